@@ -1,0 +1,139 @@
+"""Alternating timings of two sides, and the one line of JSON that every benchmark ends with."""
+
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Wall seconds of alternating calls.
+
+    Attributes:
+        ours: Seconds of each call of our side, in order.
+        peer: Seconds of each call of the other side, in order.
+    """
+
+    ours: tuple[float, ...]
+    peer: tuple[float, ...]
+
+    @property
+    def ours_median(self) -> float:
+        """Median seconds of our side."""
+        return statistics.median(self.ours)
+
+    @property
+    def peer_median(self) -> float:
+        """Median seconds of the other side."""
+        return statistics.median(self.peer)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall seconds of one call.
+
+    Example:
+        >>> seconds(lambda: None) >= 0
+        True
+    """
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def alternate(
+    ours: Callable[[], object], peer: Callable[[], object], pairs: int = 5
+) -> Timings:
+    """Time both sides in turn, so that a slow minute of the machine meets both.
+
+    The side that goes first changes from pair to pair. Nothing is warmed up here: a caller
+    that wants a warm start calls both sides once before.
+
+    Args:
+        ours: Our side, called `pairs` times.
+        peer: The other side, called `pairs` times.
+        pairs: Number of pairs, at least 1.
+
+    Returns:
+        The seconds of every call.
+
+    Example:
+        >>> timings = alternate(lambda: None, lambda: None, pairs=2)
+        >>> len(timings.ours), len(timings.peer)
+        (2, 2)
+    """
+    if pairs < 1:
+        raise ValueError(f"pairs is {pairs}; at least 1 is needed")
+    measured: dict[str, list[float]] = {"ours": [], "peer": []}
+    sides = [("ours", ours), ("peer", peer)]
+    for pair in range(pairs):
+        for name, work in sides if pair % 2 == 0 else reversed(sides):
+            measured[name].append(seconds(work))
+    return Timings(tuple(measured["ours"]), tuple(measured["peer"]))
+
+
+def machine() -> str:
+    """The processor and the number of cores this process may use, in words.
+
+    Example:
+        >>> "cores" in machine()
+        True
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{_processor()}, {cores} cores, load {os.getloadavg()[0]:.1f}"
+
+
+def _processor() -> str:
+    """The processor's name, from Linux' own table where there is one."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def report(
+    *,
+    benchmark: str,
+    ours: float,
+    peer: float,
+    unit: str,
+    ratio: float,
+    goal: float,
+    runs: int,
+    machine: str,
+    ok: bool,
+    more: Mapping[str, object] | None = None,
+) -> None:
+    """Print the result as one JSON object on the last line of the standard output.
+
+    Args:
+        benchmark: Its name, that of the file.
+        ours: Our figure, in `unit`.
+        peer: The other side's figure, in `unit`.
+        unit: What both figures are measured in.
+        ratio: How many times better ours is.
+        goal: The ratio that is wanted.
+        runs: Number of alternating pairs behind the figures.
+        machine: Where it ran, see `machine`.
+        ok: Whether the goal, and every check beside it, was reached.
+        more: Further fields, beside those above.
+    """
+    fields: dict[str, object] = {
+        "benchmark": benchmark,
+        "ours": ours,
+        "peer": peer,
+        "unit": unit,
+        "ratio": ratio,
+        "goal": goal,
+        "runs": runs,
+        "machine": machine,
+        "ok": ok,
+    }
+    fields.update(more or {})
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
