@@ -1,0 +1,39 @@
+# Each target sets up what it needs from python3 and make, then does its work.
+
+PYTHON ?= python3
+RECIPE ?= seedling-mini
+BENCHMARKS := generate orchestration fid shards plan
+STAMP := .venv/installed
+
+.PHONY: run test lint bench clean
+.DELETE_ON_ERROR:
+
+run: $(STAMP)
+	.venv/bin/goldenseed run $(RECIPE)
+
+test: $(STAMP)
+	.venv/bin/python -m pytest --cov --cov-report=term --cov-fail-under=90
+
+lint: $(STAMP)
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+# One after the other: two at once would measure one another.
+bench: $(STAMP)
+	set -e; for name in $(BENCHMARKS); do .venv/bin/python -m benchmarks.$$name; done
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "found $$($(PYTHON) --version 2>&1 || echo no $(PYTHON)); wanted Python 3.11 or newer:" \
+	         "install it, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+	  { echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu:" \
+	         "apt-get install python3-venv" >&2; exit 1; }
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,127 @@
+"""Names to classes, loaded when they are asked for.
+
+A family (models, interventions, features, metrics ...) is a table in its package's
+`__init__`: name -> "module:Class". Nothing is imported until a name is loaded, so that
+listing the names costs nothing and a heavy library is needed only by those who use it.
+A recipe may name a class of the user's own by its dotted path.
+
+Source: lazy "module:object" tables with suggestions are lm-evaluation-harness's,
+EleutherAI/lm-evaluation-harness, lm_eval/api/registry.py.
+"""
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import RegistryError, nearest
+
+__all__ = ["is_user_path", "load", "source_sha256"]
+
+
+def load(family: Mapping[str, str], name: str, what: str, *, base: type | None = None) -> type[Any]:
+    """Load the class that a name of a family, or a dotted path, stands for.
+
+    Args:
+        family: name -> "module:Class".
+        name: A name of the family, or a user's own "my_module:MyClass" or
+            "my_module.MyClass", found on the Python path.
+        what: The family in the singular, for the messages ("metric").
+        base: What the class must derive from, or None for no check.
+
+    Returns:
+        The class itself, not an instance.
+
+    Raises:
+        RegistryError: If the name is unknown (the message names the nearest and all known
+            ones), if its module or class is not there, or if it is no subclass of `base`.
+
+    Example:
+        >>> load({"ordered": "collections:OrderedDict"}, "ordered", "map")
+        <class 'collections.OrderedDict'>
+        >>> load({"ordered": "collections:OrderedDict"}, "orderd", "map")
+        Traceback (most recent call last):
+        ...
+        pipeline.errors.RegistryError: unknown map 'orderd': did you mean 'ordered'? known: ordered
+    """
+    if name in family:
+        path = family[name]
+    elif is_user_path(name):
+        path = name
+    else:
+        raise _unknown(family, name, what)
+    found = _resolve(path, name, what)
+    if not inspect.isclass(found):
+        raise RegistryError(f"{what} {name!r} is a {type(found).__name__}; wanted a class")
+    if base is not None and not issubclass(found, base):
+        raise RegistryError(f"{what} {name!r} is not a {base.__module__}.{base.__qualname__}")
+    return found
+
+
+def is_user_path(name: str) -> bool:
+    """Tell whether a name is written as the path of a user's own class.
+
+    Example:
+        >>> is_user_path("my_module:Mine"), is_user_path("my_module.Mine"), is_user_path("fid")
+        (True, True, False)
+    """
+    module, _, attribute = _split(name)
+    return bool(module and attribute) and all(
+        part.isidentifier() for part in [*module.split("."), attribute]
+    )
+
+
+def source_sha256(obj: object) -> str:
+    """Hash the source file that defines a class, for the identity of what it computes.
+
+    The whole file counts, because a class may use any function beside it. Line ends are
+    made one, so that a checkout on another system keeps the hash.
+
+    Args:
+        obj: A class or a function.
+
+    Returns:
+        The sha256, 64 hex digits.
+
+    Raises:
+        RegistryError: If the object was not defined in a file (typed into a shell).
+    """
+    try:
+        path = inspect.getsourcefile(obj)  # type: ignore[arg-type]
+    except TypeError:
+        path = None
+    if path is None or not Path(path).is_file():
+        raise RegistryError(
+            f"{obj!r} has no source file, so its identity cannot be recorded: put it in a module"
+        )
+    return hashlib.sha256(Path(path).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _split(path: str) -> tuple[str, str, str]:
+    return path.partition(":") if ":" in path else path.rpartition(".")
+
+
+def _unknown(family: Mapping[str, str], name: str, what: str) -> RegistryError:
+    known = ", ".join(sorted(family)) or "none"
+    return RegistryError(f"unknown {what} {name!r}: {nearest(name, family)}known: {known}")
+
+
+def _resolve(path: str, name: str, what: str) -> object:
+    module_name, _, attribute = _split(path)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise RegistryError(
+            f"{what} {name!r}: no module {error.name!r} on the Python path; "
+            f"install what it needs, or add its folder to PYTHONPATH"
+        ) from error
+    if not hasattr(module, attribute):
+        public = [known for known in vars(module) if not known.startswith("_")]
+        raise RegistryError(
+            f"{what} {name!r}: module {module_name!r} has no {attribute!r}: "
+            f"{nearest(attribute, public)}".rstrip(": ")
+        )
+    found: object = getattr(module, attribute)
+    return found

@@ -1,0 +1,84 @@
+"""Names to classes: lazily, with the nearest names when there is none."""
+
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import RegistryError
+from pipeline.registry import is_user_path, load, source_sha256
+
+FAMILY = {"ordered": "collections:OrderedDict", "heavy": "no_such_module_anywhere:Heavy"}
+MINE = "class Mine:\n    pass\n\n\nnumber = 3\n"
+
+
+@pytest.fixture
+def my_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A user's own module on the Python path, forgotten afterwards."""
+    path = tmp_path / "my_own_module.py"
+    path.write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_own_module", raising=False)
+    yield path
+    sys.modules.pop("my_own_module", None)
+
+
+def test_a_name_loads_its_class_and_no_other_module() -> None:
+    assert load(FAMILY, "ordered", "map") is OrderedDict
+
+
+@pytest.mark.usefixtures("my_module")
+@pytest.mark.parametrize("name", ["my_own_module:Mine", "my_own_module.Mine"])
+def test_a_dotted_path_loads_the_users_own_class(name: str) -> None:
+    assert load(FAMILY, name, "map").__name__ == "Mine"
+
+
+@pytest.mark.parametrize("name", ["orderd", "Ordered", "ordered "])
+def test_an_unknown_name_is_refused_with_the_nearest_and_all_names(name: str) -> None:
+    with pytest.raises(RegistryError, match=r"did you mean 'ordered'.*known: heavy, ordered"):
+        load(FAMILY, name, "map")
+
+
+@pytest.mark.usefixtures("my_module")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("heavy", "no module 'no_such_module_anywhere'.*install"),
+        ("no_such_module_either.Mine", "no module 'no_such_module_either'"),
+        ("my_own_module.Mene", "has no 'Mene': did you mean 'Mine'"),
+        ("my_own_module.number", "is a int; wanted a class"),
+        ("", "unknown map ''"),
+        ("../etc/passwd", "unknown map"),
+        ("my_own_module.", "unknown map"),
+    ],
+)
+def test_what_cannot_be_loaded_says_why(name: str, message: str) -> None:
+    with pytest.raises(RegistryError, match=message):
+        load(FAMILY, name, "map")
+
+
+def test_the_base_class_is_checked_when_one_is_asked_for() -> None:
+    assert load(FAMILY, "ordered", "map", base=dict) is OrderedDict
+    with pytest.raises(RegistryError, match=r"not a builtins\.list"):
+        load(FAMILY, "ordered", "map", base=list)
+
+
+@pytest.mark.parametrize("name", ["fid", "a b.C", ".C", "a:", "1a.B", "a-b:C"])
+def test_a_plain_name_is_no_path(name: str) -> None:
+    assert not is_user_path(name)
+
+
+def test_the_source_hash_follows_the_file_but_not_its_line_ends(my_module: Path) -> None:
+    mine = load({}, "my_own_module:Mine", "map")
+    before = source_sha256(mine)
+    my_module.write_bytes(MINE.replace("\n", "\r\n").encode())
+    assert source_sha256(mine) == before
+    my_module.write_text(MINE + "number = 4\n")
+    assert source_sha256(mine) != before
+
+
+def test_a_class_without_a_file_has_no_hash() -> None:
+    with pytest.raises(RegistryError, match="no source file"):
+        source_sha256(int)
