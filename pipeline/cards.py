@@ -1,0 +1,179 @@
+"""Cards: one checkpoint = one entry of `models/cards.yaml`. No torch, so plans stay cheap.
+
+A card pins what is loaded and how it is sampled. Checkpoints are safetensors folders in the
+diffusers layout; no remote code is ever run.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.errors import ConfigError, ModelError, nearest
+
+CARDS_FILE = Path(__file__).parent / "models" / "cards.yaml"
+PROJECT_ROOT = Path(__file__).parent.parent
+"""Relative `path:` entries of shipped cards start here."""
+
+
+class Card(BaseModel):
+    """A pinned checkpoint and the settings it is sampled with by default.
+
+    Attributes:
+        name: Name in recipes.
+        family: Name in the model registry (`pipeline/models/__init__.py`).
+        path: Local folder in diffusers layout, for shipped cards; relative to the project.
+        repo: Hugging Face repository, for cards with weights on the hub.
+        revision: Commit of the repository; `unresolved` is resolved at first use, printed, and
+            stored with the files' hash in the run.
+        dtype: Torch dtype the networks run in.
+        variant: File variant on the hub ("fp16"), or empty.
+        scheduler: Diffusers scheduler class.
+        scheduler_config: Settings over the checkpoint's own scheduler config.
+        num_inference_steps: Denoising steps.
+        guidance_scale: Classifier-free guidance; 1 or less switches it off.
+        height: Image height in pixels.
+        width: Image width in pixels.
+        latent_channels: Channels of the latents.
+        vae_factor: Image pixels per latent pixel along one axis.
+        safety_checker: Whether the checkpoint's safety checker runs (and flags rows).
+        gpu: Whether the card needs a GPU.
+        seconds_per_image: Rough cost for `plan`, on the device it is meant for; None if it was
+            never measured.
+        demonstration: A model of ours that shows the study; lists from it are not advice.
+        licence: Licence of the weights.
+        note: What a user must know.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    family: str
+    path: str = ""
+    repo: str = ""
+    revision: str = ""
+    dtype: Literal["float32", "float16", "bfloat16"]
+    variant: str = ""
+    scheduler: str
+    scheduler_config: dict[str, Any] = Field(default_factory=dict)
+    num_inference_steps: int
+    guidance_scale: float
+    height: int
+    width: int
+    latent_channels: int
+    vae_factor: int
+    safety_checker: bool = False
+    gpu: bool
+    seconds_per_image: float | None = None
+    demonstration: bool = False
+    licence: str
+    note: str = ""
+
+    def latents_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(C, h, w) of one image's latents at this size.
+
+        Raises:
+            ConfigError: If the size is not a multiple of the VAE's factor.
+        """
+        for name, size in (("height", height), ("width", width)):
+            if size % self.vae_factor or size <= 0:
+                raise ConfigError(f"{name} {size} is not a multiple of {self.vae_factor}")
+        return self.latent_channels, height // self.vae_factor, width // self.vae_factor
+
+
+class ResolvedCard(BaseModel):
+    """A card whose files are on this machine.
+
+    Attributes:
+        folder: The diffusers folder.
+        revision: The commit that was read; empty for local folders.
+        sha256: Hash over the names and contents of all files that define the model.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+    revision: str
+    sha256: str
+
+
+@cache
+def load_cards(path: Path = CARDS_FILE) -> dict[str, Card]:
+    """All cards of a file, by name."""
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {name: Card(name=name, **entry) for name, entry in entries.items()}
+
+
+def find_card(name: str) -> Card:
+    """The card of this name, or of a local diffusers folder's own `goldenseed.yaml`.
+
+    A path to a YAML file that holds one card (without its name) works where a name does, so a
+    checkpoint of one's own needs no change here.
+
+    Raises:
+        ConfigError: If there is none; the message names the nearest.
+    """
+    cards = load_cards()
+    if name in cards:
+        return cards[name]
+    if name.endswith((".yaml", ".yml")) and Path(name).is_file():
+        entry = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        return Card(**{"name": Path(name).stem, **entry})
+    raise ConfigError(
+        f"unknown model card {name!r}; {nearest(name, cards)}known: {', '.join(cards)}"
+    )
+
+
+def resolve(card: Card) -> ResolvedCard:
+    """Find (for a hub card: fetch) a card's files and hash them.
+
+    Raises:
+        ModelError: If the folder is missing or the hub cannot be reached.
+    """
+    folder, revision = (_local(card), "") if card.path else _from_hub(card)
+    return ResolvedCard(folder=folder, revision=revision, sha256=files_sha256(folder))
+
+
+def _local(card: Card) -> Path:
+    folder = PROJECT_ROOT / card.path
+    if not (folder / "model_index.json").is_file():
+        raise ModelError(f"card {card.name}: {folder} holds no model_index.json")
+    return folder
+
+
+def _from_hub(card: Card) -> tuple[Path, str]:
+    """Fetch only what the pipeline reads; the commit is the snapshot folder's name."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    revision = None if card.revision == "unresolved" else card.revision
+    patterns = ["*.json", "*.txt", f"*{card.variant and '.' + card.variant}.safetensors"]
+    try:
+        folder = snapshot_download(card.repo, revision=revision, allow_patterns=patterns)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
+        raise ModelError(
+            f"card {card.name} needs the files of {card.repo}, which are not in the local hub "
+            f"cache, and the hub did not give them ({type(error).__name__}). Connect this machine "
+            f"once, or copy the cache of one that has them and set HF_HOME; the seedling cards "
+            f"need no download"
+        ) from error
+    return Path(folder), Path(folder).name
+
+
+def files_sha256(folder: Path) -> str:
+    """Hash of the names and contents of a folder's weights and settings.
+
+    Example:
+        >>> len(files_sha256(Path(__file__).parent / "models"))
+        64
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in {".json", ".txt", ".safetensors"}:
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

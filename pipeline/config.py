@@ -1,0 +1,346 @@
+"""Recipes and run configurations: what is drawn, and the name that follows from it.
+
+A *recipe* is what a user writes: a YAML file, or the name of one in `recipes/`. Each of its
+*arms* becomes one *run configuration*, frozen and validated, with every default resolved. The
+`run_id` hashes an explicit list of what defines a cell's image and nothing else: where a run
+is drawn and how fast is provenance, and which seeds and prompts it holds is its grid, which
+may grow.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline import interventions
+from pipeline.cards import Card, ResolvedCard, find_card
+from pipeline.errors import ConfigError, nearest
+from pipeline.registry import is_user_path, load, source_sha256
+
+IDENTITY_VERSION = 1
+"""Version of the list in `RunConfig.identity`; a change renames every run."""
+
+RECIPES = Path(__file__).parent / "recipes"
+
+Dtype = Literal["float32", "float16", "bfloat16"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InterventionConfig(_Frozen):
+    """Which intervention, with which parameters.
+
+    Attributes:
+        name: Name in the intervention registry, or a dotted path of the user's own class.
+        parameters: Its parameters.
+    """
+
+    name: str = "none"
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """What of it defines an image: a user's own class counts with its source."""
+        own: dict[str, Any] = {}
+        if is_user_path(self.name):
+            kind = load(interventions.INTERVENTIONS, self.name, "intervention")
+            own = {"source_sha256": source_sha256(kind)}
+        return {"name": self.name, "parameters": self.parameters, **own}
+
+
+class PromptChoice(_Frozen):
+    """Which prompts.
+
+    Attributes:
+        source: Name of a shipped file in `prompts/`, or a path to .jsonl, .tsv or .txt.
+        count: Use the first so many of the file; all if None.
+    """
+
+    source: str
+    count: int | None = Field(None, ge=1)
+
+
+class SeedChoice(_Frozen):
+    """Which seeds: `count` of them from `start`.
+
+    Attributes:
+        start: First seed.
+        count: How many.
+    """
+
+    start: int = Field(0, ge=0)
+    count: int = Field(ge=1)
+
+    def values(self) -> list[int]:
+        """The seeds themselves."""
+        return list(range(self.start, self.start + self.count))
+
+
+class TileShape(_Frozen):
+    """Cells in a tile.
+
+    Attributes:
+        seeds: Seeds along one side.
+        prompts: Prompts along the other.
+    """
+
+    seeds: int = Field(32, ge=1)
+    prompts: int = Field(32, ge=1)
+
+
+class RankingConfig(_Frozen):
+    """How seeds are ranked.
+
+    Attributes:
+        metric: Name of the metric that ranks.
+        share: Share of the seeds that a list holds before confirmation.
+    """
+
+    metric: str = "kid_perceptual"
+    share: float = Field(0.25, gt=0, le=0.5)
+
+
+class RunConfig(_Frozen):
+    """Everything that defines the image of a cell, resolved; one arm of a recipe.
+
+    Attributes:
+        card: Name of the card.
+        card_sha256: Hash of the checkpoint's files.
+        revision: Commit of a hub card; empty for a local one. Not identity: the files are.
+        dtype: Torch dtype of the networks.
+        decoder: What turns latents into pixels.
+        height: Pixels.
+        width: Pixels.
+        scheduler: Diffusers scheduler class.
+        scheduler_config: Settings over the checkpoint's own.
+        num_inference_steps: Steps.
+        guidance_scale: Classifier-free guidance.
+        negative_prompt: The text of the unconditional branch.
+        eta: DDIM's eta; at 0 a generator gives nothing but the starting noise.
+        noise: Short name of the noise spec.
+        intervention: Change of sampling.
+        batch_size: Images drawn together; the shape is fixed because the company of an image
+            moves the last bits of a float.
+        compiled: Whether the networks run through torch.compile.
+    """
+
+    card: str
+    card_sha256: str
+    revision: str = ""
+    dtype: Dtype
+    decoder: str = "vae"
+    height: int
+    width: int
+    scheduler: str
+    scheduler_config: dict[str, Any] = Field(default_factory=dict)
+    num_inference_steps: int
+    guidance_scale: float
+    negative_prompt: str = ""
+    eta: float = 0.0
+    noise: str = "torch-cpu"
+    intervention: InterventionConfig = InterventionConfig()
+    batch_size: int
+    compiled: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """The explicit list that names the run; fields at their default are left out.
+
+        So a field that is added later, at its default, renames no old run.
+        """
+        always = {
+            "identity_version": IDENTITY_VERSION,
+            "card_sha256": self.card_sha256,
+            "dtype": self.dtype,
+            "height": self.height,
+            "width": self.width,
+            "scheduler": self.scheduler,
+            "num_inference_steps": self.num_inference_steps,
+            "guidance_scale": self.guidance_scale,
+            "batch_size": self.batch_size,
+        }
+        optional = {
+            "decoder": self.decoder,
+            "scheduler_config": self.scheduler_config,
+            "negative_prompt": self.negative_prompt,
+            "eta": self.eta,
+            "noise": self.noise,
+            "compiled": self.compiled,
+        }
+        fields = type(self).model_fields
+        changed = {
+            k: v
+            for k, v in optional.items()
+            if v != fields[k].get_default(call_default_factory=True)
+        }
+        if self.intervention != InterventionConfig():
+            changed["intervention"] = self.intervention.identity()
+        return always | changed
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run: 16 hex digits of the identity's sha256."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Recipe(_Frozen):
+    """What a user asks for. Sampling fields left out come from the card.
+
+    Attributes:
+        name: The recipe's name, by default that of its file; names the run folder.
+        card: Name of a card, or a path to a YAML file with one.
+        prompts: Which prompts.
+        seeds: Which seeds.
+        tile: Shape of a tile.
+        order: Which axis is finished first.
+        batch_size: Images drawn together.
+        workers: Actors; None lets the executor decide.
+        keep_images: "all", "none", or the number of prompts whose images are kept. Hashes and
+            features are always kept.
+        codec: Lossless image format in the shards.
+        sampling: Overrides of the card, see `Sampling`.
+        arms: Name -> overrides of `sampling`; each is a run of its own. Empty: one arm.
+        features: Features to measure.
+        metrics: Metrics to compute.
+        ranking: How seeds are ranked.
+    """
+
+    name: str
+    card: str
+    prompts: PromptChoice
+    seeds: SeedChoice
+    tile: TileShape = TileShape()
+    order: Literal["seeds", "prompts"] = "seeds"
+    batch_size: int = Field(32, ge=1)
+    workers: int | None = Field(None, ge=1)
+    keep_images: Literal["all", "none"] | int = "all"
+    codec: Literal["webp", "png"] = "webp"
+    sampling: "Sampling" = Field(default_factory=lambda: Sampling())
+    arms: dict[str, "Sampling"] = Field(default_factory=dict)
+    features: list[str] = ["perceptual", "appearance"]
+    metrics: list[str] = Field(default_factory=list)
+    ranking: RankingConfig = RankingConfig()
+
+    def run_configs(self, resolved: ResolvedCard) -> dict[str, RunConfig]:
+        """One run configuration per arm, by the arm's name ("" when there is one only).
+
+        Args:
+            resolved: The card's files on this machine.
+        """
+        card = find_card(self.card)
+        arms = self.arms or {"": Sampling()}
+        return {
+            name: _resolve_arm(card, resolved, self.batch_size, [self.sampling, arm])
+            for name, arm in arms.items()
+        }
+
+
+class Sampling(_Frozen):
+    """Overrides of a card's sampling settings; None keeps the card's value.
+
+    Attributes are those of `RunConfig`.
+    """
+
+    dtype: Dtype | None = None
+    height: int | None = Field(None, gt=0)
+    width: int | None = Field(None, gt=0)
+    scheduler: str | None = None
+    scheduler_config: dict[str, Any] | None = None
+    num_inference_steps: int | None = Field(None, ge=1)
+    guidance_scale: float | None = Field(None, ge=0)
+    negative_prompt: str | None = None
+    eta: float | None = Field(None, ge=0, le=1)
+    noise: str | None = None
+    intervention: InterventionConfig | None = None
+    compiled: bool | None = None
+
+
+def _resolve_arm(
+    card: Card, resolved: ResolvedCard, batch_size: int, layers: list[Sampling]
+) -> RunConfig:
+    """Lay the recipe's and the arm's overrides over the card."""
+    names = set(Sampling.model_fields) & set(Card.model_fields)
+    settings = {name: getattr(card, name) for name in names}
+    for layer in layers:
+        settings |= {
+            k: getattr(layer, k) for k in layer.model_fields_set if getattr(layer, k) is not None
+        }
+    card.latents_shape(settings["height"], settings["width"])
+    return RunConfig(
+        card=card.name,
+        card_sha256=resolved.sha256,
+        revision=resolved.revision,
+        batch_size=batch_size,
+        **settings,
+    )
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a shipped recipe by name, or a user's own file by path.
+
+    Raises:
+        ConfigError: If there is no such recipe (the nearest names are given), if the YAML is
+            malformed (with its line), or if a field is unknown or out of range.
+
+    Example:
+        >>> load_recipe("seedling-mini").card
+        'seedling-mini'
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        known = recipe_names()
+        hint = nearest(name, known)
+        raise ConfigError(
+            f"no recipe {name!r}; {hint}known: {', '.join(known)}, or a path to a .yaml file"
+        )
+    return parse_recipe(_read_yaml(path), path)
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of fields, not {type(fields).__name__}")
+    return fields
+
+
+def parse_recipe(fields: Mapping[str, Any], path: Path) -> Recipe:
+    """Validate the fields of a recipe.
+
+    Args:
+        fields: The mapping as read from YAML.
+        path: Where it is from; its stem is the default name.
+
+    Raises:
+        ConfigError: For unknown fields (with the nearest) and values out of range, all at once.
+    """
+    try:
+        return Recipe(**{"name": path.stem, **fields})
+    except ValidationError as error:
+        problems = "\n".join(f"  {_problem(item)}" for item in error.errors())
+        raise ConfigError(f"{path}: {error.error_count()} problem(s)\n{problems}") from error
+    except TypeError as error:
+        raise ConfigError(f"{path}: field names must be text ({error})") from error
+
+
+def _problem(item: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        fields = set(Recipe.model_fields) | set(Sampling.model_fields)
+        return f"{place}: unknown field; {nearest(str(item['loc'][-1]), fields)}".rstrip("; ")
+    return f"{place}: {item['msg']} (found {item['input']!r})"

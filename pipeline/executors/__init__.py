@@ -1,0 +1,12 @@
+"""Executors: where a stage runs. `local` is the reference; `ray` spreads it over actors."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+EXECUTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "local": "pipeline.executors.local:LocalExecutor",
+        "ray": "pipeline.executors.ray:RayExecutor",
+    }
+)
+"""Name -> "module:Class"."""

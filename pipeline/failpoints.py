@@ -1,0 +1,38 @@
+"""Named places where the tests kill the process, as a power cut would.
+
+A commit is safe only if the process may die between any two of its steps. The tests set
+`GOLDENSEED_FAILPOINT` to one of these names and the process ends there with no clean-up at
+all (`os._exit`), which is what `kill -9` does, at a place that is known.
+"""
+
+import os
+
+FAILPOINTS = (
+    "before_data",
+    "data_written",
+    "data_synced",
+    "data_validated",
+    "receipt_written",
+    "receipt_linked",
+)
+"""Every place, in the order in which a commit passes them."""
+
+EXIT_CODE = 137
+"""Exit code of a process that died at a failpoint: that of SIGKILL in a shell."""
+
+
+def failpoint(name: str) -> None:
+    """End the process here if the environment asks for it, otherwise do nothing.
+
+    `GOLDENSEED_FAILPOINT=name` ends every process that passes; with
+    `GOLDENSEED_FAILPOINT_ONCE=FILE` only the first, which creates FILE.
+    """
+    if os.environ.get("GOLDENSEED_FAILPOINT") != name:
+        return
+    once = os.environ.get("GOLDENSEED_FAILPOINT_ONCE")
+    if once is not None:
+        try:
+            os.close(os.open(once, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+    os._exit(EXIT_CODE)

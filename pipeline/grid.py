@@ -1,0 +1,172 @@
+"""The grid: which cells (prompt, seed) a run draws, cut into tiles.
+
+Pure functions over names and numbers: no torch, no Ray, so a plan of tens of millions of
+cells takes seconds on a laptop and is the same on every machine.
+
+A run's grid is always a full product: every prompt with every seed. That keeps n equal for
+all seeds, without which their metrics cannot be compared. Growing it by seeds, by prompts or
+both appends *blocks*, rectangles that hold only the new cells; a tile belongs to one block,
+so what is drawn is never drawn again and no edge tile is ever rewritten.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+Value = TypeVar("Value")
+
+Order = Literal["seeds", "prompts"]
+"""Which axis is finished first: "seeds" completes blocks of seeds, so that a half-finished
+run holds whole seeds; "prompts" completes blocks of prompts."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The cells that become one shard: a list of seeds times a list of prompts.
+
+    Attributes:
+        id: Hash of the two lists, 16 hex digits: equal lists, equal tile, whatever run.
+        block: Hash of the seed list, 8 hex digits; names the folder of the tile's receipt.
+        seeds: The seeds, each in [0, 2**32).
+        prompt_ids: The prompts.
+    """
+
+    id: str
+    block: str
+    seeds: tuple[int, ...]
+    prompt_ids: tuple[str, ...]
+
+    @property
+    def cells(self) -> list[tuple[str, int]]:
+        """The cells (prompt_id, seed), a prompt's cells side by side.
+
+        Example:
+            >>> make_tile((0, 1), ("a", "b")).cells
+            [('a', 0), ('a', 1), ('b', 0), ('b', 1)]
+        """
+        return [(prompt, seed) for prompt in self.prompt_ids for seed in self.seeds]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of cells and how it is cut: one line of a run's grid file.
+
+    Attributes:
+        seeds: The seeds of the rectangle.
+        prompt_ids: The prompts of the rectangle.
+        tile_seeds: Seeds in a tile (fewer at the edge).
+        tile_prompts: Prompts in a tile (fewer at the edge).
+        order: Which axis is finished first.
+    """
+
+    seeds: tuple[int, ...]
+    prompt_ids: tuple[str, ...]
+    tile_seeds: int
+    tile_prompts: int
+    order: Order
+
+    def to_json(self) -> str:
+        """One line of the grid file."""
+        return json.dumps(self.__dict__)
+
+    @classmethod
+    def from_json(cls, line: str) -> "Block":
+        """Read one line of the grid file."""
+        fields = json.loads(line)
+        lists = {name: tuple(fields.pop(name)) for name in ("seeds", "prompt_ids")}
+        return cls(**lists, **fields)
+
+
+def _hash(values: Iterable[object], digits: int) -> str:
+    return hashlib.sha256("\n".join(map(str, values)).encode()).hexdigest()[:digits]
+
+
+def _parts(values: tuple[Value, ...], size: int) -> list[tuple[Value, ...]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def make_tile(seeds: tuple[int, ...], prompt_ids: tuple[str, ...]) -> Tile:
+    """Name a tile by its lists."""
+    tile_id = _hash([*seeds, "x", *prompt_ids], 16)
+    return Tile(tile_id, _hash(seeds, 8), seeds, prompt_ids)
+
+
+def cut(block: Block) -> Iterator[Tile]:
+    """Cut a block into tiles, in the block's order.
+
+    Example:
+        >>> block = Block((0, 1, 2), ("a", "b"), 2, 1, "seeds")
+        >>> [(tile.seeds, tile.prompt_ids) for tile in cut(block)]
+        [((0, 1), ('a',)), ((0, 1), ('b',)), ((2,), ('a',)), ((2,), ('b',))]
+    """
+    seed_parts = _parts(block.seeds, block.tile_seeds)
+    prompt_parts = _parts(block.prompt_ids, block.tile_prompts)
+    if block.order == "seeds":
+        return (make_tile(s, p) for s in seed_parts for p in prompt_parts)
+    return (make_tile(s, p) for p in prompt_parts for s in seed_parts)
+
+
+def axes(blocks: Sequence[Block]) -> tuple[list[int], list[str]]:
+    """The seeds and prompts of a grid, in the order in which they were added."""
+    seeds = dict.fromkeys(seed for block in blocks for seed in block.seeds)
+    prompt_ids = dict.fromkeys(prompt for block in blocks for prompt in block.prompt_ids)
+    return list(seeds), list(prompt_ids)
+
+
+def grow(
+    blocks: Sequence[Block],
+    seeds: Sequence[int],
+    prompt_ids: Sequence[str],
+    *,
+    tile_seeds: int,
+    tile_prompts: int,
+    order: Order,
+) -> list[Block]:
+    """The blocks to append so that the grid holds all old and all wanted seeds and prompts.
+
+    Args:
+        blocks: The blocks that the grid has, possibly none.
+        seeds: The wanted seeds; those already there cost nothing.
+        prompt_ids: The wanted prompts; those already there cost nothing.
+        tile_seeds: Seeds in a tile of the new blocks.
+        tile_prompts: Prompts in a tile of the new blocks.
+        order: Which axis the new blocks finish first.
+
+    Returns:
+        At most two blocks: the old seeds with the new prompts, and the new seeds with all
+        prompts. Empty when there is nothing new.
+
+    Example:
+        >>> shape = {"tile_seeds": 2, "tile_prompts": 2, "order": "seeds"}
+        >>> first = grow([], [0, 1], ["a"], **shape)
+        >>> [(b.seeds, b.prompt_ids) for b in grow(first, [1, 2], ["a", "b"], **shape)]
+        [((0, 1), ('b',)), ((2,), ('a', 'b'))]
+    """
+    old_seeds, old_prompts = axes(blocks)
+    new_seeds = [seed for seed in dict.fromkeys(seeds) if seed not in set(old_seeds)]
+    new_prompts = [p for p in dict.fromkeys(prompt_ids) if p not in set(old_prompts)]
+    rectangles = [(old_seeds, new_prompts), (new_seeds, [*old_prompts, *new_prompts])]
+    return [
+        Block(tuple(s), tuple(p), tile_seeds, tile_prompts, order) for s, p in rectangles if s and p
+    ]
+
+
+def grid_hash(blocks: Sequence[Block]) -> str:
+    """Name of the set of cells, 16 hex digits, whatever the order in which it grew."""
+    seeds, prompt_ids = axes(blocks)
+    return _hash([*sorted(seeds), "x", *sorted(prompt_ids)], 16)
+
+
+def part(tiles: Iterable[Tile], index: int, count: int) -> Iterator[Tile]:
+    """The tiles of part `index` of `count` (from 1), split by tile id.
+
+    Every tile is in exactly one part, and growing the grid moves none of them.
+
+    Example:
+        >>> tiles = list(cut(Block((0, 1), ("a", "b"), 1, 1, "seeds")))
+        >>> sum(len(list(part(tiles, i, 3))) for i in (1, 2, 3))
+        4
+    """
+    return (tile for tile in tiles if int(tile.id, 16) % count == index - 1)

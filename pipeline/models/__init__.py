@@ -1,0 +1,13 @@
+"""Text-to-image families: one file where behaviour differs, one card per checkpoint.
+
+A new family is a file here and a line in the table; a new checkpoint of a known family is an
+entry in `cards.yaml`.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+MODELS: Mapping[str, str] = MappingProxyType(
+    {"stable_diffusion": "pipeline.models.stable_diffusion:StableDiffusion"}
+)
+"""Family name -> "module:Class"."""

@@ -1,0 +1,169 @@
+"""Noise: the one place that turns a seed into numbers.
+
+A seed means nothing without the rule that turns it into noise. CUDA noise depends on the
+number of multiprocessors once a tensor is large (pytorch/pytorch#143086, #194676), half
+precision draws differ between torch versions (huggingface/diffusers#11056), and one generator
+for a whole batch gives only the first image its own seed. So noise is drawn on the CPU, in
+float32, with one generator per image, and this file is the only one that makes a generator
+for drawing images.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Protocol
+
+import torch
+
+from pipeline.errors import ConfigError, nearest
+
+SEED_LIMIT: Final = 2**32
+"""Torch's CPU generator keeps the low 32 bits of a seed: larger ones are second names."""
+
+CHECK_TOLERANCE: Final = 1e-5
+"""Largest allowed difference between published check values and a user's own draw: machines
+with and without AVX2 differ by up to 1.7e-6 in the Box-Muller transform."""
+
+
+class NoiseSpec(Protocol):
+    """A rule that turns seeds into noise.
+
+    Attributes:
+        name: Published name with version; part of a run's identity.
+    """
+
+    name: str
+
+    def draw(
+        self, seeds: Sequence[int], latents_shape: tuple[int, int, int]
+    ) -> tuple[torch.Tensor, list[torch.Generator]]:
+        """See `draw_noise`."""
+        ...
+
+
+class TorchCpu:
+    """Torch's CPU generator (mt19937, Box-Muller in blocks of 16), float32.
+
+    What diffusers gives for `generator=[torch.Generator("cpu").manual_seed(s) for s in seeds]`
+    and what ComfyUI and InvokeAI draw for a single image.
+    """
+
+    name: str = "torch-cpu-mt19937-normal-fp32/v1"
+
+    def draw(
+        self, seeds: Sequence[int], latents_shape: tuple[int, int, int]
+    ) -> tuple[torch.Tensor, list[torch.Generator]]:
+        """See `draw_noise`."""
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        noise = [torch.randn(latents_shape, generator=g, dtype=torch.float32) for g in generators]
+        return torch.stack(noise), generators
+
+
+NOISE_SPECS: Mapping[str, NoiseSpec] = MappingProxyType({"torch-cpu": TorchCpu()})
+"""Short name in recipes -> rule. A second rule (Philox, an NVIDIA GPU's) is one entry here."""
+
+
+def noise_spec(name: str) -> NoiseSpec:
+    """The rule of this short name.
+
+    Raises:
+        ConfigError: If there is none; the message names the nearest.
+    """
+    if name not in NOISE_SPECS:
+        hint = nearest(name, NOISE_SPECS)
+        raise ConfigError(f"unknown noise spec {name!r}; {hint}known: {', '.join(NOISE_SPECS)}")
+    return NOISE_SPECS[name]
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that are not names of a random stream.
+
+    Raises:
+        ConfigError: If a seed is outside [0, 2**32). The message names it.
+    """
+    for seed in seeds:
+        if not 0 <= seed < SEED_LIMIT:
+            raise ConfigError(
+                f"seed {seed} is outside [0, 2**32): torch keeps only 32 bits, so it would be a "
+                f"second name for seed {seed % SEED_LIMIT}; use that one"
+            )
+
+
+def draw_noise(
+    seeds: Sequence[int], latents_shape: tuple[int, int, int], *, spec: str = "torch-cpu"
+) -> tuple[torch.Tensor, list[torch.Generator]]:
+    """Draw the starting noise of every seed, each from a random stream of its own.
+
+    The noise of a seed depends on the seed, the shape and the spec and on nothing else: not on
+    its neighbours in the batch, their order, the number of workers or the device. This is
+    what allows two runs to be compared seed by seed.
+
+    Args:
+        seeds: The seeds of the B images of a batch, each in [0, 2**32). Equal seeds give
+            equal noise.
+        latents_shape: (C, h, w) of one image's latents, in latent pixels. With Stable
+            Diffusion's VAE one latent pixel covers 8 x 8 image pixels. A seed's noise at
+            another shape is another picture: seeds do not carry over between resolutions.
+        spec: Short name of the rule.
+
+    Returns:
+        The noise and the generators it came from.
+
+        noise: shape (B, C, h, w), float32, on the CPU. Standard normal. Not yet scaled by the
+            scheduler's `init_noise_sigma`; diffusers does that to what it gets as `latents=`.
+        generators: B generators, already moved past the noise. Pass them on as `generator=`:
+            a stochastic scheduler takes its step noise from them, and a fresh generator
+            of the same seed would hand it the starting noise a second time.
+
+    Raises:
+        ConfigError: If a seed is outside [0, 2**32) or the spec is unknown.
+
+    Source:
+        What a seed controls: Xu, Zhang & Shi 2024, "Good Seed Makes a Good Crop",
+        arXiv:2405.14828. One generator per image: `StackedRandomGenerator` in NVlabs/edm,
+        generate.py (Karras et al. 2022, arXiv:2206.00364). Theirs folds large seeds modulo
+        2**32; ours refuses them.
+
+    Example:
+        >>> noise, generators = draw_noise([7, 3], (4, 64, 64))
+        >>> noise.shape, len(generators)
+        (torch.Size([2, 4, 64, 64]), 2)
+        >>> alone, _ = draw_noise([3], (4, 64, 64))
+        >>> torch.equal(noise[1], alone[0])
+        True
+        >>> draw_noise([5 + 2**32], (4, 64, 64))
+        Traceback (most recent call last):
+        ...
+        pipeline.errors.ConfigError: seed 4294967301 is outside [0, 2**32): torch keeps ...
+    """
+    check_seeds(seeds)
+    return noise_spec(spec).draw(seeds, latents_shape)
+
+
+def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[str, object]:
+    """What a published list must say about its seeds, with values to check against.
+
+    Args:
+        spec: Short name of the rule.
+        latents_shape: (C, h, w) of the run's latents.
+
+    Returns:
+        A JSON-ready description; `check` holds the first 16 numbers of seed 0 and of the
+        largest seed with the tolerance within which another machine must agree. A hash would
+        not do: see `CHECK_TOLERANCE`.
+    """
+    checks = []
+    for seed in (0, SEED_LIMIT - 1):
+        noise, _ = draw_noise([seed], latents_shape, spec=spec)
+        first = [round(value, 7) for value in noise.flatten()[:16].tolist()]
+        summary = {"mean": round(float(noise.mean()), 7), "std": round(float(noise.std()), 7)}
+        checks.append({"seed": seed, "first16": first, **summary, "atol": CHECK_TOLERANCE})
+    return {
+        "noise_spec": noise_spec(spec).name,
+        "seed_bits": 32,
+        "draw_dtype": "float32",
+        "draw_device": "cpu",
+        "draw_per": "image",
+        "generator_reuse": "the same generator continues for step noise",
+        "latents_shape": list(latents_shape),
+        "check": checks,
+    }

@@ -1,0 +1,164 @@
+"""The columns of every table: name, Arrow type, unit and meaning.
+
+This is the only file that spells a column type. Everything that writes or reads a table is
+written against it, so a new column is one line here. No torch, diffusers or ray: a laptop
+reads results with this module alone.
+
+Every field is nullable and images have the type `struct<bytes: binary, path: string>`: the
+Hugging Face viewer and `datasets` show a column as an image only when its Arrow field equals
+theirs exactly (`datasets.Features.from_arrow_schema`).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Version of the tables below. A run of another version is refused, never half understood."""
+
+IMAGE_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+"""An encoded image and its (always empty) path, as `datasets.Image` stores it."""
+
+STATUS_OK = "ok"
+"""The cell has an image. Constant images (all black, all white) are ok, with a flag."""
+STATUS_FAILED = "failed"
+"""Drawing the cell raised an error; `reason` holds it."""
+STATUS_NONFINITE = "nonfinite"
+"""The decoder gave NaN or infinity; cast to uint8 it would have looked like black."""
+STATUS_FLAGGED = "flagged"
+"""The pipeline's safety checker replaced the image, so it is not the seed's doing."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: Column name.
+        type: Arrow type.
+        meaning: What a value says, in one sentence.
+        unit: Unit and range of the values, empty for names and texts.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named list of columns.
+
+    Attributes:
+        name: What a row is, in the plural.
+        columns: The columns in their order in the file.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The column names in order."""
+        return [column.name for column in self.columns]
+
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema, with the `huggingface` key that makes viewers show images.
+
+        Example:
+            >>> IMAGES.arrow().field("seed").type
+            DataType(int64)
+        """
+        fields = [pa.field(column.name, column.type) for column in self.columns]
+        features = {column.name: _huggingface_feature(column.type) for column in self.columns}
+        info = json.dumps({"info": {"features": features}})
+        return pa.schema(fields, metadata={"huggingface": info})
+
+
+def _huggingface_feature(kind: pa.DataType) -> dict[str, object]:
+    """How `datasets` writes this Arrow type in its own schema key."""
+    if kind == IMAGE_TYPE:
+        return {"_type": "Image"}
+    if pa.types.is_fixed_size_list(kind):
+        inner = _huggingface_feature(kind.value_type)
+        return {"feature": inner, "length": kind.list_size, "_type": "List"}
+    dtype = {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
+    return {"dtype": dtype, "_type": "Value"}
+
+
+CELL_KEY = (
+    Column("prompt_id", pa.string(), "Hash of the prompt's text and conditions.", "16 hex digits"),
+    Column("seed", pa.int64(), "The random stream the noise came from.", "[0, 2**32)"),
+)
+"""The two columns that name a cell, first in every table of cells."""
+
+PROMPT_FIELDS = (
+    Column("text", pa.string(), "The prompt as it was given, blanks at the ends stripped."),
+    Column("object", pa.string(), "The object that the prompt names, if any."),
+    Column("modifier", pa.string(), "The adjective or setting around the object, if any."),
+    Column("group", pa.string(), "Prompts of one group are dependent: resampled together."),
+    Column("set", pa.int8(), "1 chooses seeds, 2 confirms them, 3 reports gains.", "1, 2 or 3"),
+    Column("prompt_image", pa.string(), "sha256 of the conditioning image, if any.", "hex"),
+    Column("prompt_mask", pa.string(), "sha256 of the conditioning mask, if any.", "hex"),
+)
+"""What travels with a prompt from its file to every table of images."""
+
+IMAGES = Table(
+    "images",
+    (
+        *CELL_KEY,
+        *PROMPT_FIELDS,
+        Column("image", IMAGE_TYPE, "Losslessly encoded RGB; null if not kept or not drawn."),
+        Column("image_sha256", pa.string(), "sha256 of the raw H x W x 3 uint8 pixels.", "hex"),
+        Column("status", pa.string(), "ok, failed, nonfinite or flagged."),
+        Column("reason", pa.string(), "Why the status is not ok."),
+        Column("constant", pa.bool_(), "All pixels equal: kept, but worth knowing."),
+        Column("truncated_tokens", pa.int32(), "Tokens that the text encoder cut off.", "tokens"),
+        Column("micro_batch", pa.int32(), "Images drawn together in one call.", "images"),
+    ),
+)
+"""One row per cell of the grid; the table of an image shard."""
+
+IMAGE_CONTENT = ("prompt_id", "seed", "status", "image_sha256", "image")
+"""The columns whose values are an image shard's content hash."""
+
+PER_SEED = Table(
+    "per_seed",
+    (
+        Column("seed", pa.int64(), "The seed.", "[0, 2**32)"),
+        Column("metric", pa.string(), "Name in the metric registry."),
+        Column("metric_id", pa.string(), "Hash of the metric's identity and its features'."),
+        Column("prompt_set", pa.int8(), "The prompt set that the value was measured on."),
+        Column("value", pa.float64(), "The metric of this seed's images of the set."),
+        Column("low", pa.float64(), "Lower end of the 95 % interval."),
+        Column("high", pa.float64(), "Upper end of the 95 % interval."),
+        Column("n", pa.int64(), "Images behind the value, equal for all seeds.", "images"),
+        Column("unit", pa.string(), "Unit of value, low and high."),
+        Column("higher_is_better", pa.bool_(), "Direction; null where neither end is better."),
+        Column("method", pa.string(), "How the interval was made."),
+    ),
+)
+"""One row per (seed, metric, prompt set)."""
+
+
+def feature_table(name: str, columns: Sequence[Column]) -> Table:
+    """The table of a feature: cell key, why a value is null, then the feature's own columns.
+
+    Args:
+        name: The feature's name.
+        columns: The feature's own columns, in order.
+
+    Example:
+        >>> feature_table("size", [Column("area", pa.float32(), "Area.", "0..1")]).names
+        ['prompt_id', 'seed', 'null_reason', 'area']
+    """
+    reason = Column("null_reason", pa.string(), "Why the values of this row are null.")
+    return Table(name, (*CELL_KEY, reason, *columns))
+
+
+def vector(size: int) -> pa.DataType:
+    """The type of an embedding: a fixed-size list of `size` float32 numbers."""
+    return pa.list_(pa.float32(), size)

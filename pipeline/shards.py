@@ -1,0 +1,287 @@
+"""Shards: Parquet files that are whole or absent. The only file that writes Parquet.
+
+The data file has a name of its own (`<shard>-<attempt>.parquet`), is fsynced, read back and
+checked; then a small JSON receipt that names it is put if absent. Whoever loses that race
+deletes its own data. Readers follow receipts and never look for files, so a process may die
+between any two steps: what it leaves is invisible, and the same command does the shard again.
+
+Page checksums are written because Parquet does not notice a flipped byte by itself, and are
+verified by every read here. Images are neither compressed nor dictionary-encoded (they are
+compressed already: pyarrow's defaults write them 7 times slower) and row groups are short, so
+that one image does not cost a whole file.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import ShardError
+from pipeline.failpoints import failpoint
+from pipeline.schema import IMAGE_TYPE, SCHEMA_VERSION
+from pipeline.store import LocalStore, sync_file
+
+ROW_GROUP_ROWS = 100
+"""Rows in a row group: reading one image reads at most these."""
+
+FOOTER_KEY = b"goldenseed"
+"""Parquet metadata key under which a shard's provenance stands, as JSON."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Proof that a shard is complete, and what it is.
+
+    Attributes:
+        shard_id: The tile's id.
+        block: The seed block's name, the receipt's folder.
+        file: Key of the data file, relative to the shard folder.
+        rows: Rows in the file.
+        bytes: Size of the file.
+        content_sha256: Hash of the content columns; equal for equal results, whatever the
+            writer's version, attempt or machine.
+        run_id: The run that the shard belongs to.
+        failed: Rows without a usable image.
+        source_sha256: Content hash of the shard this one was made from; empty for images.
+        provenance: Where, when and with what it was made; not part of any identity.
+    """
+
+    shard_id: str
+    block: str
+    file: str
+    rows: int
+    bytes: int
+    content_sha256: str
+    run_id: str
+    failed: int = 0
+    source_sha256: str = ""
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """The receipt as a file."""
+        return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes, key: str) -> "Receipt":
+        """Read a receipt.
+
+        Raises:
+            ShardError: If it is damaged or of another schema version.
+        """
+        try:
+            fields = json.loads(text)
+            version = fields.pop("schema_version")
+            if version != SCHEMA_VERSION:
+                raise ShardError(f"{key} has schema {version}, this program reads {SCHEMA_VERSION}")
+            return cls(**fields)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, ShardError):
+                raise
+            raise ShardError(f"{key} is damaged ({error}); move it away and repeat") from error
+
+
+def content_sha256(table: pa.Table, columns: Sequence[str]) -> str:
+    """Hash the values of some columns, independent of how Arrow or Parquet hold them.
+
+    Args:
+        table: The rows, in their order.
+        columns: Columns to hash: texts, numbers, fixed-size lists or images.
+
+    Returns:
+        sha256 as hex.
+    """
+    digest = hashlib.sha256()
+    for name in columns:
+        column = table[name]
+        if column.type == IMAGE_TYPE:
+            column = pc.struct_field(column, "bytes")
+        _hash_column(digest, column)
+    return digest.hexdigest()
+
+
+def _hash_column(digest: "hashlib._Hash", column: pa.ChunkedArray) -> None:
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    digest.update(np.packbits(np.asarray(column.is_valid())).tobytes())
+    if pa.types.is_fixed_size_list(column.type):
+        column = pc.list_flatten(pc.drop_null(column))
+    for value in pc.drop_null(column).to_pylist() if _is_text(column.type) else ():
+        raw = value.encode() if isinstance(value, str) else value
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    if not _is_text(column.type):
+        digest.update(np.ascontiguousarray(pc.drop_null(column).to_numpy(False)).tobytes())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_binary(kind)
+
+
+def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]) -> None:
+    """Write and fsync one Parquet file that must not exist yet.
+
+    Args:
+        path: The file.
+        table: The rows. Its schema metadata is kept.
+        provenance: Written into the footer as JSON.
+    """
+    metadata = {**(table.schema.metadata or {}), FOOTER_KEY: json.dumps(provenance).encode()}
+    images = [f.name for f in table.schema if f.type == IMAGE_TYPE]
+    plain = [f.name for f in table.schema if f.name not in images]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        pq.write_table(
+            table.replace_schema_metadata(metadata),
+            file,
+            row_group_size=ROW_GROUP_ROWS,
+            compression={**dict.fromkeys(plain, "zstd"), **_image_leaves(images)},
+            use_dictionary=[f.name for f in table.schema if pa.types.is_string(f.type)],
+            write_page_checksum=True,
+            write_statistics=plain,
+        )
+        failpoint("data_written")
+        file.flush()
+        os.fsync(file.fileno())
+    sync_file(path.parent)
+
+
+def _image_leaves(images: Sequence[str]) -> dict[str, str]:
+    return {f"{name}.{leaf}": "NONE" for name in images for leaf in ("bytes", "path")}
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file with its page checksums verified.
+
+    Args:
+        path: The file.
+        columns: Columns to read; all if None.
+
+    Raises:
+        ShardError: If the file is missing, truncated, empty, or has a changed byte.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(None if columns is None else list(columns))
+    except (OSError, pa.ArrowException) as error:
+        raise ShardError(f"shard {path} cannot be read: {error}") from error
+
+
+class ShardFolder:
+    """A folder of shards of one kind: `<block>/<shard>-<attempt>.parquet` and `receipts/`.
+
+    Args:
+        store: Where the folder is.
+        prefix: The folder's key, for example "images".
+        content: The columns that make a shard's content hash.
+    """
+
+    def __init__(self, store: LocalStore, prefix: str, content: Sequence[str]) -> None:
+        self.store = store
+        self.prefix = prefix
+        self.content = tuple(content)
+
+    def receipt_key(self, shard_id: str, block: str) -> str:
+        """Where the receipt of a shard is, if it is complete."""
+        return f"{self.prefix}/receipts/{block}/{shard_id}.json"
+
+    def receipt(self, shard_id: str, block: str) -> Receipt | None:
+        """The receipt of a shard, or None if the shard is not there."""
+        key = self.receipt_key(shard_id, block)
+        try:
+            return Receipt.from_json(self.store.read(key), key)
+        except FileNotFoundError:
+            return None
+
+    def has(self, shard_id: str, block: str, source_sha256: str = "") -> bool:
+        """Whether the shard is there, whole, and made from this very source."""
+        receipt = self.receipt(shard_id, block)
+        if receipt is None or (source_sha256 and receipt.source_sha256 != source_sha256):
+            return False
+        path = self.store.path(f"{self.prefix}/{receipt.file}")
+        return path.exists() and path.stat().st_size == receipt.bytes
+
+    def receipts(self) -> Iterator[Receipt]:
+        """All receipts, block by block."""
+        for key in self.store.list(f"{self.prefix}/receipts", ".json"):
+            yield Receipt.from_json(self.store.read(key), key)
+
+    def commit(
+        self,
+        shard_id: str,
+        block: str,
+        table: pa.Table,
+        *,
+        run_id: str,
+        failed: int = 0,
+        source_sha256: str = "",
+        provenance: Mapping[str, object],
+    ) -> Receipt:
+        """Write a shard and its receipt; exactly one attempt of several wins.
+
+        A receipt that does not hold any more (data gone, or made from a source that has
+        changed) is superseded first.
+
+        Returns:
+            The receipt that now stands: this attempt's, or the winner's.
+        """
+        failpoint("before_data")
+        if not self.has(shard_id, block, source_sha256):
+            self.supersede(shard_id, block)
+        file = f"{block}/{shard_id}-{secrets.token_hex(4)}.parquet"
+        path = self.store.path(f"{self.prefix}/{file}")
+        try:
+            write_table(path, table, provenance=provenance)
+            failpoint("data_synced")
+            digest = self._validated(path, table)
+            failpoint("data_validated")
+            receipt = Receipt(
+                shard_id=shard_id,
+                block=block,
+                file=file,
+                rows=table.num_rows,
+                bytes=path.stat().st_size,
+                content_sha256=digest,
+                run_id=run_id,
+                failed=failed,
+                source_sha256=source_sha256,
+                provenance=provenance,
+            )
+            won = self.store.put_if_absent(self.receipt_key(shard_id, block), receipt.to_json())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        failpoint("receipt_linked")
+        if not won:
+            path.unlink(missing_ok=True)
+        return receipt if won else self._winner(shard_id, block)
+
+    def _winner(self, shard_id: str, block: str) -> Receipt:
+        winner = self.receipt(shard_id, block)
+        if winner is None:
+            raise ShardError(f"the receipt of shard {shard_id} vanished while it was written")
+        return winner
+
+    def _validated(self, path: Path, table: pa.Table) -> str:
+        """Read the file back and compare it with what was to be written."""
+        wanted = content_sha256(table, self.content)
+        if content_sha256(read_table(path, self.content), self.content) != wanted:
+            raise ShardError(f"shard {path} read back differently from what was written")
+        return wanted
+
+    def read(self, receipt: Receipt, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of a shard, checksums verified."""
+        return read_table(self.store.path(f"{self.prefix}/{receipt.file}"), columns)
+
+    def supersede(self, shard_id: str, block: str) -> None:
+        """Move a receipt out of the way, so that its shard counts as absent; data stays."""
+        key = self.receipt_key(shard_id, block)
+        if self.store.exists(key):
+            aside = f"{self.prefix}/superseded/{block}/{shard_id}-{secrets.token_hex(4)}.json"
+            self.store.move(key, aside)

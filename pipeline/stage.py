@@ -1,0 +1,134 @@
+"""Stages: what is done to one tile or shard, wherever it runs.
+
+A stage has two moments: `setup`, once per actor (load the model), and `run`, once per task.
+It says what it needs (`Resources`); nothing is guessed from the machine that submits. It
+writes its own result and returns a small outcome, so pixels never travel through the driver.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Uint8Images = npt.NDArray[np.uint8]
+"""Images of shape (B, H, W, 3), RGB, uint8."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one actor of a stage needs.
+
+    Attributes:
+        cpus: CPU cores.
+        gpus: GPUs; 0 for a stage that runs on the CPU.
+        threads: Torch threads in the actor. One per CPU actor: two actors of one thread beat
+            one of two threads on small models, and do not fight over cores on any.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    threads: int = 1
+
+
+class Task(Protocol):
+    """One unit of work with a name; picklable."""
+
+    @property
+    def id(self) -> str:
+        """Name of the task, unique within a run."""
+        ...
+
+
+TaskT = TypeVar("TaskT", bound=Task, contravariant=True)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task came to.
+
+    Attributes:
+        task_id: The task.
+        cells: Cells done, failed ones included.
+        failed: Cells without a usable image.
+        seconds: Time in `run`.
+        error: Why the task has no result; empty if it has one.
+        fatal: The error will meet every task (wrong path, missing GPU): stop at once.
+        truncated: Prompts that the text encoder cut off.
+    """
+
+    task_id: str
+    cells: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    fatal: bool = False
+    truncated: int = 0
+
+
+class Stage(Protocol[TaskT]):
+    """Work that an executor spreads over actors; picklable before `setup`.
+
+    Attributes:
+        name: What it does, for messages.
+        resources: What one actor needs.
+    """
+
+    name: str
+    resources: Resources
+
+    def setup(self) -> None:
+        """Make ready, once per actor. GoldenseedError if it can never work here."""
+        ...
+
+    def run(self, task: TaskT) -> Outcome:
+        """Do one task and commit its result; doing it twice must be harmless."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes finished image shards while their pixels are still in memory.
+
+    `generate` knows only this: what a sink makes of the images (features) is not its business.
+    """
+
+    def setup(self) -> None:
+        """Make ready, once per actor."""
+        ...
+
+    def wants(self, shard_id: str, block: str) -> bool:
+        """Whether this shard's result is still missing."""
+        ...
+
+    def take(self, shard: "DrawnShard") -> None:
+        """Make and commit the result of one shard."""
+        ...
+
+
+@dataclass(frozen=True)
+class DrawnShard:
+    """A committed image shard together with its pixels.
+
+    Attributes:
+        shard_id: Tile id.
+        block: Seed block, the receipt's folder.
+        content_sha256: Content hash in the shard's receipt.
+        rows: The shard's rows without the image column, one per cell.
+        images: (N, H, W, 3) uint8, aligned with `rows`; zeros where the status is not ok.
+    """
+
+    shard_id: str
+    block: str
+    content_sha256: str
+    rows: pa.Table
+    images: Uint8Images
+
+
+class Executor(Protocol):
+    """Runs a stage over tasks. Results are the same on every executor."""
+
+    def run(self, stage: Stage[TaskT], tasks: Sequence[TaskT]) -> Iterable[Outcome]:
+        """Yield one outcome per task, in the order in which they finish."""
+        ...
