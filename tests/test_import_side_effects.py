@@ -1,0 +1,78 @@
+"""What imports really bring, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ("goldenseed", "pipeline", "analysis", "seedling")
+HEAVY = ("torch", "diffusers", "transformers", "ray")
+
+
+def heavy_modules_after(imports: str, *, python_path: str = "") -> list[str]:
+    """Import in a fresh process; give the heavy libraries that came along."""
+    code = f"import sys, {imports}\nprint(*sorted({set(HEAVY)} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": python_path},
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "pipeline.schema, pipeline.grid, pipeline.prompt_sets",
+        "pipeline.config, pipeline.runs, pipeline.shards, pipeline.registry",
+        "goldenseed",
+    ],
+)
+def test_planning_loads_no_heavy_library(imports: str) -> None:
+    assert heavy_modules_after(imports) == []
+
+
+def test_a_heavy_library_would_be_seen(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("")
+    (tmp_path / "innocent.py").write_text("def f():\n    pass\n\n\nimport torch\n")
+    assert heavy_modules_after("innocent", python_path=str(tmp_path)) == ["torch"]
+
+
+# A stranger's packages of the same names
+
+
+@pytest.fixture
+def strangers(tmp_path: Path) -> Path:
+    """A folder with packages that have our names and refuse to be imported."""
+    for name in PACKAGES:
+        package = tmp_path / name
+        package.mkdir()
+        (package / "__init__.py").write_text("raise SystemExit('a stranger was imported')\n")
+    return tmp_path
+
+
+def run_in(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(list(map(str, words)), cwd=folder, capture_output=True, text=True)
+
+
+def test_the_command_runs_beside_a_strangers_packages(strangers: Path, command: Path) -> None:
+    done = run_in(strangers, command, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0.1.0" in done.stdout
+
+
+def test_the_packages_found_beside_a_strangers_are_ours(strangers: Path, root: Path) -> None:
+    code = f"import {', '.join(PACKAGES)}; print({PACKAGES[1]}.__file__)"
+    done = run_in(strangers, sys.executable, "-P", "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(root)
+
+
+def test_a_stranger_would_be_noticed(strangers: Path) -> None:
+    done = run_in(strangers, sys.executable, "-c", "import analysis")
+    assert done.returncode != 0
+    assert "a stranger was imported" in done.stderr
