@@ -1,0 +1,98 @@
+"""Feature matrices as every statistic here takes them, and the polynomial kernel between them."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def as_matrix(features: ArrayLike, *, least: int = 2) -> Floats:
+    """Features as a float64 matrix, refused when too small or not finite.
+
+    Args:
+        features: Shape (n, d), any real dtype.
+        least: The smallest n allowed.
+
+    Returns:
+        Shape (n, d), float64, C order; the caller's own array where it already is that.
+
+    Raises:
+        ValueError: If there are not two axes, fewer than `least` rows, no column, or a number
+            that is not finite.
+
+    Example:
+        >>> as_matrix([[1, 2], [3, 4]]).dtype
+        dtype('float64')
+    """
+    x = np.ascontiguousarray(features, dtype=np.float64)
+    if x.ndim != 2 or x.shape[0] < least or x.shape[1] < 1:
+        raise ValueError(f"features have shape {x.shape}; (n >= {least}, d >= 1) is needed")
+    if not np.isfinite(x).all():
+        bad = int((~np.isfinite(x)).any(axis=1).sum())
+        raise ValueError(f"{bad} of {len(x)} feature rows are not finite; drop those cells first")
+    return x
+
+
+def finite_vector(values: ArrayLike) -> Floats:
+    """Finite float64 values of shape (S,).
+
+    Raises:
+        ValueError: If there is another number of axes, or a number that is not finite.
+
+    Example:
+        >>> finite_vector([1, 2])
+        array([1., 2.])
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or not np.isfinite(x).all():
+        raise ValueError(f"values have shape {x.shape}; finite values of shape (S,) are needed")
+    return x
+
+
+def require_width(x: Floats, width: int) -> None:
+    """Refuse features whose width is not the reference's.
+
+    Raises:
+        ValueError: If x.shape[1] differs from `width`.
+    """
+    if x.shape[1] != width:
+        raise ValueError(f"features have {x.shape[1]} columns; the reference has {width}")
+
+
+def kernel(first: Floats, second: Floats) -> Floats:
+    """Polynomial kernel (x.y / d + 1)^3 of every pair, shape (len(first), len(second)).
+
+    Source:
+        Binkowski et al. 2018, "Demystifying MMD GANs", arXiv:1801.01401, section 4.
+
+    Example:
+        >>> kernel(np.ones((1, 2)), np.ones((1, 2)))
+        array([[8.]])
+    """
+    base = first @ second.T / first.shape[1] + 1
+    return np.asarray(base * base * base)
+
+
+def kernel_diagonal(x: Floats) -> Floats:
+    """Kernel of every row with itself, shape (n,).
+
+    Example:
+        >>> kernel_diagonal(np.ones((1, 2)))
+        array([8.])
+    """
+    return np.asarray((np.einsum("ij,ij->i", x, x) / x.shape[1] + 1) ** 3)
+
+
+def kernel_sums(first: Floats, second: Floats, *, chunk: int = 2048) -> Floats:
+    """Sum of the kernel of every row of `first` with all rows of `second`.
+
+    The kernel matrix is made `chunk` columns at a time, so memory stays at len(first) x chunk.
+
+    Example:
+        >>> kernel_sums(np.ones((1, 2)), np.ones((5, 2)), chunk=2)
+        array([40.])
+    """
+    sums = np.zeros(len(first))
+    for start in range(0, len(second), chunk):
+        sums += kernel(first, second[start : start + chunk]).sum(axis=1)
+    return sums

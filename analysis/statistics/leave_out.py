@@ -1,0 +1,177 @@
+"""Distances of one seed with one group of images left out, exact and without a second pass.
+
+A delete-group jackknife needs the distance of every remainder. Sums, Gram and kernel blocks
+are made once; each remainder then costs a subtraction.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.statistics.distances import (
+    KidReference,
+    Reference,
+    as_kid_reference,
+    frechet_method,
+    root_sum,
+)
+from analysis.statistics.kernels import Floats, as_matrix, kernel, kernel_sums, require_width
+
+Codes = NDArray[np.intp]
+
+
+def group_codes(groups: ArrayLike, n: int) -> Codes:
+    """Number the groups 0 .. G - 1 in the order of their sorted labels.
+
+    Args:
+        groups: Shape (n,), labels of any sortable kind.
+        n: How many are wanted.
+
+    Returns:
+        Shape (n,), integers.
+
+    Raises:
+        ValueError: If the shape is not (n,).
+
+    Example:
+        >>> group_codes(["cat", "ant", "cat"], 3)
+        array([1, 0, 1])
+    """
+    labels = np.asarray(groups)
+    if labels.shape != (n,):
+        raise ValueError(f"groups have shape {labels.shape}; one label for each of {n} is needed")
+    return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.intp)
+
+
+def balanced_blocks(groups: ArrayLike, n: int, *, limit: int = 20) -> Codes:
+    """Join groups into at most `limit` blocks of nearly equal size.
+
+    Groups are never split. The largest go first, each to the smallest block so far, so the
+    blocks depend on the labels alone and not on the order of the rows.
+
+    Returns:
+        Shape (n,), the block of each row, 0 .. B - 1.
+
+    Example:
+        >>> balanced_blocks(["a", "a", "b", "c"], 4, limit=2)
+        array([0, 0, 1, 1])
+    """
+    codes = group_codes(groups, n)
+    sizes = np.bincount(codes)
+    if len(sizes) <= limit:
+        return codes
+    loads = np.zeros(limit, dtype=np.int64)
+    block = np.empty(len(sizes), dtype=np.intp)
+    for group in np.argsort(-sizes, kind="stable"):
+        block[group] = int(np.argmin(loads))
+        loads[block[group]] += sizes[group]
+    return np.asarray(block[codes])
+
+
+def frechet_without_groups(features: ArrayLike, groups: ArrayLike, reference: Reference) -> Floats:
+    """Squared Frechet distance with each group of images left out in turn.
+
+    Args:
+        features: Shape (n, d).
+        groups: Shape (n,). At least two images must remain without any one group.
+        reference: From features of the same d.
+
+    Returns:
+        Shape (G,), float64, in the order of the sorted labels; equal to `frechet_distance`
+        of each remainder.
+
+    Raises:
+        ValueError: If fewer than two images remain without some group.
+
+    Example:
+        >>> reference = Reference.from_features([[0.0], [2.0]])
+        >>> frechet_without_groups([[3.0], [5.0], [9.0]], [0, 1, 2], reference).round(6)
+        array([38., 33.,  9.])
+    """
+    x = as_matrix(features)
+    require_width(x, reference.mean.size)
+    codes = group_codes(groups, len(x))
+    sizes = np.bincount(codes)
+    _require_remainder(len(x), sizes)
+    shifted = x - x.mean(axis=0)
+    sums = np.stack([shifted[codes == g].sum(axis=0) for g in range(len(sizes))])
+    squares = np.bincount(codes, weights=np.einsum("ij,ij->i", shifted, shifted))
+    left = (len(x) - sizes)[:, None]
+    means = (sums.sum(axis=0) - sums) / left
+    spread = (squares.sum() - squares - left[:, 0] * (means**2).sum(axis=1)) / (left[:, 0] - 1)
+    shift = ((means + x.mean(axis=0) - reference.mean) ** 2).sum(axis=1)
+    roots = _root_traces(shifted @ reference.root.T, codes)
+    total = shift + spread + float(np.trace(reference.covariance))
+    return np.asarray(np.maximum(total - 2 * roots, 0.0))
+
+
+def _root_traces(projected: Floats, codes: Codes) -> Floats:
+    """Trace of the root of each remainder's projected covariance."""
+    n, d = projected.shape
+    groups = range(int(codes.max()) + 1)
+    if frechet_method(n, d) == "low_rank":
+        gram = projected @ projected.T
+        return np.array([_root_of_gram(gram[np.ix_(k, k)]) for k in (codes != g for g in groups)])
+    parts = [projected[codes == g] for g in groups]
+    whole, total = projected.T @ projected, projected.sum(axis=0)
+    roots = []
+    for part in parts:
+        left, mean = n - len(part), (total - part.sum(axis=0)) / (n - len(part))
+        scatter = whole - part.T @ part - left * np.outer(mean, mean)
+        roots.append(root_sum(np.asfortranarray(scatter / (left - 1))))
+    return np.array(roots)
+
+
+def _root_of_gram(gram: Floats) -> float:
+    """The same trace from the Gram matrix of rows that are not centred yet."""
+    rows = gram.mean(axis=1)
+    centred = gram - rows - rows[:, None] + rows.mean()
+    return root_sum(np.asfortranarray(centred / (len(gram) - 1)))
+
+
+def kid_without_groups(
+    features: ArrayLike, groups: ArrayLike, reference: "ArrayLike | KidReference"
+) -> Floats:
+    """Unbiased kernel distance with each group of images left out in turn.
+
+    The n x n kernel is made once; a remainder subtracts its group's rows and adds back its
+    block.
+
+    Args:
+        features: Shape (n, d).
+        groups: Shape (n,). At least two images must remain without any one group.
+        reference: See `kid`.
+
+    Returns:
+        Shape (G,), float64, in the order of the sorted labels; equal to `kid` of each
+        remainder.
+
+    Raises:
+        ValueError: If fewer than two images remain without some group.
+
+    Example:
+        >>> kid_without_groups([[1.0], [1.0], [1.0]], [0, 1, 2], [[0.0], [0.0]])
+        array([7., 7., 7.])
+    """
+    x, shared = as_matrix(features), as_kid_reference(reference)
+    require_width(x, shared.features.shape[1])
+    codes = group_codes(groups, len(x))
+    sizes = np.bincount(codes)
+    _require_remainder(len(x), sizes)
+    pairs = kernel(x, x)
+    np.fill_diagonal(pairs, 0.0)
+    rows = np.bincount(codes, weights=pairs.sum(axis=1))
+    blocks = np.array([pairs[np.ix_(k, k)].sum() for k in (codes == g for g in range(len(sizes)))])
+    cross = np.bincount(codes, weights=kernel_sums(x, shared.features))
+    left = len(x) - sizes
+    own = (pairs.sum() - 2 * rows + blocks) / (left * (left - 1))
+    other = (cross.sum() - cross) / (left * len(shared.features))
+    return np.asarray(own - 2 * other + shared.within)
+
+
+def _require_remainder(n: int, sizes: NDArray[np.intp]) -> None:
+    """Refuse groups so large that a remainder has no covariance."""
+    if len(sizes) < 2 or n - sizes.max() < 2:
+        raise ValueError(
+            f"{len(sizes)} groups, the largest with {sizes.max()} of {n} images; without it "
+            "at least 2 images must remain"
+        )
