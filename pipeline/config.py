@@ -62,7 +62,7 @@ class PromptChoice(_Frozen):
     """
 
     source: str
-    count: int | None = Field(None, ge=1)
+    count: int | None = Field(default=None, ge=1)
 
 
 class SeedChoice(_Frozen):
@@ -73,7 +73,7 @@ class SeedChoice(_Frozen):
         count: How many.
     """
 
-    start: int = Field(0, ge=0)
+    start: int = Field(default=0, ge=0)
     count: int = Field(ge=1)
 
     def values(self) -> list[int]:
@@ -89,8 +89,8 @@ class TileShape(_Frozen):
         prompts: Prompts along the other.
     """
 
-    seeds: int = Field(32, ge=1)
-    prompts: int = Field(32, ge=1)
+    seeds: int = Field(default=32, ge=1)
+    prompts: int = Field(default=32, ge=1)
 
 
 class RankingConfig(_Frozen):
@@ -102,7 +102,7 @@ class RankingConfig(_Frozen):
     """
 
     metric: str = "kid_perceptual"
-    share: float = Field(0.25, gt=0, le=0.5)
+    share: float = Field(default=0.25, gt=0, le=0.5)
 
 
 class RunConfig(_Frozen):
@@ -216,8 +216,8 @@ class Recipe(_Frozen):
     seeds: SeedChoice
     tile: TileShape = TileShape()
     order: Literal["seeds", "prompts"] = "seeds"
-    batch_size: int = Field(32, ge=1)
-    workers: int | None = Field(None, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    workers: int | None = Field(default=None, ge=1)
     keep_images: Literal["all", "none"] | int = "all"
     codec: Literal["webp", "png"] = "webp"
     sampling: "Sampling" = Field(default_factory=lambda: Sampling())
@@ -247,14 +247,14 @@ class Sampling(_Frozen):
     """
 
     dtype: Dtype | None = None
-    height: int | None = Field(None, gt=0)
-    width: int | None = Field(None, gt=0)
+    height: int | None = Field(default=None, gt=0)
+    width: int | None = Field(default=None, gt=0)
     scheduler: str | None = None
     scheduler_config: dict[str, Any] | None = None
-    num_inference_steps: int | None = Field(None, ge=1)
-    guidance_scale: float | None = Field(None, ge=0)
+    num_inference_steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = Field(default=None, ge=0)
     negative_prompt: str | None = None
-    eta: float | None = Field(None, ge=0, le=1)
+    eta: float | None = Field(default=None, ge=0, le=1)
     noise: str | None = None
     intervention: InterventionConfig | None = None
     compiled: bool | None = None

@@ -75,8 +75,8 @@ class Block:
     def from_json(cls, line: str) -> "Block":
         """Read one line of the grid file."""
         fields = json.loads(line)
-        lists = {name: tuple(fields.pop(name)) for name in ("seeds", "prompt_ids")}
-        return cls(**lists, **fields)
+        fields["seeds"], fields["prompt_ids"] = tuple(fields["seeds"]), tuple(fields["prompt_ids"])
+        return cls(**fields)
 
 
 def _hash(values: Iterable[object], digits: int) -> str:

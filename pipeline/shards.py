@@ -45,7 +45,7 @@ class Receipt:
         block: The seed block's name, the receipt's folder.
         file: Key of the data file, relative to the shard folder.
         rows: Rows in the file.
-        bytes: Size of the file.
+        file_bytes: Size of the file.
         content_sha256: Hash of the content columns; equal for equal results, whatever the
             writer's version, attempt or machine.
         run_id: The run that the shard belongs to.
@@ -58,7 +58,7 @@ class Receipt:
     block: str
     file: str
     rows: int
-    bytes: int
+    file_bytes: int
     content_sha256: str
     run_id: str
     failed: int = 0
@@ -117,11 +117,13 @@ def _hash_column(digest: "hashlib._Hash", column: pa.ChunkedArray) -> None:
         digest.update(len(raw).to_bytes(8, "little"))
         digest.update(raw)
     if not _is_text(column.type):
-        digest.update(np.ascontiguousarray(pc.drop_null(column).to_numpy(False)).tobytes())
+        digest.update(
+            np.ascontiguousarray(pc.drop_null(column).to_numpy(zero_copy_only=False)).tobytes()
+        )
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_binary(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
 def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]) -> None:
@@ -205,7 +207,7 @@ class ShardFolder:
         if receipt is None or (source_sha256 and receipt.source_sha256 != source_sha256):
             return False
         path = self.store.path(f"{self.prefix}/{receipt.file}")
-        return path.exists() and path.stat().st_size == receipt.bytes
+        return path.exists() and path.stat().st_size == receipt.file_bytes
 
     def receipts(self) -> Iterator[Receipt]:
         """All receipts, block by block."""
@@ -246,7 +248,7 @@ class ShardFolder:
                 block=block,
                 file=file,
                 rows=table.num_rows,
-                bytes=path.stat().st_size,
+                file_bytes=path.stat().st_size,
                 content_sha256=digest,
                 run_id=run_id,
                 failed=failed,

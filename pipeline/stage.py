@@ -5,7 +5,7 @@ It says what it needs (`Resources`); nothing is guessed from the machine that su
 writes its own result and returns a small outcome, so pixels never travel through the driver.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -33,6 +33,10 @@ class Resources:
     threads: int = 1
 
 
+class ActorBrokenError(RuntimeError):
+    """The process cannot work on (a CUDA error is sticky): the executor replaces the actor."""
+
+
 class Task(Protocol):
     """One unit of work with a name; picklable."""
 
@@ -56,7 +60,7 @@ class Outcome:
         seconds: Time in `run`.
         error: Why the task has no result; empty if it has one.
         fatal: The error will meet every task (wrong path, missing GPU): stop at once.
-        truncated: Prompts that the text encoder cut off.
+        truncated: Ids of the task's prompts that the text encoder cut off.
     """
 
     task_id: str
@@ -65,7 +69,7 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     fatal: bool = False
-    truncated: int = 0
+    truncated: tuple[str, ...] = ()
 
 
 class Stage(Protocol[TaskT]):
@@ -127,8 +131,23 @@ class DrawnShard:
 
 
 class Executor(Protocol):
-    """Runs a stage over tasks. Results are the same on every executor."""
+    """Runs a stage over tasks. Results are the same on every executor.
 
-    def run(self, stage: Stage[TaskT], tasks: Sequence[TaskT]) -> Iterable[Outcome]:
-        """Yield one outcome per task, in the order in which they finish."""
+    What an exception means:
+
+    - in `setup`: fatal. A GoldenseedError at once, any other after three tries.
+    - GoldenseedError in `run`: the task's outcome carries the message; not tried again. A
+      StoreError is fatal as well, because a full disk meets every task.
+    - any other in `run`, or the death of the process: tried up to three times.
+    """
+
+    def run(self, stage: Stage[TaskT], tasks: Iterable[TaskT]) -> Iterator[Outcome]:
+        """Yield one outcome per task, in the order in which they finish.
+
+        A fatal outcome is the last one: the tasks without an outcome were not done.
+
+        Raises:
+            ModelError: If the stage wants GPUs that are not there.
+            RunError: If the machines cannot be reached or have too few cores for one actor.
+        """
         ...

@@ -1,0 +1,104 @@
+"""What every text-to-image family is: a batch of cells in, uint8 images out."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pipeline.cards import Card, ResolvedCard
+from pipeline.config import RunConfig
+from pipeline.errors import ModelError
+from pipeline.interventions.base import Intervention
+from pipeline.prompt_sets import Prompt
+from pipeline.stage import Uint8Images
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Cells that are drawn in one call.
+
+    Attributes:
+        prompts: One prompt per image.
+        seeds: One seed per image, each in [0, 2**32).
+    """
+
+    prompts: tuple[Prompt, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What came out of a batch.
+
+    Attributes:
+        images: (B, H, W, 3) uint8 RGB; meaningless where not finite or flagged.
+        finite: (B,) whether the decoder's floats were all finite, asked before the cast to
+            uint8, which turns NaN into black.
+        flagged: (B,) whether a safety checker replaced the image.
+        truncated_tokens: (B,) prompt tokens that did not fit the text encoder.
+    """
+
+    images: Uint8Images
+    finite: npt.NDArray[np.bool_]
+    flagged: npt.NDArray[np.bool_]
+    truncated_tokens: npt.NDArray[np.int32]
+
+
+class Model(Protocol):
+    """A loaded family, ready to draw."""
+
+    def __init__(
+        self, card: Card, resolved: ResolvedCard, config: RunConfig, intervention: Intervention
+    ) -> None: ...
+
+    def generate(self, batch: Batch) -> Drawn:
+        """Draw a batch. An image depends on its own prompt and seed only."""
+        ...
+
+
+def device_of(card: Card) -> torch.device:
+    """The device that the card asks for.
+
+    Raises:
+        ModelError: If it needs a GPU and this process sees none.
+    """
+    if not card.gpu:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ModelError(
+            f"card {card.name} needs a CUDA GPU and this machine shows none; run it on a machine "
+            f"with one (ray_cluster.yaml), or take a seedling card, which runs on the CPU"
+        )
+    return torch.device("cuda")
+
+
+def require_compiler() -> None:
+    """Refuse compiled inference where nothing can compile, instead of quietly not doing it.
+
+    Raises:
+        ModelError: If there is no C++ compiler; torch.compile needs one even for CUDA graphs'
+            host code.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None and shutil.which("clang++") is None:
+        raise ModelError(
+            f"the recipe asks for compiled inference and there is no C++ compiler ({compiler!r}): "
+            f"install g++, or set `compiled: false` (which is another run)"
+        )
+
+
+def to_uint8(pixels: torch.Tensor) -> Uint8Images:
+    """Floats to bytes as diffusers' `numpy_to_pil` does: times 255, round half to even.
+
+    Args:
+        pixels: (B, 3, H, W) in [0, 1].
+
+    Returns:
+        (B, H, W, 3) uint8.
+    """
+    scaled = (pixels.float() * 255).round().to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()

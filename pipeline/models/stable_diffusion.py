@@ -1,0 +1,173 @@
+"""Stable Diffusion 1.x and 2.x, and the seedling, through diffusers' own pipeline.
+
+Everything that decides a pixel is diffusers' code: its `__call__` up to the latents, its VAE
+and its image processor after them. What is ours: noise (one generator per seed, float32 on
+the CPU), prompts encoded once, and the question whether the decoded floats are finite.
+"""
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+
+from pipeline.cards import Card, ResolvedCard
+from pipeline.config import RunConfig
+from pipeline.errors import ModelError, nearest
+from pipeline.interventions.base import Intervention
+from pipeline.models.base import Batch, Drawn, device_of, require_compiler, to_uint8
+from pipeline.noise import draw_noise
+
+ENCODED_PROMPTS = 256
+"""Prompts whose embeddings an actor keeps: several tiles' worth."""
+
+
+class StableDiffusion:
+    """A Stable Diffusion checkpoint with its intervention, ready to draw.
+
+    Args:
+        card: The checkpoint's card.
+        resolved: Its files.
+        config: How to sample.
+        intervention: Change of sampling.
+
+    Raises:
+        ModelError: If a GPU or a compiler is missing, or the folder does not load.
+
+    Example:
+        >>> from pipeline.cards import find_card, resolve
+        >>> from pipeline.config import load_recipe
+        >>> from pipeline.interventions.none import NoIntervention
+        >>> from pipeline.models.base import Batch
+        >>> from pipeline.prompt_sets import Prompt
+        >>> card = find_card("seedling-mini")
+        >>> files = resolve(card)
+        >>> config = load_recipe("seedling-mini").run_configs(files)[""]
+        >>> config = config.model_copy(update={"num_inference_steps": 2})
+        >>> model = StableDiffusion(card, files, config, NoIntervention({}))
+        >>> model.generate(Batch((Prompt("a red ball"),), (0,))).images.shape
+        (1, 64, 64, 3)
+    """
+
+    def __init__(
+        self, card: Card, resolved: ResolvedCard, config: RunConfig, intervention: Intervention
+    ) -> None:
+        self.config = config
+        self.intervention = intervention
+        self.latents_shape = card.latents_shape(config.height, config.width)
+        self.device = device_of(card)
+        pipe = _load_pipe(card, resolved, config).to(self.device)
+        pipe.set_progress_bar_config(disable=True)
+        self.pipe = intervention.prepare(pipe, card)
+        if config.compiled:
+            require_compiler()
+            self.pipe.unet.compile(fullgraph=True, dynamic=False)
+        self._encode = lru_cache(ENCODED_PROMPTS)(self._encode_uncached)
+
+    @torch.inference_mode()
+    def generate(self, batch: Batch) -> Drawn:
+        """Draw a batch.
+
+        Args:
+            batch: B cells.
+
+        Returns:
+            B images; see `Drawn`.
+        """
+        seeds = self.intervention.noise_seeds(batch)
+        noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
+        start = self.intervention.latents(noise, batch).to(self.pipe.unet.dtype)
+        latents = self._denoise(batch, start, generators)
+        pixels = self._decode(latents)
+        finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
+        images, flagged = self._postprocess(pixels.nan_to_num(0, 0, 0))
+        truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
+        return Drawn(images, finite, flagged, np.array(truncated, np.int32))
+
+    def _denoise(
+        self, batch: Batch, start: torch.Tensor, generators: list[torch.Generator]
+    ) -> torch.Tensor:
+        """Noise to final latents, by the pipeline's own call."""
+        embeds = [self._encode(prompt.text) for prompt in batch.prompts]
+        guided = self.config.guidance_scale > 1
+        latents: torch.Tensor = self.pipe(
+            prompt_embeds=torch.cat([positive for positive, _ in embeds]),
+            negative_prompt_embeds=torch.cat([n for _, n in embeds]) if guided else None,
+            latents=start,
+            generator=generators,
+            height=self.config.height,
+            width=self.config.width,
+            num_inference_steps=self.config.num_inference_steps,
+            guidance_scale=self.config.guidance_scale,
+            eta=self.config.eta,
+            output_type="latent",
+            return_dict=False,
+            **self.intervention.call_kwargs(batch),
+        )[0]
+        return latents
+
+    def _encode_uncached(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """(1, tokens, D) embeddings of a prompt and of the negative prompt.
+
+        One prompt at a time, so that they do not depend on who is in the batch.
+        """
+        positive, negative = self.pipe.encode_prompt(
+            text,
+            self.device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=True,
+            negative_prompt=self.config.negative_prompt,
+        )
+        return positive, negative
+
+    def _truncated(self, text: str) -> int:
+        """Tokens of a prompt beyond the text encoder's length."""
+        tokens: list[int] = self.pipe.tokenizer(text, truncation=False, verbose=False).input_ids
+        return max(0, len(tokens) - int(self.pipe.tokenizer.model_max_length))
+
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) floats, about [-1, 1], not clamped: infinities must stay visible."""
+        vae = self.pipe.vae
+        pixels: torch.Tensor = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
+        return pixels
+
+    def _postprocess(self, pixels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 images, and which of them the safety checker (if there is one) replaced."""
+        pixels, flags = self.pipe.run_safety_checker(pixels, self.device, pixels.dtype)
+        images = self.pipe.image_processor.postprocess(pixels, output_type="pt")
+        return to_uint8(images), np.array(flags or [False] * len(pixels))
+
+
+def _load_pipe(card: Card, resolved: ResolvedCard, config: RunConfig) -> Any:  # noqa: ANN401 - untyped
+    """Load safetensors from a local folder, and put the run's scheduler on it."""
+    logging.getLogger("diffusers").setLevel(logging.ERROR)
+    checker: dict[str, Any] = {} if card.safety_checker else {"safety_checker": None}
+    from_pretrained: Any = StableDiffusionPipeline.from_pretrained
+    try:
+        pipe = from_pretrained(
+            str(resolved.folder),
+            torch_dtype=getattr(torch, config.dtype),
+            variant=card.variant or None,
+            use_safetensors=True,
+            local_files_only=True,
+            requires_safety_checker=card.safety_checker,
+            **checker,
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"card {card.name}: {resolved.folder} does not load: {error}") from error
+    pipe.scheduler = _scheduler(config).from_config(
+        pipe.scheduler.config, **config.scheduler_config
+    )
+    return pipe
+
+
+def _scheduler(config: RunConfig) -> Any:  # noqa: ANN401 - diffusers is untyped
+    scheduler = getattr(diffusers, config.scheduler, None)
+    if scheduler is None or not hasattr(scheduler, "from_config"):
+        names = [name for name in dir(diffusers) if name.endswith("Scheduler")]
+        hint = nearest(config.scheduler, names)
+        raise ModelError(f"diffusers has no scheduler {config.scheduler!r}; {hint}")
+    return scheduler
