@@ -33,10 +33,6 @@ class Resources:
     threads: int = 1
 
 
-class ActorBrokenError(RuntimeError):
-    """The process cannot work on (a CUDA error is sticky): the executor replaces the actor."""
-
-
 class Task(Protocol):
     """One unit of work with a name; picklable."""
 

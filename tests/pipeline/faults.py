@@ -1,0 +1,177 @@
+"""Stages that fail on purpose, and the shards that they commit."""
+
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.errors import ModelError, PromptError, StoreError
+from pipeline.shards import ShardFolder
+from pipeline.stage import Outcome, Resources
+from pipeline.store import LocalStore
+
+BLOCK = "0a0b0c0d"
+CONTENT = ("name", "value")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A task that is only a number."""
+
+    number: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.number:016x}"
+
+
+def items(count: int) -> list[Item]:
+    return [Item(number) for number in range(count)]
+
+
+def folder(root: Path) -> ShardFolder:
+    return ShardFolder(LocalStore(root), "things", CONTENT)
+
+
+def table(number: int, rows: int = 40) -> pa.Table:
+    values = [number * 1000 + row for row in range(rows)]
+    return pa.table({"name": [f"row {value}" for value in values], "value": values})
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Shard -> content hash, by the receipts."""
+    return {receipt.shard_id: receipt.content_sha256 for receipt in folder(root).receipts()}
+
+
+def first_time(root: Path, name: str) -> bool:
+    """Whether this is the first call with this name, over all processes."""
+    (root / "marks").mkdir(parents=True, exist_ok=True)
+    try:
+        (root / "marks" / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+@dataclass
+class Stub:
+    """Commits one small shard per task.
+
+    The faults of its sub-classes happen before the commit, or after it in `after`.
+    """
+
+    root: Path
+    name: str = "stub"
+    resources: Resources = field(default_factory=Resources)
+
+    def setup(self) -> None:
+        self.ready = True
+
+    def run(self, task: Item) -> Outcome:
+        assert self.ready, "run before setup"
+        start = time.perf_counter()
+        self.before(task)
+        folder(self.root).commit(task.id, BLOCK, table(task.number), run_id="stub", provenance={})
+        self.after(task)
+        return Outcome(task.id, cells=1, seconds=time.perf_counter() - start)
+
+    def before(self, task: Item) -> None:
+        """Fault before the commit."""
+
+    def after(self, task: Item) -> None:
+        """Fault after the commit."""
+
+
+class EveryThirdCallFails(Stub):
+    calls = 0
+
+    def before(self, task: Item) -> None:
+        self.calls += 1
+        if self.calls % 3 == 0:
+            raise RuntimeError("third call\nwith a second line")
+
+
+class SomeAlwaysFail(Stub):
+    def before(self, task: Item) -> None:
+        if task.number % 4 == 1:
+            raise RuntimeError(f"number {task.number} never works")
+
+
+class SomeAreRefused(Stub):
+    def before(self, task: Item) -> None:
+        if task.number % 4 == 1:
+            assert first_time(self.root, task.id), "a refused task was tried again"
+            raise PromptError(f"number {task.number} is not wanted")
+
+
+class DiskFills(Stub):
+    def before(self, task: Item) -> None:
+        if task.number == 2:
+            raise StoreError("the disk is full")
+
+
+class KillsItself(Stub):
+    """Each task kills its process at most once, at a random moment, before or after commit."""
+
+    def before(self, task: Item) -> None:
+        self._perhaps_die(task, 0)
+
+    def after(self, task: Item) -> None:
+        self._perhaps_die(task, 1)
+
+    def _perhaps_die(self, task: Item, moment: int) -> None:
+        dies_at = random.Random(task.number).randrange(4)
+        if dies_at == moment and first_time(self.root, task.id):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class OneAlwaysKills(Stub):
+    def before(self, task: Item) -> None:
+        if task.number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SpoilsItsProcess(Stub):
+    """Fails like CUDA: once an error has happened, every call of the process fails."""
+
+    spoilt = False
+
+    def before(self, task: Item) -> None:
+        if task.number == 1 and first_time(self.root, task.id):
+            self.spoilt = True
+        if self.spoilt:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+class SetupRefuses(Stub):
+    def setup(self) -> None:
+        first_time(self.root, f"setup-{time.monotonic_ns()}")
+        raise ModelError("the weights are not here")
+
+
+class SetupFails(Stub):
+    def setup(self) -> None:
+        first_time(self.root, f"setup-{time.monotonic_ns()}")
+        raise OSError("no such device")
+
+
+class SetupDies(Stub):
+    def setup(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SetupFailsOnce(Stub):
+    def setup(self) -> None:
+        if first_time(self.root, "setup"):
+            raise OSError("not yet")
+        self.ready = True
+
+
+class TellsItsThreads(Stub):
+    def before(self, task: Item) -> None:
+        threads = [os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL")]
+        assert threads == [str(self.resources.threads)] * 2, threads
