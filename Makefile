@@ -31,6 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu:" \
 	         "apt-get install python3-venv" >&2; exit 1; }
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv; the first time takes some minutes"
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c constraints.txt -e '.[dev]'
 	touch $@
