@@ -7,12 +7,12 @@ and the whole percentile interval lies above the value it is for.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
+from analysis.statistics.bounds import Interval, root_scale, t_interval
 from analysis.statistics.distances import (
     KidReference,
     Reference,
@@ -21,7 +21,7 @@ from analysis.statistics.distances import (
     frechet_distance,
     kid,
 )
-from analysis.statistics.kernels import as_matrix
+from analysis.statistics.kernels import Floats, as_matrix, kernel_diagonal, kernel_sums
 from analysis.statistics.leave_out import (
     balanced_blocks,
     frechet_without_groups,
@@ -29,45 +29,16 @@ from analysis.statistics.leave_out import (
     kid_without_groups,
 )
 
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its confidence interval.
-
-    Attributes:
-        value: The estimate.
-        low: Lower bound; not clipped to the range of the quantity.
-        high: Upper bound.
-        n: Number of images (cells, seeds) behind the value.
-        method: How the interval was made, in words, with its confidence level.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-    method: str
-
-
-def t_interval(
-    value: float, error: float, *, freedom: int, n: int, method: str, level: float = 0.95
-) -> Interval:
-    """Interval value +- t x error.
-
-    Args:
-        value: The estimate.
-        error: Its standard error, at least 0.
-        freedom: Degrees of freedom of Student's t.
-        n: Number of images behind the value.
-        method: How `error` was made; the level is appended.
-        level: Confidence, in (0, 1).
-
-    Example:
-        >>> t_interval(1.0, 0.0, freedom=3, n=4, method="exact").method
-        'exact, 95 %'
-    """
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    return Interval(value, value - half, value + half, n, f"{method}, {100 * level:g} %")
+__all__ = [
+    "Interval",
+    "delete_group_jackknife",
+    "frechet_interval",
+    "grouped_error",
+    "grouped_mean_interval",
+    "jackknife_error",
+    "jackknife_interval",
+    "kid_interval",
+]
 
 
 def grouped_error(values: ArrayLike, groups: ArrayLike) -> tuple[float, int]:
@@ -221,25 +192,29 @@ def frechet_interval(
         limit: Most blocks of the jackknife.
 
     Returns:
-        The distance with its interval. When the distance is little more than its own bias
-        (a seed like the reference) the first order vanishes and the interval is too wide.
+        The distance with its interval, symmetric on the scale of its square root. In
+        simulation it covers 94 to 96 % where the seed differs from the reference by more
+        than noise (the interval symmetric in the squared distance: 91 to 95 %), and 97 to
+        99 % where it does not: the first order then vanishes and the interval is too wide.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(64, 2))
         >>> reference = Reference.from_features(x[:32])
         >>> frechet_interval(x[32:] + 1, None, reference).method
-        'image contributions, cluster-robust over 32 groups, 95 %'
+        'image contributions, cluster-robust over 32 groups, root scale, 95 %'
     """
     x = as_matrix(features)
     labels = np.arange(len(x)) if groups is None else np.asarray(groups)
     value = frechet_distance(x, reference)
     if len(x) > 2 * x.shape[1]:
         error, freedom = grouped_error(frechet_contributions(x, reference), labels)
-        method = f"image contributions, cluster-robust over {freedom + 1} groups"
-        return t_interval(value, error, freedom=freedom, n=len(x), method=method, level=level)
+        method = f"image contributions, cluster-robust over {freedom + 1} groups, root scale"
+        plain = t_interval(value, error, freedom=freedom, n=len(x), method=method, level=level)
+        return root_scale(plain, power=2)
     blocks = balanced_blocks(labels, len(x), limit=limit)
     without = frechet_without_groups(x, blocks, reference)
-    return jackknife_interval(value, without, np.bincount(blocks), level=level)
+    plain = jackknife_interval(value, without, np.bincount(blocks), level=level)
+    return root_scale(replace(plain, method=f"{plain.method}, root scale"), power=2)
 
 
 def kid_interval(
@@ -252,8 +227,13 @@ def kid_interval(
 ) -> Interval:
     """Interval of the unbiased kernel distance, by delete-group jackknife.
 
-    The reference is taken as given: the interval says how the distance would move with other
-    prompts, not with another reference.
+    The reference is taken as given: the interval says how the distance of n images would
+    move with other prompts, not with another reference. A third-degree kernel has a long right
+    tail, and the symmetric interval around a low draw misses the truth on one side (85 to 93 %
+    in simulation). Its upper bound is therefore the higher of the symmetric one and that made
+    on the cube root of the value plus its noise floor, the (k_ii - k_ij) / n by which the
+    biased estimator exceeds it. Covers 94 to 98 % at d >= 16; 91 to 94 % where d = 4 and the
+    features spread half again as wide as the reference.
 
     Args:
         features: Shape (n, d).
@@ -269,4 +249,14 @@ def kid_interval(
     x, shared = as_matrix(features), as_kid_reference(reference)
     blocks = balanced_blocks(groups, len(x), limit=limit)
     without = kid_without_groups(x, blocks, shared)
-    return jackknife_interval(kid(x, shared), without, np.bincount(blocks), level=level)
+    plain = jackknife_interval(kid(x, shared), without, np.bincount(blocks), level=level)
+    raised = root_scale(plain, power=3, offset=_noise_floor(x))
+    method = plain.method.replace(" groups", " groups, upper bound on the root scale")
+    return replace(plain, high=max(plain.high, raised.high), method=method)
+
+
+def _noise_floor(x: Floats) -> float:
+    """Mean of k_ii less mean of k_ij over different images, divided by n; at least 0."""
+    n, own = len(x), kernel_diagonal(x)
+    between = (kernel_sums(x, x).sum() - own.sum()) / (n * (n - 1))
+    return max(float(own.mean() - between) / n, 0.0)

