@@ -69,7 +69,8 @@ def _guarded(work: Callable[[], Outcome], task_id: str) -> Attempt:
     try:
         return Attempt(work())
     except GoldenseedError as error:
-        found, again, message = error, False, str(error)
+        found: Exception = error
+        again, message = False, str(error)
     except Exception as error:
         found, again, message = error, True, _one_line(error)
     outcome = Outcome(

@@ -1,9 +1,7 @@
 """Ray actors: one per worker, each with its own process and, if the stage asks, its own GPU.
 
-The only file that imports Ray. The driver hands an actor a task when it is free, and one more
-ahead where tasks are so short that the way to the driver would show. Actors commit their own
-results and return a few numbers, so nothing big passes through the object store, and neither
-it nor the driver grows with the grid. A dead actor is replaced and its tasks are done again.
+The only file that imports Ray. Actors commit their own results and return a few numbers, so
+nothing big passes through the object store, and neither it nor the driver grows with the grid.
 
 With RAY_ADDRESS set the actors live on that cluster; otherwise a local one is started and
 stopped again, with a token that only this process and its children know.
@@ -16,32 +14,20 @@ import math
 import os
 import secrets
 import signal
+import sys
 import threading
-import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayError
 
 from pipeline.errors import ConfigError, ModelError, RunError
-from pipeline.executors.base import ATTEMPTS, Attempt, Ledger, attempt_setup, attempt_task
+from pipeline.executors.base import Attempt, Ledger, attempt_setup, attempt_task
+from pipeline.executors.pool import ActorDied, Pool
 from pipeline.stage import Outcome, Resources, Stage, Task
-
-AHEAD_BELOW = 1.0
-"""Seconds of a task below which an actor gets one more ahead. The way to the driver takes
-about a millisecond; a task that waits behind a long one is lost to the actors that are free."""
-
-DEATHS = 9
-"""Actors in a row that die on one worker's tasks before the worker is given up: three tasks
-that each kill their process three times are passed over, a broken machine is not kept busy."""
-
-PATIENCE = 120.0
-"""Seconds without any actor ready after which a message says so."""
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Object store of a local cluster, near Ray's minimum: only tasks and outcomes pass."""
@@ -107,7 +93,8 @@ class RayExecutor:
             workers = self.workers or _places(stage.resources)
             _check_machines(stage)
             first += itertools.islice(tasks, workers - 1)
-            pool = _Pool(stage, Ledger(itertools.chain(first, tasks)), len(first))
+            ledger = Ledger(itertools.chain(first, tasks))
+            pool = Pool(stage.name, _Actors(stage), ledger, len(first))
             try:
                 yield from pool.outcomes()
             finally:
@@ -127,185 +114,45 @@ class _Actor:
         return attempt_task(self._stage, task)
 
 
-@dataclass
-class _Slot(Generic[T]):
-    """One worker: an actor now, its replacement later.
-
-    Attributes:
-        actor: Handle of the actor.
-        setup: Reference of its setup until that has returned.
-        work: References and tasks handed to it, the one in work first.
-        setups: Setups in a row that failed.
-        deaths: Actors in a row that died on a task.
-    """
-
-    actor: Any
-    setup: Any
-    work: deque[tuple[Any, T]] = field(default_factory=deque)
-    setups: int = 0
-    deaths: int = 0
-
-    @property
-    def awaited(self) -> Any:  # noqa: ANN401 - Ray's references have no type
-        """The reference that comes next, or None: an actor answers in order."""
-        if self.setup is not None:
-            return self.setup
-        return self.work[0][0] if self.work else None
-
-
-class _Pool(Generic[T]):
-    """The actors of one stage and what they are at."""
-
-    def __init__(self, stage: Stage[T], ledger: Ledger[T], workers: int) -> None:
-        self._stage = stage
-        self._ledger = ledger
-        self._seconds = math.inf
-        self._stage_ref = ray.put(stage)
-        self._remote = ray.remote(_Actor).options(**_actor_options(stage.resources))
-        self._slots = [_Slot[T](*self._new_actor()) for _ in range(workers)]
-        self._error = ""
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """Hand out tasks and yield outcomes until none is left or one is fatal."""
-        patience = _Patience(self._stage)
-        while not self._finished():
-            if not self._slots:
-                yield Outcome(self._some_task_id(), error=self._error, fatal=True)
-                return
-            patience.check(ready=any(slot.setup is None for slot in self._slots))
-            outcome = self._next()
-            if outcome is not None:
-                yield outcome
-                if outcome.fatal:
-                    return
-
-    def close(self) -> None:
-        """End all actors at once; what they have not committed is lost, and done again."""
-        for slot in self._slots:
-            ray.kill(slot.actor)
-        self._slots.clear()
-
-    def _new_actor(self) -> tuple[Any, Any]:
-        actor = self._remote.remote(self._stage_ref)
-        return actor, actor.setup.remote()
-
-    def _finished(self) -> bool:
-        """Hand out what can be; True if nothing is in work and nothing is left."""
-        for depth in range(1, 3 if self._seconds < AHEAD_BELOW else 2):
-            for slot in self._slots:
-                if slot.setup is None and len(slot.work) < depth:
-                    self._hand_one(slot)
-        return not any(slot.work for slot in self._slots) and self._ledger.empty
-
-    def _hand_one(self, slot: _Slot[T]) -> None:
-        task = self._ledger.take()
-        if task is not None:
-            slot.work.append((slot.actor.run.remote(task), task))
-
-    def _next(self) -> Outcome | None:
-        """Wait a moment for an answer and enter it."""
-        slots = {slot.awaited: slot for slot in self._slots if slot.awaited is not None}
-        done, _ = ray.wait(list(slots), timeout=1.0)
-        if not done:
-            return None
-        slot = slots[done[0]]
-        try:
-            attempt: Attempt = ray.get(done[0])
-        except RayTaskError as error:
-            attempt = _lost("could not be handed to its actor", error)
-        except RayError as error:
-            return self._died(slot, error)
-        return self._set_up(slot, attempt) if slot.setup is not None else self._did(slot, attempt)
-
-    def _set_up(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
-        if attempt.trace:
-            logger.debug("setup of %s failed:\n%s", self._stage.name, attempt.trace)
-        if not attempt.outcome.error:
-            slot.setup, slot.setups = None, 0
-            return None
-        if not attempt.again:
-            return replace(attempt.outcome, task_id=self._some_task_id(), fatal=True)
-        self._setup_failed(slot, attempt.outcome.error)
-        return None
-
-    def _setup_failed(self, slot: _Slot[T], error: str) -> None:
-        slot.setups += 1
-        self._replace(slot, error, given_up=slot.setups >= ATTEMPTS)
-
-    def _did(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
-        task = slot.work.popleft()[1]
-        slot.deaths = 0
-        self._seconds = attempt.outcome.seconds
-        if attempt.broken:
-            self._replace(slot, attempt.outcome.error)
-        return self._ledger.settle(task, replace(attempt, again=attempt.again))
-
-    def _died(self, slot: _Slot[T], error: RayError) -> Outcome | None:
-        """Only the task in work is charged with a death; the one behind it goes back."""
-        if slot.setup is not None:
-            logger.debug("setup of %s ended its process:\n%s", self._stage.name, error)
-            self._setup_failed(slot, _last_line(error))
-            return None
-        task = slot.work.popleft()[1]
-        slot.deaths += 1
-        attempt = _lost("ended its process (killed, or out of memory)", error, task)
-        self._replace(slot, attempt.outcome.error, given_up=slot.deaths >= DEATHS)
-        return self._ledger.settle(task, attempt)
-
-    def _replace(self, slot: _Slot[T], error: str, *, given_up: bool = False) -> None:
-        """Put a new actor into the slot, or give the slot up."""
-        self._error = f"no actor for {self._stage.name} stays alive; the last one: {error}"
-        ray.kill(slot.actor)
-        for _, task in slot.work:
-            self._ledger.give_back(task)
-        slot.work.clear()
-        if given_up:
-            self._slots.remove(slot)
-        else:
-            slot.actor, slot.setup = self._new_actor()
-
-    def _some_task_id(self) -> str:
-        """A task that is not done, to name in an outcome that concerns all of them."""
-        task = self._ledger.take()
-        if task is not None:
-            return task.id
-        return next((task.id for slot in self._slots for _, task in slot.work), "")
-
-
-class _Patience:
-    """Says, now and then, that no actor is ready yet."""
+class _Actors:
+    """The `Backend` of a stage's actors on Ray."""
 
     def __init__(self, stage: Stage[Any]) -> None:
-        self._stage = stage
-        self._since = time.monotonic()
+        self._stage = ray.put(stage)
+        remote: Any = ray.remote(_Actor)
+        self._remote = remote.options(**_actor_options(stage.resources))
 
-    def check(self, *, ready: bool) -> None:
-        """Warn if no actor was ready for `PATIENCE` seconds."""
-        if ready:
-            self._since = time.monotonic()
-        elif time.monotonic() - self._since > PATIENCE:
-            self._since = time.monotonic()
-            needs = self._stage.resources
-            logger.warning(
-                "no actor is ready after %.0f s: each needs %g CPU cores and %g GPUs, free are %s. "
-                "The cluster may still start machines or load the model; Ctrl-C loses nothing",
-                PATIENCE,
-                needs.cpus,
-                needs.gpus,
-                _in_words(ray.available_resources()),
-            )
+    def start(self) -> tuple[Any, Any]:
+        actor = self._remote.remote(self._stage)
+        return actor, actor.setup.remote()
+
+    def submit(self, actor: Any, task: Task) -> Any:  # noqa: ANN401 - Ray's have no type
+        return actor.run.remote(task)
+
+    def wait(self, tickets: Sequence[Any]) -> Any | None:  # noqa: ANN401
+        done, _ = ray.wait(list(tickets), timeout=1.0)
+        return done[0] if done else None
+
+    def answer(self, ticket: Any) -> Attempt:  # noqa: ANN401
+        try:
+            attempt: Attempt = ray.get(ticket)
+        except RayError as error:
+            raise ActorDied(_in_short(error), str(error)) from error
+        return attempt
+
+    def kill(self, actor: Any) -> None:  # noqa: ANN401
+        ray.kill(actor)
+
+    def free(self) -> str:
+        return _in_words(_ray("available_resources"))
 
 
-def _lost(what: str, error: RayError, task: Task | None = None) -> Attempt:
-    """An attempt that never came back."""
-    message = f"the task {what}: {_last_line(error)}"
-    outcome = Outcome(task.id if task else "", error=message)
-    return Attempt(outcome, again=True, trace=str(error))
-
-
-def _last_line(error: RayError) -> str:
+def _in_short(error: RayError) -> str:
+    """Ray's long texts end with what happened, the advice after the first sentence."""
+    if isinstance(error, OutOfMemoryError):
+        return "Ray ended it because the machine was short of memory; use fewer workers"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return lines[-1].split(". ")[0] if lines else type(error).__name__
 
 
 def _actor_options(needs: Resources) -> dict[str, object]:
@@ -321,7 +168,11 @@ def _actor_options(needs: Resources) -> dict[str, object]:
 
 
 def _machines() -> list[dict[str, float]]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [node["Resources"] for node in _ray("nodes") if node["Alive"]]
+
+
+def _ray(question: str) -> Any:  # noqa: ANN401 - Ray states no types here
+    return getattr(ray, question)()
 
 
 def _in_words(resources: Mapping[str, float]) -> str:
@@ -362,16 +213,41 @@ def _cluster(cpus: int) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     before = dict(os.environ)
     try:
-        _connect(cpus)
-        if main:
-            # ray.init takes SIGTERM for itself; it is the command's to end on.
-            signal.signal(signal.SIGTERM, handler)
-        yield
+        with _quiet():
+            _connect(cpus)
+            if main:
+                # ray.init takes SIGTERM for itself; it is the command's to end on.
+                signal.signal(signal.SIGTERM, handler)
+            yield
     finally:
         ray.shutdown()
         if main:
             signal.signal(signal.SIGTERM, handler)
         _restore(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Send what Ray prints about dead processes to the debug log.
+
+    Ray prints it to the standard output, whatever `log_to_driver` says, where a machine may
+    be reading our results. The driver's own lines say what became of each task.
+    """
+    module, name = sys.modules["ray._private.worker"], "print_to_stdstream"
+    original = getattr(module, name, None)
+    if original is None:
+        yield
+        return
+    setattr(module, name, _to_debug_log)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+
+
+def _to_debug_log(data: Mapping[str, Any], ignore_prefix: bool) -> None:  # noqa: FBT001 - Ray's
+    for line in data.get("lines", ()):
+        logger.debug("ray: %s", line)
 
 
 def _connect(cpus: int) -> None:

@@ -1,0 +1,225 @@
+"""A pool of actors: hands out tasks, replaces the dead, gives their tasks to the living.
+
+Knows nothing of where the actors live: that is a `Backend`.
+"""
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
+
+from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
+from pipeline.stage import Outcome, Task
+
+AHEAD_BELOW = 1.0
+"""Seconds of a task below which an actor gets one more ahead. The way to the driver takes
+about a millisecond; a task that waits behind a long one is lost to the actors that are free."""
+
+DEATHS = 9
+"""Actors in a row that die on one worker's tasks before the worker is given up: three tasks
+that each kill their process three times are passed over, a broken machine is not kept busy."""
+
+PATIENCE = 120.0
+"""Seconds without any actor ready after which a message says so."""
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=Task)
+
+
+class ActorDied(Exception):
+    """The process behind an answer is gone. `str()` of it is for users, `trace` for the log."""
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+class Backend(Protocol):
+    """Where actors live. Handles and tickets are opaque."""
+
+    def start(self) -> tuple[object, Hashable]:
+        """Start an actor; its handle, and the ticket of its setup."""
+        ...
+
+    def submit(self, actor: object, task: Task) -> Hashable:
+        """Give an actor a task, behind those that it has; the ticket of the answer."""
+        ...
+
+    def wait(self, tickets: Sequence[Hashable]) -> Hashable | None:
+        """One ticket whose answer is there, or None after about a second."""
+        ...
+
+    def answer(self, ticket: Hashable) -> Attempt:
+        """The answer behind a ticket; ActorDied if there will be none."""
+        ...
+
+    def kill(self, actor: object) -> None:
+        """End an actor at once, dead or alive."""
+        ...
+
+    def free(self) -> str:
+        """What is free for actors, in words."""
+        ...
+
+
+@dataclass
+class _Slot(Generic[T]):
+    """One worker: an actor now, its replacement later.
+
+    Attributes:
+        actor: Handle of the actor.
+        setup: Ticket of its setup until that has succeeded.
+        work: Tickets and tasks handed to it, the one in work first.
+        setups: Setups in a row that failed.
+        deaths: Actors in a row that died on a task.
+    """
+
+    actor: object
+    setup: Hashable | None
+    work: deque[tuple[Hashable, T]] = field(default_factory=deque)
+    setups: int = 0
+    deaths: int = 0
+
+    @property
+    def awaited(self) -> Hashable | None:
+        """The ticket that comes next, or None: an actor answers in order."""
+        if self.setup is not None:
+            return self.setup
+        return self.work[0][0] if self.work else None
+
+
+class Pool(Generic[T]):
+    """The actors of one stage and what they are at.
+
+    Args:
+        name: The stage's name.
+        backend: Where the actors live.
+        ledger: The tasks.
+        workers: Actors at once.
+    """
+
+    def __init__(self, name: str, backend: Backend, ledger: Ledger[T], workers: int) -> None:
+        self._name = name
+        self._backend = backend
+        self._ledger = ledger
+        self._seconds = math.inf
+        self._slots = [_Slot[T](*backend.start()) for _ in range(workers)]
+        self._error = ""
+        self._ready_at = time.monotonic()
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Hand out tasks and yield outcomes until none is left or one is fatal."""
+        while not self._finished():
+            if not self._slots:
+                yield Outcome(self._some_task_id(), error=self._error, fatal=True)
+                return
+            self._warn_if_nothing_is_ready()
+            outcome = self._next()
+            if outcome is not None:
+                yield outcome
+                if outcome.fatal:
+                    return
+
+    def close(self) -> None:
+        """End all actors at once; what they have not committed is lost, and done again."""
+        for slot in self._slots:
+            self._backend.kill(slot.actor)
+        self._slots.clear()
+
+    def _finished(self) -> bool:
+        """Hand out what can be; True if nothing is in work and nothing is left."""
+        for depth in range(1, 3 if self._seconds < AHEAD_BELOW else 2):
+            for slot in self._slots:
+                if slot.setup is None and len(slot.work) < depth:
+                    self._hand_one(slot)
+        return not any(slot.work for slot in self._slots) and self._ledger.empty
+
+    def _hand_one(self, slot: _Slot[T]) -> None:
+        task = self._ledger.take()
+        if task is not None:
+            slot.work.append((self._backend.submit(slot.actor, task), task))
+
+    def _next(self) -> Outcome | None:
+        """Wait a moment for an answer and enter it."""
+        slots = {slot.awaited: slot for slot in self._slots if slot.awaited is not None}
+        ticket = self._backend.wait([ticket for ticket in slots if ticket is not None])
+        if ticket is None:
+            return None
+        slot = slots[ticket]
+        try:
+            attempt = self._backend.answer(ticket)
+        except ActorDied as error:
+            return self._died(slot, error)
+        return self._set_up(slot, attempt) if slot.setup is not None else self._did(slot, attempt)
+
+    def _set_up(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
+        if attempt.trace:
+            logger.debug("setup of %s failed:\n%s", self._name, attempt.trace)
+        if not attempt.outcome.error:
+            slot.setup, slot.setups = None, 0
+            return None
+        if not attempt.again:
+            return replace(attempt.outcome, task_id=self._some_task_id(), fatal=True)
+        self._setup_failed(slot, attempt.outcome.error)
+        return None
+
+    def _setup_failed(self, slot: _Slot[T], error: str) -> None:
+        slot.setups += 1
+        self._replace(slot, error, given_up=slot.setups >= ATTEMPTS)
+
+    def _did(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
+        task = slot.work.popleft()[1]
+        slot.deaths = 0
+        self._seconds = attempt.outcome.seconds
+        if attempt.broken:
+            self._replace(slot, attempt.outcome.error)
+        return self._ledger.settle(task, attempt)
+
+    def _died(self, slot: _Slot[T], error: ActorDied) -> Outcome | None:
+        """Only the task in work is charged with a death; the one behind it goes back."""
+        if slot.setup is not None:
+            logger.debug("setup of %s ended its process:\n%s", self._name, error.trace)
+            self._setup_failed(slot, str(error))
+            return None
+        task = slot.work.popleft()[1]
+        slot.deaths += 1
+        outcome = Outcome(task.id, error=f"its process ended: {error}")
+        self._replace(slot, outcome.error, given_up=slot.deaths >= DEATHS)
+        return self._ledger.settle(task, Attempt(outcome, again=True, trace=error.trace))
+
+    def _replace(self, slot: _Slot[T], error: str, *, given_up: bool = False) -> None:
+        """Put a new actor into the slot, or give the slot up."""
+        self._error = f"no actor for {self._name} stays alive; the last one: {error}"
+        self._backend.kill(slot.actor)
+        for _, task in slot.work:
+            self._ledger.give_back(task)
+        slot.work.clear()
+        if given_up:
+            self._slots.remove(slot)
+        else:
+            slot.actor, slot.setup = self._backend.start()
+
+    def _some_task_id(self) -> str:
+        """A task that is not done, to name in an outcome that concerns all of them."""
+        task = self._ledger.take()
+        if task is not None:
+            return task.id
+        return next((task.id for slot in self._slots for _, task in slot.work), "")
+
+    def _warn_if_nothing_is_ready(self) -> None:
+        now = time.monotonic()
+        if any(slot.setup is None for slot in self._slots):
+            self._ready_at = now
+        elif now - self._ready_at > PATIENCE:
+            self._ready_at = now
+            logger.warning(
+                "no actor for %s is ready after %.0f s; free are %s. The cluster may still "
+                "start machines or load the model; Ctrl-C loses nothing",
+                self._name,
+                PATIENCE,
+                self._backend.free(),
+            )
