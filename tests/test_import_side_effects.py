@@ -44,6 +44,26 @@ def test_a_heavy_library_would_be_seen(tmp_path: Path) -> None:
 
 # A stranger's packages of the same names
 
+ACTOR_SCRIPT = """
+import pipeline
+from pipeline.executors.base import make_executor
+from pipeline.stage import Outcome, Resources
+
+class Task:
+    id = "one"
+
+class Where:
+    name = "where"
+    resources = Resources(cpus=1)
+    def setup(self): pass
+    def run(self, task):
+        import analysis, pipeline
+        return Outcome(task.id, error=" ".join([analysis.__file__, pipeline.__file__]))
+
+for outcome in make_executor("ray", 1).run(Where(), [Task()]):
+    print(outcome.error)
+"""
+
 
 @pytest.fixture
 def strangers(tmp_path: Path) -> Path:
@@ -70,6 +90,13 @@ def test_the_packages_found_beside_a_strangers_are_ours(strangers: Path, root: P
     done = run_in(strangers, sys.executable, "-P", "-c", code)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).is_relative_to(root)
+
+
+def test_actors_beside_a_strangers_packages_import_ours(strangers: Path, root: Path) -> None:
+    done = run_in(strangers, sys.executable, "-P", "-c", ACTOR_SCRIPT)
+    assert done.returncode == 0, done.stderr
+    found = [Path(word) for word in done.stdout.split()]
+    assert found == [root / "analysis/__init__.py", root / "pipeline/__init__.py"]
 
 
 def test_a_stranger_would_be_noticed(strangers: Path) -> None:
