@@ -1,0 +1,163 @@
+"""Frechet distance per seed: ours, the reference side shared, against torchmetrics' own class.
+
+Both sides get the same float32 features of d = 2048 and give the distance to one reference. Ours
+runs over 64 seeds in five parts, torchmetrics over one seed after each part. Making our shared
+reference is timed apart and counted in `ratio_with_reference`, spread over the 64 seeds;
+torchmetrics' sums of the real side are made before the clock starts.
+
+Run: `python -m benchmarks.fid`
+"""
+
+import copy
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from analysis.statistics.distances import Reference, frechet_distance, frechet_method
+from benchmarks.harness import machine, report
+
+WIDTH = 2048
+REAL = 5000
+SEEDS = 64
+PAIRS = 5
+GOALS = {4000: 8.0, 1000: 30.0}
+TOLERANCE = 1e-6
+
+Features = NDArray[np.float32]
+Result = TypeVar("Result")
+
+
+class Passed(torch.nn.Module):
+    """Takes features for images, so that torchmetrics' class measures features."""
+
+    num_features = WIDTH
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Give back what came in."""
+        return features
+
+
+@dataclass(frozen=True)
+class Case:
+    """Result at one n; seconds are per seed."""
+
+    n: int
+    method: str
+    ours: float
+    peer: float
+    ratio: float
+    ratio_with_reference: float
+    goal: float
+    difference: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the goal is reached and both sides agree."""
+        return self.ratio >= self.goal and self.difference <= TOLERANCE
+
+
+def draw(rng: np.random.Generator, mixing: Features, n: int, shift: float) -> Features:
+    """Features like those of a network's last layer: correlated, not negative."""
+    normal = rng.standard_normal((n, WIDTH), dtype=np.float32)
+    return np.asarray(np.maximum(normal @ mixing + np.float32(shift), 0))
+
+
+def seed_features(rng: np.random.Generator, bank: Features, count: int) -> Iterator[Features]:
+    """Features of `count` seeds: the bank, each column scaled and moved a little per seed."""
+    for _ in range(count):
+        scale = rng.uniform(0.9, 1.1, WIDTH).astype(np.float32)
+        yield bank * scale + rng.normal(0, 0.05, WIDTH).astype(np.float32)
+
+
+def timed(work: Callable[[], Result]) -> tuple[float, Result]:
+    """Wall seconds of one call, and what it gave."""
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def run_case(
+    n: int, reference: Reference, making: float, metric: FrechetInceptionDistance, bank: Features
+) -> Case:
+    """Alternate a part of our seeds with one seed of torchmetrics, five times."""
+    rng = np.random.default_rng(n)
+    frechet_distance(bank, reference)
+    ours, peer, differences = [], [], []
+    for part in np.array_split(np.arange(SEEDS), PAIRS):
+        spent = 0.0
+        for features in seed_features(rng, bank, len(part)):
+            took, mine = timed(partial(frechet_distance, features, reference))
+            spent += took
+        fresh = copy.deepcopy(metric)
+        took, other = timed(partial(_torchmetrics, fresh, torch.from_numpy(features)))
+        peer.append(took)
+        ours.append(spent / len(part))
+        differences.append(abs(mine - other) / abs(other))
+    shared = making / SEEDS
+    ratios = [b / a for a, b in zip(ours, peer, strict=True)]
+    with_reference = [b / (a + shared) for a, b in zip(ours, peer, strict=True)]
+    return Case(
+        n=n,
+        method=frechet_method(n, WIDTH),
+        ours=statistics.median(ours),
+        peer=statistics.median(peer),
+        ratio=statistics.median(ratios),
+        ratio_with_reference=statistics.median(with_reference),
+        goal=GOALS[n],
+        difference=max(differences),
+    )
+
+
+def _torchmetrics(metric: FrechetInceptionDistance, features: torch.Tensor) -> float:
+    """Accumulate one seed's images and compute, as a user of the class does."""
+    metric.update(features, real=False)
+    return float(metric.compute())
+
+
+def main() -> int:
+    """Run both sizes and report; the headline is the size further from its goal."""
+    rng = np.random.default_rng(0)
+    weights = np.linspace(0.2, 2, WIDTH) / np.sqrt(WIDTH)
+    mixing = (rng.standard_normal((WIDTH, WIDTH)) * weights).astype(np.float32)
+    real = draw(rng, mixing, REAL, 0.3)
+    metric = FrechetInceptionDistance(feature=Passed(), reset_real_features=False)
+    metric.set_dtype(torch.float64)
+    metric.update(torch.from_numpy(real), real=True)
+    making, reference = timed(partial(Reference.from_features, real))
+    cases = []
+    for n in GOALS:
+        cases.append(run_case(n, reference, making, metric, draw(rng, mixing, n, 0.4)))
+        sys.stderr.write(f"n = {n}: {cases[-1].ratio:.1f} times\n")
+    worst = min(cases, key=lambda case: case.ratio / case.goal)
+    report(
+        benchmark="fid",
+        ours=worst.ours,
+        peer=worst.peer,
+        unit="s per seed",
+        ratio=worst.ratio,
+        goal=worst.goal,
+        runs=PAIRS,
+        machine=machine(),
+        ok=all(case.ok for case in cases),
+        more={
+            "n": worst.n,
+            "d": WIDTH,
+            "seeds": SEEDS,
+            "reference_s": making,
+            "cases": [asdict(case) for case in cases],
+        },
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
