@@ -7,12 +7,13 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
+from pipeline.errors import ModelError, RunError
 from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
-from pipeline.stage import Outcome, Task
+from pipeline.stage import Outcome, Resources, Task
 
 AHEAD_BELOW = 1.0
 """Seconds of a task below which an actor gets one more ahead. The way to the driver takes
@@ -64,6 +65,46 @@ class Backend(Protocol):
     def free(self) -> str:
         """What is free for actors, in words."""
         ...
+
+
+def places(needs: Resources, machines: Iterable[Mapping[str, float]]) -> int:
+    """How many actors fit the machines: by GPUs if they need any, else by cores.
+
+    Args:
+        needs: What one actor needs.
+        machines: What each machine has, by "CPU" and "GPU".
+
+    Returns:
+        At least 1.
+
+    Example:
+        >>> places(Resources(gpus=2.0), [{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 1}])
+        2
+    """
+    kind, amount = ("GPU", needs.gpus) if needs.gpus else ("CPU", needs.cpus)
+    return max(1, sum(int(machine.get(kind, 0) / amount) for machine in machines))
+
+
+def check_machines(name: str, needs: Resources, machines: Sequence[Mapping[str, float]]) -> None:
+    """Refuse at once what a cluster would wait for without end.
+
+    Raises:
+        ModelError: If an actor needs more GPUs than any machine has.
+        RunError: If it needs more CPU cores.
+    """
+    gpus = max((machine.get("GPU", 0) for machine in machines), default=0)
+    cpus = max((machine.get("CPU", 0) for machine in machines), default=0)
+    if needs.gpus > gpus:
+        raise ModelError(
+            f"{name} needs {needs.gpus:g} GPU for each actor, the best of {len(machines)} "
+            f"machine(s) has {gpus:g}: run it where GPUs are, set RAY_ADDRESS to a cluster "
+            "that has some (its GPU machines must have joined), or choose a CPU recipe"
+        )
+    if needs.cpus > cpus:
+        raise RunError(
+            f"{name} needs {needs.cpus:g} CPU cores for each actor, the best of "
+            f"{len(machines)} machine(s) has {cpus:g}"
+        )
 
 
 @dataclass

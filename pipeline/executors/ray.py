@@ -18,15 +18,17 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayError
+from ray.job_config import JobConfig
 
-from pipeline.errors import ConfigError, ModelError, RunError
+from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import Attempt, Ledger, attempt_setup, attempt_task
-from pipeline.executors.pool import ActorDied, Pool
+from pipeline.executors.pool import ActorDied, Pool, check_machines, places
 from pipeline.stage import Outcome, Resources, Stage, Task
 
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -90,8 +92,9 @@ class RayExecutor:
             return
         wanted = math.ceil((self.workers or 1) * stage.resources.cpus)
         with _cluster(wanted):
-            workers = self.workers or _places(stage.resources)
-            _check_machines(stage)
+            machines = _machines()
+            check_machines(stage.name, stage.resources, machines)
+            workers = self.workers or places(stage.resources, machines)
             first += itertools.islice(tasks, workers - 1)
             ledger = Ledger(itertools.chain(first, tasks))
             pool = Pool(stage.name, _Actors(stage), ledger, len(first))
@@ -163,8 +166,25 @@ def _actor_options(needs: Resources) -> dict[str, object]:
         "num_cpus": needs.cpus,
         "num_gpus": needs.gpus,
         "max_restarts": 0,
-        "runtime_env": {"env_vars": threads},
+        "runtime_env": {"env_vars": {**threads, "PYTHONPATH": os.pathsep.join(_own_paths())}},
     }
+
+
+def _own_paths() -> list[str]:
+    """Where the driver finds modules beside those of its Python, in its order."""
+    installed = tuple(f"{prefix}{os.sep}" for prefix in (sys.prefix, sys.base_prefix))
+    paths = [str(Path(entry).absolute()) for entry in sys.path]
+    return [path for path in paths if not path.startswith(installed)]
+
+
+class _NoFolders(JobConfig):
+    """Keeps Ray from putting the current folder before all others in the actors' path.
+
+    A stranger's `analysis` or `pipeline` there would be imported instead of ours.
+    """
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
 
 
 def _machines() -> list[dict[str, float]]:
@@ -177,30 +197,6 @@ def _ray(question: str) -> Any:  # noqa: ANN401 - Ray states no types here
 
 def _in_words(resources: Mapping[str, float]) -> str:
     return f"{resources.get('CPU', 0):g} CPU cores and {resources.get('GPU', 0):g} GPUs"
-
-
-def _places(needs: Resources) -> int:
-    """Actors that fit the machines now: by GPUs if they need any, else by cores."""
-    kind, amount = ("GPU", needs.gpus) if needs.gpus else ("CPU", needs.cpus)
-    return max(1, sum(int(machine.get(kind, 0) / amount) for machine in _machines()))
-
-
-def _check_machines(stage: Stage[T]) -> None:
-    """Refuse at once what Ray would wait for without end."""
-    needs, machines = stage.resources, _machines()
-    gpus = max((machine.get("GPU", 0) for machine in machines), default=0)
-    cpus = max((machine.get("CPU", 0) for machine in machines), default=0)
-    if needs.gpus > gpus:
-        raise ModelError(
-            f"{stage.name} needs {needs.gpus:g} GPU for each actor, the best of {len(machines)} "
-            f"machine(s) has {gpus:g}: run it where GPUs are, set RAY_ADDRESS to a cluster "
-            "that has some (its GPU machines must have joined), or choose a CPU recipe"
-        )
-    if needs.cpus > cpus:
-        raise RunError(
-            f"{stage.name} needs {needs.cpus:g} CPU cores for each actor, the best of "
-            f"{len(machines)} machine(s) has {cpus:g}"
-        )
 
 
 @contextmanager
@@ -252,7 +248,11 @@ def _to_debug_log(data: Mapping[str, Any], ignore_prefix: bool) -> None:  # noqa
 
 def _connect(cpus: int) -> None:
     os.environ.update(QUIET)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "job_config": _NoFolders(),
+    }
     address = os.environ.get("RAY_ADDRESS")
     if address:
         try:

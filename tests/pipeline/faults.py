@@ -86,6 +86,25 @@ class Stub:
         """Fault after the commit."""
 
 
+def commit_all(root: Path, count: int) -> None:
+    """Commit every task's shard without any executor."""
+    stage = Stub(root)
+    stage.setup()
+    for item in items(count):
+        stage.run(item)
+
+
+class WaitsForTheOther(Stub):
+    """Goes on only once a second process has begun."""
+
+    def before(self, task: Item) -> None:
+        first_time(self.root, f"process-{os.getpid()}")
+        deadline = time.monotonic() + 60
+        while len(list((self.root / "marks").iterdir())) < 2:
+            assert time.monotonic() < deadline, "there is no second process"
+            time.sleep(0.01)
+
+
 class EveryThirdCallFails(Stub):
     calls = 0
 
@@ -124,7 +143,7 @@ class KillsItself(Stub):
         self._perhaps_die(task, 1)
 
     def _perhaps_die(self, task: Item, moment: int) -> None:
-        dies_at = random.Random(task.number).randrange(4)
+        dies_at = random.Random(task.number).randrange(5)
         if dies_at == moment and first_time(self.root, task.id):
             os.kill(os.getpid(), signal.SIGKILL)
 
