@@ -1,0 +1,278 @@
+"""Image shards to feature shards: afterwards from disk, or from memory while they are drawn.
+
+Both ways run the same function on the same pixels with the same batch cuts, so they give the
+same content hash. A feature shard's receipt names the content of the image shard that it was
+made from; when the two disagree the feature counts as absent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.features import load_features
+from analysis.features.base import Feature, extract_in_batches
+from analysis.images import decode_rows
+from pipeline.errors import ShardError
+from pipeline.runs import Run, utc_now
+from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
+from pipeline.shards import ShardFolder
+from pipeline.stage import DrawnShard, Outcome, Resources, Uint8Images
+
+NOT_APPLICABLE = "does not apply: "
+"""A null with this reason is no failure: the feature means nothing for the prompt."""
+NOT_KEPT = "image was not kept"
+"""Reason of a null where the image is gone; features must be measured while it is drawn."""
+
+IMAGE_COLUMNS = [
+    *(column.name for column in (*CELL_KEY, *PROMPT_FIELDS)),
+    *("image", "image_sha256", "status", "reason"),
+]
+
+
+@dataclass(frozen=True)
+class ExtractTask:
+    """One image shard to measure.
+
+    Attributes:
+        shard_id: The tile's id.
+        block: The seed block, the receipts' folder.
+        cells: Rows in the shard.
+    """
+
+    shard_id: str
+    block: str
+    cells: int
+
+    @property
+    def id(self) -> str:
+        """The shard's id."""
+        return self.shard_id
+
+
+def feature_folder(run: Run, feature: Feature) -> ShardFolder:
+    """Where a run keeps the shards of a feature."""
+    return run.features(feature.identity(), feature.table)
+
+
+def feature_rows(
+    feature: Feature, rows: pa.Table, images: Uint8Images, kept: Sequence[bool]
+) -> pa.Table:
+    """Compute a feature's shard.
+
+    Args:
+        feature: After `setup`.
+        rows: The image shard's rows; `image` may be absent.
+        images: Shape (N, H, W, 3), uint8, aligned with the rows.
+        kept: Which rows have pixels.
+
+    Returns:
+        One row per cell in the same order, as `feature.table` says; values are null, with the
+        reason, where the cell failed, has no pixels, or the feature does not apply.
+    """
+    reasons = _null_reasons(feature, rows, kept)
+    wanted = np.array([reason is None for reason in reasons])
+    values = extract_in_batches(feature, images) if wanted.any() else {}
+    schema = feature.table.arrow()
+    own: dict[str, Any] = {key.name: rows[key.name] for key in CELL_KEY}
+    own["null_reason"] = pa.array(reasons, type=pa.string())
+    for column in feature.columns:
+        own[column.name] = _arrow(values.get(column.name), wanted, column.type)
+    return pa.table([own[name] for name in schema.names], schema=schema)
+
+
+def _null_reasons(feature: Feature, rows: pa.Table, kept: Sequence[bool]) -> list[str | None]:
+    fields = [column.name for column in PROMPT_FIELDS]
+    answers: dict[str, str] = {}
+    reasons: list[str | None] = []
+    for row, there in zip(
+        rows.drop_columns(_if_there(rows, "image")).to_pylist(), kept, strict=True
+    ):
+        key = row["prompt_id"]
+        if key not in answers:
+            answers[key] = feature.applies({name: row[name] for name in fields})
+        if answers[key]:
+            reasons.append(NOT_APPLICABLE + answers[key])
+        elif row["status"] != STATUS_OK:
+            reasons.append(f"{row['status']}: {row['reason'] or 'no reason given'}")
+        else:
+            reasons.append(None if there else NOT_KEPT)
+    return reasons
+
+
+def _if_there(rows: pa.Table, name: str) -> list[str]:
+    return [name] if name in rows.column_names else []
+
+
+def _arrow(values: NDArray[Any] | None, wanted: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
+    """The values of the wanted rows, null elsewhere."""
+    if values is None:
+        return pa.nulls(len(wanted), kind)
+    if not np.isfinite(values[wanted]).all():
+        raise ShardError("a feature gave numbers that are not finite for a good image")
+    if not pa.types.is_fixed_size_list(kind):
+        return pa.array(values, type=kind, mask=~wanted)
+    filled = iter(values[wanted])
+    return pa.array([next(filled) if good else None for good in wanted], type=kind)
+
+
+def missing_extractions(run: Run, features: str | Sequence[str]) -> list[ExtractTask]:
+    """The drawn shards of a run's grid that a feature has not measured, in drawing order.
+
+    Args:
+        run: The run.
+        features: A name in the feature registry, or several.
+
+    Returns:
+        One task per image shard for which the shard of a feature is absent or was made from
+        other images.
+    """
+    folders = [feature_folder(run, feature) for feature in load_features(_names(features))]
+    tasks = []
+    for tile in run.tiles():
+        receipt = run.images.receipt(tile.id, tile.block)
+        if receipt is not None and not all(
+            folder.has(tile.id, tile.block, receipt.content_sha256) for folder in folders
+        ):
+            tasks.append(ExtractTask(tile.id, tile.block, receipt.rows))
+    return tasks
+
+
+def extract_stage(run: Run, features: str | Sequence[str]) -> "ExtractStage":
+    """The stage that measures features of a run's shards on disk."""
+    return ExtractStage(run.root, _names(features))
+
+
+def feature_sinks(run: Run, features: Sequence[str]) -> tuple["FeatureSink", ...]:
+    """The sinks that measure features while the run is drawn; none for no features."""
+    return (FeatureSink(run.root, features),) if features else ()
+
+
+def _names(features: str | Sequence[str]) -> tuple[str, ...]:
+    return (features,) if isinstance(features, str) else tuple(features)
+
+
+class _Extractor:
+    """What the stage and the sink share: a run, its features, and the one way to commit."""
+
+    def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
+        self.run_root = Path(run_root).absolute()
+        self.feature_names = tuple(features)
+
+    @cached_property
+    def opened(self) -> Run:
+        return Run.open(self.run_root)
+
+    @cached_property
+    def features(self) -> list[Feature]:
+        return load_features(self.feature_names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to an actor without what `setup` made."""
+        return {key: v for key, v in vars(self).items() if key not in ("opened", "features")}
+
+    def setup(self) -> None:
+        """Open the run and load the features' weights, once per actor."""
+        _ = self.opened
+        for feature in self.features:
+            feature.setup()
+
+    def absent(self, shard_id: str, block: str, content_sha256: str) -> list[Feature]:
+        return [
+            feature
+            for feature in self.features
+            if not feature_folder(self.opened, feature).has(shard_id, block, content_sha256)
+        ]
+
+    def commit(self, shard: DrawnShard, kept: Sequence[bool], made: str) -> int:
+        """Compute and commit what is absent of one shard; give the rows without values."""
+        failed = 0
+        for feature in self.absent(shard.shard_id, shard.block, shard.content_sha256):
+            table = feature_rows(feature, shard.rows, shard.images, kept)
+            failed = max(failed, table.num_rows - table["null_reason"].null_count)
+            feature_folder(self.opened, feature).commit(
+                shard.shard_id,
+                shard.block,
+                table,
+                run_id=self.opened.run_id,
+                failed=table.num_rows - table["null_reason"].null_count,
+                source_sha256=shard.content_sha256,
+                provenance=_provenance(feature, made),
+            )
+        return failed
+
+
+def _provenance(feature: Feature, made: str) -> Mapping[str, object]:
+    return {
+        "feature": feature.identity(),
+        "code_version": feature.code_version,
+        "card_sha256": feature.card_sha256,
+        "parameters": dict(feature.parameters),
+        "made": made,
+        "created": utc_now(),
+    }
+
+
+class ExtractStage(_Extractor):
+    """Measures image shards that are on disk; a `pipeline.stage.Stage`.
+
+    Args:
+        run_root: The run folder.
+        features: Names in the feature registry.
+    """
+
+    name: str = "extract"
+
+    def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
+        super().__init__(run_root, features)
+        needs = [feature.resources for feature in load_features(features)] or [Resources()]
+        self.resources = Resources(
+            cpus=max(need.cpus for need in needs),
+            gpus=max(need.gpus for need in needs),
+            threads=max(need.threads for need in needs),
+        )
+
+    def run(self, task: ExtractTask) -> Outcome:
+        """Read, decode, measure and commit one shard; done already, it costs a look.
+
+        Raises:
+            ShardError: If the image shard is absent, or an image in it is damaged.
+        """
+        start = perf_counter()
+        receipt = self.opened.images.receipt(task.shard_id, task.block)
+        if receipt is None:
+            raise ShardError(f"shard {task.shard_id} of {self.run_root} is not drawn")
+        failed = receipt.failed
+        if self.absent(task.shard_id, task.block, receipt.content_sha256):
+            rows = self.opened.images.read(receipt, IMAGE_COLUMNS)
+            config = self.opened.config
+            images, kept = decode_rows(rows, height=config.height, width=config.width)
+            shard = DrawnShard(task.shard_id, task.block, receipt.content_sha256, rows, images)
+            failed = self.commit(shard, kept, "from the shard")
+        return Outcome(task.id, receipt.rows, failed, perf_counter() - start)
+
+
+class FeatureSink(_Extractor):
+    """Measures shards while they are drawn; a `pipeline.stage.Sink`.
+
+    The only way to measure images that are not kept.
+
+    Args:
+        run_root: The run folder.
+        features: Names in the feature registry.
+    """
+
+    def wants(self, shard_id: str, block: str) -> bool:
+        """Whether a feature of this shard is missing; true where nothing is drawn yet."""
+        receipt = self.opened.images.receipt(shard_id, block)
+        return receipt is None or bool(self.absent(shard_id, block, receipt.content_sha256))
+
+    def take(self, shard: DrawnShard) -> None:
+        """Measure and commit one shard."""
+        self.commit(shard, [True] * shard.rows.num_rows, "while drawing")

@@ -1,0 +1,39 @@
+"""Features: numbers of one image. Costly, so they are stored once and under a full identity.
+
+A new feature is a file here and a line in the table; the contract suite finds it.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from analysis.features.base import Feature
+from pipeline.registry import load
+
+__all__ = ["FEATURES", "Feature", "load_feature", "load_features"]
+
+FEATURES: Mapping[str, str] = MappingProxyType(
+    {
+        "appearance": "analysis.features.appearance:Appearance",
+        "perceptual": "analysis.features.perceptual:Perceptual",
+    }
+)
+"""Name -> "module:Class"."""
+
+
+def load_feature(name: str) -> Feature:
+    """Make the feature of this name, or of a user's own dotted path; nothing is loaded yet.
+
+    Raises:
+        RegistryError: If there is none; the message names the nearest.
+
+    Example:
+        >>> load_feature("appearance").name
+        'appearance'
+    """
+    feature: Feature = load(FEATURES, name, "feature", base=Feature)()
+    return feature
+
+
+def load_features(names: Sequence[str]) -> list[Feature]:
+    """Make several features, each name once, in the order given."""
+    return [load_feature(name) for name in dict.fromkeys(names)]

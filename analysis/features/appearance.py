@@ -1,0 +1,195 @@
+"""`appearance`: six plain numbers of a picture, each defined here and nowhere else.
+
+Colours are the stored sRGB values as fractions 0..1, not linearised. Luma is that of ITU-R
+BT.601, Y = 0.299 R + 0.587 G + 0.114 B. `border_score` and `sky_score` look at the picture
+reduced to about 64 pixels by whole-number block means, so that they mean the same at any size.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.features.base import Columns, Feature
+from pipeline.schema import Column
+from pipeline.stage import Uint8Images
+
+Floats = NDArray[np.float64]
+
+SHORT_SIDE = 64
+"""Pixels to which the shorter side is reduced for the two scores."""
+BORDER_STEP = 0.08
+"""Largest difference of any channel that still counts as the same colour in `border_score`."""
+BORDER_DEPTH = 8
+"""Widest frame that `border_score` looks for: 1 / 8 of the shorter side."""
+SKY_VALUE, SKY_SATURATION, SKY_STEP = 0.6, 0.5, 0.08
+"""Pale: HSV value at least, HSV saturation at most; smooth: luma step to the pixel above."""
+
+
+class Appearance(Feature):
+    """Brightness, contrast, colourfulness, saturation, border score and sky score."""
+
+    name: ClassVar[str] = "appearance"
+    code_version: ClassVar[int] = 1
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Six float32 columns."""
+        kind = pa.float32()
+        return (
+            Column("brightness", kind, "Mean luma.", "0..1"),
+            Column("contrast", kind, "Standard deviation of luma (RMS contrast).", "0..0.5"),
+            Column("colourfulness", kind, "Hasler and Suesstrunk's M.", "0 (grey) to about 190"),
+            Column("saturation", kind, "Mean HSV saturation.", "0..1"),
+            Column("border_score", kind, "How much of a plain frame there is.", "0..1"),
+            Column("sky_score", kind, "Share that is pale and smooth from the top.", "0..1"),
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """The thresholds."""
+        return {
+            "short_side": SHORT_SIDE,
+            "border": [BORDER_STEP, BORDER_DEPTH],
+            "sky": [SKY_VALUE, SKY_SATURATION, SKY_STEP],
+        }
+
+    def extract(self, images: Uint8Images) -> Columns:
+        """Compute the six numbers; bit for bit the same in any batch.
+
+        Example:
+            >>> white = np.full((1, 64, 64, 3), 255, dtype=np.uint8)
+            >>> {name: float(v[0]) for name, v in Appearance().extract(white).items()}
+            {'brightness': 1.0, 'contrast': 0.0, 'colourfulness': 0.0, 'saturation': 0.0, \
+'border_score': 0.0, 'sky_score': 1.0}
+        """
+        rgb = images / 255.0
+        small = reduced(rgb)
+        numbers = {
+            "brightness": _mean(luma(rgb)),
+            "contrast": luma(rgb).reshape(len(rgb), -1).std(axis=1),
+            "colourfulness": colourfulness(rgb),
+            "saturation": _mean(hsv_saturation(rgb)),
+            "border_score": border_score(small),
+            "sky_score": sky_score(small),
+        }
+        return {name: values.astype(np.float32) for name, values in numbers.items()}
+
+
+def _mean(values: Floats) -> Floats:
+    return np.asarray(values.reshape(len(values), -1).mean(axis=1))
+
+
+def luma(rgb: Floats) -> Floats:
+    """BT.601 luma of colours in 0..1, shape (..., 3) -> (...).
+
+    The weights are given as whole numbers so that white is 1 exactly.
+    """
+    return np.asarray((299 * rgb[..., 0] + 587 * rgb[..., 1] + 114 * rgb[..., 2]) / 1000)
+
+
+def hsv_saturation(rgb: Floats) -> Floats:
+    """HSV saturation, (max - min) / max, 0 for black; shape (..., 3) -> (...)."""
+    high = rgb.max(axis=-1)
+    spread = high - rgb.min(axis=-1)
+    return np.asarray(np.divide(spread, high, out=np.zeros_like(high), where=high > 0))
+
+
+def colourfulness(rgb: Floats) -> Floats:
+    """M = sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2) on the scale 0..255.
+
+    rg = R - G, yb = (R + G) / 2 - B. The paper calls 15 slightly, 45 averagely, 82 highly and
+    109 extremely colourful.
+
+    Args:
+        rgb: Shape (B, H, W, 3), 0..1.
+
+    Returns:
+        Shape (B,).
+
+    Source:
+        Hasler and Suesstrunk 2003, "Measuring colourfulness in natural images", section 7.
+    """
+    red, green, blue = np.moveaxis(rgb.reshape(len(rgb), -1, 3) * 255, -1, 0)
+    rg, yb = red - green, (red + green) / 2 - blue
+    spread = np.sqrt(rg.var(axis=1) + yb.var(axis=1))
+    return np.asarray(spread + 0.3 * np.hypot(rg.mean(axis=1), yb.mean(axis=1)))
+
+
+def reduced(rgb: Floats) -> Floats:
+    """Block means with the shorter side at 64 to 127 pixels; smaller pictures stay as they are.
+
+    Args:
+        rgb: Shape (B, H, W, 3). Rows and columns that fill no block are cut off.
+
+    Example:
+        >>> reduced(np.zeros((1, 128, 200, 3))).shape
+        (1, 64, 100, 3)
+    """
+    count, height, width, _ = rgb.shape
+    size = max(1, min(height, width) // SHORT_SIDE)
+    rows, columns = height // size, width // size
+    cut = rgb[:, : rows * size, : columns * size]
+    return np.asarray(cut.reshape(count, rows, size, columns, size, 3).mean(axis=(2, 4)))
+
+
+def border_score(rgb: Floats) -> Floats:
+    """How much of a plain frame of one colour surrounds the picture.
+
+    For a frame of t pixels: the least, over the four sides, of the share of places where the
+    colour changes between the frame's inner edge and two pixels further in; times the share of
+    the frame's pixels that have the frame's median colour. The score is the best t from 1 to
+    1/8 of the shorter side. "Changes" and "has" are a difference of more and of at most 0.08
+    in any channel. 1: a clean frame; 0: none, a plain picture included.
+
+    Args:
+        rgb: Shape (B, H, W, 3), 0..1.
+
+    Returns:
+        Shape (B,), 0..1.
+    """
+    depths = range(1, max(1, min(rgb.shape[1:3]) // BORDER_DEPTH) + 1)
+    if min(rgb.shape[1:3]) < 2 * depths[-1] + 4:
+        return np.zeros(len(rgb))
+    return np.asarray(np.max([_frame(rgb, depth) for depth in depths], axis=0))
+
+
+def _frame(rgb: Floats, depth: int) -> Floats:
+    """The score of a frame of exactly this many pixels."""
+    ring = np.ones(rgb.shape[1:3], dtype=bool)
+    ring[depth:-depth, depth:-depth] = False
+    band = rgb[:, ring]
+    apart = np.abs(band - np.median(band, axis=1, keepdims=True)).max(axis=-1)
+    plain = (apart <= BORDER_STEP).mean(axis=1)
+    across = rgb.transpose(0, 2, 1, 3)
+    sides = [rgb, rgb[:, ::-1], across, across[:, ::-1]]
+    return np.asarray(plain * np.min([_edge(side, depth) for side in sides], axis=0))
+
+
+def _edge(side: Floats, depth: int) -> Floats:
+    """Share of places along the first rows' edge at `depth` where the colour changes."""
+    inside = side[:, :, depth + 2 : -(depth + 2)]
+    step = np.abs(inside[:, depth - 1] - inside[:, depth + 1]).max(axis=-1)
+    return np.asarray((step > BORDER_STEP).mean(axis=1))
+
+
+def sky_score(rgb: Floats) -> Floats:
+    """Share of the picture that one reaches from the top over pale, smooth pixels.
+
+    In every column, pixels count from the top down to the first that is not pale (HSV value
+    below 0.6 or saturation above 0.5) or not smooth (luma more than 0.08 from the pixel above).
+    A large pale sky scores high; so does a plain white picture, which scores 1.
+
+    Args:
+        rgb: Shape (B, H, W, 3), 0..1.
+
+    Returns:
+        Shape (B,), 0..1.
+    """
+    pale = (rgb.max(axis=-1) >= SKY_VALUE) & (hsv_saturation(rgb) <= SKY_SATURATION)
+    brightness = luma(rgb)
+    step = np.abs(np.diff(brightness, axis=1, prepend=brightness[:, :1]))
+    reached = np.logical_and.accumulate(pale & (step <= SKY_STEP), axis=1)
+    return _mean(reached.astype(np.float64))

@@ -1,0 +1,103 @@
+"""`perceptual`: what a small residual network, trained on the small world's labels, sees.
+
+Not a general-purpose embedding: it knows the objects, colours, places and tones of the small
+world and nothing else. Distances on it are therefore never called FID or KID of the field.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import ResNetModel
+
+from analysis.features.base import Columns, Feature
+from pipeline.errors import ModelError
+from pipeline.schema import Column, vector
+from pipeline.stage import Uint8Images
+
+FOLDER = Path(__file__).parents[2] / "seedling" / "weights" / "perceptual"
+WEIGHTS, CONFIG, PREPROCESSING = "model.safetensors", "config.json", "preprocessing.json"
+
+
+class Perceptual(Feature):
+    """Pooled output of the shipped network: an embedding of at most 32 numbers.
+
+    Pixels become fractions 0..1, are resized to the network's input (bilinear, antialiased,
+    aspect not kept; not at all where the size is right), then standardised with the mean and
+    standard deviation in `preprocessing.json` beside the weights.
+    """
+
+    name: ClassVar[str] = "perceptual"
+    code_version: ClassVar[int] = 1
+    folder: ClassVar[Path] = FOLDER
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """One vector."""
+        width = int(self._json(CONFIG)["hidden_sizes"][-1])
+        return (Column("embedding", vector(width), "Pooled features of the network."),)
+
+    @cached_property
+    def card_sha256(self) -> str:
+        """Hash of the weights and of the network's layout."""
+        digest = hashlib.sha256()
+        for name in (CONFIG, WEIGHTS):
+            digest.update(hashlib.sha256(self._read(name)).digest())
+        return digest.hexdigest()
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """The preprocessing."""
+        return {"resize": "bilinear, antialiased", **self._preprocessing}
+
+    @cached_property
+    def _preprocessing(self) -> dict[str, Any]:
+        fields = self._json(PREPROCESSING)
+        return {name: fields[name] for name in ("size", "mean", "std")}
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as error:
+            raise ModelError(
+                f"feature {self.name} needs {self.folder / name} ({error.strerror}); it is part "
+                f"of the project: restore it, or train it with: python -m seedling.train_perceptual"
+            ) from error
+
+    def _json(self, name: str) -> dict[str, Any]:
+        fields: dict[str, Any] = json.loads(self._read(name))
+        return fields
+
+    def setup(self) -> None:
+        """Load the network, in evaluation mode, float32, on the CPU."""
+        self._read(WEIGHTS)
+        network: Any = ResNetModel.from_pretrained(
+            self.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+        self._network = network.eval()
+
+    @torch.inference_mode()
+    def extract(self, images: Uint8Images) -> Columns:
+        """Embed a batch; see `Feature.extract`."""
+        pixels = self._prepared(images)
+        pooled = self._network(pixel_values=pixels).pooler_output
+        return {"embedding": pooled.flatten(1).numpy().astype(np.float32)}
+
+    def _prepared(self, images: Uint8Images) -> torch.Tensor:
+        """Standardised pixels, shape (B, 3, size, size), float32."""
+        pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255
+        size = int(self._preprocessing["size"])
+        if pixels.shape[2:] != (size, size):
+            pixels = functional.interpolate(
+                pixels, (size, size), mode="bilinear", antialias=True, align_corners=False
+            )
+        mean, std = (
+            torch.tensor(self._preprocessing[name]).view(1, -1, 1, 1) for name in ("mean", "std")
+        )
+        return (pixels - mean) / std

@@ -1,0 +1,102 @@
+"""Pixels back out of image shards, checked before they are decoded and after."""
+
+import hashlib
+import io
+from collections.abc import Collection, Iterable
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image, UnidentifiedImageError
+
+from pipeline.errors import ShardError
+from pipeline.runs import Run
+from pipeline.stage import Uint8Images
+
+FORMATS = ("WEBP", "PNG")
+"""The formats that shards hold; no other decoder of Pillow's is ever reached."""
+
+Cell = tuple[str, int]
+"""(prompt_id, seed)."""
+
+
+def decode_image(data: bytes, *, height: int, width: int) -> Uint8Images:
+    """Decode one image of a shard.
+
+    Args:
+        data: The encoded image.
+        height: Height in pixels that it must have; checked before anything is decoded.
+        width: Width in pixels that it must have.
+
+    Returns:
+        Shape (H, W, 3), RGB, uint8.
+
+    Raises:
+        ShardError: If it is no WebP or PNG, is damaged, or has another size or mode.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if (image.size, image.mode) != ((width, height), "RGB"):
+                raise ShardError(
+                    f"found an image of {image.size[0]} x {image.size[1]}, {image.mode}; "
+                    f"wanted {width} x {height}, RGB"
+                )
+            return np.asarray(image)
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ShardError(f"found an image that cannot be decoded: {error}") from error
+
+
+def decode_rows(rows: pa.Table, *, height: int, width: int) -> tuple[Uint8Images, list[bool]]:
+    """Decode the images of a shard's rows.
+
+    Args:
+        rows: With the columns `image` and `image_sha256`.
+        height: Height of the run's images in pixels.
+        width: Width of the run's images in pixels.
+
+    Returns:
+        (N, H, W, 3) uint8, zeros where the row holds no image, and which rows hold one.
+
+    Raises:
+        ShardError: If an image cannot be decoded, or its pixels are not those it was made of.
+    """
+    images = np.zeros((rows.num_rows, height, width, 3), dtype=np.uint8)
+    kept = []
+    columns = (rows["image"].to_pylist(), rows["image_sha256"].to_pylist())
+    for place, (image, sha256) in enumerate(zip(*columns, strict=True)):
+        data = image and image["bytes"]
+        kept.append(bool(data))
+        if data:
+            images[place] = decode_image(data, height=height, width=width)
+            if hashlib.sha256(images[place].tobytes()).hexdigest() != sha256:
+                raise ShardError("found an image whose pixels are not those that were drawn")
+    return images, kept
+
+
+def read_images(run: Run, cells: Collection[Cell]) -> dict[Cell, Uint8Images]:
+    """Read the images of some cells.
+
+    Args:
+        run: The run.
+        cells: The cells that are wanted.
+
+    Returns:
+        cell -> (H, W, 3) uint8; cells that are not drawn, failed, or whose image was not kept
+        are left out.
+    """
+    wanted, found = set(cells), dict[Cell, Uint8Images]()
+    for tile in run.tiles():
+        here = wanted.intersection(tile.cells)
+        receipt = run.images.receipt(tile.id, tile.block) if here else None
+        if receipt is not None:
+            rows = run.images.read(receipt, ["prompt_id", "seed", "image", "image_sha256"])
+            found |= _decode_some(run, rows, here)
+    return found
+
+
+def _decode_some(run: Run, rows: pa.Table, wanted: Iterable[Cell]) -> dict[Cell, Uint8Images]:
+    keys = zip(rows["prompt_id"].to_pylist(), rows["seed"].to_pylist(), strict=True)
+    wanted = set(wanted)
+    places = [(place, key) for place, key in enumerate(keys) if key in wanted]
+    some = rows.take([place for place, _ in places])
+    images, kept = decode_rows(some, height=run.config.height, width=run.config.width)
+    return {key: images[i] for i, (_, key) in enumerate(places) if kept[i]}

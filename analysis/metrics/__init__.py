@@ -1,0 +1,41 @@
+"""Metrics: one value per seed, made from features. Cheap, so they are always recomputed.
+
+A new metric is a class here and a line in the table; the contract suite finds it.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from analysis.metrics.base import Metric
+from pipeline.registry import load
+
+__all__ = ["METRICS", "Metric", "load_metric"]
+
+METRICS: Mapping[str, str] = MappingProxyType(
+    {
+        "border_score": "analysis.metrics.appearance:BorderScore",
+        "brightness": "analysis.metrics.appearance:Brightness",
+        "colourfulness": "analysis.metrics.appearance:Colourfulness",
+        "contrast": "analysis.metrics.appearance:Contrast",
+        "failure_rate": "analysis.metrics.failure_rate:FailureRate",
+        "frechet_perceptual": "analysis.metrics.frechet:FrechetPerceptual",
+        "kid_perceptual": "analysis.metrics.kid:KidPerceptual",
+        "saturation": "analysis.metrics.appearance:Saturation",
+        "sky_score": "analysis.metrics.appearance:SkyScore",
+    }
+)
+"""Name -> "module:Class"."""
+
+
+def load_metric(name: str) -> Metric:
+    """Make the metric of this name, or of a user's own dotted path.
+
+    Raises:
+        RegistryError: If there is none; the message names the nearest.
+
+    Example:
+        >>> load_metric("brightness").unit
+        'fraction'
+    """
+    metric: Metric = load(METRICS, name, "metric", base=Metric)()
+    return metric

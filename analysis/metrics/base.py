@@ -1,0 +1,176 @@
+"""What a metric is: one value per seed with its interval, from the features of many images."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from analysis.statistics.intervals import Interval, grouped_mean_interval
+from pipeline.errors import ConfigError
+from pipeline.registry import source_sha256
+
+Floats = NDArray[np.float64]
+Array = NDArray[Any]
+
+FAILED_CELL = "cell.failed"
+"""A column that every run has: 1 where the cell has no usable image, else 0."""
+
+WEIGHTS = Path(__file__).parents[2] / "seedling" / "weights"
+PERCEPTUAL_REFERENCE = WEIGHTS / "perceptual" / "reference.safetensors"
+"""Embeddings of fresh scenes of the small world, made by the shipped `perceptual` feature."""
+
+
+class Metric(ABC):
+    """One value per seed. A subclass is made without arguments and is cheap to make.
+
+    Attributes:
+        name: Name in the registry.
+        version: Raised whenever the values change.
+        unit: Unit of the values.
+        higher_is_better: Direction; None where neither end is better.
+        needs: The columns it is made from, each "feature.column", or "cell.failed".
+        per_image_mean: Whether the value is the mean of one number per image. Only for such
+            metrics does the Spearman-Brown formula say how reliability grows with prompts.
+        method: How the value is made, in words.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    unit: ClassVar[str]
+    higher_is_better: ClassVar[bool | None]
+    needs: ClassVar[tuple[str, ...]]
+    per_image_mean: ClassVar[bool] = False
+    method: ClassVar[str]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features it is made from."""
+        names = (need.split(".")[0] for need in self.needs if need != FAILED_CELL)
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """What else defines the values, JSON-ready: the hash of a reference, for example."""
+        return {}
+
+    def refusal(self, columns: Mapping[str, Array]) -> str:
+        """Say why the metric cannot be shown for these columns; empty if it can."""
+        del columns
+        return ""
+
+    @abstractmethod
+    def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
+        """Turn the columns into what belongs to each image, everything that is shared done.
+
+        A null that permutes which seed owns which image permutes these arrays alike and calls
+        `values` again, so what is costly belongs here.
+
+        Args:
+            columns: Each of `needs` -> shape (S, P, ...): seeds, prompts.
+
+        Returns:
+            Arrays of shape (S, P, ...), float64.
+        """
+
+    @abstractmethod
+    def values(self, prepared: Sequence[Array]) -> Floats:
+        """The value of every seed, shape (S,)."""
+
+    @abstractmethod
+    def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
+        """The value of every seed with its interval; every seed on the same prompts.
+
+        Args:
+            columns: Each of `needs` -> shape (S, P, ...), finite.
+            groups: Shape (P,), the group of each prompt; dependent prompts share one.
+
+        Returns:
+            One interval per seed, in order.
+        """
+
+    def identity(self, feature_identities: Sequence[str]) -> str:
+        """16 hex digits of everything that defines the values.
+
+        Args:
+            feature_identities: Those of `features`, in order.
+        """
+        own = type(self).__module__.startswith("analysis.metrics.")
+        parts = {
+            "name": self.name,
+            "version": self.version,
+            "parameters": dict(self.parameters),
+            "features": list(feature_identities),
+            "source_sha256": "" if own else source_sha256(type(self)),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class MeanMetric(Metric):
+    """The mean over images of one number per image."""
+
+    per_image_mean: ClassVar[bool] = True
+    method: ClassVar[str] = "mean over images"
+
+    def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
+        """The number itself."""
+        return (np.asarray(columns[self.needs[0]], dtype=np.float64),)
+
+    def values(self, prepared: Sequence[Array]) -> Floats:
+        """Means over prompts."""
+        return np.asarray(prepared[0].mean(axis=1))
+
+    def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
+        """Means with cluster-robust intervals."""
+        return [grouped_mean_interval(row, groups) for row in self.prepare(columns)[0]]
+
+
+class ReferenceMetric(Metric):
+    """A distance between a seed's embeddings and those of a set of reference images.
+
+    Attributes:
+        reference_file: safetensors file with the reference's embeddings, made by the very
+            feature that the metric is made from.
+        reference_key: Name of the (m, d) tensor in it.
+    """
+
+    reference_file: ClassVar[Path]
+    reference_key: ClassVar[str] = "embedding"
+
+    @cached_property
+    def reference(self) -> Floats:
+        """The reference's embeddings, shape (m, d), float64.
+
+        Raises:
+            ConfigError: If the file is missing or holds no such tensor.
+        """
+        try:
+            tensors = load_file(self.reference_file)
+            return np.asarray(tensors[self.reference_key], dtype=np.float64)
+        except (OSError, KeyError) as error:
+            raise ConfigError(
+                f"metric {self.name}: the reference {self.reference_file} is missing or "
+                f"damaged ({error}); make it with: python -m seedling.reference"
+            ) from error
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """The reference's values, hashed, and how many there are."""
+        values = np.ascontiguousarray(self.reference, dtype="<f8")
+        digest = hashlib.sha256(values.tobytes()).hexdigest()
+        return {"reference_sha256": digest, "reference_n": len(values)}
+
+    def refusal(self, columns: Mapping[str, Array]) -> str:
+        """A distance needs two images, two groups are for the interval; widths must agree."""
+        shape = columns[self.needs[0]].shape
+        if shape[1] < 3:
+            return f"{shape[1]} images per seed; at least 3 are needed"
+        if shape[2] != self.reference.shape[1]:
+            return f"embeddings of width {shape[2]}, the reference has {self.reference.shape[1]}"
+        return ""

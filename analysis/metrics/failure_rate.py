@@ -1,0 +1,16 @@
+"""Share of cells without a usable image: failed, not finite, or replaced by a safety checker."""
+
+from typing import ClassVar
+
+from analysis.metrics.base import FAILED_CELL, MeanMetric
+
+
+class FailureRate(MeanMetric):
+    """How often a seed gives no image. The one metric that no failed cell is dropped from."""
+
+    name: ClassVar[str] = "failure_rate"
+    version: ClassVar[int] = 1
+    unit: ClassVar[str] = "fraction"
+    higher_is_better: ClassVar[bool | None] = False
+    needs: ClassVar[tuple[str, ...]] = (FAILED_CELL,)
+    method: ClassVar[str] = "share of all cells of the set"

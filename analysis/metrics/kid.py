@@ -1,0 +1,68 @@
+"""Kernel distance (KID) of a seed's images from reference scenes."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from analysis.metrics.base import PERCEPTUAL_REFERENCE, Array, Floats, ReferenceMetric
+from analysis.statistics.distances import KidReference
+from analysis.statistics.intervals import Interval, kid_interval
+from analysis.statistics.kernels import kernel_sums
+
+SEEDS_AT_ONCE = 16
+"""Kernel blocks made together: 16 x 100 x 100 numbers stay in the cache."""
+
+
+class KidPerceptual(ReferenceMetric):
+    """Unbiased KID on the `perceptual` embedding; unbiased at any n, so it may be negative.
+
+    Not the field's KID: the embedding is our own small network's.
+    """
+
+    name: ClassVar[str] = "kid_perceptual"
+    version: ClassVar[int] = 1
+    unit: ClassVar[str] = "squared kernel distance"
+    higher_is_better: ClassVar[bool | None] = False
+    needs: ClassVar[tuple[str, ...]] = ("perceptual.embedding",)
+    method: ClassVar[str] = "unbiased polynomial-kernel distance, all pairs"
+    reference_file: ClassVar[Path] = PERCEPTUAL_REFERENCE
+
+    @cached_property
+    def shared(self) -> KidReference:
+        """The reference side, its own term computed once."""
+        return KidReference.from_features(self.reference)
+
+    def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
+        """The embeddings, and every image's mean kernel with the reference."""
+        x = np.asarray(columns[self.needs[0]], dtype=np.float64)
+        flat = x.reshape(-1, x.shape[2])
+        cross = kernel_sums(flat, self.shared.features) / len(self.shared.features)
+        return x, cross.reshape(x.shape[:2])
+
+    def values(self, prepared: Sequence[Array]) -> Floats:
+        """Mean kernel within the seed, less twice that with the reference, plus its own."""
+        x, cross = prepared
+        return np.asarray(_within(x) - 2 * cross.mean(axis=1) + self.shared.within)
+
+    def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
+        """KID with a jackknife over prompt groups."""
+        rows = np.asarray(columns[self.needs[0]], dtype=np.float64)
+        return [kid_interval(row, groups, self.shared) for row in rows]
+
+
+def _within(x: Floats) -> Floats:
+    """Mean kernel over all pairs of two different images of each seed, (S, P, d) -> (S,)."""
+    count, n, width = x.shape
+    sums = np.empty(count)
+    for start in range(0, count, SEEDS_AT_ONCE):
+        part = x[start : start + SEEDS_AT_ONCE]
+        base = part @ part.transpose(0, 2, 1)
+        base /= width
+        base += 1
+        square = base * base
+        own = (np.einsum("spd,spd->sp", part, part) / width + 1) ** 3
+        sums[start : start + len(part)] = np.einsum("spq,spq->s", square, base) - own.sum(axis=1)
+    return np.asarray(sums / (n * (n - 1)))

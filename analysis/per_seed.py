@@ -1,0 +1,110 @@
+"""One value per seed, metric and prompt set: the table `per_seed.parquet` of a run.
+
+It is derived: made anew from the feature shards whenever it is asked for.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from analysis.cells import Sample, read_cells
+from analysis.features import load_feature
+from analysis.metrics import Metric, load_metric
+from pipeline.errors import RunError
+from pipeline.runs import Run
+from pipeline.schema import PER_SEED
+from pipeline.shards import read_table, replace_table
+
+LOGGER = logging.getLogger(__name__)
+
+PER_SEED_FILE = "per_seed.parquet"
+SETS = (1, 2)
+"""Measured: set 1 chooses and set 2 confirms. Set 3 is kept for reporting gains."""
+
+
+def measure(
+    run: Run, metrics: Sequence[str], *, n: int | None = None, sets: Sequence[int] = SETS
+) -> pl.DataFrame:
+    """Compute metrics of all seeds and write the run's `per_seed.parquet`.
+
+    Args:
+        run: The run; its features must be extracted.
+        metrics: Names in the metric registry.
+        n: Prompts of each set to use, in the order of their ids; all if None.
+        sets: Prompt sets, each measured for itself.
+
+    Returns:
+        The table `pipeline.schema.PER_SEED`, one row per (metric, set, seed). A metric that
+        cannot be shown is left out, with a warning that says why.
+
+    Raises:
+        RegistryError: If a metric is unknown.
+        RunError: If cells are missing, or too many failed: see `Cells.sample`.
+    """
+    chosen = [load_metric(name) for name in dict.fromkeys(metrics)]
+    needs = list(dict.fromkeys(need for metric in chosen for need in metric.needs))
+    rows: list[dict[str, Any]] = []
+    for prompt_set in sets:
+        cells = read_cells(run, needs, sets=[prompt_set])
+        for metric in chosen:
+            rows += metric_rows(metric, cells.sample(metric.needs, n=n), prompt_set)
+    table = pa.Table.from_pylist(rows, schema=PER_SEED.arrow())
+    provenance = {"run_id": run.run_id, "grid_hash": run.grid_hash, "sets": list(sets)}
+    replace_table(run.store, PER_SEED_FILE, table, provenance=provenance)
+    return _frame(table)
+
+
+def metric_identity(metric: Metric) -> str:
+    """Name of a metric with its version, its parameters and its features' identities."""
+    return metric.identity([load_feature(name).identity() for name in metric.features])
+
+
+def metric_rows(metric: Metric, sample: Sample, prompt_set: int) -> list[dict[str, Any]]:
+    """The rows of one metric on one prompt set; none, with a warning, if it cannot be shown."""
+    columns = sample.only(metric.needs)
+    refusal = metric.refusal(columns)
+    if refusal:
+        LOGGER.warning("%s is not shown for set %d: %s", metric.name, prompt_set, refusal)
+        return []
+    shared: Mapping[str, Any] = {
+        "metric": metric.name,
+        "metric_id": metric_identity(metric),
+        "prompt_set": prompt_set,
+        "unit": metric.unit,
+        "higher_is_better": metric.higher_is_better,
+    }
+    intervals = metric.compute(columns, sample.groups)
+    return [
+        {
+            **shared,
+            "seed": seed,
+            "value": interval.value,
+            "low": interval.low,
+            "high": interval.high,
+            "n": interval.n,
+            "method": f"{metric.method}; {interval.method}",
+        }
+        for seed, interval in zip(sample.seeds, intervals, strict=True)
+    ]
+
+
+def read_per_seed(run: Run) -> pl.DataFrame:
+    """The table that `measure` last wrote.
+
+    Raises:
+        RunError: If the run has not been measured.
+    """
+    path = run.store.path(PER_SEED_FILE)
+    if not path.exists():
+        raise RunError(f"{run.root} holds no {PER_SEED_FILE}; run `goldenseed measure` first")
+    return _frame(read_table(path))
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError(f"a table became {type(frame).__name__}")
+    return frame

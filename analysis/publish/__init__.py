@@ -1,0 +1,46 @@
+"""Published artifacts, one file each. The only place that writes releases.
+
+A new artifact is a file here and a line in the table; the contract suite finds it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from analysis.publish.base import Artifact, write_release
+from analysis.ranked import Ranking
+from pipeline.registry import load
+from pipeline.runs import Run
+
+__all__ = ["PUBLISH", "Artifact", "publish"]
+
+PUBLISH: Mapping[str, str] = MappingProxyType(
+    {
+        "seed_lists": "analysis.publish.seed_lists:SeedLists",
+        "sheet": "analysis.publish.sheet:Sheet",
+    }
+)
+"""Name -> "module:Class"."""
+
+
+def publish(run: Run, ranking: Ranking, *, name: str, folder: Path | None = None) -> Path:
+    """Publish a ranking as a release that is never changed again.
+
+    Args:
+        run: The run.
+        ranking: Its ranking, of this very grid.
+        name: Name of the release: letters, digits, dots, underscores and dashes.
+        folder: Where releases are; the run's own `releases/` if None.
+
+    Returns:
+        The folder `<name>-v<k>`. What is there with equal bytes is left alone and returned;
+        other content goes into the next free version.
+
+    Raises:
+        RunError: If the ranking is of another run or grid, or the name is none.
+    """
+    files: dict[str, bytes] = {}
+    for key in PUBLISH:
+        artifact: Artifact = load(PUBLISH, key, "published artifact", base=Artifact)()
+        files |= artifact.files(run, ranking)
+    return write_release(folder or run.root / "releases", name, files)

@@ -1,0 +1,115 @@
+"""What a published artifact is, and how a release is written: whole, once, with checksums."""
+
+import hashlib
+import re
+import secrets
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+from analysis.ranked import Ranking
+from pipeline.errors import RunError, StoreError
+from pipeline.runs import Run
+from pipeline.store import sync_file
+
+SUMS = "SHA256SUMS"
+FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
+"""Spreadsheets run a cell that begins so as a formula."""
+
+
+class Artifact(ABC):
+    """Some files of a release. The same run and ranking give the same bytes: no clock."""
+
+    @abstractmethod
+    def files(self, run: Run, ranking: Ranking) -> Mapping[str, bytes]:
+        """File name -> content."""
+
+
+def check_same_run(run: Run, ranking: Ranking) -> None:
+    """Refuse a ranking of another run or of an earlier grid.
+
+    Raises:
+        RunError: If it is one.
+    """
+    if (ranking.run_id, ranking.grid_hash) != (run.run_id, run.grid_hash):
+        raise RunError(
+            f"the ranking is of run {ranking.run_id}, grid {ranking.grid_hash}; this run is "
+            f"{run.run_id}, grid {run.grid_hash}: rank it first"
+        )
+
+
+def safe_cell(value: object) -> object:
+    """A table cell that no spreadsheet takes for a formula; numbers stay as they are.
+
+    Source:
+        OWASP, "CSV Injection".
+
+    Example:
+        >>> safe_cell("=1+1"), safe_cell(-0.5), safe_cell("a red horse")
+        ("'=1+1", -0.5, 'a red horse')
+    """
+    if isinstance(value, str) and value.startswith(FORMULA_START):
+        return f"'{value}"
+    return value
+
+
+def write_release(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
+    """Write a release with checksums, or find the version that holds the same bytes.
+
+    Args:
+        folder: Where releases are.
+        name: Name without version.
+        files: File name -> content.
+
+    Returns:
+        The release's folder, `<name>-v<k>`.
+
+    Raises:
+        RunError: If the name is none.
+        StoreError: If it cannot be written.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        raise RunError(f"{name!r} is no name for a release: letters, digits, '.', '_' and '-'")
+    content = {**files, SUMS: _sums(files)}
+    version = 1
+    while True:
+        target = folder / f"{name}-v{version}"
+        if target.exists():
+            if _holds(target, content):
+                return target
+        elif _place(target, content):
+            return target
+        version += 1
+
+
+def _sums(files: Mapping[str, bytes]) -> bytes:
+    """The lines that `sha256sum --check` reads."""
+    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
+    return "".join(lines).encode()
+
+
+def _holds(target: Path, content: Mapping[str, bytes]) -> bool:
+    """Whether a release is these very files."""
+    there = {path.name: path for path in target.iterdir()}
+    return there.keys() == content.keys() and all(
+        path.is_file() and path.read_bytes() == content[name] for name, path in there.items()
+    )
+
+
+def _place(target: Path, content: Mapping[str, bytes]) -> bool:
+    """Write aside and rename into place; False if somebody was faster."""
+    aside = target.parent / f".{target.name}.{secrets.token_hex(4)}"
+    try:
+        aside.mkdir(parents=True)
+        for name, data in content.items():
+            (aside / name).write_bytes(data)
+            sync_file(aside / name)
+        aside.rename(target)
+        sync_file(target.parent)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if target.exists():
+            return False
+        raise StoreError(f"{target} cannot be written: {error.strerror}") from error
+    return True

@@ -1,0 +1,27 @@
+"""The contact sheet of a release, where the run kept images."""
+
+import io
+from collections.abc import Mapping
+
+from analysis.contact_sheet import contact_sheet
+from analysis.publish.base import Artifact, check_same_run
+from analysis.ranked import Ranking
+from pipeline.errors import RunError
+from pipeline.runs import Run
+
+SHEET = "contact_sheet.png"
+
+
+class Sheet(Artifact):
+    """`contact_sheet.png`; nothing for a run that kept no images."""
+
+    def files(self, run: Run, ranking: Ranking) -> Mapping[str, bytes]:
+        """Draw it."""
+        check_same_run(run, ranking)
+        try:
+            sheet = contact_sheet(run, ranking)
+        except RunError:
+            return {}
+        buffer = io.BytesIO()
+        sheet.save(buffer, "PNG")
+        return {SHEET: buffer.getvalue()}

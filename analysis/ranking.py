@@ -1,0 +1,345 @@
+"""Which seeds are good and which are bad, chosen on prompt set 1 and confirmed on set 2.
+
+The best of many noisy values is mostly luck. So the top quarter of set 1 is only a proposal;
+listed is who is in the top quarter of set 2 again, and only when more are than with permuted
+owners: within each prompt it is drawn anew which seed owns which image, in both sets, and the
+whole rule is applied again. Values are those of set 2, never of the set that chose.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from analysis.cells import Sample, read_cells
+from analysis.metrics import METRICS, Metric, load_metric
+from analysis.per_seed import metric_identity
+from analysis.ranked import Gap, RankedSeed, Ranking, SeedList
+from analysis.statistics.intervals import Interval
+from analysis.statistics.nulls import (
+    Direction,
+    best_worst_gap,
+    overlap_null,
+    permute_within_prompt,
+    pooled_p_values,
+)
+from analysis.statistics.reliability import (
+    midranks,
+    rank_correlation,
+    split_half,
+    top_with_ties,
+)
+from pipeline.config import RankingConfig
+from pipeline.errors import ConfigError, RunError
+from pipeline.runs import Run
+
+Floats = NDArray[np.float64]
+
+RULE = "top share of set 1, confirmed on set 2, against permuted owners; version 1"
+RANKING_FILE = "ranking.json"
+PERMUTATIONS = 200
+"""Least number of permuted draws: the smallest p-value of a list is then 1 / 201."""
+LEVEL = 0.05
+"""A list is confirmed when the permuted null gives as many seeds at most this often."""
+LEAST_SEEDS = 8
+TARGET_RELIABILITY = 0.5
+"""What the estimate of needed prompts aims at: half of the variance of a set's values is the
+seeds', so that a second set repeats most of the order."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Draws:
+    """Values under permuted owners: shape (B, S) on each set."""
+
+    set1: Floats
+    set2: Floats
+
+
+def rank(
+    run: Run,
+    *,
+    metric: str | None = None,
+    share: float | None = None,
+    n: int | None = None,
+    permutations: int = PERMUTATIONS,
+) -> Ranking:
+    """Rank the seeds of a run.
+
+    Args:
+        run: The run; the features of the metric must be extracted.
+        metric: Name of the metric; the recipe's if None.
+        share: Share of the seeds that a list holds before confirmation; the recipe's if None.
+        n: Prompts of each set to use; all if None.
+        permutations: Draws of the null, at least 200.
+
+    Returns:
+        The ranking; the same run gives the same one, draws included.
+
+    Raises:
+        ConfigError: If the metric has no better end, or there are too few permutations.
+        RunError: If there are fewer than 8 seeds, or cells are missing: see `Cells.sample`.
+    """
+    settings = run.recipe.ranking or RankingConfig()
+    chosen = load_metric(metric or settings.metric)
+    _refuse_settings(chosen, permutations)
+    cells = [read_cells(run, chosen.needs, sets=[number]) for number in (1, 2)]
+    samples = [each.sample(chosen.needs, n=n) for each in cells]
+    share = share or settings.share
+    identity = (run.run_id, run.grid_hash)
+    return rank_samples(chosen, samples, identity, share=share, permutations=permutations)
+
+
+def _refuse_settings(metric: Metric, permutations: int) -> None:
+    if metric.higher_is_better is None:
+        directed = [name for name in METRICS if load_metric(name).higher_is_better is not None]
+        raise ConfigError(
+            f"metric {metric.name} has no better end, so no seed is golden by it; "
+            f"rank by one of: {', '.join(directed)}"
+        )
+    if permutations < PERMUTATIONS:
+        raise ConfigError(f"{permutations} permutations; at least {PERMUTATIONS} are needed")
+
+
+def rank_samples(
+    metric: Metric,
+    samples: Sequence[Sample],
+    identity: tuple[str, str],
+    *,
+    share: float,
+    permutations: int = PERMUTATIONS,
+) -> Ranking:
+    """Rank seeds by a metric on two samples of prompts; see `rank`.
+
+    Args:
+        metric: A metric with a better end.
+        samples: Set 1, which chooses, and set 2, which confirms, of the same seeds.
+        identity: Run id and grid hash.
+        share: Share of the seeds that a list holds before confirmation.
+        permutations: Draws of the null.
+    """
+    _refuse_samples(metric, samples)
+    metric_id = metric_identity(metric)
+    rng = np.random.default_rng([int(name, 16) for name in (*identity, metric_id)])
+    prepared = [metric.prepare(sample.only(metric.needs)) for sample in samples]
+    values = [metric.values(arrays) for arrays in prepared]
+    draws = _Draws(*(_permuted(metric, arrays, permutations, rng) for arrays in prepared))
+    second = samples[1]
+    intervals = metric.compute(second.only(metric.needs), second.groups)
+    reliability = _reliability(metric, prepared[1], second, values, rng)
+    needed = _prompts_needed(metric, reliability, second.n)
+    best: Direction = "higher" if metric.higher_is_better else "lower"
+    worst: Direction = "lower" if metric.higher_is_better else "higher"
+    low, high = np.percentile(draws.set2, [2.5, 97.5])
+    hint = _hint(metric, needed)
+    return Ranking(
+        rule=RULE,
+        run_id=identity[0],
+        grid_hash=identity[1],
+        metric=metric.name,
+        metric_id=metric_id,
+        unit=metric.unit,
+        higher_is_better=bool(metric.higher_is_better),
+        method=f"{metric.method}; {intervals[0].method}",
+        share=share,
+        n_seeds=len(second.seeds),
+        n_set1=samples[0].n,
+        n_set2=second.n,
+        dropped=sum(len(sample.dropped) for sample in samples),
+        permutations=permutations,
+        rank_correlation=rank_correlation(*values),
+        reliability=reliability,
+        prompts_needed=needed,
+        mean_set2=float(values[1].mean()),
+        null_low=float(low),
+        null_high=float(high),
+        gap=_gap(values[1], draws.set2),
+        golden=_seed_list(second.seeds, values, draws, _End(best, "top", share, hint)),
+        bad=_seed_list(second.seeds, values, draws, _End(worst, "bottom", share, hint)),
+        seeds=_ranked(second.seeds, values, intervals, draws.set2, best),
+    )
+
+
+def _refuse_samples(metric: Metric, samples: Sequence[Sample]) -> None:
+    first, second = samples
+    if first.seeds != second.seeds:
+        raise RunError("the two prompt sets were drawn with different seeds; finish the run")
+    if len(first.seeds) < LEAST_SEEDS:
+        raise RunError(
+            f"{len(first.seeds)} seeds; a ranking of fewer than {LEAST_SEEDS} says nothing"
+        )
+    for number, sample in enumerate(samples, start=1):
+        refusal = metric.refusal(sample.only(metric.needs))
+        if refusal:
+            raise RunError(f"{metric.name} cannot rank, set {number} has {refusal}")
+
+
+def _permuted(
+    metric: Metric, arrays: Sequence[Any], permutations: int, rng: np.random.Generator
+) -> Floats:
+    """The metric of every seed under permuted owners, shape (B, S)."""
+    seeds, prompts = arrays[0].shape[:2]
+    owners = np.broadcast_to(np.arange(seeds)[:, None], (seeds, prompts))
+    place = np.arange(prompts)
+    draws = np.empty((permutations, seeds))
+    for row in draws:
+        owner = permute_within_prompt(owners, rng)
+        row[:] = metric.values([array[owner, place] for array in arrays])
+    return draws
+
+
+def _reliability(
+    metric: Metric,
+    prepared: Sequence[Any],
+    sample: Sample,
+    values: Sequence[Floats],
+    rng: np.random.Generator,
+) -> Interval:
+    """Split-half for per-image means; for distances the correlation of the two sets."""
+    if metric.per_image_mean and len(set(sample.groups)) >= 4:
+        interval = split_half(prepared[0], sample.groups, rng).full
+        if np.isfinite([interval.value, interval.low, interval.high]).all():
+            return interval
+    between = rank_correlation(*values)
+    method = f"correlation between the two sets; {between.method}"
+    return Interval(between.value, between.low, between.high, between.n, method)
+
+
+def _prompts_needed(metric: Metric, reliability: Interval, n: int) -> int | None:
+    """Spearman-Brown, turned round; only where it holds and says more than nothing."""
+    r = reliability.value
+    if not metric.per_image_mean or not 0 < r < TARGET_RELIABILITY:
+        return None
+    odds = TARGET_RELIABILITY / (1 - TARGET_RELIABILITY)
+    return int(np.ceil(n * odds * (1 - r) / r))
+
+
+def _hint(metric: Metric, needed: int | None) -> str:
+    if needed is not None:
+        return (
+            f" With this noise about {needed:,} prompts per set would be needed for a "
+            f"reliability of {TARGET_RELIABILITY}."
+        )
+    if metric.per_image_mean:
+        return " How many prompts would be needed cannot be estimated from this run."
+    return (
+        " How many prompts would be needed cannot be computed for a distance between"
+        " distributions: draw more and rank again."
+    )
+
+
+def _gap(values: Floats, draws: Floats) -> Gap:
+    gap, null = float(best_worst_gap(values)), best_worst_gap(draws)
+    return Gap(gap, float(null.mean()), float(np.percentile(null, 95)), _p(null, gap))
+
+
+def _p(null: Floats, observed: float) -> float:
+    """Share of draws at least as large, never 0."""
+    return float(((null >= observed).sum() + 1) / (len(null) + 1))
+
+
+@dataclass(frozen=True)
+class _End:
+    """One end of the ranking: where it is, its name, its share, advice if it stays empty."""
+
+    direction: Direction
+    name: str
+    share: float
+    hint: str
+
+    def tops(self, values: Floats) -> list[int]:
+        """Places of the seeds of this end, ties at the boundary listed whole."""
+        m = max(1, round(self.share * len(values)))
+        return [int(place) for place in top_with_ties(values, m, direction=self.direction)]
+
+    def again(self, first: Floats, second: Floats) -> list[int]:
+        """Places in both sets' ends, in the second one's order."""
+        chosen = set(self.tops(first))
+        return [place for place in self.tops(second) if place in chosen]
+
+
+def _seed_list(
+    seeds: Sequence[int], values: Sequence[Floats], draws: _Draws, end: _End
+) -> SeedList:
+    """One end of the ranking with both nulls."""
+    chosen, second = end.tops(values[0]), end.tops(values[1])
+    again = end.again(*values)
+    null = np.array([len(end.again(*pair)) for pair in zip(draws.set1, draws.set2, strict=True)])
+    p = _p(null, len(again))
+    unrelated = overlap_null(len(seeds), len(chosen), len(second))
+    confirmed = p <= LEVEL
+    found = (
+        f"{len(again)} of {len(chosen)} seeds again in the {end.name} {end.share:.0%}, "
+        f"chance gives {null.mean():.1f} +- {null.std():.1f} (p = {p:.2g})."
+    )
+    return SeedList(
+        seeds=tuple(seeds[place] for place in again) if confirmed else (),
+        confirmed=confirmed,
+        chosen=len(chosen),
+        top_set2=len(second),
+        again=len(again),
+        null_mean=float(null.mean()),
+        null_sd=float(null.std()),
+        null_p=p,
+        unrelated_mean=unrelated.mean,
+        unrelated_sd=unrelated.sd,
+        unrelated_p=unrelated.probability_at_least(len(again)),
+        chosen_mean_set2=float(values[1][chosen].mean()),
+        verdict=f"set 2 confirms set 1: {found}"
+        if confirmed
+        else f"set 2 does not confirm set 1: {found} The list is empty.{end.hint}",
+    )
+
+
+def _ranked(
+    seeds: Sequence[int],
+    values: Sequence[Floats],
+    intervals: Sequence[Interval],
+    draws: Floats,
+    best: Direction,
+) -> tuple[RankedSeed, ...]:
+    """All seeds, best on set 2 first; equal values in the order of the seeds."""
+    sign = -1.0 if best == "higher" else 1.0
+    ranks = [midranks(sign * each) for each in values]
+    better = pooled_p_values(values[1], draws, direction=best)
+    worse = pooled_p_values(values[1], draws, direction="lower" if best == "higher" else "higher")
+    return tuple(
+        RankedSeed(
+            seed=seeds[i],
+            rank_set1=float(ranks[0][i]),
+            rank_set2=float(ranks[1][i]),
+            value=intervals[i].value,
+            low=intervals[i].low,
+            high=intervals[i].high,
+            n=intervals[i].n,
+            p_better=float(better[i]),
+            p_worse=float(worse[i]),
+        )
+        for i in np.argsort(ranks[1], kind="stable")
+    )
+
+
+def save_ranking(run: Run, ranking: Ranking) -> None:
+    """Write the run's `ranking.json`, replacing an older one."""
+    run.store.replace(RANKING_FILE, ranking.to_json())
+
+
+def read_ranking(run: Run) -> Ranking:
+    """The ranking that was saved last.
+
+    Raises:
+        RunError: If there is none, it is damaged, or the grid has grown since.
+    """
+    try:
+        ranking = Ranking.from_json(run.store.read(RANKING_FILE))
+    except (FileNotFoundError, ValidationError) as error:
+        raise RunError(
+            f"{run.root / RANKING_FILE} is missing or damaged; run `goldenseed rank` first"
+        ) from error
+    if (ranking.run_id, ranking.grid_hash) != (run.run_id, run.grid_hash):
+        raise RunError(
+            f"{run.root / RANKING_FILE} is of an earlier grid; run `goldenseed rank` again"
+        )
+    return ranking

@@ -1,0 +1,146 @@
+"""Run folders made without a model: pictures are drawn by a function of (prompt, seed)."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from analysis.extract import ExtractStage, extract_stage, missing_extractions
+from pipeline.config import Recipe, RunConfig
+from pipeline.grid import Tile
+from pipeline.prompt_sets import Prompt
+from pipeline.runs import Run
+from pipeline.schema import IMAGES, STATUS_FAILED, STATUS_OK
+from pipeline.stage import DrawnShard
+
+Pixels = NDArray[np.uint8]
+Draw = Callable[[Prompt, int], Pixels | None]
+"""Gives a cell's picture, or None for a cell that failed."""
+
+SIZE = 64
+
+
+def config(**changes: object) -> RunConfig:
+    fields: dict[str, object] = {
+        "card": "seedling-mini",
+        "card_sha256": "ab" * 32,
+        "dtype": "float32",
+        "height": SIZE,
+        "width": SIZE,
+        "scheduler": "DDIMScheduler",
+        "num_inference_steps": 20,
+        "guidance_scale": 3.0,
+        "batch_size": 8,
+    }
+    return RunConfig(**{**fields, **changes})
+
+
+def prompts(count: int) -> list[Prompt]:
+    """Prompts of 12 objects, so that groups hold several."""
+    return [
+        Prompt(f"a number {i // 12} thing of kind {i % 12}", object=f"kind {i % 12}")
+        for i in range(count)
+    ]
+
+
+def start(
+    path: Path,
+    *,
+    seeds: Sequence[int] = range(8),
+    n_prompts: int = 48,
+    tile: tuple[int, int] = (4, 8),
+    order: str = "seeds",
+    **recipe: object,
+) -> Run:
+    """A run with a grid and no shards."""
+    fields = {
+        "name": "synthetic",
+        "card": "seedling-mini",
+        "prompts": {"source": "seedling"},
+        "seeds": {"start": 0, "count": 1},
+        "tile": {"seeds": tile[0], "prompts": tile[1]},
+        "order": order,
+        **recipe,
+    }
+    run = Run.start(path, config(), Recipe.model_validate(fields))
+    run.grow(seeds, prompts(n_prompts))
+    return run
+
+
+def noisy(prompt: Prompt, seed: int) -> Pixels:
+    """A plain colour per prompt and seed with a little noise; nothing belongs to the seed."""
+    rng = np.random.default_rng([int(prompt.id, 16), seed])
+    colour = rng.integers(40, 216, size=3)
+    return np.clip(colour + rng.integers(-20, 20, (SIZE, SIZE, 3)), 0, 255).astype(np.uint8)
+
+
+def rows_of(run: Run, tile: Tile, draw: Draw, *, keep: bool) -> tuple[pa.Table, Pixels]:
+    known = run.prompts
+    images = np.zeros((len(tile.cells), SIZE, SIZE, 3), np.uint8)
+    rows = []
+    for place, (prompt_id, seed) in enumerate(tile.cells):
+        prompt = known[prompt_id]
+        pixels = draw(prompt, seed)
+        if pixels is not None:
+            images[place] = pixels
+        rows.append(_row(prompt, seed, pixels, keep=keep))
+    return pa.Table.from_pylist(rows, schema=IMAGES.arrow()), images
+
+
+def _row(prompt: Prompt, seed: int, pixels: Pixels | None, *, keep: bool) -> dict[str, object]:
+    good = pixels is not None
+    return {
+        **{name: getattr(prompt, name) for name in ("text", "object", "modifier", "group", "set")},
+        "prompt_id": prompt.id,
+        "seed": seed,
+        "image": {"bytes": png(pixels), "path": None} if good and keep else None,
+        "image_sha256": hashlib.sha256(pixels.tobytes()).hexdigest() if good else None,
+        "status": STATUS_OK if good else STATUS_FAILED,
+        "reason": None if good else "planted",
+        "constant": False,
+        "truncated_tokens": 0,
+        "micro_batch": 1,
+    }
+
+
+def png(pixels: Pixels) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def draw_all(
+    run: Run, draw: Draw = noisy, *, keep: bool = True, shuffle: int | None = None
+) -> list[DrawnShard]:
+    """Commit every missing tile; rows in another order where `shuffle` seeds one."""
+    shards = []
+    for tile in run.missing():
+        table, images = rows_of(run, tile, draw, keep=keep)
+        if shuffle is not None:
+            order = np.random.default_rng(shuffle).permutation(table.num_rows)
+            table, images = table.take(order), images[order]
+        receipt = run.images.commit(
+            tile.id, tile.block, table, run_id=run.run_id, provenance={"made": "by a test"}
+        )
+        rows = table.drop_columns(["image"])
+        shards.append(DrawnShard(tile.id, tile.block, receipt.content_sha256, rows, images))
+    return shards
+
+
+def extract_all(run: Run, *features: str) -> ExtractStage:
+    stage = extract_stage(run, features)
+    stage.setup()
+    for task in missing_extractions(run, features):
+        stage.run(task)
+    return stage
+
+
+def as_json(value: bytes) -> dict[str, object]:
+    found: dict[str, object] = json.loads(value)
+    return found
