@@ -43,6 +43,9 @@ class Card(BaseModel):
         gpu: Whether the card needs a GPU.
         seconds_per_image: Rough cost for `plan`, on the device it is meant for; None if it was
             never measured.
+        gflop_forward: Floating-point operations (2 per multiply-add) of one UNet forward of one
+            image at the card's size, in 1e9; None if unknown.
+        gflop_decode: The same for decoding one image.
         demonstration: A model of ours that shows the study; lists from it are not advice.
         licence: Licence of the weights.
         note: What a user must know.
@@ -68,6 +71,8 @@ class Card(BaseModel):
     safety_checker: bool = False
     gpu: bool
     seconds_per_image: float | None = None
+    gflop_forward: float | None = None
+    gflop_decode: float | None = None
     demonstration: bool = False
     licence: str
     note: str = ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline import interventions
 from pipeline.cards import Card, ResolvedCard, find_card
@@ -23,6 +23,9 @@ from pipeline.registry import is_user_path, load, source_sha256
 
 IDENTITY_VERSION = 1
 """Version of the list in `RunConfig.identity`; a change renames every run."""
+
+SEED_LIMIT = 2**32
+"""Seeds lie below this: torch's CPU generator keeps 32 bits."""
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -66,18 +69,59 @@ class PromptChoice(_Frozen):
 
 
 class SeedChoice(_Frozen):
-    """Which seeds: `count` of them from `start`.
+    """Which seeds: `count` of them from `start`, or those of `chosen`.
 
     Attributes:
         start: First seed.
         count: How many.
+        chosen: The seeds themselves, for example a golden list; then start and count are not
+            used. A seed named twice counts once.
     """
 
     start: int = Field(default=0, ge=0)
-    count: int = Field(ge=1)
+    count: int = Field(default=0, ge=0)
+    chosen: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> "SeedChoice":
+        seeds = self.chosen or (self.start, self.start + self.count - 1)
+        for seed in seeds:
+            if not 0 <= seed < SEED_LIMIT and (self.chosen or self.count):
+                raise ValueError(f"seed {seed} is outside [0, 2**32): torch keeps only 32 bits")
+        if not self.chosen and not self.count:
+            raise ValueError("no seeds: give count, or chosen")
+        return self
+
+    @classmethod
+    def parse(cls, text: str) -> "SeedChoice":
+        """Read "count", "start:stop" (stop not included) or "7,11,469,".
+
+        Raises:
+            ConfigError: If it is none of these, or leaves [0, 2**32).
+
+        Example:
+            >>> SeedChoice.parse("8:40").values() == list(range(8, 40))
+            True
+            >>> SeedChoice.parse("469,7").values()
+            [469, 7]
+        """
+        try:
+            if "," in text:
+                return cls(chosen=tuple(int(part) for part in text.split(",") if part.strip()))
+            start, _, stop = text.rpartition(":")
+            first = int(start or 0)
+            return cls(start=first, count=int(stop) - first)
+        except ValueError as error:
+            detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            raise ConfigError(
+                f"seeds {text!r}: {detail}; wanted a count (32), start:stop (100:132) or a list "
+                f"(7,11,469), each seed in [0, 2**32)"
+            ) from error
 
     def values(self) -> list[int]:
-        """The seeds themselves."""
+        """The seeds themselves, each once."""
+        if self.chosen:
+            return list(dict.fromkeys(self.chosen))
         return list(range(self.start, self.start + self.count))
 
 
@@ -207,7 +251,7 @@ class Recipe(_Frozen):
         arms: Name -> overrides of `sampling`; each is a run of its own. Empty: one arm.
         features: Features to measure.
         metrics: Metrics to compute.
-        ranking: How seeds are ranked.
+        ranking: How seeds are ranked; None if the recipe has no quality metric.
     """
 
     name: str
@@ -224,7 +268,7 @@ class Recipe(_Frozen):
     arms: dict[str, "Sampling"] = Field(default_factory=dict)
     features: list[str] = ["perceptual", "appearance"]
     metrics: list[str] = Field(default_factory=list)
-    ranking: RankingConfig = RankingConfig()
+    ranking: RankingConfig | None = RankingConfig()
 
     def run_configs(self, resolved: ResolvedCard) -> dict[str, RunConfig]:
         """One run configuration per arm, by the arm's name ("" when there is one only).

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from pipeline import interventions, models
-from pipeline.cards import find_card, resolve
+from pipeline.cards import resolve
 from pipeline.errors import GoldenseedError, RunError, ShardError
 from pipeline.grid import Tile
 from pipeline.interventions.base import Intervention
@@ -28,7 +28,7 @@ from pipeline.prompt_sets import Prompt
 from pipeline.registry import load
 from pipeline.runs import TOKEN_FILE, Run, utc_now
 from pipeline.schema import IMAGES, STATUS_FAILED, STATUS_FLAGGED, STATUS_NONFINITE, STATUS_OK
-from pipeline.stage import ActorBrokenError, DrawnShard, Outcome, Resources, Sink, Uint8Images
+from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images
 
 LOGGER = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ def _draw(model: Model, cells: Sequence[tuple[Prompt, int]]) -> list[CellImage]:
         raise
     except Exception as error:
         if "CUDA error" in str(error):
-            raise ActorBrokenError(str(error)) from error
+            raise  # a CUDA error stays: the executor takes a new process
         if len(cells) == 1:
             return [CellImage(None, STATUS_FAILED, f"{type(error).__name__}: {error}", 0, 1)]
         LOGGER.info("batch of %d failed (%s), trying halves", len(cells), error)
@@ -357,5 +357,5 @@ def provenance(run: Run, seconds: float) -> dict[str, Any]:
 
 def generate_stage(run: Run, sinks: Sequence[Sink] = ()) -> GenerateStage:
     """The stage that draws a run, with the resources its card asks for."""
-    resources = Resources(cpus=1.0, gpus=1.0 if find_card(run.config.card).gpu else 0.0)
+    resources = Resources(cpus=1.0, gpus=1.0 if run.card.gpu else 0.0)
     return GenerateStage(str(run.root), run.token, resources, tuple(sinks))

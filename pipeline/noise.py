@@ -14,10 +14,8 @@ from typing import Final, Protocol
 
 import torch
 
+from pipeline.config import SEED_LIMIT
 from pipeline.errors import ConfigError, nearest
-
-SEED_LIMIT: Final = 2**32
-"""Torch's CPU generator keeps the low 32 bits of a seed: larger ones are second names."""
 
 CHECK_TOLERANCE: Final = 1e-5
 """Largest allowed difference between published check values and a user's own draw: machines

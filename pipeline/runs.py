@@ -14,7 +14,6 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from pipeline.cards import Card, find_card
 from pipeline.config import Recipe, RunConfig
 from pipeline.errors import ConfigError, RunError
 from pipeline.grid import Block, Tile
+from pipeline.manifest import receipt_index
 from pipeline.prompt_sets import Prompt
 from pipeline.schema import IMAGE_CONTENT, SCHEMA_VERSION, Table
 from pipeline.shards import ShardFolder
@@ -42,12 +42,14 @@ class Run:
         root: The folder, absolute.
         store: Its files.
         config: The run configuration.
+        card: The card of the run's model, as it was when the run began.
     """
 
-    def __init__(self, root: Path, config: RunConfig) -> None:
+    def __init__(self, root: Path, config: RunConfig, card: Card) -> None:
         self.root = Path(root).absolute()
         self.store = LocalStore(self.root)
         self.config = config
+        self.card = card
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
@@ -67,7 +69,7 @@ class Run:
                     f"{path} was written with schema {version}, this program reads "
                     f"{SCHEMA_VERSION}; use the goldenseed that wrote it"
                 )
-            run = cls(Path(path), RunConfig(**fields["config"]))
+            run = cls(Path(path), RunConfig(**fields["config"]), Card(**fields["card"]))
         except (KeyError, TypeError, json.JSONDecodeError, ValidationError) as error:
             raise RunError(f"{file} is damaged: {error}") from error
         if run.config.run_id != fields["run_id"]:
@@ -81,10 +83,14 @@ class Run:
         Raises:
             RunError: If the folder holds a run with other settings: names them, both values.
         """
-        run = cls(path, config)
-        fields = {"schema_version": SCHEMA_VERSION, "run_id": config.run_id}
-        text = json.dumps({**fields, "config": config.model_dump(mode="json")}, indent=1)
-        if not run.store.put_if_absent(RUN_FILE, text.encode()):
+        run = cls(path, config, find_card(recipe.card))
+        fields = {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": config.run_id,
+            "config": config.model_dump(mode="json"),
+            "card": run.card.model_dump(mode="json"),
+        }
+        if not run.store.put_if_absent(RUN_FILE, json.dumps(fields, indent=1).encode()):
             run = cls.open(path)
             run._refuse_other(config)
         run.store.put_if_absent(TOKEN_FILE, secrets.token_hex(16).encode())
@@ -106,11 +112,6 @@ class Run:
     def run_id(self) -> str:
         """Name of what defines the images."""
         return self.config.run_id
-
-    @cached_property
-    def card(self) -> Card:
-        """The card of the run's model."""
-        return find_card(self.config.card)
 
     @property
     def latents_shape(self) -> tuple[int, int, int]:
@@ -199,7 +200,8 @@ class Run:
     def missing(self) -> list[Tile]:
         """The tiles without a whole shard, in drawing order."""
         images = self.images
-        return [tile for tile in self.tiles() if not images.has(tile.id, tile.block)]
+        there = receipt_index(images)
+        return [t for t in self.tiles() if t.id not in there or not images.intact(there[t.id])]
 
 
 def _arms_hint(path: str | Path) -> str:

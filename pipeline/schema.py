@@ -144,6 +144,25 @@ PER_SEED = Table(
 """One row per (seed, metric, prompt set)."""
 
 
+MANIFEST = Table(
+    "manifest",
+    (
+        Column("receipt", pa.string(), "Key of the receipt file."),
+        Column("changed_ns", pa.int64(), "When that file was last changed.", "ns since 1970"),
+        Column("shard_id", pa.string(), "The tile's id.", "16 hex digits"),
+        Column("block", pa.string(), "The seed block's name.", "8 hex digits"),
+        Column("file", pa.string(), "Key of the data file in the shard folder."),
+        Column("rows", pa.int64(), "Rows in the file.", "rows"),
+        Column("file_bytes", pa.int64(), "Size of the file.", "bytes"),
+        Column("content_sha256", pa.string(), "Hash of the content columns.", "hex"),
+        Column("run_id", pa.string(), "The run.", "16 hex digits"),
+        Column("failed", pa.int64(), "Rows without a usable image.", "rows"),
+        Column("source_sha256", pa.string(), "Content hash of the source shard.", "hex"),
+    ),
+)
+"""One row per receipt; see `manifest.py`."""
+
+
 def feature_table(name: str, columns: Sequence[Column]) -> Table:
     """The table of a feature: cell key, why a value is null, then the feature's own columns.
 

@@ -16,7 +16,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,68 +24,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.errors import ShardError
+from pipeline.errors import ShardError, StoreError
 from pipeline.failpoints import failpoint
-from pipeline.schema import IMAGE_TYPE, SCHEMA_VERSION
-from pipeline.store import LocalStore, sync_file
+from pipeline.receipts import Receipt as Receipt
+from pipeline.schema import IMAGE_TYPE
+from pipeline.store import LocalStore, make_folder, store_errors, sync_file
 
 ROW_GROUP_ROWS = 100
 """Rows in a row group: reading one image reads at most these."""
 
+FOOTER_TAIL = 8
+"""Bytes at the end of a Parquet file: the footer's length (4, little-endian) and "PAR1"."""
+
 FOOTER_KEY = b"goldenseed"
 """Parquet metadata key under which a shard's provenance stands, as JSON."""
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """Proof that a shard is complete, and what it is.
-
-    Attributes:
-        shard_id: The tile's id.
-        block: The seed block's name, the receipt's folder.
-        file: Key of the data file, relative to the shard folder.
-        rows: Rows in the file.
-        file_bytes: Size of the file.
-        content_sha256: Hash of the content columns; equal for equal results, whatever the
-            writer's version, attempt or machine.
-        run_id: The run that the shard belongs to.
-        failed: Rows without a usable image.
-        source_sha256: Content hash of the shard this one was made from; empty for images.
-        provenance: Where, when and with what it was made; not part of any identity.
-    """
-
-    shard_id: str
-    block: str
-    file: str
-    rows: int
-    file_bytes: int
-    content_sha256: str
-    run_id: str
-    failed: int = 0
-    source_sha256: str = ""
-    provenance: Mapping[str, object] = field(default_factory=dict)
-
-    def to_json(self) -> bytes:
-        """The receipt as a file."""
-        return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=1).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes, key: str) -> "Receipt":
-        """Read a receipt.
-
-        Raises:
-            ShardError: If it is damaged or of another schema version.
-        """
-        try:
-            fields = json.loads(text)
-            version = fields.pop("schema_version")
-            if version != SCHEMA_VERSION:
-                raise ShardError(f"{key} has schema {version}, this program reads {SCHEMA_VERSION}")
-            return cls(**fields)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, ShardError):
-                raise
-            raise ShardError(f"{key} is damaged ({error}); move it away and repeat") from error
 
 
 def content_sha256(table: pa.Table, columns: Sequence[str]) -> str:
@@ -133,12 +85,15 @@ def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]
         path: The file.
         table: The rows. Its schema metadata is kept.
         provenance: Written into the footer as JSON.
+
+    Raises:
+        StoreError: If it cannot be written (a full disk, no permission).
     """
     metadata = {**(table.schema.metadata or {}), FOOTER_KEY: json.dumps(provenance).encode()}
     images = [f.name for f in table.schema if f.type == IMAGE_TYPE]
     plain = [f.name for f in table.schema if f.name not in images]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
+    make_folder(path.parent)
+    with store_errors(path), path.open("xb") as file:
         pq.write_table(
             table.replace_schema_metadata(metadata),
             file,
@@ -151,7 +106,7 @@ def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]
         failpoint("data_written")
         file.flush()
         os.fsync(file.fileno())
-    sync_file(path.parent)
+        sync_file(path.parent)
 
 
 def _image_leaves(images: Sequence[str]) -> dict[str, str]:
@@ -171,8 +126,33 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(None if columns is None else list(columns))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise ShardError(f"shard {path} cannot be read: {error}") from error
+
+
+def footer_sha256(path: Path) -> str:
+    """Hash a Parquet file's footer: schema, places of the columns, provenance.
+
+    Raises:
+        ShardError: If the file is missing or too short to have one.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(-FOOTER_TAIL, os.SEEK_END) + FOOTER_TAIL
+            length = int.from_bytes(file.read(4), "little") + FOOTER_TAIL
+            file.seek(max(0, size - length))
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError as error:
+        raise ShardError(f"shard {path} cannot be read: {error}") from error
+
+
+def replace_table(
+    store: LocalStore, key: str, table: pa.Table, *, provenance: Mapping[str, object]
+) -> None:
+    """Write a derived table whatever was there, whole or not at all."""
+    aside = store.path(f"{key}.{secrets.token_hex(4)}")
+    write_table(aside, table, provenance=provenance)
+    aside.replace(store.path(key))
 
 
 class ShardFolder:
@@ -206,6 +186,10 @@ class ShardFolder:
         receipt = self.receipt(shard_id, block)
         if receipt is None or (source_sha256 and receipt.source_sha256 != source_sha256):
             return False
+        return self.intact(receipt)
+
+    def intact(self, receipt: Receipt) -> bool:
+        """Whether the receipt's data file is there and has its size; no byte is read."""
         path = self.store.path(f"{self.prefix}/{receipt.file}")
         return path.exists() and path.stat().st_size == receipt.file_bytes
 
@@ -250,6 +234,7 @@ class ShardFolder:
                 rows=table.num_rows,
                 file_bytes=path.stat().st_size,
                 content_sha256=digest,
+                footer_sha256=footer_sha256(path),
                 run_id=run_id,
                 failed=failed,
                 source_sha256=source_sha256,
@@ -257,12 +242,21 @@ class ShardFolder:
             )
             won = self.store.put_if_absent(self.receipt_key(shard_id, block), receipt.to_json())
         except BaseException:
-            path.unlink(missing_ok=True)
+            if not self._names(shard_id, block, file):
+                path.unlink(missing_ok=True)
             raise
         failpoint("receipt_linked")
         if not won:
             path.unlink(missing_ok=True)
         return receipt if won else self._winner(shard_id, block)
+
+    def _names(self, shard_id: str, block: str, file: str) -> bool:
+        """Whether the receipt may name this file: interrupted just after it was linked."""
+        try:
+            receipt = self.receipt(shard_id, block)
+        except (OSError, ShardError, StoreError):
+            return True
+        return receipt is not None and receipt.file == file
 
     def _winner(self, shard_id: str, block: str) -> Receipt:
         winner = self.receipt(shard_id, block)
@@ -278,12 +272,21 @@ class ShardFolder:
         return wanted
 
     def read(self, receipt: Receipt, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of a shard, checksums verified."""
-        return read_table(self.store.path(f"{self.prefix}/{receipt.file}"), columns)
+        """The rows of a shard, its footer and page checksums verified.
+
+        Raises:
+            ShardError: If the file is missing, truncated, empty, or has a changed byte.
+        """
+        path = self.store.path(f"{self.prefix}/{receipt.file}")
+        if receipt.footer_sha256 not in ("", footer_sha256(path)):
+            raise ShardError(f"shard {path} has another footer than its receipt says")
+        return read_table(path, columns)
 
     def supersede(self, shard_id: str, block: str) -> None:
         """Move a receipt out of the way, so that its shard counts as absent; data stays."""
         key = self.receipt_key(shard_id, block)
+        aside = f"{self.prefix}/superseded/{block}/{shard_id}-{secrets.token_hex(4)}.json"
         if self.store.exists(key):
-            aside = f"{self.prefix}/superseded/{block}/{shard_id}-{secrets.token_hex(4)}.json"
-            self.store.move(key, aside)
+            # Another driver may move it first.
+            with suppress(FileNotFoundError):
+                self.store.move(key, aside)

@@ -1,0 +1,35 @@
+"""goldenseed: what a random seed does to a text-to-image diffusion model.
+
+The public face in Python. Everything here is loaded when it is first used, so that
+`import goldenseed` costs nothing and reading results needs no torch.
+
+Example:
+    >>> import goldenseed
+    >>> goldenseed.__version__
+    '0.1.0'
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from goldenseed.lists import golden_seeds
+    from goldenseed.view import open_run
+    from pipeline.noise import draw_noise
+
+__all__ = ["draw_noise", "golden_seeds", "open_run"]
+
+__version__ = version("goldenseed")
+
+_HOMES = {
+    "draw_noise": "pipeline.noise",
+    "golden_seeds": "goldenseed.lists",
+    "open_run": "goldenseed.view",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name asked for
+    if name not in _HOMES:
+        raise AttributeError(f"module 'goldenseed' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,214 @@
+"""The command: the whole path on one screen.
+
+    plan -> generate -> measure -> rank -> publish      (`run` is all of it)
+
+Results go to stdout, as a table or with --json as JSON; everything else goes to stderr.
+
+Exit codes: 0 done; 1 a defect of this program (with a traceback); 2 something outside it is
+not as it must be (with what to do); 3 some shards have no result (repeat the command);
+4 verification found damage; 130 stopped by Ctrl-C or SIGTERM (repeat the command to go on).
+"""
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from goldenseed import __version__, show, work
+from goldenseed.plan import plan_recipe
+from goldenseed.progress import note
+from goldenseed.status import status_of
+from goldenseed.verify import damaged_receipts, repair, verify_run
+from pipeline.config import Recipe, load_recipe
+from pipeline.errors import GoldenseedError
+from pipeline.runs import Run, parse_part
+
+EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
+
+app = typer.Typer(
+    name="goldenseed",
+    help="What a random seed does to a text-to-image diffusion model.",
+    epilog="Exit codes: 0 done, 2 bad input, 3 some shards missing (repeat the command), "
+    "4 damage found, 130 stopped (repeat the command).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipeName = Annotated[str, typer.Argument(help="Name of a recipe, or a path to a .yaml file.")]
+RunPath = Annotated[Path, typer.Argument(help="A run folder.")]
+Out = Annotated[Path | None, typer.Option(help="Run folder; default runs/<recipe>.")]
+Seeds = Annotated[str, typer.Option(help="Seeds: a count, start:stop, or 7,11,469.")]
+Prompts = Annotated[int | None, typer.Option(min=1, help="Number of prompts.")]
+Executor = Annotated[str, typer.Option(help="Where stages run: ray or local.")]
+WorkerCount = Annotated[int | None, typer.Option("--workers", min=1, help="Actors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Part = Annotated[str, typer.Option(help="i/n: draw only the i-th of n parts of the grid.")]
+
+
+@app.command()
+def plan(
+    recipe: RecipeName, out: Out = None, seeds: Seeds = "", prompts: Prompts = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
+    chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    found = work.load_prompts(chosen)
+    plans = plan_recipe(chosen, {p.id: p for p in found.prompts}, _folder(chosen, out))
+    show.result([arm.as_dict() for arm in plans], as_json=as_json, table=show.plan_table(plans))
+
+
+@app.command()
+def generate(
+    recipe: RecipeName, out: Out = None, seeds: Seeds = "", prompts: Prompts = None,
+    executor: Executor = "ray", workers: WorkerCount = None, part: Part = "1/1",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Draw the grid: only what is not there yet."""
+    chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = work.start_runs(chosen, _folder(chosen, out))
+    place = work.Workers(executor, workers or chosen.workers)
+    results = [work.generate(run, place, part=parse_part(part)) for run in runs]
+    _finish(runs, results, as_json=as_json)
+
+
+@app.command()
+def measure(
+    run: RunPath, executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False
+) -> None:
+    """Measure every image, and every seed: features, then metrics."""
+    runs = work.open_runs(run)
+    place = work.Workers(executor, workers)
+    results = [step for one in runs for step in work.measure(one, place)]
+    _finish(runs, results, as_json=as_json)
+
+
+@app.command()
+def rank(run: RunPath, as_json: AsJson = False) -> None:
+    """Rank the seeds, confirm them on the second prompt set, and say what chance gives."""
+    show.rankings([work.rank(one) for one in work.open_runs(run)], as_json=as_json)
+
+
+@app.command()
+def publish(run: RunPath, as_json: AsJson = False) -> None:
+    """Write the golden and the bad list as a release."""
+    show.releases([work.publish(one) for one in work.open_runs(run)], as_json=as_json)
+
+
+@app.command()
+def run(
+    recipe: RecipeName, out: Out = None, seeds: Seeds = "", prompts: Prompts = None,
+    executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """All of it: draw, measure, rank, publish. The same command again goes on."""
+    chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = work.start_runs(chosen, _folder(chosen, out))
+    place = work.Workers(executor, workers or chosen.workers)
+    results = [step for one in runs for step in work.draw_and_measure(one, place)]
+    _stop_if_incomplete(results)
+    if chosen.ranking is None:
+        note(f"recipe {chosen.name} has no quality metric, so nothing is ranked")
+        return _finish(runs, results, as_json=as_json)
+    rankings = [work.rank(one) for one in runs]
+    releases = [work.publish(one) for one in runs]
+    show.conclusion(rankings, releases, as_json=as_json)
+    return None
+
+
+@app.command()
+def status(run: RunPath, as_json: AsJson = False) -> None:
+    """Say how far a run is."""
+    found = [status_of(one) for one in work.open_runs(run)]
+    show.result([s.as_dict() for s in found], as_json=as_json, table=show.status_table(found))
+
+
+@app.command()
+def verify(
+    run: RunPath, as_json: AsJson = False,
+    mend: Annotated[bool, typer.Option("--repair", help="Set damaged shards aside.")] = False,
+) -> None:  # fmt: skip
+    """Read every shard back and hash it again."""
+    problems, checked = [], 0
+    for one in work.open_runs(run):
+        problems += [{"shard": key, "problem": text} for key, text in damaged_receipts(one)]
+        for shard in verify_run(one) if not problems else ():
+            checked += 1
+            if shard.problem:
+                name = f"{shard.folder.prefix}/{shard.receipt.shard_id}"
+                problems.append({"shard": name, "problem": shard.problem})
+                if mend:
+                    repair(shard)
+    show.verification(checked, problems, repaired=mend, as_json=as_json)
+    if problems:
+        raise typer.Exit(EXIT_DAMAGED)
+
+
+def _folder(recipe: Recipe, out: Path | None) -> Path:
+    return out or Path("runs") / recipe.name
+
+
+def _stop_if_incomplete(results: list[work.Result]) -> None:
+    errors = [error for result in results for error in result.errors]
+    if errors:
+        note(f"{len(errors)} shard(s) have no result; the same command tries them again:")
+        for error in errors[:10]:
+            note(f"  {error}")
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _finish(runs: list[Run], results: list[work.Result], *, as_json: bool) -> None:
+    found = [status_of(one) for one in runs]
+    show.steps(results)
+    show.result([s.as_dict() for s in found], as_json=as_json, table=show.status_table(found))
+    _stop_if_incomplete(results)
+
+
+def _version(value: bool) -> None:
+    if value:
+        show.line(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what is done.")] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """Entry point of the command."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # actors inherit both
+    try:
+        code = app(standalone_mode=False)
+    except GoldenseedError as error:
+        note(f"goldenseed: {error}")
+        sys.exit(EXIT_BAD_INPUT)
+    except (KeyboardInterrupt, typer.Abort):
+        note("goldenseed: stopped; what is drawn is kept, the same command goes on")
+        sys.exit(EXIT_STOPPED)
+    except typer.TyperException as error:
+        note(f"goldenseed: {error} See `goldenseed --help`.")
+        sys.exit(EXIT_BAD_INPUT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,129 @@
+"""What a recipe will cost, before anything is drawn."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline import grid
+from pipeline.cards import Card, find_card
+from pipeline.config import Recipe, Sampling
+from pipeline.prompt_sets import Prompt
+from pipeline.runs import RUN_FILE, Run
+
+BYTES_PER_PIXEL = 1.45
+"""Lossless WebP (method 0) of a 512 x 512 photograph: 370 KiB."""
+
+H100_FLOPS = 0.4 * 790e12
+"""Assumed rate of one H100: 40 % of the 790 TFLOP/s that a large bf16 matrix product reaches."""
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """The cost of one arm.
+
+    Attributes:
+        arm: Its name; empty if the recipe has one only.
+        card: The model.
+        prompts: Prompts in the grid.
+        seeds: Seeds in the grid.
+        cells: Images in the grid.
+        shards: Files that the grid becomes.
+        done: Shards that are already there.
+        image_bytes: Estimated bytes of the images still to draw.
+        seconds: Estimated time on one worker, None where nothing is known.
+        gpu_hours: Estimated H100 hours, None for a CPU card or where nothing is known.
+        basis: What the estimate rests on.
+    """
+
+    arm: str
+    card: str
+    prompts: int
+    seeds: int
+    cells: int
+    shards: int
+    done: int
+    image_bytes: int
+    seconds: float | None
+    gpu_hours: float | None
+    basis: str
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def plan_recipe(recipe: Recipe, prompts: Mapping[str, Prompt], out: Path) -> list[ArmPlan]:
+    """Plan every arm of a recipe; draws nothing, loads no model, needs no network.
+
+    Args:
+        recipe: The recipe.
+        prompts: Its prompts by id.
+        out: The folder that the run would be in; what is there counts as done.
+    """
+    arms = recipe.arms or {"": Sampling()}
+    return [_plan_arm(recipe, name, arm, list(prompts), out / name) for name, arm in arms.items()]
+
+
+def _plan_arm(
+    recipe: Recipe, name: str, arm: Sampling, prompt_ids: list[str], folder: Path
+) -> ArmPlan:
+    card = find_card(recipe.card)
+    seeds = recipe.seeds.values()
+    blocks = grid.grow(
+        [],
+        seeds,
+        prompt_ids,
+        tile_seeds=recipe.tile.seeds,
+        tile_prompts=recipe.tile.prompts,
+        order=recipe.order,
+    )
+    shards = sum(1 for block in blocks for _ in grid.cut(block))
+    cells = len(seeds) * len(prompt_ids)
+    done = _done(folder)
+    left = cells * max(0, shards - done) // max(1, shards)
+    per_image, basis = seconds_per_image(card, recipe.sampling, arm)
+    seconds = None if per_image is None else per_image * left
+    height = arm.height or recipe.sampling.height or card.height
+    width = arm.width or recipe.sampling.width or card.width
+    kept = {"all": left, "none": 0}.get(str(recipe.keep_images))
+    kept = min(left, int(recipe.keep_images) * len(seeds)) if kept is None else kept
+    return ArmPlan(
+        arm=name,
+        card=card.name,
+        prompts=len(prompt_ids),
+        seeds=len(seeds),
+        cells=cells,
+        shards=shards,
+        done=done,
+        image_bytes=int(kept * height * width * BYTES_PER_PIXEL),
+        seconds=seconds,
+        gpu_hours=seconds / 3600 if seconds is not None and card.gpu else None,
+        basis=basis,
+    )
+
+
+def _done(folder: Path) -> int:
+    if not (folder / RUN_FILE).is_file():
+        return 0
+    return sum(1 for _ in Run.open(folder).store.list("images/receipts", ".json"))
+
+
+def seconds_per_image(card: Card, *layers: Sampling) -> tuple[float | None, str]:
+    """Time of one image on one worker, and what the figure rests on.
+
+    For a card that was timed: its time, scaled by the number of steps. For a GPU card: its
+    floating-point operations over `H100_FLOPS`; computed, not measured on a GPU.
+    """
+    steps, guidance = card.num_inference_steps, card.guidance_scale
+    for layer in layers:
+        steps = layer.num_inference_steps or steps
+        guidance = guidance if layer.guidance_scale is None else layer.guidance_scale
+    if card.seconds_per_image is not None:
+        scale = steps / card.num_inference_steps
+        return card.seconds_per_image * scale, "timed on two cores of an AMD EPYC, two workers"
+    if card.gflop_forward is None or card.gflop_decode is None:
+        return None, "this card has no cost figures"
+    forwards = steps * (2 if guidance > 1 else 1)
+    flop = (card.gflop_forward * forwards + card.gflop_decode) * 1e9
+    basis = "computed from FLOPs at 40 % of an H100's 790 TFLOP/s; not measured on a GPU"
+    return flop / H100_FLOPS, basis

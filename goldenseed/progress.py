@@ -1,0 +1,94 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from pipeline.stage import Outcome
+
+LINE_SECONDS = 10.0
+"""Time between two plain lines."""
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    Example:
+        >>> duration(42), duration(272), duration(3 * 3600 + 120), duration(3 * 86400)
+        ('42 s', '4 min 32 s', '3 h 2 min', '3.0 days')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if seconds < 2 * 86400:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    return f"{seconds / 86400:.1f} days"
+
+
+def follow(outcomes: Iterable[Outcome], *, what: str, total: int) -> Iterator[Outcome]:
+    """Pass outcomes on and show how far the work is, how fast, and how long it will take.
+
+    The clock for the rate starts with the first outcome, so that loading a model does not
+    make the estimate too dark.
+
+    Args:
+        outcomes: As an executor yields them.
+        what: What is done, for example "generate".
+        total: Cells in all.
+    """
+    show = _bar if sys.stderr.isatty() else _lines
+    return show(outcomes, what, total)
+
+
+class _Meter:
+    """Counts cells and tells the rate."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.first = total, 0, 0
+        self.start = self.started = time.monotonic()
+
+    def add(self, cells: int) -> None:
+        if self.done == 0:
+            self.first, self.start = cells, time.monotonic()
+        self.done += cells
+
+    def __str__(self) -> str:
+        elapsed = time.monotonic() - self.start
+        if self.done <= self.first or elapsed <= 0:
+            return "measuring the rate"
+        rate = (self.done - self.first) / elapsed
+        return f"{rate:,.1f} images/s, {duration((self.total - self.done) / rate)} left"
+
+
+def _bar(outcomes: Iterable[Outcome], what: str, total: int) -> Iterator[Outcome]:
+    meter = _Meter(total)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    text = TextColumn("{task.fields[rate]}")
+    with Progress(*columns, text, console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=total, rate="starting actors")
+        for outcome in outcomes:
+            meter.add(outcome.cells)
+            progress.update(task, completed=meter.done, rate=str(meter))
+            yield outcome
+
+
+def _lines(outcomes: Iterable[Outcome], what: str, total: int) -> Iterator[Outcome]:
+    meter, last = _Meter(total), time.monotonic()
+    note(f"{what}: {total:,} images to do")
+    for outcome in outcomes:
+        meter.add(outcome.cells)
+        if time.monotonic() - last >= LINE_SECONDS or meter.done == total:
+            last = time.monotonic()
+            state = f"done in {duration(last - meter.started)}" if meter.done == total else meter
+            note(f"{what}: {meter.done:,} of {total:,} images, {state}")
+        yield outcome
+
+
+def note(text: str) -> None:
+    """One line for people, on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

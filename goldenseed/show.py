@@ -1,0 +1,218 @@
+"""How results look on stdout: tables for people, JSON for machines."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analysis.publish.sheet import SHEET
+from analysis.ranked import Ranking
+from goldenseed.plan import ArmPlan
+from goldenseed.progress import duration, note
+from goldenseed.status import Status
+from goldenseed.work import Result
+
+
+def line(text: str) -> None:
+    """One line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def to_json(value: object) -> str:
+    """How the command writes JSON."""
+    return json.dumps(value, indent=1, ensure_ascii=False, default=str)
+
+
+def result(value: object, *, as_json: bool, table: Table) -> None:
+    """Print a result either way."""
+    if as_json:
+        line(to_json(value))
+    else:
+        console().print(table)
+
+
+def console() -> Console:
+    """Stdout; a wide page where it is not a terminal, so that tables are never cut."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def columns(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
+    """A table of rows with the same keys; texts are shown as they are, never as markup."""
+    table = Table(title=title, title_justify="left")
+    for name in rows[0] if rows else ():
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row.values()))
+    return table
+
+
+def number_of_bytes(count: float) -> str:
+    """A size as people say it.
+
+    Example:
+        >>> number_of_bytes(512), number_of_bytes(48_700_000), number_of_bytes(8.7e12)
+        ('512 B', '48.7 MB', '8.7 TB')
+    """
+    units = ["B", "kB", "MB", "GB", "TB", "PB"]
+    while count >= 1000 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return f"{count:.0f} {units[0]}" if units[0] == "B" else f"{count:.1f} {units[0]}"
+
+
+def plan_table(plans: Sequence[ArmPlan]) -> Table:
+    """A plan for people."""
+    rows = [
+        {
+            "arm": plan.arm or "-",
+            "card": plan.card,
+            "prompts": f"{plan.prompts:,}",
+            "seeds": f"{plan.seeds:,}",
+            "images": f"{plan.cells:,}",
+            "shards": f"{plan.shards:,} ({plan.done:,} there)",
+            "size": number_of_bytes(plan.image_bytes),
+            "time": _plan_time(plan),
+        }
+        for plan in plans
+    ]
+    table = columns("plan: nothing is drawn", rows)
+    table.caption = "; ".join(sorted({plan.basis for plan in plans}))
+    return table
+
+
+def _plan_time(plan: ArmPlan) -> str:
+    if plan.seconds is None:
+        return "unknown"
+    if plan.gpu_hours is None:
+        return duration(plan.seconds)
+    return f"{plan.gpu_hours:,.1f} GPU-hours"
+
+
+def status_table(found: Sequence[Status]) -> Table:
+    """The state of runs for people."""
+    rows = [
+        {
+            "run": status.run,
+            "run_id": status.run_id,
+            "images": f"{status.drawn:,} of {status.cells:,}",
+            "failed": f"{status.failed:,}",
+            "shards": f"{status.shards_done:,} of {status.shards:,}",
+            "size": number_of_bytes(status.image_bytes),
+            "features": _features(status),
+            "ranked": "yes" if status.ranked else "no",
+            "releases": ", ".join(status.releases) or "-",
+        }
+        for status in found
+    ]
+    return columns("status", rows)
+
+
+def _features(status: Status) -> str:
+    parts = [f"{name} {done:,}/{status.shards:,}" for name, done in status.features.items()]
+    return ", ".join(parts) or "-"
+
+
+def steps(results: Sequence[Result]) -> None:
+    """What the steps came to, on stderr."""
+    for step in results:
+        text = f"{step.step}: {step.done:,} images done now"
+        if step.failed:
+            text += f", {step.failed:,} of them without a usable image (kept as rows, with reason)"
+        if step.truncated:
+            text += f"; {step.truncated:,} prompts were longer than the text encoder and cut"
+        note(text)
+
+
+def verification(
+    checked: int, problems: Sequence[Mapping[str, str]], *, repaired: bool, as_json: bool
+) -> None:
+    """What verification found."""
+    if as_json:
+        line(to_json({"checked": checked, "problems": problems, "repaired": repaired}))
+        return
+    for problem in problems:
+        line(f"{problem['shard']}: {problem['problem']}")
+    if not problems:
+        line(f"{checked:,} shards read back, all as their receipts say")
+        return
+    advice = "set aside; `goldenseed run` makes them again" if repaired else "repeat with --repair"
+    line(f"{len(problems):,} of {checked:,} shards are damaged; {advice}")
+
+
+def rankings(found: Sequence[Ranking], *, as_json: bool) -> None:
+    """Rankings, with what chance gives."""
+    if as_json:
+        line(to_json([json.loads(ranking.to_json()) for ranking in found]))
+        return
+    for ranking in found:
+        _ranking(ranking)
+
+
+def _ranking(ranking: Ranking) -> None:
+    """The lists of one ranking as a table, then the evidence in words."""
+    rows = [
+        {
+            "list": name,
+            "seed": seed.seed,
+            f"{ranking.metric}, set 2": f"{seed.value:.4g}",
+            "95 % interval": f"{seed.low:.4g} to {seed.high:.4g}",
+            "n": seed.n,
+            "rank, set 1": f"{seed.rank_set1:g}",
+            "rank, set 2": f"{seed.rank_set2:g}",
+        }
+        for name, listed in (("golden", ranking.golden), ("bad", ranking.bad))
+        for seed in sorted(ranking.seeds, key=lambda one: one.rank_set2)
+        if seed.seed in listed.seeds
+    ]
+    if rows:
+        title = f"seeds by {ranking.metric}: chosen on set 1, confirmed and valued on set 2"
+        console().print(columns(title, rows))
+    for text in _evidence(ranking):
+        line(text)
+
+
+def _evidence(ranking: Ranking) -> list[str]:
+    """What the lists rest on, and what chance would give."""
+    correlation, reliability, gap = ranking.rank_correlation, ranking.reliability, ranking.gap
+    return [
+        f"Golden seeds: {ranking.golden.verdict}",
+        f"Bad seeds: {ranking.bad.verdict}",
+        f"{ranking.n_seeds} seeds; {ranking.n_set1} prompts in set 1, {ranking.n_set2} in set 2; "
+        f"rank correlation of the sets {correlation.value:.2f} "
+        f"[{correlation.low:.2f}, {correlation.high:.2f}], "
+        f"reliability {reliability.value:.2f} [{reliability.low:.2f}, {reliability.high:.2f}].",
+        f"Best less worst seed on set 2: {gap.value:.4g}; with permuted owners (no seed effect) "
+        f"{gap.null_mean:.4g} on average, p = {gap.p:.3g}.",
+    ]
+
+
+def releases(found: Sequence[Path], *, as_json: bool) -> None:
+    """Where releases are."""
+    if as_json:
+        line(to_json([str(path) for path in found]))
+        return
+    for path in found:
+        sheet = path / SHEET
+        line(f"release: {shown(path)}")
+        if sheet.exists():
+            line(f"contact sheet (best, middle and worst seeds): {shown(sheet)}")
+
+
+def conclusion(rankings_: Sequence[Ranking], paths: Sequence[Path], *, as_json: bool) -> None:
+    """The end of `run`: lists, evidence, and where everything is."""
+    if as_json:
+        pairs = zip(rankings_, paths, strict=True)
+        line(to_json([{"release": str(p), "ranking": json.loads(r.to_json())} for r, p in pairs]))
+        return
+    for ranking, path in zip(rankings_, paths, strict=True):
+        _ranking(ranking)
+        releases([path], as_json=False)
+
+
+def shown(path: Path) -> Path:
+    """A path relative to here where it is below, for shorter lines."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

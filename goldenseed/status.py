@@ -1,0 +1,79 @@
+"""How far a run is, from its receipts alone."""
+
+from dataclasses import asdict, dataclass
+
+from goldenseed.verify import feature_folders
+from pipeline.manifest import receipt_index
+from pipeline.runs import Run
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a run folder.
+
+    Attributes:
+        run: The folder.
+        run_id: What defines the images.
+        grid_hash: The set of cells.
+        card: The model.
+        prompts: Prompts in the grid.
+        seeds: Seeds in the grid.
+        cells: Images in the grid.
+        drawn: Cells in committed shards, failed ones included.
+        failed: Cells among them without a usable image.
+        shards: Tiles of the grid.
+        shards_done: Tiles with a shard.
+        image_bytes: Size of the image shards.
+        features: Feature identity -> shards measured.
+        ranked: Whether a ranking is there.
+        releases: Names of the releases.
+    """
+
+    run: str
+    run_id: str
+    grid_hash: str
+    card: str
+    prompts: int
+    seeds: int
+    cells: int
+    drawn: int
+    failed: int
+    shards: int
+    shards_done: int
+    image_bytes: int
+    features: dict[str, int]
+    ranked: bool
+    releases: list[str]
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def status_of(run: Run) -> Status:
+    """Read a run's state; opens receipts (or their manifest), no shard."""
+    index = receipt_index(run.images)
+    prompts, seeds = run.prompts, run.seeds
+    releases = run.root / "releases"
+    return Status(
+        run=str(run.root),
+        run_id=run.run_id,
+        grid_hash=run.grid_hash,
+        card=run.config.card,
+        prompts=len(prompts),
+        seeds=len(seeds),
+        cells=len(prompts) * len(seeds),
+        drawn=sum(receipt.rows for receipt in index.values()),
+        failed=sum(receipt.failed for receipt in index.values()),
+        shards=sum(1 for _ in run.tiles()),
+        shards_done=len(index),
+        image_bytes=sum(receipt.file_bytes for receipt in index.values()),
+        features={
+            folder.prefix.removeprefix("features/"): sum(
+                1 for _ in run.store.list(f"{folder.prefix}/receipts", ".json")
+            )
+            for folder in feature_folders(run)
+        },
+        ranked=run.store.exists("ranking.json"),
+        releases=sorted(p.name for p in releases.iterdir()) if releases.is_dir() else [],
+    )

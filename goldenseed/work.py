@@ -1,0 +1,219 @@
+"""The steps of the path, each a function from a recipe or a run folder to a result.
+
+The command (`cli.py`) only parses, prints and maps errors; whoever scripts goldenseed in
+Python calls these.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis import per_seed
+from analysis import ranking as ranks
+from analysis.extract import ExtractStage, FeatureSink, missing_extractions
+from analysis.publish import publish as write_release
+from analysis.ranked import Ranking
+from goldenseed.progress import follow, note
+from pipeline import grid
+from pipeline.cards import find_card, resolve
+from pipeline.config import Recipe, SeedChoice
+from pipeline.errors import ConfigError, PromptError, RunError
+from pipeline.executors.base import make_executor
+from pipeline.manifest import compact
+from pipeline.prompt_sets import PromptSet, read_prompts
+from pipeline.runs import RUN_FILE, Run
+from pipeline.stage import Outcome
+
+PROMPTS = Path(__file__).parent.parent / "prompts"
+"""The shipped prompt files."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where stages run.
+
+    Attributes:
+        executor: Name of the executor.
+        count: Actors; None leaves it to the executor.
+    """
+
+    executor: str = "ray"
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a step over many shards came to.
+
+    Attributes:
+        step: Its name.
+        done: Cells worked on now.
+        failed: Cells among them without a usable image.
+        errors: "task: reason" of every shard that has no result.
+        truncated: Prompts that the text encoder cut off.
+    """
+
+    step: str
+    done: int
+    failed: int
+    errors: tuple[str, ...]
+    truncated: int = 0
+
+
+def choose(recipe: Recipe, *, seeds: str = "", prompts: int | None = None) -> Recipe:
+    """The recipe with seeds and number of prompts as the command line wants them.
+
+    Args:
+        recipe: The recipe.
+        seeds: "start:stop" or a count; empty keeps the recipe's.
+        prompts: Number of prompts; None keeps the recipe's.
+    """
+    changes: dict[str, object] = {}
+    if seeds:
+        changes["seeds"] = SeedChoice.parse(seeds)
+    if prompts is not None:
+        changes["prompts"] = recipe.prompts.model_copy(update={"count": prompts})
+    return recipe.model_copy(update=changes)
+
+
+def load_prompts(recipe: Recipe) -> PromptSet:
+    """The prompts that a recipe names, the first `count` of them.
+
+    Raises:
+        PromptError: If the file is missing or malformed, or has fewer than `count`.
+    """
+    source = recipe.prompts.source
+    shipped = PROMPTS / f"{source}.jsonl"
+    found = read_prompts(shipped if shipped.is_file() else Path(source))
+    count = recipe.prompts.count
+    if count is not None and count > len(found.prompts):
+        raise PromptError(
+            f"{source} holds {len(found.prompts):,} prompts and the recipe wants {count:,}; "
+            f"lower `prompts.count` (or --prompts) or bring more prompts"
+        )
+    return PromptSet(found.prompts[:count], found.report)
+
+
+def start_runs(recipe: Recipe, out: Path) -> list[Run]:
+    """Open or begin the run of every arm and grow its grid to the recipe's.
+
+    Prints what reading the prompts found, if that is worth knowing.
+    """
+    prompts = load_prompts(recipe)
+    if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
+        note(prompts.report.summary())
+    card = find_card(recipe.card)
+    resolved = resolve(card)
+    if card.revision == "unresolved":
+        note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
+    runs = []
+    for arm, config in recipe.run_configs(resolved).items():
+        run = Run.start(out / arm, config, recipe)
+        run.grow(recipe.seeds.values(), prompts.prompts)
+        runs.append(run)
+    return runs
+
+
+def open_runs(path: Path) -> list[Run]:
+    """The run in a folder, or the runs of its arms."""
+    if not (path / RUN_FILE).is_file():
+        arms = sorted(file.parent for file in path.glob(f"*/{RUN_FILE}"))
+        if arms:
+            return [Run.open(arm) for arm in arms]
+    return [Run.open(path)]
+
+
+def generate(
+    run: Run, workers: Workers, *, part: tuple[int, int] = (1, 1), measure: bool = False
+) -> Result:
+    """Draw what a run still lacks.
+
+    Args:
+        run: The run.
+        workers: Where.
+        part: (i, n): only the i-th of n parts of the tiles.
+        measure: Measure the recipe's features in the same pass, while pixels are in memory.
+    """
+    from pipeline.generate import generate_stage  # loads torch and diffusers
+
+    tiles = list(grid.part(run.missing(), *part))
+    sinks = [FeatureSink(run.root, run.recipe.features)] if measure else []
+    cells = sum(len(tile.cells) for tile in tiles)
+    executor = make_executor(workers.executor, workers.count)
+    outcomes = executor.run(generate_stage(run, sinks), tiles) if tiles else []
+    result = _collect(_title("generate", run), outcomes, cells)
+    compact(run.images)
+    return result
+
+
+def extract(run: Run, workers: Workers) -> Result:
+    """Measure the features of the images that lack them; draws nothing."""
+    names = run.recipe.features
+    tasks = missing_extractions(run, names)
+    size = {tile.id: len(tile.cells) for tile in run.tiles()}
+    executor = make_executor(workers.executor, workers.count)
+    outcomes = executor.run(ExtractStage(run.root, names), tasks) if tasks else []
+    return _collect(_title("measure", run), outcomes, sum(size[task.id] for task in tasks))
+
+
+def measure(run: Run, workers: Workers) -> list[Result]:
+    """Features of every image, then the recipe's metrics of every seed."""
+    result = extract(run, workers)
+    if not result.errors:
+        per_seed.measure(run, run.recipe.metrics)
+    return [result]
+
+
+def draw_and_measure(run: Run, workers: Workers) -> list[Result]:
+    """Draw what is missing, measure in the same pass, then measure what was drawn before."""
+    drawn = generate(run, workers, measure=True)
+    return [drawn] if drawn.errors else [drawn, *measure(run, workers)]
+
+
+def rank(run: Run) -> Ranking:
+    """Rank the seeds by the recipe's metric and keep the ranking in the run folder.
+
+    Raises:
+        ConfigError: If the recipe ranks by nothing.
+    """
+    if run.recipe.ranking is None:
+        raise ConfigError(
+            f"recipe {run.recipe.name} has no quality metric to rank by; add `ranking: "
+            f"{{metric: ...}}` to it"
+        )
+    ranking = ranks.rank(run)
+    ranks.save_ranking(run, ranking)
+    return ranking
+
+
+def publish(run: Run) -> Path:
+    """Write the run's ranking as a release.
+
+    Returns:
+        Its folder; the same ranking gives the same folder again.
+    """
+    name = f"{run.recipe.name}-{run.root.name}" if run.recipe.arms else run.recipe.name
+    return write_release(run, ranks.read_ranking(run), name=name)
+
+
+def _title(step: str, run: Run) -> str:
+    """The step, with the arm where a recipe has several."""
+    return f"{step} {run.root.name}" if run.recipe.arms else step
+
+
+def _collect(step: str, outcomes: Iterable[Outcome], total: int) -> Result:
+    """Follow a stage to its end; only sums are kept."""
+    counts: Counter[str] = Counter()
+    errors: list[str] = []
+    truncated: set[str] = set()
+    for outcome in follow(outcomes, what=step, total=total) if total else ():
+        counts.update(done=outcome.cells, failed=outcome.failed)
+        truncated.update(outcome.truncated)
+        if outcome.fatal:
+            raise RunError(f"{step}: {outcome.error}")
+        if outcome.error:
+            errors.append(
+                f"{outcome.task_id}: {outcome.error}" if outcome.task_id else outcome.error
+            )
+    return Result(step, counts["done"], counts["failed"], tuple(errors), len(truncated))
