@@ -29,9 +29,10 @@ FORBIDDEN = {
     "": ("tests", "benchmarks", "pickle", "cloudpickle", "dill", "joblib"),
 }
 
-# All that analysis may take from pipeline: nothing that draws.
+# All that analysis may take from pipeline: nothing that draws images. (noise: a release states
+# the noise spec with check values.)
 ANALYSIS_MAY_USE = modules(
-    "config errors executors grid prompt prompt_sets registry runs schema shards stage store"
+    "config errors executors grid noise prompt prompt_sets registry runs schema shards stage store"
 )
 
 # A laptop plans a run and reads results without the libraries that draw.
@@ -46,8 +47,7 @@ HOMES = {
     "easyocr": ("analysis/features/",),
 }
 
-# Members of a family share through its base.py, or what base.py was cut into, never with one
-# another.
+# Members of a family share through its base.py, or what that was cut into: no other siblings.
 SHARED = ("base", "pool")
 FAMILIES = (
     *modules("models interventions executors"),

@@ -76,7 +76,9 @@ def strangers(tmp_path: Path) -> Path:
 
 
 def run_in(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(list(map(str, words)), cwd=folder, capture_output=True, text=True)
+    return subprocess.run(
+        list(map(str, words)), cwd=folder, capture_output=True, text=True, timeout=200
+    )
 
 
 def test_the_command_runs_beside_a_strangers_packages(strangers: Path, command: Path) -> None:
