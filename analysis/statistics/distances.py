@@ -278,14 +278,18 @@ def _root_trace(centred: Floats, root: Floats) -> float:
 
 
 def root_sum(upper: Floats) -> float:
-    """Sum of the square roots of a symmetric matrix' eigenvalues; rounding below 0 counts as 0.
+    """Sum of the square roots of the eigenvalues of a symmetric matrix without negative ones.
+
+    Eigenvalues below the rounding error of the largest count as 0. A centred matrix has at
+    least one that is truly 0; the root of the rounding in its place, 1e-16, would be 1e-8.
 
     Args:
         upper: Shape (k, k), of which the upper triangle is read; overwritten.
 
     Example:
-        >>> root_sum(np.diag([4.0, 9.0]))
+        >>> root_sum(np.diag([4.0, 9.0, 1e-17]))
         5.0
     """
     values = linalg.eigvalsh(upper, lower=False, overwrite_a=True, check_finite=False)
-    return float(np.sqrt(np.clip(values, 0, None)).sum())
+    floor = len(values) * float(np.finfo(np.float64).eps) * max(float(values[-1]), 0.0)
+    return float(np.sqrt(values[values > floor]).sum())

@@ -1,0 +1,108 @@
+"""The nulls: what permuting keeps, and the hypergeometric law."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.statistics.nulls import (
+    best_worst_gap,
+    overlap_null,
+    permute_within_prompt,
+    pooled_p_values,
+)
+from analysis.statistics.reliability import top_with_ties
+
+
+@settings(max_examples=40, deadline=None)
+@given(s=st.integers(1, 8), p=st.integers(1, 6), d=st.integers(1, 4), seed=st.integers(0, 999))
+def test_permuting_keeps_every_prompts_images_whole(s: int, p: int, d: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(s, p, d))
+    null = permute_within_prompt(values, rng)
+    for prompt in range(p):
+        images = {tuple(image) for image in values[:, prompt]}
+        assert {tuple(image) for image in null[:, prompt]} == images
+    assert null.shape == values.shape
+
+
+def test_prompts_are_permuted_independently_of_each_other() -> None:
+    """Relabelling whole seeds would keep every row together; this must not."""
+    rng = np.random.default_rng(0)
+    values = np.tile(np.arange(20.0)[:, None], (1, 30))
+    null = permute_within_prompt(values, rng)
+    relabelled = values[rng.permutation(20)]
+    assert best_worst_gap(relabelled.mean(axis=1)) == best_worst_gap(values.mean(axis=1))
+    assert best_worst_gap(null.mean(axis=1)) < 0.6 * best_worst_gap(values.mean(axis=1))
+
+
+def test_every_owner_is_equally_likely() -> None:
+    rng = np.random.default_rng(1)
+    owners = permute_within_prompt(np.tile(np.arange(4)[:, None], (1, 8000)), rng)
+    counts = np.array([np.bincount(row, minlength=4) for row in owners])
+    assert stats.chisquare(counts.ravel()).pvalue > 1e-4
+
+
+def test_permuting_refuses_one_axis() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        permute_within_prompt(np.zeros(3), np.random.default_rng(0))
+
+
+def test_pooled_p_values_count_by_hand() -> None:
+    null = np.array([[1.0, 2.0], [2.0, 5.0]])
+    np.testing.assert_allclose(pooled_p_values([2.0, 9.0], null), [4 / 5, 1 / 5])
+    np.testing.assert_allclose(pooled_p_values([2.0, 0.0], null, direction="lower"), [0.8, 0.2])
+
+
+def test_pooled_p_values_are_uniform_under_the_null_and_small_under_an_effect() -> None:
+    rng = np.random.default_rng(3)
+    below, effect = [], np.linspace(-1, 1, 10)[:, None]
+    for _ in range(300):
+        y = rng.normal(size=(10, 8))
+        null = np.array([permute_within_prompt(y, rng).mean(axis=1) for _ in range(30)])
+        below.append((pooled_p_values(y.mean(axis=1), null) <= 0.1).mean())
+    # The seeds of one table are not independent, so the error is taken between tables.
+    assert np.mean(below) == pytest.approx(0.1, abs=3.3 * np.std(below) / np.sqrt(300))
+    y = rng.normal(size=(10, 8)) + 2 * effect
+    null = np.array([permute_within_prompt(y, rng).mean(axis=1) for _ in range(30)])
+    assert pooled_p_values(y.mean(axis=1), null)[-1] < 0.02
+
+
+def test_pooled_p_values_refuse_other_shapes_and_nan() -> None:
+    with pytest.raises(ValueError, match=r"\(B, S\)"):
+        pooled_p_values([1.0, 2.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="not finite"):
+        pooled_p_values([1.0, np.nan], [[1.0, 2.0]])
+
+
+def test_overlap_is_hypergeometric() -> None:
+    null = overlap_null(1024, 256, 256)
+    law = stats.hypergeom(1024, 256, 256)
+    assert (null.mean, null.sd) == pytest.approx((law.mean(), law.std()))
+    exact = sum(float(law.pmf(k)) for k in range(65, 257))
+    assert null.probability_at_least(65) == pytest.approx(exact, rel=1e-9)
+    assert null.probability_at_least(66) != pytest.approx(exact, rel=1e-9)
+
+
+def test_overlap_is_what_unrelated_rankings_share() -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.permuted(np.tile(np.arange(48), (20_000, 1)), axis=1)[:, :12]
+    shared = (draws < 12).sum(axis=1)
+    null = overlap_null(48, 12, 12)
+    assert shared.mean() == pytest.approx(null.mean, abs=0.05)
+    assert shared.std() == pytest.approx(null.sd, abs=0.03)
+    assert (shared >= 5).mean() == pytest.approx(null.probability_at_least(5), abs=0.01)
+    # A binomial, which forgets that a seed is drawn once only, is too wide.
+    assert shared.std() != pytest.approx(stats.binom(12, 0.25).std(), abs=0.03)
+
+
+def test_overlap_refuses_lists_longer_than_the_population() -> None:
+    with pytest.raises(ValueError, match="do not fit 4 seeds"):
+        overlap_null(4, 5, 1)
+
+
+def test_two_top_lists_of_one_ranking_share_everything() -> None:
+    x = np.random.default_rng(0).normal(size=64)
+    top = set(top_with_ties(x, 16, direction="higher").tolist())
+    assert overlap_null(64, 16, 16).probability_at_least(len(top)) < 1e-12
