@@ -91,7 +91,7 @@ class Cells:
                 message names the seeds), if failures cost 5 % of the prompts or more (both
                 numbers are given), or if there are fewer than `n` prompts.
         """
-        names = list(dict.fromkeys(need.split(".")[0] for need in needs))
+        names = list(dict.fromkeys(need.rpartition(".")[0] for need in needs))
         inside = ~np.any([self.outside[name] for name in names], axis=0)
         self._refuse_missing(names, inside)
         lost = np.any([self.failed[name] for name in names], axis=(0, 1)) & inside
@@ -151,7 +151,7 @@ def read_cells(run: Run, needs: Sequence[str], *, sets: Sequence[int]) -> Cells:
     reader = _Reader(run, tuple(sorted(run.seeds)), tuple(prompts))
     by_feature: dict[str, list[str]] = {}
     for need in needs:
-        name, _, column = need.partition(".")
+        name, _, column = need.rpartition(".")
         by_feature.setdefault(name, []).append(column)
     for name, columns in by_feature.items():
         reader.read(name, list(dict.fromkeys(columns)))
@@ -181,7 +181,7 @@ class _Reader:
         if f"{name}." == FAILED_CELL.removesuffix("failed"):
             self._read_status(columns)
         else:
-            self._read_feature(load_feature(name), columns)
+            self._read_feature(name, columns)
 
     def _read_status(self, columns: Sequence[str]) -> None:
         if list(columns) != ["failed"]:
@@ -195,30 +195,31 @@ class _Reader:
                 failed[at] = np.array(rows["status"].to_pylist())[keep] != STATUS_OK
                 self.missing["cell"][at] = False
 
-    def _read_feature(self, feature: Feature, columns: Sequence[str]) -> None:
-        self._allocate(feature, columns)
+    def _read_feature(self, name: str, columns: Sequence[str]) -> None:
+        feature = load_feature(name)
+        self._allocate(name, feature, columns)
         folder = feature_folder(self.run, feature)
         for tile in self._tiles():
             source = self.run.images.receipt(tile.id, tile.block)
             receipt = folder.receipt(tile.id, tile.block)
             if source and receipt and receipt.source_sha256 == source.content_sha256:
                 rows = folder.read(receipt, ["prompt_id", "seed", "null_reason", *columns])
-                self._fill(feature.name, columns, rows)
+                self._fill(name, columns, rows)
 
     def _tiles(self) -> Iterator[Any]:
         """The tiles that hold a prompt of the sets."""
         wanted = {prompt.id for prompt in self.prompts}
         return (tile for tile in self.run.tiles() if not wanted.isdisjoint(tile.prompt_ids))
 
-    def _allocate(self, feature: Feature, columns: Sequence[str]) -> None:
+    def _allocate(self, feature_name: str, feature: Feature, columns: Sequence[str]) -> None:
         types = {column.name: column.type for column in feature.columns}
         for name in columns:
             if name not in types:
                 known = ", ".join(types)
-                raise RunError(f"feature {feature.name} has no column {name!r}; known: {known}")
+                raise RunError(f"feature {feature_name} has no column {name!r}; known: {known}")
             listed = pa.types.is_fixed_size_list(types[name])
             tail = (types[name].list_size,) if listed else ()
-            self.columns[f"{feature.name}.{name}"] = np.zeros((*self.shape, *tail), np.float32)
+            self.columns[f"{feature_name}.{name}"] = np.zeros((*self.shape, *tail), np.float32)
 
     def _places(self, rows: pa.Table) -> tuple[tuple[Array, Array], NDArray[np.bool_]]:
         """Where the rows belong, and which rows belong to the sets at all."""

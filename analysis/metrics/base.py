@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from analysis.statistics.intervals import Interval, grouped_mean_interval
@@ -52,7 +53,7 @@ class Metric(ABC):
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features it is made from."""
-        names = (need.split(".")[0] for need in self.needs if need != FAILED_CELL)
+        names = (need.rpartition(".")[0] for need in self.needs if need != FAILED_CELL)
         return tuple(dict.fromkeys(names))
 
     @property
@@ -141,23 +142,32 @@ class ReferenceMetric(Metric):
     """
 
     reference_file: ClassVar[Path]
-    reference_key: ClassVar[str] = "embedding"
+    reference_key: ClassVar[str] = "features"
 
     @cached_property
     def reference(self) -> Floats:
         """The reference's embeddings, shape (m, d), float64.
 
         Raises:
-            ConfigError: If the file is missing or holds no such tensor.
+            ConfigError: If the file is missing or damaged, or holds no such tensor, or was
+                made with other weights than those that lie beside it.
         """
         try:
+            self._check_weights()
             tensors = load_file(self.reference_file)
             return np.asarray(tensors[self.reference_key], dtype=np.float64)
-        except (OSError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ConfigError(
                 f"metric {self.name}: the reference {self.reference_file} is missing or "
                 f"damaged ({error}); make it with: python -m seedling.reference"
             ) from error
+
+    def _check_weights(self) -> None:
+        """Refuse a reference of other weights: its numbers would be of another embedding."""
+        made = json.loads(self.reference_file.with_suffix(".json").read_bytes())
+        weights = self.reference_file.with_name("model.safetensors").read_bytes()
+        if made["backbone_sha256"] != hashlib.sha256(weights).hexdigest():
+            raise ValueError("it was made with other weights than model.safetensors beside it")
 
     @property
     def parameters(self) -> Mapping[str, object]:

@@ -3,20 +3,24 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from analysis.extract import ExtractStage, extract_stage, missing_extractions
+from analysis.extract import ExtractStage, missing_extractions
+from analysis.features.base import Columns, Feature
+from analysis.metrics.kid import KidPerceptual
 from pipeline.config import Recipe, RunConfig
 from pipeline.grid import Tile
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
-from pipeline.schema import IMAGES, STATUS_FAILED, STATUS_OK
+from pipeline.schema import IMAGES, STATUS_FAILED, STATUS_OK, Column, vector
 from pipeline.stage import DrawnShard
 
 Pixels = NDArray[np.uint8]
@@ -134,7 +138,7 @@ def draw_all(
 
 
 def extract_all(run: Run, *features: str) -> ExtractStage:
-    stage = extract_stage(run, features)
+    stage = ExtractStage(run.root, features)
     stage.setup()
     for task in missing_extractions(run, features):
         stage.run(task)
@@ -144,3 +148,35 @@ def extract_all(run: Run, *features: str) -> ExtractStage:
 def as_json(value: bytes) -> dict[str, object]:
     found: dict[str, object] = json.loads(value)
     return found
+
+
+class Colour(Feature):
+    """A user's own feature: the mean colour, an embedding of 3 numbers; not for kind 11."""
+
+    name: ClassVar[str] = "colour"
+    code_version: ClassVar[int] = 1
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (Column("mean", vector(3), "Mean R, G, B.", "0..1"),)
+
+    def applies(self, prompt: Mapping[str, object]) -> str:
+        return "kind 11 has no colour" if prompt["object"] == "kind 11" else ""
+
+    def extract(self, images: Pixels) -> Columns:
+        return {"mean": (images / 255.0).mean(axis=(1, 2)).astype(np.float32)}
+
+
+class ColourKid(KidPerceptual):
+    """A user's own metric: kernel distance of the mean colours from middle grey."""
+
+    name: ClassVar[str] = "kid_colour"
+    needs: ClassVar[tuple[str, ...]] = ("tests.analysis.synthetic:Colour.mean",)
+
+    @cached_property
+    def reference(self) -> NDArray[np.float64]:
+        return np.random.default_rng(0).normal(0.5, 0.05, size=(64, 3))
+
+
+COLOUR = "tests.analysis.synthetic:Colour"
+COLOUR_KID = "tests.analysis.synthetic:ColourKid"
