@@ -1,7 +1,6 @@
 """Stages that fail on purpose, and the shards that they commit."""
 
 import os
-import random
 import signal
 import time
 from dataclasses import dataclass, field
@@ -95,36 +94,32 @@ def commit_all(root: Path, count: int) -> None:
 
 
 class WaitsForTheOther(Stub):
-    """Goes on only once a second process has begun."""
+    """Goes on only once a second process has begun, both with the threads asked for."""
 
     def before(self, task: Item) -> None:
+        threads = [os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL")]
+        assert threads == [str(self.resources.threads)] * 2, threads
         first_time(self.root, f"process-{os.getpid()}")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while len(list((self.root / "marks").iterdir())) < 2:
             assert time.monotonic() < deadline, "there is no second process"
             time.sleep(0.01)
 
 
-class EveryThirdCallFails(Stub):
+class Troubled(Stub):
+    """Number 1 is refused, number 5 never works, and every third call fails."""
+
     calls = 0
 
     def before(self, task: Item) -> None:
+        if task.number == 1:
+            assert first_time(self.root, task.id), "a refused task was tried again"
+            raise PromptError("number 1 is not wanted")
+        if task.number == 5:
+            raise RuntimeError("number 5 never works")
         self.calls += 1
         if self.calls % 3 == 0:
             raise RuntimeError("third call\nwith a second line")
-
-
-class SomeAlwaysFail(Stub):
-    def before(self, task: Item) -> None:
-        if task.number % 4 == 1:
-            raise RuntimeError(f"number {task.number} never works")
-
-
-class SomeAreRefused(Stub):
-    def before(self, task: Item) -> None:
-        if task.number % 4 == 1:
-            assert first_time(self.root, task.id), "a refused task was tried again"
-            raise PromptError(f"number {task.number} is not wanted")
 
 
 class DiskFills(Stub):
@@ -134,23 +129,14 @@ class DiskFills(Stub):
 
 
 class KillsItself(Stub):
-    """Each task kills its process at most once, at a random moment, before or after commit."""
+    """Kills its process: once before a commit, once after one, and always at number 6."""
 
     def before(self, task: Item) -> None:
-        self._perhaps_die(task, 0)
-
-    def after(self, task: Item) -> None:
-        self._perhaps_die(task, 1)
-
-    def _perhaps_die(self, task: Item, moment: int) -> None:
-        dies_at = random.Random(task.number).randrange(5)
-        if dies_at == moment and first_time(self.root, task.id):
+        if task.number == 6 or (task.number == 1 and first_time(self.root, task.id)):
             os.kill(os.getpid(), signal.SIGKILL)
 
-
-class OneAlwaysKills(Stub):
-    def before(self, task: Item) -> None:
-        if task.number == 3:
+    def after(self, task: Item) -> None:
+        if task.number == 3 and first_time(self.root, task.id):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -172,25 +158,8 @@ class SetupRefuses(Stub):
         raise ModelError("the weights are not here")
 
 
-class SetupFails(Stub):
-    def setup(self) -> None:
-        first_time(self.root, f"setup-{time.monotonic_ns()}")
-        raise OSError("no such device")
-
-
-class SetupDies(Stub):
-    def setup(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 class SetupFailsOnce(Stub):
     def setup(self) -> None:
         if first_time(self.root, "setup"):
             raise OSError("not yet")
         self.ready = True
-
-
-class TellsItsThreads(Stub):
-    def before(self, task: Item) -> None:
-        threads = [os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL")]
-        assert threads == [str(self.resources.threads)] * 2, threads

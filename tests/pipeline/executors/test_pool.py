@@ -1,0 +1,224 @@
+"""The pool of actors, over actors whose faults are a plan: thousands of runs in seconds."""
+
+import itertools
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ModelError, RunError
+from pipeline.executors import pool
+from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
+from pipeline.executors.pool import DEATHS, ActorDied, Pool, check_machines, places
+from pipeline.stage import Outcome, Resources, Task
+from tests.pipeline.faults import Item, items
+
+FAULTS = ("ok", "raises", "dies", "broken")
+
+
+@dataclass
+class Plan:
+    """Actors that live here and do what the plan says, in the order in which they are asked.
+
+    Attributes:
+        tasks: Faults of the attempts, one after the other; "ok" when it is used up.
+        setups: The same for setups; "refuses" is a GoldenseedError.
+        order: Which of the answers that are due comes first, one number per wait.
+    """
+
+    tasks: Sequence[str] = ()
+    setups: Sequence[str] = ()
+    order: Sequence[int] = ()
+    done: Counter[str] = field(default_factory=Counter)
+    alive: set[int] = field(default_factory=set)
+    most: int = 0
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count()
+        self._tasks, self._setups = iter(self.tasks), iter(self.setups)
+        self._order = iter(self.order)
+        self._asked: dict[Hashable, tuple[int, Task | None]] = {}
+
+    def start(self) -> tuple[object, Hashable]:
+        actor = next(self._numbers)
+        self.alive.add(actor)
+        self.most = max(self.most, len(self.alive))
+        return actor, self._ticket(actor, None)
+
+    def submit(self, actor: object, task: Task) -> Hashable:
+        assert actor in self.alive, "a task was handed to a dead actor"
+        assert isinstance(actor, int)
+        return self._ticket(actor, task)
+
+    def _ticket(self, actor: int, task: Task | None) -> Hashable:
+        ticket = next(self._numbers)
+        self._asked[ticket] = (actor, task)
+        return ticket
+
+    def wait(self, tickets: Sequence[Hashable]) -> Hashable | None:
+        assert tickets, "waits for nothing"
+        return tickets[next(self._order, 0) % len(tickets)]
+
+    def answer(self, ticket: Hashable) -> Attempt:
+        task = self._asked.pop(ticket)[1]
+        fault = next(self._tasks if task else self._setups, "ok")
+        task_id = task.id if task else ""
+        if fault == "dies":
+            raise ActorDied("killed", "a long story")
+        if fault == "ok":
+            self.done.update([task_id] if task else [])
+            return Attempt(Outcome(task_id, cells=1))
+        outcome = Outcome(task_id, error=fault)
+        return Attempt(outcome, again=fault != "refuses", broken=fault == "broken", trace="t")
+
+    def kill(self, actor: object) -> None:
+        assert isinstance(actor, int)
+        self.alive.discard(actor)
+
+    def free(self) -> str:
+        return "none"
+
+
+def run(plan: Plan, tasks: Sequence[Item], workers: int) -> list[Outcome]:
+    actors = Pool("stage", plan, Ledger(tasks), workers)
+    try:
+        return list(actors.outcomes())
+    finally:
+        actors.close()
+
+
+@given(
+    tasks=st.lists(st.sampled_from(FAULTS), max_size=40),
+    setups=st.lists(st.sampled_from(["ok", "raises", "dies"]), max_size=8),
+    order=st.lists(st.integers(0, 5), max_size=60),
+    count=st.integers(1, 12),
+    workers=st.integers(1, 4),
+)
+def test_every_task_has_one_outcome_whatever_fails(
+    tasks: list[str], setups: list[str], order: list[int], count: int, workers: int
+) -> None:
+    plan = Plan(tasks, setups, order)
+    outcomes = run(plan, items(count), workers)
+    named = [outcome.task_id for outcome in outcomes]
+    assert len(set(named)) == len(named)
+    assert not plan.alive, "an actor outlived the pool"
+    assert plan.most <= workers
+    finished = {outcome.task_id for outcome in outcomes if not outcome.error}
+    assert finished == set(plan.done)
+    if outcomes[-1].fatal:
+        assert not any(outcome.fatal for outcome in outcomes[:-1])
+        assert "stays alive" in outcomes[-1].error
+    else:
+        assert sorted(named) == [item.id for item in items(count)]
+
+
+def test_a_naive_pool_would_lose_tasks() -> None:
+    """The same plan without giving tasks back ends with one outcome too few."""
+
+    class Forgetful(Ledger[Item]):
+        def settle(self, task: Item, attempt: Attempt) -> Outcome | None:
+            return None if attempt.again else attempt.outcome
+
+    outcomes = list(Pool("stage", Plan(["ok", "dies"]), Forgetful(items(5)), 1).outcomes())
+    assert len(outcomes) == 4
+    assert len(run(Plan(["ok", "dies"]), items(5), 1)) == 5
+
+
+def test_only_the_task_in_work_is_charged_with_a_death() -> None:
+    """One ahead is held at every death; after three deaths it is charged with none."""
+    plan = Plan(["ok", "dies", "ok", "ok", "ok", "ok", "dies", "dies"])
+    outcomes = run(plan, items(6), 1)
+    assert [outcome.error for outcome in outcomes] == [""] * 6
+    alone = run(Plan(["dies"] * 3), items(1), 1)
+    assert [outcome.error for outcome in alone] == ["its process ended: killed (3 attempts)"]
+
+
+def test_a_machine_where_everything_dies_is_given_up() -> None:
+    outcomes = run(Plan(["dies"] * 1000), items(100), 2)
+    assert outcomes[-1].fatal
+    assert "no actor for stage stays alive; the last one: its process ended: killed" in (
+        outcomes[-1].error
+    )
+    assert len(outcomes) <= 2 * DEATHS / ATTEMPTS + 1
+
+
+@pytest.mark.parametrize("fault", ["raises", "dies"])
+def test_a_setup_that_never_works_is_given_up(fault: str) -> None:
+    plan = Plan(setups=[fault] * 100)
+    (outcome,) = run(plan, items(4), 2)
+    assert outcome.fatal
+    assert outcome.task_id == Item(0).id
+    assert "no actor for stage stays alive" in outcome.error
+
+
+def test_one_machine_without_luck_does_not_end_the_run() -> None:
+    plan = Plan(setups=["ok", "dies", "dies", "dies"])
+    outcomes = run(plan, items(4), 2)
+    assert not any(outcome.error for outcome in outcomes)
+
+
+def test_a_setup_that_refuses_ends_at_once() -> None:
+    plan = Plan(setups=["refuses"])
+    (outcome,) = run(plan, items(4), 3)
+    assert (outcome.fatal, outcome.error) == (True, "refuses")
+
+
+class Counting(Plan):
+    """Notes how many tasks are with actors whenever the pool waits."""
+
+    held: int = 0
+
+    def wait(self, tickets: Sequence[Hashable]) -> Hashable | None:
+        held = sum(task is not None for _, task in self._asked.values())
+        self.held = max(self.held, held)
+        return super().wait(tickets)
+
+
+@pytest.mark.parametrize(("ahead_below", "most"), [(1.0, 2), (0.0, 1)])
+def test_long_tasks_do_not_wait_behind_another(
+    monkeypatch: pytest.MonkeyPatch, ahead_below: float, most: int
+) -> None:
+    """Short tasks are handed out one ahead, long ones only to an actor that is free."""
+    monkeypatch.setattr(pool, "AHEAD_BELOW", ahead_below)
+    plan = Counting()
+    assert len(run(plan, items(6), 1)) == 6
+    assert plan.held == most
+
+
+def test_silence_is_spoken_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Slow(Plan):
+        waits = 0
+
+        def wait(self, tickets: Sequence[Hashable]) -> Hashable | None:
+            self.waits += 1
+            return None if self.waits < 3 else super().wait(tickets)
+
+    monkeypatch.setattr(pool, "PATIENCE", -1.0)
+    assert len(run(Slow(), items(1), 1)) == 1
+    assert "no actor for stage is ready" in caplog.text
+    assert "free are none" in caplog.text
+
+
+def test_machines_are_counted_by_what_is_scarce() -> None:
+    machines = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 3.0}]
+    assert places(Resources(), machines) == 19
+    assert places(Resources(cpus=2.0), machines) == 9
+    assert places(Resources(gpus=1.0), machines) == 4
+    assert places(Resources(gpus=0.5), machines) == 8
+    assert places(Resources(), []) == 1
+
+
+def test_what_never_fits_is_refused() -> None:
+    machines = [{"CPU": 16.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 1.0}]
+    check_machines("draw", Resources(gpus=1.0), machines)
+    with pytest.raises(ModelError, match=r"draw needs 2 GPU .* best of 2 machine\(s\) has 1"):
+        check_machines("draw", Resources(gpus=2.0), machines)
+    with pytest.raises(RunError, match="draw needs 32 CPU cores"):
+        check_machines("draw", Resources(cpus=32.0), machines)
+    with pytest.raises(ModelError, match=r"0 machine\(s\) has 0"):
+        check_machines("draw", Resources(gpus=1.0), [])
