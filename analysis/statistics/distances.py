@@ -73,7 +73,8 @@ class Reference:
         if not np.allclose(sigma, sigma.T, rtol=1e-9, atol=1e-12 * np.abs(sigma).max()):
             raise ValueError("covariance is not symmetric")
         values, vectors = linalg.eigh(sigma)
-        scaled = np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
+        values[values <= rounding_floor(values)] = 0
+        scaled = np.sqrt(values)[:, None] * vectors.T
         triangle = linalg.qr(scaled, mode="r")[0]
         return cls(mu, sigma, np.asfortranarray(np.triu(triangle)), n)
 
@@ -164,7 +165,7 @@ def frechet_contributions(features: ArrayLike, reference: Reference) -> Floats:
     projected = centred @ reference.root.T
     values, vectors = linalg.eigh(projected.T @ projected / (n - 1))
     inverse = np.zeros_like(values)
-    kept = values > values[-1] * d * np.finfo(np.float64).eps
+    kept = values > rounding_floor(values)
     inverse[kept] = values[kept] ** -0.25
     carried = centred @ (reference.root.T @ (vectors * inverse))
     linear = 2 * centred @ (mean - reference.mean)
@@ -265,8 +266,8 @@ def _centre(x: Floats) -> tuple[Floats, Floats]:
 def _root_trace(centred: Floats, root: Floats) -> float:
     """Trace of (root S root.T)^1/2 with S the covariance of centred rows.
 
-    `centred.T` is in Fortran order, so no product below copies it. LAPACK's sygst makes
-    root S root.T in d^3 operations where two general products take 4 d^3.
+    `centred.T` is in Fortran order, so no product copies it. LAPACK's sygst makes root S root.T
+    in d^3 operations where two general products take 4 d^3.
     """
     n, d = centred.shape
     if frechet_method(n, d) == "full":
@@ -291,5 +292,9 @@ def root_sum(upper: Floats) -> float:
         5.0
     """
     values = linalg.eigvalsh(upper, lower=False, overwrite_a=True, check_finite=False)
-    floor = len(values) * float(np.finfo(np.float64).eps) * max(float(values[-1]), 0.0)
-    return float(np.sqrt(values[values > floor]).sum())
+    return float(np.sqrt(values[values > rounding_floor(values)]).sum())
+
+
+def rounding_floor(ascending: Floats) -> float:
+    """Size below which an eigenvalue is the rounding error of the largest, shape (k,)."""
+    return len(ascending) * float(np.finfo(np.float64).eps) * max(float(ascending[-1]), 0.0)

@@ -139,14 +139,14 @@ def test_jackknife_of_many_groups_joins_them() -> None:
 
 
 def test_kid() -> None:
-    draws, real = seeds_images(16, 24, 2, shift=0.6, share=0.5)
-    reference, groups = KidReference.from_features(real[:100]), np.repeat(np.arange(24), 2)
+    draws, real = seeds_images(16, 24, 4, shift=0.6, share=0.5)
+    reference, groups = KidReference.from_features(real[:100]), np.repeat(np.arange(24), 4)
     intervals = [kid_interval(x, groups, reference) for x in draws]
     truth = float(np.mean([i.value for i in intervals]))
     # The upper bound is the higher of two, so up to 2 % above nominal.
     band = (BAND[0], 0.98)
     assert within(coverage(intervals, truth), band=band)
-    naive = [kid_interval(x, np.arange(48), reference, limit=48) for x in draws[:600]]
+    naive = [kid_interval(x, np.arange(96), reference) for x in draws[:600]]
     assert not within(coverage(naive, truth), band=band)
 
 
@@ -156,9 +156,11 @@ def test_variance_shares_of_a_balanced_grid(sds: tuple[float, ...]) -> None:
     shares = [variance_shares(crossed(rng, (16, 24, 1), sds)[:, :, 0]) for _ in range(RUNS)]
     square = np.square(sds)
     seed, prompt, rest = np.array([square[0], square[2], square[4]]) / square.sum()
-    assert within(coverage([share.seed for share in shares], seed))
-    assert within(coverage([share.prompt for share in shares], prompt))
-    assert within(coverage([share.rest for share in shares], rest))
+    # Degrees of freedom by Satterthwaite are approximate, up to 1 % on the wide side.
+    band = (BAND[0], 0.975)
+    assert within(coverage([share.seed for share in shares], seed), band=band)
+    assert within(coverage([share.prompt for share in shares], prompt), band=band)
+    assert within(coverage([share.rest for share in shares], rest), band=band)
     # Unbiased in numerator and denominator, the ratio nearly so.
     assert np.mean([share.seed.value for share in shares]) == pytest.approx(seed, abs=0.02)
 
@@ -211,8 +213,8 @@ def test_reliability_of_per_seed_means() -> None:
 def test_rank_correlation() -> None:
     rng = np.random.default_rng(8)
     first = rng.standard_normal((RUNS, 60))
-    second = 0.9 * first + np.sqrt(0.19) * rng.standard_normal((RUNS, 60))
-    truth = 6 / np.pi * np.arcsin(0.9 / 2)
+    second = 0.8 * first + 0.6 * rng.standard_normal((RUNS, 60))
+    truth = 6 / np.pi * np.arcsin(0.8 / 2)
     intervals = [rank_correlation(a, b) for a, b in zip(first, second, strict=True)]
     assert within(coverage(intervals, truth))
     # Naive: the error of a product-moment correlation, which ranks exceed.
