@@ -6,26 +6,76 @@ from pathlib import Path
 
 from seedling.model import write_bytes
 from seedling.sentences import FREE, article, sentence
+from seedling.training import say
 from seedling.vocabulary import COLOURS, OBJECTS, PLACES, TONES
 
 SYNTHETIC_OBJECTS = (
-    "horse", "bowl", "cat", "dog", "bird", "elephant", "cow", "bear", "zebra", "rabbit",
-    "bicycle", "car", "bus", "train", "boat", "aeroplane", "motorcycle", "truck", "bench", "chair",
-    "couch", "bed", "table", "clock", "vase", "cup", "bottle", "apple", "banana", "cake",
-    "sandwich", "book", "laptop", "umbrella", "backpack", "kite", "guitar", "lamp", "house", "tree",
+    "horse",
+    "bowl",
+    "cat",
+    "dog",
+    "bird",
+    "elephant",
+    "cow",
+    "bear",
+    "zebra",
+    "rabbit",
+    "bicycle",
+    "car",
+    "bus",
+    "train",
+    "boat",
+    "aeroplane",
+    "motorcycle",
+    "truck",
+    "bench",
+    "chair",
+    "couch",
+    "bed",
+    "table",
+    "clock",
+    "vase",
+    "cup",
+    "bottle",
+    "apple",
+    "banana",
+    "cake",
+    "sandwich",
+    "book",
+    "laptop",
+    "umbrella",
+    "backpack",
+    "kite",
+    "guitar",
+    "lamp",
+    "house",
+    "tree",
 )
 """The 40 object categories of the synthetic prompts."""
 
 SYNTHETIC_MODIFIERS = {
     "": "{}",
-    "red": "red {}", "blue": "blue {}", "green": "green {}", "yellow": "yellow {}",
-    "white": "white {}", "black": "black {}", "wooden": "wooden {}", "tiny": "tiny {}",
-    "old": "old {}", "shiny": "shiny {}",
-    "beach": "{} on a beach", "forest": "{} in a forest", "snow": "{} in the snow",
-    "city": "{} on a city street", "kitchen": "{} in a kitchen", "night": "{} at night",
+    "red": "red {}",
+    "blue": "blue {}",
+    "green": "green {}",
+    "yellow": "yellow {}",
+    "white": "white {}",
+    "black": "black {}",
+    "wooden": "wooden {}",
+    "tiny": "tiny {}",
+    "old": "old {}",
+    "shiny": "shiny {}",
+    "beach": "{} on a beach",
+    "forest": "{} in a forest",
+    "snow": "{} in the snow",
+    "city": "{} on a city street",
+    "kitchen": "{} in a kitchen",
+    "night": "{} at night",
     "sunset": "{} at sunset",
-    "photo": "a close-up photo of {}", "painting": "an oil painting of {}",
-    "sketch": "a pencil sketch of {}", "watercolour": "a watercolour painting of {}",
+    "photo": "a close-up photo of {}",
+    "painting": "an oil painting of {}",
+    "sketch": "a pencil sketch of {}",
+    "watercolour": "a watercolour painting of {}",
 }
 """The 22 modifiers and where the object goes; the empty one leaves it alone."""
 
@@ -49,8 +99,11 @@ def seedling_prompts() -> list[dict[str, str]]:
         ['a ball', 'a red ball on grass']
     """
     modifiers = [(FREE, FREE, 0)] + [(j % 8, j % 6, j // 6) for j in range(24)]
-    return [line(sentence((thing, *modifier)), name, _label(*modifier))
-            for thing, name in enumerate(OBJECTS) for modifier in modifiers]
+    return [
+        line(sentence((thing, *modifier)), name, _label(*modifier))
+        for thing, name in enumerate(OBJECTS)
+        for modifier in modifiers
+    ]
 
 
 def _label(colour: int, place: int, tone: int) -> str:
@@ -70,8 +123,11 @@ def synthetic_prompts() -> list[dict[str, str]]:
         >>> len(rows), rows[0]["text"], rows[9]["text"], rows[19]["text"]
         (880, 'a horse', 'an old horse', 'an oil painting of a horse')
     """
-    return [line(_placed(thing, pattern), thing, modifier)
-            for thing in SYNTHETIC_OBJECTS for modifier, pattern in SYNTHETIC_MODIFIERS.items()]
+    return [
+        line(_placed(thing, pattern), thing, modifier)
+        for thing in SYNTHETIC_OBJECTS
+        for modifier, pattern in SYNTHETIC_MODIFIERS.items()
+    ]
 
 
 def _placed(thing: str, pattern: str) -> str:
@@ -88,7 +144,7 @@ def main() -> None:
     for name, rows in (("seedling", seedling_prompts()), ("synthetic", synthetic_prompts())):
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         write_bytes(folder / f"{name}.jsonl", text.encode())
-        print(f"{folder / name}.jsonl: {len(rows)} prompts")
+        say(f"{folder / name}.jsonl: {len(rows)} prompts")
 
 
 if __name__ == "__main__":

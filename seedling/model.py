@@ -31,10 +31,18 @@ def new_vae(channels: tuple[int, ...] = (16, 32, 64, 96)) -> AutoencoderKL:
         The autoencoder in fp32.
     """
     return AutoencoderKL(
-        in_channels=3, out_channels=3, sample_size=64, latent_channels=LATENT_CHANNELS,
-        block_out_channels=channels, layers_per_block=1, norm_num_groups=2,
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        mid_block_add_attention=False, scaling_factor=1.0, force_upcast=False,
+        in_channels=3,
+        out_channels=3,
+        sample_size=64,
+        latent_channels=LATENT_CHANNELS,
+        block_out_channels=channels,
+        layers_per_block=1,
+        norm_num_groups=2,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        mid_block_add_attention=False,
+        scaling_factor=1.0,
+        force_upcast=False,
     )
 
 
@@ -49,11 +57,16 @@ def new_unet(channels: tuple[int, ...] = (64, 96, 128)) -> UNet2DConditionModel:
     """
     levels = len(channels)
     return UNet2DConditionModel(
-        sample_size=8, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS,
-        block_out_channels=channels, layers_per_block=1, norm_num_groups=8,
+        sample_size=8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=channels,
+        layers_per_block=1,
+        norm_num_groups=8,
         down_block_types=("CrossAttnDownBlock2D",) * (levels - 1) + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (levels - 1),
-        cross_attention_dim=TEXT_WIDTH, attention_head_dim=4,
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=4,
     )
 
 
@@ -67,18 +80,32 @@ def new_text_encoder(vocabulary: int, end: int) -> CLIPTextModel:
     Returns:
         The encoder in fp32: token ids (B, 24) to states (B, 24, 128).
     """
-    return CLIPTextModel(CLIPTextConfig(
-        vocab_size=vocabulary, hidden_size=TEXT_WIDTH, intermediate_size=2 * TEXT_WIDTH,
-        num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=TEXT_LENGTH,
-        projection_dim=TEXT_WIDTH, bos_token_id=end - 1, eos_token_id=end, pad_token_id=end,
-    ))
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=vocabulary,
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=2 * TEXT_WIDTH,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=TEXT_LENGTH,
+            projection_dim=TEXT_WIDTH,
+            bos_token_id=end - 1,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+    )
 
 
 def new_scheduler() -> DDIMScheduler:
     """Make Stable Diffusion's DDIM schedule: scaled linear betas from 0.00085 to 0.012."""
     return DDIMScheduler(
-        num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012,
-        beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False, steps_offset=1,
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
         prediction_type="epsilon",
     )
 
@@ -113,8 +140,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 def save_half(module: nn.Module, path: Path) -> None:
     """Write a module's weights as fp16 safetensors, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().to(torch.float16).contiguous()
-             for name, value in module.state_dict().items() if value.is_floating_point()}
+    state = {
+        name: value.detach().to(torch.float16).contiguous()
+        for name, value in module.state_dict().items()
+        if value.is_floating_point()
+    }
     aside = path.with_name(f".{path.name}")
     save_file(state, aside, metadata={"format": "pt"})
     aside.replace(path)

@@ -61,8 +61,11 @@ def background(specs: "Specs", *, generator: torch.Generator) -> Tensor:
     count = len(specs.place)
     _, y = axes()
     line = specs.horizon.view(-1, 1, 1) + 0.012 * noise_field(count, 1, 5, generator=generator)
-    image = _mix(_sky(specs, generator=generator), _ground(specs, generator=generator),
-                 torch.sigmoid((y - line) * SIDE * 1.5))
+    image = _mix(
+        _sky(specs, generator=generator),
+        _ground(specs, generator=generator),
+        torch.sigmoid((y - line) * SIDE * 1.5),
+    )
     steps = torch.rand(count, 1, 8, generator=generator).repeat_interleave(8, dim=2)
     height = _place_table("skyline", specs).view(-1, 1, 1) * (0.3 + steps)
     built = (y > line - height) & (y < line) & (height > 0)
@@ -76,16 +79,18 @@ def _sky(specs: "Specs", *, generator: torch.Generator) -> Tensor:
     share = _place_table("cloud", specs).view(-1, 1, 1) * (clouds + 0.2) + 0.25 * y
     share = torch.where(specs.large_sky.view(-1, 1, 1), 0.6 + 0.3 * share, share)
     colour = _jittered(_place_table("sky", specs), 0.05, generator=generator)
-    return _mix(colour.expand(-1, -1, SIDE, SIDE), torch.full((1, 3, 1, 1), 0.96),
-                share.clamp(0, 0.95))
+    return _mix(
+        colour.expand(-1, -1, SIDE, SIDE), torch.full((1, 3, 1, 1), 0.96), share.clamp(0, 0.95)
+    )
 
 
 def _ground(specs: "Specs", *, generator: torch.Generator) -> Tensor:
     count = len(specs.place)
     fields = {"coarse": (6, 6), "fine": (20, 20), "streak": (20, 2)}
-    texture = sum(_place_table(name, specs).view(-1, 1, 1)
-                  * noise_field(count, *grid, generator=generator)
-                  for name, grid in fields.items())
+    texture = sum(
+        _place_table(name, specs).view(-1, 1, 1) * noise_field(count, *grid, generator=generator)
+        for name, grid in fields.items()
+    )
     colour = _jittered(_place_table("ground", specs), 0.05, generator=generator)
     return colour + torch.as_tensor(texture)[:, None]
 
@@ -162,7 +167,8 @@ def brightness(image: Tensor) -> Tensor:
 def light(image: Tensor, specs: "Specs") -> Tensor:
     """Exposure, light from one side, and the greyed look of some scenes."""
     x, _ = axes()
-    image = image * (specs.gain.view(-1, 1, 1) + 0.2 * specs.light.view(-1, 1, 1) * (x - 0.5))[:, None]
+    slope = 0.2 * specs.light.view(-1, 1, 1) * (x - 0.5)
+    image = image * (specs.gain.view(-1, 1, 1) + slope)[:, None]
     faded = 0.3 + 0.5 * torch.lerp(brightness(image)[:, None].expand_as(image), image, 0.15)
     return torch.where(specs.grey.view(-1, 1, 1, 1), faded, image)
 
@@ -209,15 +215,19 @@ def _written(specs: "Specs", *, generator: torch.Generator) -> Tensor:
     count = len(specs.word)
     left = 3 + choose(count, 18, generator=generator).view(-1, 1, 1)
     high = choose(count, 2, generator=generator).bool()
-    top = torch.where(high, 4 + choose(count, 6, generator=generator),
-                      44 + choose(count, 7, generator=generator)).view(-1, 1, 1)
+    top = torch.where(
+        high, 4 + choose(count, 6, generator=generator), 44 + choose(count, 7, generator=generator)
+    ).view(-1, 1, 1)
     pixels = torch.arange(SIDE)
     column = torch.div(pixels.view(1, 1, -1) - left, 2, rounding_mode="floor")
     row = torch.div(pixels.view(1, -1, 1) - top, 2, rounding_mode="floor")
     inside = (column >= 0) & (column < 20) & (row >= 0) & (row < 5)
     index = specs.word_index.view(-1, 1, 1)
-    return _word_atlas()[index, row.clamp(0, 4), column.clamp(0, 19)] & inside & specs.word.view(
-        -1, 1, 1)
+    return (
+        _word_atlas()[index, row.clamp(0, 4), column.clamp(0, 19)]
+        & inside
+        & specs.word.view(-1, 1, 1)
+    )
 
 
 def _framed(specs: "Specs", *, generator: torch.Generator) -> Tensor:

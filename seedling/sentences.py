@@ -77,8 +77,11 @@ def parse(text: str) -> tuple[int, int, int, int]:
     if not things:
         raise ValueError(f"{text!r} names none of the objects {', '.join(OBJECTS)}; name one")
     colours = [i for i, name in enumerate(_COLOURS) if name in found]
-    places = [i for i, name in enumerate(_PLACES)
-              if any(phrase in words for phrase in PLACES[name].phrases)]
+    places = [
+        i
+        for i, name in enumerate(_PLACES)
+        if any(phrase in words for phrase in PLACES[name].phrases)
+    ]
     return things[0], (colours or [FREE])[0], (places or [FREE])[0], _tone(words)
 
 

@@ -39,8 +39,9 @@ def box(x: Tensor, y: Tensor, cx: float, cy: float, hx: float, hy: float) -> Ten
     return torch.maximum((x - cx).abs() - hx, (y - cy).abs() - hy)
 
 
-def capsule(x: Tensor, y: Tensor, start: tuple[float, float], end: tuple[float, float],
-            radius: float) -> Tensor:
+def capsule(
+    x: Tensor, y: Tensor, start: tuple[float, float], end: tuple[float, float], radius: float
+) -> Tensor:
     """Distance to a line with round ends."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     along = ((x - start[0]) * dx + (y - start[1]) * dy) / (dx * dx + dy * dy)
@@ -49,8 +50,9 @@ def capsule(x: Tensor, y: Tensor, start: tuple[float, float], end: tuple[float, 
     return torch.sqrt(away + 1e-12) - radius
 
 
-def wedge(x: Tensor, y: Tensor, top: float, bottom: float, half_top: float,
-          half_bottom: float) -> Tensor:
+def wedge(
+    x: Tensor, y: Tensor, top: float, bottom: float, half_top: float, half_bottom: float
+) -> Tensor:
     """Distance to an upright trapezoid (a triangle when one half width is 0)."""
     slope = (half_bottom - half_top) / (bottom - top)
     side = (x.abs() - half_top - slope * (y - top)) / (1 + slope * slope) ** 0.5

@@ -11,7 +11,7 @@ from torch import Tensor
 from seedling.model import new_vae, to_images, to_model
 from seedling.randomness import make_generator
 from seedling.sentences import draw_parts
-from seedling.training import CHECKPOINTS, Budget, Loop
+from seedling.training import CHECKPOINTS, Budget, Loop, say
 from seedling.world import draw_scenes
 
 LATENT_NOISE = 0.05
@@ -19,13 +19,15 @@ LATENT_NOISE = 0.05
 
 
 def scene_batches(batch: int, *, generator: torch.Generator, chunk: int = 10) -> Iterator[Tensor]:
-    """Yield fresh pictures for ever, float32 (batch, 3, 64, 64) in 0..1, drawn `chunk` at a time."""
+    """Yield fresh pictures for ever, (batch, 3, 64, 64) in 0..1, `chunk` batches at a time."""
     while True:
         parts = draw_parts(batch * chunk, generator=generator)
         yield from draw_scenes(parts, generator=generator).images.split(batch)
 
 
-def reconstruction_loss(vae: AutoencoderKL, images: Tensor, *, generator: torch.Generator) -> Tensor:
+def reconstruction_loss(
+    vae: AutoencoderKL, images: Tensor, *, generator: torch.Generator
+) -> Tensor:
     """Loss of one batch: L1 + 2 MSE of pixels in -1..1, and light pulls on the latents.
 
     The latents are not sampled; a little noise keeps their neighbourhood decodable. The pull on
@@ -46,8 +48,12 @@ def reconstruction_loss(vae: AutoencoderKL, images: Tensor, *, generator: torch.
     decoded = vae.decode(mean + spread * noise).sample
     error = decoded - pixels
     stated = (logvar - 2 * torch.log(spread)).square().mean()
-    return error.abs().mean() + 2 * error.square().mean() + 1e-4 * mean.square().mean() + (
-        1e-4 * stated)
+    return (
+        error.abs().mean()
+        + 2 * error.square().mean()
+        + 1e-4 * mean.square().mean()
+        + (1e-4 * stated)
+    )
 
 
 def psnr(vae: AutoencoderKL, images: Tensor) -> Tensor:
@@ -58,8 +64,14 @@ def psnr(vae: AutoencoderKL, images: Tensor) -> Tensor:
     return -10 * torch.log10((back - images).square().mean(dim=(1, 2, 3)))
 
 
-def train(*, budget: Budget, seed: int = 1, batch: int = 12, folder: Path = CHECKPOINTS,
-          channels: tuple[int, ...] = (16, 32, 64, 96)) -> AutoencoderKL:
+def train(
+    *,
+    budget: Budget,
+    seed: int = 1,
+    batch: int = 12,
+    folder: Path = CHECKPOINTS,
+    channels: tuple[int, ...] = (16, 32, 64, 96),
+) -> AutoencoderKL:
     """Train the autoencoder, or go on with a training that was cut off.
 
     Args:
@@ -91,10 +103,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     chosen = parser.parse_args()
-    vae = train(budget=Budget(chosen.minutes, chosen.rate), seed=chosen.seed, batch=chosen.batch,
-                folder=chosen.folder)
+    vae = train(
+        budget=Budget(chosen.minutes, chosen.rate),
+        seed=chosen.seed,
+        batch=chosen.batch,
+        folder=chosen.folder,
+    )
     images = next(scene_batches(256, generator=make_generator(chosen.seed + 1), chunk=1))
-    print(f"PSNR {psnr(vae, images).mean():.2f} dB on 256 fresh scenes")
+    say(f"PSNR {psnr(vae, images).mean():.2f} dB on 256 fresh scenes")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,12 @@ from torch import Tensor, nn
 
 CHECKPOINTS = Path("checkpoints")
 """Where checkpoints go: an ignored folder of the working directory."""
+
+
+def say(text: object) -> None:
+    """Write one line to the terminal at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 @dataclass(frozen=True)
@@ -159,16 +166,21 @@ class Loop:
         pace = (self.steps_done - self._report_step) / max(now - self._reported, 1e-9)
         left = 60 * self.budget.minutes - self.elapsed
         self.losses.append((self.elapsed, mean))
-        print(f"{self.name}: step {self.steps_done}, loss {mean:.4f}, {pace:.2f} steps/s, "
-              f"{max(left, 0):.0f} s left", flush=True)
+        say(
+            f"{self.name}: step {self.steps_done}, loss {mean:.4f}, {pace:.2f} steps/s, "
+            f"{max(left, 0):.0f} s left"
+        )
         self._since_report = []
         self._reported, self._report_step = now, self.steps_done
 
     def _state(self) -> dict[str, Any]:
         return {
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
-            "averages": self.averages, "optimiser": self.optimiser.state_dict(),
-            "steps": self.steps_done, "elapsed": self.elapsed, "losses": self.losses,
+            "averages": self.averages,
+            "optimiser": self.optimiser.state_dict(),
+            "steps": self.steps_done,
+            "elapsed": self.elapsed,
+            "losses": self.losses,
             "generator": self.generator.get_state(),
         }
 
@@ -181,7 +193,7 @@ class Loop:
         self.steps_done, self.elapsed = state["steps"], state["elapsed"]
         self.losses = state["losses"]
         self.generator.set_state(state["generator"])
-        print(f"{self.name}: resumed at step {self.steps_done}, {self.elapsed:.0f} s", flush=True)
+        say(f"{self.name}: resumed at step {self.steps_done}, {self.elapsed:.0f} s")
 
 
 def _copied(module: nn.Module) -> dict[str, Tensor]:

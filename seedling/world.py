@@ -35,9 +35,10 @@ class Specs:
     """Everything that defines a scene but its noise fields; every tensor has shape (B,).
 
     `thing`, `colour`, `place`, `tone` and `word_index` are int64 labels; `grey`, `frame`,
-    `large_sky`, `word` and `distractor` bool; the rest float32. `x`, `y` are the object's centre and `size`
-    its half extent, as fractions of the width; `horizon` is a fraction of the height; `tilt` in
-    radians; `light` in [-1, 1], where the light comes from; `gain` the exposure.
+    `large_sky`, `word` and `distractor` bool; the rest float32. `x`, `y` are the object's centre
+    and `size` its half extent, as fractions of the width; `horizon` is a fraction of the height;
+    `mirror` is 1 or -1; `tilt` in radians; `light` in [-1, 1], where the light comes from; `gain`
+    the exposure.
     """
 
     thing: Tensor
@@ -98,12 +99,18 @@ def draw_specs(parts: Tensor, *, generator: torch.Generator) -> Specs:
         tone=parts[:, 3].clamp(0, len(TONES) - 1),
         size=size,
         x=uniform(count, 0.25, 0.75, generator=generator),
-        y=torch.where(sky, uniform(count, 0.68, 0.80, generator=generator),
-                      uniform(count, 0.35, 0.70, generator=generator)),
+        y=torch.where(
+            sky,
+            uniform(count, 0.68, 0.80, generator=generator),
+            uniform(count, 0.35, 0.70, generator=generator),
+        ),
         tilt=uniform(count, -0.15, 0.15, generator=generator),
         mirror=torch.where(happens(count, 0.5, generator=generator), 1.0, -1.0),
-        horizon=torch.where(sky, uniform(count, 0.78, 0.92, generator=generator),
-                            uniform(count, 0.32, 0.72, generator=generator)),
+        horizon=torch.where(
+            sky,
+            uniform(count, 0.78, 0.92, generator=generator),
+            uniform(count, 0.32, 0.72, generator=generator),
+        ),
         light=uniform(count, -1.0, 1.0, generator=generator),
         gain=uniform(count, 0.78, 1.12, generator=generator),
         grey=happens(count, GREY_RATE, generator=generator),

@@ -1,0 +1,200 @@
+"""Measure the shipped weights: `python -m seedling.evaluate` writes figures and contact sheets."""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+from torch import Tensor, nn
+from transformers import ResNetModel
+
+from seedling.model import WEIGHTS, write_json
+from seedling.painting import brightness
+from seedling.pool import scene_chunks
+from seedling.publish import FOLDER
+from seedling.randomness import make_generator
+from seedling.recogniser import MONO, load_backbone, load_heads, recognise
+from seedling.sentences import FREE, draw_parts, sentence
+from seedling.train_vae import psnr
+from seedling.training import say
+from seedling.vocabulary import TONES
+from seedling.world import draw_scenes
+
+STEPS, GUIDANCE = 20, 3.0
+SHEET_PROMPTS = (
+    "a red ball on grass",
+    "a blue cup in the desert",
+    "a horse",
+    "a brown horse in the snow",
+    "a yellow bowl on a street",
+    "a pink mushroom in a room",
+    "a green boat by the sea",
+    "a dark photo of an orange house on grass",
+    "a bright photo of a purple star in the desert",
+    "a black and white photo of a car on a street",
+)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of n with its 95 % interval (Wilson 1927)."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def wilson(hits: int, n: int, *, z: float = 1.96) -> Share:
+    """Estimate a share from independent trials.
+
+    Example:
+        >>> wilson(90, 100)
+        Share(value=0.9, low=0.826, high=0.945, n=100)
+    """
+    value = hits / n
+    middle = (value + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (value * (1 - value) / n + z * z / (4 * n * n)) ** 0.5
+    return Share(round(value, 3), round(middle - half, 3), round(middle + half, 3), n)
+
+
+def draw(pipe: StableDiffusionPipeline, prompts: list[str], seeds: list[int]) -> Tensor:
+    """Draw one picture a prompt, each from its own seed: float32 (B, 3, 64, 64) in 0..1."""
+    batches = []
+    for start in range(0, len(prompts), 32):
+        batch = slice(start, start + 32)
+        generators = [make_generator(seed) for seed in seeds[batch]]
+        batches.append(
+            pipe(
+                prompts[batch],
+                num_inference_steps=STEPS,
+                guidance_scale=GUIDANCE,
+                generator=generators,
+                output_type="pt",
+            ).images
+        )
+    return torch.cat(batches)
+
+
+def accuracy(
+    images: Tensor, parts: Tensor, backbone: ResNetModel, heads: nn.ModuleDict
+) -> dict[str, Share]:
+    """How often the recogniser sees what the prompt names; colour outside black and white only.
+
+    Args:
+        images: float32 (B, 3, 64, 64) in 0..1.
+        parts: int64 (B, 4), what the prompts name.
+        backbone: The recogniser's backbone.
+        heads: Its heads.
+
+    Returns:
+        A share with interval for object, colour, place and tone.
+    """
+    seen = recognise(backbone, heads, images)
+    shares = {}
+    for column, name in enumerate(("object", "colour", "place", "tone")):
+        asked = parts[:, column]
+        counted = (asked != FREE) & ((asked == asked) if name != "colour" else parts[:, 3] != MONO)
+        hits = int((seen[name] == asked)[counted].sum())
+        shares[name] = wilson(hits, int(counted.sum()))
+    return shares
+
+
+def brightness_by_tone(images: Tensor, parts: Tensor) -> dict[str, tuple[float, float, int]]:
+    """Mean brightness of the pictures of each tone, its standard error, and their number."""
+    values = brightness(images).mean(dim=(1, 2)).double()
+    table = {}
+    for tone, name in enumerate(TONES):
+        chosen = values[parts[:, 3] == tone]
+        table[name] = (
+            round(float(chosen.mean()), 4),
+            round(float(chosen.std() / len(chosen) ** 0.5), 4),
+            len(chosen),
+        )
+    return table
+
+
+def contact_sheet(
+    pipe: StableDiffusionPipeline, path: Path, *, rows_are_seeds: bool, seeds: int = 10
+) -> None:
+    """Draw the same seeds for each of ten prompts and write one picture of all,."""
+    numbers = list(range(1000, 1000 + seeds))
+    prompts = [prompt for _ in numbers for prompt in SHEET_PROMPTS]
+    images = draw(pipe, prompts, [seed for seed in numbers for _ in SHEET_PROMPTS])
+    grid = images.view(seeds, len(SHEET_PROMPTS), *images.shape[1:])
+    if not rows_are_seeds:
+        grid = grid.transpose(0, 1)
+    write_sheet(grid, path)
+
+
+def write_sheet(grid: Tensor, path: Path) -> None:
+    """Write pictures (rows, columns, 3, H, W) in 0..1 as one file."""
+    rows, columns, _, height, width = grid.shape
+    whole = grid.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, 3)
+    pixels = (whole * 255).round().to(torch.uint8).numpy()
+    Image.fromarray(np.asarray(pixels)).save(path, optimize=True)
+
+
+def measure(pipe: StableDiffusionPipeline, *, count: int, seed: int) -> dict[str, object]:
+    """Measure drawn pictures beside true scenes of the same prompts.
+
+    Args:
+        pipe: The shipped model, fp32.
+        count: How many prompts, each with a seed of its own.
+        seed: Seed of prompts, seeds and scenes; none of them was trained on.
+
+    Returns:
+        The figures by name.
+    """
+    backbone, heads = load_backbone(), load_heads()
+    generator = make_generator(seed)
+    parts = draw_parts(count, generator=generator)
+    prompts = [sentence(row) for row in parts.tolist()]
+    started = time.monotonic()
+    images = draw(pipe, prompts, list(range(seed * 10_000, seed * 10_000 + count)))
+    seconds = time.monotonic() - started
+    scenes = draw_scenes(parts, generator=generator).images
+    decibels = torch.cat([psnr(pipe.vae, chunk) for chunk, _ in scene_chunks(512, seed + 1)])
+    return {
+        "n": count,
+        "steps": STEPS,
+        "guidance_scale": GUIDANCE,
+        "images_per_second": round(count / seconds, 2),
+        "threads": torch.get_num_threads(),
+        "psnr_db": (round(float(decibels.mean()), 2), round(float(decibels.std()), 2), 512),
+        "drawn": {k: vars(v) for k, v in accuracy(images, parts, backbone, heads).items()},
+        "world": {k: vars(v) for k, v in accuracy(scenes, parts, backbone, heads).items()},
+        "brightness_drawn": brightness_by_tone(images, parts),
+        "brightness_world": brightness_by_tone(scenes, parts),
+    }
+
+
+def load_pipe(folder: Path = FOLDER) -> StableDiffusionPipeline:
+    """Read the shipped model in fp32, without a progress bar."""
+    pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, safety_checker=None)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=512)
+    parser.add_argument("--seed", type=int, default=77)
+    parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures")
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    pipe = load_pipe()
+    contact_sheet(pipe, chosen.out / "seeds_by_prompts.png", rows_are_seeds=True)
+    contact_sheet(pipe, chosen.out / "prompts_by_seeds.png", rows_are_seeds=False)
+    figures = measure(pipe, count=chosen.count, seed=chosen.seed)
+    write_json(chosen.out / "figures.json", figures)
+    say(figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""A pool of scenes seen through the autoencoder: latents with the labels of what they show."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from seedling.model import to_images, to_model
+from seedling.randomness import make_generator
+from seedling.sentences import draw_parts
+from seedling.world import Specs, draw_scenes
+
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Encoded scenes.
+
+    Attributes:
+        latents: float16 (N, 16, 8, 8), the autoencoder's mean, unscaled.
+        labels: float32 (N, K), as `labels_of` gives them.
+    """
+
+    latents: Tensor
+    labels: Tensor
+
+    @property
+    def parts(self) -> Tensor:
+        """Object, colour, place and tone that are truly shown, int64 (N, 4)."""
+        return self.labels[:, :4].long()
+
+
+def labels_of(specs: Specs) -> Tensor:
+    """What scenes show, as one table.
+
+    Args:
+        specs: The specs of B scenes.
+
+    Returns:
+        float32 (B, 11): object, colour, place, tone (indices), x, y, size (fractions), grey,
+        frame, large sky, word (0 or 1).
+    """
+    columns = (
+        specs.thing,
+        specs.colour,
+        specs.place,
+        specs.tone,
+        specs.x,
+        specs.y,
+        specs.size,
+        specs.grey,
+        specs.frame,
+        specs.large_sky,
+        specs.word,
+    )
+    return torch.stack([column.float() for column in columns], dim=1)
+
+
+def scene_chunks(count: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield `count` fresh scenes in chunks: images (B, 3, 64, 64) in 0..1 and labels (B, 11)."""
+    generator = make_generator(seed)
+    for start in range(0, count, CHUNK):
+        parts = draw_parts(min(CHUNK, count - start), generator=generator)
+        scenes = draw_scenes(parts, generator=generator)
+        yield scenes.images, labels_of(scenes.specs)
+
+
+def make_pool(vae: AutoencoderKL, *, count: int, seed: int) -> Pool:
+    """Draw and encode fresh scenes.
+
+    Args:
+        vae: A trained autoencoder.
+        count: How many scenes.
+        seed: Seed of the scenes.
+
+    Returns:
+        The pool.
+    """
+    latents, labels = [], []
+    with torch.no_grad():
+        for images, chunk_labels in scene_chunks(count, seed):
+            latents.append(vae.encode(to_model(images)).latent_dist.mode().half())
+            labels.append(chunk_labels)
+    return Pool(torch.cat(latents), torch.cat(labels))
+
+
+def load_or_make(path: Path, vae: AutoencoderKL, *, count: int, seed: int) -> Pool:
+    """Read a pool, or make and write it where there is none: a cut-off training finds it again."""
+    if path.exists():
+        tensors = load_file(path)
+        return Pool(tensors["latents"], tensors["labels"])
+    pool = make_pool(vae, count=count, seed=seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".part")
+    save_file({"latents": pool.latents, "labels": pool.labels}, aside)
+    aside.replace(path)
+    return pool
+
+
+def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Decode unscaled latents to pictures in 0..1, in chunks."""
+    with torch.no_grad():
+        return torch.cat(
+            [to_images(vae.decode(chunk.float()).sample) for chunk in latents.split(CHUNK)]
+        )

@@ -1,0 +1,144 @@
+"""The `perceptual` backbone: a small ResNet that names what a scene shows.
+
+Its pooled output is the feature; linear heads on it, kept beside the backbone, read objects,
+colours, places, tones and positions back out, and are what follows-the-prompt is measured with.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import ResNetConfig, ResNetModel
+
+from seedling.model import WEIGHTS, write_json
+from seedling.vocabulary import COLOURS, OBJECTS, PLACES, TONES
+
+FOLDER = WEIGHTS / "perceptual"
+DIMENSIONS = 32
+"""Length of the feature."""
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+"""Pictures in 0..1 are normalised by (x - MEAN) / STD before the backbone."""
+HEADS = {
+    "object": len(OBJECTS),
+    "colour": len(COLOURS),
+    "place": len(PLACES),
+    "tone": len(TONES),
+    "position": 3,
+    "flags": 4,
+}
+"""What the heads read; position is x, y, size; flags are grey, frame, large sky, word."""
+MONO = list(TONES).index("mono")
+
+
+def new_backbone() -> ResNetModel:
+    """Make the untrained backbone: (B, 3, 64, 64) normalised to pooled (B, 32, 1, 1)."""
+    return ResNetModel(
+        ResNetConfig(
+            num_channels=3,
+            embedding_size=32,
+            layer_type="basic",
+            hidden_sizes=[32, 64, 128, DIMENSIONS],
+            depths=[1, 1, 1, 1],
+        )
+    )
+
+
+def new_heads() -> nn.ModuleDict:
+    """Make the untrained heads, one linear layer each."""
+    return nn.ModuleDict({name: nn.Linear(DIMENSIONS, size) for name, size in HEADS.items()})
+
+
+def features(backbone: ResNetModel, images: Tensor) -> Tensor:
+    """Compute the features of pictures.
+
+    Args:
+        backbone: The backbone, in eval mode for anything but training.
+        images: float32 (B, 3, 64, 64), RGB in 0..1.
+
+    Returns:
+        float32 (B, 32).
+    """
+    mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
+    pooled: Tensor = backbone((images - mean) / std).pooler_output
+    return pooled.flatten(1)
+
+
+def recognition_loss(heads: nn.ModuleDict, found: Tensor, labels: Tensor) -> Tensor:
+    """Sum of the heads' losses; the colour counts only where it is to be seen.
+
+    Args:
+        heads: The heads.
+        found: float32 (B, 32) features.
+        labels: float32 (B, 11), as `pool.labels_of` gives them.
+
+    Returns:
+        A scalar.
+    """
+    whole = labels[:, :4].long()
+    seen = (whole[:, 3] != MONO) & (labels[:, 7] == 0)
+    colour = torch.where(seen, whole[:, 1], -100)
+    loss = functional.cross_entropy(heads["object"](found), whole[:, 0])
+    loss = loss + functional.cross_entropy(heads["colour"](found), colour, ignore_index=-100)
+    loss = loss + functional.cross_entropy(heads["place"](found), whole[:, 2])
+    loss = loss + functional.cross_entropy(heads["tone"](found), whole[:, 3])
+    loss = loss + 20 * functional.mse_loss(heads["position"](found), labels[:, 4:7])
+    flags = functional.binary_cross_entropy_with_logits(heads["flags"](found), labels[:, 7:])
+    return loss + flags
+
+
+def publish(backbone: ResNetModel, heads: nn.ModuleDict, *, folder: Path = FOLDER) -> None:
+    """Write backbone, heads and how pictures are to be normalised."""
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone.save_pretrained(folder)
+    aside = folder / ".heads"
+    save_file({name: value.contiguous() for name, value in heads.state_dict().items()}, aside)
+    aside.replace(folder / "heads.safetensors")
+    write_json(
+        folder / "preprocessor_config.json",
+        {
+            "image_mean": list(MEAN),
+            "image_std": list(STD),
+            "do_normalize": True,
+            "do_rescale": False,
+            "do_resize": False,
+            "size": {"height": 64, "width": 64},
+            "range": "RGB in 0..1 before normalisation",
+        },
+    )
+
+
+def load_backbone(folder: Path = FOLDER) -> ResNetModel:
+    """Read the shipped backbone, fp32, in eval mode."""
+    backbone: ResNetModel = ResNetModel.from_pretrained(folder, dtype=torch.float32)
+    return backbone.eval()
+
+
+def load_heads(folder: Path = FOLDER) -> nn.ModuleDict:
+    """Read the shipped heads."""
+    heads = new_heads()
+    heads.load_state_dict(load_file(folder / "heads.safetensors"))
+    return heads.eval()
+
+
+def recognise(backbone: ResNetModel, heads: nn.ModuleDict, images: Tensor) -> dict[str, Tensor]:
+    """Name what pictures show.
+
+    Args:
+        backbone: The backbone, in eval mode.
+        heads: The heads.
+        images: float32 (B, 3, 64, 64) in 0..1.
+
+    Returns:
+        `object`, `colour`, `place`, `tone`: int64 (B,); `position`: float32 (B, 3);
+        `flags`: bool (B, 4).
+    """
+    with torch.no_grad():
+        found = torch.cat([features(backbone, chunk) for chunk in images.split(128)])
+        answers = {
+            name: heads[name](found).argmax(1) for name in ("object", "colour", "place", "tone")
+        }
+        answers["position"] = heads["position"](found)
+        answers["flags"] = heads["flags"](found) > 0
+    return answers

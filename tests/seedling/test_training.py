@@ -1,0 +1,129 @@
+"""Training on tiny sizes: resumes after a kill, anneals, averages, and publishes what loads."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from seedling import train_text_to_image, train_vae
+from seedling.model import new_vae
+from seedling.pool import decode, make_pool
+from seedling.publish import publish
+from seedling.randomness import make_generator
+from seedling.sentences import draw_parts
+from seedling.training import Budget, Loop
+
+TINY = (4, 4, 4, 4)
+TINY_RUN = """
+import sys
+from pathlib import Path
+from seedling.train_vae import train
+from seedling.training import Budget
+train(budget=Budget(minutes=60, rate=1e-3, steps=100_000, save_seconds=0), batch=2,
+      folder=Path(sys.argv[1]), channels=(4, 4, 4, 4))
+"""
+
+
+def steps_in(folder: Path) -> int:
+    return int(torch.load(folder / "vae.pt", weights_only=True)["steps"])
+
+
+def test_training_goes_on_after_a_kill(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", TINY_RUN, str(tmp_path)], cwd=Path.cwd())
+    while not (tmp_path / "vae.pt").exists() or steps_in(tmp_path) < 3:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    reached = steps_in(tmp_path)
+    before = torch.load(tmp_path / "vae.pt", weights_only=True)["modules"]["vae"]
+    budget = Budget(minutes=60, rate=1e-3, steps=reached + 3)
+    train_vae.train(budget=budget, batch=2, folder=tmp_path, channels=TINY)
+    after = torch.load(tmp_path / "vae.pt", weights_only=True)["modules"]["vae"]
+    assert steps_in(tmp_path) == reached + 3
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_finished_training_is_not_trained_further(tmp_path: Path) -> None:
+    budget = Budget(minutes=60, rate=1e-3, steps=2)
+    first = train_vae.train(budget=budget, batch=2, folder=tmp_path, channels=TINY)
+    again = train_vae.train(budget=budget, batch=2, folder=tmp_path, channels=TINY)
+    assert steps_in(tmp_path) == 2
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
+
+
+def test_resumed_optimiser_and_stream_are_the_ones_saved(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(2, 1)
+    budget = Budget(minutes=60, rate=0.1, warmup=0.0, steps=10)
+    loop = Loop("tiny", {"layer": layer}, budget, make_generator(1), folder=tmp_path)
+    loop.step(layer(torch.ones(1, 2)).square().sum())
+    torch.rand(5, generator=loop.generator)
+    loop.save()
+    expected = torch.rand(3, generator=loop.generator)
+    other = torch.nn.Linear(2, 1)
+    back = Loop("tiny", {"layer": other}, budget, make_generator(2), folder=tmp_path)
+    assert torch.equal(other.weight, layer.weight)
+    assert back.optimiser.state_dict()["state"][0]["step"] == 1
+    assert torch.equal(torch.rand(3, generator=back.generator), expected)
+
+
+def test_the_rate_rises_then_falls_to_nothing() -> None:
+    budget = Budget(minutes=1, rate=1.0, warmup=0.1)
+    rates = [budget.rate_at(share / 100) for share in range(101)]
+    assert max(rates) == rates[10] == 1.0
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[0] == 0.0
+    assert rates[-1] == pytest.approx(0.0, abs=1e-12)
+    assert budget.share(step=5, elapsed=30.0) == 0.5
+
+
+def test_averages_lag_behind_the_weights(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(2, 1)
+    budget = Budget(minutes=60, rate=0.1, warmup=0.0, steps=40)
+    loop = Loop("tiny", {"layer": layer}, budget, make_generator(1), tmp_path, ("layer",))
+    start = layer.weight.detach().clone()
+    for _ in range(20):
+        loop.step(layer(torch.ones(1, 2)).sum())
+    moved = (layer.weight - start).abs().sum()
+    lagging = (loop.averages["layer"]["weight"] - start).abs().sum()
+    assert 0 < float(lagging) < float(moved)
+    loop.use_averages()
+    assert torch.equal(layer.weight, loop.averages["layer"]["weight"])
+
+
+def test_prompts_of_training_leave_things_out_at_the_stated_rates() -> None:
+    generator = make_generator(1)
+    parts = draw_parts(4_000, generator=generator, named=1.0)
+    prompts = train_text_to_image.draw_prompts(parts, generator=generator)
+    empty = sum(not prompt for prompt in prompts) / len(prompts)
+    assert abs(empty - train_text_to_image.EMPTY_RATE) < 0.02
+    red = [prompt for prompt, row in zip(prompts, parts.tolist(), strict=True) if row[1] == 0]
+    named = sum("red" in prompt for prompt in red) / sum(bool(prompt) for prompt in red)
+    assert abs(named - train_text_to_image.NAMED_RATE) < 0.08
+
+
+def test_a_tiny_model_trains_publishes_and_loads(tmp_path: Path) -> None:
+    vae = new_vae((8, 8, 8, 8))
+    pool = make_pool(vae, count=6, seed=1)
+    assert pool.latents.shape == (6, 16, 8, 8)
+    assert decode(vae, pool.latents).shape == (6, 3, 64, 64)
+    budget = Budget(minutes=60, rate=1e-3, steps=2)
+    networks, scale = train_text_to_image.train(
+        vae, budget=budget, batch=4, pool_size=8, folder=tmp_path, channels=(8, 8)
+    )
+    publish(vae, networks, scale=scale, folder=tmp_path / "model")
+    pipe = StableDiffusionPipeline.from_pretrained(
+        tmp_path / "model", dtype=torch.float32, safety_checker=None
+    )
+    pipe.set_progress_bar_config(disable=True)
+    images = pipe("a horse", num_inference_steps=2, output_type="np").images
+    assert images.shape == (1, 64, 64, 3)
+    assert pipe.vae.config.scaling_factor == pytest.approx(scale, abs=1e-4)
