@@ -46,9 +46,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def alternate(
-    ours: Callable[[], object], peer: Callable[[], object], pairs: int = 5
-) -> Timings:
+def alternate(ours: Callable[[], object], peer: Callable[[], object], pairs: int = 5) -> Timings:
     """Time both sides in turn, so that a slow minute of the machine meets both.
 
     The side that goes first changes from pair to pair. Nothing is warmed up here: a caller
