@@ -1,0 +1,153 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.extract import (
+    NOT_APPLICABLE,
+    NOT_KEPT,
+    ExtractStage,
+    ExtractTask,
+    FeatureSink,
+    feature_folder,
+    missing_extractions,
+)
+from analysis.features import load_feature
+from analysis.features.base import BATCH
+from pipeline.errors import RegistryError, ShardError
+from pipeline.prompt_sets import Prompt
+from pipeline.runs import Run
+from tests.analysis import synthetic
+from tests.analysis.synthetic import COLOUR, Pixels, noisy
+
+NAMES = ["appearance", COLOUR]
+
+
+def one_fails(prompt: Prompt, seed: int) -> Pixels | None:
+    return None if seed == 1 and prompt.object == "kind 2" else noisy(prompt, seed)
+
+
+def hashes(run: Run, name: str) -> dict[str, str]:
+    folder = feature_folder(run, load_feature(name))
+    return {receipt.shard_id: receipt.content_sha256 for receipt in folder.receipts()}
+
+
+def rows(run: Run, name: str) -> list[dict[str, object]]:
+    folder = feature_folder(run, load_feature(name))
+    return [row for receipt in folder.receipts() for row in folder.read(receipt).to_pylist()]
+
+
+def test_from_disk_and_from_memory_give_the_same_content(tmp_path: Path) -> None:
+    shape = {"n_prompts": 18, "seeds": range(8), "tile": (8, 9)}
+    assert BATCH < 8 * 9  # more than one batch, the last one short
+    run = synthetic.start(tmp_path / "disk", **shape)
+    synthetic.draw_all(run, one_fails)
+    synthetic.extract_all(run, *NAMES)
+    fused = synthetic.start(tmp_path / "memory", **shape)
+    sink: FeatureSink = pickle.loads(pickle.dumps(FeatureSink(fused.root, NAMES)))
+    sink.setup()
+    assert all(sink.wants(tile.id, tile.block) for tile in fused.tiles())
+    for shard in synthetic.draw_all(fused, one_fails):
+        sink.take(shard)
+        assert not sink.wants(shard.shard_id, shard.block)
+    for name in NAMES:
+        assert hashes(run, name) == hashes(fused, name)
+        assert len(hashes(run, name)) == 2
+
+
+def test_other_pixels_give_another_content(tmp_path: Path) -> None:
+    """The negative control of the test above."""
+    found = []
+    for place, shift in enumerate((0, 1)):
+        run = synthetic.start(tmp_path / str(place), n_prompts=2, seeds=[0])
+        synthetic.draw_all(run, lambda p, s, shift=shift: noisy(p, s) // 2 + shift)
+        synthetic.extract_all(run, "appearance")
+        found.append(hashes(run, "appearance"))
+    assert found[0].keys() == found[1].keys()
+    assert found[0] != found[1]
+
+
+def test_nulls_say_why(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path, n_prompts=12, seeds=range(2))
+    synthetic.draw_all(run, one_fails)
+    synthetic.extract_all(run, *NAMES)
+    kinds = {prompt.id: prompt.object for prompt in run.prompts.values()}
+    for row in rows(run, COLOUR):
+        reason = {("kind 2", 1): "failed: planted"}.get((kinds[row["prompt_id"]], row["seed"]))
+        if kinds[row["prompt_id"]] == "kind 11":
+            reason = f"{NOT_APPLICABLE}kind 11 has no colour"
+        assert row["null_reason"] == reason
+        assert (row["mean"] is None) == (reason is not None)
+    assert sum(row["null_reason"] is not None for row in rows(run, "appearance")) == 1
+
+
+def test_images_that_are_not_kept_can_only_be_measured_while_drawn(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path / "late", n_prompts=3, seeds=[0])
+    synthetic.draw_all(run, keep=False)
+    synthetic.extract_all(run, "appearance")
+    assert {row["null_reason"] for row in rows(run, "appearance")} == {NOT_KEPT}
+    run = synthetic.start(tmp_path / "in time", n_prompts=3, seeds=[0])
+    sink = FeatureSink(run.root, ["appearance"])
+    for shard in synthetic.draw_all(run, keep=False):
+        sink.take(shard)
+    assert {row["null_reason"] for row in rows(run, "appearance")} == {None}
+    assert missing_extractions(run, ["appearance"]) == []
+
+
+def test_what_is_missing_is_found_and_done_once(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path, n_prompts=10, seeds=range(2))
+    assert missing_extractions(run, NAMES) == []  # nothing is drawn
+    synthetic.draw_all(run)
+    tasks = missing_extractions(run, NAMES)
+    assert [task.id for task in tasks] == [tile.id for tile in run.tiles()]
+    stage = ExtractStage(run.root, NAMES)
+    stage.setup()
+    outcome = stage.run(tasks[0])
+    assert (outcome.cells, outcome.failed, outcome.error) == (16, 0, "")
+    assert missing_extractions(run, NAMES) == tasks[1:]
+    before = sorted(tmp_path.glob("features/*/*/*.parquet"))
+    stage.run(tasks[0])
+    assert sorted(tmp_path.glob("features/*/*/*.parquet")) == before
+
+
+def test_a_shard_that_was_drawn_anew_is_measured_anew(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path, n_prompts=2, seeds=[0])
+    synthetic.draw_all(run)
+    synthetic.extract_all(run, "appearance")
+    old = hashes(run, "appearance")
+    tile = next(run.tiles())
+    run.images.supersede(tile.id, tile.block)
+    assert missing_extractions(run, ["appearance"]) == []  # no image shard, nothing to measure
+    synthetic.draw_all(run, lambda p, s: noisy(p, s)[::-1] // 2)
+    assert len(missing_extractions(run, ["appearance"])) == 1
+    synthetic.extract_all(run, "appearance")
+    assert missing_extractions(run, ["appearance"]) == []
+    assert hashes(run, "appearance") != old
+
+
+def test_a_shard_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path, n_prompts=2, seeds=[0])
+    tile = next(run.tiles())
+    with pytest.raises(ShardError, match="is not drawn"):
+        ExtractStage(run.root, ["appearance"]).run(ExtractTask(tile.id, tile.block))
+
+
+def test_an_unknown_feature_is_an_error_before_anything_is_done(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="did you mean 'appearance'"):
+        ExtractStage(tmp_path, ["apearance"])
+
+
+def test_numbers_that_are_not_finite_are_never_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = synthetic.start(tmp_path, n_prompts=2, seeds=[0])
+    synthetic.draw_all(run)
+    monkeypatch.setattr(
+        synthetic.Colour,
+        "extract",
+        lambda self, images: {"mean": np.full((len(images), 3), np.nan, np.float32)},
+    )
+    with pytest.raises(ShardError, match="not finite"):
+        synthetic.extract_all(run, COLOUR)
+    assert rows(run, COLOUR) == []
