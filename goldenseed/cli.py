@@ -58,6 +58,7 @@ def plan(
 ) -> None:  # fmt: skip
     """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
     chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    work.check_recipe(chosen)
     found = work.load_prompts(chosen)
     plans = plan_recipe(chosen, {p.id: p for p in found.prompts}, _folder(chosen, out))
     show.result([arm.as_dict() for arm in plans], as_json=as_json, table=show.plan_table(plans))

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.errors import GoldenseedError, ShardError
 from pipeline.runs import Run
-from pipeline.schema import IMAGE_TYPE
+from pipeline.schema import IMAGE_CONTENT, IMAGE_TYPE
 from pipeline.shards import Receipt, ShardFolder, content_sha256, read_table
 
 
@@ -51,8 +51,7 @@ def verify_run(run: Run) -> Iterator[Checked]:
 
 def feature_folders(run: Run) -> list[ShardFolder]:
     """The run's feature folders, whatever features this program knows."""
-    root = run.root / "features"
-    names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    names = run.store.folders("features")
     return [ShardFolder(run.store, f"features/{name}", ()) for name in names]
 
 
@@ -78,8 +77,6 @@ def check_shard(folder: ShardFolder, receipt: Receipt, run_id: str) -> str:
 
 def content_columns(table: pa.Table) -> list[str]:
     """The columns that a shard's hash covers: of images a few, of features all."""
-    from pipeline.schema import IMAGE_CONTENT
-
     is_image = any(field.type == IMAGE_TYPE for field in table.schema)
     return list(IMAGE_CONTENT) if is_image else list(table.column_names)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from analysis import per_seed
 from analysis import ranking as ranks
 from analysis.extract import ExtractStage, FeatureSink, missing_extractions
+from analysis.features import load_features
+from analysis.metrics import load_metric
 from analysis.publish import publish as write_release
 from analysis.ranked import Ranking
 from goldenseed.progress import follow, note
@@ -20,8 +22,11 @@ from pipeline.cards import find_card, resolve
 from pipeline.config import Recipe, SeedChoice
 from pipeline.errors import ConfigError, PromptError, RunError
 from pipeline.executors.base import make_executor
+from pipeline.interventions import INTERVENTIONS
 from pipeline.manifest import compact
+from pipeline.noise import noise_spec
 from pipeline.prompt_sets import PromptSet, read_prompts
+from pipeline.registry import load
 from pipeline.runs import RUN_FILE, Run
 from pipeline.stage import Outcome
 
@@ -77,6 +82,29 @@ def choose(recipe: Recipe, *, seeds: str = "", prompts: int | None = None) -> Re
     return recipe.model_copy(update=changes)
 
 
+def check_recipe(recipe: Recipe) -> None:
+    """Load everything that a recipe names, so that a misspelling costs seconds and not hours.
+
+    Raises:
+        GoldenseedError: If a card, feature, metric, intervention or noise spec is unknown; the
+            message names the nearest.
+    """
+    find_card(recipe.card)
+    load_features(recipe.features)
+    ranked = [recipe.ranking.metric] if recipe.ranking else []
+    for name in (*recipe.metrics, *ranked):
+        missing = set(load_metric(name).features) - set(recipe.features)
+        if missing:
+            raise ConfigError(
+                f"metric {name} needs the feature {', '.join(sorted(missing))}; add it to the "
+                f"recipe's `features`"
+            )
+    for sampling in (recipe.sampling, *recipe.arms.values()):
+        if sampling.intervention is not None:
+            load(INTERVENTIONS, sampling.intervention.name, "intervention")
+        noise_spec(sampling.noise or "torch-cpu")
+
+
 def load_prompts(recipe: Recipe) -> PromptSet:
     """The prompts that a recipe names, the first `count` of them.
 
@@ -100,6 +128,7 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
 
     Prints what reading the prompts found, if that is worth knowing.
     """
+    check_recipe(recipe)
     prompts = load_prompts(recipe)
     if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
         note(prompts.report.summary())

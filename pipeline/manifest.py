@@ -8,7 +8,6 @@ other receipt is read itself, and deleting the manifest loses nothing.
 
 import os
 import secrets
-from collections.abc import Iterator
 from dataclasses import fields
 
 import pyarrow as pa
@@ -65,9 +64,12 @@ def _read(folder: ShardFolder) -> dict[str, tuple[int, Receipt]]:
     if not path.exists():
         return {}
     try:
-        columns = read_table(path, MANIFEST.names).to_pydict()
+        table = read_table(path)
     except ShardError:
         return {}
+    if table.column_names != MANIFEST.names:
+        return {}
+    columns = table.to_pydict()
     names = _receipt_columns()
     receipts = (
         Receipt(**dict(zip(names, values, strict=True)))
@@ -77,13 +79,13 @@ def _read(folder: ShardFolder) -> dict[str, tuple[int, Receipt]]:
     return dict(zip(columns["receipt"], stamped, strict=True))
 
 
-def _stamps(folder: ShardFolder) -> Iterator[tuple[str, int]]:
+def _stamps(folder: ShardFolder) -> list[tuple[str, int]]:
     """(key, time of change in ns) of every receipt."""
-    root = folder.store.path(f"{folder.prefix}/receipts")
-    if not root.is_dir():
-        return
-    for block in sorted(entry.name for entry in os.scandir(root) if entry.is_dir()):
-        for entry in os.scandir(root / block):
-            if entry.name.endswith(".json") and not entry.name.startswith("."):
-                key = f"{folder.prefix}/receipts/{block}/{entry.name}"
-                yield key, entry.stat().st_mtime_ns
+    found = []
+    for block in folder.store.folders(f"{folder.prefix}/receipts"):
+        with os.scandir(folder.store.path(f"{folder.prefix}/receipts/{block}")) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    key = f"{folder.prefix}/receipts/{block}/{entry.name}"
+                    found.append((key, entry.stat().st_mtime_ns))
+    return found

