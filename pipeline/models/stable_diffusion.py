@@ -13,6 +13,8 @@ import diffusers
 import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
@@ -144,12 +146,14 @@ class StableDiffusion:
 def _load_pipe(card: Card, resolved: ResolvedCard, config: RunConfig) -> Any:  # noqa: ANN401 - untyped
     """Load safetensors from a local folder, and put the run's scheduler on it."""
     logging.getLogger("diffusers").setLevel(logging.ERROR)
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     checker: dict[str, Any] = {} if card.safety_checker else {"safety_checker": None}
     from_pretrained: Any = StableDiffusionPipeline.from_pretrained
     try:
         pipe = from_pretrained(
             str(resolved.folder),
-            torch_dtype=getattr(torch, config.dtype),
+            dtype=getattr(torch, config.dtype),
             variant=card.variant or None,
             use_safetensors=True,
             local_files_only=True,
