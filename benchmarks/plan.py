@@ -1,0 +1,196 @@
+"""Planning and asking for the state of a large grid, each in a process of its own.
+
+`plan`: 22,512 prompts x 1,024 seeds for two models, from the prompt file to the costs. `status`:
+a run folder with 45,056 receipts, each a file; once by opening every receipt and once with the
+manifest that a driver leaves behind. Every figure is the whole life of a fresh Python process,
+imports included, and its largest resident memory.
+
+There is no other program to compare with: `peer` is the limit that was set beforehand, `ratio`
+is how many times below it ours is, and so the goal is 1.
+
+Run: `python -m benchmarks.plan`
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness import machine, report
+
+SECONDS = 5.0
+MEGABYTES = 500.0
+CARDS = ("sd15", "sd2-base")
+STATUS_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the grid is.
+
+    Attributes:
+        prompts: Prompts in the file.
+        seeds: Seeds of the plan; the status run has twice as many.
+        runs: How often each figure is taken.
+    """
+
+    prompts: int
+    seeds: int
+    runs: int
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a process took: wall seconds, and its largest resident memory in MB."""
+
+    seconds: float
+    megabytes: float
+
+
+def write_inputs(folder: Path, size: Size) -> None:
+    """A prompt file and one recipe per model."""
+    lines = [json.dumps({"text": f"a photo of thing number {n}"}) for n in range(size.prompts)]
+    source = folder / "prompts.jsonl"
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for card in CARDS:
+        recipe = (
+            f"card: {card}\nprompts: {{source: {source}}}\n"
+            f"seeds: {{start: 0, count: {size.seeds}}}\ntile: {{seeds: 32, prompts: 32}}\n"
+            f"metrics: []\nranking: null\n"
+        )
+        (folder / f"{card}.yaml").write_text(recipe, encoding="utf-8")
+
+
+def write_run(folder: Path, size: Size) -> int:
+    """A run folder whose every tile has a receipt; returns how many."""
+    from goldenseed.work import load_prompts
+    from pipeline.config import RunConfig, SeedChoice, load_recipe
+    from pipeline.receipts import Receipt
+    from pipeline.runs import Run
+
+    recipe = load_recipe(str(folder / f"{CARDS[0]}.yaml"))
+    seeds = SeedChoice(count=STATUS_SEEDS * size.seeds)
+    config = RunConfig(
+        card=CARDS[0], card_sha256="0" * 64, dtype="float16", height=512, width=512,
+        scheduler="DDIMScheduler", num_inference_steps=40, guidance_scale=7.5, batch_size=32,
+    )  # fmt: skip
+    run = Run.start(folder / "run", config, recipe)
+    run.grow(seeds.values(), load_prompts(recipe).prompts)
+    tiles = list(run.tiles())
+    for tile in tiles:
+        file = f"{tile.block}/{tile.id}-00000000.parquet"
+        receipt = Receipt(tile.id, tile.block, file, 1024, 10**8, "0" * 64, run.run_id)
+        path = run.store.path(run.images.receipt_key(tile.id, tile.block))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(receipt.to_json())
+    return len(tiles)
+
+
+def child(work: str, folder: Path) -> None:
+    """What the measured process does, along the same functions as the command."""
+    if work == "plan":
+        from goldenseed.plan import plan_recipe
+        from goldenseed.work import load_prompts
+        from pipeline.config import load_recipe
+
+        for card in CARDS:
+            recipe = load_recipe(str(folder / f"{card}.yaml"))
+            prompts = {prompt.id: prompt for prompt in load_prompts(recipe).prompts}
+            plans = plan_recipe(recipe, prompts, folder / "absent")
+            print(json.dumps([plan.as_dict() for plan in plans]))
+    else:
+        from goldenseed.status import status_of
+        from pipeline.runs import Run
+
+        print(json.dumps(status_of(Run.open(folder / "run")).as_dict()))
+
+
+def life(work: str, folder: Path) -> tuple[Life, list[dict[str, object]]]:
+    """Run a child to its end; what it took and what it printed."""
+    command = [sys.executable, "-m", "benchmarks.plan", "--child", work, "--folder", str(folder)]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = process.stdout.read().splitlines()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    took = time.perf_counter() - start
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Life(took, usage.ru_maxrss * unit / 1e6), [json.loads(line) for line in lines]
+
+
+def median_life(work: str, folder: Path, runs: int) -> tuple[Life, list[dict[str, object]]]:
+    """Median seconds and largest memory of several runs, and what the last one printed."""
+    lives = [life(work, folder) for _ in range(runs)]
+    spent = statistics.median(one.seconds for one, _ in lives)
+    return Life(spent, max(one.megabytes for one, _ in lives)), lives[-1][1]
+
+
+def measure(folder: Path, size: Size) -> tuple[dict[str, Life], bool]:
+    """All figures, and whether the answers are right."""
+    from pipeline.manifest import compact
+    from pipeline.runs import Run
+
+    write_inputs(folder, size)
+    found = {}
+    found["plan"], plans = median_life("plan", folder, size.runs)
+    cells = size.prompts * size.seeds
+    right = [one["cells"] for arms in plans for one in arms] == [cells] * len(CARDS)  # type: ignore[index]
+    receipts = write_run(folder, size)
+    found["status"], state = median_life("status", folder, size.runs)
+    compact(Run.open(folder / "run").images)
+    found["status_with_manifest"], again = median_life("status", folder, size.runs)
+    return found, right and state == again and state[0]["shards_done"] == receipts
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and report; the headline is the figure nearest to its limit."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--prompts", type=int, default=22_512)
+    parser.add_argument("--seeds", type=int, default=1_024)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--child", choices=("plan", "status"), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    if chosen.child:
+        child(chosen.child, chosen.folder)
+        return 0
+    size = Size(chosen.prompts, chosen.seeds, chosen.runs)
+    with tempfile.TemporaryDirectory() as folder:
+        found, right = measure(Path(folder), size)
+    figures = {f"{name}_s": (one.seconds, SECONDS) for name, one in found.items()}
+    figures["plan_mb"] = (found["plan"].megabytes, MEGABYTES)
+    name = min(figures, key=lambda key: figures[key][1] / figures[key][0])
+    ours, limit = figures[name]
+    report(
+        benchmark="plan",
+        ours=ours,
+        peer=limit,
+        unit="s" if name.endswith("_s") else "MB",
+        ratio=limit / ours,
+        goal=1.0,
+        runs=size.runs,
+        machine=machine(),
+        ok=right and limit >= ours,
+        more={
+            "figure": name,
+            "right": right,
+            "cells": 2 * size.prompts * size.seeds,
+            **{key: value for key, (value, _) in figures.items()},
+            **{f"{key}_mb": one.megabytes for key, one in found.items()},
+        },
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
