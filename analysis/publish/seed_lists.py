@@ -155,7 +155,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], constants: Mapping[str, Any]) -> b
         constants: Columns that are the same in every row.
     """
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180; so a CR in a cell is quoted
     writer.writerow([*ROW_COLUMNS, *constants])
     for row in rows:
         cells = [*(row[name] for name in ROW_COLUMNS), *constants.values()]

@@ -1,0 +1,151 @@
+import csv
+import hashlib
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.publish import publish
+from analysis.publish.base import SUMS, safe_cell, write_release
+from analysis.publish.seed_lists import ROW_COLUMNS, SeedLists, to_csv
+from analysis.ranked import Ranking
+from analysis.ranking import rank
+from pipeline.errors import RunError, StoreError
+from pipeline.runs import Run
+from tests.analysis import synthetic
+from tests.analysis.synthetic import COLOUR, COLOUR_KID
+
+NAMES = {
+    "README.md",
+    "SHA256SUMS",
+    "bad_seeds.csv",
+    "bad_seeds.json",
+    "contact_sheet.png",
+    "golden_seeds.csv",
+    "golden_seeds.json",
+}
+
+
+def brighter(prompt: synthetic.Prompt, seed: int) -> synthetic.Pixels:
+    """Every seed has a brightness of its own, so that a ranking is confirmed."""
+    return (synthetic.noisy(prompt, seed) // 8 + seed * 7).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = synthetic.start(
+        tmp_path_factory.mktemp("run"),
+        seeds=range(16),
+        n_prompts=20,
+        ranking={"metric": COLOUR_KID},
+    )
+    synthetic.draw_all(run, brighter)
+    synthetic.extract_all(run, COLOUR)
+    return run
+
+
+@pytest.fixture(scope="module")
+def ranking(run: Run) -> Ranking:
+    return rank(run)
+
+
+def test_a_release_holds_the_lists_with_all_that_they_rest_on(run: Run, ranking: Ranking) -> None:
+    folder = publish(run, ranking, name="first")
+    assert folder == run.root / "releases" / "first-v1"
+    assert {path.name for path in folder.iterdir()} == NAMES
+    assert ranking.golden.confirmed
+    golden = json.loads((folder / "golden_seeds.json").read_text())
+    assert [row["seed"] for row in golden["seeds"]] == list(ranking.golden.seeds)
+    assert golden["demonstration"] is True
+    assert "small model" in golden["demonstration_note"]
+    assert (golden["run_id"], golden["grid_hash"]) == (run.run_id, run.grid_hash)
+    assert golden["model"]["card_sha256"] == run.config.card_sha256
+    assert golden["metric"]["metric_id"] == ranking.metric_id
+    assert golden["null_p"] == ranking.golden.null_p
+    for row in golden["seeds"]:
+        assert row["low"] < row["value"] < row["high"]
+        assert row["n"] == ranking.n_set2
+
+
+def test_the_check_values_are_what_a_user_draws(run: Run, ranking: Ranking) -> None:
+    noise = json.loads(SeedLists().files(run, ranking)["golden_seeds.json"])["noise"]
+    for check in noise["check"]:
+        generator = torch.Generator("cpu").manual_seed(check["seed"])
+        drawn = torch.randn(noise["latents_shape"], generator=generator).flatten()[:16]
+        np.testing.assert_allclose(drawn, check["first16"], atol=check["atol"])
+
+
+def test_the_checksums_are_those_of_the_files(run: Run, ranking: Ranking) -> None:
+    folder = publish(run, ranking, name="sums")
+    lines = (folder / SUMS).read_text().splitlines()
+    assert {line.split("  ")[1] for line in lines} == NAMES - {SUMS}
+    for line in lines:
+        digest, name = line.split("  ")
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_equal_bytes_are_left_alone_and_other_content_is_a_new_version(
+    run: Run, ranking: Ranking, tmp_path: Path
+) -> None:
+    first = publish(run, ranking, name="list", folder=tmp_path)
+    before = {path.name: path.stat().st_mtime_ns for path in first.iterdir()}
+    assert publish(run, ranking, name="list", folder=tmp_path) == first
+    assert {path.name: path.stat().st_mtime_ns for path in first.iterdir()} == before
+    second = publish(run, replace(ranking, dropped=1), name="list", folder=tmp_path)
+    assert second.name == "list-v2"
+    assert publish(run, ranking, name="list", folder=tmp_path) == first
+    (first / "golden_seeds.csv").write_text("edited")
+    assert publish(run, ranking, name="list", folder=tmp_path).name == "list-v3"
+    assert (first / "golden_seeds.csv").read_text() == "edited"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_ranking_of_another_grid_is_refused(run: Run, ranking: Ranking) -> None:
+    with pytest.raises(RunError, match="rank it first"):
+        publish(run, replace(ranking, grid_hash="0" * 16), name="x")
+
+
+@pytest.mark.parametrize("name", ["", "../x", ".hidden", "a/b", "a b"])
+def test_names_that_are_no_folder_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match="is no name for a release"):
+        write_release(tmp_path, name, {})
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_release(tmp_path / "file" / "releases", "x", {"a": b""})
+
+
+@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_text_cell_begins_a_formula(start: str) -> None:
+    row = dict.fromkeys(ROW_COLUMNS, -0.5)
+    text = to_csv([row], {"card": start, "unit": "plain"}).decode()
+    header, cells = list(csv.reader(io.StringIO(text, newline="")))
+    found = dict(zip(header, cells, strict=True))
+    assert found["card"] == f"'{start}"
+    assert found["unit"] == "plain"
+    assert float(found["value"]) == -0.5  # numbers stay numbers
+    assert safe_cell(start) != start
+
+
+def test_an_empty_list_is_a_release_too(run: Run, ranking: Ranking) -> None:
+    nothing = replace(ranking, golden=replace(ranking.golden, seeds=(), confirmed=False))
+    files = SeedLists().files(run, nothing)
+    assert json.loads(files["golden_seeds.json"])["seeds"] == []
+    assert files["golden_seeds.csv"].decode().startswith("place,seed,value")
+    assert len(files["golden_seeds.csv"].decode().splitlines()) == 1
+    assert "Golden seeds: none." in files["README.md"].decode()
+
+
+def test_a_run_that_kept_no_images_has_a_release_without_a_sheet(
+    run: Run, ranking: Ranking, tmp_path: Path
+) -> None:
+    bare = synthetic.start(tmp_path, seeds=range(16), n_prompts=20)
+    synthetic.draw_all(bare, brighter, keep=False)
+    folder = publish(bare, ranking, name="bare")  # the same run_id and grid
+    assert {path.name for path in folder.iterdir()} == NAMES - {"contact_sheet.png"}
