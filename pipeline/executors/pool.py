@@ -15,9 +15,13 @@ from pipeline.errors import ModelError, RunError
 from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
 from pipeline.stage import Outcome, Resources, Task
 
-AHEAD_BELOW = 1.0
-"""Seconds of a task below which an actor gets one more ahead. The way to the driver takes
-about a millisecond; a task that waits behind a long one is lost to the actors that are free."""
+AHEAD = 0.5
+"""Seconds of work that an actor holds beside the task it is at. The way to the driver takes a
+millisecond, on a crowded machine half a second; tasks longer than this wait with the driver,
+because one that waits behind a long one is lost to the actors that are free."""
+
+MOST_AHEAD = 8
+"""Tasks that an actor holds at most beside the one it is at."""
 
 DEATHS = 9
 """Actors in a row that die on one worker's tasks before the worker is given up: three tasks
@@ -173,7 +177,8 @@ class Pool(Generic[T]):
 
     def _finished(self) -> bool:
         """Hand out what can be; True if nothing is in work and nothing is left."""
-        for depth in range(1, 3 if self._seconds < AHEAD_BELOW else 2):
+        ahead = min(MOST_AHEAD, int(AHEAD / max(self._seconds, 1e-3)))
+        for depth in range(1, 2 + ahead):
             for slot in self._slots:
                 if slot.setup is None and len(slot.work) < depth:
                     self._hand_one(slot)

@@ -34,8 +34,13 @@ from pipeline.stage import Outcome, Resources, Stage, Task
 OBJECT_STORE_BYTES = 100 * 2**20
 """Object store of a local cluster, near Ray's minimum: only tasks and outcomes pass."""
 
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""No usage report; and no warning about the meaning of `num_gpus=0` in a later Ray."""
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_prestart_worker_first_driver": "0",
+}
+"""No usage report; no warning about the meaning of `num_gpus=0` in a later Ray; and no idle
+processes, which our actors, each with its own environment, could not use."""
 
 logger = logging.getLogger(__name__)
 
@@ -247,7 +252,7 @@ def _to_debug_log(data: Mapping[str, Any], ignore_prefix: bool) -> None:  # noqa
 
 
 def _connect(cpus: int) -> None:
-    os.environ.update(QUIET)
+    os.environ.update(SETTINGS)
     options: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,

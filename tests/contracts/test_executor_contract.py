@@ -72,7 +72,7 @@ def test_every_task_is_done_once_with_the_same_content(
     assert all(outcome.cells == 1 and not outcome.error for outcome in outcomes)
     assert faults.contents(tmp_path) == wanted
     assert len(data_files(tmp_path)) == COUNT
-    assert max(ahead) <= 3
+    assert ahead[0] <= 2
 
 
 def test_no_tasks_need_no_setup(executor: Executor, tmp_path: Path) -> None:

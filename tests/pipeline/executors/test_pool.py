@@ -26,13 +26,16 @@ class Plan:
     Attributes:
         tasks: Faults of the attempts, one after the other; "ok" when it is used up.
         setups: The same for setups; "refuses" is a GoldenseedError.
+        seconds: What a task is said to have taken.
         order: Which of the answers that are due comes first, one number per wait.
     """
 
     tasks: Sequence[str] = ()
     setups: Sequence[str] = ()
     order: Sequence[int] = ()
+    seconds: float = 0.0
     done: Counter[str] = field(default_factory=Counter)
+    tried: Counter[str] = field(default_factory=Counter)
     alive: set[int] = field(default_factory=set)
     most: int = 0
 
@@ -70,7 +73,7 @@ class Plan:
             raise ActorDied("killed", "a long story")
         if fault == "ok":
             self.done.update([task_id] if task else [])
-            return Attempt(Outcome(task_id, cells=1))
+            return Attempt(Outcome(task_id, cells=1, seconds=self.seconds))
         outcome = Outcome(task_id, error=fault)
         return Attempt(outcome, again=fault != "refuses", broken=fault == "broken", trace="t")
 
@@ -127,13 +130,25 @@ def test_a_naive_pool_would_lose_tasks() -> None:
     assert len(run(Plan(["ok", "dies"]), items(5), 1)) == 5
 
 
-def test_only_the_task_in_work_is_charged_with_a_death() -> None:
-    """One ahead is held at every death; after three deaths it is charged with none."""
-    plan = Plan(["ok", "dies", "ok", "ok", "ok", "ok", "dies", "dies"])
-    outcomes = run(plan, items(6), 1)
+class EachDiesTwice(Plan):
+    """Every task kills its actor at its first two attempts, but for number 0."""
+
+    def answer(self, ticket: Hashable) -> Attempt:
+        task = self._asked[ticket][1]
+        if task is not None and task.id != Item(0).id:
+            self.tried[task.id] += 1
+            if self.tried[task.id] < ATTEMPTS:
+                raise ActorDied("killed")
+        return super().answer(ticket)
+
+
+def test_only_the_task_in_work_is_charged_with_a_death(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the tasks behind it charged as well, some would be given up."""
+    monkeypatch.setattr(pool, "DEATHS", 100)
+    outcomes = run(EachDiesTwice(), items(6), 1)
     assert [outcome.error for outcome in outcomes] == [""] * 6
-    alone = run(Plan(["dies"] * 3), items(1), 1)
-    assert [outcome.error for outcome in alone] == ["its process ended: killed (3 attempts)"]
+    (alone,) = run(Plan(["dies"] * 3), items(1), 1)
+    assert alone.error == "its process ended: killed (3 attempts)"
 
 
 def test_a_machine_where_everything_dies_is_given_up() -> None:
@@ -166,6 +181,7 @@ def test_a_setup_that_refuses_ends_at_once() -> None:
     assert (outcome.fatal, outcome.error) == (True, "refuses")
 
 
+@dataclass
 class Counting(Plan):
     """Notes how many tasks are with actors whenever the pool waits."""
 
@@ -177,14 +193,13 @@ class Counting(Plan):
         return super().wait(tickets)
 
 
-@pytest.mark.parametrize(("ahead_below", "most"), [(1.0, 2), (0.0, 1)])
-def test_long_tasks_do_not_wait_behind_another(
-    monkeypatch: pytest.MonkeyPatch, ahead_below: float, most: int
-) -> None:
-    """Short tasks are handed out one ahead, long ones only to an actor that is free."""
-    monkeypatch.setattr(pool, "AHEAD_BELOW", ahead_below)
-    plan = Counting()
-    assert len(run(plan, items(6), 1)) == 6
+@pytest.mark.parametrize(
+    ("seconds", "most"), [(0.0, 1 + pool.MOST_AHEAD), (0.1, 6), (0.3, 2), (0.6, 1), (60.0, 1)]
+)
+def test_long_tasks_do_not_wait_behind_another(seconds: float, most: int) -> None:
+    """Short tasks are handed out ahead, long ones only to an actor that is free."""
+    plan = Counting(seconds=seconds)
+    assert len(run(plan, items(20), 1)) == 20
     assert plan.held == most
 
 
