@@ -115,9 +115,8 @@ def run(
     if chosen.ranking is None:
         note(f"recipe {chosen.name} has no quality metric, so nothing is ranked")
         return _finish(runs, results, as_json=as_json)
-    rankings = [work.rank(one) for one in runs]
-    releases = [work.publish(one) for one in runs]
-    show.conclusion(rankings, releases, as_json=as_json)
+    ends = [(work.rank(one), work.seed_shares(one), work.publish(one)) for one in runs]
+    show.conclusion(ends, as_json=as_json)
     return None
 
 

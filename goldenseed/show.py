@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,9 @@ from goldenseed.plan import ArmPlan
 from goldenseed.progress import duration, note
 from goldenseed.status import Status
 from goldenseed.work import Result
+
+End = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
+"""A ranking, the seed's variance shares, and the release."""
 
 
 def line(text: str) -> None:
@@ -201,15 +205,28 @@ def releases(found: Sequence[Path], *, as_json: bool) -> None:
             line(f"contact sheet (best, middle and worst seeds): {shown(sheet)}")
 
 
-def conclusion(rankings_: Sequence[Ranking], paths: Sequence[Path], *, as_json: bool) -> None:
-    """The end of `run`: lists, evidence, and where everything is."""
+def conclusion(ends: Sequence[End], *, as_json: bool) -> None:
+    """The end of `run`: lists, evidence, and where everything is.
+
+    Args:
+        ends: Of every arm, its ranking, the seed's variance shares, and its release.
+        as_json: Print JSON.
+    """
     if as_json:
-        pairs = zip(rankings_, paths, strict=True)
-        line(to_json([{"release": str(p), "ranking": json.loads(r.to_json())} for r, p in pairs]))
+        names = ("ranking", "seed_shares", "release")
+        rows = [(json.loads(r.to_json()), shares, str(path)) for r, shares, path in ends]
+        line(to_json([dict(zip(names, row, strict=True)) for row in rows]))
         return
-    for ranking, path in zip(rankings_, paths, strict=True):
+    for ranking, shares, path in ends:
         _ranking(ranking)
+        if shares:
+            line(f"The seed's share of the variance: {', '.join(map(_share, shares))}.")
         releases([path], as_json=False)
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    name = row["column"].removeprefix("appearance.")
+    return f"{name} {row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
 
 
 def shown(path: Path) -> Path:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis import per_seed
 from analysis import ranking as ranks
@@ -16,6 +17,7 @@ from analysis.features import load_features
 from analysis.metrics import load_metric
 from analysis.publish import publish as write_release
 from analysis.ranked import Ranking
+from analysis.studies.variance import variance_table
 from goldenseed.progress import follow, note
 from pipeline import grid
 from pipeline.cards import find_card, resolve
@@ -224,6 +226,22 @@ def publish(run: Run) -> Path:
     """
     name = f"{run.recipe.name}-{run.root.name}" if run.recipe.arms else run.recipe.name
     return write_release(run, ranks.read_ranking(run), name=name)
+
+
+def seed_shares(run: Run) -> list[dict[str, Any]]:
+    """How much of the variance of plain image measures belongs to the seed.
+
+    Returns:
+        One row per measure: column, share, low, high, n. Empty where appearance was not
+        measured or the grid is too small for an interval.
+    """
+    if "appearance" not in run.recipe.features:
+        return []
+    try:
+        return variance_table(run).filter(source="seed").to_dicts()
+    except RunError as error:
+        note(f"no variance shares: {error}")
+        return []
 
 
 def _title(step: str, run: Run) -> str:
