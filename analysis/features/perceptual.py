@@ -80,13 +80,18 @@ class Perceptual(Feature):
         Torch is imported here and not above: naming the feature must not need it.
         """
         import torch
-        from transformers import ResNetModel
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+        from transformers import ResNetConfig, ResNetModel
 
         self._read(WEIGHTS)
-        network: Any = ResNetModel.from_pretrained(
-            self.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-        self._network = network.eval()
+        with torch.device("meta"):  # no weights are drawn, so no random stream is touched
+            network: Any = ResNetModel(ResNetConfig.from_dict(self._json(CONFIG)))
+        try:
+            network.load_state_dict(load_file(self.folder / WEIGHTS), assign=True)
+        except (SafetensorError, RuntimeError) as error:
+            raise ModelError(f"{self.folder / WEIGHTS} is damaged: {error}") from error
+        self._network = network.float().eval()
 
     def extract(self, images: Uint8Images) -> Columns:
         """Embed a batch; see `Feature.extract`."""

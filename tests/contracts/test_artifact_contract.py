@@ -1,0 +1,92 @@
+"""What every published artifact keeps. A new one is found here by itself."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.publish import PUBLISH, Artifact
+from analysis.ranked import Ranking
+from analysis.ranking import rank
+from pipeline.errors import RunError
+from pipeline.registry import load
+from pipeline.runs import Run
+from tests.analysis import synthetic
+from tests.analysis.synthetic import COLOUR, COLOUR_KID
+
+
+def picture(prompt: synthetic.Prompt, seed: int) -> synthetic.Pixels:
+    return (synthetic.noisy(prompt, seed) // 8 + seed * 7).astype(np.uint8)
+
+
+def make_run(path: Path, **shape: object) -> Run:
+    fields = {"seeds": range(16), "n_prompts": 20, "ranking": {"metric": COLOUR_KID}}
+    run = synthetic.start(path, **fields, **shape)
+    synthetic.draw_all(run, picture)
+    synthetic.extract_all(run, COLOUR)
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def ranking(run: Run) -> Ranking:
+    return rank(run)
+
+
+@pytest.fixture(params=PUBLISH)
+def artifact(request: pytest.FixtureRequest) -> Artifact:
+    made: Artifact = load(PUBLISH, request.param, "published artifact", base=Artifact)()
+    return made
+
+
+def test_the_same_table_gives_the_same_bytes(
+    artifact: Artifact, run: Run, ranking: Ranking, tmp_path: Path
+) -> None:
+    first = artifact.files(run, ranking)
+    assert first
+    assert artifact.files(run, Ranking.from_json(ranking.to_json())) == first
+    # The same cells in another folder, cut and drawn otherwise: the same release.
+    other = make_run(tmp_path, tile=(16, 5), order="prompts")
+    assert artifact.files(other, rank(other)) == first
+
+
+def test_another_ranking_gives_other_bytes(artifact: Artifact, run: Run, ranking: Ranking) -> None:
+    """The negative control of the test above."""
+    turned = json.loads(ranking.to_json())
+    turned["seeds"] = turned["seeds"][::-1]
+    turned["mean_set2"] += 1
+    other = Ranking.from_json(json.dumps(turned).encode())
+    assert artifact.files(run, other) != artifact.files(run, ranking)
+
+
+def test_files_are_plain_names_without_a_clock(
+    artifact: Artifact, run: Run, ranking: Ranking
+) -> None:
+    for name, content in artifact.files(run, ranking).items():
+        assert Path(name).name == name
+        assert isinstance(content, bytes)
+        assert str(run.root).encode() not in content
+
+
+def test_numbers_trace_to_run_grid_metric_and_n(
+    artifact: Artifact, run: Run, ranking: Ranking
+) -> None:
+    marks = [run.run_id, run.grid_hash, ranking.metric_id]
+    for name, content in artifact.files(run, ranking).items():
+        text = content.decode() if not name.endswith(".png") else " ".join([*marks, "n"])
+        has_rows = len(text.splitlines()) > 1
+        assert all(mark in text for mark in marks if has_rows), name
+        if name.endswith(".csv"):
+            assert ",n," in text.splitlines()[0]
+
+
+def test_a_ranking_of_another_grid_is_refused(
+    artifact: Artifact, ranking: Ranking, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="rank it first"):
+        artifact.files(synthetic.start(tmp_path, n_prompts=3), ranking)

@@ -1,0 +1,110 @@
+"""What every feature of the registry keeps. A new one is found here by itself."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from analysis.features import FEATURES, load_feature
+from analysis.features.base import BATCH, Feature, extract_in_batches
+from pipeline.errors import RegistryError
+from pipeline.stage import Uint8Images
+
+# Largest difference between an image alone and in company. Numpy's numbers are the same bit
+# for bit; a network's move with the shape of its batch in the last bits of float32.
+TOLERANCE = {"appearance": 0.0, "perceptual": 1e-4}
+PROMPT = {"text": "a red horse", "object": "horse", "modifier": "red", "group": "horse", "set": 1}
+
+
+def pictures(count: int) -> Uint8Images:
+    """Smooth random pictures, a black and a white one among them."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)
+    images = coarse.repeat(8, axis=1).repeat(8, axis=2)
+    images[0], images[1] = 0, 255
+    return images
+
+
+@pytest.fixture(scope="module", params=FEATURES)
+def feature(request: pytest.FixtureRequest) -> Feature:
+    made = load_feature(request.param)
+    made.setup()
+    return made
+
+
+def test_a_tolerance_is_stated_for_every_feature() -> None:
+    assert set(TOLERANCE) == set(FEATURES)
+
+
+def test_an_image_alone_is_as_in_company(feature: Feature) -> None:
+    images = pictures(5)
+    together = feature.extract(images)
+    for place in range(len(images)):
+        alone = feature.extract(images[place : place + 1])
+        for name, values in together.items():
+            difference = np.abs(alone[name][0] - values[place]).max()
+            assert difference <= TOLERANCE[feature.name] * max(1.0, np.abs(values).max())
+
+
+def test_columns_are_as_declared(feature: Feature) -> None:
+    found = feature.extract(pictures(3))
+    assert list(found) == [column.name for column in feature.columns]
+    for column in feature.columns:
+        values = found[column.name]
+        assert values.dtype == np.float32
+        listed = pa.types.is_fixed_size_list(column.type)
+        assert values.shape == ((3, column.type.list_size) if listed else (3,))
+        assert np.isfinite(values).all()
+        assert column.meaning.endswith(".")
+    assert feature.table.names[:3] == ["prompt_id", "seed", "null_reason"]
+
+
+def test_it_tells_pictures_apart(feature: Feature) -> None:
+    for values in feature.extract(pictures(4)).values():
+        assert np.unique(values.reshape(4, -1), axis=0).shape[0] >= 2
+
+
+def test_it_is_repeatable_without_any_global_random_stream(feature: Feature) -> None:
+    images = pictures(4)
+    before = images.copy()
+    first = feature.extract(images)
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - looks only
+    second = feature.extract(images)
+    assert torch.equal(states[0], torch.get_rng_state())
+    np.testing.assert_array_equal(states[1], np.random.get_state()[1])  # noqa: NPY002
+    np.testing.assert_array_equal(images, before)  # the caller's pictures are not touched
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name])
+
+
+def test_batches_are_cut_at_fixed_places(feature: Feature) -> None:
+    images = pictures(BATCH + 3)
+    whole = extract_in_batches(feature, images)
+    for name, values in feature.extract(images[BATCH:]).items():
+        np.testing.assert_array_equal(whole[name][BATCH:], values)
+
+
+def test_other_sizes_are_measured_too(feature: Feature) -> None:
+    images = pictures(2).repeat(2, axis=1).repeat(3, axis=2)
+    for values in feature.extract(images).values():
+        assert np.isfinite(values).all()
+
+
+def test_the_identity_is_full_and_stable(feature: Feature, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, _, digits = feature.identity().rpartition("-")
+    assert name == feature.name
+    assert len(digits) == 8
+    int(digits, 16)
+    assert load_feature(feature.name).identity() == feature.identity()
+    before = feature.identity()
+    monkeypatch.setattr(type(feature), "code_version", feature.code_version + 1)
+    assert feature.identity() != before
+
+
+def test_it_says_to_which_prompts_it_applies(feature: Feature) -> None:
+    assert isinstance(feature.applies(PROMPT), str)
+
+
+def test_unknown_names_name_the_nearest() -> None:
+    with pytest.raises(RegistryError, match="did you mean 'perceptual'"):
+        load_feature("perceptul")

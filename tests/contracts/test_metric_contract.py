@@ -1,0 +1,152 @@
+"""What every metric of the registry keeps. A new one is found here by itself.
+
+That unequal n is refused, and that shard cuts do not matter, is kept by what feeds them all:
+see tests/analysis/test_cells.py and test_per_seed.py.
+"""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+
+from analysis.features import FEATURES, load_feature
+from analysis.metrics import METRICS, Metric, load_metric
+from analysis.metrics.base import FAILED_CELL, ReferenceMetric
+from pipeline.errors import RegistryError
+
+Columns = dict[str, NDArray[np.float64]]
+SEEDS, PROMPTS = 6, 24
+GROUPS = np.arange(PROMPTS) % 8
+
+
+@pytest.fixture(scope="module", params=METRICS)
+def metric(request: pytest.FixtureRequest) -> Metric:
+    return load_metric(request.param)
+
+
+def good_columns(metric: Metric) -> Columns:
+    """Columns of good images: embeddings from the reference itself, numbers from 0 to 1."""
+    rng = np.random.default_rng(0)
+    if isinstance(metric, ReferenceMetric):
+        rows = rng.integers(0, len(metric.reference), (SEEDS, PROMPTS))
+        return {metric.needs[0]: metric.reference[rows]}
+    return {need: rng.random((SEEDS, PROMPTS)) * 0.5 for need in metric.needs}
+
+
+def worse(metric: Metric, columns: Columns) -> Columns:
+    """Every seed a little worse than the one before it."""
+    step = np.linspace(0, 1, SEEDS).reshape(-1, 1, 1)
+    if isinstance(metric, ReferenceMetric):
+        spread = metric.reference.std(axis=0)
+        return {need: values[:1] + 4 * step * spread for need, values in columns.items()}
+    sign = -1.0 if metric.higher_is_better else 1.0
+    return {need: values[:1] + sign * step[..., 0] for need, values in columns.items()}
+
+
+def values(metric: Metric, columns: Columns) -> NDArray[np.float64]:
+    return np.array([interval.value for interval in metric.compute(columns, GROUPS)])
+
+
+def test_it_is_declared_in_full(metric: Metric) -> None:
+    assert METRICS[metric.name].split(":")[1] == type(metric).__name__
+    assert metric.unit
+    assert metric.method
+    assert metric.higher_is_better in (True, False, None)
+    assert set(metric.features) <= set(FEATURES)
+    for need in metric.needs:
+        if need != FAILED_CELL:
+            feature, column = need.rsplit(".", 1)
+            assert column in {each.name for each in load_feature(feature).columns}
+
+
+def test_one_interval_per_seed_with_its_n_and_method(metric: Metric) -> None:
+    columns = good_columns(metric)
+    assert metric.refusal(columns) == ""
+    for interval in metric.compute(columns, GROUPS):
+        assert np.isfinite([interval.value, interval.low, interval.high]).all()
+        assert interval.low <= interval.value <= interval.high
+        assert interval.n == PROMPTS
+        assert interval.method
+
+
+def test_the_order_of_images_does_not_matter(metric: Metric) -> None:
+    columns = good_columns(metric)
+    order = np.random.default_rng(1).permutation(PROMPTS)
+    turned = {need: each[:, order] for need, each in columns.items()}
+    first, second = metric.compute(columns, GROUPS), metric.compute(turned, GROUPS[order])
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(
+            [one.value, one.low, one.high],
+            [other.value, other.low, other.high],
+            rtol=1e-7,
+            atol=1e-9,
+        )
+
+
+def test_a_seeds_value_is_its_own(metric: Metric) -> None:
+    """The other seeds in the table change nothing."""
+    columns = good_columns(metric)
+    some = {need: each[[4, 1]] for need, each in columns.items()}
+    np.testing.assert_allclose(values(metric, some), values(metric, columns)[[4, 1]], rtol=1e-9)
+
+
+def test_the_fast_form_for_nulls_gives_the_same_values(metric: Metric) -> None:
+    columns = good_columns(metric)
+    fast = metric.values(metric.prepare(columns))
+    np.testing.assert_allclose(fast, values(metric, columns), rtol=1e-9, atol=1e-12)
+    for array in metric.prepare(columns):
+        assert array.shape[:2] == (SEEDS, PROMPTS)
+        assert array.dtype == np.float64
+
+
+def test_moving_images_between_seeds_moves_what_is_prepared_alike(metric: Metric) -> None:
+    """Preparing and then permuting owners is permuting and then preparing."""
+    columns = good_columns(metric)
+    rng = np.random.default_rng(2)
+    owner = rng.permuted(np.tile(np.arange(SEEDS)[:, None], PROMPTS), axis=0)
+    place = np.arange(PROMPTS)
+    after = metric.values([each[owner, place] for each in metric.prepare(columns)])
+    before = metric.values(
+        metric.prepare({need: each[owner, place] for need, each in columns.items()})
+    )
+    np.testing.assert_allclose(after, before, rtol=1e-9, atol=1e-12)
+
+
+def test_worse_input_moves_it_as_documented(metric: Metric) -> None:
+    found = values(metric, worse(metric, good_columns(metric)))
+    steps = np.diff(found)
+    assert (steps < 0).all() if metric.higher_is_better else (steps > 0).all()
+
+
+def test_known_answers(metric: Metric) -> None:
+    """A mean of a constant is the constant; a reference is near itself and far from zero."""
+    if isinstance(metric, ReferenceMetric):
+        near, far = (
+            good_columns(metric),
+            {metric.needs[0]: good_columns(metric)[metric.needs[0]] * 5},
+        )
+        assert values(metric, near).max() < values(metric, far).min()
+    else:
+        constant = {need: np.full((2, PROMPTS), 0.25) for need in metric.needs}
+        assert values(metric, constant).tolist() == [0.25, 0.25]
+
+
+def test_the_identity_hangs_on_version_and_features(
+    metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{name}-00000000" for name in metric.features]
+    first = metric.identity(names)
+    assert re.fullmatch(r"[0-9a-f]{16}", first)
+    assert first == load_metric(metric.name).identity(names)
+    if names:
+        assert first != metric.identity([name.replace("0", "1") for name in names])
+    monkeypatch.setattr(type(metric), "version", metric.version + 1)
+    assert metric.identity(names) != first
+
+
+def test_nothing_heavy_is_needed_to_compute() -> None:
+    assert pa.types.is_float64(pa.array([1.0]).type)
+    with pytest.raises(RegistryError, match="did you mean 'kid_perceptual'"):
+        load_metric("kid_perceptul")
