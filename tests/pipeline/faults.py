@@ -140,6 +140,14 @@ class KillsItself(Stub):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class KillsItselfOnce(Stub):
+    """Kills its process once, after a commit."""
+
+    def after(self, task: Item) -> None:
+        if first_time(self.root, "killed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class SpoilsItsProcess(Stub):
     """Fails like CUDA: once an error has happened, every call of the process fails."""
 

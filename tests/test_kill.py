@@ -1,0 +1,162 @@
+"""Kill the driver, or an actor, at any moment, give the same command again: the same result."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.failpoints import EXIT_CODE, FAILPOINTS
+from pipeline.runs import Run
+
+RECIPE = """
+card: seedling-mini
+prompts: {source: seedling, count: 8}
+seeds: {start: 0, count: 4}
+tile: {seeds: 2, prompts: 2}
+batch_size: 4
+sampling: {num_inference_steps: 2}
+"""
+SHARDS = 8
+MOMENTS = sorted(random.Random(20261121).sample(range(1, SHARDS - 2), 4))
+"""Numbers of finished shards at which the process is stopped."""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("kill") / "recipe.yaml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return path
+
+
+class Driver:
+    """The command in a process of its own, ended with the block at the latest."""
+
+    def __init__(self, command: Path, recipe: Path, out: Path, *options: str) -> None:
+        self.arguments = [command, "generate", recipe, "--out", out, *options]
+        self.out = out
+
+    def __call__(self, failpoint: str = "") -> "Driver":
+        self.failpoint = failpoint
+        return self
+
+    def __enter__(self) -> "Driver":
+        environment = {**os.environ, "GOLDENSEED_FAILPOINT": self.failpoint}
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(self.arguments, env=environment, stdout=quiet, stderr=quiet)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def code(self) -> int:
+        """How it ends by itself."""
+        return self.process.wait(280)
+
+    def stopped(self, number: int) -> int:
+        """How it ends after a signal."""
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def wait_for_shards(self, count: int) -> None:
+        while len(list(self.out.glob("images/receipts/*/[0-9a-f]*.json"))) < count:
+            assert self.process.poll() is None, f"it ended before {count} shards were there"
+            time.sleep(0.002)
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def actors(self) -> list[psutil.Process]:
+        return [child for child in self.children() if "_Actor" in _title(child)]
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def finish(command: Path, recipe: Path, out: Path, *options: str) -> None:
+    with Driver(command, recipe, out, *options)() as driver:
+        assert driver.code() == 0
+
+
+def contents(out: Path) -> dict[str, str]:
+    """Shard -> content hash, every row read."""
+    run = Run.open(out)
+    for receipt in run.images.receipts():
+        assert run.images.read(receipt).num_rows == receipt.rows
+    return {receipt.shard_id: receipt.content_sha256 for receipt in run.images.receipts()}
+
+
+@pytest.fixture(scope="module")
+def wanted(command: Path, recipe: Path) -> dict[str, str]:
+    """The shards of a run that nobody disturbs."""
+    out = recipe.parent / "undisturbed"
+    finish(command, recipe, out, "--executor", "local")
+    found = contents(out)
+    assert len(found) == SHARDS
+    return found
+
+
+def test_a_killed_or_stopped_driver_loses_nothing(
+    command: Path, recipe: Path, tmp_path: Path, wanted: dict[str, str]
+) -> None:
+    """Kill -9 at three random moments, Ctrl-C at the fourth."""
+    out = tmp_path / "run"
+    driver = Driver(command, recipe, out, "--executor", "local")
+    stops = [*[(signal.SIGKILL, -signal.SIGKILL)] * 3, (signal.SIGINT, 130)]
+    for moment, (number, code) in zip(MOMENTS, stops, strict=True):
+        with driver():
+            driver.wait_for_shards(moment)
+            assert driver.stopped(number) == code
+        there = contents(out)
+        assert moment <= len(there) < SHARDS
+        assert there.items() <= wanted.items()
+    finish(command, recipe, out, "--executor", "local")
+    assert contents(out) == wanted
+
+
+def test_a_driver_that_dies_at_every_step_of_a_commit_loses_nothing(
+    command: Path, recipe: Path, tmp_path: Path, wanted: dict[str, str]
+) -> None:
+    out = tmp_path / "run"
+    driver = Driver(command, recipe, out, "--executor", "local")
+    for name in FAILPOINTS:
+        with driver(name):
+            assert driver.code() == EXIT_CODE
+        there = contents(out)
+        assert len(there) == (name == "receipt_linked")
+        assert there.items() <= wanted.items()
+    finish(command, recipe, out, "--executor", "local")
+    assert contents(out) == wanted
+
+
+def test_a_killed_ray_driver_and_killed_actors_lose_nothing(
+    command: Path, recipe: Path, tmp_path: Path, wanted: dict[str, str]
+) -> None:
+    """First the driver, whose processes go with it; then an actor at each of three moments."""
+    out = tmp_path / "run"
+    driver = Driver(command, recipe, out, "--executor", "ray", "--workers", "2")
+    with driver():
+        driver.wait_for_shards(1)
+        children = driver.children()
+        assert driver.actors()
+        assert driver.stopped(signal.SIGKILL) == -signal.SIGKILL
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+    killed: set[int] = set()
+    with driver():
+        while len(killed) < 3 and driver.process.poll() is None:
+            for actor in driver.actors()[:1]:
+                actor.kill()
+                killed.add(actor.pid)
+            time.sleep(2)
+        assert driver.code() == 0
+    assert killed
+    assert contents(out) == wanted
