@@ -38,9 +38,11 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_prestart_worker_first_driver": "0",
+    "RAY_worker_niceness": "0",
 }
-"""No usage report; no warning about the meaning of `num_gpus=0` in a later Ray; and no idle
-processes, which our actors, each with its own environment, could not use."""
+"""No usage report; no warning about the meaning of `num_gpus=0` in a later Ray; no idle
+processes, which our actors, each with its own environment, could not use; and actors as urgent
+as the command: Ray's niceness of 15 let a busy machine slow them tenfold."""
 
 logger = logging.getLogger(__name__)
 
