@@ -106,5 +106,5 @@ def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     """Decode unscaled latents to pictures in 0..1, in chunks."""
     with torch.no_grad():
         return torch.cat(
-            [to_images(vae.decode(chunk.float()).sample) for chunk in latents.split(CHUNK)]
+            [to_images(vae.decode(chunk.float()).sample) for chunk in torch.split(latents, CHUNK)]
         )

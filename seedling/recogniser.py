@@ -30,6 +30,8 @@ HEADS = {
 }
 """What the heads read; position is x, y, size; flags are grey, frame, large sky, word."""
 MONO = list(TONES).index("mono")
+OBJECT_WEIGHT = 3.0
+"""Weight of the object's loss: shapes are learned last, colours and places within a minute."""
 
 
 def new_backbone() -> ResNetModel:
@@ -79,7 +81,7 @@ def recognition_loss(heads: nn.ModuleDict, found: Tensor, labels: Tensor) -> Ten
     whole = labels[:, :4].long()
     seen = (whole[:, 3] != MONO) & (labels[:, 7] == 0)
     colour = torch.where(seen, whole[:, 1], -100)
-    loss = functional.cross_entropy(heads["object"](found), whole[:, 0])
+    loss = OBJECT_WEIGHT * functional.cross_entropy(heads["object"](found), whole[:, 0])
     loss = loss + functional.cross_entropy(heads["colour"](found), colour, ignore_index=-100)
     loss = loss + functional.cross_entropy(heads["place"](found), whole[:, 2])
     loss = loss + functional.cross_entropy(heads["tone"](found), whole[:, 3])
@@ -135,7 +137,7 @@ def recognise(backbone: ResNetModel, heads: nn.ModuleDict, images: Tensor) -> di
         `flags`: bool (B, 4).
     """
     with torch.no_grad():
-        found = torch.cat([features(backbone, chunk) for chunk in images.split(128)])
+        found = torch.cat([features(backbone, chunk) for chunk in torch.split(images, 128)])
         answers = {
             name: heads[name](found).argmax(1) for name in ("object", "colour", "place", "tone")
         }

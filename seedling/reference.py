@@ -51,7 +51,7 @@ def reference_features(backbone: ResNetModel, parts: Tensor, *, count: int, seed
         return torch.cat(
             [
                 features(backbone, draw_scenes(chunk, generator=generator).images)
-                for chunk in rows.split(100)
+                for chunk in torch.split(rows, 100)
             ]
         )
 

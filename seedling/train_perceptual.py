@@ -42,7 +42,7 @@ def train(
     Args:
         vae: The trained autoencoder, for pictures as a model would draw them.
         budget: How long, and the learning rate; making the round trips is not counted.
-        seed: Seed of scenes and first weights.
+        seed: Seed of the scenes; the first weights are from torch's own stream.
         batch: Pictures a step, a quarter of them round trips.
         trips: How many scenes go through the autoencoder once and are used again and again.
         folder: Where the checkpoint `perceptual.pt` goes.

@@ -93,7 +93,8 @@ def noise_loss(
     noisy = networks.scheduler.add_noise(latents, noise, steps)
     states = networks.text_encoder(token_ids(networks.tokenizer, prompts)).last_hidden_state
     predicted = networks.unet(noisy, steps, encoder_hidden_states=states).sample
-    return (predicted - noise).square().mean()
+    loss: Tensor = (predicted - noise).square().mean()
+    return loss
 
 
 def load_vae(
@@ -121,7 +122,7 @@ def train(
     Args:
         vae: The trained autoencoder; it stays as it is.
         budget: How long, and the learning rate; making the pool is not counted.
-        seed: Seed of scenes, prompts, noise and first weights.
+        seed: Seed of scenes, prompts and noise; the first weights are from torch's own stream.
         batch: Latents a step.
         pool_size: How many encoded scenes to train on.
         folder: Where the checkpoint `text_to_image.pt` and the pool go.

@@ -22,7 +22,8 @@ def scene_batches(batch: int, *, generator: torch.Generator, chunk: int = 10) ->
     """Yield fresh pictures for ever, (batch, 3, 64, 64) in 0..1, `chunk` batches at a time."""
     while True:
         parts = draw_parts(batch * chunk, generator=generator)
-        yield from draw_scenes(parts, generator=generator).images.split(batch)
+        images = draw_scenes(parts, generator=generator).images
+        yield from torch.split(images, batch)
 
 
 def reconstruction_loss(
@@ -48,12 +49,9 @@ def reconstruction_loss(
     decoded = vae.decode(mean + spread * noise).sample
     error = decoded - pixels
     stated = (logvar - 2 * torch.log(spread)).square().mean()
-    return (
-        error.abs().mean()
-        + 2 * error.square().mean()
-        + 1e-4 * mean.square().mean()
-        + (1e-4 * stated)
-    )
+    pulls: Tensor = 1e-4 * (mean.square().mean() + stated)
+    loss: Tensor = error.abs().mean() + 2 * error.square().mean() + pulls
+    return loss
 
 
 def psnr(vae: AutoencoderKL, images: Tensor) -> Tensor:
@@ -76,7 +74,7 @@ def train(
 
     Args:
         budget: How long, and the learning rate.
-        seed: The seed of scenes, noise and first weights.
+        seed: Seed of scenes and noise; the first weights are from torch's own stream.
         batch: Scenes a step.
         folder: Where the checkpoint `vae.pt` goes.
         channels: Widths of the four levels.

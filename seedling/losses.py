@@ -1,0 +1,44 @@
+"""Draw the losses of the trainings from their checkpoints: `python -m seedling.losses`."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from seedling.model import WEIGHTS
+from seedling.training import CHECKPOINTS, say
+
+TRAININGS = ("vae", "text_to_image", "perceptual")
+
+
+def read_losses(path: Path) -> tuple[list[float], list[float], int]:
+    """Read minutes, mean losses since the report before, and the steps in all."""
+    state = torch.load(path, weights_only=True)
+    minutes = [seconds / 60 for seconds, _ in state["losses"]]
+    return minutes, [loss for _, loss in state["losses"]], int(state["steps"])
+
+
+def draw_losses(folder: Path, out: Path) -> None:
+    """Draw one panel a training, loss against minutes, both as they were reported."""
+    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(TRAININGS)), TRAININGS, strict=True):
+        minutes, losses, steps = read_losses(folder / f"{name}.pt")
+        axes.plot(minutes, losses)
+        axes.set(title=f"{name}: {steps:,} steps", xlabel="minutes", yscale="log")
+    figure.savefig(out, dpi=80)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
+    parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / "losses.png")
+    chosen = parser.parse_args()
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    draw_losses(chosen.folder, chosen.out)
+    say(f"wrote {chosen.out}")
+
+
+if __name__ == "__main__":
+    main()
