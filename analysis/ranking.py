@@ -7,7 +7,6 @@ whole rule is applied again. Values are those of set 2, never of the set that ch
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,23 +14,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from analysis.cells import Sample, read_cells
+from analysis.confirmation import Draws, End, gap_beside_null, ranked_seeds, seed_list
 from analysis.metrics import METRICS, Metric, load_metric
 from analysis.per_seed import metric_identity
-from analysis.ranked import Gap, RankedSeed, Ranking, SeedList
+from analysis.ranked import Ranking
 from analysis.statistics.intervals import Interval
-from analysis.statistics.nulls import (
-    Direction,
-    best_worst_gap,
-    overlap_null,
-    permute_within_prompt,
-    pooled_p_values,
-)
-from analysis.statistics.reliability import (
-    midranks,
-    rank_correlation,
-    split_half,
-    top_with_ties,
-)
+from analysis.statistics.nulls import Direction, permute_within_prompt
+from analysis.statistics.reliability import rank_correlation, split_half
 from pipeline.config import RankingConfig
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs import Run
@@ -42,20 +31,10 @@ RULE = "top share of set 1, confirmed on set 2, against permuted owners; version
 RANKING_FILE = "ranking.json"
 PERMUTATIONS = 200
 """Least number of permuted draws: the smallest p-value of a list is then 1 / 201."""
-LEVEL = 0.05
-"""A list is confirmed when the permuted null gives as many seeds at most this often."""
 LEAST_SEEDS = 8
 TARGET_RELIABILITY = 0.5
 """What the estimate of needed prompts aims at: half of the variance of a set's values is the
 seeds', so that a second set repeats most of the order."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Draws:
-    """Values under permuted owners: shape (B, S) on each set."""
-
-    set1: Floats
-    set2: Floats
 
 
 def rank(
@@ -125,7 +104,7 @@ def rank_samples(
     rng = np.random.default_rng([int(name, 16) for name in (*identity, metric_id)])
     prepared = [metric.prepare(sample.only(metric.needs)) for sample in samples]
     values = [metric.values(arrays) for arrays in prepared]
-    draws = _Draws(*(_permuted(metric, arrays, permutations, rng) for arrays in prepared))
+    draws = Draws(*(_permuted(metric, arrays, permutations, rng) for arrays in prepared))
     second = samples[1]
     intervals = metric.compute(second.only(metric.needs), second.groups)
     reliability = _reliability(metric, prepared[1], second, values, rng)
@@ -155,10 +134,10 @@ def rank_samples(
         mean_set2=float(values[1].mean()),
         null_low=float(low),
         null_high=float(high),
-        gap=_gap(values[1], draws.set2),
-        golden=_seed_list(second.seeds, values, draws, _End(best, "top", share, hint)),
-        bad=_seed_list(second.seeds, values, draws, _End(worst, "bottom", share, hint)),
-        seeds=_ranked(second.seeds, values, intervals, draws.set2, best),
+        gap=gap_beside_null(values[1], draws.set2),
+        golden=seed_list(second.seeds, values, draws, End(best, "top", share, hint)),
+        bad=seed_list(second.seeds, values, draws, End(worst, "bottom", share, hint)),
+        seeds=ranked_seeds(second.seeds, values, intervals, draws.set2, best),
     )
 
 
@@ -227,97 +206,6 @@ def _hint(metric: Metric, needed: int | None) -> str:
     return (
         " How many prompts would be needed cannot be computed for a distance between"
         " distributions: draw more and rank again."
-    )
-
-
-def _gap(values: Floats, draws: Floats) -> Gap:
-    gap, null = float(best_worst_gap(values)), best_worst_gap(draws)
-    return Gap(gap, float(null.mean()), float(np.percentile(null, 95)), _p(null, gap))
-
-
-def _p(null: Floats, observed: float) -> float:
-    """Share of draws at least as large, never 0."""
-    return float(((null >= observed).sum() + 1) / (len(null) + 1))
-
-
-@dataclass(frozen=True)
-class _End:
-    """One end of the ranking: where it is, its name, its share, advice if it stays empty."""
-
-    direction: Direction
-    name: str
-    share: float
-    hint: str
-
-    def tops(self, values: Floats) -> list[int]:
-        """Places of the seeds of this end, ties at the boundary listed whole."""
-        m = max(1, round(self.share * len(values)))
-        return [int(place) for place in top_with_ties(values, m, direction=self.direction)]
-
-    def again(self, first: Floats, second: Floats) -> list[int]:
-        """Places in both sets' ends, in the second one's order."""
-        chosen = set(self.tops(first))
-        return [place for place in self.tops(second) if place in chosen]
-
-
-def _seed_list(
-    seeds: Sequence[int], values: Sequence[Floats], draws: _Draws, end: _End
-) -> SeedList:
-    """One end of the ranking with both nulls."""
-    chosen, second = end.tops(values[0]), end.tops(values[1])
-    again = end.again(*values)
-    null = np.array([len(end.again(*pair)) for pair in zip(draws.set1, draws.set2, strict=True)])
-    p = _p(null, len(again))
-    unrelated = overlap_null(len(seeds), len(chosen), len(second))
-    confirmed = p <= LEVEL
-    found = (
-        f"{len(again)} of {len(chosen)} seeds again in the {end.name} {end.share:.0%}, "
-        f"chance gives {null.mean():.1f} +- {null.std():.1f} (p = {p:.2g})."
-    )
-    return SeedList(
-        seeds=tuple(seeds[place] for place in again) if confirmed else (),
-        confirmed=confirmed,
-        chosen=len(chosen),
-        top_set2=len(second),
-        again=len(again),
-        null_mean=float(null.mean()),
-        null_sd=float(null.std()),
-        null_p=p,
-        unrelated_mean=unrelated.mean,
-        unrelated_sd=unrelated.sd,
-        unrelated_p=unrelated.probability_at_least(len(again)),
-        chosen_mean_set2=float(values[1][chosen].mean()),
-        verdict=f"set 2 confirms set 1: {found}"
-        if confirmed
-        else f"set 2 does not confirm set 1: {found} The list is empty.{end.hint}",
-    )
-
-
-def _ranked(
-    seeds: Sequence[int],
-    values: Sequence[Floats],
-    intervals: Sequence[Interval],
-    draws: Floats,
-    best: Direction,
-) -> tuple[RankedSeed, ...]:
-    """All seeds, best on set 2 first; equal values in the order of the seeds."""
-    sign = -1.0 if best == "higher" else 1.0
-    ranks = [midranks(sign * each) for each in values]
-    better = pooled_p_values(values[1], draws, direction=best)
-    worse = pooled_p_values(values[1], draws, direction="lower" if best == "higher" else "higher")
-    return tuple(
-        RankedSeed(
-            seed=seeds[i],
-            rank_set1=float(ranks[0][i]),
-            rank_set2=float(ranks[1][i]),
-            value=intervals[i].value,
-            low=intervals[i].low,
-            high=intervals[i].high,
-            n=intervals[i].n,
-            p_better=float(better[i]),
-            p_worse=float(worse[i]),
-        )
-        for i in np.argsort(ranks[1], kind="stable")
     )
 
 

@@ -67,7 +67,8 @@ def test_the_resize_is_antialiased(tiny: type[Perceptual]) -> None:
     found = feature.prepared(large)
     pillow = np.asarray(Image.fromarray(large[0]).resize((64, 64), Image.Resampling.BILINEAR))
     np.testing.assert_allclose(found, feature.prepared(pillow[None]), atol=1.1 / 255 / 0.2)
-    assert np.abs(found - feature.prepared(large[:, ::4, ::4])).max() > 0.5
+    skipping = feature.prepared(large[:, ::4, ::4])
+    assert float((found - skipping).abs().max()) > 0.5
 
 
 def test_nothing_of_the_global_random_stream_is_used(tiny: type[Perceptual]) -> None:
