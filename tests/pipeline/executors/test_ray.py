@@ -44,7 +44,7 @@ from pathlib import Path
 from pipeline.executors.base import make_executor
 from tests.pipeline import faults
 
-for outcome in make_executor("ray", 1).run(faults.Stub(Path(sys.argv[1])), faults.items(10**9)):
+for outcome in make_executor("ray", 1).run(faults.Stub(Path(sys.argv[1])), map(faults.Item, range(10**9))):
     print(outcome.task_id, flush=True)
 """
 
