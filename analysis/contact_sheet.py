@@ -1,5 +1,6 @@
 """The picture of a ranking: best, middle and worst seeds as rows, the same prompts as columns."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,14 +81,27 @@ def _label(place: str, seed: RankedSeed, ranking: Ranking) -> str:
 
 
 def pick_prompts(run: Run, count: int) -> list[Prompt]:
-    """Prompts of set 2 in the order of their ids, one of every group before a second of any."""
-    prompts = sorted((p for p in run.prompts.values() if p.set == 2), key=lambda p: p.id)
-    seen: dict[str, int] = {}
-    rounds = []
-    for prompt in prompts:
-        seen[prompt.group] = seen.get(prompt.group, 0) + 1
-        rounds.append((seen[prompt.group], prompt.id, prompt))
-    return [prompt for _, _, prompt in sorted(rounds, key=lambda item: item[:2])[:count]]
+    """Prompts of set 2 that differ: each next one repeats the fewest words of those before.
+
+    Every group comes once before any comes twice; of equals, the first by id.
+    """
+    left = sorted((p for p in run.prompts.values() if p.set == 2), key=lambda p: p.id)
+    chosen: list[Prompt] = []
+    words: Counter[str] = Counter()
+    groups: Counter[str] = Counter()
+    while left and len(chosen) < count:
+        best = min(left, key=lambda p: (groups[p.group], *_repeats(p, words)))
+        left.remove(best)
+        chosen.append(best)
+        words.update(best.text.split())
+        groups[best.group] += 1
+    return chosen
+
+
+def _repeats(prompt: Prompt, words: Counter[str]) -> tuple[float, int]:
+    """How often a prompt's words were there before, on average; then, the longer the better."""
+    own = prompt.text.split()
+    return sum(words[word] for word in own) / len(own), -len(own)
 
 
 def draw_sheet(run: Run, rows: Sequence[Row], prompts: Sequence[Prompt]) -> Image.Image:
