@@ -108,7 +108,10 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def load_prompts(recipe: Recipe) -> PromptSet:
-    """The prompts that a recipe names, the first `count` of them.
+    """The prompts that a recipe names, all or the first `count` in the order of their ids.
+
+    An id is a hash, so any number of them is a fair sample of a file that is sorted by object
+    or category, and a larger number only adds to a smaller one.
 
     Raises:
         PromptError: If the file is missing or malformed, or has fewer than `count`.
@@ -122,7 +125,9 @@ def load_prompts(recipe: Recipe) -> PromptSet:
             f"{source} holds {len(found.prompts):,} prompts and the recipe wants {count:,}; "
             f"lower `prompts.count` (or --prompts) or bring more prompts"
         )
-    return PromptSet(found.prompts[:count], found.report)
+    if count is None:
+        return found
+    return PromptSet(tuple(sorted(found.prompts, key=lambda p: p.id)[:count]), found.report)
 
 
 def start_runs(recipe: Recipe, out: Path) -> list[Run]:

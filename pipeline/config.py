@@ -61,7 +61,8 @@ class PromptChoice(_Frozen):
 
     Attributes:
         source: Name of a shipped file in `prompts/`, or a path to .jsonl, .tsv or .txt.
-        count: Use the first so many of the file; all if None.
+        count: Use so many, a fair sample of the file (the first in the order of their ids);
+            all if None.
     """
 
     source: str
