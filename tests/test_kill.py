@@ -141,15 +141,15 @@ def test_a_driver_that_dies_at_every_step_of_a_commit_loses_nothing(
 def test_a_killed_ray_driver_and_killed_actors_lose_nothing(
     command: Path, recipe: Path, tmp_path: Path, wanted: dict[str, str]
 ) -> None:
-    """First the driver, whose processes go with it; then an actor at each of three moments."""
+    """First the driver, whose actors go with it; then an actor at each of three moments."""
     out = tmp_path / "run"
     driver = Driver(command, recipe, out, "--executor", "ray", "--workers", "2")
     with driver():
         driver.wait_for_shards(1)
-        children = driver.children()
-        assert driver.actors()
+        actors = driver.actors()
+        assert actors
         assert driver.stopped(signal.SIGKILL) == -signal.SIGKILL
-    assert psutil.wait_procs(children, timeout=60)[1] == []
+    assert psutil.wait_procs(actors, timeout=60)[1] == []
     killed: set[int] = set()
     with driver():
         while len(killed) < 3 and driver.process.poll() is None:

@@ -38,13 +38,15 @@ state = {
 Path(sys.argv[2]).write_text(json.dumps(state))
 """
 
-CTRL_C = """
-import sys
+STOPPED = """
+import signal, sys
 from pathlib import Path
 from pipeline.executors.base import make_executor
 from tests.pipeline import faults
 
-for outcome in make_executor("ray", 1).run(faults.Stub(Path(sys.argv[1])), map(faults.Item, range(10**9))):
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+endless = map(faults.Item, range(10**9))
+for outcome in make_executor("ray", 1).run(faults.Stub(Path(sys.argv[1])), endless):
     print(outcome.task_id, flush=True)
 """
 
@@ -74,9 +76,10 @@ def test_everything_is_left_as_it_was(tmp_path: Path, root: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_driver_leaves_no_process(tmp_path: Path, root: Path, number: int) -> None:
+    """The command's way with SIGTERM: it ends like Ctrl-C, in spite of Ray's own handler."""
     psutil = pytest.importorskip("psutil")
     driver = subprocess.Popen(
-        [sys.executable, "-c", CTRL_C, tmp_path],
+        [sys.executable, "-c", STOPPED, tmp_path],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -87,7 +90,7 @@ def test_a_stopped_driver_leaves_no_process(tmp_path: Path, root: Path, number: 
     assert children
     driver.send_signal(number)
     driver.communicate(timeout=120)
-    assert driver.returncode in {130, -signal.SIGINT, -number, 1}
+    assert driver.returncode in {130, -signal.SIGINT}
     assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
