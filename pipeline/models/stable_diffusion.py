@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from pipeline.cards import Card, ResolvedCard
@@ -171,7 +172,7 @@ def _load_pipe(card: Card, resolved: ResolvedCard, config: RunConfig) -> Any:  #
             requires_safety_checker=card.safety_checker,
             **checker,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(f"card {card.name}: {resolved.folder} does not load: {error}") from error
     pipe.scheduler = _scheduler(config).from_config(
         pipe.scheduler.config, **config.scheduler_config

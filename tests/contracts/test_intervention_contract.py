@@ -1,0 +1,130 @@
+"""What every intervention promises, over a tiny model with random weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.cards import Card, load_cards
+from pipeline.interventions import INTERVENTIONS
+from pipeline.interventions.base import Intervention
+from pipeline.interventions.seed_scramble import scramble
+from pipeline.models import stable_diffusion as family
+from pipeline.noise import draw_noise
+from pipeline.prompt_sets import Prompt
+from pipeline.registry import load
+from tests.pipeline import tiny
+
+PARAMETERS: Mapping[str, Mapping[str, Any]] = {}
+"""Parameters with which an intervention that needs some is tested; none needs any yet."""
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory: pytest.TempPathFactory) -> Card:
+    return tiny.checkpoint(tmp_path_factory.mktemp("tiny"), load_cards()["seedling-mini"])
+
+
+@pytest.fixture(params=INTERVENTIONS)
+def name(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+def make(name: str, parameters: Mapping[str, Any] | None = None) -> Intervention:
+    kind = load(INTERVENTIONS, name, "intervention", base=Intervention)
+    made: Intervention = kind(PARAMETERS.get(name, {}) if parameters is None else parameters)
+    return made
+
+
+def images(card: Card, intervention: Intervention) -> np.ndarray:
+    drawn = tiny.model(card, tiny.config(card), intervention).generate(tiny.batch())
+    return np.asarray(drawn.images)
+
+
+def noise_of(
+    card: Card, intervention: Intervention, monkeypatch: pytest.MonkeyPatch
+) -> torch.Tensor:
+    """The starting noise of the batch."""
+    kept = []
+
+    def draw(*arguments: object, **options: object) -> tuple[torch.Tensor, list[torch.Generator]]:
+        kept.append(draw_noise(*arguments, **options))  # type: ignore[arg-type]
+        return kept[-1]
+
+    monkeypatch.setattr(family, "draw_noise", draw)
+    images(card, intervention)
+    return kept[0][0]
+
+
+def test_neutral_parameters_give_the_baseline(card: Card, name: str) -> None:
+    neutral = load(INTERVENTIONS, name, "intervention").neutral
+    if neutral is None:
+        assert not np.array_equal(images(card, make(name)), images(card, Intervention({})))
+    else:
+        assert np.array_equal(images(card, make(name, neutral)), images(card, Intervention({})))
+
+
+def test_restore_gives_the_baseline(card: Card, name: str) -> None:
+    baseline = images(card, Intervention({}))
+    intervention = make(name)
+    model = tiny.model(card, tiny.config(card), intervention)
+    model.generate(tiny.batch())
+    intervention.restore(model.pipe)
+    model.intervention = Intervention({})
+    assert np.array_equal(model.generate(tiny.batch()).images, baseline)
+
+
+def test_noise_comes_from_us(card: Card, name: str) -> None:
+    settings = tiny.config(card, eta=1.0)
+    model = tiny.model(card, settings, make(name))
+    first = model.generate(tiny.batch()).images
+    with torch.random.fork_rng():
+        torch.manual_seed(31)
+        state = torch.get_rng_state()
+        assert np.array_equal(first, model.generate(tiny.batch()).images)
+        assert torch.equal(state, torch.get_rng_state())
+
+
+def test_the_batch_size_holds_whole_groups(name: str) -> None:
+    assert make(name).group_size >= 1
+
+
+def test_unknown_parameters_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="no_such"):
+        make(name, {"no_such": 1})
+
+
+def test_without_intervention_a_seed_is_shared_by_prompts(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = noise_of(card, make("none"), monkeypatch)
+    assert tiny.SEEDS[0] == tiny.SEEDS[1]
+    assert tiny.PROMPTS[0] != tiny.PROMPTS[1]
+    assert torch.equal(noise[0], noise[1])
+
+
+def test_scrambled_seeds_are_not_shared(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = noise_of(card, make("seed_scramble"), monkeypatch)
+    assert not torch.equal(noise[0], noise[1])
+    correlation = np.corrcoef(noise[0].flatten(), noise[1].flatten())[0, 1]
+    assert abs(correlation) < 4 / np.sqrt(noise[0].numel())
+
+
+def test_scrambled_cells_are_repeatable(card: Card) -> None:
+    first, again = (images(card, make("seed_scramble")) for _ in range(2))
+    assert np.array_equal(first, again)
+
+
+def test_scrambled_step_noise_follows_the_stand_in_seed(card: Card) -> None:
+    """The image is the native one of the stand-in seeds, step noise included."""
+    settings = tiny.config(card, eta=1.0)
+    drawn = tiny.model(card, settings, make("seed_scramble")).generate(tiny.batch())
+    ids = [Prompt(text).id for text in tiny.PROMPTS]
+    stand_ins = tuple(scramble(i, seed) for i, seed in zip(ids, tiny.SEEDS, strict=True))
+    native = tiny.native_images(card, settings, tiny.batch(seeds=stand_ins))
+    theirs = np.stack([np.asarray(image) for image in native]).astype(int)
+    assert abs(drawn.images.astype(int) - theirs).max() <= 1
+    plain = tiny.native_images(card, settings, tiny.batch())
+    assert abs(drawn.images.astype(int) - np.stack([np.asarray(i) for i in plain])).max() > 1

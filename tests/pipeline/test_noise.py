@@ -1,0 +1,81 @@
+"""Noise: what a seed alone decides."""
+
+import pytest
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ConfigError
+from pipeline.noise import CHECK_TOLERANCE, draw_noise, noise_description, noise_spec
+
+SHAPE = (4, 8, 8)
+SEEDS = st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=6)
+
+
+@given(SEEDS)
+def test_noise_does_not_depend_on_company_or_order(seeds: list[int]) -> None:
+    together, _ = draw_noise(seeds, SHAPE)
+    turned, _ = draw_noise(seeds[::-1], SHAPE)
+    assert torch.equal(together, turned.flip(0))
+    for noise, seed in zip(together, seeds, strict=True):
+        assert torch.equal(noise, draw_noise([seed], SHAPE)[0][0])
+
+
+@given(SEEDS)
+def test_noise_is_that_of_diffusers(seeds: list[int]) -> None:
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    theirs = randn_tensor((len(seeds), *SHAPE), generator=generators, dtype=torch.float32)
+    assert torch.equal(draw_noise(seeds, SHAPE)[0], theirs)
+
+
+def test_one_generator_for_all_would_be_noticed() -> None:
+    one = torch.Generator().manual_seed(3)
+    naive = torch.randn((2, *SHAPE), generator=one)
+    assert not torch.equal(draw_noise([3, 4], SHAPE)[0], naive)
+
+
+def test_generators_continue_after_the_noise() -> None:
+    noise, generators = draw_noise([5], SHAPE)
+    following = torch.randn(SHAPE, generator=generators[0])
+    assert not torch.equal(following, noise[0])
+    fresh = torch.Generator().manual_seed(5)
+    assert torch.equal(torch.randn(SHAPE, generator=fresh), noise[0])
+    assert torch.equal(torch.randn(SHAPE, generator=fresh), following)
+
+
+def test_the_global_generator_is_not_touched() -> None:
+    state = torch.get_rng_state()
+    draw_noise([1, 2], SHAPE)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**40])
+def test_seeds_outside_32_bits_are_refused(seed: int) -> None:
+    with pytest.raises(ConfigError, match=str(seed)):
+        draw_noise([0, seed], SHAPE)
+
+
+def test_torch_keeps_32_bits_only() -> None:
+    """The reason for the refusal: a larger seed would be a second name for a smaller one."""
+    low, high = (torch.Generator().manual_seed(seed) for seed in (5, 5 + 2**32))
+    assert torch.equal(torch.randn(8, generator=low), torch.randn(8, generator=high))
+
+
+def test_unknown_specs_name_the_known() -> None:
+    with pytest.raises(ConfigError, match="torch-cpu"):
+        draw_noise([0], SHAPE, spec="torch-gpu")
+
+
+def test_check_values_are_those_of_the_seed() -> None:
+    text = noise_description("torch-cpu", SHAPE)
+    assert text["noise_spec"] == noise_spec("torch-cpu").name
+    checks = text["check"]
+    assert isinstance(checks, list)
+    assert [check["seed"] for check in checks] == [0, 2**32 - 1]
+    for check in checks:
+        noise = draw_noise([check["seed"]], SHAPE)[0].flatten()
+        assert noise[:16].tolist() == pytest.approx(check["first16"], abs=CHECK_TOLERANCE)
+        assert float(noise.mean()) == pytest.approx(check["mean"], abs=CHECK_TOLERANCE)
+    other = draw_noise([1], SHAPE)[0].flatten()[:16].tolist()
+    assert other != pytest.approx(checks[0]["first16"], abs=CHECK_TOLERANCE)
