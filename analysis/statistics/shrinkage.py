@@ -15,7 +15,10 @@ class Shrunken:
 
     Attributes:
         mean: Shape (S,), posterior means, in the unit of the values.
-        sd: Shape (S,), posterior standard deviations, given the centre.
+        sd: Shape (S,), posterior standard deviations, given centre and spread as estimated.
+            With few seeds these are uncertain themselves: where errors are as large as the
+            spread, mean +- 1.96 sd held the truth in 92 % of the cases with 64 seeds, in 94 %
+            with 256 and in 95 % with 1,024 (simulated).
         centre: Mean of the population.
         spread: Standard deviation of the true effects in the population; 0 where the values
             differ no more than their errors.

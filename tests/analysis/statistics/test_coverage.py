@@ -195,9 +195,12 @@ def test_variance_shares_of_grouped_prompts() -> None:
         coverage([share.rest for share in shares], (square[3] + square[4]) / square.sum()),
         band=(0.93, 0.985),
     )
+    # Naive: a seed's liking for one object counted as the seed's own. Two of the 47 partners of
+    # a prompt are of its group, so the share rises by 2 / 47 of seed x group's, 0.004. The
+    # error of both means is 0.0007, and both see the same grids.
     naive = [variance_shares(y).seed for y in grids]
-    assert np.mean([s.seed.value for s in shares]) == pytest.approx(seed, abs=0.005)
-    assert np.mean([s.value for s in naive]) != pytest.approx(seed, abs=0.005)
+    assert np.mean([s.seed.value for s in shares]) == pytest.approx(seed, abs=0.002)
+    assert np.mean([s.value for s in naive]) != pytest.approx(seed, abs=0.002)
 
 
 def test_reliability_of_per_seed_means() -> None:
@@ -210,14 +213,17 @@ def test_reliability_of_per_seed_means() -> None:
     assert not within(coverage(naive, truth))
 
 
-def test_rank_correlation() -> None:
+@pytest.mark.parametrize("rho", [0.8, 0.95])
+def test_rank_correlation(rho: float) -> None:
     rng = np.random.default_rng(8)
     first = rng.standard_normal((RUNS, 60))
-    second = 0.8 * first + 0.6 * rng.standard_normal((RUNS, 60))
-    truth = 6 / np.pi * np.arcsin(0.8 / 2)
+    second = rho * first + np.sqrt(1 - rho**2) * rng.standard_normal((RUNS, 60))
+    truth = 6 / np.pi * np.arcsin(rho / 2)
     intervals = [rank_correlation(a, b) for a, b in zip(first, second, strict=True)]
     assert within(coverage(intervals, truth))
-    # Naive: the error of a product-moment correlation, which ranks exceed.
+    # Naive: the error of a product-moment correlation, which ranks exceed: 93.5 % at 0.8, just
+    # inside the band, and 90 % at 0.95.
     z, half = np.arctanh([i.value for i in intervals]), 1.96 / np.sqrt(57)
     naive = (np.tanh(z - half) <= truth) & (truth <= np.tanh(z + half))
-    assert not within(float(naive.mean()))
+    assert naive.mean() < coverage(intervals, truth) - 0.02
+    assert rho == 0.8 or not within(float(naive.mean()))

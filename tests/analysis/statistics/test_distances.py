@@ -135,8 +135,8 @@ def test_contributions_are_the_derivative() -> None:
     """Adding a little more weight to one image moves the distance by its contribution."""
     x, y = features(1000, 3, seed=1, shift=0.4), features(400, 3, seed=2)
     reference = Reference.from_features(y)
-    phi = frechet_contributions(x, reference)
     repeated = np.tile(x, (50, 1))
+    phi = frechet_contributions(repeated, reference)
     more = np.concatenate([repeated, x[[3]]])
     moved = frechet_distance(more, reference) - frechet_distance(repeated, reference)
     expected = (phi[3] - phi.mean()) / len(more)
