@@ -61,10 +61,9 @@ def on_ray() -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         called = time.time()
         tasks = (Shard(str(number)) for number in range(SHARDS))
-        done = sum(
-            not o.error for o in make_executor("ray", WORKERS).run(Stub(Path(folder)), tasks)
-        )
-        ended = time.time()
+        done, ended = 0, called
+        for outcome in make_executor("ray", WORKERS).run(Stub(Path(folder)), tasks):
+            done, ended = done + (not outcome.error), time.time()
         ready = max(mark.stat().st_mtime for mark in Path(folder).iterdir())
     if done != SHARDS:
         raise RuntimeError(f"{SHARDS - done} shards were not done")
