@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipeline.errors import GoldenseedError, ShardError
 from pipeline.runs import Run
 from pipeline.schema import IMAGE_CONTENT, IMAGE_TYPE
-from pipeline.shards import Receipt, ShardFolder, content_sha256, read_table
+from pipeline.shards import Receipt, ShardFolder, content_sha256
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def check_shard(folder: ShardFolder, receipt: Receipt, run_id: str) -> str:
     if path.stat().st_size != receipt.file_bytes:
         return f"has {path.stat().st_size} bytes, its receipt says {receipt.file_bytes}"
     try:
-        table = read_table(path)
+        table = folder.read(receipt)
     except ShardError as error:
         return str(error)
     if table.num_rows != receipt.rows:

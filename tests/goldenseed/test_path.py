@@ -135,7 +135,7 @@ def test_shards_open_elsewhere(made: Path, tmp_path: Path) -> None:
     assert loaded[0]["image"].size == (64, 64)
     assert pl.read_parquet(paths)["seed"].n_unique() == 8
     rows = duckdb.sql(f"select count(*), count(distinct prompt_id) from read_parquet({paths})")
-    assert rows.fetchone() == (320, 40)
+    assert rows.fetchall() == [(320, 40)]
 
 
 def test_status_and_plan_agree(call: Call, recipe: Path, made: Path) -> None:
