@@ -10,12 +10,13 @@ for drawing images.
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pipeline.config import SEED_LIMIT
 from pipeline.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    import torch
 
 CHECK_TOLERANCE: Final = 1e-5
 """Largest allowed difference between published check values and a user's own draw: machines
@@ -33,7 +34,7 @@ class NoiseSpec(Protocol):
 
     def draw(
         self, seeds: Sequence[int], latents_shape: tuple[int, int, int]
-    ) -> tuple[torch.Tensor, list[torch.Generator]]:
+    ) -> "tuple[torch.Tensor, list[torch.Generator]]":
         """See `draw_noise`."""
         ...
 
@@ -49,8 +50,10 @@ class TorchCpu:
 
     def draw(
         self, seeds: Sequence[int], latents_shape: tuple[int, int, int]
-    ) -> tuple[torch.Tensor, list[torch.Generator]]:
+    ) -> "tuple[torch.Tensor, list[torch.Generator]]":
         """See `draw_noise`."""
+        import torch  # only where noise is drawn: a plan asks for the rule's name alone
+
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         noise = [torch.randn(latents_shape, generator=g, dtype=torch.float32) for g in generators]
         return torch.stack(noise), generators
@@ -88,7 +91,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 def draw_noise(
     seeds: Sequence[int], latents_shape: tuple[int, int, int], *, spec: str = "torch-cpu"
-) -> tuple[torch.Tensor, list[torch.Generator]]:
+) -> "tuple[torch.Tensor, list[torch.Generator]]":
     """Draw the starting noise of every seed, each from a random stream of its own.
 
     The noise of a seed depends on the seed, the shape and the spec and on nothing else: not on
@@ -125,6 +128,7 @@ def draw_noise(
         >>> noise, generators = draw_noise([7, 3], (4, 64, 64))
         >>> noise.shape, len(generators)
         (torch.Size([2, 4, 64, 64]), 2)
+        >>> import torch
         >>> alone, _ = draw_noise([3], (4, 64, 64))
         >>> torch.equal(noise[1], alone[0])
         True

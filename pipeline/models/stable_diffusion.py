@@ -3,7 +3,7 @@
 Everything that decides a pixel is diffusers' code: its `__call__` up to the latents, its VAE
 and its image processor after them. What is ours: noise (one generator per seed, float32 on
 the CPU), prompts encoded once, the question whether the decoded floats are finite, and on a
-CPU faster parts inside the networks (`models/cpu.py`).
+CPU faster parts inside the networks (`pipeline/cpu.py`).
 """
 
 import logging
@@ -20,10 +20,10 @@ from transformers.utils import logging as transformers_logging
 
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
+from pipeline.cpu import keep_freed_memory, speed_up
 from pipeline.errors import ModelError, nearest
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import Batch, Drawn, device_of, require_compiler, to_uint8
-from pipeline.models.cpu import keep_freed_memory, speed_up
 from pipeline.noise import draw_noise
 
 ENCODED_PROMPTS = 256

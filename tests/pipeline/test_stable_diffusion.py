@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pipeline.cards import Card, load_cards
-from pipeline.models.cpu import OneDnnLinear, Remembering, keep_freed_memory, speed_up
+from pipeline.cpu import OneDnnLinear, Remembering, keep_freed_memory, speed_up
 from tests.pipeline import tiny
 
 

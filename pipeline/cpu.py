@@ -11,6 +11,7 @@ Measured gains stand in the docstring of `benchmarks/generate.py`.
 """
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -100,7 +101,8 @@ def speed_up(unet: nn.Module) -> None:
 
     Where PyTorch was built without oneDNN the linear layers stay as they are.
     """
-    if torch.backends.mkldnn.is_available():
+    has_onednn: Callable[[], bool] = torch.backends.mkldnn.is_available
+    if has_onednn():
         for parent in list(unet.modules()):
             for name, child in list(parent.named_children()):
                 if type(child) is nn.Linear and child.weight.dtype == torch.float32:
