@@ -5,10 +5,15 @@ runs over 64 seeds in five parts, torchmetrics over one seed after each part. Ma
 reference is timed apart and counted in `ratio_with_reference`, spread over the 64 seeds;
 torchmetrics' sums of the real side are made before the clock starts.
 
+Ours runs on scipy's OpenBLAS, torchmetrics on torch's MKL. An inherited OPENBLAS_CORETYPE holds
+OpenBLAS, and so our side alone, to the kernels it names; the report says what it was. Without it
+OpenBLAS takes the processor's own: `env -u OPENBLAS_CORETYPE python -m benchmarks.fid`.
+
 Run: `python -m benchmarks.fid`
 """
 
 import copy
+import os
 import statistics
 import sys
 import time
@@ -153,6 +158,7 @@ def main() -> int:
             "d": WIDTH,
             "seeds": SEEDS,
             "reference_s": making,
+            "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
             "cases": [asdict(case) for case in cases],
         },
     )
