@@ -1,0 +1,48 @@
+"""Benchmarks at tiny sizes: their last line is the JSON that is promised, and their checks hold."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import generate, plan, shards
+
+KEYS = {"benchmark", "ours", "peer", "unit", "ratio", "goal", "runs", "machine", "ok"}
+
+
+def last_line(text: str) -> dict[str, object]:
+    fields: dict[str, object] = json.loads(text.splitlines()[-1])
+    return fields
+
+
+def test_shards(capsys: pytest.CaptureFixture[str]) -> None:
+    shards.main(["--blobs", "250", "--blob-bytes", "2000", "--pairs", "1"])
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert fields["same_blobs"] is True
+
+
+def test_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    plan.main(["--prompts", "70", "--seeds", "40", "--runs", "1"])
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert fields["right"] is True
+    assert fields["cells"] == 2 * 70 * 40
+
+
+@pytest.mark.slow
+def test_generate(capsys: pytest.CaptureFixture[str]) -> None:
+    generate.main(["--tiles", "2", "--loop", "2", "--batches", "1", "--pairs", "1"])
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    differences = fields["largest_difference"]
+    assert isinstance(differences, dict)
+    assert max(differences.values()) <= generate.TOLERANCE
+
+
+def test_a_changed_pixel_would_be_noticed() -> None:
+    ours = [np.zeros((4, 4, 3), np.uint8)]
+    theirs = [ours[0].copy()]
+    assert generate.difference(ours, theirs) <= generate.TOLERANCE
+    theirs[0][1, 2, 0] = 2
+    assert generate.difference(ours, theirs) > generate.TOLERANCE
