@@ -20,6 +20,7 @@ from analysis.features import load_features
 from analysis.features.base import Feature, extract_in_batches
 from analysis.images import decode_rows
 from pipeline.errors import ShardError
+from pipeline.receipts import Receipt
 from pipeline.runs import Run, utc_now
 from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
 from pipeline.shards import ShardFolder
@@ -234,12 +235,35 @@ class ExtractStage(_Extractor):
             raise ShardError(f"shard {task.shard_id} of {self.run_root} is not drawn")
         failed = receipt.failed
         if self.absent(task.shard_id, task.block, receipt.content_sha256):
-            rows = self.opened.images.read(receipt, IMAGE_COLUMNS)
-            config = self.opened.config
-            images, kept = decode_rows(rows, height=config.height, width=config.width)
+            rows, images, kept = self._pixels(receipt)
             shard = DrawnShard(task.shard_id, task.block, receipt.content_sha256, rows, images)
             failed = self.commit(shard, kept, "from the shard")
         return Outcome(task.id, receipt.rows, failed, perf_counter() - start)
+
+    def _pixels(self, receipt: Receipt) -> tuple[pa.Table, Uint8Images, list[bool]]:
+        """The rows of an image shard, their pixels, and which rows have any."""
+        config = self.opened.config
+        try:
+            rows = self.opened.images.read(receipt, IMAGE_COLUMNS)
+            images, kept = decode_rows(rows, height=config.height, width=config.width)
+            _refuse_lost_images(rows, kept, self.run_root)
+        except ShardError as error:
+            raise ShardError(
+                f"{error} (shard {receipt.shard_id}); set it aside with "
+                f"`goldenseed verify {self.run_root} --repair`, then run again"
+            ) from error
+        return rows, images, kept
+
+
+def _refuse_lost_images(rows: pa.Table, kept: Sequence[bool], root: Path) -> None:
+    """Refuse to measure what is gone: its null would count as measured for ever."""
+    states = zip(rows["status"].to_pylist(), kept, strict=True)
+    lost = sum(status == STATUS_OK and not there for status, there in states)
+    if lost:
+        raise ShardError(
+            f"{lost} images of this shard were not kept and their features are missing; "
+            f"`goldenseed run RECIPE --out {root}` draws them again and measures them"
+        )
 
 
 class FeatureSink(_Extractor):

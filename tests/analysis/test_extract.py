@@ -133,6 +133,19 @@ def test_a_shard_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         ExtractStage(run.root, ["appearance"]).run(ExtractTask(tile.id, tile.block))
 
 
+def test_a_damaged_image_shard_says_how_to_mend_it(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path, n_prompts=2, seeds=[0])
+    synthetic.draw_all(run)
+    tile = next(run.tiles())
+    task = ExtractTask(tile.id, tile.block)
+    receipt = run.images.receipt(tile.id, tile.block)
+    assert receipt is not None
+    path = run.images.store.path(f"{run.images.prefix}/{receipt.file}")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ShardError, match=r"goldenseed verify .* --repair"):
+        ExtractStage(run.root, ["appearance"]).run(task)
+
+
 def test_an_unknown_feature_is_an_error_before_anything_is_done(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="did you mean 'appearance'"):
         ExtractStage(tmp_path, ["apearance"])
