@@ -83,9 +83,12 @@ def _label(place: str, seed: RankedSeed, ranking: Ranking) -> str:
 def pick_prompts(run: Run, count: int) -> list[Prompt]:
     """Prompts of set 2 that differ: each next one repeats the fewest words of those before.
 
-    Every group comes once before any comes twice; of equals, the first by id.
+    Only prompts whose images the run keeps, as long as set 2 has one of them. Every group comes
+    once before any comes twice; of equals, the first by id.
     """
-    left = sorted((p for p in run.prompts.values() if p.set == 2), key=lambda p: p.id)
+    pool = [prompt for prompt in run.prompts.values() if prompt.set == 2]
+    kept = kept_prompts(run)
+    left = sorted([p for p in pool if p.id in kept] or pool, key=lambda p: p.id)
     chosen: list[Prompt] = []
     words: Counter[str] = Counter()
     groups: Counter[str] = Counter()
@@ -96,6 +99,14 @@ def pick_prompts(run: Run, count: int) -> list[Prompt]:
         words.update(best.text.split())
         groups[best.group] += 1
     return chosen
+
+
+def kept_prompts(run: Run) -> frozenset[str]:
+    """Ids of the prompts whose images a run's recipe keeps: the first so many of its prompts."""
+    ids, keep = list(run.prompts), run.recipe.keep_images
+    if isinstance(keep, str):
+        return frozenset(ids if keep == "all" else ())
+    return frozenset(ids[:keep])
 
 
 def _repeats(prompt: Prompt, words: Counter[str]) -> tuple[float, int]:

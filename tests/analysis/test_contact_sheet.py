@@ -62,6 +62,17 @@ def test_columns_are_prompts_of_set_2_of_different_groups(run: Run) -> None:
     assert len(pick_prompts(run, 99)) == sum(p.set == 2 for p in run.prompts.values())
 
 
+def test_columns_are_prompts_whose_images_are_kept(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path / "some", seeds=[0, 1], n_prompts=24, keep_images=8)
+    kept = {prompt_id for prompt_id in list(run.prompts)[:8] if run.prompts[prompt_id].set == 2}
+    assert kept
+    assert {prompt.id for prompt in pick_prompts(run, 8)} == kept
+    every = synthetic.start(tmp_path / "all", seeds=[0, 1], n_prompts=24)
+    assert not {prompt.id for prompt in pick_prompts(every, 8)} <= kept
+    none = synthetic.start(tmp_path / "none", seeds=[0, 1], n_prompts=24, keep_images="none")
+    assert pick_prompts(none, 8) == pick_prompts(every, 8)
+
+
 def test_every_picture_stands_at_its_row_and_column(run: Run, ranking: Ranking) -> None:
     sheet = np.asarray(contact_sheet(run, ranking, rows_each=2, columns=3))
     assert sheet.shape == (HEAD + 6 * (THUMB + GAP), LABEL + 3 * (THUMB + GAP), 3)
