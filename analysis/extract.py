@@ -246,12 +246,12 @@ class ExtractStage(_Extractor):
         try:
             rows = self.opened.images.read(receipt, IMAGE_COLUMNS)
             images, kept = decode_rows(rows, height=config.height, width=config.width)
-            _refuse_lost_images(rows, kept, self.run_root)
         except ShardError as error:
             raise ShardError(
                 f"{error} (shard {receipt.shard_id}); set it aside with "
                 f"`goldenseed verify {self.run_root} --repair`, then run again"
             ) from error
+        _refuse_lost_images(rows, kept, self.run_root)
         return rows, images, kept
 
 

@@ -22,7 +22,7 @@ from goldenseed import __version__, show, work
 from goldenseed.plan import plan_recipe
 from goldenseed.progress import note
 from goldenseed.status import status_of
-from goldenseed.verify import damaged_receipts, repair, verify_run
+from goldenseed.verify import repair, verify_run
 from pipeline.config import Recipe, load_recipe
 from pipeline.errors import GoldenseedError
 from pipeline.runs import Run, parse_part
@@ -133,18 +133,13 @@ def verify(
     mend: Annotated[bool, typer.Option("--repair", help="Set damaged shards aside.")] = False,
 ) -> None:  # fmt: skip
     """Read every shard back and hash it again."""
-    problems, checked = [], 0
+    report = show.Verification()
     for one in work.open_runs(run):
-        problems += [{"shard": key, "problem": text} for key, text in damaged_receipts(one)]
-        for shard in verify_run(one) if not problems else ():
-            checked += 1
-            if shard.problem:
-                name = f"{shard.folder.prefix}/{shard.receipt.shard_id}"
-                problems.append({"shard": name, "problem": shard.problem})
-                if mend:
-                    repair(shard)
-    show.verification(checked, problems, repaired=mend, as_json=as_json)
-    if problems:
+        for found in verify_run(one):
+            repaired = bool(found.problem) and mend and repair(one, found)
+            report.add(found, repaired=repaired)
+    report.print(as_json=as_json)
+    if report.problems:
         raise typer.Exit(EXIT_DAMAGED)
 
 
@@ -203,12 +198,13 @@ def main() -> NoReturn:
         note(f"goldenseed: {error}")
         sys.exit(EXIT_BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
-        note("goldenseed: stopped; what is drawn is kept, the same command goes on")
-        sys.exit(EXIT_STOPPED)
+        code = EXIT_STOPPED
     except typer.TyperException as error:
         note(f"goldenseed: {error} See `goldenseed --help`.")
         sys.exit(EXIT_BAD_INPUT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    if code == EXIT_STOPPED:  # typer turns a KeyboardInterrupt into this code
+        note("goldenseed: stopped; what is drawn is kept, the same command goes on")
     sys.exit(code if isinstance(code, int) else 0)

@@ -15,6 +15,7 @@ from analysis.ranked import Ranking
 from goldenseed.plan import ArmPlan
 from goldenseed.progress import duration, note
 from goldenseed.status import Status
+from goldenseed.verify import Checked
 from goldenseed.work import Result
 
 End = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
@@ -50,8 +51,18 @@ def columns(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
     for name in rows[0] if rows else ():
         table.add_column(name)
     for row in rows:
-        table.add_row(*(Text(str(value)) for value in row.values()))
+        table.add_row(*(Text(plain(str(value))) for value in row.values()))
     return table
+
+
+def plain(text: str) -> str:
+    r"""A text without control characters, which could move a terminal's cursor or colours.
+
+    Example:
+        >>> plain("a \x1b[31mcup")
+        'a [31mcup'
+    """
+    return "".join(letter for letter in text if letter.isprintable() or letter == " ")
 
 
 def number_of_bytes(count: float) -> str:
@@ -130,20 +141,38 @@ def steps(results: Sequence[Result]) -> None:
         note(text)
 
 
-def verification(
-    checked: int, problems: Sequence[Mapping[str, str]], *, repaired: bool, as_json: bool
-) -> None:
-    """What verification found."""
-    if as_json:
-        line(to_json({"checked": checked, "problems": problems, "repaired": repaired}))
-        return
-    for problem in problems:
-        line(f"{problem['shard']}: {problem['problem']}")
-    if not problems:
-        line(f"{checked:,} shards read back, all as their receipts say")
-        return
-    advice = "set aside; `goldenseed run` makes them again" if repaired else "repeat with --repair"
-    line(f"{len(problems):,} of {checked:,} shards are damaged; {advice}")
+class Verification:
+    """What verification found, shard by shard.
+
+    Attributes:
+        checked: Shards and release files read back.
+        problems: The damaged ones: name, problem, and whether it was set aside.
+    """
+
+    def __init__(self) -> None:
+        self.checked = 0
+        self.problems: list[dict[str, Any]] = []
+
+    def add(self, found: Checked, *, repaired: bool) -> None:
+        """Count one file."""
+        self.checked += 1
+        if found.problem:
+            row = {"name": found.name, "problem": found.problem, "set_aside": repaired}
+            self.problems.append(row)
+
+    def print(self, *, as_json: bool) -> None:
+        """Print it."""
+        if as_json:
+            line(to_json({"checked": self.checked, "problems": self.problems}))
+            return
+        for row in self.problems:
+            line(f"{row['name']}: {row['problem']}" + " (set aside)" * row["set_aside"])
+        if not self.problems:
+            line(f"{self.checked:,} files read back, all as their receipts say")
+            return
+        aside = sum(row["set_aside"] for row in self.problems)
+        advice = "`goldenseed run` makes what was set aside again" if aside else "try --repair"
+        line(f"{len(self.problems):,} of {self.checked:,} files are damaged; {advice}")
 
 
 def rankings(found: Sequence[Ranking], *, as_json: bool) -> None:

@@ -1,52 +1,49 @@
 """Verification: read everything back and hash it again."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline.errors import GoldenseedError, ShardError
+from pipeline.errors import ShardError, StoreError
+from pipeline.receipts import Receipt
 from pipeline.runs import Run
 from pipeline.schema import IMAGE_CONTENT, IMAGE_TYPE
-from pipeline.shards import Receipt, ShardFolder, content_sha256
+from pipeline.shards import ShardFolder, content_sha256, file_sha256
+
+SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
 class Checked:
-    """One shard that was read back.
+    """One shard or release file that was read back.
 
     Attributes:
-        folder: "images" or "features/<name>-<id>".
-        receipt: Its receipt.
+        name: Its receipt's key, or the release file.
         problem: What is wrong with it; empty if nothing is.
     """
 
-    folder: ShardFolder
-    receipt: Receipt
+    name: str
     problem: str
 
 
 def verify_run(run: Run) -> Iterator[Checked]:
-    """Re-hash every shard of a run.
+    """Re-hash every shard and every release of a run; one that is damaged hides no other.
 
-    Checked are the size, the page checksums, the number of rows, the content hash, that the
-    shard belongs to this run, and, for features, that the images they were made from are
-    still those.
+    Checked are each file's size and hash, its page checksums, rows and content hash, that the
+    shard belongs to this run and grid, and, for features, that the images they were made from
+    are still those.
     """
-    tiles = {tile.id for tile in run.tiles()}
-    sources: dict[str, str] = {}
-    for receipt in run.images.receipts():
-        sources[receipt.shard_id] = receipt.content_sha256
-        problem = check_shard(run.images, receipt, run.run_id)
-        if not problem and receipt.shard_id not in tiles:
-            problem = "is no tile of the run's grid"
-        yield Checked(run.images, receipt, problem)
-    for folder in feature_folders(run):
-        for receipt in folder.receipts():
-            problem = check_shard(folder, receipt, run.run_id)
-            if not problem and sources.get(receipt.shard_id) != receipt.source_sha256:
-                problem = "was made from images that are not there any more"
-            yield Checked(folder, receipt, problem)
+    sources = {tile.id: "" for tile in run.tiles()}
+    for folder in (run.images, *feature_folders(run)):
+        for key in run.store.list(f"{folder.prefix}/receipts", ".json"):
+            try:
+                receipt = Receipt.from_json(run.store.read(key), key)
+                yield Checked(key, _check(folder, receipt, run.run_id, sources))
+            except ShardError as error:
+                yield Checked(key, str(error))
+    yield from _releases(run)
 
 
 def feature_folders(run: Run) -> list[ShardFolder]:
@@ -55,8 +52,23 @@ def feature_folders(run: Run) -> list[ShardFolder]:
     return [ShardFolder(run.store, f"features/{name}", ()) for name in names]
 
 
+def _check(folder: ShardFolder, receipt: Receipt, run_id: str, sources: dict[str, str]) -> str:
+    """What is wrong with a shard; notes the content of image shards in `sources`."""
+    if receipt.shard_id not in sources:
+        return "is no tile of the run's grid"
+    if receipt.source_sha256 and sources[receipt.shard_id] != receipt.source_sha256:
+        return "was made from images that are not there any more"
+    if not receipt.source_sha256:
+        sources[receipt.shard_id] = receipt.content_sha256
+    return check_shard(folder, receipt, run_id)
+
+
 def check_shard(folder: ShardFolder, receipt: Receipt, run_id: str) -> str:
-    """What is wrong with a shard, or an empty string."""
+    """What is wrong with a shard by itself, or an empty string.
+
+    Raises:
+        ShardError: If it cannot be read.
+    """
     path = folder.store.path(f"{folder.prefix}/{receipt.file}")
     if receipt.run_id != run_id:
         return f"belongs to run {receipt.run_id}"
@@ -64,14 +76,13 @@ def check_shard(folder: ShardFolder, receipt: Receipt, run_id: str) -> str:
         return "its data file is missing"
     if path.stat().st_size != receipt.file_bytes:
         return f"has {path.stat().st_size} bytes, its receipt says {receipt.file_bytes}"
-    try:
-        table = folder.read(receipt)
-    except ShardError as error:
-        return str(error)
+    table = folder.read(receipt)
     if table.num_rows != receipt.rows:
         return f"has {table.num_rows} rows, its receipt says {receipt.rows}"
     if content_sha256(table, folder.content or content_columns(table)) != receipt.content_sha256:
         return "its content is not what its receipt says"
+    if file_sha256(path) != receipt.file_sha256:
+        return "a byte of its file has changed"
     return ""
 
 
@@ -81,17 +92,32 @@ def content_columns(table: pa.Table) -> list[str]:
     return list(IMAGE_CONTENT) if is_image else list(table.column_names)
 
 
-def repair(bad: Checked) -> None:
-    """Move a damaged shard's receipt away, so that the next run makes the shard again."""
-    bad.folder.supersede(bad.receipt.shard_id, bad.receipt.block)
+def _releases(run: Run) -> Iterator[Checked]:
+    """The files of every release against its checksums."""
+    for release in run.store.folders("releases"):
+        sums = run.store.path(f"releases/{release}/{SUMS}")
+        if not sums.is_file():
+            yield Checked(f"releases/{release}", f"holds no {SUMS}")
+            continue
+        for line in sums.read_text().splitlines():
+            wanted, _, name = line.partition("  ")
+            path = sums.with_name(name)
+            found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            problem = "" if found == wanted else f"is not what {SUMS} says"
+            yield Checked(f"releases/{release}/{name}", problem)
 
 
-def damaged_receipts(run: Run) -> list[tuple[str, str]]:
-    """(key, problem) of receipts that cannot even be read."""
-    found = []
-    for key in run.store.list("images/receipts", ".json"):
-        try:
-            Receipt.from_json(run.store.read(key), key)
-        except GoldenseedError as error:
-            found.append((key, str(error)))
-    return found
+def repair(run: Run, bad: Checked) -> bool:
+    """Move a damaged shard's receipt away, so that the next run makes the shard again.
+
+    Returns:
+        Whether it could be moved; a release is never touched.
+    """
+    prefix, _, rest = bad.name.partition("/receipts/")
+    if not rest:
+        return False
+    try:
+        run.store.move(bad.name, f"{prefix}/superseded/{rest}.damaged")
+    except (FileNotFoundError, StoreError):
+        return False
+    return True

@@ -135,6 +135,9 @@ class RunView:
         chosen = self.prompts[:prompts] if isinstance(prompts, int) else map(self._prompt, prompts)
         columns = list(chosen)
         rows = self.seeds[:seeds] if isinstance(seeds, int) else list(seeds)
+        unknown = sorted(set(rows) - set(self.seeds))
+        if unknown:
+            raise RunError(f"the run has no seed {unknown[0]}; it has {len(self.seeds)} others")
         return ContactSheet(
             draw_sheet(self.run, [Row(f"seed {seed}", seed) for seed in rows], columns)
         )

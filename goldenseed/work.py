@@ -140,7 +140,7 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
         note(prompts.report.summary())
     card = find_card(recipe.card)
-    resolved = resolve(card)
+    resolved = resolve(card, _begun_revision(recipe, out))
     if card.revision == "unresolved":
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
     runs = []
@@ -149,6 +149,14 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
         run.grow(recipe.seeds.values(), prompts.prompts)
         runs.append(run)
     return runs
+
+
+def _begun_revision(recipe: Recipe, out: Path) -> str:
+    """The commit that the run in a folder began with; empty for a new run."""
+    for arm in recipe.arms or ("",):
+        if (out / arm / RUN_FILE).is_file():
+            return Run.open(out / arm).config.revision
+    return ""
 
 
 def open_runs(path: Path) -> list[Run]:
@@ -169,18 +177,35 @@ def generate(
         run: The run.
         workers: Where.
         part: (i, n): only the i-th of n parts of the tiles.
-        measure: Measure the recipe's features in the same pass, while pixels are in memory.
+        measure: Measure the recipe's features in the same pass, while pixels are in memory;
+            always so where not all images are kept.
     """
     from pipeline.generate import generate_stage  # loads torch and diffusers
 
+    keeps_all = run.recipe.keep_images == "all"
+    if not keeps_all:
+        _set_aside_unmeasured(run)
     tiles = list(grid.part(run.missing(), *part))
-    sinks = [FeatureSink(run.root, run.recipe.features)] if measure else []
+    sinks = [] if keeps_all and not measure else [FeatureSink(run.root, run.recipe.features)]
     cells = sum(len(tile.cells) for tile in tiles)
     executor = make_executor(workers.executor, workers.count)
     outcomes = executor.run(generate_stage(run, sinks), tiles) if tiles else []
     result = _collect(_title("generate", run), outcomes, cells)
     compact(run.images)
     return result
+
+
+def _set_aside_unmeasured(run: Run) -> None:
+    """Let shards be drawn again whose images were not kept and whose features are missing.
+
+    That is how a kill between drawing and measuring is mended, and how a new feature comes to
+    a run without images.
+    """
+    tasks = missing_extractions(run, run.recipe.features)
+    if tasks:
+        note(f"{len(tasks)} shards lack features and did not keep all images: drawn again")
+    for task in tasks:
+        run.images.supersede(task.shard_id, task.block)
 
 
 def extract(run: Run, workers: Workers) -> Result:

@@ -5,14 +5,17 @@ diffusers layout; no remote code is ever run.
 """
 
 import hashlib
+import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ConfigError, ModelError, nearest
+from pipeline.yaml_files import problems, read_mapping
 
 CARDS_FILE = Path(__file__).parent / "models" / "cards.yaml"
 PROJECT_ROOT = Path(__file__).parent.parent
@@ -113,33 +116,49 @@ def load_cards(path: Path = CARDS_FILE) -> dict[str, Card]:
 
 
 def find_card(name: str) -> Card:
-    """The card of this name, or of a local diffusers folder's own `goldenseed.yaml`.
+    """The card of this name, or of a user's own YAML file.
 
-    A path to a YAML file that holds one card (without its name) works where a name does, so a
+    A path to a file that holds one card (without its name) works where a name does, so a
     checkpoint of one's own needs no change here.
 
     Raises:
-        ConfigError: If there is none; the message names the nearest.
+        ConfigError: If there is none (the message names the nearest), or the file is malformed.
     """
     cards = load_cards()
     if name in cards:
         return cards[name]
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
-        entry = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-        return Card(**{"name": Path(name).stem, **entry})
+        return _own_card(Path(name))
     raise ConfigError(
         f"unknown model card {name!r}; {nearest(name, cards)}known: {', '.join(cards)}"
     )
 
 
-def resolve(card: Card) -> ResolvedCard:
+def _own_card(path: Path) -> Card:
+    try:
+        return Card(**{"name": path.stem, **read_mapping(path, "a card")})
+    except ValidationError as error:
+        raise problems(error, path, Card.model_fields) from error
+
+
+def resolve(card: Card, revision: str = "") -> ResolvedCard:
     """Find (for a hub card: fetch) a card's files and hash them.
+
+    Args:
+        card: The card.
+        revision: The commit that a run began with; empty for the card's own.
 
     Raises:
         ModelError: If the folder is missing or the hub cannot be reached.
     """
-    folder, revision = (_local(card), "") if card.path else _from_hub(card)
-    return ResolvedCard(folder=folder, revision=revision, sha256=files_sha256(folder))
+    folder, found = (_local(card), "") if card.path else _from_hub(card, revision)
+    sha256 = files_sha256(folder, _patterns(card))
+    return ResolvedCard(folder=folder, revision=found, sha256=sha256)
+
+
+def _patterns(card: Card) -> list[str]:
+    """Names of the files that a pipeline reads."""
+    return ["*.json", "*.txt", f"*{card.variant and '.' + card.variant}.safetensors"]
 
 
 def _local(card: Card) -> Path:
@@ -149,15 +168,16 @@ def _local(card: Card) -> Path:
     return folder
 
 
-def _from_hub(card: Card) -> tuple[Path, str]:
+def _from_hub(card: Card, revision: str) -> tuple[Path, str]:
     """Fetch only what the pipeline reads; the commit is the snapshot folder's name."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    revision = None if card.revision == "unresolved" else card.revision
-    patterns = ["*.json", "*.txt", f"*{card.variant and '.' + card.variant}.safetensors"]
+    pinned = None if card.revision == "unresolved" else card.revision
     try:
-        folder = snapshot_download(card.repo, revision=revision, allow_patterns=patterns)
+        folder = snapshot_download(
+            card.repo, revision=revision or pinned, allow_patterns=_patterns(card)
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         raise ModelError(
             f"card {card.name} needs the files of {card.repo}, which are not in the local hub "
@@ -168,17 +188,26 @@ def _from_hub(card: Card) -> tuple[Path, str]:
     return Path(folder), Path(folder).name
 
 
-def files_sha256(folder: Path) -> str:
-    """Hash of the names and contents of a folder's weights and settings.
+def files_sha256(folder: Path, patterns: Sequence[str]) -> str:
+    """Hash of the names and contents of the files that define a diffusers folder's model.
 
-    Example:
-        >>> len(files_sha256(Path(__file__).parent / "models"))
-        64
+    Only the components that its `model_index.json` names count, so what another program put
+    into the same folder changes nothing.
+
+    Args:
+        folder: The folder.
+        patterns: Patterns of file names, for example "*.json".
+
+    Returns:
+        sha256 as hex.
     """
+    index = json.loads((folder / "model_index.json").read_bytes())
+    components = [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
+    files = [folder / "model_index.json"]
+    files += [p for name in components for t in patterns for p in (folder / name).glob(t)]
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in {".json", ".txt", ".safetensors"}:
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+    for path in sorted(files):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -11,15 +11,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline import interventions
+from pipeline import interventions, models
 from pipeline.cards import Card, ResolvedCard, find_card
 from pipeline.errors import ConfigError, nearest
 from pipeline.registry import is_user_path, load, source_sha256
+from pipeline.yaml_files import problems, read_mapping
 
 IDENTITY_VERSION = 1
 """Version of the list in `RunConfig.identity`; a change renames every run."""
@@ -28,6 +28,9 @@ SEED_LIMIT = 2**32
 """Seeds lie below this: torch's CPU generator keeps 32 bits."""
 
 RECIPES = Path(__file__).parent / "recipes"
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
+"""A recipe's or an arm's name: it names folders and releases."""
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 
@@ -42,18 +45,28 @@ class InterventionConfig(_Frozen):
     Attributes:
         name: Name in the intervention registry, or a dotted path of the user's own class.
         parameters: Its parameters.
+        source_sha256: Hash of the source file of a user's own class, filled in when the run
+            begins; empty for the ones that ship.
     """
 
     name: str = "none"
     parameters: dict[str, Any] = Field(default_factory=dict)
+    source_sha256: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """What of it defines an image: a user's own class counts with its source."""
-        own: dict[str, Any] = {}
-        if is_user_path(self.name):
-            kind = load(interventions.INTERVENTIONS, self.name, "intervention")
-            own = {"source_sha256": source_sha256(kind)}
+        """What of it defines an image."""
+        own = {"source_sha256": self.source_sha256} if self.source_sha256 else {}
         return {"name": self.name, "parameters": self.parameters, **own}
+
+    def with_source(self) -> "InterventionConfig":
+        """The same with the hash of the source as it is now."""
+        sha256 = own_source_sha256(interventions.INTERVENTIONS, self.name, "intervention")
+        return self.model_copy(update={"source_sha256": sha256})
+
+
+def own_source_sha256(family: Mapping[str, str], name: str, what: str) -> str:
+    """Hash of the source file of a user's own class; empty for a name that ships."""
+    return source_sha256(load(family, name, what)) if is_user_path(name) else ""
 
 
 class PromptChoice(_Frozen):
@@ -172,6 +185,8 @@ class RunConfig(_Frozen):
         batch_size: Images drawn together; the shape is fixed because the company of an image
             moves the last bits of a float.
         compiled: Whether the networks run through torch.compile.
+        safety_checker: Whether the checkpoint's safety checker may replace images.
+        family_sha256: Hash of the source of a user's own model family.
     """
 
     card: str
@@ -191,6 +206,8 @@ class RunConfig(_Frozen):
     intervention: InterventionConfig = InterventionConfig()
     batch_size: int
     compiled: bool = False
+    safety_checker: bool = False
+    family_sha256: str = ""
 
     def identity(self) -> dict[str, Any]:
         """The explicit list that names the run; fields at their default are left out.
@@ -215,6 +232,8 @@ class RunConfig(_Frozen):
             "eta": self.eta,
             "noise": self.noise,
             "compiled": self.compiled,
+            "safety_checker": self.safety_checker,
+            "family_sha256": self.family_sha256,
         }
         fields = type(self).model_fields
         changed = {
@@ -255,7 +274,7 @@ class Recipe(_Frozen):
         ranking: How seeds are ranked; None if the recipe has no quality metric.
     """
 
-    name: str
+    name: Name
     card: str
     prompts: PromptChoice
     seeds: SeedChoice
@@ -263,10 +282,10 @@ class Recipe(_Frozen):
     order: Literal["seeds", "prompts"] = "seeds"
     batch_size: int = Field(default=32, ge=1)
     workers: int | None = Field(default=None, ge=1)
-    keep_images: Literal["all", "none"] | int = "all"
+    keep_images: Literal["all", "none"] | Annotated[int, Field(ge=0)] = "all"
     codec: Literal["webp", "png"] = "webp"
     sampling: "Sampling" = Field(default_factory=lambda: Sampling())
-    arms: dict[str, "Sampling"] = Field(default_factory=dict)
+    arms: dict[Name, "Sampling"] = Field(default_factory=dict)
     features: list[str] = ["perceptual", "appearance"]
     metrics: list[str] = Field(default_factory=list)
     ranking: RankingConfig | None = RankingConfig()
@@ -316,11 +335,15 @@ def _resolve_arm(
             k: getattr(layer, k) for k in layer.model_fields_set if getattr(layer, k) is not None
         }
     card.latents_shape(settings["height"], settings["width"])
+    if "intervention" in settings:
+        settings["intervention"] = settings["intervention"].with_source()
     return RunConfig(
         card=card.name,
         card_sha256=resolved.sha256,
         revision=resolved.revision,
         batch_size=batch_size,
+        safety_checker=card.safety_checker,
+        family_sha256=own_source_sha256(models.MODELS, card.family, "model family"),
         **settings,
     )
 
@@ -348,20 +371,7 @@ def load_recipe(name: str) -> Recipe:
         raise ConfigError(
             f"no recipe {name!r}; {hint}known: {', '.join(known)}, or a path to a .yaml file"
         )
-    return parse_recipe(_read_yaml(path), path)
-
-
-def _read_yaml(path: Path) -> Mapping[str, Any]:
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ConfigError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(fields, dict):
-        raise ConfigError(f"{path}: a recipe is a mapping of fields, not {type(fields).__name__}")
-    return fields
+    return parse_recipe(read_mapping(path, "a recipe"), path)
 
 
 def parse_recipe(fields: Mapping[str, Any], path: Path) -> Recipe:
@@ -377,15 +387,4 @@ def parse_recipe(fields: Mapping[str, Any], path: Path) -> Recipe:
     try:
         return Recipe(**{"name": path.stem, **fields})
     except ValidationError as error:
-        problems = "\n".join(f"  {_problem(item)}" for item in error.errors())
-        raise ConfigError(f"{path}: {error.error_count()} problem(s)\n{problems}") from error
-    except TypeError as error:
-        raise ConfigError(f"{path}: field names must be text ({error})") from error
-
-
-def _problem(item: Mapping[str, Any]) -> str:
-    place = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        fields = set(Recipe.model_fields) | set(Sampling.model_fields)
-        return f"{place}: unknown field; {nearest(str(item['loc'][-1]), fields)}".rstrip("; ")
-    return f"{place}: {item['msg']} (found {item['input']!r})"
+        raise problems(error, path, {*Recipe.model_fields, *Sampling.model_fields}) from error

@@ -1,42 +1,39 @@
 """The stage that draws a tile and commits it as an image shard."""
 
-import base64
 import hashlib
-import io
-import json
 import logging
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
-from PIL import Image
 
 from pipeline import interventions, models
+from pipeline.canary import check_canary, check_token, provenance
 from pipeline.cards import resolve
-from pipeline.errors import GoldenseedError, RunError, ShardError
+from pipeline.codec import Codec, encode_image
+from pipeline.config import own_source_sha256
+from pipeline.errors import GoldenseedError, RunError
 from pipeline.grid import Tile
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import Batch, Drawn, Model
 from pipeline.prompt_sets import Prompt
 from pipeline.registry import load
-from pipeline.runs import TOKEN_FILE, Run, utc_now
-from pipeline.schema import IMAGES, STATUS_FAILED, STATUS_FLAGGED, STATUS_NONFINITE, STATUS_OK
+from pipeline.runs import Run
+from pipeline.schema import (
+    IMAGE_CONTENT,
+    IMAGES,
+    STATUS_FAILED,
+    STATUS_FLAGGED,
+    STATUS_NONFINITE,
+    STATUS_OK,
+)
+from pipeline.shards import content_sha256
 from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images
 
 LOGGER = logging.getLogger(__name__)
-
-CANARY_FILE = "canary.json"
-CANARY_TOLERANCE = {"float32": 1, "float16": 16, "bfloat16": 32}
-"""Largest difference of a canary's pixel, of 255, between two actors of a run, by dtype."""
-
-Codec = Literal["webp", "png"]
 
 
 @dataclass(frozen=True)
@@ -84,16 +81,19 @@ class GenerateStage:
         """
         check_token(self.run_root, self.token)
         self._loaded = _load(Run.open(self.run_root))
-        _check_canary(self._loaded)
+        check_canary(self._loaded.run, self._loaded.model)
         for sink in self.sinks:
             sink.setup()
 
     def run(self, task: Tile) -> Outcome:
-        """Draw and commit one tile; a tile that is already there is left alone."""
+        """Draw and commit one tile; one that is already there is left alone."""
         loaded = self._loaded
         if loaded is None:
             raise RuntimeError("setup() comes before run()")
         started = time.perf_counter()
+        there = loaded.run.images.receipt(task.id, task.block)
+        if there is not None and loaded.run.images.intact(there):
+            return Outcome(task.id, there.rows, there.failed, time.perf_counter() - started)
         drawn = draw_tile(loaded.model, task, loaded.prompts, loaded.run.config.batch_size)
         table, images = _to_table(loaded, task, drawn)
         failed = sum(cell.status != STATUS_OK for cell in drawn)
@@ -105,14 +105,18 @@ class GenerateStage:
             failed=failed,
             provenance=provenance(loaded.run, time.perf_counter() - started),
         )
-        rows = table.drop_columns(["image"])
-        shard = DrawnShard(task.id, task.block, receipt.content_sha256, rows, images)
-        for sink in self.sinks:
-            if sink.wants(task.id, task.block):
-                sink.take(shard)
+        # Where another attempt won with other bytes, these pixels are not the shard's.
+        if receipt.content_sha256 == content_sha256(table, IMAGE_CONTENT):
+            rows = table.drop_columns(["image"])
+            self._hand_on(DrawnShard(task.id, task.block, receipt.content_sha256, rows, images))
         cut = {cell[0] for cell, image in zip(task.cells, drawn, strict=True) if image.truncated}
         seconds = time.perf_counter() - started
         return Outcome(task.id, len(drawn), failed, seconds, truncated=tuple(sorted(cut)))
+
+    def _hand_on(self, shard: DrawnShard) -> None:
+        for sink in self.sinks:
+            if sink.wants(shard.shard_id, shard.block):
+                sink.take(shard)
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,12 @@ class _Loaded:
 
 def _load(run: Run) -> _Loaded:
     prompts, recipe = run.prompts, run.recipe
+    for prompt in prompts.values():
+        if prompt.image or prompt.mask:
+            raise RunError(
+                f"prompt {prompt.text!r} comes with an image or a mask, and the family "
+                f"{run.card.family} takes none; leave these fields out of the prompt file"
+            )
     keep = {"all": len(prompts), "none": 0}.get(str(recipe.keep_images), recipe.keep_images)
     return _Loaded(
         run=run,
@@ -145,14 +155,24 @@ def load_model(run: Run) -> Model:
         GoldenseedError: If the files are not those the run began with, or do not load.
     """
     card = run.card
-    resolved = resolve(card)
+    resolved = resolve(card, run.config.revision)
     if resolved.sha256 != run.config.card_sha256:
         raise RunError(
             f"the files of card {card.name} in {resolved.folder} are not those that "
             f"{run.root} was begun with; bring those back, or start a new run"
         )
     family: type[Model] = load(models.MODELS, card.family, "model family")
+    own = own_source_sha256(models.MODELS, card.family, "model family")
+    _refuse_changed_source(run, card.family, own, run.config.family_sha256)
     return family(card, resolved, run.config, make_intervention(run))
+
+
+def _refuse_changed_source(run: Run, name: str, now: str, begun: str) -> None:
+    if now != begun:
+        raise RunError(
+            f"the source file of {name} is not the one that {run.root} was begun with; bring "
+            f"that back, or start a new run"
+        )
 
 
 def make_intervention(run: Run) -> Intervention:
@@ -163,6 +183,8 @@ def make_intervention(run: Run) -> Intervention:
     """
     chosen = run.config.intervention
     kind = load(interventions.INTERVENTIONS, chosen.name, "intervention", base=Intervention)
+    now = chosen.with_source().source_sha256
+    _refuse_changed_source(run, chosen.name, now, chosen.source_sha256)
     try:
         made: Intervention = kind(chosen.parameters)
     except (TypeError, ValueError) as error:
@@ -221,33 +243,6 @@ def _cell_image(drawn: Drawn, index: int) -> CellImage:
     return CellImage(drawn.images[index], STATUS_OK, None, truncated, together)
 
 
-def encode_image(pixels: Uint8Images, codec: Codec) -> bytes:
-    """Losslessly encode one image.
-
-    Args:
-        pixels: (H, W, 3) uint8 RGB.
-        codec: "webp" (lossless, method 0: an eighth of PNG's time at 0.9 of its size) or "png".
-
-    Raises:
-        ShardError: If what was encoded does not decode to the same pixels.
-
-    Example:
-        >>> blob = encode_image(np.zeros((8, 8, 3), np.uint8), "webp")
-        >>> Image.open(io.BytesIO(blob)).size
-        (8, 8)
-    """
-    buffer = io.BytesIO()
-    image = Image.fromarray(pixels)
-    if codec == "webp":
-        image.save(buffer, "WEBP", lossless=True, quality=0, method=0)
-    else:
-        image.save(buffer, "PNG", compress_level=1)
-    decoded = Image.open(io.BytesIO(buffer.getvalue()), formats=[codec.upper()])
-    if not np.array_equal(np.asarray(decoded.convert("RGB")), pixels):
-        raise ShardError(f"{codec} did not give the same pixels back")
-    return buffer.getvalue()
-
-
 def _to_table(
     loaded: _Loaded, tile: Tile, drawn: Sequence[CellImage]
 ) -> tuple[pa.Table, Uint8Images]:
@@ -285,73 +280,6 @@ def _row(prompt: Prompt, seed: int, cell: CellImage, blob: Any) -> dict[str, Any
         "constant": None if pixels is None else bool((pixels == pixels[0, 0]).all()),
         "truncated_tokens": cell.truncated,
         "micro_batch": cell.micro_batch,
-    }
-
-
-def check_token(run_root: str, token: str) -> None:
-    """Make sure that this process sees the driver's folder and not one of the same name.
-
-    Raises:
-        RunError: If it does not; the message names the machine.
-    """
-    path = Path(run_root) / TOKEN_FILE
-    if not path.is_file() or path.read_text() != token:
-        raise RunError(
-            f"{run_root} is not the same folder on {platform.node()} as where the run was "
-            f"started; put the run on a disk that all machines share (--out)"
-        )
-
-
-def _check_canary(loaded: _Loaded) -> None:
-    """Draw one cell and compare it with the run's, which the first actor writes.
-
-    Raises:
-        RunError: If this actor draws another picture than the first one did.
-    """
-    run = loaded.run
-    tile = next(run.tiles())
-    prompt_id, seed = tile.cells[0]
-    size = run.config.batch_size if run.config.compiled else 1
-    prompt = loaded.prompts[prompt_id]
-    drawn = loaded.model.generate(Batch((prompt,) * size, (seed,) * size))
-    if not drawn.finite[0]:
-        return
-    pixels = drawn.images[0]
-    value = {
-        "prompt_id": prompt_id,
-        "seed": seed,
-        "pixels": base64.b64encode(encode_image(pixels, "png")).decode(),
-        **provenance(run, 0.0),
-    }
-    if run.store.put_if_absent(CANARY_FILE, json.dumps(value, indent=1).encode()):
-        return
-    first = json.loads(run.store.read(CANARY_FILE))
-    blob = base64.b64decode(first["pixels"])
-    theirs = np.asarray(Image.open(io.BytesIO(blob), formats=["PNG"])).astype(int)
-    worst = int(abs(theirs - pixels.astype(int)).max())
-    if worst > CANARY_TOLERANCE[run.config.dtype]:
-        raise RunError(
-            f"this machine ({platform.node()}, {_device_name()}) draws the run's canary cell "
-            f"{worst} of 255 away from the first actor ({first['host']}, {first['device']}): "
-            f"its images would not be the run's"
-        )
-
-
-def _device_name() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
-
-
-def provenance(run: Run, seconds: float) -> dict[str, Any]:
-    """Where, when and with what a shard was made. Never part of an identity."""
-    return {
-        "created": utc_now(),
-        "host": platform.node(),
-        "device": _device_name(),
-        "card": run.config.card,
-        "revision": run.config.revision,
-        "seconds": round(seconds, 3),
-        "threads": torch.get_num_threads(),
-        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
     }
 
 

@@ -145,8 +145,8 @@ def grow(
         [((0, 1), ('b',)), ((2,), ('a', 'b'))]
     """
     old_seeds, old_prompts = axes(blocks)
-    new_seeds = [seed for seed in dict.fromkeys(seeds) if seed not in set(old_seeds)]
-    new_prompts = [p for p in dict.fromkeys(prompt_ids) if p not in set(old_prompts)]
+    new_seeds = list(dict.fromkeys([*old_seeds, *seeds]))[len(old_seeds) :]
+    new_prompts = list(dict.fromkeys([*old_prompts, *prompt_ids]))[len(old_prompts) :]
     rectangles = [(old_seeds, new_prompts), (new_seeds, [*old_prompts, *new_prompts])]
     return [
         Block(tuple(s), tuple(p), tile_seeds, tile_prompts, order) for s, p in rectangles if s and p

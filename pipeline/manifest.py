@@ -7,14 +7,14 @@ other receipt is read itself, and deleting the manifest loses nothing.
 """
 
 import os
-import secrets
+from contextlib import suppress
 from dataclasses import fields
 
 import pyarrow as pa
 
 from pipeline.errors import ShardError
 from pipeline.schema import MANIFEST
-from pipeline.shards import Receipt, ShardFolder, read_table, write_table
+from pipeline.shards import Receipt, ShardFolder, read_table, replace_table
 
 MANIFEST_FILE = "manifest.parquet"
 
@@ -29,11 +29,12 @@ def receipt_index(folder: ShardFolder) -> dict[str, Receipt]:
     found = {}
     for key, changed in _stamps(folder):
         row = known.get(key)
-        if row is None or row[0] != changed:
+        if row is not None and row[0] == changed:
+            found[row[1].shard_id] = row[1]
+            continue
+        with suppress(FileNotFoundError):  # superseded since the folder was listed
             receipt = Receipt.from_json(folder.store.read(key), key)
-        else:
-            receipt = row[1]
-        found[receipt.shard_id] = receipt
+            found[receipt.shard_id] = receipt
     return found
 
 
@@ -48,10 +49,7 @@ def compact(folder: ShardFolder) -> None:
             values = {name: getattr(receipt, name) for name in _receipt_columns()}
             rows.append({"receipt": key, "changed_ns": stamps[key], **values})
     table = pa.Table.from_pylist(rows, schema=MANIFEST.arrow())
-    target = folder.store.path(f"{folder.prefix}/{MANIFEST_FILE}")
-    aside = target.with_name(f".{MANIFEST_FILE}.{secrets.token_hex(4)}")
-    write_table(aside, table, provenance={})
-    aside.replace(target)
+    replace_table(folder.store, f"{folder.prefix}/{MANIFEST_FILE}", table, provenance={})
 
 
 def _receipt_columns() -> list[str]:

@@ -23,6 +23,8 @@ class Receipt:
         run_id: The run that the shard belongs to.
         footer_sha256: Hash of the file's footer, which Parquet's page checksums leave out: a
             byte changed there renames a column or changes its type, and reads without error.
+        file_sha256: Hash of the whole file, so that verification finds any changed byte: page
+            checksums leave out page headers and the file's first and last bytes, too.
         failed: Rows without a usable image.
         source_sha256: Content hash of the shard this one was made from; empty for images.
         provenance: Where, when and with what it was made; not part of any identity.
@@ -36,6 +38,7 @@ class Receipt:
     content_sha256: str
     run_id: str
     footer_sha256: str = ""
+    file_sha256: str = ""
     failed: int = 0
     source_sha256: str = ""
     provenance: Mapping[str, object] = field(default_factory=dict)

@@ -157,6 +157,7 @@ MANIFEST = Table(
         Column("content_sha256", pa.string(), "Hash of the content columns.", "hex"),
         Column("run_id", pa.string(), "The run.", "16 hex digits"),
         Column("footer_sha256", pa.string(), "Hash of the data file's footer.", "hex"),
+        Column("file_sha256", pa.string(), "Hash of the whole data file.", "hex"),
         Column("failed", pa.int64(), "Rows without a usable image.", "rows"),
         Column("source_sha256", pa.string(), "Content hash of the source shard.", "hex"),
     ),

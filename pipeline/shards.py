@@ -146,13 +146,31 @@ def footer_sha256(path: Path) -> str:
         raise ShardError(f"shard {path} cannot be read: {error}") from error
 
 
+def file_sha256(path: Path) -> str:
+    """Hash a whole file.
+
+    Raises:
+        ShardError: If it is missing.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ShardError(f"shard {path} cannot be read: {error}") from error
+
+
 def replace_table(
     store: LocalStore, key: str, table: pa.Table, *, provenance: Mapping[str, object]
 ) -> None:
     """Write a derived table whatever was there, whole or not at all."""
-    aside = store.path(f"{key}.{secrets.token_hex(4)}")
-    write_table(aside, table, provenance=provenance)
-    aside.replace(store.path(key))
+    target = store.path(key)
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        write_table(aside, table, provenance=provenance)
+        with store_errors(target):
+            aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 class ShardFolder:
@@ -184,7 +202,10 @@ class ShardFolder:
     def has(self, shard_id: str, block: str, source_sha256: str = "") -> bool:
         """Whether the shard is there, whole, and made from this very source."""
         receipt = self.receipt(shard_id, block)
-        if receipt is None or (source_sha256 and receipt.source_sha256 != source_sha256):
+        return receipt is not None and self._holds(receipt, source_sha256)
+
+    def _holds(self, receipt: Receipt, source_sha256: str) -> bool:
+        if source_sha256 and receipt.source_sha256 != source_sha256:
             return False
         return self.intact(receipt)
 
@@ -218,7 +239,8 @@ class ShardFolder:
             The receipt that now stands: this attempt's, or the winner's.
         """
         failpoint("before_data")
-        if not self.has(shard_id, block, source_sha256):
+        old = self.receipt(shard_id, block)
+        if old is not None and not self._holds(old, source_sha256):
             self.supersede(shard_id, block)
         file = f"{block}/{shard_id}-{secrets.token_hex(4)}.parquet"
         path = self.store.path(f"{self.prefix}/{file}")
@@ -235,6 +257,7 @@ class ShardFolder:
                 file_bytes=path.stat().st_size,
                 content_sha256=digest,
                 footer_sha256=footer_sha256(path),
+                file_sha256=file_sha256(path),
                 run_id=run_id,
                 failed=failed,
                 source_sha256=source_sha256,

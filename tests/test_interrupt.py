@@ -13,8 +13,9 @@ from pipeline.runs import Run
 from tests.goldenseed.conftest import RECIPE
 
 
-@pytest.mark.parametrize("executor", ["local", "ray"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("executor", "number"), [("local", signal.SIGTERM), ("ray", signal.SIGINT)]
+)
 def test_stopped_run_goes_on(
     tmp_path: Path, command: Path, executor: str, number: signal.Signals
 ) -> None:

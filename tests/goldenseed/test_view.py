@@ -46,7 +46,7 @@ def test_grid_is_a_picture(view: RunView, tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(view: RunView) -> None:
     with pytest.raises(RunError, match="no prompt 'a red bal'"):
         view.image("a red bal", 0)
-    with pytest.raises(RunError, match="seed 999"):
+    with pytest.raises(RunError, match="no seed 999"):
         view.grid(prompts=1, seeds=[999])
     with pytest.raises(RunError, match="did you mean"):
         view.features("apperance")

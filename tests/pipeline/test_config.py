@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from pipeline.cards import Card, ResolvedCard, files_sha256, find_card, load_cards, resolve
 from pipeline.config import (
+    InterventionConfig,
     Recipe,
     RunConfig,
     Sampling,
@@ -64,6 +65,8 @@ def test_fields_at_their_default_are_not_in_the_identity() -> None:
         {"intervention": {"name": "none", "parameters": {"x": 1}}},
         {"batch_size": 32},
         {"compiled": True},
+        {"safety_checker": True},
+        {"family_sha256": "ef" * 32},
     ],
 )
 def test_whatever_moves_a_pixel_renames_the_run(change: dict[str, object]) -> None:
@@ -79,11 +82,15 @@ def test_own_intervention_counts_with_its_source(
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     text = "from pipeline.interventions.base import Intervention\nclass Mine(Intervention): ...\n"
-    ids = []
+    found = []
     for number, extra in enumerate(("", "# changed\n")):
         (tmp_path / f"own_{number}.py").write_text(text + extra)
-        ids.append(config(intervention={"name": f"own_{number}:Mine"}).identity()["intervention"])
-    assert ids[0]["source_sha256"] != ids[1]["source_sha256"]
+        chosen = InterventionConfig(name=f"own_{number}:Mine").with_source()
+        found.append(config(intervention=chosen))
+    sources = [run.identity()["intervention"]["source_sha256"] for run in found]
+    assert sources[0] != sources[1]
+    (tmp_path / "own_0.py").unlink()
+    assert RunConfig(**found[0].model_dump()).run_id == found[0].run_id
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -138,6 +145,15 @@ def test_yaml_that_is_no_recipe(tmp_path: Path, text: str) -> None:
         load_recipe(str(path))
 
 
+@pytest.mark.parametrize(
+    "change", [{"keep_images": -1}, {"arms": {"../x": {}}}, {"name": "my grid"}, {"name": ".."}]
+)
+def test_recipes_that_could_do_harm(change: dict[str, object]) -> None:
+    fields = {"card": "seedling-mini", "prompts": {"source": "x"}, "seeds": {"count": 1}}
+    with pytest.raises(ConfigError):
+        parse_recipe({**fields, **change}, Path("r.yaml"))
+
+
 def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"(?s)card.*seeds|seeds.*card"):
         parse_recipe({"prompts": {"source": "x"}}, Path("r.yaml"))
@@ -151,16 +167,33 @@ def test_cards_say_where_from_and_under_what_licence(card: Card) -> None:
     assert card.path or card.revision == "unresolved" or len(card.revision) == 40
 
 
-def test_hash_of_files_sees_names_and_contents(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text("{}")
-    first = files_sha256(tmp_path)
-    (tmp_path / "note.md").write_text("not part of the model")
-    assert files_sha256(tmp_path) == first
-    (tmp_path / "a.json").write_text("{ }")
-    assert files_sha256(tmp_path) != first
-    (tmp_path / "a.json").rename(tmp_path / "b.json")
-    (tmp_path / "b.json").write_text("{}")
-    assert files_sha256(tmp_path) != first
+def test_hash_of_files_sees_what_defines_the_model(tmp_path: Path) -> None:
+    def sha256() -> str:
+        return files_sha256(tmp_path, ["*.json", "*.safetensors"])
+
+    (tmp_path / "model_index.json").write_text(
+        '{"unet": ["d", "U"], "safety_checker": [null, null]}'
+    )
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet/a.json").write_text("{}")
+    first = sha256()
+    (tmp_path / "unet/note.md").write_text("not part of the model")
+    (tmp_path / "safety_checker").mkdir()
+    (tmp_path / "safety_checker/b.json").write_text("of a component that is not there")
+    assert sha256() == first
+    (tmp_path / "unet/a.json").write_text("{ }")
+    assert sha256() != first
+    (tmp_path / "unet/a.json").rename(tmp_path / "unet/b.json")
+    (tmp_path / "unet/b.json").write_text("{}")
+    assert sha256() != first
+
+
+@pytest.mark.parametrize("text", ["a: [1,\n", "- a\n", "", "family: stable_diffusion\n", "1: 2\n"])
+def test_own_card_that_is_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "card.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"card\.yaml"):
+        find_card(str(path))
 
 
 def test_card_without_its_folder(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Tiles are drawn in fixed batches; what fails stays a row, and only what fails."""
 
+import base64
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -12,17 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.cards import resolve
+from pipeline.canary import CANARY_FILE
+from pipeline.cards import find_card, resolve
+from pipeline.codec import encode_image
 from pipeline.config import Recipe
 from pipeline.errors import ModelError, RunError
-from pipeline.generate import (
-    CANARY_FILE,
-    CellImage,
-    GenerateStage,
-    draw_tile,
-    encode_image,
-    generate_stage,
-)
+from pipeline.generate import CellImage, GenerateStage, draw_tile, generate_stage
 from pipeline.grid import make_tile
 from pipeline.models.base import Batch, Drawn
 from pipeline.prompt_sets import Prompt
@@ -161,8 +157,6 @@ def run(tmp_path: Path) -> Run:
         keep_images=1,
         sampling={"num_inference_steps": 1},
     )
-    from pipeline.cards import find_card
-
     files = resolve(find_card("seedling-mini"))
     made = Run.start(tmp_path / "run", recipe.run_configs(files)[""], recipe)
     made.grow([5, 6], [Prompt("a red ball"), Prompt("a blue cup")])
@@ -224,8 +218,6 @@ def test_actor_that_draws_another_picture_is_refused(run: Run) -> None:
     path = run.root / CANARY_FILE
     canary = json.loads(path.read_text())
     grey = encode_image(np.full((64, 64, 3), 127, np.uint8), "png")
-    import base64
-
     path.write_text(json.dumps({**canary, "pixels": base64.b64encode(grey).decode()}))
     with pytest.raises(RunError, match="draws the run's canary cell"):
         ready(run)

@@ -1,0 +1,52 @@
+"""Reading YAML that people write: every mistake becomes one message with its place."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from pipeline.errors import ConfigError, nearest
+
+
+def read_mapping(path: Path, what: str) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping.
+
+    Args:
+        path: The file.
+        what: What it should be, for the message ("a recipe").
+
+    Raises:
+        ConfigError: If it is unreadable, malformed (with the line), or no mapping.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
+        raise ConfigError(f"{path}: {what} is a mapping of named fields, this is not")
+    return fields
+
+
+def problems(error: ValidationError, path: Path, fields: Iterable[str]) -> ConfigError:
+    """All problems of a validation in one error.
+
+    Args:
+        error: What pydantic found.
+        path: The file.
+        fields: Known field names, for suggestions.
+    """
+    known = sorted(fields)
+    lines = "\n".join(f"  {_problem(item, known)}" for item in error.errors())
+    return ConfigError(f"{path}: {error.error_count()} problem(s)\n{lines}")
+
+
+def _problem(item: Mapping[str, Any], fields: Iterable[str]) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"{place}: unknown field; {nearest(str(item['loc'][-1]), fields)}".rstrip("; ")
+    return f"{place}: {item['msg']} (found {item['input']!r})"
