@@ -238,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     worst = min(ratios, key=lambda name: ratios[name] / THRESHOLDS[name])
     same = all(side.difference <= TOLERANCE for side in others.values())
-    report(
+    return report(
         benchmark="generate",
         ours=statistics.median(ours.rates),
         peer=statistics.median(others[worst].rates),
@@ -269,7 +269,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "start_seconds": statistics.median(starts),
         },
     )
-    return 0
 
 
 if __name__ == "__main__":

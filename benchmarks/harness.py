@@ -106,7 +106,7 @@ def report(
     machine: str,
     ok: bool,
     more: Mapping[str, object] | None = None,
-) -> None:
+) -> int:
     """Print the result as one JSON object on the last line of the standard output.
 
     Args:
@@ -120,6 +120,9 @@ def report(
         machine: Where it ran, see `machine`.
         ok: Whether the goal, and every check beside it, was reached.
         more: Further fields, beside those above.
+
+    Returns:
+        The exit code of every benchmark: 0 if `ok`, otherwise 1.
     """
     fields: dict[str, object] = {
         "benchmark": benchmark,
@@ -135,3 +138,4 @@ def report(
     fields.update(more or {})
     sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
+    return 0 if ok else 1

@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures["plan_mb"] = (found["plan"].megabytes, MEGABYTES)
     name = min(figures, key=lambda key: figures[key][1] / figures[key][0])
     ours, limit = figures[name]
-    report(
+    return report(
         benchmark="plan",
         ours=ours,
         peer=limit,
@@ -198,7 +198,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             **{f"{key}_mb": one.megabytes for key, one in found.items()},
         },
     )
-    return 0
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     megabytes = chosen.blobs * chosen.blob_bytes / 1e6
     writing = write / WRITE_GOAL <= read / READ_GOAL
     a, b = (ours.writes, peer.writes) if writing else (ours.reads, peer.reads)
-    report(
+    return report(
         benchmark="shards",
         ours=statistics.median(a),
         peer=statistics.median(b),
@@ -156,7 +156,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "read_ms": [1e3 * statistics.median(s.reads) for s in (ours, peer)],
         },
     )
-    return 0
 
 
 if __name__ == "__main__":

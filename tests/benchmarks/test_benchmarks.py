@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import generate, plan, shards
+from benchmarks.harness import report
 
 KEYS = {"benchmark", "ours", "peer", "unit", "ratio", "goal", "runs", "machine", "ok"}
 
@@ -15,9 +16,29 @@ def last_line(text: str) -> dict[str, object]:
     return fields
 
 
+@pytest.mark.parametrize(("ok", "code"), [(True, 0), (False, 1)])
+def test_a_missed_goal_is_a_failure(
+    capsys: pytest.CaptureFixture[str], *, ok: bool, code: int
+) -> None:
+    found = report(
+        benchmark="x",
+        ours=1.0,
+        peer=2.0,
+        unit="s",
+        ratio=2.0,
+        goal=1.5,
+        runs=1,
+        machine="here",
+        ok=ok,
+    )
+    assert found == code
+    assert last_line(capsys.readouterr().out)["ok"] is ok
+
+
 def test_shards(capsys: pytest.CaptureFixture[str]) -> None:
-    shards.main(["--blobs", "250", "--blob-bytes", "2000", "--pairs", "1"])
+    code = shards.main(["--blobs", "250", "--blob-bytes", "2000", "--pairs", "1"])
     fields = last_line(capsys.readouterr().out)
+    assert code == (0 if fields["ok"] else 1)
     assert fields.keys() >= KEYS
     assert fields["same_blobs"] is True
 
