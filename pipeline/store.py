@@ -129,6 +129,10 @@ class LocalStore:
             True if this call wrote it; False if the key already had a value, which stays.
         """
         target = self.path(key)
+        with store_errors(target):
+            # Saves the write in a run that goes on; of writers at once the link decides.
+            if target.exists():
+                return False
         aside = self._write_aside(target, value)
         failpoint("receipt_written")
         with store_errors(target):
