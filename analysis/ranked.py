@@ -6,6 +6,12 @@ from pydantic import TypeAdapter
 
 from analysis.statistics.intervals import Interval
 
+STRICT_RULE = (
+    "posterior probability of the true top share, from set-2 values shrunken to the population "
+    "of seeds; expected share of wrong seeds at most 10 %; not calibrated below about 250 seeds"
+)
+"""The stricter rule, reported beside the list and not in its place."""
+
 
 @dataclass(frozen=True)
 class RankedSeed:
@@ -107,15 +113,20 @@ class Ranking:
         dropped: Prompts that failed cells cost, both sets.
         permutations: Permuted draws.
         rank_correlation: Spearman's, set 1 with set 2.
-        reliability: How far a ranking repeats on as many other prompts.
+        reliability: How far a ranking repeats on as many other prompts, `reliability.n` images
+            per seed; its method says how that was found.
+        reliability_half: For a distance, the same measured with half as many images; None
+            for a per-image mean, whose growth is known.
         prompts_needed: Prompts per set for a reliability of 0.5; None where it is reached or
             cannot be estimated.
+        prompts_needed_note: The number in words, or why there is none.
         mean_set2: Mean over all seeds on set 2.
         null_low: 2.5th percentile of single seeds' values under permuted owners, set 2.
         null_high: 97.5th percentile.
         gap: Best less worst.
         golden: The good end.
         bad: The bad end.
+        strict_golden: The golden seeds by `STRICT_RULE`, the most probable first.
         seeds: All seeds, best on set 2 first.
     """
 
@@ -135,13 +146,16 @@ class Ranking:
     permutations: int
     rank_correlation: Interval
     reliability: Interval
+    reliability_half: Interval | None
     prompts_needed: int | None
+    prompts_needed_note: str
     mean_set2: float
     null_low: float
     null_high: float
     gap: Gap
     golden: SeedList
     bad: SeedList
+    strict_golden: tuple[int, ...]
     seeds: tuple[RankedSeed, ...]
 
     @property

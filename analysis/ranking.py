@@ -18,9 +18,9 @@ from analysis.confirmation import Draws, End, gap_beside_null, ranked_seeds, see
 from analysis.metrics import METRICS, Metric, load_metric
 from analysis.per_seed import metric_identity
 from analysis.ranked import Ranking
-from analysis.statistics.intervals import Interval
+from analysis.repeatability import prompts_needed, repeatability, strict_golden
 from analysis.statistics.nulls import Direction, permute_within_prompt
-from analysis.statistics.reliability import rank_correlation, split_half
+from analysis.statistics.reliability import rank_correlation
 from pipeline.config import RankingConfig
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs import Run
@@ -28,13 +28,11 @@ from pipeline.runs import Run
 Floats = NDArray[np.float64]
 
 RULE = "top share of set 1, confirmed on set 2, against permuted owners; version 1"
+"""The rule of the lists. A stricter one, `analysis.ranked.STRICT_RULE`, is reported beside them."""
 RANKING_FILE = "ranking.json"
 PERMUTATIONS = 200
 """Least number of permuted draws: the smallest p-value of a list is then 1 / 201."""
 LEAST_SEEDS = 8
-TARGET_RELIABILITY = 0.5
-"""What the estimate of needed prompts aims at: half of the variance of a set's values is the
-seeds', so that a second set repeats most of the order."""
 
 
 def rank(
@@ -107,12 +105,12 @@ def rank_samples(
     draws = Draws(*(_permuted(metric, arrays, permutations, rng) for arrays in prepared))
     second = samples[1]
     intervals = metric.compute(second.only(metric.needs), second.groups)
-    reliability = _reliability(metric, prepared[1], second, values, rng)
-    needed = _prompts_needed(metric, reliability, second.n)
+    found = repeatability(metric, prepared, samples, rng)
+    needed = prompts_needed(found, per_image_mean=metric.per_image_mean)
     best: Direction = "higher" if metric.higher_is_better else "lower"
     worst: Direction = "lower" if metric.higher_is_better else "higher"
     low, high = np.percentile(draws.set2, [2.5, 97.5])
-    hint = _hint(metric, needed)
+    hint = f" {needed.words}"
     return Ranking(
         rule=RULE,
         run_id=identity[0],
@@ -129,14 +127,17 @@ def rank_samples(
         dropped=sum(len(sample.dropped) for sample in samples),
         permutations=permutations,
         rank_correlation=rank_correlation(*values),
-        reliability=reliability,
-        prompts_needed=needed,
+        reliability=found.full,
+        reliability_half=found.half,
+        prompts_needed=needed.prompts,
+        prompts_needed_note=needed.words,
         mean_set2=float(values[1].mean()),
         null_low=float(low),
         null_high=float(high),
         gap=gap_beside_null(values[1], draws.set2),
         golden=seed_list(second.seeds, values, draws, End(best, "top", share, hint)),
         bad=seed_list(second.seeds, values, draws, End(worst, "bottom", share, hint)),
+        strict_golden=strict_golden(metric, prepared[1], second, rng, share=share),
         seeds=ranked_seeds(second.seeds, values, intervals, draws.set2, best),
     )
 
@@ -167,46 +168,6 @@ def _permuted(
         owner = permute_within_prompt(owners, rng)
         row[:] = metric.values([array[owner, place] for array in arrays])
     return draws
-
-
-def _reliability(
-    metric: Metric,
-    prepared: Sequence[Any],
-    sample: Sample,
-    values: Sequence[Floats],
-    rng: np.random.Generator,
-) -> Interval:
-    """Split-half for per-image means; for distances the correlation of the two sets."""
-    if metric.per_image_mean and len(set(sample.groups)) >= 4:
-        interval = split_half(prepared[0], sample.groups, rng).full
-        if np.isfinite([interval.value, interval.low, interval.high]).all():
-            return interval
-    between = rank_correlation(*values)
-    method = f"correlation between the two sets; {between.method}"
-    return Interval(between.value, between.low, between.high, between.n, method)
-
-
-def _prompts_needed(metric: Metric, reliability: Interval, n: int) -> int | None:
-    """Spearman-Brown, turned round; only where it holds and says more than nothing."""
-    r = reliability.value
-    if not metric.per_image_mean or not 0 < r < TARGET_RELIABILITY:
-        return None
-    odds = TARGET_RELIABILITY / (1 - TARGET_RELIABILITY)
-    return int(np.ceil(n * odds * (1 - r) / r))
-
-
-def _hint(metric: Metric, needed: int | None) -> str:
-    if needed is not None:
-        return (
-            f" With this noise about {needed:,} prompts per set would be needed for a "
-            f"reliability of {TARGET_RELIABILITY}."
-        )
-    if metric.per_image_mean:
-        return " How many prompts would be needed cannot be estimated from this run."
-    return (
-        " How many prompts would be needed cannot be computed for a distance between"
-        " distributions: draw more and rank again."
-    )
 
 
 def save_ranking(run: Run, ranking: Ranking) -> None:

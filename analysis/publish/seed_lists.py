@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.publish.base import Artifact, check_same_run, safe_cell
-from analysis.ranked import RankedSeed, Ranking, SeedList
+from analysis.ranked import STRICT_RULE, RankedSeed, Ranking, SeedList
+from analysis.statistics.intervals import Interval
 from pipeline.noise import noise_description
 from pipeline.runs import Run
 
@@ -78,13 +79,20 @@ def describe(run: Run, ranking: Ranking) -> dict[str, Any]:
         "evidence": {
             "rank_correlation_of_the_sets": dataclasses.asdict(ranking.rank_correlation),
             "reliability": dataclasses.asdict(ranking.reliability),
+            "reliability_at_half_as_many_images": _or_none(ranking.reliability_half),
             "prompts_needed": ranking.prompts_needed,
+            "prompts_needed_note": ranking.prompts_needed_note,
+            "strict_golden": {"rule": STRICT_RULE, "seeds": list(ranking.strict_golden)},
             "mean_of_all_seeds_set2": ranking.mean_set2,
             "best_worst_gap": dataclasses.asdict(ranking.gap),
             "null_of_one_seed": {"low": ranking.null_low, "high": ranking.null_high},
         },
         "caution": CAUTION,
     }
+
+
+def _or_none(interval: Interval | None) -> dict[str, Any] | None:
+    return None if interval is None else dataclasses.asdict(interval)
 
 
 def _result(listed: SeedList) -> dict[str, Any]:

@@ -17,6 +17,7 @@ __all__ = [
     "Direction",
     "Reliability",
     "Shrunken",
+    "fisher_bounds",
     "golden_by_expected_error",
     "midranks",
     "pearson",
@@ -167,11 +168,21 @@ def rank_correlation(first: ArrayLike, second: ArrayLike, *, level: float = 0.95
         raise ValueError(f"{len(a)} and {len(b)} seeds; a correlation needs the same ones")
     r, n = pearson(a, b), len(a)
     method = f"Spearman with mid-ranks, Fisher z, {100 * level:g} %"
+    return Interval(r, *fisher_bounds(r, n, level=level), n, method)
+
+
+def fisher_bounds(r: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Bounds of a rank correlation of n pairs on Fisher's z scale; see `rank_correlation`.
+
+    Example:
+        >>> fisher_bounds(0.5, 3)
+        (-1.0, 1.0)
+    """
     if n < 4:
-        return Interval(r, -1.0, 1.0, n, method)
+        return -1.0, 1.0
     half = float(stats.norm.ppf((1 + level) / 2)) * np.sqrt((1 + r * r / 2) / (n - 3))
     z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
-    return Interval(r, float(np.tanh(z - half)), float(np.tanh(z + half)), n, method)
+    return float(np.tanh(z - half)), float(np.tanh(z + half))
 
 
 def top_quarter_probability(

@@ -124,8 +124,10 @@ def test_kid_ranks_the_seeds_near_the_reference_first() -> None:
     assert result.seeds[0].value < result.seeds[-1].value
     assert result.seeds[0].rank_set2 == 1
     assert result.seeds[-1].p_worse < 0.01 < result.seeds[-1].p_better
-    assert "distance between distributions" not in result.bad.verdict
-    assert result.reliability.method.startswith("correlation between the two sets")
+    assert result.reliability.method.startswith("measured")
+    assert result.reliability != result.rank_correlation
+    assert result.reliability_half is not None
+    assert (result.reliability.n, result.reliability_half.n) == (30, 15)
 
 
 def test_values_are_those_of_set_2() -> None:
