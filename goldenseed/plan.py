@@ -30,7 +30,7 @@ class ArmPlan:
         shards: Files that the grid becomes.
         done: Shards that are already there.
         image_bytes: Estimated bytes of the images still to draw.
-        seconds: Estimated time on one worker, None where nothing is known.
+        seconds: Estimated time on the machine that `basis` names, None where nothing is known.
         gpu_hours: Estimated H100 hours, None for a CPU card or where nothing is known.
         basis: What the estimate rests on.
     """
@@ -109,7 +109,7 @@ def _done(folder: Path) -> int:
 
 
 def seconds_per_image(card: Card, *layers: Sampling) -> tuple[float | None, str]:
-    """Time of one image on one worker, and what the figure rests on.
+    """Time of one image, and the machine that the figure rests on.
 
     For a card that was timed: its time, scaled by the number of steps. For a GPU card: its
     floating-point operations over `H100_FLOPS`; computed, not measured on a GPU.
