@@ -75,6 +75,18 @@ def test_every_task_is_done_once_with_the_same_content(
     assert ahead[0] <= 2
 
 
+def test_content_that_depends_on_the_process_would_be_noticed(
+    executor: Executor, tmp_path: Path
+) -> None:
+    """The same comparison as above: a process more, or one that has worked before, is seen."""
+    faults.commit_all(tmp_path / "undisturbed", COUNT, faults.DependsOnItsProcess)
+    wanted = faults.contents(tmp_path / "undisturbed")
+    list(executor.run(faults.DependsOnItsProcess(tmp_path), items(COUNT)))
+    found = faults.contents(tmp_path)
+    assert found.keys() == wanted.keys()
+    assert all(found[shard] != wanted[shard] for shard in wanted)
+
+
 def test_no_tasks_need_no_setup(executor: Executor, tmp_path: Path) -> None:
     assert list(executor.run(faults.SetupRefuses(tmp_path), [])) == []
     assert not (tmp_path / "marks").exists()

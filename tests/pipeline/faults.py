@@ -74,9 +74,14 @@ class Stub:
         assert self.ready, "run before setup"
         start = time.perf_counter()
         self.before(task)
-        folder(self.root).commit(task.id, BLOCK, table(task.number), run_id="stub", provenance={})
+        rows = self.rows(task)
+        folder(self.root).commit(task.id, BLOCK, rows, run_id="stub", provenance={})
         self.after(task)
         return Outcome(task.id, cells=1, seconds=time.perf_counter() - start)
+
+    def rows(self, task: Item) -> pa.Table:
+        """The content: of the task alone."""
+        return table(task.number)
 
     def before(self, task: Item) -> None:
         """Fault before the commit."""
@@ -85,9 +90,19 @@ class Stub:
         """Fault after the commit."""
 
 
-def commit_all(root: Path, count: int) -> None:
+class DependsOnItsProcess(Stub):
+    """Content of the process, too: its id, and how many shards it has made before."""
+
+    made = 0
+
+    def rows(self, task: Item) -> pa.Table:
+        type(self).made += 1
+        return table(task.number + 1000 * self.made + 1_000_000 * os.getpid())
+
+
+def commit_all(root: Path, count: int, kind: type[Stub] = Stub) -> None:
     """Commit every task's shard without any executor."""
-    stage = Stub(root)
+    stage = kind(root)
     stage.setup()
     for item in items(count):
         stage.run(item)
