@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from datasets import Image as DatasetsImage
 from datasets import load_dataset
@@ -91,13 +92,15 @@ def test_measuring_later_gives_what_measuring_at_once_gave(
     assert call("measure", out, "--executor", "local").code == 0
 
     def hashes(run: Path) -> dict[str, str]:
-        found = (json.loads(p.read_text()) for p in run.glob("features/*/receipts/*/*.json"))
+        """`<feature>/receipts/<block>/<shard>.json` -> content hash."""
+        features = run / "features"
         return {
-            r["file"].split("-")[0] + r["content_sha256"][:0]: r["content_sha256"] for r in found
+            str(path.relative_to(features)): json.loads(path.read_text())["content_sha256"]
+            for path in features.glob("*/receipts/*/*.json")
         }
 
     later, at_once = hashes(out), hashes(made / "run")
-    assert later
+    assert Counter(key.split("-")[0] for key in later) == {"perceptual": 4, "appearance": 4}
     assert later.items() <= at_once.items()
 
 
@@ -124,6 +127,34 @@ def test_verify_finds_damage_and_repair_heals_it(
     assert call("verify", run_folder, "--repair").code == EXIT_DAMAGED
     assert call("run", recipe, "--out", run_folder, "--executor", "local").code == 0
     assert contents(run_folder) == whole
+    assert call("verify", run_folder).code == 0
+
+
+def bytes_of_every_kind(path: Path) -> dict[str, int]:
+    """Place in a Parquet file of one byte of each part of it."""
+    metadata = pq.read_metadata(path)
+    size = path.stat().st_size
+    return {
+        "magic number": 0,
+        "page header": metadata.row_group(0).column(0).data_page_offset,
+        "page": size // 2,
+        "footer": size - 8 - metadata.serialized_size // 2,
+        "length of the footer": size - 8,
+        "last": size - 1,
+    }
+
+
+def test_verify_finds_a_flipped_byte_anywhere(call: Call, run_folder: Path) -> None:
+    run = Run.open(run_folder)
+    receipt = next(run.images.receipts())
+    path = run.store.path(f"images/{receipt.file}")
+    whole = path.read_bytes()
+    for part, place in bytes_of_every_kind(path).items():
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        called = call("verify", run_folder)
+        assert (called.code, part) == (EXIT_DAMAGED, part)
+        assert receipt.shard_id in called.out
+    path.write_bytes(whole)
     assert call("verify", run_folder).code == 0
 
 
