@@ -18,9 +18,10 @@ from analysis.confirmation import Draws, End, gap_beside_null, ranked_seeds, see
 from analysis.metrics import METRICS, Metric, load_metric
 from analysis.per_seed import metric_identity
 from analysis.ranked import Ranking
-from analysis.repeatability import prompts_needed, repeatability, strict_golden
+from analysis.repeatability import prompts_needed, repeatability
 from analysis.statistics.nulls import Direction, permute_within_prompt
 from analysis.statistics.reliability import rank_correlation
+from analysis.strict import strict_golden
 from pipeline.config import RankingConfig
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs import Run

@@ -16,16 +16,12 @@ from scipy import optimize
 
 from analysis.cells import Sample
 from analysis.metrics import Metric
-from analysis.statistics.intervals import Interval, jackknife_error
-from analysis.statistics.leave_out import balanced_blocks, group_codes
-from analysis.statistics.nulls import Direction
+from analysis.statistics.intervals import Interval
+from analysis.statistics.leave_out import group_codes
 from analysis.statistics.reliability import (
     fisher_bounds,
-    golden_by_expected_error,
     rank_correlation,
-    shrink,
     split_half,
-    top_quarter_probability,
 )
 
 Floats = NDArray[np.float64]
@@ -40,7 +36,6 @@ TARGET_RELIABILITY = 0.5
 seeds', so that a second set repeats most of the order."""
 FURTHEST = 4
 """A measured curve is followed to so many times its largest n, no further."""
-EXPECTED_ERROR = 0.10
 
 
 @dataclass(frozen=True)
@@ -261,56 +256,3 @@ def _noise(half: Interval, full: Interval) -> float:
     span = (np.log(full.n) - 7, np.log(full.n) + 7)
     best = optimize.minimize_scalar(misfit, bounds=span, options={"xatol": 1e-9}, method="bounded")
     return round(float(np.exp(best.x)), 3)
-
-
-def strict_golden(
-    metric: Metric,
-    prepared: Sequence[Any],
-    sample: Sample,
-    rng: np.random.Generator,
-    *,
-    share: float,
-) -> tuple[int, ...]:
-    """The seeds that set 2 alone shows to be of the true top share, by expected error.
-
-    Values are shrunken to the population of seeds; a seed's error is that of its deviation
-    from the mean of all seeds, by jackknife over prompt groups, for what the prompts do to
-    every seed moves no rank. Listed are the most probable seeds, as many as keep the expected
-    share of wrong ones at 10 % or less.
-
-    Args:
-        metric: A metric with a better end.
-        prepared: What `metric.prepare` made of set 2.
-        sample: Set 2.
-        rng: Draws from the posterior.
-        share: Share of the seeds that counts as the top.
-
-    Returns:
-        Seeds, the most probable first; possibly none. The errors are not calibrated below
-        about 250 seeds: see `analysis.statistics.shrinkage.Shrunken`.
-    """
-    values = metric.values(prepared)
-    shrunken = shrink(values, deviation_errors(metric, prepared, sample))
-    best: Direction = "higher" if metric.higher_is_better else "lower"
-    top = top_quarter_probability(shrunken.mean, shrunken.sd, rng, direction=best, share=share)
-    return tuple(sample.seeds[i] for i in golden_by_expected_error(top, limit=EXPECTED_ERROR))
-
-
-def deviation_errors(metric: Metric, prepared: Sequence[Any], sample: Sample) -> Floats:
-    """Standard error of every seed's deviation from the mean over seeds, shape (S,).
-
-    Delete-group jackknife over at most 20 blocks. Positive also where a value has no error at
-    all: a billionth of the range, or 1 where all seeds are equal.
-    """
-    blocks = balanced_blocks(sample.groups, sample.n)
-    sizes = np.bincount(blocks)
-    rows = [metric.values([a[:, blocks != one] for a in prepared]) for one in range(len(sizes))]
-    without = np.array(rows)
-    without -= without.mean(axis=1, keepdims=True)
-    values = metric.values(prepared)
-    centred = values - values.mean()
-    errors = [
-        jackknife_error(float(value), left, sizes)
-        for value, left in zip(centred, without.T, strict=True)
-    ]
-    return np.maximum(errors, 1e-9 * float(np.ptp(values)) or 1.0)

@@ -1,77 +1,22 @@
-"""Reliability, needed prompts and the stricter rule, against answers that are known."""
-
-from typing import ClassVar
+"""Reliability and needed prompts, against answers that are known."""
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from analysis.cells import Sample
-from analysis.metrics.base import MeanMetric
 from analysis.ranking import rank_samples
 from analysis.repeatability import (
     Needed,
     Repeatability,
-    deviation_errors,
     measured,
     prompts_needed,
     repeatability,
-    strict_golden,
 )
-from analysis.statistics.intervals import Interval, grouped_error
+from analysis.statistics.intervals import Interval
 from analysis.statistics.nulls import permute_within_prompt
-from analysis.statistics.reliability import golden_by_expected_error, top_quarter_probability
-from pipeline.prompt_sets import Prompt
+from tests.analysis.planted import NEED, Distance, Score, sample, two_sets
 
-Floats = NDArray[np.float64]
-NEED = "appearance.brightness"
 IDENTITY = ("0123456789abcdef", "fedcba9876543210")
-
-
-class Score(MeanMetric):
-    name: ClassVar[str] = "score"
-    version: ClassVar[int] = 1
-    unit: ClassVar[str] = "points"
-    higher_is_better: ClassVar[bool | None] = True
-    needs: ClassVar[tuple[str, ...]] = (NEED,)
-
-
-class Distance(Score):
-    """The same values, known to nobody as a mean: its reliability must be measured."""
-
-    per_image_mean: ClassVar[bool] = False
-
-
-def sample(values: Floats, groups: NDArray[np.intp], *, first: int = 0) -> Sample:
-    prompts = tuple(
-        Prompt(f"thing {first + i} of {group}", object=f"object {group}")
-        for i, group in enumerate(groups)
-    )
-    return Sample(tuple(range(len(values))), prompts, {NEED: values})
-
-
-def two_sets(
-    *,
-    rng: np.random.Generator,
-    seeds: int = 128,
-    spread: float,
-    groups: int = 24,
-    each: int = 2,
-    within: float = 0.0,
-    prompt: float = 0.0,
-) -> list[Sample]:
-    """Seed effects, seed x group effects, what a prompt does to every seed, unit noise.
-
-    Every set has its own `groups` groups of `each` prompts.
-    """
-    effect = spread * rng.normal(size=(seeds, 1))
-    found = []
-    for number in range(2):
-        codes = np.repeat(np.arange(groups) + number * groups, each)
-        shared = np.repeat(within * rng.normal(size=(seeds, groups)), each, axis=1)
-        own = rng.normal(size=(seeds, len(codes))) + prompt * rng.normal(size=len(codes))
-        found.append(sample(effect + shared + own, codes, first=number * len(codes)))
-    return found
 
 
 def measure(samples: list[Sample], *, rng: np.random.Generator) -> Repeatability:
@@ -200,57 +145,6 @@ def test_an_empty_list_gives_the_number_or_says_why_there_is_none(spread: float)
         if result.prompts_needed is not None:
             assert f"about {result.prompts_needed:,} prompts" in result.prompts_needed_note
     assert seen
-
-
-def strict(one: Sample, *, rng: np.random.Generator) -> tuple[int, ...]:
-    metric = Score()
-    return strict_golden(metric, metric.prepare(one.columns), one, rng, share=0.25)
-
-
-def wrong(listed: tuple[int, ...], truth: Floats) -> int:
-    top = set(np.argsort(-truth)[: len(truth) // 4])
-    return sum(seed not in top for seed in listed)
-
-
-def test_the_stricter_list_is_wrong_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(7)
-    metric, found, naive = Score(), [0, 0], [0, 0]
-    for _ in range(12):
-        truth = 0.25 * rng.normal(size=256)
-        codes = np.repeat(np.arange(24), 2)
-        one = sample(truth[:, None] + rng.normal(size=(256, 48)), codes)
-        listed = strict(one, rng=rng)
-        found = [found[0] + wrong(listed, truth), found[1] + len(listed)]
-        prepared = metric.prepare(one.columns)
-        errors = deviation_errors(metric, prepared, one)
-        flat = top_quarter_probability(metric.values(prepared), errors, rng)
-        raw = tuple(int(i) for i in golden_by_expected_error(flat))
-        naive = [naive[0] + wrong(raw, truth), naive[1] + len(raw)]
-    assert found[1] > 100
-    assert found[0] / found[1] < 0.13  # 10 %, and two standard errors of so many seeds
-    assert naive[0] / naive[1] > 0.13  # values that are not shrunken promise too much
-
-
-def test_the_stricter_list_is_empty_without_an_effect_and_whole_without_noise() -> None:
-    rng = np.random.default_rng(8)
-    (none, _) = two_sets(rng=rng, spread=0.0)
-    assert strict(none, rng=rng) == ()
-    exact = sample(np.arange(16.0)[:, None] + np.zeros((16, 24)), np.arange(24))
-    assert set(strict(exact, rng=rng)) == {12, 13, 14, 15}
-    equal = sample(np.zeros((16, 24)), np.arange(24))
-    assert strict(equal, rng=rng) == ()
-
-
-def test_what_prompts_do_to_every_seed_does_not_count_as_error() -> None:
-    rng = np.random.default_rng(9)
-    (one, _) = two_sets(rng=rng, spread=0.5, prompt=5.0)
-    metric = Score()
-    errors = deviation_errors(metric, metric.prepare(one.columns), one)
-    assert np.mean(errors) == pytest.approx(1 / np.sqrt(48), rel=0.1)
-    assert len(strict(one, rng=rng)) > 5
-    # The negative control: the errors of the values themselves hide the seeds.
-    plain = [grouped_error(row, one.groups)[0] for row in one.columns[NEED]]
-    assert np.mean(plain) > 3 * np.mean(errors)
 
 
 def test_the_same_generator_gives_the_same_answers() -> None:
