@@ -20,10 +20,9 @@ from analysis.features import load_features
 from analysis.features.base import Feature, extract_in_batches
 from analysis.images import decode_rows
 from pipeline.errors import ShardError
-from pipeline.receipts import Receipt
 from pipeline.runs import Run, utc_now
 from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
-from pipeline.shards import ShardFolder
+from pipeline.shards import Receipt, ShardFolder
 from pipeline.stage import DrawnShard, Outcome, Resources, Uint8Images
 
 NOT_APPLICABLE = "does not apply: "
