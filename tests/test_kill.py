@@ -15,15 +15,18 @@ from pipeline.runs import Run
 
 RECIPE = """
 card: seedling-mini
-prompts: {source: seedling, count: 8}
+prompts: {source: seedling, count: 16}
 seeds: {start: 0, count: 4}
 tile: {seeds: 2, prompts: 2}
 batch_size: 4
 sampling: {num_inference_steps: 2}
 """
-SHARDS = 8
+SHARDS = 16
 MOMENTS = sorted(random.Random(20261121).sample(range(1, SHARDS - 2), 4))
 """Numbers of finished shards at which the process is stopped."""
+ACTOR_MOMENTS = (2, 4, 8)
+"""Numbers of newly finished shards at which an actor is killed; far enough apart that no task meets
+all three deaths, after which it would be passed over."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ class Driver:
         return self.process.wait(60)
 
     def wait_for_shards(self, count: int) -> None:
-        while len(list(self.out.glob("images/receipts/*/[0-9a-f]*.json"))) < count:
+        while len(receipts(self.out)) < count:
             assert self.process.poll() is None, f"it ended before {count} shards were there"
             time.sleep(0.002)
 
@@ -72,7 +75,9 @@ class Driver:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def actors(self) -> list[psutil.Process]:
-        return [child for child in self.children() if "_Actor" in _title(child)]
+        """The oldest first, which is the one that has been at work for longest."""
+        found = [child for child in self.children() if "_Actor" in _title(child)]
+        return sorted(found, key=psutil.Process.create_time)
 
 
 def _title(process: psutil.Process) -> str:
@@ -80,6 +85,17 @@ def _title(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def receipts(out: Path) -> set[str]:
+    """Names of the finished shards, without reading them."""
+    return {path.stem for path in out.glob("images/receipts/*/[0-9a-f]*.json")}
+
+
+def leftovers(out: Path) -> tuple[int, int]:
+    """Numbers of data files and of receipts written aside, named by a receipt or not."""
+    data = out.glob("images/*/*-*.parquet")
+    return len(list(data)), len(list(out.glob("images/receipts/*/.*")))
 
 
 def finish(command: Path, recipe: Path, out: Path, *options: str) -> None:
@@ -126,13 +142,18 @@ def test_a_killed_or_stopped_driver_loses_nothing(
 def test_a_driver_that_dies_at_every_step_of_a_commit_loses_nothing(
     command: Path, recipe: Path, tmp_path: Path, wanted: dict[str, str]
 ) -> None:
+    """The first death leaves a run without shards, so that the others are in a shard's commit."""
     out = tmp_path / "run"
     driver = Driver(command, recipe, out, "--executor", "local")
     for name in FAILPOINTS:
+        data, aside = leftovers(out)
         with driver(name):
             assert driver.code() == EXIT_CODE
+        assert (out / "canary.json").exists(), f"{name}: it died before the first commit"
+        left = (data + (name != "before_data"), aside + (name == "receipt_written"))
+        assert leftovers(out) == left, name
         there = contents(out)
-        assert len(there) == (name == "receipt_linked")
+        assert len(there) == (name == "receipt_linked"), name
         assert there.items() <= wanted.items()
     finish(command, recipe, out, "--executor", "local")
     assert contents(out) == wanted
@@ -150,13 +171,21 @@ def test_a_killed_ray_driver_and_killed_actors_lose_nothing(
         assert actors
         assert driver.stopped(signal.SIGKILL) == -signal.SIGKILL
     assert psutil.wait_procs(actors, timeout=60)[1] == []
-    killed: set[int] = set()
+    killed: dict[int, int] = {}
+    moments = [len(receipts(out)) + count for count in ACTOR_MOMENTS]
     with driver():
-        while len(killed) < 3 and driver.process.poll() is None:
-            for actor in driver.actors()[:1]:
-                actor.kill()
-                killed.add(actor.pid)
-            time.sleep(2)
+        for moment in moments:
+            # Looked up before, since the moment does not wait for a walk through all processes.
+            driver.wait_for_shards(moment - 1)
+            actors = driver.actors()
+            assert actors, f"no actor at {len(receipts(out))} shards; killed so far: {killed}"
+            driver.wait_for_shards(moment)
+            actor = actors[0]
+            actor.kill()
+            killed[actor.pid] = len(receipts(out))
+            psutil.wait_procs([actor], timeout=60)
         assert driver.code() == 0
-    assert killed
+    assert len(killed) == len(ACTOR_MOMENTS)
+    for moment, count in zip(moments, killed.values(), strict=True):
+        assert moment <= count < SHARDS, killed
     assert contents(out) == wanted
