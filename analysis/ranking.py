@@ -22,7 +22,7 @@ from analysis.repeatability import prompts_needed, repeatability
 from analysis.statistics.nulls import Direction, permute_within_prompt
 from analysis.statistics.reliability import rank_correlation
 from analysis.strict import strict_golden
-from pipeline.config import RankingConfig
+from pipeline.choices import RankingConfig
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs import Run
 

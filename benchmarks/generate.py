@@ -50,7 +50,8 @@ from PIL import Image
 from benchmarks.harness import machine, report
 from goldenseed.work import start_runs
 from pipeline.cards import resolve
-from pipeline.config import PromptChoice, Recipe, Sampling, SeedChoice, load_recipe
+from pipeline.choices import PromptChoice, SeedChoice
+from pipeline.config import Recipe, Sampling, load_recipe
 from pipeline.executors.base import make_executor
 from pipeline.generate import GenerateStage, generate_stage
 from pipeline.grid import Tile

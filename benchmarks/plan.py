@@ -71,7 +71,8 @@ def write_inputs(folder: Path, size: Size) -> None:
 def write_run(folder: Path, size: Size) -> int:
     """A run folder whose every tile has a receipt; returns how many."""
     from goldenseed.work import load_prompts
-    from pipeline.config import RunConfig, SeedChoice, load_recipe
+    from pipeline.choices import SeedChoice
+    from pipeline.config import RunConfig, load_recipe
     from pipeline.receipts import Receipt
     from pipeline.runs import Run
 

@@ -21,7 +21,8 @@ from analysis.studies.variance import variance_table
 from goldenseed.progress import follow, note
 from pipeline import grid
 from pipeline.cards import find_card, resolve
-from pipeline.config import Recipe, SeedChoice
+from pipeline.choices import SeedChoice
+from pipeline.config import Recipe
 from pipeline.errors import ConfigError, PromptError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.interventions import INTERVENTIONS

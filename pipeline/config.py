@@ -13,19 +13,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from pipeline import interventions, models
 from pipeline.cards import Card, ResolvedCard, find_card
+from pipeline.choices import Frozen, PromptChoice, RankingConfig, SeedChoice, TileShape
 from pipeline.errors import ConfigError, nearest
 from pipeline.registry import is_user_path, load, source_sha256
 from pipeline.yaml_files import problems, read_mapping
 
 IDENTITY_VERSION = 1
 """Version of the list in `RunConfig.identity`; a change renames every run."""
-
-SEED_LIMIT = 2**32
-"""Seeds lie below this: torch's CPU generator keeps 32 bits."""
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -35,11 +33,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
 Dtype = Literal["float32", "float16", "bfloat16"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class InterventionConfig(_Frozen):
+class InterventionConfig(Frozen):
     """Which intervention, with which parameters.
 
     Attributes:
@@ -69,101 +63,7 @@ def own_source_sha256(family: Mapping[str, str], name: str, what: str) -> str:
     return source_sha256(load(family, name, what)) if is_user_path(name) else ""
 
 
-class PromptChoice(_Frozen):
-    """Which prompts.
-
-    Attributes:
-        source: Name of a shipped file in `prompts/`, or a path to .jsonl, .tsv or .txt.
-        count: Use so many, a fair sample of the file (the first in the order of their ids);
-            all if None.
-    """
-
-    source: str
-    count: int | None = Field(default=None, ge=1)
-
-
-class SeedChoice(_Frozen):
-    """Which seeds: `count` of them from `start`, or those of `chosen`.
-
-    Attributes:
-        start: First seed.
-        count: How many.
-        chosen: The seeds themselves, for example a golden list; then start and count are not
-            used. A seed named twice counts once.
-    """
-
-    start: int = Field(default=0, ge=0)
-    count: int = Field(default=0, ge=0)
-    chosen: tuple[int, ...] = ()
-
-    @model_validator(mode="after")
-    def _check(self) -> "SeedChoice":
-        seeds = self.chosen or (self.start, self.start + self.count - 1)
-        for seed in seeds:
-            if not 0 <= seed < SEED_LIMIT and (self.chosen or self.count):
-                raise ValueError(f"seed {seed} is outside [0, 2**32): torch keeps only 32 bits")
-        if not self.chosen and not self.count:
-            raise ValueError("no seeds: give count, or chosen")
-        return self
-
-    @classmethod
-    def parse(cls, text: str) -> "SeedChoice":
-        """Read "count", "start:stop" (stop not included) or "7,11,469,".
-
-        Raises:
-            ConfigError: If it is none of these, or leaves [0, 2**32).
-
-        Example:
-            >>> SeedChoice.parse("8:40").values() == list(range(8, 40))
-            True
-            >>> SeedChoice.parse("469,7").values()
-            [469, 7]
-        """
-        try:
-            if "," in text:
-                return cls(chosen=tuple(int(part) for part in text.split(",") if part.strip()))
-            start, _, stop = text.rpartition(":")
-            first = int(start or 0)
-            return cls(start=first, count=int(stop) - first)
-        except ValueError as error:
-            detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            raise ConfigError(
-                f"seeds {text!r}: {detail}; wanted a count (32), start:stop (100:132) or a list "
-                f"(7,11,469), each seed in [0, 2**32)"
-            ) from error
-
-    def values(self) -> list[int]:
-        """The seeds themselves, each once."""
-        if self.chosen:
-            return list(dict.fromkeys(self.chosen))
-        return list(range(self.start, self.start + self.count))
-
-
-class TileShape(_Frozen):
-    """Cells in a tile.
-
-    Attributes:
-        seeds: Seeds along one side.
-        prompts: Prompts along the other.
-    """
-
-    seeds: int = Field(default=32, ge=1)
-    prompts: int = Field(default=32, ge=1)
-
-
-class RankingConfig(_Frozen):
-    """How seeds are ranked.
-
-    Attributes:
-        metric: Name of the metric that ranks.
-        share: Share of the seeds that a list holds before confirmation.
-    """
-
-    metric: str = "kid_perceptual"
-    share: float = Field(default=0.25, gt=0, le=0.5)
-
-
-class RunConfig(_Frozen):
+class RunConfig(Frozen):
     """Everything that defines the image of a cell, resolved; one arm of a recipe.
 
     Attributes:
@@ -252,7 +152,7 @@ class RunConfig(_Frozen):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class Recipe(_Frozen):
+class Recipe(Frozen):
     """What a user asks for. Sampling fields left out come from the card.
 
     Attributes:
@@ -286,7 +186,7 @@ class Recipe(_Frozen):
     codec: Literal["webp", "png"] = "webp"
     sampling: "Sampling" = Field(default_factory=lambda: Sampling())
     arms: dict[Name, "Sampling"] = Field(default_factory=dict)
-    features: list[str] = ["perceptual", "appearance"]
+    features: list[str] = Field(default_factory=lambda: ["perceptual", "appearance"])
     metrics: list[str] = Field(default_factory=list)
     ranking: RankingConfig | None = RankingConfig()
 
@@ -304,7 +204,7 @@ class Recipe(_Frozen):
         }
 
 
-class Sampling(_Frozen):
+class Sampling(Frozen):
     """Overrides of a card's sampling settings; None keeps the card's value.
 
     Attributes are those of `RunConfig`.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pipeline.config import SEED_LIMIT
+from pipeline.choices import SEED_LIMIT
 from pipeline.errors import ConfigError, nearest
 
 if TYPE_CHECKING:

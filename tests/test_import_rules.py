@@ -32,11 +32,11 @@ FORBIDDEN = {
 # All that analysis may take from pipeline: nothing that draws images. (noise: a release states
 # the noise spec with check values.)
 ANALYSIS_MAY_USE = modules(
-    "config errors executors grid noise prompt prompt_sets registry runs schema shards stage store"
+    "choices config errors executors grid noise prompt prompt_sets registry runs schema shards stage store"
 )
 
 # A laptop plans a run and reads results without the libraries that draw.
-PLANNING = modules("cards config errors grid prompt prompt_sets registry schema")
+PLANNING = modules("cards choices config errors grid prompt prompt_sets registry schema")
 HEAVY = ("torch", "diffusers", "transformers", "ray")
 
 # A heavy library -> the only places that import it.

@@ -6,12 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.cards import Card, ResolvedCard, files_sha256, find_card, load_cards, resolve
+from pipeline.choices import SeedChoice
 from pipeline.config import (
     InterventionConfig,
     Recipe,
     RunConfig,
     Sampling,
-    SeedChoice,
     load_recipe,
     parse_recipe,
     recipe_names,

@@ -1,0 +1,108 @@
+"""What a recipe chooses, piece by piece: prompts, seeds, the shape of a tile, the ranking."""
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import ConfigError
+
+SEED_LIMIT = 2**32
+"""Seeds lie below this: torch's CPU generator keeps 32 bits."""
+
+
+class Frozen(BaseModel):
+    """Settings that cannot be changed and take no unknown field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PromptChoice(Frozen):
+    """Which prompts.
+
+    Attributes:
+        source: Name of a shipped file in `prompts/`, or a path to .jsonl, .tsv or .txt.
+        count: Use so many, a fair sample of the file (the first in the order of their ids);
+            all if None.
+    """
+
+    source: str
+    count: int | None = Field(default=None, ge=1)
+
+
+class SeedChoice(Frozen):
+    """Which seeds: `count` of them from `start`, or those of `chosen`.
+
+    Attributes:
+        start: First seed.
+        count: How many.
+        chosen: The seeds themselves, for example a golden list; then start and count are not
+            used. A seed named twice counts once.
+    """
+
+    start: int = Field(default=0, ge=0)
+    count: int = Field(default=0, ge=0)
+    chosen: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> "SeedChoice":
+        seeds = self.chosen or (self.start, self.start + self.count - 1)
+        for seed in seeds:
+            if not 0 <= seed < SEED_LIMIT and (self.chosen or self.count):
+                raise ValueError(f"seed {seed} is outside [0, 2**32): torch keeps only 32 bits")
+        if not self.chosen and not self.count:
+            raise ValueError("no seeds: give count, or chosen")
+        return self
+
+    @classmethod
+    def parse(cls, text: str) -> "SeedChoice":
+        """Read "count", "start:stop" (stop not included) or "7,11,469,".
+
+        Raises:
+            ConfigError: If it is none of these, or leaves [0, 2**32).
+
+        Example:
+            >>> SeedChoice.parse("8:40").values() == list(range(8, 40))
+            True
+            >>> SeedChoice.parse("469,7").values()
+            [469, 7]
+        """
+        try:
+            if "," in text:
+                return cls(chosen=tuple(int(part) for part in text.split(",") if part.strip()))
+            start, _, stop = text.rpartition(":")
+            first = int(start or 0)
+            return cls(start=first, count=int(stop) - first)
+        except ValueError as error:
+            detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            raise ConfigError(
+                f"seeds {text!r}: {detail}; wanted a count (32), start:stop (100:132) or a list "
+                f"(7,11,469), each seed in [0, 2**32)"
+            ) from error
+
+    def values(self) -> list[int]:
+        """The seeds themselves, each once."""
+        if self.chosen:
+            return list(dict.fromkeys(self.chosen))
+        return list(range(self.start, self.start + self.count))
+
+
+class TileShape(Frozen):
+    """Cells in a tile.
+
+    Attributes:
+        seeds: Seeds along one side.
+        prompts: Prompts along the other.
+    """
+
+    seeds: int = Field(default=32, ge=1)
+    prompts: int = Field(default=32, ge=1)
+
+
+class RankingConfig(Frozen):
+    """How seeds are ranked.
+
+    Attributes:
+        metric: Name of the metric that ranks.
+        share: Share of the seeds that a list holds before confirmation.
+    """
+
+    metric: str = "kid_perceptual"
+    share: float = Field(default=0.25, gt=0, le=0.5)
