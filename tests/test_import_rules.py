@@ -32,7 +32,8 @@ FORBIDDEN = {
 # All that analysis may take from pipeline: nothing that draws images. (noise: a release states
 # the noise spec with check values.)
 ANALYSIS_MAY_USE = modules(
-    "choices config errors executors grid noise prompt prompt_sets registry runs schema shards stage store"
+    "choices config errors executors grid noise prompt prompt_sets registry runs schema shards "
+    "stage store"
 )
 
 # A laptop plans a run and reads results without the libraries that draw.
