@@ -6,7 +6,6 @@ import pytest
 
 from analysis.extract import (
     NOT_APPLICABLE,
-    NOT_KEPT,
     ExtractStage,
     ExtractTask,
     FeatureSink,
@@ -85,8 +84,9 @@ def test_nulls_say_why(tmp_path: Path) -> None:
 def test_images_that_are_not_kept_can_only_be_measured_while_drawn(tmp_path: Path) -> None:
     run = synthetic.start(tmp_path / "late", n_prompts=3, seeds=[0])
     synthetic.draw_all(run, keep=False)
-    synthetic.extract_all(run, "appearance")
-    assert {row["null_reason"] for row in rows(run, "appearance")} == {NOT_KEPT}
+    with pytest.raises(ShardError, match="3 images of this shard were not kept"):
+        synthetic.extract_all(run, "appearance")
+    assert len(missing_extractions(run, ["appearance"])) == 1
     run = synthetic.start(tmp_path / "in time", n_prompts=3, seeds=[0])
     sink = FeatureSink(run.root, ["appearance"])
     for shard in synthetic.draw_all(run, keep=False):
