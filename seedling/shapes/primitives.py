@@ -9,6 +9,7 @@ The formulas follow Inigo Quilez, "2D distance functions"
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -69,7 +70,7 @@ def strokes(x: Tensor, y: Tensor, *rows: tuple[float, ...]) -> Tensor:
 
 def path(x: Tensor, y: Tensor, radius: float, *points: tuple[float, float]) -> Tensor:
     """Distance to a round pen of that radius drawn from point to point."""
-    pairs = zip(points[:-1], points[1:], strict=True)
+    pairs = pairwise(points)
     return strokes(x, y, *((*start, *end, radius) for start, end in pairs))
 
 
