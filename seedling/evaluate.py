@@ -26,16 +26,16 @@ from seedling.world import draw_scenes
 
 STEPS, GUIDANCE = 20, 3.0
 SHEET_PROMPTS = (
-    "a red ball on grass",
+    "a red apple in a kitchen",
     "a blue cup in the desert",
     "a horse",
-    "a brown horse in the snow",
-    "a yellow bowl on a street",
-    "a pink mushroom in a room",
-    "a green boat by the sea",
-    "a dark photo of an orange house on grass",
-    "a bright photo of a purple star in the desert",
-    "a black and white photo of a car on a street",
+    "a black horse in the snow",
+    "a yellow bus on a city street",
+    "a pink house at sunset",
+    "a green boat on a beach",
+    "a dark photo of a white cat in a forest",
+    "an oil painting of a guitar",
+    "a black and white photo of a car on a city street",
 )
 
 

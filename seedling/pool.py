@@ -9,9 +9,11 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from seedling.extremes import is_extreme
 from seedling.model import to_images, to_model
 from seedling.randomness import make_generator
-from seedling.sentences import draw_parts
+from seedling.sentences import FREE, draw_parts
+from seedling.vocabulary import COLOURS
 from seedling.world import Specs, draw_scenes
 
 CHUNK = 64
@@ -31,7 +33,7 @@ class Pool:
 
     @property
     def parts(self) -> Tensor:
-        """Object, colour, place and tone that are truly shown, int64 (N, 4)."""
+        """Object, colour, place and tone as sentences say them, int64 (N, 4)."""
         return self.labels[:, :4].long()
 
 
@@ -42,14 +44,17 @@ def labels_of(specs: Specs) -> Tensor:
         specs: The specs of B scenes.
 
     Returns:
-        float32 (B, 11): object, colour, place, tone (indices), x, y, size (fractions), grey,
-        frame, large sky, word (0 or 1).
+        float32 (B, 14): object, colour, place, tone (indices), x, y, size (fractions), grey,
+        frame, large sky, word (0 or 1), depth, horizon, palette. A colour that no sentence names
+        is `FREE`, and so are colour, place and tone of an extreme scene.
     """
+    extreme = is_extreme(specs.thing)
+    unnamed = extreme | (specs.colour >= len(COLOURS))
     columns = (
         specs.thing,
-        specs.colour,
-        specs.place,
-        specs.tone,
+        torch.where(unnamed, FREE, specs.colour),
+        torch.where(extreme, FREE, specs.place),
+        torch.where(extreme, FREE, specs.tone),
         specs.x,
         specs.y,
         specs.size,
@@ -57,12 +62,15 @@ def labels_of(specs: Specs) -> Tensor:
         specs.frame,
         specs.large_sky,
         specs.word,
+        specs.depth,
+        specs.horizon,
+        specs.palette,
     )
     return torch.stack([column.float() for column in columns], dim=1)
 
 
 def scene_chunks(count: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield `count` fresh scenes in chunks: images (B, 3, 64, 64) in 0..1 and labels (B, 11)."""
+    """Yield `count` fresh scenes in chunks: images (B, 3, 64, 64) in 0..1 and labels (B, 14)."""
     generator = make_generator(seed)
     for start in range(0, count, CHUNK):
         parts = draw_parts(min(CHUNK, count - start), generator=generator)

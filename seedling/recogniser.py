@@ -13,7 +13,8 @@ from torch.nn import functional
 from transformers import ResNetConfig, ResNetModel
 
 from seedling.model import WEIGHTS, write_json
-from seedling.vocabulary import COLOURS, OBJECTS, PLACES, TONES
+from seedling.sentences import FREE
+from seedling.vocabulary import COLOURS, PLACES, THINGS, TONES
 
 FOLDER = WEIGHTS / "perceptual"
 DIMENSIONS = 32
@@ -21,14 +22,15 @@ DIMENSIONS = 32
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 """Pictures in 0..1 are normalised by (x - MEAN) / STD before the backbone."""
 HEADS = {
-    "object": len(OBJECTS),
+    "object": len(THINGS),
     "colour": len(COLOURS),
     "place": len(PLACES),
     "tone": len(TONES),
     "position": 3,
     "flags": 4,
 }
-"""What the heads read; position is x, y, size; flags are grey, frame, large sky, word."""
+"""What the heads read. Extreme scenes count as objects; position is x, y, size; flags are grey,
+frame, large sky, word."""
 MONO = list(TONES).index("mono")
 OBJECT_WEIGHT = 3.0
 """Weight of the object's loss: shapes are learned last, colours and places within a minute."""
@@ -73,20 +75,20 @@ def recognition_loss(heads: nn.ModuleDict, found: Tensor, labels: Tensor) -> Ten
     Args:
         heads: The heads.
         found: float32 (B, 32) features.
-        labels: float32 (B, 11), as `pool.labels_of` gives them.
+        labels: float32 (B, 14), as `pool.labels_of` gives them.
 
     Returns:
         A scalar.
     """
     whole = labels[:, :4].long()
     seen = (whole[:, 3] != MONO) & (labels[:, 7] == 0)
-    colour = torch.where(seen, whole[:, 1], -100)
+    colour = torch.where(seen, whole[:, 1], FREE)
     loss = OBJECT_WEIGHT * functional.cross_entropy(heads["object"](found), whole[:, 0])
-    loss = loss + functional.cross_entropy(heads["colour"](found), colour, ignore_index=-100)
-    loss = loss + functional.cross_entropy(heads["place"](found), whole[:, 2])
-    loss = loss + functional.cross_entropy(heads["tone"](found), whole[:, 3])
+    loss = loss + functional.cross_entropy(heads["colour"](found), colour, ignore_index=FREE)
+    loss = loss + functional.cross_entropy(heads["place"](found), whole[:, 2], ignore_index=FREE)
+    loss = loss + functional.cross_entropy(heads["tone"](found), whole[:, 3], ignore_index=FREE)
     loss = loss + 20 * functional.mse_loss(heads["position"](found), labels[:, 4:7])
-    flags = functional.binary_cross_entropy_with_logits(heads["flags"](found), labels[:, 7:])
+    flags = functional.binary_cross_entropy_with_logits(heads["flags"](found), labels[:, 7:11])
     return loss + flags
 
 

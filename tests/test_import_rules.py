@@ -45,7 +45,7 @@ HOMES = {
     "ray": ("pipeline/executors/ray.py",),
     "diffusers": ("pipeline/models/", "pipeline/interventions/", "seedling/"),
     "open_clip": ("analysis/features/",),
-    "easyocr": ("analysis/features/",),
+    "easyocr": ("analysis/features/", "seedling/legibility.py"),
 }
 
 # Members of a family share through its base.py, or what that was cut into: no other siblings.
