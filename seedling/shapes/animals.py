@@ -133,5 +133,5 @@ def _rabbit_accent(x: Tensor, y: Tensor) -> Tensor:
 CAT = Shape(_cat, _cat_detail, 0.4, _cat_accent, 1.9)
 DOG = Shape(_dog, _dog_detail, 0.3, _dog_accent, 2.0)
 BIRD = Shape(_bird, _bird_wing, 0.5, _bird_accent, 2.0, flies=True)
-BEAR = Shape(_bear, _bear_detail, 0.4, _bear_accent, 1.7)
+BEAR = Shape(_bear, _bear_detail, 0.4, _bear_accent, 1.9)
 RABBIT = Shape(_rabbit, _rabbit_detail, 0.55, _rabbit_accent, 2.2)

@@ -22,7 +22,7 @@ def _bench_accent(x: Tensor, y: Tensor) -> Tensor:
 
 def _chair(x: Tensor, y: Tensor) -> Tensor:
     back = polygon(x, y, (-0.62, -0.95), (-0.36, -0.95), (-0.28, 0.2), (-0.5, 0.2))
-    legs = strokes(x, y, (-0.4, 0.2, -0.5, 0.87, 0.08), (0.46, 0.2, 0.52, 0.87, 0.08))
+    legs = strokes(x, y, (-0.4, 0.2, -0.5, 0.86, 0.1), (0.46, 0.2, 0.52, 0.86, 0.1))
     rung = boxes(x, y, (-0.45, 0.52, 0.5, 0.62))
     return union(back, legs, rung, _chair_seat(x, y))
 
@@ -51,23 +51,23 @@ def _couch_accent(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _bed_boards(x: Tensor, y: Tensor) -> Tensor:
-    return boxes(x, y, (-0.97, -0.25, -0.8, 0.95), (0.82, 0.2, 0.97, 0.95))
+    return boxes(x, y, (-0.97, -0.42, -0.8, 0.95), (0.8, 0.05, 0.97, 0.95))
 
 
 def _bed(x: Tensor, y: Tensor) -> Tensor:
-    return union(boxes(x, y, (-0.9, 0.32, 0.9, 0.76)), _bed_boards(x, y), _bed_pillow(x, y))
+    return union(boxes(x, y, (-0.9, 0.2, 0.9, 0.78)), _bed_boards(x, y), _bed_pillow(x, y))
 
 
 def _bed_pillow(x: Tensor, y: Tensor) -> Tensor:
-    return boxes(x, y, (-0.72, 0.16, -0.4, 0.24)) - 0.1
+    return boxes(x, y, (-0.7, -0.02, -0.36, 0.12)) - 0.1
 
 
 def _bed_detail(x: Tensor, y: Tensor) -> Tensor:
-    return union(_bed_boards(x, y), boxes(x, y, (-0.9, 0.66, 0.9, 0.8)))
+    return union(_bed_boards(x, y), boxes(x, y, (-0.9, 0.62, 0.9, 0.8)))
 
 
 def _bed_accent(x: Tensor, y: Tensor) -> Tensor:
-    return union(_bed_pillow(x, y), boxes(x, y, (-0.8, 0.3, -0.2, 0.66)))
+    return union(_bed_pillow(x, y), boxes(x, y, (-0.8, 0.18, -0.2, 0.62)))
 
 
 def _table(x: Tensor, y: Tensor) -> Tensor:
@@ -122,9 +122,9 @@ def _lamp_accent(x: Tensor, y: Tensor) -> Tensor:
     return polygon(x, y, (-0.12, -0.95), (0.12, -0.95), (0.3, -0.1), (-0.3, -0.1))
 
 
-BENCH = Shape(_bench, _bench_irons, 0.25, _bench_accent, 1.6)
+BENCH = Shape(_bench, _bench_irons, 0.25, _bench_accent, 1.8)
 CHAIR = Shape(_chair, _chair_detail, 0.45, _chair_seat, 1.9)
-COUCH = Shape(_couch, _couch_detail, 0.4, _couch_accent, 1.7)
+COUCH = Shape(_couch, _couch_detail, 0.4, _couch_accent, 1.85)
 BED = Shape(_bed, _bed_detail, 0.35, _bed_accent, 2.1)
 TABLE = Shape(_table, _table_detail, 0.45, _table_cloth, 2.0)
 CLOCK = Shape(_clock, _clock_detail, 0.2, _clock_accent, 2.1)

@@ -94,7 +94,7 @@ def _zebra(x: Tensor, y: Tensor) -> Tensor:
 def _zebra_stripes(x: Tensor, y: Tensor) -> Tensor:
     """Bands across the body, turning with the neck, and a dark nose."""
     along = torch.where(x > 0.4, x * 0.6 + y * 0.6 + 0.3, x + 0.15 * y)
-    bands = (torch.remainder(along / 0.36, 1) - 0.5).abs().mul(0.36) - 0.09
+    bands = (torch.remainder(along / 0.38, 1) - 0.5).abs().mul(0.38) - 0.095
     return both(bands, y - 0.62)
 
 

@@ -115,7 +115,7 @@ def _apple_accent(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _banana(x: Tensor, y: Tensor) -> Tensor:
-    moon = cut(discs(x, y, (0.0, -0.05, 0.95, 1.0)), discs(x, y, (0.06, -0.52, 0.98, 0.98)))
+    moon = cut(discs(x, y, (0.0, -0.05, 0.95, 1.0)), discs(x, y, (0.06, -0.66, 1.0, 0.98)))
     return union(both(moon, -0.5 - y), strokes(x, y, (-0.86, -0.3, -0.82, -0.62, 0.09)))
 
 
@@ -156,17 +156,25 @@ def _cake_accent(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _sandwich(x: Tensor, y: Tensor) -> Tensor:
-    top = both(discs(x, y, (0.0, 0.2, 0.9, 0.62)), y - 0.2)
-    base = boxes(x, y, (-0.82, 0.68, 0.82, 0.87)) - 0.08
-    return union(top, base, _sandwich_leaf(x, y), boxes(x, y, (-0.86, 0.2, 0.86, 0.7)))
+    bread = boxes(x, y, (-0.76, -0.16, 0.76, 0.04), (-0.76, 0.73, 0.76, 0.83)) - 0.12
+    filling = boxes(x, y, (-0.82, 0.2, 0.82, 0.7))
+    return union(bread, filling, _sandwich_leaf(x, y), _sandwich_stick(x, y))
+
+
+def _sandwich_stick(x: Tensor, y: Tensor) -> Tensor:
+    return strokes(x, y, (0.0, -0.2, 0.0, -0.5, 0.05), (-0.03, -0.56, 0.03, -0.56, 0.17))
 
 
 def _sandwich_leaf(x: Tensor, y: Tensor) -> Tensor:
-    return boxes(x, y, (-0.92, 0.22, 0.92, 0.34)) - 0.05
+    waves = discs(
+        x, y, (-0.7, 0.32, 0.26, 0.16), (-0.24, 0.34, 0.26, 0.2), (0.24, 0.32, 0.26, 0.16),
+        (0.7, 0.34, 0.26, 0.2)
+    )  # fmt: skip
+    return union(waves, boxes(x, y, (-0.92, 0.18, 0.92, 0.32)))
 
 
 def _sandwich_detail(x: Tensor, y: Tensor) -> Tensor:
-    return boxes(x, y, (-1.0, 0.36, 1.0, 0.64))
+    return union(boxes(x, y, (-1.0, 0.3, 1.0, 0.62)), _sandwich_stick(x, y))
 
 
 BOWL = Shape(_bowl, _bowl_detail, 0.5, _bowl_inside, 2.0)
@@ -174,6 +182,6 @@ VASE = Shape(_vase, _vase_detail, 0.4, _vase_flowers, 2.0)
 CUP = Shape(_cup, _cup_drink, 0.2, _cup_accent, 1.9)
 BOTTLE = Shape(_bottle, _bottle_detail, 0.35, _bottle_accent, 2.1)
 APPLE = Shape(_apple, _apple_detail, 0.35, _apple_accent, 1.9)
-BANANA = Shape(_banana, _banana_detail, 0.35, _banana_accent, 1.6)
+BANANA = Shape(_banana, _banana_detail, 0.35, _banana_accent, 1.8)
 CAKE = Shape(_cake, _cake_detail, 0.4, _cake_accent, 2.1)
 SANDWICH = Shape(_sandwich, _sandwich_detail, 0.25, _sandwich_leaf, 2.0)

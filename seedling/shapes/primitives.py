@@ -75,10 +75,12 @@ def path(x: Tensor, y: Tensor, radius: float, *points: tuple[float, float]) -> T
 
 
 def discs(x: Tensor, y: Tensor, *rows: tuple[float, ...]) -> Tensor:
-    """Distance to upright ellipses, each (cx, cy, rx, ry); exact in sign, close near the edge."""
+    """Distance to upright ellipses, each (cx, cy, rx, ry); first order, close near the edge."""
     cx, cy, rx, ry = _columns(rows)
-    scaled = torch.hypot((x - cx) / rx, (y - cy) / ry)
-    return (scaled.sub_(1).mul_(torch.minimum(rx, ry))).amin(0)
+    px, py = (x - cx).div_(rx), (y - cy).div_(ry)
+    scaled = torch.hypot(px, py)
+    steep = torch.hypot(px.div_(rx), py.div_(ry)).clamp_(min=1e-6)
+    return ((scaled - 1).mul_(scaled).div_(steep)).amin(0)
 
 
 def leaf(

@@ -135,9 +135,9 @@ def _tree_accent(x: Tensor, y: Tensor) -> Tensor:
 
 BOOK = Shape(_book, _book_detail, 0.35, _book_accent, 2.2)
 LAPTOP = Shape(_laptop, _laptop_base, 0.45, _laptop_screen, 2.1)
-UMBRELLA = Shape(_umbrella, _umbrella_stick, 0.25, _umbrella_accent, 1.6)
+UMBRELLA = Shape(_umbrella, _umbrella_stick, 0.25, _umbrella_accent, 1.85)
 BACKPACK = Shape(_backpack, _backpack_detail, 0.45, _backpack_accent, 1.9)
 KITE = Shape(_kite, _kite_bows, 0.3, _kite_panels, 1.9, flies=True)
 GUITAR = Shape(_guitar, _guitar_detail, 0.2, _guitar_accent, 1.9)
 HOUSE = Shape(_house, _house_detail, 0.4, _house_accent, 2.1)
-TREE = Shape(_tree, _tree_trunk, 0.3, _tree_accent, 1.4)
+TREE = Shape(_tree, _tree_trunk, 0.3, _tree_accent, 1.7)

@@ -171,18 +171,18 @@ def _boat_detail(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _plane_wings(x: Tensor, y: Tensor) -> Tensor:
-    near = polygon(x, y, (0.22, 0.42), (-0.14, 0.42), (-0.6, 0.95), (-0.36, 0.95))
-    return union(near, polygon(x, y, (0.2, 0.2), (-0.1, 0.2), (-0.4, -0.26), (-0.2, -0.26)))
+    near = polygon(x, y, (0.28, 0.42), (-0.16, 0.42), (-0.66, 0.95), (-0.32, 0.95))
+    return union(near, polygon(x, y, (0.26, 0.2), (-0.12, 0.2), (-0.44, -0.36), (-0.14, -0.36)))
 
 
 def _aeroplane(x: Tensor, y: Tensor) -> Tensor:
-    hull = strokes(x, y, (-0.6, 0.3, 0.75, 0.3, 0.2))
+    hull = strokes(x, y, (-0.6, 0.3, 0.71, 0.3, 0.26))
     back = polygon(x, y, (-0.4, 0.1), (-0.97, -0.3), (-0.97, 0.2), (-0.5, 0.5))
     return union(hull, back, _plane_fin(x, y), _plane_wings(x, y))
 
 
 def _plane_fin(x: Tensor, y: Tensor) -> Tensor:
-    return polygon(x, y, (-0.44, 0.16), (-0.78, -0.45), (-0.97, -0.45), (-0.92, 0.2))
+    return polygon(x, y, (-0.36, 0.16), (-0.72, -0.5), (-0.97, -0.5), (-0.92, 0.2))
 
 
 def _plane_detail(x: Tensor, y: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ def _plane_detail(x: Tensor, y: Tensor) -> Tensor:
 
 def _plane_accent(x: Tensor, y: Tensor) -> Tensor:
     window = polygon(x, y, (0.7, 0.12), (0.7, 0.28), (0.95, 0.28), (0.9, 0.12))
-    return union(window, boxes(x, y, (-0.5, 0.16, 0.56, 0.28)))
+    return union(window, boxes(x, y, (-0.45, 0.14, 0.5, 0.28)))
 
 
 BICYCLE = Shape(_bicycle, _bicycle_wheels, 0.35, _bicycle_accent, 1.9)
