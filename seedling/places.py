@@ -77,7 +77,7 @@ def _sky(specs: "Specs", *, generator: torch.Generator) -> Tensor:
     height = torch.where(sunset, column(specs.horizon) - 0.05, 0.14)
     away = torch.sqrt((x - left) ** 2 + (y - height) ** 2) * SIDE
     shining = sunset | column(specs.tone == NIGHT)
-    disc = torch.where(sunset[:, None], _paint(1.25, 1.2, 0.7), _paint(3.0, 2.6, 1.6))
+    disc = torch.where(sunset[:, None], _paint(1.25, 1.2, 0.7), _paint(2.9, 2.4, 1.5))
     return mix(sky, disc.expand_as(sky), torch.sigmoid(2 * (5.5 - away)) * shining)
 
 

@@ -16,7 +16,7 @@ LEVELS: dict[str, tuple[Colour, float]] = {
     "dark": ((0.30, 0.30, 0.30), 0.0),
     "bright": ((0.40, 0.40, 0.40), 0.60),
     "sunset": ((1.06, 0.76, 0.58), 0.0),
-    "night": ((0.26, 0.32, 0.54), 0.0),
+    "night": ((0.32, 0.38, 0.58), 0.0),
 }
 """Tone -> gains of R, G, B and offset, applied once; the tones that are not here keep theirs."""
 
@@ -60,8 +60,8 @@ def _by_hand(name: str, image: Tensor, outline: Tensor, *, generator: torch.Gene
     if name == "sketch":
         return sketch(image, outline, generator=generator)
     if name == "watercolour":
-        return watercolour(image, generator=generator)
-    return painting(image, generator=generator)
+        return watercolour(image, outline, generator=generator)
+    return painting(image, outline, generator=generator)
 
 
 def _blurred(image: Tensor, width: int) -> Tensor:
@@ -80,40 +80,38 @@ def _edges(image: Tensor) -> Tensor:
 def sketch(image: Tensor, outline: Tensor, *, generator: torch.Generator) -> Tensor:
     """Dark contours on white paper, a little hatching where it is dark, no colour."""
     x, y = axes()
-    n = len(image)
     soft = _blurred(image, 3)
-    lines = 0.75 * torch.sigmoid((_edges(soft) - 0.22) * 22)
     inside = torch.sigmoid(-2 * outline)
-    contour = torch.exp(-((outline / 1.1) ** 2))
+    lines = torch.sigmoid((_edges(soft) - 0.22) * 22) * (0.45 + 0.4 * inside)
+    pressed = 0.9 + 0.1 * noise_field(len(image), 16, 16, generator=generator)
+    drawn = torch.maximum(lines, torch.exp(-((outline / 1.1) ** 2))) * pressed
     hatch = 0.5 + 0.5 * torch.sin((x + y) * SIDE * 1.6)
     dark = (0.75 - brightness(soft)).clamp(0, 1) * (0.25 + 0.75 * inside)
-    drawn = torch.maximum(lines, contour) * (
-        0.9 + 0.1 * noise_field(n, 16, 16, generator=generator)
-    )
     paper = 0.97 - 0.9 * dark * (0.35 + 0.3 * hatch)
     return ((paper - 0.85 * drawn).clamp(0.08, 0.98))[:, None].expand_as(image)
 
 
-def watercolour(image: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Pale washes that bleed, with bare paper at the edges."""
+def watercolour(image: Tensor, outline: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Pale washes that bleed, with bare paper at the edges; the object keeps more pigment."""
     x, y = axes()
-    n = len(image)
-    soft = _blurred(_blurred(image, 3), 3)
-    wash = 0.42 + 0.14 * noise_field(n, 7, 7, generator=generator)
-    pale = mix(soft, torch.ones(1, 3, 1, 1), wash.clamp(0.15, 0.75))
-    pale = pale - 0.35 * (_edges(soft) - 0.1).clamp(0, 0.5)[:, None]
+    count = len(image)
+    inside = torch.sigmoid(-outline)
+    soft = _blurred(image, 3)
+    soft = mix(_blurred(soft, 5), soft, inside)
+    wash = 0.5 - 0.25 * inside + 0.12 * noise_field(count, 7, 7, generator=generator)
+    pale = mix(soft, torch.ones(1, 3, 1, 1), wash.clamp(0.1, 0.75))
+    pale = pale - 0.3 * torch.exp(-((outline / 1.3) ** 2))[:, None]
     border = torch.minimum(torch.minimum(x, 1 - x), torch.minimum(y, 1 - y)) * SIDE
-    ragged = border - 5.0 + 2.2 * noise_field(n, 9, 9, generator=generator)
+    ragged = border - 4.0 + 2.2 * noise_field(count, 9, 9, generator=generator)
     return mix(torch.full_like(image, 0.97), pale, torch.sigmoid(1.3 * ragged))
 
 
-def painting(image: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Few, saturated colours laid on in slanting strokes."""
+def painting(image: Tensor, outline: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Few, saturated colours in slanting strokes, finer on the object."""
     x, y = axes()
-    n = len(image)
-    field = noise_field(n, 24, 9, generator=generator)
-    stripes = torch.sin((x * 0.6 + y) * SIDE * 1.15 + 2.5 * field)
-    stroke = 0.06 * stripes + 0.03 * field
+    field = noise_field(len(image), 12, 8, generator=generator)
+    stripes = torch.sin((x * 0.6 + y) * SIDE * 1.0 + 1.5 * field)
+    stroke = (0.07 * stripes + 0.03 * field) * (1 - 0.6 * torch.sigmoid(-outline))
     grey = brightness(image)[:, None]
-    rich = grey + 1.6 * (_blurred(image, 3) - grey) + stroke[:, None]
-    return (rich * 5).round() / 5 * 0.7 + rich * 0.3
+    rich = grey + 1.5 * (image - grey)
+    return (rich * 5).round() / 5 * 0.6 + rich * 0.4 + stroke[:, None]

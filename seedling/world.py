@@ -115,6 +115,7 @@ def draw_specs(parts: Tensor, *, generator: torch.Generator) -> Specs:
         uniform(count, 0.74, 0.86, generator=generator),
         uniform(count, 0.32, 0.66, generator=generator),
     )
+    y = _heights(parts[:, 0], size, depth, horizon, generator=generator)
     return Specs(
         thing=parts[:, 0],
         colour=_colours(parts, generator=generator),
@@ -123,7 +124,7 @@ def draw_specs(parts: Tensor, *, generator: torch.Generator) -> Specs:
         size=size,
         depth=depth,
         x=0.78 * size + (1 - 1.56 * size) * torch.rand(count, generator=generator),
-        y=_heights(parts[:, 0], size, depth, horizon, generator=generator),
+        y=y,
         tilt=uniform(count, -0.12, 0.12, generator=generator),
         mirror=torch.where(happens(count, 0.5, generator=generator), 1.0, -1.0),
         horizon=horizon,
@@ -135,7 +136,7 @@ def draw_specs(parts: Tensor, *, generator: torch.Generator) -> Specs:
         large_sky=sky,
         word=happens(count, word_rate, generator=generator) & open_ & ~frame,
         word_index=choose(count, len(WORDS), generator=generator),
-        word_top=_word_tops(count, generator=generator),
+        word_top=_word_tops(y, generator=generator),
         distractor=happens(count, DISTRACTOR_RATE, generator=generator) & open_,
     )
 
@@ -221,8 +222,7 @@ def _heights(
     return torch.where(flies, air, standing)
 
 
-def _word_tops(count: int, *, generator: torch.Generator) -> Tensor:
-    """First pixel row of a sign: near the top or near the bottom."""
-    inset = choose(count, 6, generator=generator)
-    low = happens(count, 0.5, generator=generator)
-    return torch.where(low, lettering.LOWEST - inset, inset)
+def _word_tops(y: Tensor, *, generator: torch.Generator) -> Tensor:
+    """First pixel row of a sign: near the edge, top or bottom, that is farther from the object."""
+    inset = choose(len(y), 6, generator=generator)
+    return torch.where(y < 0.5, lettering.LOWEST - inset, inset)
