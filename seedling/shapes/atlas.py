@@ -32,22 +32,22 @@ def distances(thing: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tens
     """Signed distances to the outline, the detail and the accent of every scene's object.
 
     Args:
-        thing: Object labels, int64 (B,): places in `SHAPES`.
+        thing: Object labels, int64 (B,): places in `SHAPES`; other labels stand for no object.
         x: The objects' own coordinates, float32 (B, H, W), right.
         y: As x, down.
 
     Returns:
-        Three float32 tensors (B, H, W), negative inside, in the objects' own units. Within
-        [-REACH, REACH]^2 they differ from the shapes' own functions by less than 0.02.
+        Three float32 tensors (B, H, W), negative inside, in the objects' own units, 9 where there
+        is no object. Within 0.1 of an edge 99 of 100 are off by less than a quarter pixel (0.015).
 
     Example:
-        >>> ball = torch.tensor([list(SHAPES).index("apple")])
+        >>> apple = torch.tensor([list(SHAPES).index("apple")])
         >>> centre = torch.zeros(1, 1, 1)
-        >>> bool(distances(ball, centre, centre + 0.4)[0] < 0)
+        >>> bool(distances(apple, centre, centre + 0.4)[0] < 0)
         True
     """
-    found = x.new_empty(3, *x.shape)
-    for label in thing.unique().tolist():
+    found = x.new_full((3, *x.shape), 9.0)
+    for label in thing[(thing >= 0) & (thing < len(SHAPES))].unique().tolist():
         rows = (thing == label).nonzero().flatten()
         places = torch.stack((x[rows], y[rows]), -1).div_(REACH).flatten(0, 1)[None]
         sampled = functional.grid_sample(

@@ -114,12 +114,12 @@ def _lamp(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _lamp_foot(x: Tensor, y: Tensor) -> Tensor:
-    foot = polygon(x, y, (-0.2, 0.78), (0.2, 0.78), (0.46, 0.95), (-0.46, 0.95))
-    return union(boxes(x, y, (-0.09, -0.1, 0.09, 0.9)), foot)
+    foot = polygon(x, y, (-0.2, 0.7), (0.2, 0.7), (0.52, 0.95), (-0.52, 0.95))
+    return union(boxes(x, y, (-0.12, -0.1, 0.12, 0.9)), foot)
 
 
 def _lamp_accent(x: Tensor, y: Tensor) -> Tensor:
-    return polygon(x, y, (-0.12, -0.95), (0.12, -0.95), (0.3, -0.1), (-0.3, -0.1))
+    return boxes(x, y, (-1.0, -0.36, 1.0, -0.1))
 
 
 BENCH = Shape(_bench, _bench_irons, 0.25, _bench_accent, 1.8)

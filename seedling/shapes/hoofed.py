@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seedling.shapes.primitives import Shape, both, boxes, cut, discs, path, polygon, strokes, union
+from seedling.shapes.primitives import Shape, both, boxes, discs, path, polygon, strokes, union
 
 
 def _horse_tail(x: Tensor, y: Tensor) -> Tensor:
@@ -102,12 +102,7 @@ def _zebra_detail(x: Tensor, y: Tensor) -> Tensor:
     return union(_zebra_stripes(x, y), discs(x, y, (0.84, 0.9, 0.2, 0.16)))
 
 
-def _zebra_accent(x: Tensor, y: Tensor) -> Tensor:
-    gaps = cut(boxes(x, y, (-0.85, -0.4, 0.75, 0.3)), _zebra_stripes(x, y) - 0.02)
-    return gaps
-
-
 HORSE = Shape(_horse, _horse_detail, 0.3, _horse_accent, 1.9)
 ELEPHANT = Shape(_elephant, _elephant_detail, 0.5, _elephant_accent, 2.2)
 COW = Shape(_cow, _cow_detail, 0.2, _cow_accent, 2.1)
-ZEBRA = Shape(_zebra, _zebra_detail, 0.12, _zebra_accent, 1.7)
+ZEBRA = Shape(_zebra, _zebra_detail, 0.1)

@@ -69,18 +69,18 @@ def _backpack_accent(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _kite_panels(x: Tensor, y: Tensor) -> Tensor:
-    upper = polygon(x, y, (0.1, -0.95), (0.1, -0.35), (-0.42, -0.35))
-    return union(upper, polygon(x, y, (0.1, -0.35), (0.62, -0.35), (0.1, 0.4)))
+    upper = polygon(x, y, (0.1, -0.95), (0.1, -0.38), (-0.6, -0.38))
+    return union(upper, polygon(x, y, (0.1, -0.38), (0.8, -0.38), (0.1, 0.5)))
 
 
 def _kite(x: Tensor, y: Tensor) -> Tensor:
-    sail = polygon(x, y, (0.1, -0.95), (0.68, -0.35), (0.1, 0.45), (-0.48, -0.35))
-    string = path(x, y, 0.05, (0.1, 0.4), (-0.12, 0.58), (-0.02, 0.74), (-0.3, 0.9))
+    sail = polygon(x, y, (0.1, -0.97), (0.86, -0.38), (0.1, 0.55), (-0.66, -0.38))
+    string = path(x, y, 0.06, (0.1, 0.5), (-0.2, 0.62), (-0.46, 0.6), (-0.76, 0.86))
     return union(sail, string, _kite_bows(x, y))
 
 
 def _kite_bows(x: Tensor, y: Tensor) -> Tensor:
-    return discs(x, y, (-0.1, 0.6, 0.18, 0.1), (-0.3, 0.84, 0.18, 0.11))
+    return discs(x, y, (-0.28, 0.62, 0.16, 0.17), (-0.76, 0.8, 0.17, 0.17))
 
 
 def _guitar(x: Tensor, y: Tensor) -> Tensor:
