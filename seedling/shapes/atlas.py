@@ -47,7 +47,7 @@ def distances(thing: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tens
         True
     """
     found = x.new_full((3, *x.shape), 9.0)
-    for label in thing[(thing >= 0) & (thing < len(SHAPES))].unique().tolist():
+    for label in sorted(set(thing.tolist()) & set(range(len(SHAPES)))):
         rows = (thing == label).nonzero().flatten()
         places = torch.stack((x[rows], y[rows]), -1).div_(REACH).flatten(0, 1)[None]
         sampled = functional.grid_sample(
