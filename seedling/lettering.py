@@ -49,11 +49,6 @@ WIDTHS = {"I": 0.25, "W": 1.35, "N": 1.05}
 """Letters that are narrower or wider than the others."""
 
 
-def _line_distance(line: Line) -> tuple[Tensor, Tensor]:
-    points = torch.tensor(line, dtype=torch.float32)
-    return points[:-1], points[1:]
-
-
 def _segments(word: str) -> tuple[Tensor, Tensor]:
     """Start and end points (S, 2), in pixels of the sign."""
     widths = [WIDTHS.get(letter, 1.0) for letter in word]
@@ -65,9 +60,9 @@ def _segments(word: str) -> tuple[Tensor, Tensor]:
         place = torch.tensor([left, (SIGN - high) / 2])
         scale = torch.tensor([unit * width, high])
         for line in LETTERS[letter]:
-            start, end = _line_distance(line)
-            starts.append(place + start * scale)
-            ends.append(place + end * scale)
+            points = place + torch.tensor(line, dtype=torch.float32) * scale
+            starts.append(points[:-1])
+            ends.append(points[1:])
         left += unit * width + gap
     return torch.cat(starts), torch.cat(ends)
 
