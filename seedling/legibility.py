@@ -219,7 +219,7 @@ def main() -> None:
         "--vae", type=Path, help="folder of a trained autoencoder, as diffusers writes it"
     )
     chosen = parser.parse_args()
-    trips = {"unchanged": unchanged, "blurred": blurred}
+    trips: dict[str, Callable[[Tensor], Tensor]] = {"unchanged": unchanged, "blurred": blurred}
     if chosen.vae is not None:
         trips = {"autoencoder": through(AutoencoderKL.from_pretrained(chosen.vae).eval())}
     reader = easyocr_reader()

@@ -158,7 +158,7 @@ def _own_coordinates(specs: "Specs") -> tuple[Tensor, Tensor]:
 def _distances(specs: "Specs", u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Outline, detail and accent in the objects' own units; far away where there is no object."""
     outline, detail, accent = (torch.full_like(u, 9.0) for _ in range(3))
-    for label in specs.thing.unique().tolist():
+    for label in sorted(set(specs.thing.tolist())):
         if label < len(OBJECTS):
             rows = (specs.thing == label).nonzero().flatten()
             shape = SHAPES[OBJECTS[label]]
