@@ -137,8 +137,8 @@ def snow(view: View, *, generator: torch.Generator) -> Tensor:
     ground = _textured(n, (0.94, 0.95, 0.99), (6, 6), 0.025, generator=generator)
     image = mix(view.sky, hills, _below(view.horizon - view.reach * ridge))
     image = mix(image, ground, _below(view.horizon))
-    flakes = noise_field(n, 22, 22, generator=generator)
-    return mix(image, _paint(1.0, 1.0, 1.0), 0.9 * torch.sigmoid((flakes - 1.3) * 8))
+    flakes = noise_field(n, 15, 15, generator=generator)
+    return mix(image, _paint(1.0, 1.0, 1.0), 0.7 * torch.sigmoid((flakes - 1.4) * 6))
 
 
 def city(view: View, *, generator: torch.Generator) -> Tensor:
@@ -148,8 +148,8 @@ def city(view: View, *, generator: torch.Generator) -> Tensor:
     blocks = torch.rand(n, 2, 1, 7, generator=generator).repeat_interleave(10, dim=3)[..., 3:67]
     tall, tint = blocks.unbind(1)
     wall = _paint(0.62, 0.50, 0.46) * (0.55 + 0.6 * tint)[:, None]
-    lit = ((x * SIDE).floor() % 5 < 2) & ((y * SIDE).floor() % 6 < 3)
-    wall = mix(wall.expand(-1, -1, SIDE, -1), _paint(0.93, 0.88, 0.62), 0.75 * lit.float())
+    lit = ((x * SIDE).floor() % 10 < 4) & ((y * SIDE).floor() % 10 < 5)
+    wall = mix(wall.expand(-1, -1, SIDE, -1), _paint(0.93, 0.88, 0.62), 0.55 * lit.float())
     height = view.reach * (0.12 + 0.42 * tall)
     image = mix(view.sky, wall, _below(view.horizon - height))
     road = _textured(n, (0.36, 0.36, 0.38), (14, 14), 0.02, generator=generator)
@@ -164,8 +164,8 @@ def kitchen(view: View, *, generator: torch.Generator) -> Tensor:
     n = len(view.sky)
     x, y = axes()
     tiles = _plain(n, (0.84, 0.88, 0.84), 0.05, generator=generator)
-    joint = ((x * SIDE).floor() % 9 < 1) | ((y * SIDE).floor() % 9 < 1)
-    image = mix(tiles.expand(-1, -1, SIDE, SIDE), _paint(0.56, 0.60, 0.60), joint * 0.8)
+    joint = ((x * SIDE).floor() % 16 < 2) | ((y * SIDE).floor() % 16 < 2)
+    image = mix(tiles.expand(-1, -1, SIDE, SIDE), _paint(0.56, 0.60, 0.60), joint * 0.4)
     half = 0.12 + 0.3 * (1 - view.reach)
     middle = half + 0.06 + (0.88 - 2 * half) * torch.rand(n, 1, 1, generator=generator)
     tall = 0.62 * view.horizon

@@ -85,9 +85,9 @@ def sketch(image: Tensor, outline: Tensor, *, generator: torch.Generator) -> Ten
     lines = torch.sigmoid((_edges(soft) - 0.22) * 22) * (0.45 + 0.4 * inside)
     pressed = 0.9 + 0.1 * noise_field(len(image), 16, 16, generator=generator)
     drawn = torch.maximum(lines, torch.exp(-((outline / 1.1) ** 2))) * pressed
-    hatch = 0.5 + 0.5 * torch.sin((x + y) * SIDE * 1.6)
+    hatch = 0.5 + 0.5 * torch.sin((x + y) * SIDE * 0.8)
     dark = (0.75 - brightness(soft)).clamp(0, 1) * (0.25 + 0.75 * inside)
-    paper = 0.97 - 0.9 * dark * (0.35 + 0.3 * hatch)
+    paper = 0.97 - 0.9 * dark * (0.42 + 0.16 * hatch)
     return ((paper - 0.85 * drawn).clamp(0.08, 0.98))[:, None].expand_as(image)
 
 
@@ -110,8 +110,8 @@ def painting(image: Tensor, outline: Tensor, *, generator: torch.Generator) -> T
     """Few, saturated colours in slanting strokes, finer on the object."""
     x, y = axes()
     field = noise_field(len(image), 12, 8, generator=generator)
-    stripes = torch.sin((x * 0.6 + y) * SIDE * 1.0 + 1.5 * field)
-    stroke = (0.07 * stripes + 0.03 * field) * (1 - 0.6 * torch.sigmoid(-outline))
+    stripes = torch.sin((x * 0.6 + y) * SIDE * 0.6 + 1.5 * field)
+    stroke = (0.05 * stripes + 0.03 * field) * (1 - 0.6 * torch.sigmoid(-outline))
     grey = brightness(image)[:, None]
     rich = grey + 1.5 * (image - grey)
     return (rich * 5).round() / 5 * 0.6 + rich * 0.4 + stroke[:, None]

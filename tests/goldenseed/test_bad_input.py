@@ -39,7 +39,7 @@ def recipe_with(folder: Path, **changes: str) -> Path:
         ({"batchsize": "8"}, "did you mean 'batch_size'"),
         ({"seeds": "{start: 4294967295, count: 2}"}, "seed 4294967296 is outside [0, 2**32)"),
         ({"seeds": "{chosen: [-1]}"}, "seed -1 is outside"),
-        ({"prompts": "{source: seedling, count: 9999}"}, "holds 300 prompts"),
+        ({"prompts": "{source: seedling, count: 9999}"}, "holds 1,720 prompts"),
         ({"prompts": "{source: nowhere.jsonl}"}, "nowhere.jsonl"),
         ({"seeds": "[1, 2"}, "line"),
     ],
