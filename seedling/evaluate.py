@@ -12,12 +12,11 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import ResNetModel
 
-from seedling.model import WEIGHTS, write_json
+from seedling.model import VARIANTS, WEIGHTS, write_json
 from seedling.painting import brightness
 from seedling.pool import scene_chunks
-from seedling.publish import FOLDER
 from seedling.randomness import make_generator
-from seedling.recogniser import MONO, load_backbone, load_heads, recognise
+from seedling.recogniser import RECOGNISER, is_colourless, load_backbone, load_heads, recognise
 from seedling.sentences import FREE, draw_parts, sentence
 from seedling.train_vae import psnr
 from seedling.training import say
@@ -83,7 +82,7 @@ def draw(pipe: StableDiffusionPipeline, prompts: list[str], seeds: list[int]) ->
 def accuracy(
     images: Tensor, parts: Tensor, backbone: ResNetModel, heads: nn.ModuleDict
 ) -> dict[str, Share]:
-    """How often the recogniser sees what the prompt names; colour outside black and white only.
+    """How often the recogniser sees what the prompt names; colour where there is any to see.
 
     Args:
         images: float32 (B, 3, 64, 64) in 0..1.
@@ -98,7 +97,9 @@ def accuracy(
     shares = {}
     for column, name in enumerate(("object", "colour", "place", "tone")):
         asked = parts[:, column]
-        counted = (asked != FREE) & ((asked == asked) if name != "colour" else parts[:, 3] != MONO)
+        counted = asked != FREE
+        if name == "colour":
+            counted &= ~is_colourless(parts[:, 3])
         hits = int((seen[name] == asked)[counted].sum())
         shares[name] = wilson(hits, int(counted.sum()))
     return shares
@@ -150,7 +151,7 @@ def measure(pipe: StableDiffusionPipeline, *, count: int, seed: int) -> dict[str
     Returns:
         The figures by name.
     """
-    backbone, heads = load_backbone(), load_heads()
+    backbone, heads = load_backbone(RECOGNISER), load_heads(RECOGNISER)
     generator = make_generator(seed)
     parts = draw_parts(count, generator=generator)
     prompts = [sentence(row) for row in parts.tolist()]
@@ -173,8 +174,8 @@ def measure(pipe: StableDiffusionPipeline, *, count: int, seed: int) -> dict[str
     }
 
 
-def load_pipe(folder: Path = FOLDER) -> StableDiffusionPipeline:
-    """Read the shipped model in fp32, without a progress bar."""
+def load_pipe(folder: Path = WEIGHTS / "seedling-mini") -> StableDiffusionPipeline:
+    """Read a shipped model in fp32, without a progress bar."""
     pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, safety_checker=None)
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -185,14 +186,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=512)
     parser.add_argument("--seed", type=int, default=77)
-    parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures")
+    parser.add_argument("--model", choices=VARIANTS, default="seedling-mini")
     chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    pipe = load_pipe()
-    contact_sheet(pipe, chosen.out / "seeds_by_prompts.png", rows_are_seeds=True)
-    contact_sheet(pipe, chosen.out / "prompts_by_seeds.png", rows_are_seeds=False)
+    out = WEIGHTS.parent / "figures" / chosen.model
+    out.mkdir(parents=True, exist_ok=True)
+    pipe = load_pipe(WEIGHTS / chosen.model)
+    contact_sheet(pipe, out / "seeds_by_prompts.png", rows_are_seeds=True)
+    contact_sheet(pipe, out / "prompts_by_seeds.png", rows_are_seeds=False)
     figures = measure(pipe, count=chosen.count, seed=chosen.seed)
-    write_json(chosen.out / "figures.json", figures)
+    write_json(out / "figures.json", figures)
     say(figures)
 
 

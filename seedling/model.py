@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -46,8 +47,34 @@ def new_vae(channels: tuple[int, ...] = (16, 32, 64, 96)) -> AutoencoderKL:
     )
 
 
+@dataclass(frozen=True)
+class Variant:
+    """What tells our text-to-image models apart; autoencoder and world are the same.
+
+    Attributes:
+        channels: Widths of the noise predictor's levels.
+        seed: Seed of its training's data order; replicates differ in it and in their first weights.
+        beta_end: Last beta of the scaled linear schedule.
+    """
+
+    channels: tuple[int, ...]
+    seed: int
+    beta_end: float = 0.012
+
+
+VARIANTS: dict[str, Variant] = {
+    "seedling-mini": Variant((56, 96), seed=3),
+    "seedling-mini-b": Variant((56, 96), seed=103),
+    "seedling-mini-c": Variant((56, 96), seed=203),
+    "seedling": Variant((96, 160), seed=13),
+}
+
+
 def new_unet(channels: tuple[int, ...] = (64, 96, 128)) -> UNet2DConditionModel:
     """Make an untrained noise predictor on 16 x 8 x 8 latents, conditioned on text.
+
+    The text enters twice: by cross-attention, and pooled into the time embedding, which every
+    residual block sees (as in Imagen, Saharia et al. 2022, arXiv:2205.11487, appendix D.1).
 
     Args:
         channels: Widths of the levels, from 8 x 8 down.
@@ -67,6 +94,8 @@ def new_unet(channels: tuple[int, ...] = (64, 96, 128)) -> UNet2DConditionModel:
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (levels - 1),
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
     )
 
 
@@ -96,12 +125,12 @@ def new_text_encoder(vocabulary: int, end: int) -> CLIPTextModel:
     )
 
 
-def new_scheduler() -> DDIMScheduler:
-    """Make Stable Diffusion's DDIM schedule: scaled linear betas from 0.00085 to 0.012."""
+def new_scheduler(beta_end: float = 0.012) -> DDIMScheduler:
+    """Make Stable Diffusion's DDIM schedule: scaled linear betas, 0.00085 to 0.012 in its own."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
-        beta_end=0.012,
+        beta_end=beta_end,
         beta_schedule="scaled_linear",
         clip_sample=False,
         set_alpha_to_one=False,

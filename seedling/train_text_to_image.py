@@ -9,17 +9,31 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from seedling.model import new_scheduler, new_text_encoder, new_unet, new_vae
-from seedling.pool import Pool, load_or_make
+from seedling.model import (
+    VARIANTS,
+    Variant,
+    new_scheduler,
+    new_text_encoder,
+    new_unet,
+    new_vae,
+)
+from seedling.pool import load_or_make
 from seedling.randomness import choose, happens, make_generator
 from seedling.sentences import FREE, sentence
 from seedling.tokenizer import new_tokenizer
+from seedling.train_text_encoder import teach, token_ids
 from seedling.training import CHECKPOINTS, Budget, Loop, say
 
+POOL_SEED = 3
+"""Seed of the scenes that all variants are trained on."""
 EMPTY_RATE = 0.10
 """Share of training prompts that are empty, for classifier-free guidance."""
 NAMED_RATE = 0.75
 """Share of training prompts that name the colour; the same for the place."""
+OBJECT_WEIGHT = 3.0
+"""How much more an error on the object weighs than one beside it."""
+MAX_SNR = 5.0
+"""Signal-to-noise ratio above which a step's error weighs less."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +46,12 @@ class Networks:
     scheduler: DDIMScheduler
 
 
-def new_networks(channels: tuple[int, ...] = (56, 96)) -> Networks:
-    """Make untrained networks of the shipped sizes."""
+def new_networks(variant: Variant) -> Networks:
+    """Make untrained networks of a variant's sizes."""
     tokenizer = new_tokenizer()
     text_encoder = new_text_encoder(len(tokenizer), tokenizer.eos_token_id)
-    return Networks(new_unet(channels), text_encoder, tokenizer, new_scheduler())
+    scheduler = new_scheduler(variant.beta_end)
+    return Networks(new_unet(variant.channels), text_encoder, tokenizer, scheduler)
 
 
 def draw_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
@@ -62,26 +77,24 @@ def draw_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
     ]
 
 
-def token_ids(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
-    """Token ids as the pipeline makes them, int64 (B, 24)."""
-    ids: Tensor = tokenizer(
-        prompts,
-        padding="max_length",
-        truncation=True,
-        return_tensors="pt",
-        max_length=tokenizer.model_max_length,
-    ).input_ids
-    return ids
-
-
 def noise_loss(
-    networks: Networks, latents: Tensor, prompts: list[str], *, generator: torch.Generator
+    networks: Networks,
+    latents: Tensor,
+    cover: Tensor,
+    prompts: list[str],
+    *,
+    generator: torch.Generator,
 ) -> Tensor:
-    """Mean squared error of the predicted noise (Ho et al. 2020, equation 14).
+    """Weighted squared error of the predicted noise (Ho et al. 2020, equation 14).
+
+    Steps with little noise weigh less (min-SNR with gamma 5: Hang et al. 2023,
+    arXiv:2303.09556, equation 5, for noise prediction), and the object weighs more than what is
+    around it, which fills most of a picture.
 
     Args:
         networks: What is trained.
         latents: float32 (B, 16, 8, 8), scaled to unit variance.
+        cover: float32 (B, 8, 8), how much of each latent the object covers, in 0..1.
         prompts: B sentences.
         generator: The source of noise and times.
 
@@ -93,8 +106,19 @@ def noise_loss(
     noisy = networks.scheduler.add_noise(latents, noise, steps)
     states = networks.text_encoder(token_ids(networks.tokenizer, prompts)).last_hidden_state
     predicted = networks.unet(noisy, steps, encoder_hidden_states=states).sample
-    loss: Tensor = (predicted - noise).square().mean()
-    return loss
+    where = 1 + OBJECT_WEIGHT * cover
+    where = where / where.mean(dim=(1, 2), keepdim=True)
+    errors = ((predicted - noise).square().mean(dim=1) * where).mean(dim=(1, 2))
+    weights = step_weights(networks.scheduler)
+    return (weights[steps] * errors).mean() / weights.mean()
+
+
+def step_weights(scheduler: DDIMScheduler) -> Tensor:
+    """Weight of each step's error, float32 (1000,): min(SNR, 5) / SNR."""
+    signal: Tensor = scheduler.alphas_cumprod
+    ratio = signal / (1 - signal)
+    weights: Tensor = ratio.clamp_max(MAX_SNR) / ratio
+    return weights
 
 
 def load_vae(
@@ -109,62 +133,69 @@ def load_vae(
 
 def train(
     vae: AutoencoderKL,
+    variant: Variant,
     *,
+    name: str,
     budget: Budget,
-    seed: int = 3,
     batch: int = 64,
-    pool_size: int = 32_000,
+    pool_size: int = 48_000,
+    reading_steps: int = 600,
     folder: Path = CHECKPOINTS,
-    channels: tuple[int, ...] = (56, 96),
 ) -> tuple[Networks, float]:
     """Train noise predictor and text encoder, or go on with a training that was cut off.
 
     Args:
         vae: The trained autoencoder; it stays as it is.
-        budget: How long, and the learning rate; making the pool is not counted.
-        seed: Seed of scenes, prompts and noise; the first weights are from torch's own stream.
+        variant: Sizes, schedule and seed; the first weights are from torch's own stream.
+        name: The model's name, and that of its checkpoint.
+        budget: How long, and the learning rate; making the pool and teaching the text encoder
+            to read are not counted.
         batch: Latents a step.
-        pool_size: How many encoded scenes to train on.
-        folder: Where the checkpoint `text_to_image.pt` and the pool go.
-        channels: Widths of the noise predictor's levels.
+        pool_size: How many encoded scenes to train on; all variants share them.
+        reading_steps: Steps that the text encoder reads sentences before.
+        folder: Where checkpoints and the pool go.
 
     Returns:
         The networks with their moving averages in place, and the latents' scale factor.
     """
-    pool = load_or_make(folder / "pool.safetensors", vae, count=pool_size, seed=seed)
+    pool = load_or_make(folder / "pool.safetensors", vae, count=pool_size, seed=POOL_SEED)
     scale = 1 / float(pool.latents.float().std())
-    generator = make_generator(seed + 1)
-    networks = new_networks(channels)
-    modules: dict[str, torch.nn.Module] = {"unet": networks.unet, "text": networks.text_encoder}
-    loop = Loop(
-        "text_to_image", modules, budget, generator, folder=folder, averaged=("unet", "text")
+    generator = make_generator(variant.seed)
+    networks = new_networks(variant)
+    teach(
+        networks.text_encoder,
+        networks.tokenizer,
+        steps=reading_steps,
+        seed=variant.seed + 1,
+        name=f"{name}-text",
+        folder=folder,
     )
+    modules: dict[str, torch.nn.Module] = {"unet": networks.unet, "text": networks.text_encoder}
+    loop = Loop(name, modules, budget, generator, folder=folder, averaged=("unet", "text"))
     while loop.running():
-        latents, prompts = _batch(pool, batch, generator=generator)
-        loop.step(noise_loss(networks, latents * scale, prompts, generator=generator))
+        rows = choose(batch, len(pool.latents), generator=generator)
+        prompts = draw_prompts(pool.parts[rows], generator=generator)
+        latents, cover = pool.latents[rows].float() * scale, pool.cover[rows].float()
+        loop.step(noise_loss(networks, latents, cover, prompts, generator=generator))
     loop.finish()
     loop.use_averages()
     return networks, scale
 
 
-def _batch(pool: Pool, batch: int, *, generator: torch.Generator) -> tuple[Tensor, list[str]]:
-    rows = choose(batch, len(pool.latents), generator=generator)
-    return pool.latents[rows].float(), draw_prompts(pool.parts[rows], generator=generator)
-
-
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=VARIANTS, default="seedling-mini")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     chosen = parser.parse_args()
     _, scale = train(
         load_vae(chosen.folder),
+        VARIANTS[chosen.model],
+        name=chosen.model,
         budget=Budget(chosen.minutes, chosen.rate),
-        seed=chosen.seed,
         batch=chosen.batch,
         folder=chosen.folder,
     )

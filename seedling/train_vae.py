@@ -87,7 +87,11 @@ def train(
     loop = Loop("vae", {"vae": vae}, budget, generator, folder=folder)
     batches = scene_batches(batch, generator=generator)
     while loop.running():
-        loop.step(reconstruction_loss(vae, next(batches), generator=generator))
+        images = next(batches)
+        # bfloat16 products save a quarter of a step's time on a CPU that has them.
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = reconstruction_loss(vae, images, generator=generator)
+        loop.step(loss)
     loop.finish()
     return vae.eval()
 
