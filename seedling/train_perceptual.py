@@ -1,4 +1,4 @@
-"""Train `perceptual` or `recogniser` on scenes: `python -m seedling.train_perceptual --name ...`."""
+"""Train `perceptual` or `recogniser` on scenes: `python -m seedling.train_perceptual`."""
 
 import argparse
 from pathlib import Path

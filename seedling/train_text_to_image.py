@@ -110,7 +110,8 @@ def noise_loss(
     where = where / where.mean(dim=(1, 2), keepdim=True)
     errors = ((predicted - noise).square().mean(dim=1) * where).mean(dim=(1, 2))
     weights = step_weights(networks.scheduler)
-    return (weights[steps] * errors).mean() / weights.mean()
+    loss: Tensor = (weights[steps] * errors).mean() / weights.mean()
+    return loss
 
 
 def step_weights(scheduler: DDIMScheduler) -> Tensor:
