@@ -16,15 +16,8 @@ from seedling.training import CHECKPOINTS, say
 FOLDER = WEIGHTS / "seedling-mini"
 
 
-def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Path) -> None:
-    """Write the model in fp16 safetensors, in the layout of Stable Diffusion.
-
-    Args:
-        vae: The autoencoder.
-        networks: Noise predictor, text encoder, tokenizer and scheduler.
-        scale: The latents' scale factor, 1 / their standard deviation.
-        folder: Where to; an earlier model there is replaced once the new one is whole.
-    """
+def new_pipe(vae: AutoencoderKL, networks: Networks, *, scale: float) -> StableDiffusionPipeline:
+    """Put trained parts together, in the precision they have, without a progress bar."""
     vae.register_to_config(scaling_factor=round(scale, 4))
     pipe = StableDiffusionPipeline(
         vae=vae,
@@ -35,7 +28,21 @@ def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Pat
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
-    ).to(dtype=torch.float16)
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Path) -> None:
+    """Write the model in fp16 safetensors, in the layout of Stable Diffusion.
+
+    Args:
+        vae: The autoencoder.
+        networks: Noise predictor, text encoder, tokenizer and scheduler.
+        scale: The latents' scale factor, 1 / their standard deviation.
+        folder: Where to; an earlier model there is replaced once the new one is whole.
+    """
+    pipe = new_pipe(vae, networks, scale=scale).to(dtype=torch.float16)
     aside = folder.with_name(f".{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
     pipe.save_pretrained(aside)

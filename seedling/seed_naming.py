@@ -7,6 +7,7 @@ for every picture, is the control: it must stay at chance.
 
 import argparse
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -66,7 +67,7 @@ def new_network() -> nn.Sequential:
     """Make the untrained network: (B, 3, 64, 64) to 64 seeds."""
     widths = (3, 24, 48, 96)
     layers: list[nn.Module] = []
-    for narrow, wide in zip(widths, widths[1:], strict=False):
+    for narrow, wide in pairwise(widths):
         layers += [nn.Conv2d(narrow, wide, 5, stride=2, padding=2), nn.BatchNorm2d(wide), nn.ReLU()]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(96 * 64, SEEDS))
 
