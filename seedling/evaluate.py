@@ -12,11 +12,19 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import ResNetModel
 
-from seedling.model import VARIANTS, WEIGHTS, write_json
+from analysis.statistics.distances import Reference, frechet_distance
+from seedling.model import VARIANTS, WEIGHTS, to_images, to_model, write_json
 from seedling.painting import brightness
 from seedling.pool import scene_chunks
 from seedling.randomness import make_generator
-from seedling.recogniser import RECOGNISER, is_colourless, load_backbone, load_heads, recognise
+from seedling.recogniser import (
+    RECOGNISER,
+    features,
+    is_colourless,
+    load_backbone,
+    load_heads,
+    recognise,
+)
 from seedling.sentences import FREE, draw_parts, sentence
 from seedling.train_vae import psnr
 from seedling.training import say
@@ -169,9 +177,48 @@ def measure(pipe: StableDiffusionPipeline, *, count: int, seed: int) -> dict[str
         "psnr_db": (round(float(decibels.mean()), 2), round(float(decibels.std()), 2), 512),
         "drawn": {k: vars(v) for k, v in accuracy(images, parts, backbone, heads).items()},
         "world": {k: vars(v) for k, v in accuracy(scenes, parts, backbone, heads).items()},
+        "frechet_perceptual": distances(images, seed + 2),
         "brightness_drawn": brightness_by_tone(images, parts),
         "brightness_world": brightness_by_tone(scenes, parts),
     }
+
+
+def distances(images: Tensor, seed: int) -> dict[str, object]:
+    """Frechet distance of drawn pictures from fresh scenes, beside that of other fresh scenes.
+
+    Args:
+        images: float32 (B, 3, 64, 64) in 0..1, drawn on prompts of `draw_parts`.
+        seed: Seed of the scenes.
+
+    Returns:
+        `drawn` and `floor`, on the `perceptual` feature at the same n, and both n.
+    """
+    backbone = load_backbone()
+    others = torch.cat([chunk for chunk, _ in scene_chunks(4 * len(images), seed)])
+    fresh = torch.cat([chunk for chunk, _ in scene_chunks(len(images), seed + 1)])
+    reference = Reference.from_features(embedded(backbone, others))
+    return {
+        "drawn": round(frechet_distance(embedded(backbone, images), reference), 3),
+        "floor": round(frechet_distance(embedded(backbone, fresh), reference), 3),
+        "n": len(images),
+        "reference_n": len(others),
+    }
+
+
+def embedded(backbone: ResNetModel, images: Tensor) -> Tensor:
+    """The `perceptual` feature of pictures, float32 (B, 32)."""
+    with torch.no_grad():
+        return torch.cat([features(backbone, chunk) for chunk in torch.split(images, 128)])
+
+
+def reconstructions(pipe: StableDiffusionPipeline, path: Path, *, seed: int) -> None:
+    """Write scenes and, below each, what the autoencoder gives back."""
+    scenes, _ = next(scene_chunks(24, seed))
+    with torch.no_grad():
+        latents = pipe.vae.encode(to_model(scenes)).latent_dist.mode()
+        back = to_images(pipe.vae.decode(latents).sample)
+    pairs = torch.stack([scenes[:12], back[:12], scenes[12:], back[12:]])
+    write_sheet(pairs, path)
 
 
 def load_pipe(folder: Path = WEIGHTS / "seedling-mini") -> StableDiffusionPipeline:
@@ -193,6 +240,7 @@ def main() -> None:
     pipe = load_pipe(WEIGHTS / chosen.model)
     contact_sheet(pipe, out / "seeds_by_prompts.png", rows_are_seeds=True)
     contact_sheet(pipe, out / "prompts_by_seeds.png", rows_are_seeds=False)
+    reconstructions(pipe, out / "reconstructions.png", seed=chosen.seed)
     figures = measure(pipe, count=chosen.count, seed=chosen.seed)
     write_json(out / "figures.json", figures)
     say(figures)
