@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from analysis.metrics.base import PERCEPTUAL_REFERENCE, Array, Floats, ReferenceMetric
-from analysis.statistics.distances import Reference, frechet_distance
+from analysis.statistics.distances import Reference
 from analysis.statistics.intervals import Interval, frechet_interval
+from analysis.statistics.parallel import frechet_distances
 
 
 class FrechetPerceptual(ReferenceMetric):
@@ -39,7 +40,7 @@ class FrechetPerceptual(ReferenceMetric):
 
     def values(self, prepared: Sequence[Array]) -> Floats:
         """The distance of every seed."""
-        return np.array([frechet_distance(row, self.shared) for row in prepared[0]])
+        return frechet_distances(prepared[0], self.shared)
 
     def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
         """The distance with its interval at this n, never a bootstrap."""
