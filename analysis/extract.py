@@ -17,11 +17,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.features import load_features
-from analysis.features.base import Feature, extract_in_batches
+from analysis.features.base import Batch, Columns, Feature, extract_in_batches
 from analysis.images import decode_rows
 from pipeline.errors import ShardError
 from pipeline.runs import Run, utc_now
-from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
+from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK, Column
 from pipeline.shards import Receipt, ShardFolder
 from pipeline.stage import DrawnShard, Outcome, Resources, Uint8Images
 
@@ -76,12 +76,15 @@ def feature_rows(
     """
     reasons = _null_reasons(feature, rows, kept)
     wanted = np.array([reason is None for reason in reasons])
-    values = extract_in_batches(feature, images) if wanted.any() else {}
+    values: Columns = {}
+    if wanted.any():
+        prompts = rows.select([column.name for column in PROMPT_FIELDS]).filter(pa.array(wanted))
+        values = extract_in_batches(feature, Batch(images[wanted], prompts.to_pylist()))
     schema = feature.table.arrow()
     own: dict[str, Any] = {key.name: rows[key.name] for key in CELL_KEY}
     own["null_reason"] = pa.array(reasons, type=pa.string())
     for column in feature.columns:
-        own[column.name] = _arrow(values.get(column.name), wanted, column.type)
+        own[column.name] = _arrow(values.get(column.name), wanted, column)
     return pa.table([own[name] for name in schema.names], schema=schema)
 
 
@@ -108,16 +111,15 @@ def _if_there(rows: pa.Table, name: str) -> list[str]:
     return [name] if name in rows.column_names else []
 
 
-def _arrow(values: NDArray[Any] | None, wanted: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
-    """The values of the wanted rows, null elsewhere."""
+def _arrow(values: NDArray[Any] | None, wanted: NDArray[np.bool_], column: Column) -> pa.Array:
+    """The values of the wanted rows in their places, null elsewhere."""
     if values is None:
-        return pa.nulls(len(wanted), kind)
-    if not np.isfinite(values[wanted]).all():
-        raise ShardError("a feature gave numbers that are not finite for a good image")
-    if not pa.types.is_fixed_size_list(kind):
-        return pa.array(values, type=kind, mask=~wanted)
-    filled = iter(values[wanted])
-    return pa.array([next(filled) if good else None for good in wanted], type=kind)
+        return pa.nulls(len(wanted), column.type)
+    numbers = np.issubdtype(values.dtype, np.number)
+    if numbers and not column.may_be_nan and not np.isfinite(values).all():
+        raise ShardError(f"{column.name} is not finite for a good image")
+    filled = iter(values if values.ndim > 1 else values.tolist())
+    return pa.array([next(filled) if good else None for good in wanted], type=column.type)
 
 
 def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:

@@ -33,7 +33,7 @@ FORBIDDEN = {
 # the noise spec with check values.)
 ANALYSIS_MAY_USE = modules(
     "choices config errors executors grid noise prompt prompt_sets registry runs schema shards "
-    "stage store"
+    "stage store yaml_files"
 )
 
 # A laptop plans a run and reads results without the libraries that draw.
@@ -50,7 +50,7 @@ HOMES = {
 }
 
 # Members of a family share through its base.py, or what that was cut into: no other siblings.
-SHARED = ("base", "pool")
+SHARED = ("base", "cards", "pool")
 FAMILIES = (
     *modules("models interventions executors"),
     "analysis.features",

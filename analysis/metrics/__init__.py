@@ -30,6 +30,10 @@ METRICS: Mapping[str, str] = MappingProxyType(
 def load_metric(name: str) -> Metric:
     """Make the metric of this name, or of a user's own dotted path.
 
+    Args:
+        name: "metric", or "metric@card" where its feature uses another than its default
+            checkpoint.
+
     Raises:
         RegistryError: If there is none; the message names the nearest.
 
@@ -37,5 +41,6 @@ def load_metric(name: str) -> Metric:
         >>> load_metric("brightness").unit
         'fraction'
     """
-    metric: Metric = load(METRICS, name, "metric", base=Metric)()
-    return metric
+    own, _, card = name.partition("@")
+    metric: Metric = load(METRICS, own, "metric", base=Metric)()
+    return metric.with_card(card) if card else metric

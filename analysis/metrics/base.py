@@ -1,5 +1,6 @@
 """What a metric is: one value per seed with its interval, from the features of many images."""
 
+import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -28,6 +29,11 @@ PERCEPTUAL_REFERENCE = WEIGHTS / "perceptual" / "reference.safetensors"
 """Embeddings of fresh scenes of the small world, made by the shipped `perceptual` feature."""
 
 
+def _with_card(need: str, card: str) -> str:
+    feature, _, column = need.rpartition(".")
+    return need if need == FAILED_CELL else f"{feature}@{card}.{column}"
+
+
 class Metric(ABC):
     """One value per seed. A subclass is made without arguments and is cheap to make.
 
@@ -49,6 +55,20 @@ class Metric(ABC):
     needs: ClassVar[tuple[str, ...]]
     per_image_mean: ClassVar[bool] = False
     method: ClassVar[str]
+
+    def with_card(self, card: str) -> "Metric":
+        """The same metric of another checkpoint of its features.
+
+        Args:
+            card: Name of a card of the features, or the path of one.
+
+        Returns:
+            A metric named `name@card`, made from `feature@card`.
+        """
+        made = copy.copy(self)
+        made.name = f"{self.name}@{card}"  # type: ignore[misc]  # of this instance only
+        made.needs = tuple(_with_card(need, card) for need in self.needs)  # type: ignore[misc]
+        return made
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from analysis.features import FEATURES, load_feature
-from analysis.features.base import BATCH, Feature, extract_in_batches
+from analysis.features.base import BATCH, Batch, Feature, extract_in_batches
 from pipeline.errors import RegistryError
 from pipeline.stage import Uint8Images
 
@@ -14,6 +14,10 @@ from pipeline.stage import Uint8Images
 # for bit; a network's move with the shape of its batch in the last bits of float32.
 TOLERANCE = {"appearance": 0.0, "perceptual": 1e-4}
 PROMPT = {"text": "a red horse", "object": "horse", "modifier": "red", "group": "horse", "set": 1}
+
+
+def batch_of(images: Uint8Images) -> Batch:
+    return Batch(images, [PROMPT] * len(images))
 
 
 def pictures(count: int) -> Uint8Images:
@@ -38,16 +42,16 @@ def test_a_tolerance_is_stated_for_every_feature() -> None:
 
 def test_an_image_alone_is_as_in_company(feature: Feature) -> None:
     images = pictures(5)
-    together = feature.extract(images)
+    together = feature.extract(batch_of(images))
     for place in range(len(images)):
-        alone = feature.extract(images[place : place + 1])
+        alone = feature.extract(batch_of(images[place : place + 1]))
         for name, values in together.items():
             difference = np.abs(alone[name][0] - values[place]).max()
             assert difference <= TOLERANCE[feature.name] * max(1.0, np.abs(values).max())
 
 
 def test_columns_are_as_declared(feature: Feature) -> None:
-    found = feature.extract(pictures(3))
+    found = feature.extract(batch_of(pictures(3)))
     assert list(found) == [column.name for column in feature.columns]
     for column in feature.columns:
         values = found[column.name]
@@ -60,16 +64,16 @@ def test_columns_are_as_declared(feature: Feature) -> None:
 
 
 def test_it_tells_pictures_apart(feature: Feature) -> None:
-    for values in feature.extract(pictures(4)).values():
+    for values in feature.extract(batch_of(pictures(4))).values():
         assert np.unique(values.reshape(4, -1), axis=0).shape[0] >= 2
 
 
 def test_it_is_repeatable_without_any_global_random_stream(feature: Feature) -> None:
     images = pictures(4)
     before = images.copy()
-    first = feature.extract(images)
+    first = feature.extract(batch_of(images))
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - looks only
-    second = feature.extract(images)
+    second = feature.extract(batch_of(images))
     assert torch.equal(states[0], torch.get_rng_state())
     np.testing.assert_array_equal(states[1], np.random.get_state()[1])  # noqa: NPY002
     np.testing.assert_array_equal(images, before)  # the caller's pictures are not touched
@@ -79,14 +83,14 @@ def test_it_is_repeatable_without_any_global_random_stream(feature: Feature) -> 
 
 def test_batches_are_cut_at_fixed_places(feature: Feature) -> None:
     images = pictures(BATCH + 3)
-    whole = extract_in_batches(feature, images)
-    for name, values in feature.extract(images[BATCH:]).items():
+    whole = extract_in_batches(feature, batch_of(images))
+    for name, values in feature.extract(batch_of(images[BATCH:])).items():
         np.testing.assert_array_equal(whole[name][BATCH:], values)
 
 
 def test_other_sizes_are_measured_too(feature: Feature) -> None:
     images = pictures(2).repeat(2, axis=1).repeat(3, axis=2)
-    for values in feature.extract(images).values():
+    for values in feature.extract(batch_of(images)).values():
         assert np.isfinite(values).all()
 
 
