@@ -36,8 +36,9 @@ class FeatureCard(BaseModel):
         revision: Commit of the repository, or "unresolved": whatever is newest at first use.
         url: Address of the file where it is not on the hub.
         file: Name of the file; empty takes the whole repository as a folder.
-        sha256: Of the file. Empty where no source beside the card states it: then it is taken
-            from the file as it is found, and stands in every result.
+        sha256: Of the file, or its first 8 or more digits where the source states no more. Empty
+            where no source beside the card states it: then it is taken from the file as it is
+            found, and stands in every result.
         pickled: Whether the file is a pickle, which runs code when it is read: refused without
             a pinned sha256.
         options: What else the feature must know, the architecture for example.
@@ -67,10 +68,8 @@ def cards() -> dict[str, FeatureCard]:
     Raises:
         ConfigError: If the file is malformed.
     """
-    return {
-        name: _card(fields, CARDS_FILE)
-        for name, fields in read_mapping(CARDS_FILE, "cards").items()
-    }
+    fields = read_mapping(CARDS_FILE, "cards")
+    return {name: _card(each, CARDS_FILE) for name, each in fields.items()}
 
 
 def load_card(name: str, feature: str) -> FeatureCard:
@@ -128,7 +127,8 @@ def find_weights(card: FeatureCard) -> Path:
             f"sha256: state the sha256 of the file that you trust, or take safetensors"
         )
     found = _local(card) or _downloaded(card)
-    if card.sha256 and found.is_file() and (actual := _sha256(found)) != card.sha256:
+    actual = _sha256(found) if card.sha256 and found.is_file() else card.sha256
+    if not actual.startswith(card.sha256):
         raise ModelError(
             f"{found} has sha256 {actual}; its card says {card.sha256}: the file is damaged or "
             f"another one. Delete it and get it again from {card.url or card.repo or card.source}"
