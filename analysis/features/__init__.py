@@ -15,6 +15,14 @@ __all__ = ["FEATURES", "Feature", "load_feature", "load_features"]
 FEATURES: Mapping[str, str] = MappingProxyType(
     {
         "appearance": "analysis.features.appearance:Appearance",
+        "clip": "analysis.features.clip:Clip",
+        "dinov2": "analysis.features.dinov2:Dinov2",
+        "gram": "analysis.features.gram:Gram",
+        "gram_seedling": "analysis.features.gram:GramSeedling",
+        "hps": "analysis.features.hps:Hps",
+        "inception": "analysis.features.inception:Inception",
+        "ocr": "analysis.features.ocr:Ocr",
+        "layout": "analysis.features.layout:Layout",
         "perceptual": "analysis.features.perceptual:Perceptual",
     }
 )
