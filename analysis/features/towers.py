@@ -83,12 +83,16 @@ class Towers:
         """
         import torch
 
+        if len(self._texts) >= TEXTS_KEPT:
+            self.forget_texts()
         for text in dict.fromkeys(texts):
             if text not in self._texts:
-                if len(self._texts) >= TEXTS_KEPT:
-                    self._texts.clear()
                 self._texts[text] = self._encoded(text)
         return torch.stack([self._texts[text] for text in texts])
+
+    def forget_texts(self) -> None:
+        """Drop the vectors of texts met so far."""
+        self._texts.clear()
 
     def _encoded(self, text: str) -> "torch.Tensor":
         import torch
