@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.features import load_features
+from analysis.features import load_feature
 from analysis.features.base import Batch, Columns, Feature, extract_in_batches
 from analysis.images import decode_rows
 from pipeline.errors import ShardError
@@ -52,6 +52,25 @@ class ExtractTask:
     def id(self) -> str:
         """The shard's id."""
         return self.shard_id
+
+
+def run_feature(run: Run, name: str) -> Feature:
+    """The feature of this name as a run measures it: on the prompts that its recipe chooses.
+
+    Another choice gives it another identity, so values of different choices never mix.
+
+    Args:
+        run: The run.
+        name: As in the recipe.
+    """
+    feature = load_feature(name)
+    feature.prompt_share = run.recipe.feature_prompts.get(name)
+    return feature
+
+
+def run_features(run: Run, names: Sequence[str]) -> list[Feature]:
+    """Several features of a run, each name once, in the order given."""
+    return [run_feature(run, name) for name in dict.fromkeys(names)]
 
 
 def feature_folder(run: Run, feature: Feature) -> ShardFolder:
@@ -97,7 +116,8 @@ def _null_reasons(feature: Feature, rows: pa.Table, kept: Sequence[bool]) -> lis
     ):
         key = row["prompt_id"]
         if key not in answers:
-            answers[key] = feature.applies({name: row[name] for name in fields})
+            skipped = feature.prompt_share.skips(key) if feature.prompt_share else ""
+            answers[key] = skipped or feature.applies({name: row[name] for name in fields})
         if answers[key]:
             reasons.append(NOT_APPLICABLE + answers[key])
         elif row["status"] != STATUS_OK:
@@ -133,7 +153,7 @@ def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:
         One task per image shard for which the shard of a feature is absent or was made from
         other images.
     """
-    folders = [feature_folder(run, feature) for feature in load_features(features)]
+    folders = [feature_folder(run, feature) for feature in run_features(run, features)]
     tasks = []
     for tile in run.tiles():
         receipt = run.images.receipt(tile.id, tile.block)
@@ -157,7 +177,7 @@ class _Extractor:
 
     @cached_property
     def features(self) -> list[Feature]:
-        return load_features(self.feature_names)
+        return run_features(self.opened, self.feature_names)
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel to an actor without what `setup` made."""
@@ -217,7 +237,7 @@ class ExtractStage(_Extractor):
 
     def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
         super().__init__(run_root, features)
-        needs = [feature.resources for feature in load_features(features)] or [Resources()]
+        needs = [feature.resources for feature in map(load_feature, features)] or [Resources()]
         self.resources = Resources(
             cpus=max(need.cpus for need in needs),
             gpus=max(need.gpus for need in needs),

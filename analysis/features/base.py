@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.features.cards import load_card, weights_sha256
+from pipeline.choices import PromptShare
 from pipeline.registry import source_sha256
 from pipeline.schema import Column, Table, feature_table
 from pipeline.stage import Resources, Uint8Images
@@ -52,11 +53,13 @@ class Feature(ABC):
             and underscores.
         code_version: Raised whenever the numbers change; the old ones stay beside the new.
         resources: What one actor needs.
+        prompt_share: The share of the prompts that a run's recipe chooses; None takes all.
     """
 
     name: ClassVar[str]
     code_version: ClassVar[int]
     resources: ClassVar[Resources] = Resources()
+    prompt_share: PromptShare | None = None
 
     @property
     @abstractmethod
@@ -116,6 +119,8 @@ class Feature(ABC):
             "parameters": dict(self.parameters),
             "source_sha256": "" if own else source_sha256(type(self)),
         }
+        if self.prompt_share is not None:
+            parts["prompt_share"] = self.prompt_share.model_dump()
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{digest[:8]}"
 

@@ -8,6 +8,7 @@ the environment variable GOLDENSEED_WEIGHTS names, Hugging Face's cache or hub, 
 import hashlib
 import os
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,6 +33,8 @@ class FeatureCard(BaseModel):
         licence: Licence of the weights.
         path: A file or a folder, relative to the project where it is not absolute: for weights
             that are shipped, or for a user's own.
+        package: Import name of an installed package that holds the weights; `path` is then
+            relative to its folder.
         repo: Repository on Hugging Face's hub; empty where there is none.
         revision: Commit of the repository, or "unresolved": whatever is newest at first use.
         url: Address of the file where it is not on the hub.
@@ -39,6 +42,7 @@ class FeatureCard(BaseModel):
         sha256: Of the file, or its first 8 or more digits where the source states no more. Empty
             where no source beside the card states it: then it is taken from the file as it is
             found, and stands in every result.
+        files: Name -> sha256 of each file that is read from a folder.
         pickled: Whether the file is a pickle, which runs code when it is read: refused without
             a pinned sha256.
         options: What else the feature must know, the architecture for example.
@@ -51,11 +55,13 @@ class FeatureCard(BaseModel):
     source: str
     licence: str
     path: str = ""
+    package: str = ""
     repo: str = ""
     revision: str = "unresolved"
     url: str = ""
     file: str = ""
     sha256: str = ""
+    files: dict[str, str] = {}
     pickled: bool = False
     options: dict[str, Option] = {}
     note: str = ""
@@ -121,19 +127,28 @@ def find_weights(card: FeatureCard) -> Path:
         ModelError: If they are not there and cannot be had (the message says how to get them),
             if their sha256 is not the card's, or if they are a pickle that no card pins.
     """
-    if card.pickled and not card.sha256:
+    if card.pickled and not (card.sha256 or card.files):
         raise ModelError(
             f"{card.file or card.path} is a pickle, which can run any code, and its card pins no "
             f"sha256: state the sha256 of the file that you trust, or take safetensors"
         )
     found = _local(card) or _downloaded(card)
-    actual = _sha256(found) if card.sha256 and found.is_file() else card.sha256
-    if not actual.startswith(card.sha256):
+    if card.sha256 and found.is_file():
+        _check(card, found, card.sha256)
+    for name, sha256 in card.files.items():
+        _check(card, found / name, sha256)
+    return found
+
+
+def _check(card: FeatureCard, file: Path, sha256: str) -> None:
+    if not file.is_file():
+        raise ModelError(f"{file} is missing; get it from {card.source}")
+    actual = _sha256(file)
+    if not actual.startswith(sha256):
         raise ModelError(
-            f"{found} has sha256 {actual}; its card says {card.sha256}: the file is damaged or "
+            f"{file} has sha256 {actual}; its card says {sha256}: the file is damaged or "
             f"another one. Delete it and get it again from {card.url or card.repo or card.source}"
         )
-    return found
 
 
 def weights_sha256(card: FeatureCard) -> str:
@@ -144,16 +159,24 @@ def weights_sha256(card: FeatureCard) -> str:
     """
     if card.sha256:
         return card.sha256
+    if card.files:
+        return _joined([f"{name} {sha256}" for name, sha256 in sorted(card.files.items())])
     found = find_weights(card)
     if found.is_file():
         return _sha256(found)
     files = sorted(path for path in found.rglob("*") if path.is_file())
     lines = [f"{path.relative_to(found).as_posix()} {_sha256(path)}" for path in files]
+    return _joined(lines)
+
+
+def _joined(lines: list[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _local(card: FeatureCard) -> Path | None:
     """The weights where they lie without a download, if they do."""
+    if card.package:
+        return _package_folder(card) / card.path
     places = [PROJECT / card.path] if card.path else []
     folder = os.environ.get(WEIGHTS_VARIABLE)
     if folder:
@@ -162,6 +185,17 @@ def _local(card: FeatureCard) -> Path | None:
     if found is None and card.path and not (card.repo or card.url):
         raise ModelError(f"weights of feature {card.feature} are missing: {places[0]}")
     return found
+
+
+def _package_folder(card: FeatureCard) -> Path:
+    """The folder of the package that holds the weights; the package's code is not run."""
+    found = find_spec(card.package)
+    if found is None or not found.submodule_search_locations:
+        raise ModelError(
+            f"feature {card.feature} takes its weights from the package {card.package}, which is "
+            f"not installed here: {card.source}"
+        )
+    return Path(found.submodule_search_locations[0])
 
 
 def _downloaded(card: FeatureCard) -> Path:
