@@ -24,7 +24,7 @@ import typer
 from analysis.studies.variance import share_table
 from goldenseed import __version__, prompts_command, reference_command, show, work
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
-from goldenseed.plan import plan_recipe
+from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.progress import note
 from goldenseed.shares import print_shares
 from goldenseed.status import status_of
@@ -69,8 +69,7 @@ def plan(
     """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
     chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
     work.check_recipe(chosen)
-    found = work.load_prompts(chosen)
-    plans = plan_recipe(chosen, {p.id: p for p in found.prompts}, _folder(chosen, out))
+    plans = plan_recipe(chosen, prompts_to_plan(chosen), _folder(chosen, out))
     show.result([arm.as_dict() for arm in plans], as_json=as_json, table=show.plan_table(plans))
 
 

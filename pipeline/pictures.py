@@ -134,8 +134,9 @@ def crop_square(image: Image.Image, size: int) -> Image.Image:
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    # Cut first: resize's own `box` lets what is outside of it into the edge.
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((size, size), Image.Resampling.BICUBIC)
 
 
 def reasons_in_words(skipped: Sequence[tuple[str, str]], *, most: int = 3) -> str:

@@ -16,7 +16,7 @@ def sample_order(name: str) -> str:
 
     Example:
         >>> sorted(["a", "b", "c"], key=sample_order)
-        ['b', 'c', 'a']
+        ['b', 'a', 'c']
     """
     return hashlib.sha256(f"{_SALT}:{name}".encode()).hexdigest()
 
