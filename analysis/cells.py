@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.extract import NOT_APPLICABLE, feature_folder
-from analysis.features import load_feature
+from analysis.extract import NOT_APPLICABLE, feature_folder, run_feature
 from analysis.features.base import Feature
 from analysis.metrics.base import FAILED_CELL
 from pipeline.errors import RunError
@@ -196,7 +195,7 @@ class _Reader:
                 self.missing["cell"][at] = False
 
     def _read_feature(self, name: str, columns: Sequence[str]) -> None:
-        feature = load_feature(name)
+        feature = run_feature(self.run, name)
         self._allocate(name, feature, columns)
         folder = feature_folder(self.run, feature)
         for tile in self._tiles():

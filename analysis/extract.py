@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.features import load_features
-from analysis.features.base import Feature, extract_in_batches
+from analysis.features import load_feature
+from analysis.features.base import Batch, Columns, Feature, extract_in_batches
 from analysis.images import decode_rows
 from pipeline.errors import ShardError
 from pipeline.runs import Run, utc_now
-from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
+from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK, Column
 from pipeline.shards import Receipt, ShardFolder
 from pipeline.stage import DrawnShard, Outcome, Resources, Uint8Images
 
@@ -54,6 +54,25 @@ class ExtractTask:
         return self.shard_id
 
 
+def run_feature(run: Run, name: str) -> Feature:
+    """The feature of this name as a run measures it: on the prompts that its recipe chooses.
+
+    Another choice gives it another identity, so values of different choices never mix.
+
+    Args:
+        run: The run.
+        name: As in the recipe.
+    """
+    feature = load_feature(name)
+    feature.prompt_share = run.recipe.feature_prompts.get(name)
+    return feature
+
+
+def run_features(run: Run, names: Sequence[str]) -> list[Feature]:
+    """Several features of a run, each name once, in the order given."""
+    return [run_feature(run, name) for name in dict.fromkeys(names)]
+
+
 def feature_folder(run: Run, feature: Feature) -> ShardFolder:
     """Where a run keeps the shards of a feature."""
     return run.features(feature.identity(), feature.table)
@@ -76,12 +95,15 @@ def feature_rows(
     """
     reasons = _null_reasons(feature, rows, kept)
     wanted = np.array([reason is None for reason in reasons])
-    values = extract_in_batches(feature, images) if wanted.any() else {}
+    values: Columns = {}
+    if wanted.any():
+        prompts = rows.select([column.name for column in PROMPT_FIELDS]).filter(pa.array(wanted))
+        values = extract_in_batches(feature, Batch(images[wanted], prompts.to_pylist()))
     schema = feature.table.arrow()
     own: dict[str, Any] = {key.name: rows[key.name] for key in CELL_KEY}
     own["null_reason"] = pa.array(reasons, type=pa.string())
     for column in feature.columns:
-        own[column.name] = _arrow(values.get(column.name), wanted, column.type)
+        own[column.name] = _arrow(values.get(column.name), wanted, column)
     return pa.table([own[name] for name in schema.names], schema=schema)
 
 
@@ -94,7 +116,8 @@ def _null_reasons(feature: Feature, rows: pa.Table, kept: Sequence[bool]) -> lis
     ):
         key = row["prompt_id"]
         if key not in answers:
-            answers[key] = feature.applies({name: row[name] for name in fields})
+            skipped = feature.prompt_share.skips(key) if feature.prompt_share else ""
+            answers[key] = skipped or feature.applies({name: row[name] for name in fields})
         if answers[key]:
             reasons.append(NOT_APPLICABLE + answers[key])
         elif row["status"] != STATUS_OK:
@@ -108,16 +131,15 @@ def _if_there(rows: pa.Table, name: str) -> list[str]:
     return [name] if name in rows.column_names else []
 
 
-def _arrow(values: NDArray[Any] | None, wanted: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
-    """The values of the wanted rows, null elsewhere."""
+def _arrow(values: NDArray[Any] | None, wanted: NDArray[np.bool_], column: Column) -> pa.Array:
+    """The values of the wanted rows in their places, null elsewhere."""
     if values is None:
-        return pa.nulls(len(wanted), kind)
-    if not np.isfinite(values[wanted]).all():
-        raise ShardError("a feature gave numbers that are not finite for a good image")
-    if not pa.types.is_fixed_size_list(kind):
-        return pa.array(values, type=kind, mask=~wanted)
-    filled = iter(values[wanted])
-    return pa.array([next(filled) if good else None for good in wanted], type=kind)
+        return pa.nulls(len(wanted), column.type)
+    numbers = np.issubdtype(values.dtype, np.number)
+    if numbers and not column.may_be_nan and not np.isfinite(values).all():
+        raise ShardError(f"{column.name} is not finite for a good image")
+    filled = iter(values if values.ndim > 1 else values.tolist())
+    return pa.array([next(filled) if good else None for good in wanted], type=column.type)
 
 
 def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:
@@ -131,7 +153,7 @@ def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:
         One task per image shard for which the shard of a feature is absent or was made from
         other images.
     """
-    folders = [feature_folder(run, feature) for feature in load_features(features)]
+    folders = [feature_folder(run, feature) for feature in run_features(run, features)]
     tasks = []
     for tile in run.tiles():
         receipt = run.images.receipt(tile.id, tile.block)
@@ -155,7 +177,7 @@ class _Extractor:
 
     @cached_property
     def features(self) -> list[Feature]:
-        return load_features(self.feature_names)
+        return run_features(self.opened, self.feature_names)
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel to an actor without what `setup` made."""
@@ -215,7 +237,7 @@ class ExtractStage(_Extractor):
 
     def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
         super().__init__(run_root, features)
-        needs = [feature.resources for feature in load_features(features)] or [Resources()]
+        needs = [feature.resources for feature in map(load_feature, features)] or [Resources()]
         self.resources = Resources(
             cpus=max(need.cpus for need in needs),
             gpus=max(need.gpus for need in needs),

@@ -31,7 +31,8 @@ def decode_image(data: bytes, *, height: int, width: int) -> Uint8Images:
         Shape (H, W, 3), RGB, uint8.
 
     Raises:
-        ShardError: If it is no WebP or PNG, is damaged, or has another size or mode.
+        ShardError: If it is no WebP or PNG, is damaged, or has another size or mode. Size and
+            mode are read from the header: nothing of a wrong size is decoded.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -41,6 +42,8 @@ def decode_image(data: bytes, *, height: int, width: int) -> Uint8Images:
                     f"wanted {width} x {height}, RGB"
                 )
             return np.asarray(image)
+    except Image.DecompressionBombError as error:  # Pillow refuses from 179 million pixels on
+        raise ShardError(f"found a huge image ({error}); wanted {width} x {height}") from error
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ShardError(f"found an image that cannot be decoded: {error}") from error
 

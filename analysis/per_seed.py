@@ -33,7 +33,8 @@ def measure(
     Args:
         run: The run; its features must be extracted.
         metrics: Names in the metric registry.
-        n: Prompts of each set to use, in the order of their ids; all if None.
+        n: Prompts of each set to use, in the order of their ids; if None, as many as the
+            recipe's `metric_prompts` says, else all.
         sets: Prompt sets, each measured for itself.
 
     Returns:
@@ -46,11 +47,13 @@ def measure(
     """
     chosen = [load_metric(name) for name in dict.fromkeys(metrics)]
     needs = list(dict.fromkeys(need for metric in chosen for need in metric.needs))
+    counts = run.recipe.metric_prompts if n is None else dict.fromkeys(metrics, n)
     rows: list[dict[str, Any]] = []
     for prompt_set in sets:
         cells = read_cells(run, needs, sets=[prompt_set])
         for metric in chosen:
-            rows += metric_rows(metric, cells.sample(metric.needs, n=n), prompt_set)
+            sample = cells.sample(metric.needs, n=counts.get(metric.name))
+            rows += metric_rows(metric, sample, prompt_set)
     table = pa.Table.from_pylist(rows, schema=PER_SEED.arrow())
     provenance = {"run_id": run.run_id, "grid_hash": run.grid_hash, "sets": list(sets)}
     replace_table(run.store, PER_SEED_FILE, table, provenance=provenance)

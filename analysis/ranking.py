@@ -50,7 +50,7 @@ def rank(
         run: The run; the features of the metric must be extracted.
         metric: Name of the metric; the recipe's if None.
         share: Share of the seeds that a list holds before confirmation; the recipe's if None.
-        n: Prompts of each set to use; all if None.
+        n: Prompts of each set to use; if None, as many as the recipe says, else all.
         permutations: Draws of the null, at least 200.
 
     Returns:
@@ -63,6 +63,7 @@ def rank(
     settings = run.recipe.ranking or RankingConfig()
     chosen = load_metric(metric or settings.metric)
     _refuse_settings(chosen, permutations)
+    n = n or run.recipe.metric_prompts.get(chosen.name)
     cells = [read_cells(run, chosen.needs, sets=[number]) for number in (1, 2)]
     samples = [each.sample(chosen.needs, n=n) for each in cells]
     share = share or settings.share

@@ -8,7 +8,8 @@ pyarrow's file, which is one row group. Blobs are random bytes: like a lossless 
 not compress further. In every pair both files must give back the blobs that were written.
 
 Before each write the old file is deleted and the disk is left to finish, so that no side waits
-for the other's pages.
+for the other's pages. `floor_s` is what the bare bytes cost, written in one call with fsync and
+without: no format that waits for the disk can be faster than the first.
 
 Run: `python -m benchmarks.shards`
 """
@@ -114,6 +115,27 @@ def measure(table: pa.Table, pairs: int, folder: Path) -> tuple[Side, Side, bool
     return ours, peer, right
 
 
+def write_raw(blobs: bytes, path: Path, *, wait: bool) -> None:
+    """Write bare bytes, and wait for the disk or not."""
+    with path.open("wb") as file:
+        file.write(blobs)
+        file.flush()
+        if wait:
+            os.fsync(file.fileno())
+
+
+def floor(size: int, pairs: int, folder: Path) -> dict[str, float]:
+    """Median seconds to write so many bytes, with fsync and without."""
+    blobs, path = bytes(size), folder / "raw"
+    taken: dict[str, list[float]] = {"fsync": [], "page cache": []}
+    for _ in range(pairs):
+        for name, each in taken.items():
+            path.unlink(missing_ok=True)
+            os.sync()
+            each.append(seconds(partial(write_raw, blobs, path, wait=name == "fsync")))
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
 def median_ratio(peer: Sequence[float], ours: Sequence[float]) -> float:
     """Median over the pairs of how many times faster ours was."""
     return statistics.median(b / a for a, b in zip(ours, peer, strict=True))
@@ -130,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = make_table(chosen.blobs, chosen.blob_bytes)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         ours, peer, right = measure(table, chosen.pairs, Path(folder))
+        bare = floor(chosen.blobs * chosen.blob_bytes, chosen.pairs, Path(folder))
     write, read = median_ratio(peer.writes, ours.writes), median_ratio(peer.reads, ours.reads)
     megabytes = chosen.blobs * chosen.blob_bytes / 1e6
     writing = write / WRITE_GOAL <= read / READ_GOAL
@@ -151,6 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "write_ratio": write,
             "write_goal": WRITE_GOAL,
             "write_mb_per_s": [megabytes / statistics.median(s.writes) for s in (ours, peer)],
+            "write_s": [statistics.median(s.writes) for s in (ours, peer)],
+            "floor_s": bare,
             "read_ratio": read,
             "read_goal": READ_GOAL,
             "read_ms": [1e3 * statistics.median(s.reads) for s in (ours, peer)],

@@ -2,6 +2,9 @@
 
     plan -> generate -> measure -> rank -> publish      (`run` is all of it)
 
+Beside the path, each in a file of its own: `reference` (reference_command.py) and `prompts`
+(prompts_command.py) prepare what a study of a real model needs.
+
 Results go to stdout, as a table or with --json as JSON; everything else goes to stderr.
 
 Exit codes: 0 done; 1 a defect of this program (with a traceback); 2 something outside it is
@@ -18,9 +21,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from goldenseed import __version__, show, work
-from goldenseed.plan import plan_recipe
+from analysis.studies.variance import share_table
+from goldenseed import __version__, prompts_command, reference_command, show, work
+from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
+from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.progress import note
+from goldenseed.shares import print_shares
 from goldenseed.status import status_of
 from goldenseed.verify import repair, verify_run
 from pipeline.config import Recipe, load_recipe
@@ -29,7 +35,15 @@ from pipeline.runs import Run, parse_part
 
 EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
 
-app = typer.Typer(
+
+def _with_groups(app: typer.Typer) -> typer.Typer:
+    """Add the commands that have sub-commands of their own."""
+    app.add_typer(reference_command.app, name="reference")
+    app.add_typer(prompts_command.app, name="prompts")
+    return app
+
+
+app = _with_groups(typer.Typer(
     name="goldenseed",
     help="What a random seed does to a text-to-image diffusion model.",
     epilog="Exit codes: 0 done, 2 bad input, 3 some shards missing (repeat the command), "
@@ -38,16 +52,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-)
+))  # fmt: skip
 
 RecipeName = Annotated[str, typer.Argument(help="Name of a recipe, or a path to a .yaml file.")]
-RunPath = Annotated[Path, typer.Argument(help="A run folder.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder; default runs/<recipe>.")]
 Seeds = Annotated[str, typer.Option(help="Seeds: a count, start:stop, or 7,11,469.")]
 Prompts = Annotated[int | None, typer.Option(min=1, help="Number of prompts.")]
-Executor = Annotated[str, typer.Option(help="Where stages run: ray or local.")]
-WorkerCount = Annotated[int | None, typer.Option("--workers", min=1, help="Actors.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Part = Annotated[str, typer.Option(help="i/n: draw only the i-th of n parts of the grid.")]
 
 
@@ -59,8 +69,7 @@ def plan(
     """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
     chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
     work.check_recipe(chosen)
-    found = work.load_prompts(chosen)
-    plans = plan_recipe(chosen, {p.id: p for p in found.prompts}, _folder(chosen, out))
+    plans = plan_recipe(chosen, prompts_to_plan(chosen), _folder(chosen, out))
     show.result([arm.as_dict() for arm in plans], as_json=as_json, table=show.plan_table(plans))
 
 
@@ -93,6 +102,13 @@ def measure(
 def rank(run: RunPath, as_json: AsJson = False) -> None:
     """Rank the seeds, confirm them on the second prompt set, and say what chance gives."""
     show.rankings([work.rank(one) for one in work.open_runs(run)], as_json=as_json)
+
+
+@app.command()
+def shares(run: RunPath, as_json: AsJson = False) -> None:
+    """Say how much of every measure's variance belongs to the seed, the prompt, and neither."""
+    found = [(one.root.name, share_table(one)) for one in work.open_runs(run)]
+    print_shares(found, as_json=as_json)
 
 
 @app.command()

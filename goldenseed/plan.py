@@ -1,9 +1,12 @@
 """What a recipe will cost, before anything is drawn."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from goldenseed import work
+from goldenseed.progress import note
 from pipeline import grid
 from pipeline.cards import Card, find_card
 from pipeline.config import Recipe, Sampling
@@ -12,6 +15,9 @@ from pipeline.runs import RUN_FILE, Run
 
 BYTES_PER_PIXEL = 1.45
 """Lossless WebP (method 0) of a 512 x 512 photograph: 370 KiB."""
+
+FID_WIDTH = 2048
+"""Numbers that the FID Inception gives of an image."""
 
 H100_FLOPS = 0.4 * 790e12
 """Assumed rate of one H100: 40 % of the 790 TFLOP/s that a large bf16 matrix product reaches."""
@@ -33,6 +39,7 @@ class ArmPlan:
         seconds: Estimated time on the machine that `basis` names, None where nothing is known.
         gpu_hours: Estimated H100 hours, None for a CPU card or where nothing is known.
         basis: What the estimate rests on.
+        expect: What such a grid can show, in words.
     """
 
     arm: str
@@ -46,10 +53,29 @@ class ArmPlan:
     seconds: float | None
     gpu_hours: float | None
     basis: str
+    expect: str
 
     def as_dict(self) -> dict[str, object]:
         """JSON-ready."""
         return asdict(self)
+
+
+def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
+    """A recipe's prompts by id; stand-ins where the file must still be made.
+
+    Sets hang on hashes, so stand-ins fall into them as the real prompts will.
+
+    Raises:
+        PromptError: If the file is there and malformed, or is not there and the recipe does
+            not say how many prompts it takes of it.
+    """
+    source, count = recipe.prompts.source, recipe.prompts.count
+    shipped = work.PROMPTS / f"{source}.jsonl"
+    if count is None or shipped.is_file() or Path(source).exists():
+        return {prompt.id: prompt for prompt in work.load_prompts(recipe).prompts}
+    note(f"{source} is not there yet: planned with {count:,} stand-ins; see the recipe's comments")
+    stand_ins = (Prompt(f"stand-in {number}") for number in range(count))
+    return {prompt.id: prompt for prompt in stand_ins}
 
 
 def plan_recipe(recipe: Recipe, prompts: Mapping[str, Prompt], out: Path) -> list[ArmPlan]:
@@ -61,11 +87,44 @@ def plan_recipe(recipe: Recipe, prompts: Mapping[str, Prompt], out: Path) -> lis
         out: The folder that the run would be in; what is there counts as done.
     """
     arms = recipe.arms or {"": Sampling()}
-    return [_plan_arm(recipe, name, arm, list(prompts), out / name) for name, arm in arms.items()]
+    expect = expectation(prompt.set for prompt in prompts.values())
+    return [
+        _plan_arm(recipe, name, arm, list(prompts), folder=out / name, expect=expect)
+        for name, arm in arms.items()
+    ]
+
+
+def expectation(sets: Iterable[int]) -> str:
+    """What so many prompts can show, in words.
+
+    For a measure that is a mean over images: with a share f of the variance that prompts leave
+    over belonging to the seed, n images give the reliability n f / (n f + 1 - f) (Spearman and
+    Brown), if prompts are independent. For a Frechet distance n must exceed twice the width.
+
+    Example:
+        >>> expectation([1] * 500 + [2] * 400 + [3] * 100).split(";")[0]
+        '400 images of each seed in the smaller of sets 1 and 2'
+    """
+    count = Counter(sets)
+    n = min(count[1], count[2])
+    reliable = [f"{f:.1%}: {n * f / (n * f + 1 - f):.2f}" for f in (0.001, 0.01, 0.05)]
+    wide = "enough" if n > 2 * FID_WIDTH else "too few: comparable only at this n"
+    return (
+        f"{n:,} images of each seed in the smaller of sets 1 and 2; reliability of a mean where "
+        f"the seed has this share of what prompts leave over: {', '.join(reliable)} (at best: "
+        f"prompts of a group say less); for FID (more than {2 * FID_WIDTH:,} wanted) {wide}. "
+        f"Measuring is not in the time"
+    )
 
 
 def _plan_arm(
-    recipe: Recipe, name: str, arm: Sampling, prompt_ids: list[str], folder: Path
+    recipe: Recipe,
+    name: str,
+    arm: Sampling,
+    prompt_ids: list[str],
+    *,
+    folder: Path,
+    expect: str,
 ) -> ArmPlan:
     card = find_card(recipe.card)
     seeds = recipe.seeds.values()
@@ -99,6 +158,7 @@ def _plan_arm(
         seconds=seconds,
         gpu_hours=seconds / 3600 if seconds is not None and card.gpu else None,
         basis=basis,
+        expect=expect,
     )
 
 

@@ -94,7 +94,9 @@ def plan_table(plans: Sequence[ArmPlan]) -> Table:
         for plan in plans
     ]
     table = columns("plan: nothing is drawn", rows)
-    table.caption = "; ".join(sorted({plan.basis for plan in plans}))
+    said = [*sorted({plan.basis for plan in plans}), *sorted({plan.expect for plan in plans})]
+    table.caption = ".\n".join(said)
+    table.caption_justify = "left"
     return table
 
 

@@ -23,7 +23,7 @@ from pipeline import grid
 from pipeline.cards import find_card, resolve
 from pipeline.choices import SeedChoice
 from pipeline.config import Recipe
-from pipeline.errors import ConfigError, PromptError, RunError
+from pipeline.errors import ConfigError, PromptError, RunError, nearest
 from pipeline.executors.base import make_executor
 from pipeline.interventions import INTERVENTIONS
 from pipeline.manifest import compact
@@ -94,6 +94,12 @@ def check_recipe(recipe: Recipe) -> None:
     """
     find_card(recipe.card)
     load_features(recipe.features)
+    for name in recipe.feature_prompts:
+        if name not in recipe.features:
+            raise ConfigError(
+                f"`feature_prompts` names {name!r}, which is none of the recipe's features: "
+                f"{nearest(name, recipe.features)}{', '.join(recipe.features) or 'it has none'}"
+            )
     ranked = [recipe.ranking.metric] if recipe.ranking else []
     for name in (*recipe.metrics, *ranked):
         missing = set(load_metric(name).features) - set(recipe.features)
@@ -228,8 +234,11 @@ def measure(run: Run, workers: Workers) -> list[Result]:
 
 
 def draw_and_measure(run: Run, workers: Workers) -> list[Result]:
-    """Draw what is missing, measure in the same pass, then measure what was drawn before."""
-    drawn = generate(run, workers, measure=True)
+    """Draw what is missing, then measure what is not measured yet.
+
+    The recipe's `measure` says whether the images drawn now are measured in the same pass.
+    """
+    drawn = generate(run, workers, measure=run.recipe.measure == "while_drawing")
     return [drawn] if drawn.errors else [drawn, *measure(run, workers)]
 
 

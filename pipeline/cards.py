@@ -14,7 +14,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pipeline import models
 from pipeline.errors import ConfigError, ModelError, nearest
+from pipeline.registry import is_user_path
 from pipeline.yaml_files import problems, read_mapping
 
 CARDS_FILE = Path(__file__).parent / "models" / "cards.yaml"
@@ -27,7 +29,8 @@ class Card(BaseModel):
 
     Attributes:
         name: Name in recipes.
-        family: Name in the model registry (`pipeline/models/__init__.py`).
+        family: Name in the model registry (`pipeline/models/__init__.py`); a card of a family
+            that is not there yet can be planned, not drawn.
         path: Local folder in diffusers layout, for shipped cards; relative to the project.
         repo: Hugging Face repository, for cards with weights on the hub.
         revision: Commit of the repository; `unresolved` is resolved at first use, printed, and
@@ -149,8 +152,15 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
         revision: The commit that a run began with; empty for the card's own.
 
     Raises:
-        ModelError: If the folder is missing or the hub cannot be reached.
+        ModelError: If the card's family cannot be drawn yet (asked before anything is
+            fetched), the folder is missing, or the hub cannot be reached.
     """
+    if card.family not in models.MODELS and not is_user_path(card.family):
+        raise ModelError(
+            f"card {card.name} is of the family {card.family}, which this version cannot draw: "
+            f"it can be planned only. Families that can be drawn: {', '.join(models.MODELS)}; "
+            f"a class of your own works by its dotted path"
+        )
     folder, found = (_local(card), "") if card.path else _from_hub(card, revision)
     sha256 = files_sha256(folder, _patterns(card))
     return ResolvedCard(folder=folder, revision=found, sha256=sha256)

@@ -84,6 +84,31 @@ class SeedChoice(Frozen):
         return list(range(self.start, self.start + self.count))
 
 
+class PromptShare(Frozen):
+    """Which prompts a costly feature is measured on: a fair sample of any prompt file.
+
+    Attributes:
+        every: Of so many prompts, one: those whose id, a hash, this number divides. So the
+            choice never changes when the grid grows.
+    """
+
+    every: int = Field(ge=1)
+
+    def skips(self, prompt_id: str) -> str:
+        """Say why a prompt is not measured; empty if it is.
+
+        Args:
+            prompt_id: 16 hex digits.
+
+        Example:
+            >>> share = PromptShare(every=10)
+            >>> share.skips("000000000000000a"), share.skips("000000000000000b")
+            ('', 'the recipe measures one prompt in 10')
+        """
+        chosen = int(prompt_id, 16) % self.every == 0
+        return "" if chosen else f"the recipe measures one prompt in {self.every}"
+
+
 class TileShape(Frozen):
     """Cells in a tile.
 

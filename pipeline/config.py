@@ -17,7 +17,14 @@ from pydantic import Field, ValidationError
 
 from pipeline import interventions, models
 from pipeline.cards import Card, ResolvedCard, find_card
-from pipeline.choices import Frozen, PromptChoice, RankingConfig, SeedChoice, TileShape
+from pipeline.choices import (
+    Frozen,
+    PromptChoice,
+    PromptShare,
+    RankingConfig,
+    SeedChoice,
+    TileShape,
+)
 from pipeline.errors import ConfigError, nearest
 from pipeline.registry import is_user_path, load, source_sha256
 from pipeline.yaml_files import problems, read_mapping
@@ -170,7 +177,14 @@ class Recipe(Frozen):
         sampling: Overrides of the card, see `Sampling`.
         arms: Name -> overrides of `sampling`; each is a run of its own. Empty: one arm.
         features: Features to measure.
+        feature_prompts: Feature -> the share of the prompts it is measured on; a feature that
+            is not named is measured on all to which it applies.
+        measure: When `goldenseed run` measures: while images are drawn, with pixels still in
+            memory, or afterwards, from the shards. The numbers are the same. Images that are
+            not kept are always measured while they are drawn.
         metrics: Metrics to compute.
+        metric_prompts: Metric -> how many prompts of each set it uses, the first in the order of
+            their ids; a metric that is not named uses all.
         ranking: How seeds are ranked; None if the recipe has no quality metric.
     """
 
@@ -187,7 +201,10 @@ class Recipe(Frozen):
     sampling: "Sampling" = Field(default_factory=lambda: Sampling())
     arms: dict[Name, "Sampling"] = Field(default_factory=dict)
     features: list[str] = Field(default_factory=lambda: ["perceptual", "appearance"])
+    feature_prompts: dict[str, PromptShare] = Field(default_factory=dict)
+    measure: Literal["while_drawing", "afterwards"] = "while_drawing"
     metrics: list[str] = Field(default_factory=list)
+    metric_prompts: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     ranking: RankingConfig | None = RankingConfig()
 
     def run_configs(self, resolved: ResolvedCard) -> dict[str, RunConfig]:

@@ -40,6 +40,10 @@ class ModelError(GoldenseedError):
     """A checkpoint, a device or a compiler that a card asks for is not there."""
 
 
+class PictureError(GoldenseedError):
+    """A picture from outside is damaged, too large, too small, or of a kind not taken."""
+
+
 class RunError(GoldenseedError):
     """A run folder is not one, is of another schema, or is not in the state wanted."""
 

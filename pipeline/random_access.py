@@ -23,21 +23,19 @@ def read_image(path: Path, row: int) -> bytes | None:
             has no such row.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            group, first = _row_group(file.metadata, row, path)
-            column = file.read_row_group(group, columns=["image.bytes"])["image"]
+        # One column chunk is read: to buffer ahead and to share it among threads only copies it.
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+            group, place = _place(file.metadata, row, path)
+            column = file.read_row_group(group, columns=["image.bytes"], use_threads=False)["image"]
     except (OSError, pa.ArrowException) as error:
         raise ShardError(f"shard {path} cannot be read: {error}") from error
-    image: bytes | None = (column[row - first].as_py() or {}).get("bytes")
+    image: bytes | None = (column[place].as_py() or {}).get("bytes")
     return image
 
 
-def _row_group(metadata: pq.FileMetaData, row: int, path: Path) -> tuple[int, int]:
-    """The row group that holds a row, and the row at which it begins."""
-    first = 0
-    for group in range(metadata.num_row_groups):
-        rows = metadata.row_group(group).num_rows
-        if 0 <= row - first < rows:
-            return group, first
-        first += rows
-    raise ShardError(f"shard {path} has {first} rows, row {row} was asked for")
+def _place(metadata: pq.FileMetaData, row: int, path: Path) -> tuple[int, int]:
+    """The row group that holds a row, and its place there; all groups but the last are full."""
+    if not 0 <= row < metadata.num_rows:
+        raise ShardError(f"shard {path} has {metadata.num_rows} rows, row {row} was asked for")
+    full: int = metadata.row_group(0).num_rows
+    return divmod(row, full)

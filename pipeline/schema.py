@@ -40,12 +40,15 @@ class Column:
         type: Arrow type.
         meaning: What a value says, in one sentence.
         unit: Unit and range of the values, empty for names and texts.
+        may_be_nan: Whether a number may be NaN, which says "looked for and not found". A value
+            that is null was not looked for, or could not be.
     """
 
     name: str
     type: pa.DataType
     meaning: str
     unit: str = ""
+    may_be_nan: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ deletes its own data. Readers follow receipts and never look for files, so a pro
 between any two steps: what it leaves is invisible, and the same command does the shard again.
 
 Page checksums are written because Parquet does not notice a flipped byte by itself, and are
-verified by every read here. Images are neither compressed nor dictionary-encoded (they are
-compressed already: pyarrow's defaults write them 7 times slower) and row groups are short, so
-that one image does not cost a whole file.
+verified by every read here. Images are neither compressed nor dictionary-encoded, since they are
+compressed already, and row groups are short, so that one image does not cost a whole file.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ from pipeline.receipts import Receipt as Receipt
 from pipeline.schema import IMAGE_TYPE
 from pipeline.store import LocalStore, make_folder, store_errors, sync_file
 
-ROW_GROUP_ROWS = 100
+ROW_GROUP_ROWS = 50
 """Rows in a row group: reading one image reads at most these."""
 
 FOOTER_TAIL = 8

@@ -6,7 +6,8 @@ A new feature is a file here and a line in the table; the contract suite finds i
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from analysis.features.base import Feature
+from analysis.features.base import CheckpointFeature, Feature
+from pipeline.errors import ConfigError
 from pipeline.registry import load
 
 __all__ = ["FEATURES", "Feature", "load_feature", "load_features"]
@@ -14,6 +15,14 @@ __all__ = ["FEATURES", "Feature", "load_feature", "load_features"]
 FEATURES: Mapping[str, str] = MappingProxyType(
     {
         "appearance": "analysis.features.appearance:Appearance",
+        "clip": "analysis.features.clip:Clip",
+        "dinov2": "analysis.features.dinov2:Dinov2",
+        "gram": "analysis.features.gram:Gram",
+        "gram_seedling": "analysis.features.gram:GramSeedling",
+        "hps": "analysis.features.hps:Hps",
+        "inception": "analysis.features.inception:Inception",
+        "ocr": "analysis.features.ocr:Ocr",
+        "layout": "analysis.features.layout:Layout",
         "perceptual": "analysis.features.perceptual:Perceptual",
     }
 )
@@ -23,15 +32,24 @@ FEATURES: Mapping[str, str] = MappingProxyType(
 def load_feature(name: str) -> Feature:
     """Make the feature of this name, or of a user's own dotted path; nothing is loaded yet.
 
+    Args:
+        name: "feature", or "feature@card" for another checkpoint than the feature's default.
+
     Raises:
         RegistryError: If there is none; the message names the nearest.
+        ConfigError: If there is no such card, or the feature takes none.
 
     Example:
         >>> load_feature("appearance").name
         'appearance'
     """
-    feature: Feature = load(FEATURES, name, "feature", base=Feature)()
-    return feature
+    own, _, card = name.partition("@")
+    made: type[Feature] = load(FEATURES, own, "feature", base=Feature)
+    if not card:
+        return made()
+    if not issubclass(made, CheckpointFeature):
+        raise ConfigError(f"feature {own} takes no card; write {own!r} instead of {name!r}")
+    return made(card)
 
 
 def load_features(names: Sequence[str]) -> list[Feature]:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.features.base import Columns, Feature
+from analysis.features.base import Batch, Columns, Feature
 from pipeline.schema import Column
 from pipeline.stage import Uint8Images
 
@@ -58,17 +58,17 @@ class Appearance(Feature):
             "sky": [SKY_VALUE, SKY_SATURATION, SKY_STEP],
         }
 
-    def extract(self, images: Uint8Images) -> Columns:
+    def extract(self, batch: Batch) -> Columns:
         """Compute the six numbers; bit for bit the same in any batch.
 
         Example:
-            >>> white = np.full((1, 64, 64, 3), 255, dtype=np.uint8)
+            >>> white = Batch(np.full((1, 64, 64, 3), 255, dtype=np.uint8), [{}])
             >>> {name: float(v[0]) for name, v in Appearance().extract(white).items()}
             {'brightness': 1.0, 'contrast': 0.0, 'colourfulness': 0.0, 'saturation': 0.0, \
 'border_score': 0.0, 'sky_score': 1.0}
         """
-        parts = range(0, len(images), AT_ONCE)
-        rows = [_numbers(images[start : start + AT_ONCE]) for start in parts]
+        parts = range(0, len(batch), AT_ONCE)
+        rows = [_numbers(batch.images[start : start + AT_ONCE]) for start in parts]
         return {
             name: np.concatenate([row[name] for row in rows]).astype(np.float32) for name in rows[0]
         }

@@ -3,12 +3,15 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.features.cards import load_card, weights_sha256
+from pipeline.choices import PromptShare
 from pipeline.registry import source_sha256
 from pipeline.schema import Column, Table, feature_table
 from pipeline.stage import Resources, Uint8Images
@@ -20,6 +23,28 @@ Columns = dict[str, NDArray[Any]]
 """Column name -> array whose first axis is the images."""
 
 
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some images, each with the prompt that it was drawn for.
+
+    Attributes:
+        images: Shape (B, H, W, 3), RGB, uint8; not modified.
+        prompts: B mappings, the fields of a prompt as in the table of images (text, object,
+            modifier, group, set, image, mask).
+    """
+
+    images: Uint8Images
+    prompts: Sequence[Mapping[str, object]]
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self.images)
+
+    def cut(self, start: int, stop: int) -> "Batch":
+        """The images from `start` to before `stop`, with their prompts."""
+        return Batch(self.images[start:stop], self.prompts[start:stop])
+
+
 class Feature(ABC):
     """Numbers of one image. A subclass is made without arguments and is cheap until `setup`.
 
@@ -28,11 +53,13 @@ class Feature(ABC):
             and underscores.
         code_version: Raised whenever the numbers change; the old ones stay beside the new.
         resources: What one actor needs.
+        prompt_share: The share of the prompts that a run's recipe chooses; None takes all.
     """
 
     name: ClassVar[str]
     code_version: ClassVar[int]
     resources: ClassVar[Resources] = Resources()
+    prompt_share: PromptShare | None = None
 
     @property
     @abstractmethod
@@ -67,14 +94,15 @@ class Feature(ABC):
         """Make ready, once per actor: load weights."""
 
     @abstractmethod
-    def extract(self, images: Uint8Images) -> Columns:
+    def extract(self, batch: Batch) -> Columns:
         """Compute the columns of a batch.
 
         Args:
-            images: Shape (B, H, W, 3), RGB, uint8, 1 <= B <= `BATCH`; not modified.
+            batch: 1 to `BATCH` images whose prompts the feature applies to.
 
         Returns:
-            Column name -> array of shape (B,) or (B, d), of the column's type.
+            Column name -> array of shape (B,) or (B, d), of the column's type; texts as an
+            array of objects.
         """
 
     def identity(self) -> str:
@@ -91,20 +119,48 @@ class Feature(ABC):
             "parameters": dict(self.parameters),
             "source_sha256": "" if own else source_sha256(type(self)),
         }
+        if self.prompt_share is not None:
+            parts["prompt_share"] = self.prompt_share.model_dump()
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{digest[:8]}"
 
 
-def extract_in_batches(feature: Feature, images: Uint8Images) -> Columns:
+class CheckpointFeature(Feature):
+    """A feature of a network whose weights a card pins; made with a card or with its default.
+
+    Args:
+        card: Name of a card for this feature, or the path of a user's own card.
+
+    Attributes:
+        default_card: The card where none is named.
+    """
+
+    default_card: ClassVar[str]
+
+    def __init__(self, card: str = "") -> None:
+        self.card = load_card(card or self.default_card, self.name)
+
+    @property
+    def card_sha256(self) -> str:
+        """Hash of the weights: as pinned, else of the file; that needs the file."""
+        return weights_sha256(self.card)
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """The card's options."""
+        return dict(self.card.options)
+
+
+def extract_in_batches(feature: Feature, whole: Batch) -> Columns:
     """Run a feature over any number of images, cut at fixed places.
 
     Args:
         feature: After `setup`.
-        images: Shape (N, H, W, 3), N >= 1.
+        whole: N >= 1 images with their prompts.
 
     Returns:
         Column name -> array of N rows.
     """
-    cuts = range(0, len(images), BATCH)
-    parts = [feature.extract(images[start : start + BATCH]) for start in cuts]
+    cuts = range(0, len(whole), BATCH)
+    parts = [feature.extract(whole.cut(start, start + BATCH)) for start in cuts]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

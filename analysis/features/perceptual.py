@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from analysis.features.base import Columns, Feature
+from analysis.features.base import Batch, Columns, Feature
 from pipeline.errors import ModelError
 from pipeline.schema import Column, vector
 from pipeline.stage import Uint8Images
@@ -93,12 +93,12 @@ class Perceptual(Feature):
             raise ModelError(f"{self.folder / WEIGHTS} is damaged: {error}") from error
         self._network = network.float().eval()
 
-    def extract(self, images: Uint8Images) -> Columns:
+    def extract(self, batch: Batch) -> Columns:
         """Embed a batch; see `Feature.extract`."""
         import torch
 
         with torch.inference_mode():
-            pooled = self._network(pixel_values=self.prepared(images)).pooler_output
+            pooled = self._network(pixel_values=self.prepared(batch.images)).pooler_output
         return {"embedding": pooled.flatten(1).numpy().astype(np.float32)}
 
     def prepared(self, images: Uint8Images) -> "torch.Tensor":

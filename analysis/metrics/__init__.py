@@ -15,13 +15,25 @@ METRICS: Mapping[str, str] = MappingProxyType(
     {
         "border_score": "analysis.metrics.appearance:BorderScore",
         "brightness": "analysis.metrics.appearance:Brightness",
+        "clip_score": "analysis.metrics.clip:ClipScore",
         "colourfulness": "analysis.metrics.appearance:Colourfulness",
         "contrast": "analysis.metrics.appearance:Contrast",
         "failure_rate": "analysis.metrics.failure_rate:FailureRate",
+        "fd_dinov2": "analysis.metrics.frechet:FdDinov2",
+        "fid": "analysis.metrics.frechet:Fid",
         "frechet_perceptual": "analysis.metrics.frechet:FrechetPerceptual",
+        "hps_v2_0": "analysis.metrics.hps:HpsV20",
+        "hps_v2_1": "analysis.metrics.hps:HpsV21",
+        "kid": "analysis.metrics.kid:Kid",
         "kid_perceptual": "analysis.metrics.kid:KidPerceptual",
+        "layout_depth": "analysis.metrics.layout:LayoutDepth",
+        "layout_size": "analysis.metrics.layout:LayoutSize",
+        "layout_x": "analysis.metrics.layout:LayoutX",
+        "layout_y": "analysis.metrics.layout:LayoutY",
+        "object_found_rate": "analysis.metrics.layout:ObjectFoundRate",
         "saturation": "analysis.metrics.appearance:Saturation",
         "sky_score": "analysis.metrics.appearance:SkyScore",
+        "text_artifact_rate": "analysis.metrics.text_artifacts:TextArtifactRate",
     }
 )
 """Name -> "module:Class"."""
@@ -30,6 +42,10 @@ METRICS: Mapping[str, str] = MappingProxyType(
 def load_metric(name: str) -> Metric:
     """Make the metric of this name, or of a user's own dotted path.
 
+    Args:
+        name: "metric", or "metric@card" where its feature uses another than its default
+            checkpoint.
+
     Raises:
         RegistryError: If there is none; the message names the nearest.
 
@@ -37,5 +53,6 @@ def load_metric(name: str) -> Metric:
         >>> load_metric("brightness").unit
         'fraction'
     """
-    metric: Metric = load(METRICS, name, "metric", base=Metric)()
-    return metric
+    own, _, card = name.partition("@")
+    metric: Metric = load(METRICS, own, "metric", base=Metric)()
+    return metric.with_card(card) if card else metric

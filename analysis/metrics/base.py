@@ -1,7 +1,9 @@
 """What a metric is: one value per seed with its interval, from the features of many images."""
 
+import copy
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from analysis.features import load_feature
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from pipeline.errors import ConfigError
 from pipeline.registry import source_sha256
@@ -24,8 +27,16 @@ FAILED_CELL = "cell.failed"
 """A column that every run has: 1 where the cell has no usable image, else 0."""
 
 WEIGHTS = Path(__file__).parents[2] / "seedling" / "weights"
+REFERENCES_VARIABLE = "GOLDENSEED_REFERENCES"
+"""Environment variable: a folder of references made from real images."""
 PERCEPTUAL_REFERENCE = WEIGHTS / "perceptual" / "reference.safetensors"
 """Embeddings of fresh scenes of the small world, made by the shipped `perceptual` feature."""
+
+
+def _with_card(need: str, card: str) -> str:
+    feature, _, column = need.rpartition(".")
+    own = feature.partition("@")[0]
+    return need if need == FAILED_CELL else f"{own}@{card}.{column}"
 
 
 class Metric(ABC):
@@ -49,6 +60,20 @@ class Metric(ABC):
     needs: ClassVar[tuple[str, ...]]
     per_image_mean: ClassVar[bool] = False
     method: ClassVar[str]
+
+    def with_card(self, card: str) -> "Metric":
+        """The same metric of another checkpoint of its features.
+
+        Args:
+            card: Name of a card of the features, or the path of one.
+
+        Returns:
+            A metric named `name@card`, made from `feature@card`.
+        """
+        made = copy.copy(self)
+        made.name = f"{self.name}@{card}"  # type: ignore[misc]  # of this instance only
+        made.needs = tuple(_with_card(need, card) for need in self.needs)  # type: ignore[misc]
+        return made
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -137,12 +162,38 @@ class ReferenceMetric(Metric):
 
     Attributes:
         reference_file: safetensors file with the reference's embeddings, made by the very
-            feature that the metric is made from.
+            feature that the metric is made from. None for real images, which are not part of
+            the project: then `<feature>.safetensors` in the folder GOLDENSEED_REFERENCES.
         reference_key: Name of the (m, d) tensor in it.
     """
 
-    reference_file: ClassVar[Path]
+    reference_file: ClassVar[Path | None] = None
     reference_key: ClassVar[str] = "features"
+
+    @property
+    def reference_path(self) -> Path:
+        """Where the reference lies.
+
+        Raises:
+            ConfigError: If it is one of real images and no folder of references is named.
+        """
+        if self.reference_file is not None:
+            return self.reference_file
+        folder = os.environ.get(REFERENCES_VARIABLE)
+        if not folder:
+            raise ConfigError(
+                f"metric {self.name} compares with real images: {self._remedy}, and name the "
+                f"folder that it lies in in {REFERENCES_VARIABLE}"
+            )
+        feature, _, card = self.features[0].partition("@")
+        own = Path(card).stem if card.endswith((".yaml", ".yml")) else card
+        return Path(folder) / f"{feature}{'@' if own else ''}{own}.safetensors"
+
+    @property
+    def _remedy(self) -> str:
+        if self.reference_file is not None:
+            return "make it with: python -m seedling.reference"
+        return f"make it with: goldenseed reference build IMAGES --feature {self.features[0]}"
 
     @cached_property
     def reference(self) -> Floats:
@@ -150,22 +201,26 @@ class ReferenceMetric(Metric):
 
         Raises:
             ConfigError: If the file is missing or damaged, or holds no such tensor, or was
-                made with other weights than those that lie beside it.
+                made with another feature or other weights.
         """
+        path = self.reference_path
         try:
-            self._check_weights()
-            tensors = load_file(self.reference_file)
-            return np.asarray(tensors[self.reference_key], dtype=np.float64)
+            self._check_origin(json.loads(path.with_suffix(".json").read_bytes()))
+            return np.asarray(load_file(path)[self.reference_key], dtype=np.float64)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ConfigError(
-                f"metric {self.name}: the reference {self.reference_file} is missing or "
-                f"damaged ({error}); make it with: python -m seedling.reference"
+                f"metric {self.name}: the reference {path} is missing or damaged ({error}); "
+                f"{self._remedy}"
             ) from error
 
-    def _check_weights(self) -> None:
-        """Refuse a reference of other weights: its numbers would be of another embedding."""
-        made = json.loads(self.reference_file.with_suffix(".json").read_bytes())
-        weights = self.reference_file.with_name("model.safetensors").read_bytes()
+    def _check_origin(self, made: Mapping[str, Any]) -> None:
+        """Refuse a reference of another embedding: distances from it would mean nothing."""
+        if "feature_identity" in made:
+            wanted = load_feature(self.features[0]).identity()
+            if made["feature_identity"] != wanted:
+                raise ValueError(f"it was made by {made['feature_identity']}, not by {wanted}")
+            return
+        weights = self.reference_path.with_name("model.safetensors").read_bytes()
         if made["backbone_sha256"] != hashlib.sha256(weights).hexdigest():
             raise ValueError("it was made with other weights than model.safetensors beside it")
 

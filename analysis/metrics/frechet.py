@@ -1,4 +1,4 @@
-"""Frechet distance of a seed's images from reference scenes."""
+"""Frechet distances of a seed's images from reference scenes or real images."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -9,24 +9,25 @@ from typing import ClassVar
 import numpy as np
 
 from analysis.metrics.base import PERCEPTUAL_REFERENCE, Array, Floats, ReferenceMetric
-from analysis.statistics.distances import Reference, frechet_distance
+from analysis.statistics.distances import Reference
 from analysis.statistics.intervals import Interval, frechet_interval
+from analysis.statistics.parallel import frechet_distances
 
 
-class FrechetPerceptual(ReferenceMetric):
-    """Exact Frechet distance on the `perceptual` embedding; comparable only at equal n.
+class FrechetDistance(ReferenceMetric):
+    """Exact Frechet distance between Gaussians fitted to embeddings.
 
-    Not FID: the embedding is our own small network's. With n <= 2 d the covariance of a seed
-    is hardly more than its noise: the value then stands with the words that say so.
+    Biased upwards by about 1/n, by an amount that depends on the images themselves (Chong and
+    Forsyth 2020, arXiv:1911.07023): seeds are comparable only at equal n and under one
+    reference. With n <= 2 d the covariance of a seed is hardly more than its noise: the value
+    then stands with the words that say so. `analysis.statistics.floors` gives the distance of
+    the reference from itself at the same n: no seed can be told from real images below it.
     """
 
-    name: ClassVar[str] = "frechet_perceptual"
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "squared embedding units"
     higher_is_better: ClassVar[bool | None] = False
-    needs: ClassVar[tuple[str, ...]] = ("perceptual.embedding",)
     method: ClassVar[str] = "exact Frechet distance between fitted Gaussians"
-    reference_file: ClassVar[Path] = PERCEPTUAL_REFERENCE
 
     @cached_property
     def shared(self) -> Reference:
@@ -39,7 +40,7 @@ class FrechetPerceptual(ReferenceMetric):
 
     def values(self, prepared: Sequence[Array]) -> Floats:
         """The distance of every seed."""
-        return np.array([frechet_distance(row, self.shared) for row in prepared[0]])
+        return frechet_distances(prepared[0], self.shared)
 
     def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
         """The distance with its interval at this n, never a bootstrap."""
@@ -48,3 +49,38 @@ class FrechetPerceptual(ReferenceMetric):
         note = "" if n > 2 * width else f"low-rank form, comparable only at this n ({n}); "
         intervals = [frechet_interval(row, groups, self.shared) for row in rows]
         return [dataclasses.replace(each, method=note + each.method) for each in intervals]
+
+
+class FrechetPerceptual(FrechetDistance):
+    """The distance on the `perceptual` embedding. Not FID: the network is our own small one."""
+
+    name: ClassVar[str] = "frechet_perceptual"
+    needs: ClassVar[tuple[str, ...]] = ("perceptual.embedding",)
+    reference_file: ClassVar[Path | None] = PERCEPTUAL_REFERENCE
+
+
+class Fid(FrechetDistance):
+    """FID: the distance on the pooled Inception features, from real images of your own.
+
+    Comparable with published values only at their n (usually 10,000 or 50,000), with their
+    reference images and their resize. Biased upwards at any n: see `FrechetDistance`.
+
+    Source:
+        Heusel et al. 2017, arXiv:1706.08500.
+    """
+
+    name: ClassVar[str] = "fid"
+    needs: ClassVar[tuple[str, ...]] = ("inception.embedding",)
+
+
+class FdDinov2(FrechetDistance):
+    """FD-DINOv2: the distance on DINOv2's class token, from real images of your own.
+
+    Biased upwards at any n: see `FrechetDistance`.
+
+    Source:
+        Stein et al. 2023, arXiv:2306.04675.
+    """
+
+    name: ClassVar[str] = "fd_dinov2"
+    needs: ClassVar[tuple[str, ...]] = ("dinov2.embedding",)

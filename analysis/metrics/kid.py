@@ -1,4 +1,4 @@
-"""Kernel distance (KID) of a seed's images from reference scenes."""
+"""Kernel distances (KID) of a seed's images from reference scenes or real images."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,19 +16,17 @@ SEEDS_AT_ONCE = 16
 """Kernel blocks made together: 16 x 100 x 100 numbers stay in the cache."""
 
 
-class KidPerceptual(ReferenceMetric):
-    """Unbiased KID on the `perceptual` embedding; unbiased at any n, so it may be negative.
+class KernelDistance(ReferenceMetric):
+    """Unbiased KID over all pairs; unbiased at any n, so it may be negative.
 
-    Not the field's KID: the embedding is our own small network's.
+    The expected value does not depend on n, its noise does: compare with the interval, or with
+    the reference's distance from itself at the same n (`analysis.statistics.floors`).
     """
 
-    name: ClassVar[str] = "kid_perceptual"
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "squared kernel distance"
     higher_is_better: ClassVar[bool | None] = False
-    needs: ClassVar[tuple[str, ...]] = ("perceptual.embedding",)
     method: ClassVar[str] = "unbiased polynomial-kernel distance, all pairs"
-    reference_file: ClassVar[Path] = PERCEPTUAL_REFERENCE
 
     @cached_property
     def shared(self) -> KidReference:
@@ -51,6 +49,28 @@ class KidPerceptual(ReferenceMetric):
         """KID with a jackknife over prompt groups."""
         rows = np.asarray(columns[self.needs[0]], dtype=np.float64)
         return [kid_interval(row, groups, self.shared) for row in rows]
+
+
+class KidPerceptual(KernelDistance):
+    """KID on the `perceptual` embedding. Not the field's: the network is our own small one."""
+
+    name: ClassVar[str] = "kid_perceptual"
+    needs: ClassVar[tuple[str, ...]] = ("perceptual.embedding",)
+    reference_file: ClassVar[Path | None] = PERCEPTUAL_REFERENCE
+
+
+class Kid(KernelDistance):
+    """KID on the pooled Inception features, from real images of your own.
+
+    The full estimator over all pairs, where the usual practice averages random subsets. Not
+    multiplied by 1,000.
+
+    Source:
+        Binkowski et al. 2018, arXiv:1801.01401.
+    """
+
+    name: ClassVar[str] = "kid"
+    needs: ClassVar[tuple[str, ...]] = ("inception.embedding",)
 
 
 def _within(x: Floats) -> Floats:

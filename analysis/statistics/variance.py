@@ -13,6 +13,7 @@ from scipy import stats
 from analysis.statistics.bounds import Interval
 from analysis.statistics.kernels import Floats
 from analysis.statistics.leave_out import group_codes
+from analysis.statistics.nulls import permute_within_prompt
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,50 @@ def variance_shares(
     if np.isnan(y).any() or np.bincount(codes).max() > 1:
         return _jackknife_shares(y, codes, level)
     return _balanced_shares(y, level)
+
+
+def seed_share_null(
+    values: ArrayLike,
+    groups: ArrayLike | None,
+    rng: np.random.Generator,
+    *,
+    draws: int,
+) -> Floats:
+    """The seed's share under "no seed effect": owners permuted within each prompt.
+
+    Args:
+        values: Shape (S, P), as for `variance_shares`.
+        groups: Shape (P,), the group of each prompt; None if all are independent.
+        rng: Draws the permutations.
+        draws: How many.
+
+    Returns:
+        Shape (draws,): the estimate of `variance_shares` for each permutation.
+
+    Example:
+        >>> null = seed_share_null(np.arange(12.0).reshape(3, 4), None, np.random.default_rng(0),
+        ...                        draws=50)
+        >>> null.shape, bool(abs(null.mean()) < 0.2)
+        ((50,), True)
+    """
+    y = np.asarray(values, dtype=np.float64)
+    codes = np.arange(y.shape[1]) if groups is None else group_codes(groups, y.shape[1])
+    y = y - np.nanmean(y)
+    balanced = not np.isnan(y).any() and np.bincount(codes).max() == 1
+    share = _balanced_seed_share if balanced else _paired_seed_share
+    nulls = (np.asarray(permute_within_prompt(y, rng), np.float64) for _ in range(draws))
+    return np.array([share(null, codes) for null in nulls])
+
+
+def _balanced_seed_share(y: Floats, _codes: NDArray[np.intp]) -> float:
+    s, p = y.shape
+    seeds, prompts, rest = mean_squares(y)
+    return float((seeds - rest) / p / ((seeds - rest) / p + (prompts - rest) / s + rest))
+
+
+def _paired_seed_share(y: Floats, codes: NDArray[np.intp]) -> float:
+    cells, each = _sums(y, codes)
+    return float(_Sums(cells, each.sum(axis=1)).shares()[0])
 
 
 def mean_squares(values: ArrayLike) -> tuple[float, float, float]:

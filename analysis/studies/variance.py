@@ -6,13 +6,17 @@ interval must cover 0.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from analysis.cells import Sample, read_cells
-from analysis.statistics.variance import variance_shares
+from analysis.cells import Array, Cells, Sample, read_cells
+from analysis.features import load_feature
+from analysis.metrics import Metric, load_metric
+from analysis.statistics.variance import seed_share_null, variance_shares
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -25,6 +29,8 @@ COLUMNS = (
 """Scalar columns of features that vary in every run."""
 SETS = (1, 2)
 """Nothing is chosen here, so both sets serve; set 3 is kept for reporting gains."""
+NULL_DRAWS = 200
+"""Permutations behind a p-value; the smallest is 1 / 201."""
 
 
 def variance_table(
@@ -78,3 +84,117 @@ def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
             ("rest", shares.rest),
         )
     ]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number per image whose variance is shared out.
+
+    Attributes:
+        name: Name of the metric that is its mean, or else "feature.column".
+        needs: The columns it is made from.
+        metric: The metric that turns them into one number per image; None for a plain column.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    metric: Metric | None = None
+
+    def values(self, sample: Sample) -> Array:
+        """The number of every cell, shape (S, P), float64; NaN where it was not found."""
+        if self.metric is None:
+            return np.asarray(sample.columns[self.needs[0]], dtype=np.float64)
+        return self.metric.prepare(sample.only(self.needs))[0]
+
+
+def scalar_measures(run: Run) -> list[Measure]:
+    """Everything of a run that is one number per image.
+
+    That are the recipe's metrics that are means over images, by their names, and the columns
+    of its features that no such metric stands for.
+    """
+    metrics = [load_metric(name) for name in dict.fromkeys(run.recipe.metrics)]
+    found = [Measure(one.name, one.needs, one) for one in metrics if one.per_image_mean]
+    named = {one.needs[0] for one in found if len(one.needs) == 1}
+    for name in dict.fromkeys(run.recipe.features):
+        for column in load_feature(name).columns:
+            full = f"{name}.{column.name}"
+            if full not in named and _is_number(column.type):
+                found.append(Measure(full, (full,)))
+    return found
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    )
+
+
+def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS) -> pl.DataFrame:
+    """Shares of seed, prompt and rest for every scalar measure of a run.
+
+    The null of the seed's share: within each prompt it is drawn anew which seed owns which
+    image, so that no seed means anything across prompts. The same run gives the same draws.
+
+    Args:
+        run: The run; its features must be extracted.
+        sets: Prompt sets whose prompts are used together.
+        draws: Permutations of the null.
+
+    Returns:
+        One row per measure: measure; seed, prompt and rest, each a share with _low and _high;
+        seed_null_high (97.5 % point of the null) and seed_p; n (cells), seeds, prompts,
+        groups, method; note, which says why the shares are null where they are.
+
+    Raises:
+        RunError: If the run measures nothing, or cells are missing.
+    """
+    measures = scalar_measures(run)
+    if not measures:
+        raise RunError(f"recipe {run.recipe.name} has no measure with one number per image")
+    needs = list(dict.fromkeys(need for measure in measures for need in measure.needs))
+    cells = read_cells(run, needs, sets=sets)
+    entropy = [int(run.run_id, 16), int(run.grid_hash, 16)]
+    rows = [_shares(cells, one, np.random.default_rng(entropy), draws) for one in measures]
+    return pl.DataFrame(rows, schema=SHARE_COLUMNS)
+
+
+_PARTS = ("seed", "prompt", "rest")
+SHARE_COLUMNS: dict[str, Any] = {
+    "measure": pl.String,
+    **{f"{part}{end}": pl.Float64 for part in _PARTS for end in ("", "_low", "_high")},
+    "seed_null_high": pl.Float64,
+    "seed_p": pl.Float64,
+    **dict.fromkeys(("n", "seeds", "prompts", "groups"), pl.Int64),
+    "method": pl.String,
+    "note": pl.String,
+}
+"""Columns of `share_table`."""
+
+
+def _shares(cells: Cells, one: Measure, rng: np.random.Generator, draws: int) -> dict[str, Any]:
+    row: dict[str, Any] = {**dict.fromkeys(SHARE_COLUMNS), "measure": one.name, "note": ""}
+    if all(cells.outside[need.rpartition(".")[0]].all() for need in one.needs):
+        return {**row, "note": "applies to no prompt of this run"}
+    sample = cells.sample(one.needs)
+    values = one.values(sample)
+    counts = {
+        "n": int((~np.isnan(values)).sum()),
+        "seeds": len(sample.seeds),
+        "prompts": sample.n,
+        "groups": len(set(sample.groups.tolist())),
+    }
+    try:
+        shares = variance_shares(values, sample.groups)
+        null = seed_share_null(values, sample.groups, rng, draws=draws)
+    except ValueError as error:
+        return {**row, **counts, "note": str(error)}
+    for part in _PARTS:
+        interval = getattr(shares, part)
+        row |= {part: interval.value, f"{part}_low": interval.low, f"{part}_high": interval.high}
+    row |= {
+        "seed_null_high": float(np.percentile(null, 97.5)),
+        "seed_p": (1 + int((null >= shares.seed.value).sum())) / (draws + 1),
+        "method": shares.seed.method,
+    }
+    return {**row, **counts}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analysis.extract import ExtractStage, missing_extractions
-from analysis.features.base import Columns, Feature
+from analysis.features.base import Batch, Columns, Feature
 from analysis.metrics.kid import KidPerceptual
 from pipeline.config import Recipe, RunConfig
 from pipeline.grid import Tile
@@ -163,8 +163,8 @@ class Colour(Feature):
     def applies(self, prompt: Mapping[str, object]) -> str:
         return "kind 11 has no colour" if prompt["object"] == "kind 11" else ""
 
-    def extract(self, images: Pixels) -> Columns:
-        return {"mean": (images / 255.0).mean(axis=(1, 2)).astype(np.float32)}
+    def extract(self, batch: Batch) -> Columns:
+        return {"mean": (batch.images / 255.0).mean(axis=(1, 2)).astype(np.float32)}
 
 
 class ColourKid(KidPerceptual):

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.cells import read_cells
 from analysis.extract import (
     NOT_APPLICABLE,
     ExtractStage,
@@ -11,10 +12,12 @@ from analysis.extract import (
     FeatureSink,
     feature_folder,
     missing_extractions,
+    run_feature,
 )
 from analysis.features import load_feature
+from analysis.features.appearance import Appearance
 from analysis.features.base import BATCH
-from pipeline.errors import RegistryError, ShardError
+from pipeline.errors import RegistryError, RunError, ShardError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
 from tests.analysis import synthetic
@@ -164,3 +167,68 @@ def test_numbers_that_are_not_finite_are_never_stored(
     with pytest.raises(ShardError, match="not finite"):
         synthetic.extract_all(run, COLOUR)
     assert rows(run, COLOUR) == []
+
+
+def test_a_recipe_chooses_a_share_of_the_prompts(tmp_path: Path) -> None:
+    share = {"feature_prompts": {"appearance": {"every": 3}}}
+    run = synthetic.start(tmp_path, n_prompts=24, seeds=range(2), **share)
+    synthetic.draw_all(run)
+    synthetic.extract_all(run, *NAMES)
+    chosen = {key for key in run.prompts if int(key, 16) % 3 == 0}
+    assert 3 <= len(chosen) <= 14
+    found = {row["prompt_id"]: row["null_reason"] for row in shared_rows(run)}
+    reason = f"{NOT_APPLICABLE}the recipe measures one prompt in 3"
+    assert found == {key: None if key in chosen else reason for key in run.prompts}
+    cells = read_cells(run, ["appearance.brightness"], sets=[1, 2, 3])
+    sample = cells.sample(["appearance.brightness"])
+    assert {prompt.id for prompt in sample.prompts} == chosen
+    assert sample.dropped == ()
+
+
+def shared_rows(run: Run) -> list[dict[str, object]]:
+    folder = feature_folder(run, run_feature(run, "appearance"))
+    return [row for receipt in folder.receipts() for row in folder.read(receipt).to_pylist()]
+
+
+def test_another_share_is_another_identity_and_the_run_is_the_same(tmp_path: Path) -> None:
+    plain = synthetic.start(tmp_path / "all", n_prompts=9, seeds=[0])
+    share = {"feature_prompts": {"appearance": {"every": 3}}, "measure": "afterwards"}
+    run = synthetic.start(tmp_path / "some", n_prompts=9, seeds=[0], **share)
+    assert run.run_id == plain.run_id
+    assert run.grid_hash == plain.grid_hash
+    assert run_feature(plain, "appearance").identity() == load_feature("appearance").identity()
+    synthetic.draw_all(run)
+    synthetic.extract_all(run, "appearance")
+    assert missing_extractions(run, ["appearance"]) == []
+    again = synthetic.start(tmp_path / "some", n_prompts=9, seeds=[0])  # the recipe takes all now
+    assert len(missing_extractions(again, ["appearance"])) > 0
+
+
+def test_shards_of_another_identity_count_as_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = synthetic.start(tmp_path, n_prompts=9, seeds=[0])
+    synthetic.draw_all(run)
+    synthetic.extract_all(run, "appearance")
+    assert missing_extractions(run, ["appearance"]) == []
+    monkeypatch.setattr(Appearance, "code_version", Appearance.code_version + 1)
+    assert len(missing_extractions(run, ["appearance"])) > 0
+    cells = read_cells(run, ["appearance.brightness"], sets=[1, 2, 3])
+    with pytest.raises(RunError, match="unequal n"):
+        cells.sample(["appearance.brightness"])
+
+
+def test_measuring_continues_where_it_stopped(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path, n_prompts=16, seeds=range(4))
+    synthetic.draw_all(run)
+    tasks = missing_extractions(run, ["appearance"])
+    stage = ExtractStage(run.root, ["appearance"])
+    stage.setup()
+    stage.run(tasks[0])
+    first = hashes(run, "appearance")
+    left = missing_extractions(run, ["appearance"])
+    assert [task.id for task in left] == [task.id for task in tasks[1:]]
+    synthetic.extract_all(run, "appearance")
+    done = hashes(run, "appearance")
+    assert first.items() <= done.items()
+    assert len(done) == len(tasks)

@@ -1,4 +1,5 @@
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,25 @@ def test_lossless_images_come_back_as_they_were(kind: str, options: dict[str, ob
 def test_what_is_not_the_runs_image_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(ShardError, match=words):
         decode_image(data, height=64, width=64)
+
+
+@pytest.mark.parametrize(
+    ("side", "words"), [(4096, "4096 x 4096"), (60000, "huge image")], ids=["large", "huge"]
+)
+def test_a_large_image_is_refused_by_its_header(side: int, words: str) -> None:
+    """There are no pixels behind the header: whoever decodes first finds a damaged file."""
+    data = bytearray(encoded("PNG", Image.fromarray(picture())))
+    data[16:24] = side.to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(ShardError, match=words):
+        decode_image(bytes(data[:60]), height=64, width=64)
+
+
+def test_one_pixel_and_plain_images_are_images() -> None:
+    for pixels in (np.full((1, 1, 3), 7, np.uint8), np.full((64, 64, 3), 255, np.uint8)):
+        height, width = pixels.shape[:2]
+        data = encoded("PNG", Image.fromarray(pixels))
+        np.testing.assert_array_equal(decode_image(data, height=height, width=width), pixels)
 
 
 def test_pixels_that_were_not_drawn_are_noticed(tmp_path: Path) -> None:

@@ -4,17 +4,22 @@ That unequal n is refused, and that shard cuts do not matter, is kept by what fe
 see tests/analysis/test_cells.py and test_per_seed.py.
 """
 
+import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from analysis.features import FEATURES, load_feature
 from analysis.metrics import METRICS, Metric, load_metric
-from analysis.metrics.base import FAILED_CELL, ReferenceMetric
+from analysis.metrics.base import FAILED_CELL, REFERENCES_VARIABLE, ReferenceMetric
 from pipeline.errors import RegistryError
+from tests.contracts.tiny import with_tiny_card
 
 Columns = dict[str, NDArray[np.float64]]
 SEEDS, PROMPTS = 6, 24
@@ -22,8 +27,30 @@ GROUPS = np.arange(PROMPTS) % 8
 
 
 @pytest.fixture(scope="module", params=METRICS)
-def metric(request: pytest.FixtureRequest) -> Metric:
-    return load_metric(request.param)
+def metric(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Metric]:
+    """The metric; one of real images with a tiny checkpoint and a reference made here."""
+    made = load_metric(request.param)
+    if not isinstance(made, ReferenceMetric) or made.reference_file is not None:
+        yield made
+        return
+    folder = tmp_path_factory.mktemp(made.name)
+    feature = with_tiny_card(made.features[0], folder)
+    tiny = load_metric(f"{made.name}@{feature.partition('@')[2]}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(REFERENCES_VARIABLE, str(folder))
+        assert isinstance(tiny, ReferenceMetric)
+        write_reference(tiny.reference_path, feature)
+        yield tiny
+
+
+def write_reference(path: Path, feature: str) -> None:
+    """Write a reference in the layout of `goldenseed reference build`, of a few numbers."""
+    features = np.random.default_rng(7).normal(size=(96, 6)).astype(np.float32)
+    save_file({"features": features}, path)
+    made = {"feature_identity": load_feature(feature).identity(), "n": len(features)}
+    path.with_suffix(".json").write_text(json.dumps(made), encoding="utf-8")
 
 
 def good_columns(metric: Metric) -> Columns:
@@ -50,11 +77,11 @@ def values(metric: Metric, columns: Columns) -> NDArray[np.float64]:
 
 
 def test_it_is_declared_in_full(metric: Metric) -> None:
-    assert METRICS[metric.name].split(":")[1] == type(metric).__name__
+    assert METRICS[metric.name.partition("@")[0]].split(":")[1] == type(metric).__name__
     assert metric.unit
     assert metric.method
     assert metric.higher_is_better in (True, False, None)
-    assert set(metric.features) <= set(FEATURES)
+    assert {name.partition("@")[0] for name in metric.features} <= set(FEATURES)
     for need in metric.needs:
         if need != FAILED_CELL:
             feature, column = need.rsplit(".", 1)

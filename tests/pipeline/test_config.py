@@ -200,3 +200,23 @@ def test_card_without_its_folder(tmp_path: Path) -> None:
     card = find_card("seedling-mini").model_copy(update={"path": str(tmp_path)})
     with pytest.raises(ModelError, match=r"model_index\.json"):
         resolve(card)
+
+
+def test_what_is_measured_and_when_renames_no_run() -> None:
+    """Of all fields of a recipe, those that only measure are not in a run's identity."""
+    recipe = load_recipe("seedling-mini")
+    fields = {"feature_prompts": {"appearance": {"every": 5}}, "measure": "afterwards"}
+    changed = Recipe.model_validate({**recipe.model_dump(), **fields})
+    assert changed.feature_prompts["appearance"].every == 5
+    resolved = resolve(find_card(recipe.card))
+    first, second = (one.run_configs(resolved)[""].run_id for one in (recipe, changed))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"feature_prompts": {"appearance": {"every": 0}}}, {"measure": "never"}],
+)
+def test_a_wrong_choice_of_what_is_measured_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(fields))):
+        parse_recipe({**load_recipe("seedling-mini").model_dump(), **fields}, Path("mine.yaml"))

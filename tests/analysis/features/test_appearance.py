@@ -5,6 +5,7 @@ from PIL import Image, ImageStat
 
 from analysis.features import appearance
 from analysis.features.appearance import Appearance
+from analysis.features.base import Batch
 
 Pixels = NDArray[np.uint8]
 
@@ -19,7 +20,10 @@ def random_images(count: int = 5, height: int = 64, width: int = 64) -> Pixels:
 
 
 def numbers(images: Pixels) -> dict[str, float]:
-    return {name: float(v[0]) for name, v in Appearance().extract(images).items()}
+    return {
+        name: float(v[0])
+        for name, v in Appearance().extract(Batch(images, [{}] * len(images))).items()
+    }
 
 
 def scene(seed: int = 0) -> Pixels:
@@ -152,7 +156,7 @@ def test_scores_of_tiny_images_are_zero_not_an_error() -> None:
 
 
 def test_every_value_is_in_its_range() -> None:
-    found = Appearance().extract(random_images(20))
+    found = Appearance().extract(Batch(random_images(20), [{}] * 20))
     for name, top in {
         "brightness": 1,
         "contrast": 0.5,

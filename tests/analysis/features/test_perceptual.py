@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from transformers import ResNetConfig, ResNetModel
 
+from analysis.features.base import Batch
 from analysis.features.perceptual import PREPROCESSING, Perceptual
 from pipeline.errors import ModelError
 
@@ -45,7 +46,7 @@ def test_the_embedding_is_the_networks_own_pooled_output(tiny: type[Perceptual])
     feature = tiny()
     feature.setup()
     batch = images(3)
-    found = feature.extract(batch)["embedding"]
+    found = feature.extract(Batch(batch, [{}] * len(batch)))["embedding"]
     network = ResNetModel.from_pretrained(feature.folder).eval()
     pixels = (batch / 255 - [0.5, 0.4, 0.3]) / [0.2, 0.25, 0.3]
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
@@ -75,7 +76,7 @@ def test_nothing_of_the_global_random_stream_is_used(tiny: type[Perceptual]) -> 
     feature = tiny()
     feature.setup()
     state = torch.get_rng_state()
-    feature.extract(images(2))
+    feature.extract(Batch(images(2), [{}] * 2))
     assert torch.equal(state, torch.get_rng_state())
 
 

@@ -1,0 +1,237 @@
+"""Checkpoint cards of features: which weights, from where, under which licence, and where they lie.
+
+A card is looked for in `cards.yaml` beside this file, or in a YAML file of the user's own that
+holds one card. Its weights are taken from, in this order: the card's own `path`, the folder that
+the environment variable GOLDENSEED_WEIGHTS names, Hugging Face's cache or hub, the card's URL.
+"""
+
+import hashlib
+import os
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import ConfigError, ModelError, nearest
+from pipeline.yaml_files import problems, read_mapping
+
+CARDS_FILE = Path(__file__).with_name("cards.yaml")
+PROJECT = Path(__file__).parents[2]
+WEIGHTS_VARIABLE = "GOLDENSEED_WEIGHTS"
+"""Environment variable: a folder that holds downloaded checkpoints under their own file names."""
+
+Option = str | int | float | bool
+
+
+class FeatureCard(BaseModel):
+    """One checkpoint that a feature can use.
+
+    Attributes:
+        feature: The feature that it is for.
+        source: Where it is described: a repository or a page.
+        licence: Licence of the weights.
+        path: A file or a folder, relative to the project where it is not absolute: for weights
+            that are shipped, or for a user's own.
+        package: Import name of an installed package that holds the weights; `path` is then
+            relative to its folder.
+        repo: Repository on Hugging Face's hub; empty where there is none.
+        revision: Commit of the repository, or "unresolved": whatever is newest at first use.
+        url: Address of the file where it is not on the hub.
+        file: Name of the file; empty takes the whole repository as a folder.
+        sha256: Of the file, or its first 8 or more digits where the source states no more. Empty
+            where no source beside the card states it: then it is taken from the file as it is
+            found, and stands in every result.
+        files: Name -> sha256 of each file that is read from a folder.
+        pickled: Whether the file is a pickle, which runs code when it is read: refused without
+            a pinned sha256.
+        options: What else the feature must know, the architecture for example.
+        note: Anything else worth knowing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    feature: str
+    source: str
+    licence: str
+    path: str = ""
+    package: str = ""
+    repo: str = ""
+    revision: str = "unresolved"
+    url: str = ""
+    file: str = ""
+    sha256: str = ""
+    files: dict[str, str] = {}
+    pickled: bool = False
+    options: dict[str, Option] = {}
+    note: str = ""
+
+
+@cache
+def cards() -> dict[str, FeatureCard]:
+    """All cards of `cards.yaml` by name.
+
+    Raises:
+        ConfigError: If the file is malformed.
+    """
+    fields = read_mapping(CARDS_FILE, "cards")
+    return {name: _card(each, CARDS_FILE) for name, each in fields.items()}
+
+
+def load_card(name: str, feature: str) -> FeatureCard:
+    """Read a card by name, or from a user's own YAML file.
+
+    Args:
+        name: A name in `cards.yaml`, or the path of a file ending in .yaml.
+        feature: The feature that asks.
+
+    Raises:
+        ConfigError: If there is no such card, or it is for another feature.
+
+    Example:
+        >>> load_card("inception-2015-12-05", "inception").licence
+        'Apache-2.0'
+    """
+    if name.endswith((".yaml", ".yml")):
+        card = _card(read_mapping(Path(name), "a card"), Path(name))
+    else:
+        own = {key: each for key, each in cards().items() if each.feature == feature}
+        if name not in own:
+            raise ConfigError(
+                f"feature {feature} has no card {name!r}: {nearest(name, own)} known: "
+                f"{', '.join(own) or 'none'}; a file of your own ending in .yaml works too"
+            )
+        card = own[name]
+    if card.feature != feature:
+        raise ConfigError(f"card {name} is for feature {card.feature}, not for {feature}")
+    return card
+
+
+def _card(fields: object, path: Path) -> FeatureCard:
+    try:
+        return FeatureCard.model_validate(fields)
+    except ValidationError as error:
+        raise problems(error, path, FeatureCard.model_fields) from error
+
+
+def find_weights(card: FeatureCard) -> Path:
+    """Where a card's weights lie on this machine, downloaded if need be, and checked.
+
+    Args:
+        card: The card.
+
+    Returns:
+        The file, or the folder where the card names no file.
+
+    Raises:
+        ModelError: If they are not there and cannot be had (the message says how to get them),
+            if their sha256 is not the card's, or if they are a pickle that no card pins.
+    """
+    if card.pickled and not (card.sha256 or card.files):
+        raise ModelError(
+            f"{card.file or card.path} is a pickle, which can run any code, and its card pins no "
+            f"sha256: state the sha256 of the file that you trust, or take safetensors"
+        )
+    found = _local(card) or _downloaded(card)
+    if card.sha256 and found.is_file():
+        _check(card, found, card.sha256)
+    for name, sha256 in card.files.items():
+        _check(card, found / name, sha256)
+    return found
+
+
+def _check(card: FeatureCard, file: Path, sha256: str) -> None:
+    if not file.is_file():
+        raise ModelError(f"{file} is missing; get it from {card.source}")
+    actual = _sha256(file)
+    if not actual.startswith(sha256):
+        raise ModelError(
+            f"{file} has sha256 {actual}; its card says {sha256}: the file is damaged or "
+            f"another one. Delete it and get it again from {card.url or card.repo or card.source}"
+        )
+
+
+def weights_sha256(card: FeatureCard) -> str:
+    """The sha256 of a card's weights: as the card pins it, else of the files as they are found.
+
+    Raises:
+        ModelError: As `find_weights`, where nothing is pinned.
+    """
+    if card.sha256:
+        return card.sha256
+    if card.files:
+        return _joined([f"{name} {sha256}" for name, sha256 in sorted(card.files.items())])
+    found = find_weights(card)
+    if found.is_file():
+        return _sha256(found)
+    files = sorted(path for path in found.rglob("*") if path.is_file())
+    lines = [f"{path.relative_to(found).as_posix()} {_sha256(path)}" for path in files]
+    return _joined(lines)
+
+
+def _joined(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _local(card: FeatureCard) -> Path | None:
+    """The weights where they lie without a download, if they do."""
+    if card.package:
+        return _package_folder(card) / card.path
+    places = [PROJECT / card.path] if card.path else []
+    folder = os.environ.get(WEIGHTS_VARIABLE)
+    if folder:
+        places.append(Path(folder) / (card.file or card.repo.rpartition("/")[2]))
+    found = next((place for place in places if place.exists()), None)
+    if found is None and card.path and not (card.repo or card.url):
+        raise ModelError(f"weights of feature {card.feature} are missing: {places[0]}")
+    return found
+
+
+def _package_folder(card: FeatureCard) -> Path:
+    """The folder of the package that holds the weights; the package's code is not run."""
+    found = find_spec(card.package)
+    if found is None or not found.submodule_search_locations:
+        raise ModelError(
+            f"feature {card.feature} takes its weights from the package {card.package}, which is "
+            f"not installed here: {card.source}"
+        )
+    return Path(found.submodule_search_locations[0])
+
+
+def _downloaded(card: FeatureCard) -> Path:
+    """The weights from the hub's cache, the hub, or the card's URL."""
+    try:
+        return _from_hub(card) if card.repo else _from_url(card)
+    except (OSError, ValueError) as error:
+        name = card.file or card.repo.rpartition("/")[2]
+        raise ModelError(
+            f"feature {card.feature} needs {name}, which is not here and cannot be downloaded "
+            f"({type(error).__name__}: {error}). Get it from {card.url or card.source} on a "
+            f"machine with a network, put it into a folder and name that folder in "
+            f"{WEIGHTS_VARIABLE}"
+        ) from error
+
+
+def _from_hub(card: FeatureCard) -> Path:
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    revision = None if card.revision == "unresolved" else card.revision
+    if card.file:
+        return Path(hf_hub_download(card.repo, card.file, revision=revision))
+    return Path(snapshot_download(card.repo, revision=revision))
+
+
+def _from_url(card: FeatureCard) -> Path:
+    import torch
+
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    target = folder / card.file
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(card.url, str(target), hash_prefix=card.sha256 or None)
+    return target
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

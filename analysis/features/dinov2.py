@@ -1,0 +1,108 @@
+"""`dinov2`: what FD-DINOv2 compares: the class token of a DINOv2 network."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from analysis.features.base import Batch, Columns
+from analysis.features.cards import find_weights
+from analysis.features.networks import NetworkFeature, device_of, option
+from pipeline.errors import ModelError
+from pipeline.schema import Column, vector
+from pipeline.stage import Uint8Images
+
+if TYPE_CHECKING:
+    import torch
+
+SIZE = 224
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+RESIZE = "224 x 224, Pillow's bicubic (antialiased) on 8 bits, aspect not kept"
+
+
+class Dinov2(NetworkFeature):
+    """The class token after the last layer norm, of transformers' `Dinov2Model`.
+
+    That is `pooler_output`, and `x_norm_clstoken` of the original code: the output of the
+    network without a head, which dgm-eval compares (ViT-L/14, without registers). Pictures are
+    resized to 224 x 224 with Pillow's bicubic whatever their aspect, then standardised with
+    ImageNet's mean and standard deviation, as dgm-eval does without --clean_resize.
+
+    One difference stays: from the 37 x 37 places of the checkpoint to the 16 x 16 of a
+    224-pixel picture, transformers interpolates position embeddings to the exact size, the
+    original code by a scale factor with an offset of 0.1. Values of FD-DINOv2 are therefore
+    comparable among themselves, and with other code's only after a check.
+
+    Source:
+        Stein et al. 2023, arXiv:2306.04675; https://github.com/layer6ai-labs/dgm-eval,
+        dgm_eval/models/dinov2.py; network: Oquab et al. 2023, arXiv:2304.07193.
+    """
+
+    name: ClassVar[str] = "dinov2"
+    code_version: ClassVar[int] = 1
+    default_card: ClassVar[str] = "dinov2-large"
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """One vector."""
+        width = int(option(self.card, "width"))
+        return (Column("embedding", vector(width), "Class token after the last layer norm."),)
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """The resize and the card's options."""
+        return {"resize": RESIZE, **self.card.options}
+
+    def setup(self) -> None:
+        """Load the network."""
+        import torch
+        from transformers import Dinov2Model
+
+        self.device = device_of(self.card)
+        folder = find_weights(self.card)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                network, report = Dinov2Model.from_pretrained(
+                    folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+                )
+        except Exception as error:  # what a damaged folder raises is of many kinds
+            raise ModelError(f"{folder} holds no DINOv2: {error}") from error
+        self._refuse_gaps(report)
+        self._network = network.float().eval().to(self.device)
+
+    def _refuse_gaps(self, report: Mapping[str, Any]) -> None:
+        """Transformers fills what a checkpoint lacks at random, and says so in its log only."""
+        gaps = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+        if gaps:
+            raise ModelError(
+                f"{find_weights(self.card)} lacks {len(gaps)} weights of a DINOv2, {gaps[0]} the "
+                f"first: it is a checkpoint of another network"
+            )
+
+    def extract(self, batch: Batch) -> Columns:
+        """Embed a batch; see `Feature.extract`."""
+        import torch
+
+        with torch.inference_mode():
+            pixels = prepared(batch.images).to(self.device)
+            token = self._network(pixel_values=pixels).pooler_output
+        return {"embedding": np.asarray(token.cpu().numpy(), dtype=np.float32)}
+
+
+def prepared(images: Uint8Images) -> "torch.Tensor":
+    """Resized and standardised pictures, shape (B, 3, 224, 224), float32.
+
+    Example:
+        >>> prepared(np.zeros((1, 10, 20, 3), np.uint8)).shape
+        torch.Size([1, 3, 224, 224])
+    """
+    import torch
+    from PIL import Image
+
+    sized = [
+        np.asarray(Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+        for image in images
+    ]
+    pixels = torch.from_numpy(np.stack(sized).transpose(0, 3, 1, 2).copy()).float() / 255
+    mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (MEAN, STD))
+    return (pixels - mean) / std

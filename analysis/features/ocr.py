@@ -1,0 +1,373 @@
+"""`ocr`: the words in a picture, as EasyOCR reads them, and how much of it text covers.
+
+The networks, their thresholds and every step from pixels to words are EasyOCR's
+(https://github.com/JaidedAI/EasyOCR, Apache-2.0), in float32: a detector, CRAFT (Baek et al.
+2019, "Character Region Awareness for Text Detection"), and a recogniser, a CRNN (Shi et al.
+2015). What is ours is the order: the detector sees one picture at a time, so that a picture's
+boxes never hang on its company; then the crops of all pictures go through the recogniser together,
+sorted by the width to which EasyOCR would pad them, instead of one call for each box. Texts and
+boxes are those of `Reader.readtext` of the same RGB array without quantisation.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.features.base import Batch, Columns
+from analysis.features.cards import find_weights
+from analysis.features.networks import GPU_OPTION, NetworkFeature, device_of, read_weights
+from pipeline.errors import ConfigError
+from pipeline.schema import Column
+from pipeline.stage import Uint8Images
+
+Mask = NDArray[np.bool_]
+Points = NDArray[Any]
+
+CRAFT, RECOGNISER = "craft_mlt_25k.pth", "english_g2.pth"
+CROPS = 32
+"""Crops in one call of the recogniser: bounds its memory."""
+HEIGHT = 64
+"""Pixels to which EasyOCR scales a crop's height."""
+GROUPING = (0.1, 0.5, 0.5, 0.5, 0.1)
+"""`readtext`'s defaults: slope_ths, ycenter_ths, height_ths, width_ths, add_margin."""
+LOW_CONTRAST, CONTRAST = 0.1, 0.5
+"""`readtext`'s contrast_ths and adjust_contrast: what is read with less confidence than the
+first is read again with the contrast raised to the second, and the better one is kept."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a card's options may set; all but the first and the last two are `readtext`'s own.
+
+    Attributes:
+        scale: How many times a picture is enlarged (bicubic) before it is read.
+        text_threshold: Least confidence of the detector in a text.
+        low_text: Bound of a text's region.
+        link_threshold: Least confidence in a link between letters.
+        min_size: Least longer side of a box that is read, in pixels of the enlarged picture.
+        canvas_size: Longest side that the detector sees.
+        mag_ratio: How many times the detector enlarges on its own.
+        legible_confidence: A word counts as legible from this confidence on ...
+        legible_share: ... in a picture of which text covers at least this share.
+    """
+
+    scale: int = 1
+    text_threshold: float = 0.7
+    low_text: float = 0.4
+    link_threshold: float = 0.4
+    min_size: int = 20
+    canvas_size: int = 2560
+    mag_ratio: float = 1.0
+    legible_confidence: float = 0.3
+    legible_share: float = 0.001
+
+
+@dataclass(frozen=True)
+class Word:
+    """One text.
+
+    Attributes:
+        text: As it was read.
+        confidence: EasyOCR's, 0..1.
+        box: Its four corners (x, y) in pixels, from the top left on clockwise.
+    """
+
+    text: str
+    confidence: float
+    box: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A box of a picture on its way to the recogniser.
+
+    Attributes:
+        picture: Its place in the batch.
+        box: Four corners (x, y).
+        pixels: Shape (64, w), uint8.
+        width: Width to which it is padded.
+    """
+
+    picture: int
+    box: Any
+    pixels: NDArray[np.uint8]
+    width: int
+
+
+class Ocr(NetworkFeature):
+    """Words, and the share of the picture that text covers, legible or not."""
+
+    name: ClassVar[str] = "ocr"
+    code_version: ClassVar[int] = 1
+    default_card: ClassVar[str] = "easyocr-english"
+
+    def __init__(self, card: str = "") -> None:
+        super().__init__(card)
+        self.settings = settings_of(self.card.options)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The words as JSON, and four numbers."""
+        kind, least = pa.float32(), self.settings.legible_confidence
+        text = 'JSON list of {"text", "confidence", "box": four corners x, y in pixels}.'
+        mask = "Share of the prompt's mask that text covers; NaN where its pixels are not here."
+        legible = (
+            f"1 where a word has a confidence of at least {least:g} and text covers at least "
+            f"{self.settings.legible_share:g} of the picture, else 0."
+        )
+        return (
+            Column("words", pa.string(), text),
+            Column("words_count", kind, "Words that were read, with whatever confidence.", "words"),
+            Column("legible", kind, legible, "0 or 1"),
+            Column("text_share", kind, "Share of the picture that detected text covers.", "0..1"),
+            Column("mask_text_share", kind, mask, "0..1", may_be_nan=True),
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """All settings, those that the card leaves alone too, and the device."""
+        return {**asdict(self.settings), GPU_OPTION: bool(self.card.options.get(GPU_OPTION))}
+
+    def setup(self) -> None:
+        """Load both networks.
+
+        Raises:
+            ModelError: If the weights are missing or are not those that the card pins.
+        """
+        import torch
+        from easyocr.config import recognition_models
+        from easyocr.craft import CRAFT as Detector
+        from easyocr.model.vgg_model import Model
+        from easyocr.utils import CTCLabelConverter
+
+        folder = find_weights(self.card)
+        self._device = device_of(self.card)
+        letters = recognition_models["gen2"]["english_g2"]["characters"]
+        self._converter = CTCLabelConverter(letters)
+        with torch.device("meta"):  # nothing is drawn from any random stream
+            detector: Any = Detector()
+            recogniser: Any = Model(1, 256, 256, len(letters) + 1)
+        for network, name in ((detector, CRAFT), (recogniser, RECOGNISER)):
+            weights = read_weights(folder / name)
+            named = {key.removeprefix("module."): value for key, value in weights.items()}
+            network.load_state_dict(named, assign=True)
+        self._detector = detector.to(self._device).eval()
+        self._recogniser = recogniser.to(self._device).eval()
+
+    def extract(self, batch: Batch) -> Columns:
+        """Read a batch; see `Feature.extract`."""
+        pages = [self.detect(image) for image in batch.images]
+        words = self.recognise([crop for i, page in enumerate(pages) for crop in page.crops(i)])
+        shares = [text_shares(page.regions, page.grey.shape) for page in pages]
+        found = [[word for place, word in words if place == i] for i in range(len(pages))]
+        least = self.settings
+        legible = [
+            any(word.confidence >= least.legible_confidence for word in own)
+            and share[0] >= least.legible_share
+            for own, share in zip(found, shares, strict=True)
+        ]
+        return {
+            "words": np.array([_json(own, least.scale) for own in found], dtype=object),
+            "words_count": np.array([len(own) for own in found], dtype=np.float32),
+            "legible": np.array(legible, dtype=np.float32),
+            "text_share": np.array([share for share, _ in shares], dtype=np.float32),
+            "mask_text_share": np.array([share for _, share in shares], dtype=np.float32),
+        }
+
+    def detect(self, image: Uint8Images) -> "Page":
+        """Find the text of one picture; EasyOCR's `Reader.detect`.
+
+        Args:
+            image: Shape (H, W, 3), RGB, uint8.
+        """
+        from easyocr.detection import get_textbox
+        from easyocr.utils import group_text_box, reformat_input
+
+        own = self.settings
+        pixels, grey = reformat_input(enlarged(image, own.scale))
+        [regions] = get_textbox(
+            self._detector,
+            pixels,
+            own.canvas_size,
+            own.mag_ratio,
+            own.text_threshold,
+            own.link_threshold,
+            own.low_text,
+            poly=False,
+            device=self._device,
+        )
+        level, free = group_text_box(regions, *GROUPING)
+        level = [b for b in level if max(b[1] - b[0], b[3] - b[2]) > own.min_size]
+        free = [b for b in free if np.ptp(np.asarray(b), axis=0).max() > own.min_size]
+        return Page(grey, [region.reshape(4, 2) for region in regions], level, free)
+
+    def recognise(self, crops: Sequence[Crop]) -> list[tuple[int, Word]]:
+        """Read crops of any pictures; EasyOCR's `Reader.recognize` with fewer calls.
+
+        Returns:
+            (picture, word) of each crop, in the order of the crops.
+        """
+        best = self._read(crops, contrast=0.0)
+        low = [place for place, (_, sure) in enumerate(best) if sure < LOW_CONTRAST]
+        for place, second in zip(
+            low, self._read([crops[i] for i in low], contrast=CONTRAST), strict=True
+        ):
+            best[place] = best[place] if best[place][1] > second[1] else second
+        return [
+            (crop.picture, Word(text, sure, tuple((float(x), float(y)) for x, y in crop.box)))
+            for crop, (text, sure) in zip(crops, best, strict=True)
+        ]
+
+    def _read(self, crops: Sequence[Crop], *, contrast: float) -> list[tuple[str, float]]:
+        """Text and confidence of each crop, in calls of equal width."""
+        from easyocr.recognition import AlignCollate, recognizer_predict
+        from PIL import Image
+
+        found: list[tuple[str, float]] = [("", 0.0)] * len(crops)
+        for width, places in buckets(crops):
+            collate = AlignCollate(HEIGHT, width, adjust_contrast=contrast)
+            tensors = collate([Image.fromarray(crops[place].pixels) for place in places])
+            read = recognizer_predict(
+                self._recogniser,
+                self._converter,
+                [tensors],
+                width // 10,
+                ignore_idx=[],  # english_g2 has no letter that English lacks
+                char_group_idx={},
+                device=self._device,
+            )
+            for place, (text, sure) in zip(places, read, strict=True):
+                found[place] = (text, float(sure))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What the detector finds in one picture, in pixels of the enlarged picture.
+
+    Attributes:
+        grey: Shape (H, W), uint8; what the recogniser sees.
+        regions: Four corners (x, y) of each text, shape (4, 2), whole pixels.
+        level: [x_min, x_max, y_min, y_max] of each line of text, with a margin.
+        free: Four corners of each text that is not level.
+    """
+
+    grey: NDArray[np.uint8]
+    regions: list[Points]
+    level: list[Any]
+    free: list[Any]
+
+    def crops(self, picture: int) -> Iterator[Crop]:
+        """What there is to read, in `readtext`'s order.
+
+        A box with no pixel in the picture is left out; `readtext` fails on it.
+        """
+        from easyocr.utils import get_image_list
+
+        height, width = self.grey.shape
+        for box in self.level:
+            if min(box[1], width) > max(0, box[0]) and min(box[3], height) > max(0, box[2]):
+                yield from _crops(picture, get_image_list([box], [], self.grey, HEIGHT))
+        for box in self.free:
+            if _has_pixels(np.asarray(box, dtype=np.float32)):
+                yield from _crops(picture, get_image_list([], [box], self.grey, HEIGHT))
+
+
+def _crops(picture: int, found: tuple[list[Any], int]) -> Iterator[Crop]:
+    crops, width = found
+    return (Crop(picture, box, pixels, int(width)) for box, pixels in crops)
+
+
+def _has_pixels(corners: Points) -> bool:
+    """Whether a turned box is at least a pixel wide and high."""
+    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    return bool(max(sides[0], sides[2]) >= 1 and max(sides[1], sides[3]) >= 1)
+
+
+def buckets(crops: Sequence[Crop]) -> Iterator[tuple[int, list[int]]]:
+    """Cut crops into calls of the recogniser: equal padded width, at most `CROPS` each.
+
+    Returns:
+        (width, places of the crops), narrow ones first.
+    """
+    for width in sorted({crop.width for crop in crops}):
+        places = [place for place, crop in enumerate(crops) if crop.width == width]
+        for start in range(0, len(places), CROPS):
+            yield width, places[start : start + CROPS]
+
+
+def settings_of(options: Mapping[str, Any]) -> Settings:
+    """The settings that a card's options make.
+
+    Raises:
+        ConfigError: If an option is unknown.
+
+    Example:
+        >>> settings_of({"scale": 2}).scale
+        2
+    """
+    own = {name: value for name, value in options.items() if name != GPU_OPTION}
+    try:
+        return Settings(**own)
+    except TypeError as error:
+        known = ", ".join(asdict(Settings()))
+        raise ConfigError(f"card of feature ocr: {error}; options: {known}, gpu") from error
+
+
+def enlarged(image: Uint8Images, scale: int) -> Uint8Images:
+    """A picture (H, W, 3) so many times as high and as wide, bicubic; itself at 1."""
+    if scale == 1:
+        return image
+    import cv2
+
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC))
+
+
+def text_shares(
+    regions: Sequence[Points], size: tuple[int, ...], mask: Mask | None = None
+) -> tuple[float, float]:
+    """Shares of a picture and of a mask that text regions cover, overlaps once.
+
+    Args:
+        regions: Shape (4, 2) each, corners (x, y) in whole pixels; pixels on an edge count.
+        size: (H, W).
+        mask: Shape (H, W), bool: where the picture was to be filled in. None where the prompt
+            has none.
+
+    Returns:
+        Share of the picture; share of the mask, NaN where there is none or it is empty.
+
+    Example:
+        >>> corners = np.array([[0, 0], [4, 0], [4, 9], [0, 9]])
+        >>> left = np.arange(10)[None] < np.full((10, 1), 5)
+        >>> text_shares([corners], (10, 10), left)
+        (0.5, 1.0)
+    """
+    import cv2
+
+    canvas = np.zeros(size, dtype=np.uint8)
+    for region in regions:
+        cv2.fillPoly(canvas, [np.asarray(region, dtype=np.int32)], 1)
+    covered = canvas.astype(bool)
+    inside = covered[mask] if mask is not None else covered[:0]
+    return float(covered.mean()), float(inside.mean()) if inside.size else float("nan")
+
+
+def _json(words: Sequence[Word], scale: int) -> str:
+    """The words of one picture; boxes in its own pixels, confidence to four digits."""
+    return json.dumps(
+        [
+            {
+                "text": word.text,
+                "confidence": round(word.confidence, 4),
+                "box": [[round(x / scale, 2), round(y / scale, 2)] for x, y in word.box],
+            }
+            for word in words
+        ],
+        ensure_ascii=False,
+    )

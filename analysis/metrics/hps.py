@@ -1,0 +1,25 @@
+"""Human Preference Score v2 of a seed's images. The two versions are not comparable."""
+
+from typing import ClassVar
+
+from analysis.metrics.base import MeanMetric
+
+
+class HpsV20(MeanMetric):
+    """Mean HPS v2.0, a cosine; publications show it times 100."""
+
+    name: ClassVar[str] = "hps_v2_0"
+    version: ClassVar[int] = 1
+    unit: ClassVar[str] = "cosine"
+    higher_is_better: ClassVar[bool | None] = True
+    needs: ClassVar[tuple[str, ...]] = ("hps@hps-v2.0.score_v2_0",)
+
+
+class HpsV21(MeanMetric):
+    """Mean HPS v2.1, a cosine; publications show it times 100."""
+
+    name: ClassVar[str] = "hps_v2_1"
+    version: ClassVar[int] = 1
+    unit: ClassVar[str] = "cosine"
+    higher_is_better: ClassVar[bool | None] = True
+    needs: ClassVar[tuple[str, ...]] = ("hps@hps-v2.1.score_v2_1",)

@@ -1,0 +1,1 @@
+"""Features of real images, with which a seed's images are compared."""

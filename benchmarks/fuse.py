@@ -1,0 +1,97 @@
+"""What measuring in the drawing pass saves: `measure: while_drawing` against `afterwards`.
+
+Both sides run the shipped seedling from nothing to features on one local worker, each time into a
+new folder: one measures pixels that are still in memory, the other reads, decodes and checks the
+image shards again. Both feature shards must have the same content hashes. No ratio is promised:
+what is saved is the second reading, a small part where drawing is slow.
+
+Run: `python -m benchmarks.fuse`
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from analysis.extract import feature_folder, run_features
+from benchmarks.harness import alternate, machine, report
+from goldenseed.work import Workers, draw_and_measure, start_runs
+from pipeline.config import Recipe, load_recipe
+from pipeline.runs import Run
+
+GOAL = 1.0
+
+
+def recipe_for(prompts: int, seeds: int, measure: str) -> Recipe:
+    """The smallest seedling without metrics, 5 steps an image."""
+    base = load_recipe("seedling-mini").model_dump()
+    changes = {
+        "prompts": {**base["prompts"], "count": prompts},
+        "seeds": {"start": 0, "count": seeds},
+        "sampling": {"num_inference_steps": 5},
+        "metrics": [],
+        "ranking": None,
+        "measure": measure,
+    }
+    return Recipe.model_validate({**base, **changes})
+
+
+def draw(recipe: Recipe, folder: Path) -> None:
+    """From nothing to features, in a new folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    [run] = start_runs(recipe, folder)
+    for result in draw_and_measure(run, Workers("local", 1)):
+        if result.errors:
+            raise RuntimeError(f"{result.step}: {result.errors[0]}")
+
+
+def content(folder: Path) -> dict[tuple[str, str], str]:
+    """(feature, shard) -> hash of what it holds."""
+    run = Run.open(folder)
+    return {
+        (feature.name, receipt.shard_id): receipt.content_sha256
+        for feature in run_features(run, run.recipe.features)
+        for receipt in feature_folder(run, feature).receipts()
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--seeds", type=int, default=16)
+    parser.add_argument("--pairs", type=int, default=5)
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as place:
+        folders = [Path(place) / name for name in ("while_drawing", "afterwards")]
+        sides = [
+            partial(draw, recipe_for(chosen.prompts, chosen.seeds, folder.name), folder)
+            for folder in folders
+        ]
+        timings = alternate(*sides, pairs=chosen.pairs)
+        first, second = (content(folder) for folder in folders)
+    same = bool(first) and first == second
+    ratio = timings.peer_median / timings.ours_median
+    return report(
+        benchmark="fuse",
+        ours=timings.ours_median,
+        peer=timings.peer_median,
+        unit="s",
+        ratio=ratio,
+        goal=GOAL,
+        runs=chosen.pairs,
+        machine=machine(),
+        ok=same and ratio >= GOAL,
+        more={
+            "same_content": same,
+            "images": chosen.prompts * chosen.seeds,
+            "saved_share": 1 - timings.ours_median / timings.peer_median,
+        },
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Reading words: crops of many pictures in few calls, against a loop of EasyOCR's `readtext`.
+
+Both sides have the same networks and weights in float32, without quantisation, and must give the
+same texts and boxes for every picture. Timed alone is the recogniser, the stage that we order
+anew: ours on the crops of all pictures at once, the other side `Reader.recognize` on the same
+boxes picture by picture, as `readtext` calls it. From end to end both sides begin with pixels;
+most of that time is the detector's, which sees one picture at a time on both sides.
+
+Run: `python -m benchmarks.ocr`
+"""
+
+import argparse
+import contextlib
+import json
+import logging
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from analysis.features.base import Batch
+from analysis.features.cards import find_weights
+from analysis.features.ocr import Ocr
+from benchmarks.harness import alternate, machine, report
+
+if TYPE_CHECKING:
+    from easyocr import Reader
+
+GOAL = 2.0
+WORDS = ("HOTEL", "OPEN", "taxi", "Seed 42", "golden", "horse", "a red bowl", "EXIT", "Cafe")
+Pixels = NDArray[np.uint8]
+Page = list[tuple[str, list[list[float]]]]
+
+
+def pictures(count: int, size: int) -> Pixels:
+    """Square pictures with one to three words each, dark on light ground."""
+    rng = np.random.default_rng(0)
+    return np.stack([_picture(rng, size, 1 + place % 3) for place in range(count)])
+
+
+def _picture(rng: np.random.Generator, size: int, lines: int) -> Pixels:
+    image = Image.new("RGB", (size, size), tuple(int(c) for c in rng.integers(180, 256, 3)))
+    pen = ImageDraw.Draw(image)
+    for line in range(lines):
+        font = ImageFont.load_default(size=int(rng.integers(size // 6, size // 4)))
+        at = (int(rng.integers(2, size // 8)), 4 + line * size // 3)
+        ink = tuple(int(c) for c in rng.integers(0, 80, 3))
+        pen.text(at, WORDS[int(rng.integers(len(WORDS)))], font=font, fill=ink)
+    return np.asarray(image)
+
+
+def easyocr_reader(feature: Ocr) -> "Reader":
+    """The other side, with the very files of our feature's card."""
+    import easyocr
+
+    with tempfile.TemporaryDirectory() as folder:
+        return easyocr.Reader(
+            ["en"],
+            gpu=False,
+            model_storage_directory=str(find_weights(feature.card)),
+            user_network_directory=folder,
+            download_enabled=False,
+            verbose=False,
+            quantize=False,
+        )
+
+
+def ours_whole(feature: Ocr, images: Pixels) -> list[Page]:
+    """Texts and boxes as our feature stores them."""
+    words = feature.extract(Batch(images, [{}] * len(images)))["words"]
+    return [[(word["text"], word["box"]) for word in json.loads(page)] for page in words]
+
+
+def peer_whole(reader: "Reader", images: Pixels) -> list[Page]:
+    """Texts and boxes of a `readtext` loop."""
+    return [
+        [(text, np.round(np.asarray(box, float), 2).tolist()) for box, text, _ in found]
+        for found in (reader.readtext(image) for image in images)
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=64)
+    parser.add_argument("--size", type=int, default=128, help="pixels of a side")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--whole-pairs", type=int, default=2)
+    chosen = parser.parse_args(arguments)
+    feature = Ocr()
+    feature.setup()
+    reader = easyocr_reader(feature)
+    images = pictures(chosen.pictures, chosen.size)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")  # the other side's, on memory without a GPU
+        logging.getLogger("easyocr").setLevel(logging.ERROR)
+        same = ours_whole(feature, images) == peer_whole(reader, images)  # warms both, too
+        pages = [feature.detect(image) for image in images]
+        stage = alternate(
+            lambda: feature.recognise([crop for i, p in enumerate(pages) for crop in p.crops(i)]),
+            lambda: [reader.recognize(p.grey, p.level, p.free, reformat=False) for p in pages],
+            chosen.pairs,
+        )
+        whole = alternate(
+            lambda: ours_whole(feature, images),
+            lambda: peer_whole(reader, images),
+            chosen.whole_pairs,
+        )
+    ratio = stage.peer_median / stage.ours_median
+    return report(
+        benchmark="ocr",
+        ours=stage.ours_median,
+        peer=stage.peer_median,
+        unit="s",
+        ratio=ratio,
+        goal=GOAL,
+        runs=chosen.pairs,
+        machine=machine(),
+        ok=same and ratio >= GOAL,
+        more={
+            "same_texts_and_boxes": same,
+            "pictures": chosen.pictures,
+            "crops": sum(1 for i, page in enumerate(pages) for _ in page.crops(i)),
+            "whole_ours_s": whole.ours_median,
+            "whole_peer_s": whole.peer_median,
+            "whole_ratio": whole.peer_median / whole.ours_median,
+        },
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

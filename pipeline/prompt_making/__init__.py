@@ -1,0 +1,1 @@
+"""Prompts made from somebody's pictures: from captions that exist, or from a model's words."""

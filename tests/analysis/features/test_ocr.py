@@ -1,0 +1,184 @@
+"""EasyOCR's own `readtext` is the oracle: the same texts and boxes, one picture at a time."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from analysis.features import load_feature
+from analysis.features import ocr as ours
+from analysis.features.base import Batch
+from analysis.features.cards import find_weights, load_card
+from analysis.features.ocr import CROPS, Crop, Ocr, buckets, enlarged, text_shares
+from pipeline.errors import ConfigError, ModelError
+from tests.analysis.features.lettered import Pixels, lettered
+
+if TYPE_CHECKING:
+    from easyocr import Reader
+
+Found = list[tuple[str, list[list[float]]]]
+
+COUNT = 64
+# Warnings of EasyOCR itself, on pinning memory without a GPU and on Pillow's modes.
+quiet = pytest.mark.filterwarnings("ignore:.*pin_memory.*", "ignore:.*mode.*:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def ocr() -> Ocr:
+    made = load_feature("ocr")
+    assert isinstance(made, Ocr)
+    made.setup()
+    return made
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> "Reader":
+    import easyocr
+
+    return easyocr.Reader(
+        ["en"],
+        gpu=False,
+        model_storage_directory=str(find_weights(load_card("easyocr-english", "ocr"))),
+        user_network_directory=str(tmp_path_factory.mktemp("networks")),
+        download_enabled=False,
+        verbose=False,
+        quantize=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pixels:
+    return lettered(COUNT)
+
+
+def read(feature: Ocr, images: Pixels) -> list[Found]:
+    columns = feature.extract(Batch(images, [{}] * len(images)))
+    pages = [json.loads(page) for page in columns["words"]]
+    return [[(word["text"], word["box"]) for word in page] for page in pages]
+
+
+def expected(reader: "Reader", image: Pixels) -> Found:
+    return [
+        (text, [[round(float(x), 2), round(float(y), 2)] for x, y in box])
+        for box, text, _ in reader.readtext(image)
+    ]
+
+
+@pytest.fixture(scope="module")
+def oracle(reader: "Reader", pictures: Pixels) -> list[Found]:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [expected(reader, image) for image in pictures]
+
+
+@quiet
+def test_texts_and_boxes_are_those_of_readtext(
+    ocr: Ocr, pictures: Pixels, oracle: list[Found]
+) -> None:
+    assert read(ocr, pictures) == oracle
+    assert sum(map(len, oracle)) > COUNT // 2
+    assert any(not page for page in oracle)
+
+
+@quiet
+def test_other_pictures_and_a_naive_padding_are_seen(
+    ocr: Ocr, pictures: Pixels, oracle: list[Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative controls: one width for all crops, and the pictures in another order."""
+    assert read(ocr, pictures[::-1][:8]) != oracle[:8]
+    widest = 64 * 12
+    monkeypatch.setattr(ours, "buckets", lambda crops: [(widest, list(range(len(crops))))])
+    assert read(ocr, pictures[:24]) != oracle[:24]
+
+
+def test_crops_go_by_width_in_bounded_calls() -> None:
+    pixels = np.zeros((64, 8), np.uint8)
+    crops = [Crop(0, [], pixels, width) for width in (128, 64, 128, *[64] * CROPS)]
+    found = list(buckets(crops))
+    assert [width for width, _ in found] == [64, 64, 128]
+    assert sorted(place for _, places in found for place in places) == list(range(len(crops)))
+    assert max(len(places) for _, places in found) == CROPS
+
+
+@quiet
+def test_numbers_of_pictures_with_and_without_words(ocr: Ocr) -> None:
+    images = np.concatenate([lettered(1), np.full((1, 64, 96, 3), 128, np.uint8)])
+    found = ocr.extract(Batch(images, [{}] * 2))
+    assert found["legible"].tolist() == [1, 0]
+    assert found["words_count"].tolist() == [1, 0]
+    assert 0.02 < found["text_share"][0] < 0.9
+    assert found["text_share"][1] == 0
+    assert np.isnan(found["mask_text_share"]).all()
+    assert found["words"][1] == "[]"
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (300, 2)])
+def test_tiny_pictures_have_no_words(ocr: Ocr, shape: tuple[int, int]) -> None:
+    found = ocr.extract(Batch(np.zeros((1, *shape, 3), np.uint8), [{}]))
+    assert found["words"].tolist() == ["[]"]
+    assert found["text_share"].tolist() == [0]
+
+
+@quiet
+def test_small_scenes_are_read_enlarged_and_boxes_are_in_their_own_pixels(
+    ocr: Ocr,
+) -> None:
+    large = load_feature("ocr@ocr-seedling")
+    assert isinstance(large, Ocr)
+    assert (large.settings.scale, large.settings.text_threshold) == (2, 0.9)
+    assert large.identity() != ocr.identity()
+    assert enlarged(np.zeros((4, 6, 3), np.uint8), 2).shape == (8, 12, 3)
+    large.setup()
+    image = lettered(1, height=64, width=64)
+    [page] = read(large, image)
+    assert page
+    assert max(coordinate for _, box in page for corner in box for coordinate in corner) <= 64
+
+
+def test_share_of_the_mask_that_text_covers() -> None:
+    region = np.array([[2, 2], [5, 2], [5, 3], [2, 3]])  # 4 x 2 pixels
+    mask = np.zeros((10, 10), dtype=bool)
+    mask[2:4, 4:8] = True
+    assert text_shares([region, region], (10, 10), mask) == (0.08, 0.5)
+    assert text_shares([region], (10, 10), ~mask)[1] == 4 / 92
+    assert math.isnan(text_shares([region], (10, 10), np.zeros_like(mask))[1])
+    assert math.isnan(text_shares([region], (10, 10))[1])
+
+
+def card_file(folder: Path, **changes: object) -> str:
+    fields = {**load_card("easyocr-english", "ocr").model_dump(), **changes}
+    path = folder / "card.yaml"
+    path.write_text(json.dumps(fields))
+    return f"ocr@{path}"
+
+
+def test_weights_that_are_not_the_pinned_ones_are_never_read(tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(find_weights(load_card("easyocr-english", "ocr")), folder)
+    own = {"package": "", "path": str(folder)}
+    find_weights(load_feature(card_file(tmp_path, **own)).card)  # type: ignore[attr-defined]
+    with (folder / "english_g2.pth").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ModelError, match=r"english_g2.pth has sha256 .* damaged"):
+        load_feature(card_file(tmp_path, **own)).setup()
+    with pytest.raises(ModelError, match="pins no sha256"):
+        load_feature(card_file(tmp_path, **own, files={})).setup()
+    (folder / "english_g2.pth").unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        load_feature(card_file(tmp_path, **own)).setup()
+
+
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="package no_such_weights, which is not installed"):
+        load_feature(card_file(tmp_path, package="no_such_weights")).setup()
+
+
+def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="text_treshold"):
+        load_feature(card_file(tmp_path, options={"text_treshold": 0.9}))

@@ -1,0 +1,170 @@
+"""`clip` and `hps` against open_clip's own forward and the formula, `dinov2` against its own."""
+
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as vision
+from transformers import Dinov2Model
+
+from analysis.features.base import Batch
+from analysis.features.clip import Clip
+from analysis.features.dinov2 import Dinov2, prepared
+from analysis.features.hps import Hps
+from pipeline.errors import ModelError
+from pipeline.stage import Uint8Images
+from tests.analysis.features import tiny_clip, tiny_dinov2, tiny_hps
+from tests.analysis.features.card_files import write_card_file
+
+TEXTS = ("a red horse", "a blue bowl on a table", "a red horse")
+PROMPTS = [{"text": text} for text in TEXTS]
+
+
+def pictures(height: int, width: int) -> Uint8Images:
+    """Smooth, so that a resize keeps something of them."""
+    rng = np.random.default_rng(5)
+    coarse = rng.integers(0, 256, (3, height // 10, width // 10, 3)).astype(np.uint8)
+    return coarse.repeat(10, axis=1).repeat(10, axis=2)
+
+
+def test_clip_is_open_clips_own_forward(tmp_path: Path) -> None:
+    from PIL import Image
+
+    feature = Clip(str(tiny_clip.write_card(tmp_path)))
+    feature.setup()
+    images = pictures(60, 80)
+    ours = feature.extract(Batch(images, PROMPTS))
+    name = f"local-dir:{tmp_path / 'clip'}"
+    with torch.random.fork_rng():
+        model, _, transform = open_clip.create_model_and_transforms(name)
+    pixels = torch.stack([transform(Image.fromarray(image)) for image in images])
+    with torch.inference_mode():
+        image, text, _ = model.eval()(pixels, open_clip.get_tokenizer(name)(list(TEXTS)))
+    np.testing.assert_allclose(ours["embedding"], image.numpy(), atol=1e-5)
+    np.testing.assert_allclose(ours["similarity"], (image * text).sum(1).numpy(), atol=1e-5)
+    swapped = feature.extract(Batch(images[..., ::-1].copy(), PROMPTS))
+    assert np.abs(swapped["embedding"] - image.numpy()).max() > 1e-3
+
+
+def by_formula(
+    images: Uint8Images, model: open_clip.CLIP, *, antialias: bool = True, crop: bool = False
+) -> np.ndarray:
+    """The authors' path one picture at a time, from torchvision's functions."""
+    mean, std = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
+    scores = []
+    for image, text in zip(images, TEXTS, strict=True):
+        pixels = vision.to_tensor(image)
+        height, width = pixels.shape[1:]
+        scale = 32 / (min if crop else max)(height, width)
+        size = [round(height * scale), round(width * scale)]
+        pixels = vision.resize(pixels, size, InterpolationMode.BICUBIC, antialias=antialias)
+        gap = (32 - size[1], 32 - size[0])
+        around = [gap[0] // 2, gap[1] // 2, gap[0] - gap[0] // 2, gap[1] - gap[1] // 2]
+        pixels = vision.center_crop(pixels, [32, 32]) if crop else vision.pad(pixels, around)
+        with torch.inference_mode():
+            picture = model.encode_image(vision.normalize(pixels, mean, std)[None])
+            words = model.encode_text(open_clip.get_tokenizer("ViT-H-14")([text]))
+        scores.append(torch.cosine_similarity(picture, words).item())
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("shape", [(60, 80), (80, 60), (64, 64), (20, 30)])
+def test_hps_is_the_formula(tmp_path: Path, shape: tuple[int, int]) -> None:
+    feature = Hps(str(tiny_hps.write_card(tmp_path)))
+    feature.setup()
+    images, model = pictures(*shape), tiny_clip.random_clip(1)
+    ours = feature.extract(Batch(images, PROMPTS))["score_v2_0"]
+    np.testing.assert_allclose(ours, by_formula(images, model), atol=1e-5)
+    if shape == (60, 80):
+        for wrong in (
+            by_formula(images, model, antialias=False),
+            by_formula(images, model, crop=True),
+            by_formula(images[..., ::-1].copy(), model),
+        ):
+            assert np.abs(ours - wrong).max() > 1e-4
+
+
+def test_each_distinct_text_is_encoded_once(tmp_path: Path) -> None:
+    feature = Hps(str(tiny_hps.write_card(tmp_path)))
+    feature.setup()
+    calls: list[int] = []
+    encode = feature.towers.model.encode_text
+
+    def counted(tokens: torch.Tensor, *, normalize: bool) -> torch.Tensor:
+        calls.append(len(tokens))
+        found: torch.Tensor = encode(tokens, normalize=normalize)
+        return found
+
+    feature.towers.model.encode_text = counted
+    for _ in range(2):
+        feature.extract(Batch(pictures(40, 40), PROMPTS))
+    assert calls == [1, 1]
+
+
+def test_the_version_is_in_the_columns_name(tmp_path: Path) -> None:
+    names = [Hps(card).columns[0].name for card in ("hps-v2.0", "hps-v2.1")]
+    assert names == ["score_v2_0", "score_v2_1"]
+    card = tiny_hps.write_card(tmp_path, version="small-1")
+    assert Hps(str(card)).columns[0].name == "score_small_1"
+    assert Hps("hps-v2.0").applies({"text": None}) == "the prompt has no text"
+
+
+def test_the_full_network_has_the_checkpoints_layout() -> None:
+    """686 tensors, 986.1 million parameters, fp16 on disk: 1.97 GB, the published files' size."""
+    with torch.device("meta"):
+        model = open_clip.create_model("ViT-H-14", load_weights=False, device="meta")
+    state = model.state_dict()
+    assert len(state) == 686
+    total = sum(values.numel() for values in state.values())
+    assert total == 986_109_441
+    assert state["visual.proj"].shape == (1280, 1024)
+    assert state["text_projection"].shape == (1024, 1024)
+    assert state["positional_embedding"].shape == (77, 1024)
+    assert state["visual.positional_embedding"].shape == (257, 1280)
+    assert 0 < 1_972_484_501 - 2 * total < 400_000
+    with torch.device("meta"):
+        other = open_clip.create_model("ViT-L-14", load_weights=False, device="meta")
+    assert other.state_dict().keys() != state.keys()
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    weights = tiny_clip.write_folder(tmp_path / "clip") / "open_clip_model.safetensors"
+    options = {"architecture": "ViT-B-32", "version": "x"}
+    card = write_card_file(tmp_path, "hps", weights, options=options)
+    with pytest.raises(ModelError, match="no checkpoint of open_clip's ViT-B-32"):
+        Hps(str(card)).setup()
+
+
+def test_dinov2_is_the_class_token_of_pictures_prepared_as_dgm_eval_does(tmp_path: Path) -> None:
+    from PIL import Image
+    from torchvision import transforms
+
+    feature = Dinov2(str(tiny_dinov2.write_card(tmp_path)))
+    feature.setup()
+    images = pictures(300, 260)
+    ours = feature.extract(Batch(images, PROMPTS))["embedding"]
+    theirs = transforms.Compose(
+        [
+            transforms.Resize((224, 224), InterpolationMode.BICUBIC),
+            transforms.ToTensor(),
+            transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ]
+    )
+    pixels = torch.stack([theirs(Image.fromarray(image)) for image in images])
+    np.testing.assert_allclose(prepared(images), pixels, atol=1e-6)
+    network = Dinov2Model.from_pretrained(tmp_path / "dinov2").eval()
+    with torch.inference_mode():
+        hidden = network(pixel_values=pixels).last_hidden_state
+    np.testing.assert_allclose(ours, hidden[:, 0], atol=1e-4)
+    assert np.abs(ours - hidden.mean(1).numpy()).max() > 1e-2
+    bilinear = np.stack(
+        [
+            np.asarray(Image.fromarray(i).resize((224, 224), Image.Resampling.BILINEAR))
+            for i in images
+        ]
+    )
+    wrong = feature.extract(Batch(bilinear, PROMPTS))["embedding"]
+    assert np.abs(ours - wrong).max() > 1e-3
