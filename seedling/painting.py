@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from seedling.randomness import choose, uniform
 from seedling.shapes import SHAPES
+from seedling.shapes.atlas import distances
 from seedling.vocabulary import OBJECTS, PAINTS
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def thing(image: Tensor, specs: "Specs", *, generator: torch.Generator) -> tuple
         The image, and the signed distance to the object's outline in pixels (negative inside).
     """
     u, v = _own_coordinates(specs)
-    outline, detail, accent = _distances(specs, u, v)
+    outline, detail, accent = distances(specs.thing, u, v)
     pixels = SIDE * column(specs.size)
     paint = torch.tensor(list(PAINTS.values()))[specs.colour]
     paint = jittered(paint, 0.03, generator=generator)
@@ -153,19 +154,6 @@ def _own_coordinates(specs: "Specs") -> tuple[Tensor, Tensor]:
     size = column(specs.size)
     u = (dx * cos + dy * sin) / size * column(specs.mirror)
     return u, (dy * cos - dx * sin) / size
-
-
-def _distances(specs: "Specs", u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Outline, detail and accent in the objects' own units; far away where there is no object."""
-    outline, detail, accent = (torch.full_like(u, 9.0) for _ in range(3))
-    for label in sorted(set(specs.thing.tolist())):
-        if label < len(OBJECTS):
-            rows = (specs.thing == label).nonzero().flatten()
-            shape = SHAPES[OBJECTS[label]]
-            outline[rows] = shape.outline(u[rows], v[rows])
-            detail[rows] = shape.detail(u[rows], v[rows])
-            accent[rows] = shape.accent(u[rows], v[rows])
-    return outline, detail, accent
 
 
 def frame(image: Tensor, specs: "Specs", *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
