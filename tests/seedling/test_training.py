@@ -113,6 +113,15 @@ def test_prompts_of_training_leave_things_out_at_the_stated_rates() -> None:
     assert abs(named - train_text_to_image.NAMED_RATE) < 0.08
 
 
+def test_times_of_a_batch_are_spread_and_every_time_occurs() -> None:
+    generator = make_generator(1)
+    drawn = torch.stack(
+        [train_text_to_image.spread_steps(10, generator=generator) for _ in range(2_000)]
+    )
+    assert drawn.unique().tolist() == list(range(1000))
+    assert torch.equal((drawn // 100).sort(dim=1).values, torch.arange(10).expand_as(drawn))
+
+
 def test_steps_with_little_noise_weigh_less() -> None:
     scheduler = new_scheduler()
     weights = train_text_to_image.step_weights(scheduler)
