@@ -37,7 +37,7 @@ MODEL: dict[str, Any] = {
     "text_cfg": {
         "context_length": TEXT_LENGTH,
         "hf_tokenizer_name": "seedling",  # any name: of a folder, open_clip reads the files in it
-        "width": 96,
+        "width": 64,
         "heads": 4,
         "layers": 2,
     },
