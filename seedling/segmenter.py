@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,6 @@ from transformers import (
     CLIPSegForImageSegmentation,
     CLIPSegProcessor,
     CLIPTokenizer,
-    DPTImageProcessor,
     ViTImageProcessor,
 )
 
@@ -29,7 +28,12 @@ TEMPLATE = "a photo of a {}"
 CHUNK = 64
 WIDTH, LAYERS = 128, 4
 
-Preprocessing = CLIPSegProcessor | DPTImageProcessor
+
+class Preprocessing(Protocol):
+    """What is written beside a network: transformers' processors of pictures and words."""
+
+    def save_pretrained(self, folder: Path, /) -> object:
+        """Write its files into a folder."""
 
 
 def new_segmenter(tokenizer: CLIPTokenizer) -> CLIPSegForImageSegmentation:
@@ -96,7 +100,8 @@ def logits(network: CLIPSegForImageSegmentation, images: Tensor, ids: Tensor) ->
 def mask_of(ids: Tensor, network: CLIPSegForImageSegmentation) -> Tensor:
     """Which tokens count: all up to the first end token, int64 of the same shape."""
     ends = (ids == network.config.text_config.eos_token_id).long()
-    return (ends.cumsum(dim=1) - ends == 0).long()
+    counted: Tensor = (ends.cumsum(dim=1) - ends == 0).long()
+    return counted
 
 
 def segment(

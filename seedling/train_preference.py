@@ -104,7 +104,7 @@ def train_preference(
         pairs = draw_pairs(batch, vae=vae, generator=generator)
         ids = preference.tokens(tokenizer, pairs.texts)
         both = preference.image_vectors(judge, torch.cat([pairs.better, pairs.worse]))
-        better, worse = both.split(batch)
+        better, worse = both[:batch], both[batch:]
         sentences, factor = preference.text_vectors(judge, ids), preference.scale(judge)
         chosen = preference.preference_loss(better, worse, sentences, factor)
         matched = preference.contrastive_loss(better, sentences, ids, factor)
