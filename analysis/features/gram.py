@@ -233,7 +233,8 @@ def cosine_gram(maps: "torch.Tensor") -> "torch.Tensor":
     lengths = flat.norm(dim=2, keepdim=True)
     least = (FLOOR * lengths.amax(dim=1, keepdim=True)).clamp_min(1e-30)
     unit = flat / lengths.maximum(least)
-    return unit @ unit.transpose(1, 2)
+    cosines: torch.Tensor = unit @ unit.transpose(1, 2)
+    return cosines
 
 
 def half(gram: "torch.Tensor") -> "torch.Tensor":
