@@ -183,8 +183,13 @@ def make_intervention(run: Run) -> Intervention:
     """
     chosen = run.config.intervention
     kind = load(interventions.INTERVENTIONS, chosen.name, "intervention", base=Intervention)
-    now = chosen.with_source().source_sha256
-    _refuse_changed_source(run, chosen.name, now, chosen.source_sha256)
+    now = chosen.with_source()
+    _refuse_changed_source(run, chosen.name, now.source_sha256, chosen.source_sha256)
+    if now.weights_sha256 != chosen.weights_sha256:
+        raise RunError(
+            f"the weights of {chosen.name} are not those that {run.root} was begun with; bring "
+            f"those back, or start a new run"
+        )
     try:
         made: Intervention = kind(chosen.parameters)
     except (TypeError, ValueError) as error:
