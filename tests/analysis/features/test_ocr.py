@@ -93,7 +93,9 @@ def test_other_pictures_and_a_wrong_width_are_seen(
 ) -> None:
     """The negative controls: pictures in another order, and one width for all crops."""
     assert read(ocr, pictures[::-1][:8]) != oracle[:8]
-    monkeypatch.setattr(ours, "buckets", lambda crops: [(64, list(range(len(crops))))])
+    monkeypatch.setattr(
+        ours, "buckets", lambda crops: [(64, [place]) for place in range(len(crops))]
+    )
     assert read(ocr, pictures[:24]) != oracle[:24]
 
 
