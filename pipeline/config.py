@@ -99,6 +99,7 @@ class RunConfig(Frozen):
         compiled: Whether the networks run through torch.compile.
         safety_checker: Whether the checkpoint's safety checker may replace images.
         family_sha256: Hash of the source of a user's own model family.
+        stages: How the card's pipelines are called, where it says so; see `PipelineStage`.
     """
 
     card: str
@@ -120,6 +121,7 @@ class RunConfig(Frozen):
     compiled: bool = False
     safety_checker: bool = False
     family_sha256: str = ""
+    stages: list[dict[str, Any]] = Field(default_factory=list)
 
     def identity(self) -> dict[str, Any]:
         """The explicit list that names the run; fields at their default are left out.
@@ -146,6 +148,7 @@ class RunConfig(Frozen):
             "compiled": self.compiled,
             "safety_checker": self.safety_checker,
             "family_sha256": self.family_sha256,
+            "stages": self.stages,
         }
         fields = type(self).model_fields
         changed = {
@@ -266,6 +269,7 @@ def _resolve_arm(
         batch_size=batch_size,
         safety_checker=card.safety_checker,
         family_sha256=own_source_sha256(models.MODELS, card.family, "model family"),
+        stages=[stage.identity() for stage in card.stages],
         **settings,
     )
 
