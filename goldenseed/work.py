@@ -27,11 +27,9 @@ from pipeline.config import Recipe
 from pipeline.errors import ConfigError, PromptError, RunError, nearest
 from pipeline.executors.base import make_executor
 from pipeline.groups import check_groups
-from pipeline.interventions import INTERVENTIONS
 from pipeline.manifest import compact
 from pipeline.noise import noise_spec
 from pipeline.prompt_sets import PromptSet, read_prompts
-from pipeline.registry import load
 from pipeline.runs import RUN_FILE, Run
 from pipeline.stage import Outcome
 

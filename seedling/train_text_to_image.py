@@ -1,6 +1,7 @@
 """Train noise predictor and text encoder: `python -m seedling.train_text_to_image --minutes 30`."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,12 @@ def token_ids(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
 
 
 def noise_loss(
-    networks: Networks, latents: Tensor, prompts: list[str], *, generator: torch.Generator
+    networks: Networks,
+    latents: Tensor,
+    prompts: list[str],
+    *,
+    generator: torch.Generator,
+    offset: float = 0.0,
 ) -> Tensor:
     """Mean squared error of the predicted noise (Ho et al. 2020, equation 14).
 
@@ -84,17 +90,42 @@ def noise_loss(
         latents: float32 (B, 16, 8, 8), scaled to unit variance.
         prompts: B sentences.
         generator: The source of noise and times.
+        offset: Strength of offset noise, see `draw_offset_noise`; the noise with its offset is
+            both what is added and what is to be predicted.
 
     Returns:
         A scalar.
     """
-    noise = torch.randn(latents.shape, generator=generator)
+    noise = draw_offset_noise(latents.shape, strength=offset, generator=generator)
     steps = choose(len(latents), 1000, generator=generator)
     noisy = networks.scheduler.add_noise(latents, noise, steps)
     states = networks.text_encoder(token_ids(networks.tokenizer, prompts)).last_hidden_state
     predicted = networks.unet(noisy, steps, encoder_hidden_states=states).sample
     loss: Tensor = (predicted - noise).square().mean()
     return loss
+
+
+def draw_offset_noise(
+    shape: Sequence[int], *, strength: float, generator: torch.Generator
+) -> Tensor:
+    """Standard normal noise, and one more number per picture and channel, the same everywhere.
+
+    Args:
+        shape: (B, C, h, w).
+        strength: Standard deviation of that number; at 0 none is drawn.
+        generator: The source of both.
+
+    Returns:
+        float32 of that shape. Two positions of a channel have the covariance strength squared.
+
+    Source:
+        Guttenberg 2023, "Diffusion with Offset Noise"; diffusers' training flag
+        `--noise_offset`.
+    """
+    noise = torch.randn(tuple(shape), generator=generator)
+    if strength:
+        noise += strength * torch.randn((shape[0], shape[1], 1, 1), generator=generator)
+    return noise
 
 
 def load_vae(
