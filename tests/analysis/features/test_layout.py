@@ -82,7 +82,7 @@ def test_probabilities_are_the_librarys_own_forward(layout: Layout) -> None:
     inputs = layout._words(text=texts, images=planes, padding=True, return_tensors="pt")
     with torch.no_grad():
         wanted = layout._segmenter(**inputs).logits.sigmoid().numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
     # The negative control: with the words exchanged it is another answer.
     other = layout.probabilities(Batch(both.images, both.prompts[::-1]))
     assert np.abs(other - wanted).max() > 1e-3

@@ -117,6 +117,6 @@ def write_card(folder: Path, **changes: object) -> Path:
     """Write both checkpoints and their cards; give the segmenter's."""
     folder.mkdir(parents=True, exist_ok=True)
     depth = write_card_file(folder, "layout_depth", write_depth(folder / "depth"))
-    options = {"depth_card": str(depth), "least_size": 0.001, "threshold": 0.965, **changes}
+    options = {"depth_card": str(depth), "least_size": 0.001, "threshold": 0.7, **changes}
     segmenter = write_segmenter(folder / "segmenter")
     return write_card_file(folder, "layout", segmenter, options=options)
