@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 RECIPE ?= seedling-mini
-BENCHMARKS := generate orchestration fid shards plan
+BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse
 STAMP := .venv/installed
 
 .PHONY: run test lint bench clean

@@ -22,14 +22,14 @@ from goldenseed.progress import follow, note
 from pipeline import grid
 from pipeline.cards import find_card, resolve
 from pipeline.choices import SeedChoice
+from pipeline.conditions import FOLDER, Conditions, bring_conditions, check_conditions
 from pipeline.config import Recipe
 from pipeline.errors import ConfigError, PromptError, RunError, nearest
 from pipeline.executors.base import make_executor
-from pipeline.interventions import INTERVENTIONS
+from pipeline.groups import check_groups
 from pipeline.manifest import compact
 from pipeline.noise import noise_spec
 from pipeline.prompt_sets import PromptSet, read_prompts
-from pipeline.registry import load
 from pipeline.runs import RUN_FILE, Run
 from pipeline.stage import Outcome
 
@@ -110,7 +110,12 @@ def check_recipe(recipe: Recipe) -> None:
             )
     for sampling in (recipe.sampling, *recipe.arms.values()):
         if sampling.intervention is not None:
-            load(INTERVENTIONS, sampling.intervention.name, "intervention")
+            check_groups(
+                sampling.intervention.name,
+                batch_size=recipe.batch_size,
+                tile_seeds=recipe.tile.seeds,
+                seeds=recipe.seeds.values(),
+            )
         noise_spec(sampling.noise or "torch-cpu")
 
 
@@ -144,6 +149,7 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     """
     check_recipe(recipe)
     prompts = load_prompts(recipe)
+    pictures = Path(prompts.report.path).parent / FOLDER
     if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
         note(prompts.report.summary())
     card = find_card(recipe.card)
@@ -152,7 +158,10 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
     runs = []
     for arm, config in recipe.run_configs(resolved).items():
+        size = (config.width, config.height)
+        check_conditions(card, prompts.prompts, Conditions(pictures), size)
         run = Run.start(out / arm, config, recipe)
+        bring_conditions(prompts.prompts, pictures, run.store)
         run.grow(recipe.seeds.values(), prompts.prompts)
         runs.append(run)
     return runs

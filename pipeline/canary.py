@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 
 from pipeline.codec import encode_image
 from pipeline.errors import RunError
+from pipeline.groups import group_size
 from pipeline.models.base import Batch, Model
 from pipeline.runs import TOKEN_FILE, Run, utc_now
 
@@ -36,7 +38,7 @@ def check_token(run_root: str, token: str) -> None:
         )
 
 
-def check_canary(run: Run, model: Model) -> None:
+def check_canary(run: Run, model: Model, pictures: Mapping[str, Image.Image]) -> None:
     """Draw one cell and compare it with the run's, which the first actor writes.
 
     Raises:
@@ -44,9 +46,11 @@ def check_canary(run: Run, model: Model) -> None:
     """
     tile = next(run.tiles())
     prompt_id, seed = tile.cells[0]
-    size = run.config.batch_size if run.config.compiled else 1
-    prompt = run.prompts[prompt_id]
-    drawn = model.generate(Batch((prompt,) * size, (seed,) * size))
+    group = group_size(run.config.intervention.name)
+    size = run.config.batch_size if run.config.compiled else group
+    cells = tile.cells[:group] * (size // group)
+    prompts = tuple(run.prompts[prompt] for prompt, _ in cells)
+    drawn = model.generate(Batch(prompts, tuple(seed for _, seed in cells), pictures))
     if not drawn.finite[0]:
         return
     pixels = drawn.images[0]

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import models
+from pipeline.card_parts import Part, PipelineStage
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.registry import is_user_path
 from pipeline.yaml_files import problems, read_mapping
@@ -52,6 +53,10 @@ class Card(BaseModel):
         gflop_forward: Floating-point operations (2 per multiply-add) of one UNet forward of one
             image at the card's size, in 1e9; None if unknown.
         gflop_decode: The same for decoding one image.
+        stages: How the family `diffusers_pipeline` calls the card's pipelines, in order.
+        parts: Weights beside the card's own folder, by name.
+        conditions: The pictures that every prompt must bring: `same` for one of the image's own
+            size, `any` for one of any size.
         demonstration: A model of ours that shows the study; lists from it are not advice.
         licence: Licence of the weights.
         note: What a user must know.
@@ -79,6 +84,9 @@ class Card(BaseModel):
     seconds_per_image: float | None = None
     gflop_forward: float | None = None
     gflop_decode: float | None = None
+    stages: tuple[PipelineStage, ...] = ()
+    parts: dict[str, Part] = Field(default_factory=dict)
+    conditions: dict[Literal["image", "mask"], Literal["same", "any"]] = Field(default_factory=dict)
     demonstration: bool = False
     licence: str
     note: str = ""
@@ -102,6 +110,7 @@ class ResolvedCard(BaseModel):
         folder: The diffusers folder.
         revision: The commit that was read; empty for local folders.
         sha256: Hash over the names and contents of all files that define the model.
+        parts: Folders of the card's parts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -109,6 +118,7 @@ class ResolvedCard(BaseModel):
     folder: Path
     revision: str
     sha256: str
+    parts: dict[str, Path] = Field(default_factory=dict)
 
 
 @cache
@@ -161,9 +171,38 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
             f"it can be planned only. Families that can be drawn: {', '.join(models.MODELS)}; "
             f"a class of your own works by its dotted path"
         )
-    folder, found = (_local(card), "") if card.path else _from_hub(card, revision)
-    sha256 = files_sha256(folder, _patterns(card))
-    return ResolvedCard(folder=folder, revision=found, sha256=sha256)
+    begun = dict(item.split("=") for item in revision.split()[1:])
+    own = revision.split()[0] if revision.split() else ""
+    folder, found = (
+        (_local(card), "") if card.path else _from_hub(card.name, card, _patterns(card), own)
+    )
+    sha256, parts, revisions = files_sha256(folder, _patterns(card)), {}, [found or "local"]
+    for name, part in card.parts.items():
+        parts[name], commit = _resolve_part(card, name, part, begun.get(name, ""))
+        revisions += [f"{name}={commit}"] if commit else []
+        whole = f"{sha256}\0{name}\0{_part_sha256(parts[name], part)}"
+        sha256 = hashlib.sha256(whole.encode()).hexdigest()
+    found = " ".join(revisions) if len(revisions) > 1 else found
+    return ResolvedCard(folder=folder, revision=found, sha256=sha256, parts=parts)
+
+
+def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Path, str]:
+    """The part's folder and commit ("" for a local one)."""
+    if not part.path and not part.repo:
+        raise ModelError(f"card {card.name}: part {name} has neither path nor repo")
+    if not part.path:
+        return _from_hub(f"{card.name}, part {name},", part, part.patterns(), revision)
+    folder = PROJECT_ROOT / part.path
+    if not folder.is_dir():
+        raise ModelError(f"card {card.name}: its part {name} is missing: no folder {folder}")
+    return folder, ""
+
+
+def _part_sha256(folder: Path, part: Part) -> str:
+    """Hash of what a part is loaded from."""
+    if part.use == "pipeline":
+        return files_sha256(folder, part.patterns())
+    return _hash_files(folder, sorted(p for t in part.patterns() for p in folder.glob(t)))
 
 
 def _patterns(card: Card) -> list[str]:
@@ -178,19 +217,17 @@ def _local(card: Card) -> Path:
     return folder
 
 
-def _from_hub(card: Card, revision: str) -> tuple[Path, str]:
+def _from_hub(name: str, card: Card | Part, patterns: list[str], revision: str) -> tuple[Path, str]:
     """Fetch only what the pipeline reads; the commit is the snapshot folder's name."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     pinned = None if card.revision == "unresolved" else card.revision
     try:
-        folder = snapshot_download(
-            card.repo, revision=revision or pinned, allow_patterns=_patterns(card)
-        )
+        folder = snapshot_download(card.repo, revision=revision or pinned, allow_patterns=patterns)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         raise ModelError(
-            f"card {card.name} needs the files of {card.repo}, which are not in the local hub "
+            f"card {name} needs the files of {card.repo}, which are not in the local hub "
             f"cache, and the hub did not give them ({type(error).__name__}). Connect this machine "
             f"once, or copy the cache of one that has them and set HF_HOME; the seedling cards "
             f"need no download"
@@ -215,8 +252,12 @@ def files_sha256(folder: Path, patterns: Sequence[str]) -> str:
     components = [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
     files = [folder / "model_index.json"]
     files += [p for name in components for t in patterns for p in (folder / name).glob(t)]
+    return _hash_files(folder, sorted(files))
+
+
+def _hash_files(folder: Path, files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(files):
+    for path in files:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

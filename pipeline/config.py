@@ -27,6 +27,7 @@ from pipeline.choices import (
 )
 from pipeline.errors import ConfigError, nearest
 from pipeline.registry import is_user_path, load, source_sha256
+from pipeline.weights import weights_sha256
 from pipeline.yaml_files import problems, read_mapping
 
 IDENTITY_VERSION = 1
@@ -48,21 +49,25 @@ class InterventionConfig(Frozen):
         parameters: Its parameters.
         source_sha256: Hash of the source file of a user's own class, filled in when the run
             begins; empty for the ones that ship.
+        weights_sha256: Hash of the files of each parameter that names weights, filled in when
+            the run begins.
     """
 
     name: str = "none"
     parameters: dict[str, Any] = Field(default_factory=dict)
     source_sha256: str = ""
+    weights_sha256: dict[str, str] = Field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
-        """What of it defines an image."""
+        """What of it defines an image; weights by what they are, not by where they lie."""
         own = {"source_sha256": self.source_sha256} if self.source_sha256 else {}
-        return {"name": self.name, "parameters": self.parameters, **own}
+        return {"name": self.name, "parameters": self.parameters | self.weights_sha256, **own}
 
     def with_source(self) -> "InterventionConfig":
-        """The same with the hash of the source as it is now."""
+        """The same with the hashes of source and weights as they are now."""
         sha256 = own_source_sha256(interventions.INTERVENTIONS, self.name, "intervention")
-        return self.model_copy(update={"source_sha256": sha256})
+        weights = weights_sha256(self.parameters)
+        return self.model_copy(update={"source_sha256": sha256, "weights_sha256": weights})
 
 
 def own_source_sha256(family: Mapping[str, str], name: str, what: str) -> str:
@@ -94,6 +99,7 @@ class RunConfig(Frozen):
         compiled: Whether the networks run through torch.compile.
         safety_checker: Whether the checkpoint's safety checker may replace images.
         family_sha256: Hash of the source of a user's own model family.
+        stages: How the card's pipelines are called, where it says so; see `PipelineStage`.
     """
 
     card: str
@@ -115,6 +121,7 @@ class RunConfig(Frozen):
     compiled: bool = False
     safety_checker: bool = False
     family_sha256: str = ""
+    stages: list[dict[str, Any]] = Field(default_factory=list)
 
     def identity(self) -> dict[str, Any]:
         """The explicit list that names the run; fields at their default are left out.
@@ -141,6 +148,7 @@ class RunConfig(Frozen):
             "compiled": self.compiled,
             "safety_checker": self.safety_checker,
             "family_sha256": self.family_sha256,
+            "stages": self.stages,
         }
         fields = type(self).model_fields
         changed = {
@@ -261,6 +269,7 @@ def _resolve_arm(
         batch_size=batch_size,
         safety_checker=card.safety_checker,
         family_sha256=own_source_sha256(models.MODELS, card.family, "model family"),
+        stages=[stage.identity() for stage in card.stages],
         **settings,
     )
 

@@ -5,18 +5,22 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from pipeline import interventions, models
 from pipeline.canary import check_canary, check_token, provenance
 from pipeline.cards import resolve
 from pipeline.codec import Codec, encode_image
+from pipeline.conditions import FOLDER, Conditions, check_conditions
 from pipeline.config import own_source_sha256
 from pipeline.errors import GoldenseedError, RunError
 from pipeline.grid import Tile
+from pipeline.groups import group_size
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import Batch, Drawn, Model
 from pipeline.prompt_sets import Prompt
@@ -81,7 +85,7 @@ class GenerateStage:
         """
         check_token(self.run_root, self.token)
         self._loaded = _load(Run.open(self.run_root))
-        check_canary(self._loaded.run, self._loaded.model)
+        check_canary(self._loaded.run, self._loaded.model, self._loaded.pictures)
         for sink in self.sinks:
             sink.setup()
 
@@ -94,7 +98,14 @@ class GenerateStage:
         there = loaded.run.images.receipt(task.id, task.block)
         if there is not None and loaded.run.images.intact(there):
             return Outcome(task.id, there.rows, there.failed, time.perf_counter() - started)
-        drawn = draw_tile(loaded.model, task, loaded.prompts, loaded.run.config.batch_size)
+        drawn = draw_tile(
+            loaded.model,
+            task,
+            loaded.prompts,
+            loaded.run.config.batch_size,
+            group=group_size(loaded.run.config.intervention.name),
+            pictures=loaded.pictures,
+        )
         table, images = _to_table(loaded, task, drawn)
         failed = sum(cell.status != STATUS_OK for cell in drawn)
         receipt = loaded.run.images.commit(
@@ -126,23 +137,22 @@ class _Loaded:
     run: Run
     model: Model
     prompts: Mapping[str, Prompt]
+    pictures: Conditions
     kept: frozenset[str]
     codec: Codec
 
 
 def _load(run: Run) -> _Loaded:
     prompts, recipe = run.prompts, run.recipe
-    for prompt in prompts.values():
-        if prompt.image or prompt.mask:
-            raise RunError(
-                f"prompt {prompt.text!r} comes with an image or a mask, and the family "
-                f"{run.card.family} takes none; leave these fields out of the prompt file"
-            )
+    pictures = Conditions(run.root / FOLDER)
+    size = (run.config.width, run.config.height)
+    check_conditions(run.card, prompts.values(), pictures, size)
     keep = {"all": len(prompts), "none": 0}.get(str(recipe.keep_images), recipe.keep_images)
     return _Loaded(
         run=run,
         model=load_model(run),
         prompts=prompts,
+        pictures=pictures,
         kept=frozenset(list(prompts)[: int(keep)]),
         codec=recipe.codec,
     )
@@ -183,8 +193,13 @@ def make_intervention(run: Run) -> Intervention:
     """
     chosen = run.config.intervention
     kind = load(interventions.INTERVENTIONS, chosen.name, "intervention", base=Intervention)
-    now = chosen.with_source().source_sha256
-    _refuse_changed_source(run, chosen.name, now, chosen.source_sha256)
+    now = chosen.with_source()
+    _refuse_changed_source(run, chosen.name, now.source_sha256, chosen.source_sha256)
+    if now.weights_sha256 != chosen.weights_sha256:
+        raise RunError(
+            f"the weights of {chosen.name} are not those that {run.root} was begun with; bring "
+            f"those back, or start a new run"
+        )
     try:
         made: Intervention = kind(chosen.parameters)
     except (TypeError, ValueError) as error:
@@ -193,12 +208,26 @@ def make_intervention(run: Run) -> Intervention:
 
 
 def draw_tile(
-    model: Model, tile: Tile, prompts: Mapping[str, Prompt], batch_size: int
+    model: Model,
+    tile: Tile,
+    prompts: Mapping[str, Prompt],
+    batch_size: int,
+    *,
+    group: int = 1,
+    pictures: Mapping[str, Image.Image] = MappingProxyType({}),
 ) -> list[CellImage]:
     """Draw all cells of a tile in batches of one fixed shape.
 
     The last batch is padded with its last cell: the company of an image moves the last bits
     of its floats, so the shape must not depend on where a tile ends.
+
+    Args:
+        model: What draws.
+        tile: The cells.
+        prompts: Every prompt of the tile, by id.
+        batch_size: Images drawn together, a multiple of `group`.
+        group: Cells in a row that the intervention needs whole; a tile has whole ones only.
+        pictures: The prompts' condition pictures.
 
     Raises:
         RuntimeError: If every single cell fails; that is no property of a cell.
@@ -207,28 +236,35 @@ def draw_tile(
     images: list[CellImage] = []
     for start in range(0, len(cells), batch_size):
         wanted = cells[start : start + batch_size]
-        padded = wanted + [wanted[-1]] * (batch_size - len(wanted))
-        images += _draw(model, padded)[: len(wanted)]
+        padded = wanted + wanted[-group:] * ((batch_size - len(wanted)) // group)
+        images += _draw(model, padded, pictures, group)[: len(wanted)]
     if all(image.status == STATUS_FAILED for image in images):
         raise RuntimeError(f"every cell of tile {tile.id} failed: {images[0].reason}")
     return images
 
 
-def _draw(model: Model, cells: Sequence[tuple[Prompt, int]]) -> list[CellImage]:
-    """Draw cells together; where that fails, in halves, down to the cell that is to blame."""
+def _draw(
+    model: Model,
+    cells: Sequence[tuple[Prompt, int]],
+    pictures: Mapping[str, Image.Image],
+    group: int,
+) -> list[CellImage]:
+    """Draw cells together; where that fails, in halves, down to the group that is to blame."""
     prompts, seeds = zip(*cells, strict=True)
     try:
-        drawn = model.generate(Batch(prompts, seeds))
+        drawn = model.generate(Batch(prompts, seeds, pictures))
     except GoldenseedError:
         raise
     except Exception as error:
         if "CUDA error" in str(error):
             raise  # a CUDA error stays: the executor takes a new process
-        if len(cells) == 1:
-            return [CellImage(None, STATUS_FAILED, f"{type(error).__name__}: {error}", 0, 1)]
+        if len(cells) <= group:
+            reason = f"{type(error).__name__}: {error}"
+            return [CellImage(None, STATUS_FAILED, reason, 0, len(cells))] * len(cells)
         LOGGER.info("batch of %d failed (%s), trying halves", len(cells), error)
-        half = len(cells) // 2
-        return _draw(model, cells[:half]) + _draw(model, cells[half:])
+        half = len(cells) // group // 2 * group
+        parts = (cells[:half], cells[half:])
+        return [image for part in parts for image in _draw(model, part, pictures, group)]
     return [_cell_image(drawn, index) for index in range(len(cells))]
 
 

@@ -141,6 +141,46 @@ def draw_noise(
     return noise_spec(spec).draw(seeds, latents_shape)
 
 
+def make_generators(seeds: Sequence[int], *, spec: str = "torch-cpu") -> "list[torch.Generator]":
+    """One fresh generator per seed, for pipelines that draw their own starting noise.
+
+    Raises:
+        ConfigError: If a seed is outside [0, 2**32), or the spec is not torch's CPU generator:
+            another rule's starting noise cannot come out of a torch generator.
+    """
+    if spec != "torch-cpu":
+        raise ConfigError(
+            f"noise spec {spec!r} gives starting noise only, and this card's pipeline draws its "
+            f"own from generators; use torch-cpu"
+        )
+    return draw_noise(seeds, (0, 0, 0), spec=spec)[1]
+
+
+def draw_next(
+    generators: "Sequence[torch.Generator]", latents_shape: tuple[int, ...]
+) -> "torch.Tensor":
+    """The next numbers of generators that have drawn before: a later stage's starting noise.
+
+    Args:
+        generators: B generators, each moved on by what it draws here.
+        latents_shape: Shape of one image's noise.
+
+    Returns:
+        (B, *latents_shape), float32, standard normal, on the CPU.
+
+    Example:
+        >>> import torch
+        >>> whole, _ = draw_noise([7], (1, 4, 8))
+        >>> torch.equal(draw_next(make_generators([7]), (1, 4, 8)), whole)
+        True
+    """
+    import torch
+
+    return torch.stack(
+        [torch.randn(latents_shape, generator=g, dtype=torch.float32) for g in generators]
+    )
+
+
 def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[str, object]:
     """What a published list must say about its seeds, with values to check against.
 

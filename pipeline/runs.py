@@ -24,6 +24,7 @@ from pipeline.cards import Card, find_card
 from pipeline.config import Recipe, RunConfig
 from pipeline.errors import ConfigError, RunError
 from pipeline.grid import Block, Tile
+from pipeline.groups import check_groups
 from pipeline.manifest import receipt_index
 from pipeline.prompt_sets import Prompt
 from pipeline.schema import IMAGE_CONTENT, SCHEMA_VERSION, Table
@@ -164,8 +165,18 @@ class Run:
 
         The shape of new tiles and their order are the recipe's. Two drivers may grow a run at
         the same time: the second sees the first one's blocks and adds what is still missing.
+
+        Raises:
+            ConfigError: If the run's intervention draws groups, and batch, tile or seeds hold no
+                whole number of them.
         """
         recipe = self.recipe
+        check_groups(
+            self.config.intervention.name,
+            batch_size=self.config.batch_size,
+            tile_seeds=recipe.tile.seeds,
+            seeds=seeds,
+        )
         wanted = {prompt.id: prompt for prompt in prompts}
         while True:
             files, known = self._grid_files(), self.prompts

@@ -70,7 +70,9 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-def new_unet(channels: tuple[int, ...] = (64, 96, 128)) -> UNet2DConditionModel:
+def new_unet(
+    channels: tuple[int, ...] = (64, 96, 128), *, pooled_text: bool = True
+) -> UNet2DConditionModel:
     """Make an untrained noise predictor on 16 x 8 x 8 latents, conditioned on text.
 
     The text enters twice: by cross-attention, and pooled into the time embedding, which every
@@ -78,6 +80,7 @@ def new_unet(channels: tuple[int, ...] = (64, 96, 128)) -> UNet2DConditionModel:
 
     Args:
         channels: Widths of the levels, from 8 x 8 down.
+        pooled_text: Whether the text enters the time embedding; without, by attention only.
 
     Returns:
         The network in fp32.
@@ -94,7 +97,7 @@ def new_unet(channels: tuple[int, ...] = (64, 96, 128)) -> UNet2DConditionModel:
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (levels - 1),
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,
-        addition_embed_type="text",
+        addition_embed_type="text" if pooled_text else None,
         addition_embed_type_num_heads=4,
     )
 

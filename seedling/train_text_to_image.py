@@ -1,6 +1,7 @@
 """Train noise predictor and text encoder: `python -m seedling.train_text_to_image --minutes 30`."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from seedling.model import (
     new_unet,
     new_vae,
 )
-from seedling.pool import load_or_make
+from seedling.pool import Pool, load_or_make
 from seedling.randomness import choose, happens, make_generator
 from seedling.sentences import FREE, sentence
 from seedling.tokenizer import new_tokenizer
@@ -84,6 +85,7 @@ def noise_loss(
     prompts: list[str],
     *,
     generator: torch.Generator,
+    offset: float = 0.0,
 ) -> Tensor:
     """Weighted squared error of the predicted noise (Ho et al. 2020, equation 14).
 
@@ -97,11 +99,13 @@ def noise_loss(
         cover: float32 (B, 8, 8), how much of each latent the object covers, in 0..1.
         prompts: B sentences.
         generator: The source of noise and times.
+        offset: Strength of offset noise, see `draw_offset_noise`; the noise with its offset is
+            both what is added and what is to be predicted.
 
     Returns:
         A scalar.
     """
-    noise = torch.randn(latents.shape, generator=generator)
+    noise = draw_offset_noise(latents.shape, strength=offset, generator=generator)
     steps = spread_steps(len(latents), generator=generator)
     noisy = networks.scheduler.add_noise(latents, noise, steps)
     states = networks.text_encoder(token_ids(networks.tokenizer, prompts)).last_hidden_state
@@ -132,6 +136,29 @@ def step_weights(scheduler: DDIMScheduler) -> Tensor:
     return weights
 
 
+def draw_offset_noise(
+    shape: Sequence[int], *, strength: float, generator: torch.Generator
+) -> Tensor:
+    """Standard normal noise, and one more number per picture and channel, the same everywhere.
+
+    Args:
+        shape: (B, C, h, w).
+        strength: Standard deviation of that number; at 0 none is drawn.
+        generator: The source of both.
+
+    Returns:
+        float32 of that shape. Two positions of a channel have the covariance strength squared.
+
+    Source:
+        Guttenberg 2023, "Diffusion with Offset Noise"; diffusers' training flag
+        `--noise_offset`.
+    """
+    noise = torch.randn(tuple(shape), generator=generator)
+    if strength:
+        noise += strength * torch.randn((shape[0], shape[1], 1, 1), generator=generator)
+    return noise
+
+
 def load_vae(
     folder: Path = CHECKPOINTS, channels: tuple[int, ...] = (16, 32, 64, 96)
 ) -> AutoencoderKL:
@@ -140,6 +167,25 @@ def load_vae(
     state = torch.load(folder / "vae.pt", weights_only=True)
     vae.load_state_dict(state["modules"]["vae"])
     return vae.eval()
+
+
+def training_pool(vae: AutoencoderKL, folder: Path, *, count: int = 48_000) -> Pool:
+    """The encoded scenes that all variants are trained on, made where they are not there yet."""
+    return load_or_make(folder / "pool.safetensors", vae, count=count, seed=POOL_SEED)
+
+
+def pool_scale(pool: Pool) -> float:
+    """The latents' scale factor: 1 / their standard deviation."""
+    return 1 / float(pool.latents.float().std())
+
+
+def draw_batch(
+    pool: Pool, scale: float, batch: int, *, generator: torch.Generator
+) -> tuple[Tensor, Tensor, list[str]]:
+    """Draw scaled latents, how much of them the object covers, and prompts for them."""
+    rows = choose(batch, len(pool.latents), generator=generator)
+    prompts = draw_prompts(pool.parts[rows], generator=generator)
+    return pool.latents[rows].float() * scale, pool.cover[rows].float(), prompts
 
 
 def train(
@@ -169,8 +215,8 @@ def train(
     Returns:
         The networks with their moving averages in place, and the latents' scale factor.
     """
-    pool = load_or_make(folder / "pool.safetensors", vae, count=pool_size, seed=POOL_SEED)
-    scale = 1 / float(pool.latents.float().std())
+    pool = training_pool(vae, folder, count=pool_size)
+    scale = pool_scale(pool)
     generator = make_generator(variant.seed)
     networks = new_networks(variant)
     teach(
@@ -184,9 +230,7 @@ def train(
     modules: dict[str, torch.nn.Module] = {"unet": networks.unet, "text": networks.text_encoder}
     loop = Loop(name, modules, budget, generator, folder=folder, averaged=("unet", "text"))
     while loop.running():
-        rows = choose(batch, len(pool.latents), generator=generator)
-        prompts = draw_prompts(pool.parts[rows], generator=generator)
-        latents, cover = pool.latents[rows].float() * scale, pool.cover[rows].float()
+        latents, cover, prompts = draw_batch(pool, scale, batch, generator=generator)
         loop.step(noise_loss(networks, latents, cover, prompts, generator=generator))
     loop.finish()
     loop.use_averages()

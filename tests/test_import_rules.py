@@ -43,8 +43,8 @@ ANALYSIS_MAY_USE = modules(
 
 # A laptop plans a run and reads results without the libraries that draw.
 PLANNING = modules(
-    "cards choices config errors grid pictures prompt prompt_making.coco prompt_making.sample "
-    "prompt_sets registry schema"
+    "card_parts cards choices config errors grid pictures prompt prompt_making.coco "
+    "prompt_making.sample prompt_sets registry schema weights"
 )
 HEAVY = ("torch", "diffusers", "transformers", "ray")
 
@@ -80,7 +80,11 @@ GLOBAL_SEEDING = {
 }
 # Where torch.load may stand, with weights_only=True: training resumes from its own checkpoint,
 # whose optimiser state is no safetensors, and some published weights exist as pickles only.
-SAFE_LOADS = ("seedling/", "analysis/features/networks.py")
+SAFE_LOADS = (
+    "seedling/",
+    "analysis/features/networks.py",
+    "pipeline/interventions/singdiffusion.py",
+)
 UNSAFE_OPTIONS = ("trust_remote_code=", "allow_pickle=")
 DYNAMIC_IMPORTS = ("import_module", "__import__")
 PARQUET_WRITERS = {

@@ -226,14 +226,15 @@ def cosine_gram(maps: "torch.Tensor") -> "torch.Tensor":
 
     Example:
         >>> import torch
-        >>> cosine_gram(torch.tensor([[[[3.0, 0.0]], [[1.0, 1.0]]]])).round(decimals=4).tolist()
-        [[[1.0, 0.7071], [0.7071, 1.0]]]
+        >>> cosine_gram(torch.tensor([[[[3.0, 0.0]], [[0.0, 2.0]]]])).tolist()
+        [[[1.0, 0.0], [0.0, 1.0]]]
     """
     flat = maps.flatten(2)
     lengths = flat.norm(dim=2, keepdim=True)
     least = (FLOOR * lengths.amax(dim=1, keepdim=True)).clamp_min(1e-30)
     unit = flat / lengths.maximum(least)
-    return unit @ unit.transpose(1, 2)
+    cosines: torch.Tensor = unit @ unit.transpose(1, 2)
+    return cosines
 
 
 def half(gram: "torch.Tensor") -> "torch.Tensor":

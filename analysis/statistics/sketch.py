@@ -59,7 +59,7 @@ class CountSketch:
         """
         signed = rows * self.signs
         counts = [np.bincount(self.places, weights=row, minlength=self.size) for row in signed]
-        return np.array(counts).reshape(len(rows), self.size)
+        return np.array(counts, dtype=np.float64).reshape(len(rows), self.size)
 
 
 def make_sketch(width: int, *, size: int, salt: int = 0) -> CountSketch:

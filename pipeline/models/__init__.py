@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 MODELS: Mapping[str, str] = MappingProxyType(
-    {"stable_diffusion": "pipeline.models.stable_diffusion:StableDiffusion"}
+    {
+        "diffusers_pipeline": "pipeline.models.diffusers_pipeline:DiffusersPipeline",
+        "stable_diffusion": "pipeline.models.stable_diffusion:StableDiffusion",
+    }
 )
 """Family name -> "module:Class"."""

@@ -2,12 +2,14 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
@@ -24,10 +26,12 @@ class Batch:
     Attributes:
         prompts: One prompt per image.
         seeds: One seed per image, each in [0, 2**32).
+        pictures: The condition pictures that the prompts name, RGB, by their sha256.
     """
 
     prompts: tuple[Prompt, ...]
     seeds: tuple[int, ...]
+    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ class StableDiffusion:
         self.device = device_of(card)
         pipe = _load_pipe(card, resolved, config).to(self.device)
         pipe.set_progress_bar_config(disable=True)
+        intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self._decode_together = DECODE_ON_CPU if self.device.type == "cpu" else config.batch_size
         if config.compiled:
@@ -94,10 +95,12 @@ class StableDiffusion:
         seeds = self.intervention.noise_seeds(batch)
         noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
         start = self.intervention.latents(noise, batch).to(self.pipe.unet.dtype)
+        generators = self.intervention.generators(generators, batch)
         latents = self._denoise(batch, start, generators)
         pixels = self._decode(latents)
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
-        images, flagged = self._postprocess(pixels.nan_to_num(0, 0, 0))
+        pixels = self.intervention.pixels(pixels.nan_to_num(0, 0, 0), batch)
+        images, flagged = self._postprocess(pixels)
         truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(images, finite, flagged, np.array(truncated, np.int32))
 

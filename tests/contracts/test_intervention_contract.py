@@ -15,10 +15,17 @@ from pipeline.models import stable_diffusion as family
 from pipeline.noise import draw_noise
 from pipeline.prompt_sets import Prompt
 from pipeline.registry import load
-from tests.pipeline import tiny
+from tests.pipeline import tiny, tiny_singdiffusion
 
-PARAMETERS: Mapping[str, Mapping[str, Any]] = {}
-"""Parameters with which an intervention that needs some is tested; none needs any yet."""
+PARAMETERS: dict[str, Mapping[str, Any]] = {}
+"""Parameters with which an intervention that needs some is tested."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Parameters that name weights, tiny and random."""
+    folder = tmp_path_factory.mktemp("singdiffusion")
+    PARAMETERS["singdiffusion"] = tiny_singdiffusion.parameters(folder)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from pipeline.cards import Card, load_cards, resolve
 from pipeline.config import InterventionConfig, RunConfig
 from pipeline.interventions.base import Intervention
-from pipeline.models import MODELS
 from pipeline.models.base import Batch
 from pipeline.models.stable_diffusion import StableDiffusion
 from pipeline.prompt_sets import Prompt
@@ -141,4 +140,4 @@ def native_images(card: Card, settings: RunConfig, cells: Batch, **call: Any) ->
     return images
 
 
-CARDS = tuple(name for name, card in load_cards().items() if card.family in MODELS)
+CARDS = tuple(n for n, card in load_cards().items() if card.family == "stable_diffusion")

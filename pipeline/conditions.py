@@ -1,0 +1,132 @@
+"""Condition pictures: found by their hash, checked before the first image is drawn.
+
+A prompt names its image and its mask by the sha256 of their files, so a cell is the same cell
+wherever the files lie. A prompt file keeps them in the folder `conditions` beside it, named by
+their hash (`<sha256>.png`); a run copies them into its own folder, where every actor sees them.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.cards import Card
+from pipeline.errors import PictureError, PromptError
+from pipeline.pictures import read_picture
+from pipeline.prompt import Prompt
+from pipeline.store import LocalStore
+
+FOLDER = "conditions"
+KEPT_DECODED = 256
+"""Pictures whose pixels an actor keeps."""
+
+
+class Conditions(Mapping[str, Image.Image]):
+    """The pictures of a folder by the sha256 of their files, decoded when they are asked for.
+
+    Args:
+        folder: Holds files whose name without suffix is their sha256.
+
+    Raises:
+        PromptError: From a look-up, if there is no such file, it is not a picture, or its bytes
+            are not those of the hash.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._decoded = lru_cache(KEPT_DECODED)(self._decode)
+
+    def __getitem__(self, sha256: str) -> Image.Image:
+        """The picture, RGB."""
+        return self._decoded(sha256)
+
+    def __iter__(self) -> Iterator[str]:
+        return (path.stem for path in sorted(self.folder.glob("*")) if len(path.stem) == 64)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def read(self, sha256: str) -> bytes:
+        """The file's bytes, checked against the hash."""
+        found = sorted(self.folder.glob(f"{sha256}*"))
+        if not found:
+            raise PromptError(
+                f"found no picture {sha256[:12]}... in {self.folder}; put it there as "
+                f"{sha256[:12]}....png, named by the sha256 of its bytes"
+            )
+        data = found[0].read_bytes()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise PromptError(f"{found[0]}: its bytes do not have the sha256 of its name")
+        return data
+
+    def _decode(self, sha256: str) -> Image.Image:
+        try:
+            return read_picture(self.read(sha256)).image
+        except PictureError as error:
+            raise PromptError(f"condition {sha256[:12]}... in {self.folder}: {error}") from error
+
+
+def check_conditions(
+    card: Card,
+    prompts: Iterable[Prompt],
+    pictures: Mapping[str, Image.Image],
+    size: tuple[int, int],
+) -> None:
+    """Refuse cells that lack a condition of their card, have one too many, or of a wrong size.
+
+    Args:
+        card: Says which conditions it needs.
+        prompts: The run's.
+        pictures: By sha256; each is looked up once.
+        size: (width, height) of the run's images.
+
+    Raises:
+        PromptError: At the first prompt that cannot be drawn; names prompt, part and sizes.
+    """
+    right: set[tuple[str, str]] = set()
+    for prompt in prompts:
+        for name, sha256 in (("image", prompt.image), ("mask", prompt.mask)):
+            _check_presence(card, prompt, name, sha256)
+            if sha256 is None or (name, sha256) in right:
+                continue
+            found = pictures[sha256].size
+            if (name, "same") in card.conditions.items() and found != size:
+                raise PromptError(
+                    f"prompt {prompt.text!r}: its {name} is {found[0]} x {found[1]} pixels; card "
+                    f"{card.name} draws {size[0]} x {size[1]} and needs it in that size"
+                )
+            right.add((name, sha256))
+
+
+def _check_presence(card: Card, prompt: Prompt, name: str, sha256: str | None) -> None:
+    wanted = name in card.conditions
+    if wanted and sha256 is None:
+        raise PromptError(
+            f"prompt {prompt.text!r} has no {name}, which card {card.name} needs; give its sha256 "
+            f"in the prompt file and its file in the folder {FOLDER} beside it"
+        )
+    if sha256 is not None and not wanted:
+        raise PromptError(
+            f"prompt {prompt.text!r} comes with {'an image' if name == 'image' else 'a mask'}, "
+            f"and card {card.name} ({card.family}) takes none; leave this field out of the "
+            f"prompt file"
+        )
+
+
+def bring_conditions(prompts: Iterable[Prompt], source: Path, store: LocalStore) -> None:
+    """Copy the pictures of prompts into a run's folder; what is there stays.
+
+    Args:
+        prompts: The prompts.
+        source: The folder `conditions` beside their file.
+        store: The run's.
+
+    Raises:
+        PromptError: If a picture is missing or not the one of its hash.
+    """
+    there = Conditions(source)
+    wanted = {sha256 for p in prompts for sha256 in (p.image, p.mask) if sha256}
+    for sha256 in sorted(wanted - set(Conditions(store.root / FOLDER))):
+        store.put_if_absent(f"{FOLDER}/{sha256}", there.read(sha256))

@@ -1,0 +1,62 @@
+"""Groups: images that an intervention draws together, as a unit of the grid. No torch.
+
+A group is one prompt with `group_size` seeds in a row, the first a multiple of the size: seeds
+0-3, 4-7 and so on for groups of 4. So who is drawn together follows from the seed's number and
+not from how a grid was cut or grew, and a cell's image is still named by run, prompt and seed.
+"""
+
+from collections.abc import Sequence
+
+from pipeline.errors import ConfigError
+from pipeline.interventions import INTERVENTIONS
+from pipeline.registry import load
+
+
+def group_size(intervention: str) -> int:
+    """Images that an intervention draws together, by its name or a user's dotted path.
+
+    Example:
+        >>> group_size("none"), group_size("particle_guidance")
+        (1, 4)
+    """
+    return int(load(INTERVENTIONS, intervention, "intervention").group_size)
+
+
+def check_groups(
+    intervention: str, *, batch_size: int, tile_seeds: int, seeds: Sequence[int]
+) -> None:
+    """Refuse a batch, a tile or a list of seeds that would cut a group.
+
+    Args:
+        intervention: Its name.
+        batch_size: Images drawn together.
+        tile_seeds: Seeds in a tile.
+        seeds: The seeds in drawing order.
+
+    Raises:
+        ConfigError: If one of them holds no whole number of groups; the message names both
+            numbers.
+
+    Example:
+        >>> check_groups("none", batch_size=5, tile_seeds=3, seeds=[7])
+        >>> check_groups("particle_guidance", batch_size=30, tile_seeds=8, seeds=[0, 1, 2, 3])
+        Traceback (most recent call last):
+        ...
+        pipeline.errors.ConfigError: intervention particle_guidance draws groups of 4 images ...
+    """
+    size = group_size(intervention)
+    for name, number in {"batch_size": batch_size, "tile.seeds": tile_seeds}.items():
+        if number % size:
+            raise ConfigError(
+                f"intervention {intervention} draws groups of {size} images together, and {name} "
+                f"is {number}: make it a multiple of {size}"
+            )
+    for start in range(0, len(seeds), size):
+        group = list(seeds[start : start + size])
+        first = group[0] - group[0] % size
+        if group != list(range(first, first + size)):
+            raise ConfigError(
+                f"intervention {intervention} draws groups of {size} images together, and seeds "
+                f"{group} are not {list(range(first, first + size))}: give seeds in whole groups, "
+                f"{size} in a row from a multiple of {size}"
+            )

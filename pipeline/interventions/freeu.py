@@ -1,0 +1,214 @@
+"""FreeU: stronger backbone features, weaker low frequencies of the skips, no training.
+
+Two versions are easily mixed:
+
+- Version 1 multiplies half of the backbone's channels by a constant b. It is what diffusers'
+  `enable_freeu` does, whose stages are the first two *up blocks*.
+- Version 2, the authors' since October 2023, multiplies them by (b - 1) m + 1, m the mean over
+  the channels, scaled to 0..1 within each image. Its stages are the *widths* 1280 and 640 of
+  the backbone's features: on Stable Diffusion 7 and 3 places, where diffusers' rule has 3 and 3.
+
+Parameters found for one version mean something else in the other. Diffusers' documentation
+gives version 2's beside its version-1 code; such sets are called `...-docs` here.
+
+Si, Huang, Jiang & Liu 2024, "FreeU: Free Lunch in Diffusion U-Net", arXiv:2309.11497;
+ChenyangSi/FreeU. Only run with random weights and with the seedlings.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import ModelError
+from pipeline.interventions.base import Intervention
+
+if TYPE_CHECKING:
+    from pipeline.cards import Card
+
+Values = tuple[float, float, float, float]
+
+PRESETS: Mapping[int, Mapping[str, Values]] = MappingProxyType(
+    {
+        1: {
+            "sd1.4": (1.2, 1.4, 0.9, 0.2),
+            "sd2.1": (1.1, 1.2, 0.9, 0.2),
+            "sd1.5-docs": (1.5, 1.6, 0.9, 0.2),
+            "sd2.1-docs": (1.4, 1.6, 0.9, 0.2),
+            "sdxl-docs": (1.3, 1.4, 0.9, 0.2),
+            "text-to-video-docs": (1.2, 1.4, 0.9, 0.2),
+        },
+        2: {
+            "sd1.4": (1.3, 1.4, 0.9, 0.2),
+            "sd1.5": (1.5, 1.6, 0.9, 0.2),
+            "sd2.1": (1.4, 1.6, 0.9, 0.2),
+            "sdxl": (1.3, 1.4, 0.9, 0.2),
+        },
+    }
+)
+"""Version -> model -> (b1, b2, s1, s2): the authors' README then and now, and diffusers' docs."""
+
+WIDTHS = (1280, 640)
+"""Backbone widths that are the authors' stages 1 and 2: those of Stable Diffusion."""
+
+FACTORS = ("b1", "b2", "s1", "s2")
+
+
+class FreeU(Intervention):
+    """FreeU in one of its two versions.
+
+    Args:
+        parameters: `version` (1 or 2), and either `preset` (a name of `PRESETS`) or all of
+            `b1`, `b2` (backbone, at least 1 in the paper) and `s1`, `s2` (skips, at most 1),
+            each above 0. Version 2 also takes `widths`, the backbone widths of its two
+            stages, by default 1280 and 640: other networks have others.
+
+    Raises:
+        ValueError: If a parameter is unknown, missing or not above 0. Diffusers takes a 0 as
+            "off" and says nothing.
+
+    Example:
+        >>> FreeU({"version": 2, "preset": "sd2.1"}).factors
+        {'b1': 1.4, 'b2': 1.6, 's1': 0.9, 's2': 0.2}
+        >>> FreeU({"version": 1, "b1": 1.2, "b2": 1.4, "s1": 0, "s2": 0.2})
+        Traceback (most recent call last):
+        ...
+        ValueError: s1 is 0; wanted a number above 0 (a 0 silently switches FreeU off ...
+    """
+
+    # The Fourier filter there and back moves the last bits of a float.
+    neutral: ClassVar[dict[str, object]] = {"version": 1, "b1": 1, "b2": 1, "s1": 1, "s2": 1}
+    neutral_tolerance: ClassVar[int] = 1
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        given = dict(parameters)
+        self.version = given.pop("version", None)
+        if self.version not in PRESETS:
+            raise ValueError(f"version is {self.version!r}; wanted 1 (diffusers) or 2 (authors)")
+        self.widths = tuple(given.pop("widths", WIDTHS))
+        if len(self.widths) != 2 or ("widths" in parameters and self.version == 1):
+            raise ValueError("widths are the two stages of version 2; version 1 goes by up block")
+        self.factors = _factors(self.version, given)
+        self._hooks: list[Any] = []
+
+    def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
+        """Switch it on.
+
+        Raises:
+            ModelError: If the model has no UNet, or none of its features has the widths.
+        """
+        unet = getattr(pipe, "unet", None)
+        if unet is None or not hasattr(unet, "up_blocks"):
+            raise ModelError(
+                f"card {card.name} has no UNet with skips ({type(pipe).__name__}): FreeU cannot "
+                f"work with it"
+            )
+        if self.version == 1:
+            unet.enable_freeu(**self.factors)
+            return pipe
+        places = backbone_places(unet)
+        for resnet, width in places:
+            if width in self.widths:
+                stage = self.widths.index(width) + 1
+                b, s = self.factors[f"b{stage}"], self.factors[f"s{stage}"]
+                self._hooks.append(resnet.register_forward_pre_hook(_changing(width, b, s)))
+        if not self._hooks:
+            found = sorted({width for _, width in places}, reverse=True)
+            raise ModelError(
+                f"card {card.name}: no backbone feature is {self.widths[0]} or {self.widths[1]} "
+                f"channels wide, only {', '.join(map(str, found))}; give two of them as FreeU's "
+                f"`widths`"
+            )
+        return pipe
+
+    def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
+        """Switch it off."""
+        if self.version == 1:
+            pipe.unet.disable_freeu()
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+
+
+def _factors(version: int, given: dict[str, Any]) -> dict[str, float]:
+    """The four factors by name, from a preset or from the parameters themselves."""
+    given = {name: value for name, value in given.items() if name != "version"}
+    if "preset" in given:
+        presets = PRESETS[version]
+        name = given.pop("preset")
+        if name not in presets:
+            raise ValueError(f"version {version} has no preset {name!r}: {', '.join(presets)}")
+        given = dict(zip(FACTORS, presets[name], strict=True)) | given
+    unknown = sorted(set(given) - set(FACTORS))
+    if unknown:
+        raise ValueError(f"unknown parameters: {', '.join(unknown)}")
+    for name in FACTORS:
+        value = given.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 100:
+            raise ValueError(
+                f"{name} is {value!r}; wanted a number above 0 and below 100 (a 0 silently "
+                f"switches FreeU off in diffusers), or a `preset`"
+            )
+    return {name: float(given[name]) for name in FACTORS}
+
+
+def backbone_places(unet: Any) -> list[tuple[nn.Module, int]]:  # noqa: ANN401 - diffusers is untyped
+    """Where a UNet joins backbone and skip: the layer that takes both, and the backbone's width.
+
+    Args:
+        unet: A diffusers UNet with `mid_block` and `up_blocks`.
+    """
+    places = []
+    width = int(unet.mid_block.resnets[-1].out_channels)
+    for block in unet.up_blocks:
+        for resnet in block.resnets:
+            places.append((resnet, width))
+            width = int(resnet.out_channels)
+    return places
+
+
+def _changing(width: int, b: float, s: float) -> Any:  # noqa: ANN401 - a torch hook
+    """A hook that changes what a layer is given: (B, width + skip, h, w), backbone first."""
+
+    def hook(_: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        joined, *others = arguments
+        backbone, skip = joined[:, :width], joined[:, width:]
+        changed = torch.cat([stronger(backbone, b), filtered(skip, s)], dim=1)
+        return (changed, *others)
+
+    return hook
+
+
+def stronger(backbone: Tensor, b: float) -> Tensor:
+    """Version 2 on the backbone: the first half of the channels times (b - 1) m + 1.
+
+    m is the mean over all channels, scaled to 0..1 over each image's positions. Where it is
+    the same everywhere the authors' quotient is 0 / 0; here m is then 0, which changes nothing.
+
+    Args:
+        backbone: (B, C, h, w), not changed in place.
+        b: The factor where m is 1.
+    """
+    mean = backbone.float().mean(1, keepdim=True)
+    low, high = mean.amin((2, 3), keepdim=True), mean.amax((2, 3), keepdim=True)
+    span = high - low
+    m = torch.where(span > 0, (mean - low) / span, torch.zeros_like(mean))
+    half = backbone.shape[1] // 2
+    first = backbone[:, :half] * ((b - 1) * m + 1).to(backbone.dtype)
+    return torch.cat([first, backbone[:, half:]], dim=1)
+
+
+def filtered(skip: Tensor, s: float) -> Tensor:
+    """The four lowest frequencies (of each axis 0 and the negative one next to it) times s.
+
+    Args:
+        skip: (B, C, h, w), not changed in place.
+        s: The factor.
+    """
+    frequencies = torch.fft.fftshift(torch.fft.fft2(skip.float()), dim=(-2, -1))
+    row, column = (size // 2 for size in skip.shape[-2:])
+    frequencies[..., max(row - 1, 0) : row + 1, max(column - 1, 0) : column + 1] *= s
+    back: Tensor = torch.fft.ifft2(torch.fft.ifftshift(frequencies, dim=(-2, -1))).real
+    return back.to(skip.dtype)

@@ -1,0 +1,127 @@
+"""Offset noise: weights that were trained with it, so that dark and bright pictures exist.
+
+A *training* change (Guttenberg 2023, "Diffusion with Offset Noise", crosslabs.org): the noise
+that is added and predicted gets one more random number per picture and channel, because plain
+noise hardly moves a picture's mean and so the network never learns to. Here its result is
+loaded: what the training changed in the UNet's weights, as a whole difference (what
+`python -m seedling.train_offset_noise` writes) or as a LoRA, whose many spellings diffusers
+reads (SDXL's offset LoRA is one). Sampling stays as it was. Adding an offset to the *starting*
+noise of an ordinary network is another thing and not done here.
+
+LoRAs were only loaded with random weights.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from pipeline.errors import ModelError
+from pipeline.interventions.base import Intervention
+from pipeline.weights import find_weights
+
+if TYPE_CHECKING:
+    from pipeline.cards import Card
+
+
+class OffsetNoise(Intervention):
+    """The UNet with what training with offset noise changed.
+
+    Args:
+        parameters: `weights`, a .safetensors file, absolute or relative to the project; `scale`,
+            how much of the change is added, by default 1.
+
+    Raises:
+        ValueError: If a parameter is missing or unknown.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        given = dict(parameters)
+        self.scale = float(given.pop("scale", 1.0))
+        self.weights = given.pop("weights", None)
+        super().__init__(given)
+        if not self.weights:
+            raise ValueError("parameter missing: weights, a .safetensors file")
+        self._before: dict[str, Tensor] = {}
+
+    def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
+        """Add the change to the UNet.
+
+        Raises:
+            ModelError: If the file is not one, or is of another network.
+        """
+        unet = getattr(pipe, "unet", None)
+        if unet is None:
+            raise ModelError(f"card {card.name} has no UNet: offset_noise changes nothing else")
+        state = unet.state_dict()
+        for name, change in read_changes(str(self.weights), pipe).items():
+            if name not in state or state[name].shape != change.shape:
+                found = tuple(state[name].shape) if name in state else "nothing"
+                raise ModelError(
+                    f"{self.weights} is not for card {card.name}: it changes {name} of shape "
+                    f"{tuple(change.shape)}, and the UNet has {found} there"
+                )
+            weight = state[name]
+            self._before[name] = weight.detach().clone()
+            with torch.no_grad():
+                change = change.to(weight.device, torch.float32)
+                weight.copy_(weight.float() + self.scale * change)
+        return pipe
+
+    def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
+        """Put the weights back, bit for bit."""
+        parameters = dict(pipe.unet.named_parameters())
+        with torch.no_grad():
+            for name, weight in self._before.items():
+                parameters[name].copy_(weight)
+        self._before.clear()
+
+
+def read_changes(weights: str, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401 - diffusers is untyped
+    """What a file adds to the weights of a pipe's UNet.
+
+    Args:
+        weights: A .safetensors file: differences by the name of the weight, or a LoRA.
+        pipe: The pipe, whose class knows how LoRAs for it are spelt.
+
+    Returns:
+        Name of the weight -> the difference, in its shape.
+
+    Raises:
+        ModelError: If the file is missing, damaged or of neither kind.
+    """
+    path = find_weights(weights)
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} is no safetensors file: {error}") from error
+    if any("lora" in name for name in tensors):
+        return _lora_changes(tensors, pipe, weights)
+    return tensors
+
+
+def _lora_changes(tensors: dict[str, Tensor], pipe: Any, weights: str) -> dict[str, Tensor]:  # noqa: ANN401
+    """Each layer's up times down, times alpha over the rank (Hu et al. 2021, section 4.1)."""
+    if not hasattr(pipe, "lora_state_dict"):
+        raise ModelError(f"{weights} is a LoRA, and {type(pipe).__name__} takes none")
+    state, alphas = pipe.lora_state_dict(tensors, unet_config=pipe.unet.config)
+    others = sorted({name.split(".")[0] for name in state} - {"unet"})
+    if others:
+        raise ModelError(f"{weights} changes {', '.join(others)} too; only the UNet's is read")
+    alphas = {name.removeprefix("unet."): float(value) for name, value in (alphas or {}).items()}
+    layers = convert_unet_state_dict_to_peft(
+        {name.removeprefix("unet."): value for name, value in state.items()}
+    )
+    changes = {}
+    for name, down in layers.items():
+        layer = name.removesuffix(".lora_A.weight")
+        if layer == name:
+            continue
+        up, rank = layers[f"{layer}.lora_B.weight"].float(), len(down)
+        change = (up.flatten(1) @ down.float().flatten(1)).view(len(up), *down.shape[1:])
+        changes[f"{layer}.weight"] = change * (alphas.get(f"{layer}.alpha", rank) / rank)
+    return changes

@@ -1,0 +1,159 @@
+"""Particle Guidance: the images of a group push one another apart while they are drawn.
+
+The latent variant, in groups of four images of one prompt. With d_ij = x_i - x_j over the other
+images of the group, h_i = median_j |d_ij|^2 / ln(3) and k_ij = exp(-|d_ij|^2 / h_i), the
+predicted noise of image i gets
+
+    eps_i  <-  eps_i - coefficient * sigma_t * sum_j 2 k_ij d_ij / h_i,
+
+sigma_t = sqrt((1 - alpha_bar_t) / alpha_bar_t), after classifier-free guidance.
+
+Two variants. "as_coded" follows the authors' program: nothing where sigma_t < 1 (below time
+step 354 of Stable Diffusion's schedule), and the last time step is never taken. "as_written"
+is the formula at every step. `guidance_scale` means in both what it means everywhere here; the
+authors' program calls one less by that name (their w = 8 is 9 here), so equal guidance is equal
+numbers.
+
+Corso, Xu, De Bortoli, Barzilay & Jaakkola 2024, "Particle Guidance: non-I.I.D. Diverse Sampling
+with Diffusion Models", arXiv:2310.13102; gcorso/particle-guidance, `pipeline_stable_diffusion_
+particle.py`. The bandwidth is their program's (others only, ln(n - 1)) in both variants. Only
+run with random weights and with the seedlings.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pipeline.errors import ModelError
+from pipeline.interventions.base import Intervention
+
+if TYPE_CHECKING:
+    import torch
+
+    from pipeline.cards import Card
+    from pipeline.config import RunConfig
+    from pipeline.models.base import Batch
+
+COEFFICIENT = 30.0
+"""The authors' demonstration of the latent variant, SD 1.5, DDIM, 30 steps, their w = 8."""
+SMALLEST_SIGMA = 1.0
+"""Below this the authors' program does not guide."""
+VARIANTS = ("as_coded", "as_written")
+SCHEDULERS = ("DDIMScheduler", "DDPMScheduler")
+"""Samplers whose latents are sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) noise, step by step."""
+
+
+class ParticleGuidance(Intervention):
+    """Four images of a prompt, drawn together and pushed apart.
+
+    Args:
+        parameters: `variant` ("as_coded", the default, or "as_written") and `coefficient` (0 or
+            more, by default 30).
+
+    Raises:
+        ValueError: If a parameter is unknown or out of range.
+    """
+
+    neutral: ClassVar[dict[str, object]] = {"variant": "as_written", "coefficient": 0}
+    group_size: ClassVar[int] = 4
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        given = dict(parameters)
+        self.variant = given.pop("variant", VARIANTS[0])
+        self.coefficient = float(given.pop("coefficient", COEFFICIENT))
+        super().__init__(given)
+        if self.variant not in VARIANTS:
+            raise ValueError(f"variant is {self.variant!r}; wanted {' or '.join(VARIANTS)}")
+        if not 0 <= self.coefficient < math.inf:
+            raise ValueError(f"coefficient is {self.coefficient}; wanted 0 or more")
+
+    def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
+        """Refuse samplers for which the formula does not hold.
+
+        Raises:
+            ModelError: For another scheduler, or a network that does not predict the noise.
+        """
+        name = type(pipe.scheduler).__name__
+        predicts = pipe.scheduler.config.get("prediction_type", "epsilon")
+        if name not in SCHEDULERS or predicts != "epsilon":
+            raise ModelError(
+                f"particle_guidance changes the predicted noise under {' or '.join(SCHEDULERS)}; "
+                f"card {card.name} runs {name} and predicts {predicts}"
+            )
+
+    def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
+        """Put the push between the network and the sampler's step."""
+        scheduler = pipe.scheduler
+        step = scheduler.step
+
+        @functools.wraps(step)  # the pipeline asks the signature what a step takes
+        def pushed(
+            model_output: "torch.Tensor",
+            timestep: "torch.Tensor",
+            sample: "torch.Tensor",
+            *,
+            return_dict: bool = True,
+            **options: Any,  # noqa: ANN401 - handed on to diffusers' own step
+        ) -> Any:  # noqa: ANN401 - as the step's
+            coded = self.variant == "as_coded"
+            if coded and int(timestep) == int(scheduler.timesteps[-1]):
+                return (sample,)
+            alpha_bar = float(scheduler.alphas_cumprod[int(timestep)])
+            sigma = math.sqrt((1 - alpha_bar) / alpha_bar)
+            if self.coefficient and not (coded and sigma < SMALLEST_SIGMA):
+                away = push(sample, size=self.group_size) * (sigma * self.coefficient)
+                model_output = model_output - away.to(model_output.dtype)
+            return step(model_output, timestep, sample, return_dict=return_dict, **options)
+
+        scheduler.step = pushed
+        return pipe
+
+    def latents(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
+        """Refuse a batch that is not made of whole groups.
+
+        Raises:
+            ModelError: If its size, or the prompts in a group, do not fit.
+        """
+        size, count = self.group_size, len(batch.seeds)
+        groups = [batch.prompts[start : start + size] for start in range(0, count, size)]
+        if count % size or any(len({prompt.id for prompt in group}) > 1 for group in groups):
+            raise ModelError(
+                f"particle_guidance draws groups of {size} images of one prompt; a batch of "
+                f"{count} is not made of such groups"
+            )
+        return noise
+
+    def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
+        """Take the push away."""
+        del pipe.scheduler.step
+
+
+def push(latents: "torch.Tensor", *, size: int) -> "torch.Tensor":
+    """The direction in which each image is moved away from the others of its group.
+
+    Args:
+        latents: (B, C, h, w), B a multiple of `size`.
+        size: Images in a group, at least 3.
+
+    Returns:
+        (B, C, h, w) float32: sum over j of 2 k_ij d_ij / h_i. Equal images give 0, where the
+        formula is 0 / 0.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([0.0, 1.0, 2.0, 4.0]).reshape(4, 1, 1, 1)
+        >>> away = push(x, size=4).flatten()
+        >>> bool(away[0] < 0), bool(away[3] > 0)
+        (True, True)
+    """
+    import torch  # a plan asks for the size of a group alone, and does without
+
+    x = latents.float().flatten(1).unflatten(0, (-1, size))  # (groups, size, D)
+    others = ~torch.eye(size, dtype=torch.bool, device=x.device)
+    d = (x[:, :, None] - x[:, None])[:, others].unflatten(1, (size, size - 1))
+    distance = d.norm(dim=-1, keepdim=True)  # (groups, size, size - 1, 1)
+    h = distance.median(dim=2, keepdim=True).values ** 2 / math.log(size - 1)
+    away = (2 * torch.exp(-(distance**2) / h) * d / h).sum(2)
+    away = torch.where(h[:, :, 0] > 0, away, torch.zeros_like(away))
+    return away.flatten(0, 1).view(latents.shape)

@@ -1,0 +1,235 @@
+"""SingDiffusion: the first step of sampling by a network of its own, which mends the mean grey.
+
+Zhang et al. 2024, "Tackling the Singularities at the Endpoints of Time Intervals in Diffusion
+Models", arXiv:2403.08381; PangzeCheung/SingDiffusion at 4886340. Sampling starts at a time where
+the picture is not quite gone, from noise without any picture in it: that is the noise of a
+mid-grey picture. An extra network g, which predicts the picture itself from pure noise (t = 1,
+where noise prediction is singular), makes that first step; the model does the rest unchanged.
+
+    y_c = g(x_1, prompt), y_u = g(x_1, negative prompt)
+    y = (y_u + w (y_c - y_u)) / w where w > 1, else y_c
+    x = sqrt(abar_t) y + sqrt(1 - abar_t) x_1, t the first step of the run's scheduler
+
+The division by w is the authors' normalisation of the guidance, as their code has it. Here x_1
+is the seed's own noise; theirs is drawn from torch's global stream.
+"""
+
+import copy
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.resnet import ResnetBlock2D
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from pipeline.errors import ModelError
+from pipeline.interventions.base import Intervention
+from pipeline.weights import find_weights
+
+if TYPE_CHECKING:
+    from pipeline.cards import Card
+    from pipeline.config import RunConfig
+    from pipeline.models.base import Batch
+
+ENCODED_PROMPTS = 256
+"""Prompts whose embeddings are kept."""
+
+FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+"""Weights beside config.json; the authors publish the second."""
+
+
+class NoTime(nn.Module):
+    """Stands where a UNet embeds the time, and gives nothing."""
+
+    def forward(self, sample: Tensor, condition: Tensor | None = None) -> None:
+        """Nothing, so that no block adds anything."""
+
+
+def without_time(unet: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
+    """Take the time out of a UNet, in place, as the authors do.
+
+    Args:
+        unet: A `UNet2DConditionModel`.
+
+    Returns:
+        The same; its time embedding and their projections in the residual blocks are gone, so
+        its output does not depend on the timestep it is given.
+    """
+    unet.time_embedding = NoTime()
+    for block in unet.modules():
+        if isinstance(block, ResnetBlock2D):
+            block.time_emb_proj = None
+            block.time_embedding_norm = None
+    return unet
+
+
+def load_network(folder: Path) -> Any:  # noqa: ANN401 - diffusers is untyped
+    """Read the extra network from the authors' layout: config.json and its weights.
+
+    Args:
+        folder: Holds config.json and one of `FILES`.
+
+    Returns:
+        The network in float32 on the CPU, ready to predict.
+
+    Raises:
+        ModelError: If a file is missing or the weights are not the config's.
+    """
+    path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if path is None or not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} holds no SingDiffusion network: wanted config.json and {FILES}")
+    try:
+        state = _read(path)
+        with torch.device("meta"):
+            unet = without_time(
+                UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder))
+            )
+        # A file may still hold the time layers, which are not used.
+        used = {k: v.float() for k, v in state.items() if "time_emb" not in k}
+        unet.load_state_dict(used, assign=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"the SingDiffusion network in {folder} does not load: {error}") from error
+    return unet.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+class SingDiffusion(Intervention):
+    """The first step by an extra network.
+
+    Its text conditioning is always its own text encoder's (the authors': Stable Diffusion 1.5's,
+    whatever the base model). Guidance and negative prompt are the run's.
+
+    Args:
+        parameters: `weights`: folder of the network, absolute or relative to the project, with
+            config.json and the weights. `text_weights`: folder with the sub-folders
+            `text_encoder` and `tokenizer`; left out, they lie in `weights`.
+
+    Raises:
+        ValueError: If a parameter is unknown or `weights` is missing.
+        ModelError: If a folder is not there or does not load.
+    """
+
+    neutral: ClassVar[Mapping[str, Any] | None] = None
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        known = ("weights", "text_weights")
+        super().__init__({k: v for k, v in parameters.items() if k not in known})
+        if "weights" not in parameters:
+            raise ValueError("wanted the parameter `weights`: the folder of the extra network")
+        folder = find_weights(str(parameters["weights"]))
+        text = find_weights(str(parameters.get("text_weights") or parameters["weights"]))
+        self.network = load_network(folder)
+        self._tokenizer, self._text_encoder = _load_text(text)
+        self._encode = lru_cache(ENCODED_PROMPTS)(self._encode_uncached)
+
+    def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
+        """Refuse schedulers whose start is not noise of variance 1; keep guidance and start.
+
+        Raises:
+            ModelError: If the scheduler, or the network's number of channels, does not fit.
+        """
+        scheduler = copy.deepcopy(pipe.scheduler)
+        scheduler.set_timesteps(config.num_inference_steps)
+        _refuse_scheduler(scheduler, config.scheduler)
+        channels = int(self.network.config.in_channels)
+        if channels != card.latent_channels:
+            raise ModelError(
+                f"the SingDiffusion network works on {channels} latent channels and card "
+                f"{card.name} has {card.latent_channels}; take the one trained for this family"
+            )
+        # In float32, as the scheduler's own `add_noise` has it for float32 latents.
+        self._kept = scheduler.alphas_cumprod[int(scheduler.timesteps[0])].to("cpu", torch.float32)
+        self._guidance = config.guidance_scale
+        self._negative = config.negative_prompt
+
+    def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401
+        """Bring the network to the pipe's device and dtype; the pipe stays as it is."""
+        self.network.to(pipe.device, pipe.unet.dtype)
+        self._text_encoder.to(pipe.device, pipe.unet.dtype)
+        return pipe
+
+    def latents(self, noise: Tensor, batch: "Batch") -> Tensor:
+        """The seeds' noise after the first step.
+
+        Args:
+            noise: (B, C, h, w) float32 on the CPU.
+            batch: The cells.
+
+        Returns:
+            (B, C, h, w) float32 on the CPU.
+        """
+        picture = self._predict(noise, [prompt.text for prompt in batch.prompts])
+        if self._guidance > 1:
+            silent = self._predict(noise, [self._negative] * len(noise))
+            picture = (silent + self._guidance * (picture - silent)) / self._guidance
+        kept: Tensor = self._kept
+        return kept.sqrt() * picture + (1 - kept).sqrt() * noise
+
+    def _predict(self, noise: Tensor, texts: list[str]) -> Tensor:
+        """g(noise, text), (B, C, h, w) float32 on the CPU."""
+        states = torch.cat([self._encode(text) for text in texts])
+        network = self.network
+        picture: Tensor = network(
+            noise.to(network.device, network.dtype),
+            torch.ones(len(noise), device=network.device),
+            encoder_hidden_states=states,
+        ).sample
+        return picture.float().cpu()
+
+    def _encode_uncached(self, text: str) -> Tensor:
+        """(1, tokens, D): one prompt at a time, so that company changes nothing."""
+        ids = self._tokenizer(
+            text,
+            padding="max_length",
+            truncation=True,
+            max_length=self._tokenizer.model_max_length,
+            return_tensors="pt",
+        ).input_ids
+        states: Tensor = self._text_encoder(ids.to(self._text_encoder.device))[0]
+        return states
+
+
+def _refuse_scheduler(scheduler: Any, name: str) -> None:  # noqa: ANN401 - diffusers is untyped
+    """Refuse a scheduler that would scale the start, or has no abar_t to mix it with."""
+    sigma = float(getattr(scheduler, "init_noise_sigma", 1.0))
+    if sigma != 1:
+        raise ModelError(
+            f"SingDiffusion gives the latents of the first step, and {name} would multiply them "
+            f"by its init_noise_sigma, {sigma:.4g}: use one where that is 1, as DDIMScheduler"
+        )
+    if not hasattr(scheduler, "alphas_cumprod"):
+        raise ModelError(
+            f"SingDiffusion needs the variance-preserving schedule's alphas_cumprod and {name} "
+            f"has none (flow matching starts at t = 1, where nothing is to be mended)"
+        )
+
+
+def _load_text(folder: Path) -> tuple[Any, Any]:
+    """The network's own tokenizer and text encoder."""
+    for part in ("tokenizer", "text_encoder"):
+        if not (folder / part).is_dir():
+            raise ModelError(
+                f"{folder} holds no {part}: SingDiffusion needs the text encoder it was trained "
+                f"with (the authors': Stable Diffusion 1.5's); name its folder as `text_weights`"
+            )
+    local: dict[str, Any] = {"local_files_only": True}
+    load_tokenizer: Any = CLIPTokenizer.from_pretrained
+    load_encoder: Any = CLIPTextModel.from_pretrained
+    try:
+        tokenizer = load_tokenizer(str(folder / "tokenizer"), **local)
+        encoder = load_encoder(str(folder / "text_encoder"), use_safetensors=True, **local)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"the text encoder in {folder} does not load: {error}") from error
+    return tokenizer, encoder.float().eval()

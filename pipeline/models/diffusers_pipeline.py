@@ -1,0 +1,267 @@
+"""Any diffusers pipeline that its card describes: what goes in, how noise enters, what comes out.
+
+Everything that decides a pixel is the library's: each stage of a card is one native call. Ours
+are the noise, the conditions of each cell and the question whether the floats are finite.
+
+Noise: each seed has one generator, a float32 stream on the CPU. It is made once per batch and
+handed from stage to stage: the first stage draws its starting noise and its step noise, the
+next one goes on where it stopped. So a seed names the noise of a whole cascade, and a cell's
+picture does not depend on its batch. Where a stage takes `latents=`, the noise is drawn from the
+generators in float32 whatever the networks' dtype, which in float32 is bit for bit what the
+pipeline would draw; where it takes none, the pipeline draws, and the card must run in float32.
+
+An intervention acts on the last stage's pipe; its `latents` hook sees every starting noise that
+has the shape of the card's latents.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.card_parts import PipelineStage, Source
+from pipeline.cards import Card, ResolvedCard
+from pipeline.config import RunConfig
+from pipeline.errors import ModelError
+from pipeline.interventions.base import Intervention
+from pipeline.models.base import Batch, Drawn, device_of, to_uint8
+from pipeline.models.networks import DECODERS, Finite, load_stage
+from pipeline.noise import draw_next, make_generators
+from pipeline.prompt_sets import Prompt
+
+OPTIONAL = ("height", "width", "num_inference_steps", "guidance_scale", "eta")
+"""Settings of a run that the last stage gets, if its call takes them."""
+
+
+class DiffusersPipeline:
+    """The pipelines of a card, ready to draw.
+
+    Args:
+        card: Its `stages` say how each pipeline is called.
+        resolved: Its files and those of its parts.
+        config: How to sample; the last stage's steps, guidance and size.
+        intervention: Change of sampling, on the last stage.
+
+    Raises:
+        ModelError: If a GPU, a part or a stage is missing, or the pipelines cannot do what the
+            run asks for: a size, guidance, a negative prompt, step noise, changed latents.
+
+    Attributes:
+        pipe: The last stage's pipeline.
+    """
+
+    def __init__(
+        self, card: Card, resolved: ResolvedCard, config: RunConfig, intervention: Intervention
+    ) -> None:
+        self.card, self.config, self.intervention = card, config, intervention
+        self.latents_shape = card.latents_shape(config.height, config.width)
+        self.device = device_of(card)
+        if not card.stages:
+            raise ModelError(f"card {card.name} has no `stages`; say which pipeline it calls")
+        self.pipes: list[Any] = []
+        for stage in card.stages:
+            last = stage is card.stages[-1]
+            first = self.pipes[0] if self.pipes else None
+            pipe = load_stage(card, resolved, config, stage, first=first, last=last)
+            self.pipes.append(pipe.to(self.device))
+        _check(card, config, intervention, self.pipes)
+        intervention.check(self.pipes[-1], card, config)
+        self.pipes[-1] = intervention.prepare(self.pipes[-1], card)
+        self.finite = Finite(next((d for d in self._decoders() if d), None))
+
+    @property
+    def pipe(self) -> Any:  # noqa: ANN401 - pipes have no common type
+        """The last stage's pipeline."""
+        return self.pipes[-1]
+
+    def _decoders(self) -> list[Any]:
+        """What makes the pixels of the last stage."""
+        return [getattr(self.pipe, name, None) for name in DECODERS]
+
+    @torch.inference_mode()
+    def generate(self, batch: Batch) -> Drawn:
+        """Draw a batch.
+
+        Args:
+            batch: B cells.
+
+        Returns:
+            B images; see `Drawn`.
+        """
+        seeds = self.intervention.noise_seeds(batch)
+        generators = make_generators(seeds, spec=self.config.noise)
+        known: dict[str, Any] = {}
+        output: Sequence[Any] = ()
+        self.finite.forget()
+        for stage, pipe in zip(self.card.stages, self.pipes, strict=True):
+            output = self._call(stage, pipe, batch, generators, known)
+            known |= {name: output[place] for name, place in stage.outputs.items()}
+        return self._drawn(batch, output)
+
+    def _call(
+        self,
+        stage: PipelineStage,
+        pipe: Any,  # noqa: ANN401
+        batch: Batch,
+        generators: list[torch.Generator],
+        known: Mapping[str, Any],
+    ) -> Sequence[Any]:
+        """One native call."""
+        inputs = {
+            argument: self._input(argument, source, pipe, batch, known)
+            for argument, source in stage.inputs.items()
+            if source != "negative" or self.config.negative_prompt
+        }
+        settings = self._settings(pipe, batch) if stage is self.card.stages[-1] else {}
+        start = self._start(stage, pipe, batch, generators)
+        fixed = {"output_type": "pt", "return_dict": False, **stage.arguments}
+        output: Sequence[Any] = pipe(
+            **{**fixed, **settings, **inputs, **start}, generator=generators
+        )
+        return output
+
+    def _settings(self, pipe: Any, batch: Batch) -> dict[str, Any]:  # noqa: ANN401
+        """The run's own, as far as the call takes them."""
+        takes = _parameters(pipe)
+        own = {name: getattr(self.config, name) for name in OPTIONAL if name in takes}
+        return own | dict(self.intervention.call_kwargs(batch))
+
+    def _start(
+        self,
+        stage: PipelineStage,
+        pipe: Any,  # noqa: ANN401
+        batch: Batch,
+        generators: list[torch.Generator],
+    ) -> dict[str, torch.Tensor]:
+        """Starting noise, where the call takes it."""
+        if stage.noise == "generator":
+            return {}
+        noise = self.intervention.latents(draw_next(generators, self.latents_shape), batch)
+        noise = noise.to(self.device, getattr(torch, self.config.dtype))
+        if stage.noise == "packed_latents":
+            noise = pipe._pack_latents(noise, *noise.shape)
+        return {"latents": noise}
+
+    def _input(
+        self,
+        argument: str,
+        source: Source,
+        pipe: Any,  # noqa: ANN401
+        batch: Batch,
+        known: Mapping[str, Any],
+    ) -> Any:  # noqa: ANN401 - whatever the call takes
+        """What goes into an argument, one item per cell."""
+        if argument == "ip_adapter_image_embeds":
+            return [self._embedded(pipe, _pictures(batch, str(source)))]
+        if not isinstance(source, str):
+            columns = [_pictures(batch, one) for one in source]
+            return [list(row) for row in zip(*columns, strict=True)]
+        if source in ("image", "mask"):
+            return _pictures(batch, source)
+        if source == "text":
+            return [prompt.text for prompt in batch.prompts]
+        if source == "negative":
+            return [self.config.negative_prompt] * len(batch.prompts)
+        if source == "label":
+            return [_label(prompt) for prompt in batch.prompts]
+        return len(batch.prompts) if source == "count" else known[source]
+
+    def _embedded(self, pipe: Any, pictures: list[Image.Image]) -> torch.Tensor:  # noqa: ANN401
+        """(B or 2B, 1, ...) embeddings, the unconditional half first under guidance.
+
+        As `ip_adapter_image=` a list means several pictures of one prompt, shown to the whole
+        batch; embeddings are one per cell.
+        """
+        from diffusers.models import ImageProjection
+
+        layer = pipe.unet.encoder_hid_proj.image_projection_layers[0]
+        hidden = not isinstance(layer, ImageProjection)
+        both = [pipe.encode_image(picture, self.device, 1, hidden) for picture in pictures]
+        positive = torch.cat([yes for yes, _ in both])[:, None]
+        if self.config.guidance_scale <= 1:
+            return positive
+        return torch.cat([torch.cat([no for _, no in both])[:, None], positive])
+
+    def _drawn(self, batch: Batch, output: Sequence[Any]) -> Drawn:
+        pixels = output[0]
+        if self.card.stages[-1].pixels == "signed":
+            pixels = pixels / 2 + 0.5
+        size = (self.config.height, self.config.width)
+        if tuple(pixels.shape[-2:]) != size:
+            raise ModelError(
+                f"card {self.card.name} drew {tuple(pixels.shape[-2:])} pixels (height, width); "
+                f"the run wants {size}"
+            )
+        finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
+        flags = output[1] if self.card.safety_checker and len(output) > 1 else None
+        truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
+        return Drawn(
+            to_uint8(pixels.nan_to_num(0, 0, 0).clamp(0, 1)),
+            finite & self.finite.of(len(finite)),
+            np.array(flags or [False] * len(pixels)),
+            np.array(truncated, np.int32),
+        )
+
+    def _truncated(self, text: str) -> int:
+        """Tokens beyond what the stages read, the worst of them."""
+        cut = [0]
+        for stage, pipe in zip(self.card.stages, self.pipes, strict=True):
+            if stage.tokenizer:
+                tokenizer = getattr(pipe, stage.tokenizer)
+                limit = stage.max_tokens or int(tokenizer.model_max_length)
+                cut.append(len(tokenizer(text, truncation=False, verbose=False).input_ids) - limit)
+        return max(cut)
+
+
+def _parameters(pipe: Any) -> Mapping[str, Any]:  # noqa: ANN401
+    return inspect.signature(type(pipe).__call__).parameters
+
+
+def _pictures(batch: Batch, name: str) -> list[Image.Image]:
+    found = [getattr(prompt, name) for prompt in batch.prompts]
+    missing = [p.text for p, key in zip(batch.prompts, found, strict=True) if not key]
+    if missing:
+        raise ModelError(f"prompt {missing[0]!r} has no {name}, which this card needs")
+    return [batch.pictures[key] for key in found]
+
+
+def _label(prompt: Prompt) -> int:
+    if not prompt.text.isdecimal():
+        raise ModelError(f"prompt {prompt.text!r} is no class number, which this card needs")
+    return int(prompt.text)
+
+
+def _check(card: Card, config: RunConfig, intervention: Intervention, pipes: list[Any]) -> None:
+    """Refuse what the pipelines would ignore."""
+    stages, takes = card.stages, _parameters(pipes[-1])
+    own_noise = all(stage.noise == "generator" for stage in stages)
+    told = f"card {card.name}: {stages[-1].pipeline}"
+    refused = {
+        f"{told} takes no guidance_scale, and the run sets {config.guidance_scale}": (
+            "guidance_scale" not in takes and config.guidance_scale != card.guidance_scale
+        ),
+        f"{told} takes no eta, and the run sets {config.eta}": "eta" not in takes and config.eta,
+        f"{told} takes no negative prompt, and the run sets one": config.negative_prompt
+        and not any("negative" in stage.sources() for stage in stages),
+        f"{told} does not hand its generators to its scheduler, so step noise would come from a "
+        f"global stream; keep eta 0 and the scheduler {card.scheduler}": (
+            not stages[-1].step_noise and (config.eta or config.scheduler != card.scheduler)
+        ),
+        f"{told} draws its starting noise itself, and the intervention changes latents": (
+            own_noise and type(intervention).latents is not Intervention.latents
+        ),
+        f"{told} draws noise itself, in the networks' dtype; only float32 gives a seed's noise, "
+        f"not {config.dtype}": (
+            any(stage.noise == "generator" for stage in stages) and config.dtype != "float32"
+        ),
+        f"{told} is not offered compiled; set `compiled: false`": config.compiled,
+        f"{told} draws one size only, {card.width} x {card.height}": (
+            "height" not in takes and (config.height, config.width) != (card.height, card.width)
+        ),
+    }
+    for reason, holds in refused.items():
+        if holds:
+            raise ModelError(reason)

@@ -1,0 +1,186 @@
+"""Loading pipelines for the families: safetensors from local folders, parts put in place."""
+
+import inspect
+import json
+import logging
+from typing import Any
+
+import diffusers
+import numpy as np
+import numpy.typing as npt
+import torch
+import transformers
+from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
+
+from pipeline.card_parts import Part, PipelineStage
+from pipeline.cards import Card, ResolvedCard
+from pipeline.config import RunConfig
+from pipeline.errors import ModelError, nearest
+
+DECODERS = ("vae", "vqvae", "movq")
+"""Names of what turns latents into pixels."""
+
+
+class Finite:
+    """Whether what a decoder gave was finite, item by item.
+
+    Pipelines clamp before they hand out pixels, and an infinity becomes plain white.
+
+    Args:
+        decoder: The autoencoder, or None for a pipeline without one: then nothing is seen.
+    """
+
+    def __init__(self, decoder: Any) -> None:  # noqa: ANN401 - diffusers is untyped
+        self._seen: list[npt.NDArray[np.bool_]] = []
+        if decoder is not None:
+            decoder.decoder.register_forward_hook(self._look)
+
+    def _look(self, module: Any, arguments: Any, output: torch.Tensor) -> None:  # noqa: ANN401
+        self._seen.append(torch.isfinite(output).flatten(1).all(1).cpu().numpy())
+
+    def forget(self) -> None:
+        """Begin a batch."""
+        self._seen.clear()
+
+    def of(self, count: int) -> npt.NDArray[np.bool_]:
+        """(count,) whether each item was finite; true where nothing was seen."""
+        return np.concatenate(self._seen) if self._seen else np.ones(count, bool)
+
+
+def load_stage(
+    card: Card,
+    resolved: ResolvedCard,
+    config: RunConfig,
+    stage: PipelineStage,
+    *,
+    first: Any,  # noqa: ANN401 - pipes have no common type
+    last: bool,
+) -> Any:  # noqa: ANN401
+    """Load one stage's pipeline with its parts.
+
+    Args:
+        card: The card.
+        resolved: Its files.
+        config: Its dtype, and the scheduler, which goes on the last stage.
+        stage: Which pipeline.
+        first: The first stage's pipe, for what is shared; None for the first stage itself.
+        last: Whether the run's scheduler goes on it.
+
+    Raises:
+        ModelError: If the class is unknown, a part is missing (named), or the folder does not
+            load.
+    """
+    quiet()
+    kind = _class(diffusers, stage.pipeline, "pipeline")
+    folder = resolved.parts[stage.part] if stage.part else resolved.folder
+    variant = card.parts[stage.part].variant if stage.part else card.variant
+    given = {name: getattr(first, name) for name in stage.shared}
+    try:
+        given |= _components(card, resolved, config, kind)
+        given |= _without_checker(card, kind) | stage.load
+        _name_missing(card, kind, folder, given)
+        pipe = kind.from_pretrained(
+            str(folder),
+            dtype=getattr(torch, config.dtype),
+            variant=variant or None,
+            use_safetensors=True,
+            local_files_only=True,
+            **given,
+        )
+        _put_adapters(card, resolved, pipe)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"card {card.name}: {folder} does not load: {error}") from error
+    if last:
+        scheduler = _class(diffusers, config.scheduler, "scheduler")
+        pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **config.scheduler_config)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def quiet() -> None:
+    """No progress bars and no advice from the libraries."""
+    logging.getLogger("diffusers").setLevel(logging.ERROR)
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+
+
+def _class(library: Any, name: str, what: str) -> Any:  # noqa: ANN401 - diffusers is untyped
+    found = getattr(library, name, None)
+    if found is None or not (hasattr(found, "from_config") or hasattr(found, "from_pretrained")):
+        names = [one for one in dir(library) if one.lower().endswith(what)]
+        raise ModelError(
+            f"{library.__name__} has no {what} {name!r}; {nearest(name, names) if names else ''}"
+        )
+    return found
+
+
+def _takes(kind: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A pipeline's components, and their defaults."""
+    found = inspect.signature(kind.__init__).parameters
+    return {name: p.default for name, p in found.items() if name != "self"}
+
+
+def _components(card: Card, resolved: ResolvedCard, config: RunConfig, kind: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The card's component parts that this pipeline takes; several for one argument: a list."""
+    found: dict[str, list[Any]] = {}
+    for name, part in card.parts.items():
+        if part.use == "component" and part.component in _takes(kind):
+            loaded = _component(card, resolved, config, name, part)
+            found.setdefault(part.component, []).append(loaded)
+    return {name: all_[0] if len(all_) == 1 else all_ for name, all_ in found.items()}
+
+
+def _component(card: Card, resolved: ResolvedCard, config: RunConfig, name: str, part: Part) -> Any:  # noqa: ANN401
+    library, _, kind = part.kind.partition(":")
+    libraries = {"diffusers": diffusers, "transformers": transformers}
+    if library not in libraries:
+        raise ModelError(f"card {card.name}: part {name} is of {part.kind!r}; wanted diffusers:...")
+    try:
+        return _class(libraries[library], kind, "model").from_pretrained(
+            str(resolved.parts[name] / part.subfolder),
+            dtype=getattr(torch, config.dtype),
+            variant=part.variant or None,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ModelError(f"card {card.name}: its part {name} does not load: {error}") from error
+
+
+def _without_checker(card: Card, kind: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Leave the safety checker out unless the card wants it."""
+    off = {"safety_checker": None, "requires_safety_checker": False}
+    return {} if card.safety_checker else {k: v for k, v in off.items() if k in _takes(kind)}
+
+
+def _name_missing(card: Card, kind: Any, folder: Any, given: dict[str, Any]) -> None:  # noqa: ANN401
+    """Name the parts that neither the folder nor the card brings."""
+    index = json.loads((folder / "model_index.json").read_bytes())
+    there = {name for name, value in index.items() if isinstance(value, list) and value[0]}
+    optional = {*getattr(kind, "_optional_components", ()), *given}
+    needed = {name for name, d in _takes(kind).items() if d is inspect.Parameter.empty}
+    missing = sorted(needed - there - optional)
+    if missing:
+        raise ModelError(
+            f"card {card.name}: {kind.__name__} needs the part {', '.join(missing)}, which neither "
+            f"{folder} nor the card's `parts` brings; add it to the card"
+        )
+
+
+def _put_adapters(card: Card, resolved: ResolvedCard, pipe: Any) -> None:  # noqa: ANN401
+    for name, part in card.parts.items():
+        if part.use != "ip_adapter":
+            continue
+        folder = resolved.parts[name]
+        if not (folder / part.subfolder / part.file).is_file():
+            raise ModelError(
+                f"card {card.name}: its part {name} is missing: no {part.subfolder}/{part.file} in "
+                f"{folder}"
+            )
+        pipe.load_ip_adapter(
+            str(folder), subfolder=part.subfolder, weight_name=part.file, local_files_only=True
+        )

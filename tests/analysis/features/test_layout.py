@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.features.base import Batch
+from analysis.features.layout import Layout, layout_numbers, main_object
+from pipeline.errors import ConfigError, ModelError
+from tests.analysis.features import tiny_layout
+
+SIZE = 128
+
+
+def disc(x: float, y: float, radius: float, size: int = SIZE) -> np.ndarray:
+    """Pixels whose centre lies in a disc; fractions of the side."""
+    place = (np.arange(size) + 0.5) / size
+    return np.hypot(place[None, :] - x, place[:, None] - y) <= radius
+
+
+@pytest.mark.parametrize(("x", "y", "radius"), [(0.3, 0.6, 0.2), (0.7, 0.25, 0.1)])
+def test_the_numbers_are_those_of_the_drawn_disc(x: float, y: float, radius: float) -> None:
+    mask = disc(x, y, radius)
+    nearness = np.tile(np.linspace(0, 1, SIZE)[:, None], (1, SIZE))  # the ground: nearer below
+    found, *rest = layout_numbers(mask, nearness)
+    assert found == 1
+    # A ground seen from above: what lies below the disc's middle is nearer.
+    np.testing.assert_allclose(rest, [x, y, np.pi * radius**2, 1 - y], atol=0.01)
+    # Negative controls: places from the corner of a pixel's index, and x for y, are off.
+    swapped = layout_numbers(mask.T, nearness)
+    assert abs(swapped[1] - x) > 0.2
+
+
+def test_depth_counts_pixels_so_its_scale_does_not_matter() -> None:
+    mask = disc(0.5, 0.5, 0.2)
+    nearness = np.random.default_rng(0).random((SIZE, SIZE))
+    wanted = layout_numbers(mask, nearness)[4]
+    assert layout_numbers(mask, np.exp(5 * nearness) * 7)[4] == wanted
+    assert abs(layout_numbers(mask, -nearness)[4] - (1 - wanted)) < 1e-3
+    nearest = np.where(mask, 2.0, nearness)
+    assert layout_numbers(mask, nearest)[4] == 0
+    assert layout_numbers(mask, np.where(mask, -1.0, nearness))[4] == 1 - mask.mean()
+
+
+def test_the_main_object_is_the_largest_part() -> None:
+    large, small = disc(0.3, 0.3, 0.2), disc(0.85, 0.85, 0.05)
+    np.testing.assert_array_equal(main_object(large | small), large)
+    # The negative control: the mean of both parts lies between them.
+    both = layout_numbers(large | small, np.zeros((SIZE, SIZE)))
+    assert both[1] > 0.31
+
+
+def test_no_object_is_nan_and_not_zero() -> None:
+    found, *rest = layout_numbers(np.zeros((8, 8), dtype=bool), np.zeros((8, 8)))
+    assert found == 0
+    assert np.isnan(rest).all()
+    speck = disc(0.5, 0.5, 0.02)
+    assert layout_numbers(speck, np.zeros((SIZE, SIZE)), least_size=0.01)[0] == 0
+    assert layout_numbers(speck, np.zeros((SIZE, SIZE)))[0] == 1
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    made = Layout(str(tiny_layout.write_card(tmp_path_factory.mktemp("layout"))))
+    made.setup()
+    return made
+
+
+def batch(words: list[str]) -> Batch:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (len(words), 8, 8, 3)).astype(np.uint8)
+    large = images.repeat(8, axis=1).repeat(8, axis=2)
+    return Batch(large, [{"object": word} for word in words])
+
+
+def test_probabilities_are_the_librarys_own_forward(layout: Layout) -> None:
+    """Every image with its own word; the text made once per word changes nothing."""
+    both = batch(["horse", "dog"])
+    found = layout.probabilities(both)
+    planes = [torch.from_numpy(image).permute(2, 0, 1) for image in both.images]
+    texts = ["a photo of a horse", "a photo of a dog"]
+    inputs = layout._words(text=texts, images=planes, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        wanted = layout._segmenter(**inputs).logits.sigmoid().numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    # The negative control: with the words exchanged it is another answer.
+    other = layout.probabilities(Batch(both.images, both.prompts[::-1]))
+    assert np.abs(other - wanted).max() > 1e-3
+
+
+def test_nearness_is_the_librarys_own_depth(layout: Layout) -> None:
+    images = batch(["horse"]).images
+    planes = torch.from_numpy(images).permute(0, 3, 1, 2)
+    pixels = layout._depth_pixels(images=list(planes), return_tensors="pt").pixel_values
+    with torch.no_grad():
+        wanted = layout._depth(pixel_values=pixels).predicted_depth.numpy()
+    np.testing.assert_allclose(layout.nearness(images, wanted.shape[1:]), wanted, atol=1e-4)
+
+
+def test_it_applies_to_prompts_with_an_object_word(layout: Layout) -> None:
+    assert layout.applies({"object": "horse"}) == ""
+    assert layout.applies({"object": None}) == "the prompt names no object"
+
+
+def test_another_threshold_is_another_feature(layout: Layout, tmp_path: Path) -> None:
+    other = Layout(str(tiny_layout.write_card(tmp_path, threshold=0.4)))
+    assert other.card_sha256 == layout.card_sha256
+    assert other.identity() != layout.identity()
+
+
+def test_bad_cards_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"threshold is 1\.5"):
+        Layout(str(tiny_layout.write_card(tmp_path, threshold=1.5)))
+    with pytest.raises(ConfigError, match="depth_card is needed"):
+        Layout(str(tiny_layout.write_card(tmp_path, treshold=0.5)))
+
+
+def test_damaged_weights_are_a_clear_error(tmp_path: Path) -> None:
+    feature = Layout(str(tiny_layout.write_card(tmp_path)))
+    weights = tmp_path / "segmenter" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="holds no CLIPSegForImageSegmentation"):
+        feature.setup()

@@ -1,0 +1,66 @@
+"""The exact and the sketched reduction of long vectors against the vectors themselves."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from analysis.statistics.dual_pca import dual_pca, principal_axes, principal_cosines
+from analysis.statistics.sketch import make_sketch
+
+N, WIDTH, K = 256, 1500, 8
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    """Style-like vectors: far from zero, a few strong directions, float32."""
+    rng = np.random.default_rng(0)
+    directions = rng.standard_normal((K + 4, WIDTH)) / np.sqrt(WIDTH)
+    strength = 2.0 ** -np.arange(K + 4)[:, None] * 8
+    rows = 5 + rng.standard_normal((N, K + 4)) @ (strength * directions)
+    return (rows + 0.001 * rng.standard_normal((N, WIDTH))).astype(np.float32)
+
+
+def test_the_subspace_is_that_of_the_full_pca(vectors: np.ndarray) -> None:
+    mine = dual_pca(lambda a, b: vectors[a:b], N, components=K, block=48)
+    axes = principal_axes(lambda a, b: vectors[a:b], mine, block=48)
+    full = PCA(K, svd_solver="full").fit(vectors.astype(np.float64))
+    assert principal_cosines(axes, full.components_).min() >= 1 - 1e-6
+    np.testing.assert_allclose(mine.singular_values, full.singular_values_, rtol=1e-8)
+    np.testing.assert_allclose(mine.explained, full.explained_variance_ratio_, rtol=1e-8)
+    # Negative controls: without centring, and from the sketch, it is another subspace.
+    raw = np.linalg.svd(vectors.astype(np.float64), full_matrices=False)[2][:K]
+    assert principal_cosines(raw, full.components_).min() < 1 - 1e-6
+    part = dual_pca(lambda a, b: vectors[a : min(b, 200)], 200, components=K)
+    fewer = principal_axes(lambda a, b: vectors[a : min(b, 200)], part)
+    assert principal_cosines(fewer, full.components_).min() < 1 - 1e-6
+
+
+def test_never_more_than_two_blocks_are_asked_for(vectors: np.ndarray) -> None:
+    asked = []
+    dual_pca(lambda a, b: asked.append(b - a) or vectors[a:b], N, components=K, block=64)
+    assert max(asked) == 64
+    assert len(asked) == 4 + 3 + 2 + 1
+
+
+def test_what_cannot_be_is_refused() -> None:
+    flat = np.ones((5, 7))
+    with pytest.raises(ValueError, match="vary in 0 directions"):
+        dual_pca(lambda a, b: flat[a:b], 5, components=1)
+    with pytest.raises(ValueError, match="5 components of 5 vectors"):
+        dual_pca(lambda a, b: flat[a:b], 5, components=5)
+
+
+@pytest.mark.parametrize("size", [64, 512])
+def test_the_sketchs_error_is_as_stated(vectors: np.ndarray, size: int) -> None:
+    """Squared distances over independent sketches: right on average, error within its bound."""
+    x, y = vectors[0].astype(np.float64), vectors[1].astype(np.float64)
+    wanted = np.square(x - y).sum()
+    found = []
+    for salt in range(300):
+        one, other = make_sketch(WIDTH, size=size, salt=salt).apply(np.stack([x, y]))
+        found.append(np.square(one - other).sum() / wanted)
+    bound = make_sketch(WIDTH, size=size).relative_error
+    assert abs(np.mean(found) - 1) < 4 * bound / np.sqrt(300)
+    assert 0.5 * bound < np.std(found) < 1.15 * bound
+    # The negative control: the first numbers instead of a sketch are biased.
+    assert abs(np.square((x - y)[:size]).sum() / wanted - 1) > 5 * bound / np.sqrt(300)
