@@ -82,7 +82,7 @@ class SeedSwap(Intervention):
                 f"whose noise enters the picture is {last}"
             )
         self._spec = config.noise
-        self._dtype = pipe.unet.dtype
+        self._dtype = getattr(torch, config.dtype)
 
     def latents(self, noise: torch.Tensor, batch: "Batch") -> torch.Tensor:
         """Remember the shape; the starting noise stays the image's own."""

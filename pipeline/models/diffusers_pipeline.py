@@ -117,6 +117,8 @@ class DiffusersPipeline:
         }
         settings = self._settings(pipe, batch) if stage is self.card.stages[-1] else {}
         start = self._start(stage, pipe, batch, generators)
+        if stage is self.card.stages[-1]:
+            generators = self.intervention.generators(generators, batch)
         fixed = {"output_type": "pt", "return_dict": False, **stage.arguments}
         output: Sequence[Any] = pipe(
             **{**fixed, **settings, **inputs, **start}, generator=generators
@@ -196,6 +198,9 @@ class DiffusersPipeline:
                 f"the run wants {size}"
             )
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
+        if type(self.intervention).pixels is not Intervention.pixels:
+            changed = self.intervention.pixels(pixels.nan_to_num(0, 0, 0) * 2 - 1, batch)
+            pixels = torch.where(torch.isfinite(pixels), changed / 2 + 0.5, pixels)
         flags = output[1] if self.card.safety_checker and len(output) > 1 else None
         truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(
@@ -252,6 +257,11 @@ def _check(card: Card, config: RunConfig, intervention: Intervention, pipes: lis
         ),
         f"{told} draws its starting noise itself, and the intervention changes latents": (
             own_noise and type(intervention).latents is not Intervention.latents
+        ),
+        f"{told} draws its starting noise itself or comes after another stage, and the "
+        f"intervention changes the step noise, which follows on the starting noise": (
+            type(intervention).generators is not Intervention.generators
+            and (own_noise or len(stages) > 1)
         ),
         f"{told} draws noise itself, in the networks' dtype; only float32 gives a seed's noise, "
         f"not {config.dtype}": (
