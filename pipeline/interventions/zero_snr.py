@@ -94,7 +94,8 @@ def _rescaled(scheduler: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
 
     "Leading" steps begin below the last one and would never see it.
     """
-    if "rescale_betas_zero_snr" not in scheduler.config:
+    # Not its config: that keeps settings of the scheduler that it was made from.
+    if "rescale_betas_zero_snr" not in inspect.signature(type(scheduler).__init__).parameters:
         raise ModelError(
             f"{type(scheduler).__name__} cannot rescale its betas to zero SNR; take "
             f"DDIMScheduler or DDPMScheduler"
