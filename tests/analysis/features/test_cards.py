@@ -81,7 +81,7 @@ def test_a_card_of_ones_own_is_a_file(tmp_path: Path) -> None:
 
 
 def test_unknown_cards_and_fields_name_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="did you mean 'hps-v2.1'"):
+    with pytest.raises(ConfigError, match=r"did you mean 'hps-v2\.1'"):
         load_card("hps-v2-1", "hps")
     path = tmp_path / "mine.yaml"
     path.write_text("{feature: clip, source: mine, license: MIT}\n")
