@@ -157,7 +157,9 @@ class DiffusersPipeline:
     ) -> Any:  # noqa: ANN401 - whatever the call takes
         """What goes into an argument, one item per cell."""
         if argument == "ip_adapter_image_embeds":
-            return [self._embedded(pipe, _pictures(batch, str(source)))]
+            embeds = [self._embedded(pipe, _pictures(batch, str(source)))]
+            pipe.prepare_ip_adapter_image_embeds = lambda *_: embeds
+            return embeds
         if not isinstance(source, str):
             columns = [_pictures(batch, one) for one in source]
             return [list(row) for row in zip(*columns, strict=True)]
@@ -174,8 +176,8 @@ class DiffusersPipeline:
     def _embedded(self, pipe: Any, pictures: list[Image.Image]) -> torch.Tensor:  # noqa: ANN401
         """(B or 2B, 1, ...) embeddings, the unconditional half first under guidance.
 
-        As `ip_adapter_image=` a list means several pictures of one prompt, shown to the whole
-        batch; embeddings are one per cell.
+        Given `ip_adapter_image=` or embeddings, the pipeline repeats them for the whole batch, and
+        every cell sees every picture; so what it makes of them is put in place of its own.
         """
         from diffusers.models import ImageProjection
 
