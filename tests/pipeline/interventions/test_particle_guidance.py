@@ -63,7 +63,7 @@ def combine(*, w: float, cut: bool) -> Callable[..., torch.Tensor]:
     return combined
 
 
-def second(card: Card, *, variant: str) -> np.ndarray:
+def second(card: Card, *, variant: str, w: float = GUIDANCE - 1) -> np.ndarray:
     """The authors' loop, or the formula at every step; their w is one less than our guidance."""
     settings = tiny.config(card, num_inference_steps=STEPS, guidance_scale=GUIDANCE)
     coded = variant == "as_coded"
@@ -72,7 +72,7 @@ def second(card: Card, *, variant: str) -> np.ndarray:
         settings,
         GROUP,
         steps=lambda timesteps: timesteps[:-1] if coded else timesteps,
-        combine=combine(w=GUIDANCE - 1, cut=coded),
+        combine=combine(w=w, cut=coded),
     )
 
 
@@ -80,8 +80,31 @@ def second(card: Card, *, variant: str) -> np.ndarray:
 def test_both_variants_agree_with_a_second_implementation(card: Card, variant: str) -> None:
     ours = guided(card, variant=variant)
     assert abs(ours - second(card, variant=variant)).max() <= 1
-    other = {"as_coded": "as_written", "as_written": "as_coded"}[variant]
-    assert abs(ours - second(card, variant=other)).max() > 1
+    assert abs(ours - second(card, variant=variant, w=GUIDANCE)).max() > 1
+    assert abs(ours - guided(card, variant=variant, coefficient=0)).max() > 1
+
+
+@pytest.mark.parametrize("t", [751, 251, 1])
+def test_the_variants_differ_at_low_noise_and_at_the_last_step(card: Card, t: int) -> None:
+    generator = torch.Generator().manual_seed(3)
+    x, eps = (torch.randn(4, 16, 8, 8, generator=generator) for _ in range(2))
+    settings = tiny.config(card, num_inference_steps=STEPS)
+    stepped = {}
+    for variant in ("as_coded", "as_written"):
+        made = ParticleGuidance({"variant": variant, "coefficient": STRONG})
+        scheduler = tiny.model(card, settings, made).pipe.scheduler
+        scheduler.set_timesteps(STEPS)
+        stepped[variant] = scheduler.step(eps, torch.tensor(t), x, return_dict=False)[0]
+    alpha_bar = float(scheduler.alphas_cumprod[t])
+    g = push_by_formula(x.double().numpy()) * ((1 - alpha_bar) / alpha_bar) ** 0.5 * STRONG
+    plain, pushed = (
+        type(scheduler).step(scheduler, e, torch.tensor(t), x, return_dict=False)[0]
+        for e in (eps, eps - torch.from_numpy(g).float())
+    )
+    assert (pushed - plain).abs().max() > 1e-3
+    assert torch.allclose(stepped["as_written"], pushed, atol=1e-4)
+    coded = {751: pushed, 251: plain, 1: x}[t]
+    assert torch.allclose(stepped["as_coded"], coded, atol=1e-4)
 
 
 def test_push_agrees_with_the_formula_group_by_group() -> None:
