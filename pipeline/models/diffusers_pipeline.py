@@ -191,6 +191,8 @@ class DiffusersPipeline:
 
     def _drawn(self, batch: Batch, output: Sequence[Any]) -> Drawn:
         pixels = output[0]
+        if isinstance(pixels, np.ndarray):  # the adapter pipeline's answer to "pt"
+            pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         if self.card.stages[-1].pixels == "signed":
             pixels = pixels / 2 + 0.5
         size = (self.config.height, self.config.width)
