@@ -49,7 +49,7 @@ class OffsetNoise(Intervention):
         super().__init__(given)
         if not self.weights:
             raise ValueError("parameter missing: weights, a .safetensors file")
-        self._before: dict[str, Tensor] = {}
+        self._before: list[tuple[Tensor, Tensor]] = []
 
     def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
         """Add the change to the UNet.
@@ -69,7 +69,7 @@ class OffsetNoise(Intervention):
                     f"{tuple(change.shape)}, and the UNet has {found} there"
                 )
             weight = state[name]
-            self._before[name] = weight.detach().clone()
+            self._before.append((weight, weight.clone()))
             with torch.no_grad():
                 change = change.to(weight.device, torch.float32)
                 weight.copy_(weight.float() + self.scale * change)
@@ -77,10 +77,10 @@ class OffsetNoise(Intervention):
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
         """Put the weights back, bit for bit."""
-        parameters = dict(pipe.unet.named_parameters())
+        # Not by name: a family may have wrapped layers since, which share these tensors.
         with torch.no_grad():
-            for name, weight in self._before.items():
-                parameters[name].copy_(weight)
+            for weight, before in self._before:
+                weight.copy_(before)
         self._before.clear()
 
 
