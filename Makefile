@@ -12,7 +12,7 @@ run: $(STAMP)
 	.venv/bin/goldenseed run $(RECIPE)
 
 test: $(STAMP)
-	.venv/bin/python -m pytest --cov --cov-report=term --cov-fail-under=90
+	.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
 lint: $(STAMP)
 	.venv/bin/ruff check

@@ -65,7 +65,20 @@ def run_feature(run: Run, name: str) -> Feature:
     """
     feature = load_feature(name)
     feature.prompt_share = run.recipe.feature_prompts.get(name)
+    feature.frames = run.config.frames
+    _refuse_without_mean(feature)
     return feature
+
+
+def _refuse_without_mean(feature: Feature) -> None:
+    """Refuse, for videos, a feature with values that have no mean over frames."""
+    real = ("float", "double")  # also as the items of a vector
+    others = [c.name for c in feature.columns if not any(t in str(c.type) for t in real)]
+    if feature.frames > 1 and others:
+        raise ShardError(
+            f"feature {feature.name} gives {', '.join(others)}, which are no real numbers and have "
+            f"no mean over a video's frames; take another feature for this run"
+        )
 
 
 def run_features(run: Run, names: Sequence[str]) -> list[Feature]:

@@ -45,14 +45,14 @@ def measure(
         RegistryError: If a metric is unknown.
         RunError: If cells are missing, or too many failed: see `Cells.sample`.
     """
-    chosen = [load_metric(name) for name in dict.fromkeys(metrics)]
-    needs = list(dict.fromkeys(need for metric in chosen for need in metric.needs))
+    chosen = {name: load_metric(name) for name in metrics}
+    needs = list(dict.fromkeys(need for metric in chosen.values() for need in metric.needs))
     counts = run.recipe.metric_prompts if n is None else dict.fromkeys(metrics, n)
     rows: list[dict[str, Any]] = []
     for prompt_set in sets:
         cells = read_cells(run, needs, sets=[prompt_set])
-        for metric in chosen:
-            sample = cells.sample(metric.needs, n=counts.get(metric.name))
+        for name, metric in chosen.items():
+            sample = cells.sample(metric.needs, n=counts.get(name))
             rows += metric_rows(metric, sample, prompt_set)
     table = pa.Table.from_pylist(rows, schema=PER_SEED.arrow())
     provenance = {"run_id": run.run_id, "grid_hash": run.grid_hash, "sets": list(sets)}

@@ -61,9 +61,10 @@ def rank(
         RunError: If there are fewer than 8 seeds, or cells are missing: see `Cells.sample`.
     """
     settings = run.recipe.ranking or RankingConfig()
-    chosen = load_metric(metric or settings.metric)
+    name = metric or settings.metric
+    chosen = load_metric(name)
     _refuse_settings(chosen, permutations)
-    n = n or run.recipe.metric_prompts.get(chosen.name)
+    n = n or run.recipe.metric_prompts.get(name)
     cells = [read_cells(run, chosen.needs, sets=[number]) for number in (1, 2)]
     samples = [each.sample(chosen.needs, n=n) for each in cells]
     share = share or settings.share

@@ -57,6 +57,8 @@ class Card(BaseModel):
         parts: Weights beside the card's own folder, by name.
         conditions: The pictures that every prompt must bring: `same` for one of the image's own
             size, `any` for one of any size.
+        frames: Frames of a video; they lie one below the other in a cell's image, and `height` is
+            that of all of them.
         demonstration: A model of ours that shows the study; lists from it are not advice.
         licence: Licence of the weights.
         note: What a user must know.
@@ -87,6 +89,7 @@ class Card(BaseModel):
     stages: tuple[PipelineStage, ...] = ()
     parts: dict[str, Part] = Field(default_factory=dict)
     conditions: dict[Literal["image", "mask"], Literal["same", "any"]] = Field(default_factory=dict)
+    frames: int = 1
     demonstration: bool = False
     licence: str
     note: str = ""
@@ -207,7 +210,7 @@ def _part_sha256(folder: Path, part: Part) -> str:
 
 def _patterns(card: Card) -> list[str]:
     """Names of the files that a pipeline reads."""
-    return ["*.json", "*.txt", f"*{card.variant and '.' + card.variant}.safetensors"]
+    return ["*.json", "*.txt", "*.model", f"*{card.variant and '.' + card.variant}.safetensors"]
 
 
 def _local(card: Card) -> Path:

@@ -99,6 +99,7 @@ class RunConfig(Frozen):
         compiled: Whether the networks run through torch.compile.
         safety_checker: Whether the checkpoint's safety checker may replace images.
         family_sha256: Hash of the source of a user's own model family.
+        frames: Frames of a video, one below the other in an image.
         stages: How the card's pipelines are called, where it says so; see `PipelineStage`.
     """
 
@@ -122,6 +123,7 @@ class RunConfig(Frozen):
     safety_checker: bool = False
     family_sha256: str = ""
     stages: list[dict[str, Any]] = Field(default_factory=list)
+    frames: int = 1
 
     def identity(self) -> dict[str, Any]:
         """The explicit list that names the run; fields at their default are left out.
@@ -149,6 +151,7 @@ class RunConfig(Frozen):
             "safety_checker": self.safety_checker,
             "family_sha256": self.family_sha256,
             "stages": self.stages,
+            "frames": self.frames,
         }
         fields = type(self).model_fields
         changed = {
@@ -270,6 +273,7 @@ def _resolve_arm(
         safety_checker=card.safety_checker,
         family_sha256=own_source_sha256(models.MODELS, card.family, "model family"),
         stages=[stage.identity() for stage in card.stages],
+        frames=card.frames,
         **settings,
     )
 

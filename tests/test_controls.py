@@ -1,4 +1,4 @@
-"""End to end on real images: where there are no seeds, none may be found."""
+"""End to end on real images: where no seed is, none may be found; where one is, it must be."""
 
 import sys
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from analysis.per_seed import PER_SEED_FILE
 from analysis.studies.variance import variance_table
 from goldenseed.cli import main
+from pipeline.interventions.seed_plant import planted
 from pipeline.runs import Run
 
 RECIPE = """
@@ -20,15 +22,16 @@ sampling: {num_inference_steps: 2, guidance_scale: 1.0}
 arms:
   none: {}
   seed_scramble: {intervention: {name: seed_scramble}}
+  seed_plant: {intervention: {name: seed_plant, parameters: {strengths: [0.2]}}}
 features: [appearance]
-metrics: [brightness]
+metrics: [brightness, contrast]
 ranking: null
 """
 
 
 @pytest.fixture(scope="module")
-def shares(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
-    """The seed's share of the variance of each arm, by column."""
+def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The run folder of each arm."""
     folder = tmp_path_factory.mktemp("controls")
     (folder / "recipe.yaml").write_text(RECIPE)
     arguments = ["run", str(folder / "recipe.yaml"), "--out", str(folder / "run")]
@@ -37,10 +40,15 @@ def shares(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
         with pytest.raises(SystemExit) as stop:
             main()
     assert stop.value.code == 0
-    arms: dict[str, Path] = {name: folder / "run" / name for name in ("none", "seed_scramble")}
+    return {path.name: path for path in (folder / "run").iterdir() if path.is_dir()}
+
+
+@pytest.fixture(scope="module")
+def shares(arms: dict[str, Path]) -> dict[str, pl.DataFrame]:
+    """The seed's share of the variance of each arm."""
     return {
-        name: variance_table(Run.open(path), "appearance.brightness").filter(source="seed")
-        for name, path in arms.items()
+        name: variance_table(Run.open(arms[name]), "appearance.brightness").filter(source="seed")
+        for name in ("none", "seed_scramble")
     }
 
 
@@ -52,3 +60,17 @@ def test_without_seeds_the_share_covers_zero(shares: dict[str, pl.DataFrame]) ->
     scrambled = shares["seed_scramble"]
     assert scrambled["low"].item() <= 0 <= scrambled["high"].item()
     assert scrambled["high"].item() < shares["none"]["low"].item()
+
+
+def contrast(folder: Path) -> dict[int, float]:
+    """The contrast of each seed, by the published table, set 1."""
+    table = pl.read_parquet(folder / PER_SEED_FILE).filter(metric="contrast", prompt_set=1)
+    return dict(table.select("seed", "value").iter_rows())
+
+
+def test_a_planted_effect_is_found_in_its_size_and_nowhere_else(arms: dict[str, Path]) -> None:
+    before, after = contrast(arms["none"]), contrast(arms["seed_plant"])
+    lost = {seed: 1 - after[seed] / before[seed] for seed in before}
+    known = {seed: planted(seed, strengths=[0.2]) for seed in before}
+    assert lost == pytest.approx(known, abs=0.01)
+    assert sorted(seed for seed, share in known.items() if share) == [107, 122]

@@ -54,12 +54,14 @@ class Feature(ABC):
         code_version: Raised whenever the numbers change; the old ones stay beside the new.
         resources: What one actor needs.
         prompt_share: The share of the prompts that a run's recipe chooses; None takes all.
+        frames: Frames that lie one below the other in an image; a video's value is their mean.
     """
 
     name: ClassVar[str]
     code_version: ClassVar[int]
     resources: ClassVar[Resources] = Resources()
     prompt_share: PromptShare | None = None
+    frames: int = 1
 
     @property
     @abstractmethod
@@ -121,6 +123,8 @@ class Feature(ABC):
         }
         if self.prompt_share is not None:
             parts["prompt_share"] = self.prompt_share.model_dump()
+        if self.frames != 1:
+            parts["frames"] = self.frames
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{digest[:8]}"
 
@@ -159,8 +163,36 @@ def extract_in_batches(feature: Feature, whole: Batch) -> Columns:
         whole: N >= 1 images with their prompts.
 
     Returns:
-        Column name -> array of N rows.
+        Column name -> array of N rows; the mean over the frames where an image is a video's.
     """
-    cuts = range(0, len(whole), BATCH)
-    parts = [feature.extract(whole.cut(start, start + BATCH)) for start in cuts]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    frames = split_frames(whole, feature.frames)
+    cuts = range(0, len(frames), BATCH)
+    parts = [feature.extract(frames.cut(start, start + BATCH)) for start in cuts]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: _mean(values, feature.frames) for name, values in columns.items()}
+
+
+def split_frames(whole: Batch, frames: int) -> Batch:
+    """Cut filmstrips into frames, each with its video's prompt.
+
+    Args:
+        whole: N images of F frames one below the other, (N, F * H, W, 3).
+        frames: F.
+
+    Returns:
+        N * F images (H, W, 3), a video's frames together and in order.
+    """
+    if frames == 1:
+        return whole
+    count, height, width, _ = whole.images.shape
+    images = whole.images.reshape(count * frames, height // frames, width, 3)
+    return Batch(images, [prompt for prompt in whole.prompts for _ in range(frames)])
+
+
+def _mean(values: NDArray[Any], frames: int) -> NDArray[Any]:
+    """(N * F, ...) numbers of frames to (N, ...), summed in float64."""
+    if frames == 1:
+        return values
+    parts = values.reshape(-1, frames, *values.shape[1:])
+    means: NDArray[Any] = parts.mean(axis=1, dtype=np.float64).astype(values.dtype)
+    return means

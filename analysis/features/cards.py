@@ -180,8 +180,10 @@ def _local(card: FeatureCard) -> Path | None:
     places = [PROJECT / card.path] if card.path else []
     folder = os.environ.get(WEIGHTS_VARIABLE)
     if folder:
-        places.append(Path(folder) / (card.file or card.repo.rpartition("/")[2]))
-    found = next((place for place in places if place.exists()), None)
+        named = Path(folder) / card.repo.rpartition("/")[2]
+        places += [named / card.file, Path(folder) / card.file] if card.file else [named]
+    # Without a repository `named` is the folder itself: a file is wanted, where one is named.
+    found = next((p for p in places if p.is_file() or (p.is_dir() and not card.file)), None)
     if found is None and card.path and not (card.repo or card.url):
         raise ModelError(f"weights of feature {card.feature} are missing: {places[0]}")
     return found

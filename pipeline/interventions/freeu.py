@@ -72,10 +72,6 @@ class FreeU(Intervention):
     Example:
         >>> FreeU({"version": 2, "preset": "sd2.1"}).factors
         {'b1': 1.4, 'b2': 1.6, 's1': 0.9, 's2': 0.2}
-        >>> FreeU({"version": 1, "b1": 1.2, "b2": 1.4, "s1": 0, "s2": 0.2})
-        Traceback (most recent call last):
-        ...
-        ValueError: s1 is 0; wanted a number above 0 (a 0 silently switches FreeU off ...
     """
 
     # The Fourier filter there and back moves the last bits of a float.
@@ -84,6 +80,9 @@ class FreeU(Intervention):
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         given = dict(parameters)
+        unknown = sorted(set(given) - {"version", "preset", "widths", *FACTORS})
+        if unknown:
+            raise ValueError(f"unknown parameters: {', '.join(unknown)}")
         self.version = given.pop("version", None)
         if self.version not in PRESETS:
             raise ValueError(f"version is {self.version!r}; wanted 1 (diffusers) or 2 (authors)")
@@ -134,16 +133,12 @@ class FreeU(Intervention):
 
 def _factors(version: int, given: dict[str, Any]) -> dict[str, float]:
     """The four factors by name, from a preset or from the parameters themselves."""
-    given = {name: value for name, value in given.items() if name != "version"}
     if "preset" in given:
         presets = PRESETS[version]
         name = given.pop("preset")
         if name not in presets:
             raise ValueError(f"version {version} has no preset {name!r}: {', '.join(presets)}")
         given = dict(zip(FACTORS, presets[name], strict=True)) | given
-    unknown = sorted(set(given) - set(FACTORS))
-    if unknown:
-        raise ValueError(f"unknown parameters: {', '.join(unknown)}")
     for name in FACTORS:
         value = given.get(name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 100:

@@ -27,6 +27,9 @@ from pipeline.weights import find_weights
 if TYPE_CHECKING:
     from pipeline.cards import Card
 
+DOWN = ".lora_A.weight"
+"""How the first of a layer's two matrices ends, in peft's spelling."""
+
 
 class OffsetNoise(Intervention):
     """The UNet with what training with offset noise changed.
@@ -46,7 +49,7 @@ class OffsetNoise(Intervention):
         super().__init__(given)
         if not self.weights:
             raise ValueError("parameter missing: weights, a .safetensors file")
-        self._before: dict[str, Tensor] = {}
+        self._before: list[tuple[Tensor, Tensor]] = []
 
     def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
         """Add the change to the UNet.
@@ -66,7 +69,7 @@ class OffsetNoise(Intervention):
                     f"{tuple(change.shape)}, and the UNet has {found} there"
                 )
             weight = state[name]
-            self._before[name] = weight.detach().clone()
+            self._before.append((weight, weight.clone()))
             with torch.no_grad():
                 change = change.to(weight.device, torch.float32)
                 weight.copy_(weight.float() + self.scale * change)
@@ -74,10 +77,10 @@ class OffsetNoise(Intervention):
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
         """Put the weights back, bit for bit."""
-        parameters = dict(pipe.unet.named_parameters())
+        # Not by name: a family may have wrapped layers since, which share these tensors.
         with torch.no_grad():
-            for name, weight in self._before.items():
-                parameters[name].copy_(weight)
+            for weight, before in self._before:
+                weight.copy_(before)
         self._before.clear()
 
 
@@ -112,16 +115,25 @@ def _lora_changes(tensors: dict[str, Tensor], pipe: Any, weights: str) -> dict[s
     others = sorted({name.split(".")[0] for name in state} - {"unet"})
     if others:
         raise ModelError(f"{weights} changes {', '.join(others)} too; only the UNet's is read")
-    alphas = {name.removeprefix("unet."): float(value) for name, value in (alphas or {}).items()}
-    layers = convert_unet_state_dict_to_peft(
-        {name.removeprefix("unet."): value for name, value in state.items()}
-    )
+    layers = _unet_names(state)
+    scales = {
+        name.removesuffix(DOWN): float(value) for name, value in _unet_names(alphas or {}).items()
+    }
     changes = {}
     for name, down in layers.items():
-        layer = name.removesuffix(".lora_A.weight")
+        layer = name.removesuffix(DOWN)
         if layer == name:
             continue
         up, rank = layers[f"{layer}.lora_B.weight"].float(), len(down)
         change = (up.flatten(1) @ down.float().flatten(1)).view(len(up), *down.shape[1:])
-        changes[f"{layer}.weight"] = change * (alphas.get(f"{layer}.alpha", rank) / rank)
+        changes[f"{layer}.weight"] = change * (scales.pop(layer, rank) / rank)
+    if scales or not changes:
+        raise ModelError(f"{weights}: found no layers of the UNet for {', '.join(scales) or 'it'}")
     return changes
+
+
+def _unet_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Names as the UNet's layers have them; an alpha is then called as its layer is."""
+    plain = {name.removeprefix("unet.").removesuffix(".alpha"): v for name, v in values.items()}
+    converted: dict[str, Any] = convert_unet_state_dict_to_peft(plain)
+    return converted

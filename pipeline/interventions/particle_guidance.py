@@ -149,11 +149,11 @@ def push(latents: "torch.Tensor", *, size: int) -> "torch.Tensor":
     """
     import torch  # a plan asks for the size of a group alone, and does without
 
-    x = latents.float().flatten(1).unflatten(0, (-1, size))  # (groups, size, D)
+    x = latents.float().reshape(-1, size, latents[0].numel())  # (groups, size, D)
     others = ~torch.eye(size, dtype=torch.bool, device=x.device)
-    d = (x[:, :, None] - x[:, None])[:, others].unflatten(1, (size, size - 1))
+    d = (x[:, :, None] - x[:, None])[:, others].view(len(x), size, size - 1, -1)
     distance = d.norm(dim=-1, keepdim=True)  # (groups, size, size - 1, 1)
     h = distance.median(dim=2, keepdim=True).values ** 2 / math.log(size - 1)
     away = (2 * torch.exp(-(distance**2) / h) * d / h).sum(2)
     away = torch.where(h[:, :, 0] > 0, away, torch.zeros_like(away))
-    return away.flatten(0, 1).view(latents.shape)
+    return away.reshape(latents.shape)

@@ -43,12 +43,11 @@ class SeedSwap(Intervention):
     neutral: ClassVar[dict[str, object]] = {"seed": None, "step": 1}
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        given = dict(parameters)
-        missing = [name for name in ("seed", "step") if name not in given]
+        super().__init__({k: v for k, v in parameters.items() if k not in ("seed", "step")})
+        missing = [name for name in ("seed", "step") if name not in parameters]
         if missing:
             raise ValueError(f"parameters missing: {', '.join(missing)}")
-        self.seed, self.step = given.pop("seed"), given.pop("step")
-        super().__init__(given)
+        self.seed, self.step = parameters["seed"], parameters["step"]
         if self.seed is not None and not 0 <= self.seed < SEED_LIMIT:
             raise ValueError(f"seed {self.seed} is outside [0, 2**32)")
         if self.step < 0:
@@ -82,7 +81,7 @@ class SeedSwap(Intervention):
                 f"whose noise enters the picture is {last}"
             )
         self._spec = config.noise
-        self._dtype = pipe.unet.dtype
+        self._dtype = getattr(torch, config.dtype)
 
     def latents(self, noise: torch.Tensor, batch: "Batch") -> torch.Tensor:
         """Remember the shape; the starting noise stays the image's own."""

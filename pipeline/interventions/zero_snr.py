@@ -10,6 +10,7 @@ Lin, Liu, Li & Yang 2024, "Common Diffusion Noise Schedules and Sample Steps are
 arXiv:2305.08891, through diffusers' own flags. Only run with random weights.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ class ZeroSnr(Intervention):
                 f"the recipe says prediction_type {said} and card {card.name} does not: what a "
                 f"network predicts is a property of its weights, so it belongs into the card"
             )
-        if not hasattr(pipe, "guidance_rescale"):
+        if "guidance_rescale" not in inspect.signature(type(pipe).__call__).parameters:
             raise ModelError(f"{type(pipe).__name__} takes no guidance_rescale")
         end = float(_rescaled(pipe.scheduler).alphas_cumprod[-1])
         if end != 0:
@@ -93,7 +94,8 @@ def _rescaled(scheduler: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
 
     "Leading" steps begin below the last one and would never see it.
     """
-    if "rescale_betas_zero_snr" not in scheduler.config:
+    # Not its config: that keeps settings of the scheduler that it was made from.
+    if "rescale_betas_zero_snr" not in inspect.signature(type(scheduler).__init__).parameters:
         raise ModelError(
             f"{type(scheduler).__name__} cannot rescale its betas to zero SNR; take "
             f"DDIMScheduler or DDPMScheduler"

@@ -10,7 +10,10 @@ from types import MappingProxyType
 MODELS: Mapping[str, str] = MappingProxyType(
     {
         "diffusers_pipeline": "pipeline.models.diffusers_pipeline:DiffusersPipeline",
+        "glide": "pipeline.models.glide:Glide",
+        "inpainting": "pipeline.models.inpainting:Inpainting",
         "stable_diffusion": "pipeline.models.stable_diffusion:StableDiffusion",
+        "text_to_video": "pipeline.models.text_to_video:TextToVideo",
     }
 )
 """Family name -> "module:Class"."""

@@ -106,3 +106,20 @@ def to_uint8(pixels: torch.Tensor) -> Uint8Images:
     """
     scaled = (pixels.float() * 255).round().to(torch.uint8)
     return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def changed_pixels(intervention: Intervention, pixels: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Let an intervention change pictures that a pipeline has decoded and clamped.
+
+    Args:
+        intervention: Its `pixels` hook sees [-1, 1].
+        pixels: (B, 3, H, W) in [0, 1].
+        batch: The cells.
+
+    Returns:
+        (B, 3, H, W) in [0, 1], finite.
+    """
+    finite = pixels.nan_to_num(0, 0, 0)
+    if type(intervention).pixels is Intervention.pixels:
+        return finite  # no rounding where nothing changes
+    return (intervention.pixels(finite * 2 - 1, batch) / 2 + 0.5).clamp(0, 1)

@@ -117,6 +117,8 @@ class DiffusersPipeline:
         }
         settings = self._settings(pipe, batch) if stage is self.card.stages[-1] else {}
         start = self._start(stage, pipe, batch, generators)
+        if stage is self.card.stages[-1]:
+            generators = self.intervention.generators(generators, batch)
         fixed = {"output_type": "pt", "return_dict": False, **stage.arguments}
         output: Sequence[Any] = pipe(
             **{**fixed, **settings, **inputs, **start}, generator=generators
@@ -155,7 +157,9 @@ class DiffusersPipeline:
     ) -> Any:  # noqa: ANN401 - whatever the call takes
         """What goes into an argument, one item per cell."""
         if argument == "ip_adapter_image_embeds":
-            return [self._embedded(pipe, _pictures(batch, str(source)))]
+            embeds = [self._embedded(pipe, _pictures(batch, str(source)))]
+            pipe.prepare_ip_adapter_image_embeds = lambda *_: embeds
+            return embeds
         if not isinstance(source, str):
             columns = [_pictures(batch, one) for one in source]
             return [list(row) for row in zip(*columns, strict=True)]
@@ -172,8 +176,8 @@ class DiffusersPipeline:
     def _embedded(self, pipe: Any, pictures: list[Image.Image]) -> torch.Tensor:  # noqa: ANN401
         """(B or 2B, 1, ...) embeddings, the unconditional half first under guidance.
 
-        As `ip_adapter_image=` a list means several pictures of one prompt, shown to the whole
-        batch; embeddings are one per cell.
+        Given `ip_adapter_image=` or embeddings, the pipeline repeats them for the whole batch, and
+        every cell sees every picture; so what it makes of them is put in place of its own.
         """
         from diffusers.models import ImageProjection
 
@@ -187,6 +191,8 @@ class DiffusersPipeline:
 
     def _drawn(self, batch: Batch, output: Sequence[Any]) -> Drawn:
         pixels = output[0]
+        if isinstance(pixels, np.ndarray):  # the adapter pipeline's answer to "pt"
+            pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         if self.card.stages[-1].pixels == "signed":
             pixels = pixels / 2 + 0.5
         size = (self.config.height, self.config.width)
@@ -196,6 +202,9 @@ class DiffusersPipeline:
                 f"the run wants {size}"
             )
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
+        if type(self.intervention).pixels is not Intervention.pixels:
+            changed = self.intervention.pixels(pixels.nan_to_num(0, 0, 0) * 2 - 1, batch)
+            pixels = torch.where(torch.isfinite(pixels), changed / 2 + 0.5, pixels)
         flags = output[1] if self.card.safety_checker and len(output) > 1 else None
         truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(
@@ -252,6 +261,11 @@ def _check(card: Card, config: RunConfig, intervention: Intervention, pipes: lis
         ),
         f"{told} draws its starting noise itself, and the intervention changes latents": (
             own_noise and type(intervention).latents is not Intervention.latents
+        ),
+        f"{told} draws its starting noise itself or comes after another stage, and the "
+        f"intervention changes the step noise, which follows on the starting noise": (
+            type(intervention).generators is not Intervention.generators
+            and (own_noise or len(stages) > 1)
         ),
         f"{told} draws noise itself, in the networks' dtype; only float32 gives a seed's noise, "
         f"not {config.dtype}": (

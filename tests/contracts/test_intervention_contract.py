@@ -12,13 +12,24 @@ from pipeline.interventions import INTERVENTIONS
 from pipeline.interventions.base import Intervention
 from pipeline.interventions.seed_scramble import scramble
 from pipeline.models import stable_diffusion as family
+from pipeline.models.base import Batch
 from pipeline.noise import draw_noise
 from pipeline.prompt_sets import Prompt
 from pipeline.registry import load
-from tests.pipeline import tiny, tiny_singdiffusion
+from tests.pipeline import tiny, tiny_offset_noise, tiny_singdiffusion
 
-PARAMETERS: dict[str, Mapping[str, Any]] = {}
+PARAMETERS: dict[str, Mapping[str, Any]] = {
+    "freeu": {"version": 2, "preset": "sd2.1", "widths": [32, 16]},
+    "seed_plant": {"strengths": [0.4], "one_in": 1},
+    "seed_swap": {"seed": 99, "step": 1},
+}
 """Parameters with which an intervention that needs some is tested."""
+CARDS: Mapping[str, Mapping[str, Any]] = {
+    "zero_snr": {"scheduler_config": {"prediction_type": "v_prediction"}},
+}
+"""What an intervention wants of a card."""
+SETTINGS: Mapping[str, Mapping[str, Any]] = {"seed_swap": {"eta": 1.0}}
+"""What an intervention wants of a run."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,6 +37,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Parameters that name weights, tiny and random."""
     folder = tmp_path_factory.mktemp("singdiffusion")
     PARAMETERS["singdiffusion"] = tiny_singdiffusion.parameters(folder)
+    PARAMETERS["offset_noise"] = tiny_offset_noise.parameters(folder)
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +57,23 @@ def make(name: str, parameters: Mapping[str, Any] | None = None) -> Intervention
     return made
 
 
-def images(card: Card, intervention: Intervention) -> np.ndarray:
-    drawn = tiny.model(card, tiny.config(card), intervention).generate(tiny.batch())
-    return np.asarray(drawn.images)
+def images(card: Card, intervention: Intervention, name: str = "") -> np.ndarray:
+    """The pictures of a batch, with the card and the run that the named intervention wants."""
+    card = card.model_copy(update=dict(CARDS.get(name, {})))
+    settings = tiny.config(card, **SETTINGS.get(name, {}))
+    return np.asarray(tiny.model(card, settings, intervention).generate(cells(name)).images)
+
+
+def cells(name: str) -> Batch:
+    """A batch: whole groups, where the intervention draws groups."""
+    if not name or make(name).group_size == 1:
+        return tiny.batch()
+    return tiny.batch((tiny.PROMPTS[0],) * 4, (4, 5, 6, 7))
+
+
+def worst(first: np.ndarray, second: np.ndarray) -> int:
+    """Largest difference of a pixel."""
+    return int(abs(first.astype(int) - second.astype(int)).max())
 
 
 def noise_of(
@@ -67,30 +93,33 @@ def noise_of(
 
 def test_neutral_parameters_give_the_baseline(card: Card, name: str) -> None:
     neutral = load(INTERVENTIONS, name, "intervention").neutral
-    if neutral is None:
-        assert not np.array_equal(images(card, make(name)), images(card, Intervention({})))
-    else:
-        assert np.array_equal(images(card, make(name, neutral)), images(card, Intervention({})))
+    baseline = images(card, Intervention({}), name)
+    if neutral is not None:
+        neutrally = make(name, neutral)
+        assert worst(images(card, neutrally, name), baseline) <= neutrally.neutral_tolerance
+    if name != "none":
+        assert worst(images(card, make(name), name), baseline) > make(name).neutral_tolerance
 
 
 def test_restore_gives_the_baseline(card: Card, name: str) -> None:
-    baseline = images(card, Intervention({}))
+    baseline = images(card, Intervention({}), name)
     intervention = make(name)
-    model = tiny.model(card, tiny.config(card), intervention)
-    model.generate(tiny.batch())
+    wanted = card.model_copy(update=dict(CARDS.get(name, {})))
+    model = tiny.model(wanted, tiny.config(wanted, **SETTINGS.get(name, {})), intervention)
+    model.generate(cells(name))
     intervention.restore(model.pipe)
     model.intervention = Intervention({})
-    assert np.array_equal(model.generate(tiny.batch()).images, baseline)
+    assert np.array_equal(model.generate(cells(name)).images, baseline)
 
 
 def test_noise_comes_from_us(card: Card, name: str) -> None:
-    settings = tiny.config(card, eta=1.0)
-    model = tiny.model(card, settings, make(name))
-    first = model.generate(tiny.batch()).images
+    wanted = card.model_copy(update=dict(CARDS.get(name, {})))
+    model = tiny.model(wanted, tiny.config(wanted, eta=1.0), make(name))
+    first = model.generate(cells(name)).images
     with torch.random.fork_rng():
         torch.manual_seed(31)
         state = torch.get_rng_state()
-        assert np.array_equal(first, model.generate(tiny.batch()).images)
+        assert np.array_equal(first, model.generate(cells(name)).images)
         assert torch.equal(state, torch.get_rng_state())
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.work import start_runs
@@ -54,11 +55,13 @@ def test_a_missing_prompt_file_without_a_count_is_an_error() -> None:
 
 
 def test_a_family_that_is_not_there_is_named_before_anything_is_fetched(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="stable_diffusion_xl, which this version cannot draw"):
-        resolve(find_card("sdxl-turbo"))
-    recipe = load_recipe("sdxl-turbo-overnight").model_copy(
-        update={"features": [], "metrics": [], "ranking": None}
-    )
+    card = find_card("sdxl-turbo").model_copy(update={"family": "no_such_family"})
+    with pytest.raises(ModelError, match="no_such_family, which this version cannot draw"):
+        resolve(card)
+    file = tmp_path / "own.yaml"
+    file.write_text(yaml.safe_dump(card.model_dump(mode="json", exclude={"name"})))
+    changes = {"card": str(file), "features": [], "metrics": [], "ranking": None}
+    recipe = load_recipe("sdxl-turbo-overnight").model_copy(update=changes)
     with pytest.raises(ModelError, match="can be planned only"):
         start_runs(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -38,7 +38,7 @@ def checkpoint(folder: Path, card: Card) -> Card:
 
 
 def _pipe(folder: Path, card: Card) -> StableDiffusionPipeline:
-    tokenizer = _tokenizer(folder / "words")
+    tokenizer = spelling_tokenizer(folder / "words")
     end = len(tokenizer) - 1
     vae = AutoencoderKL(
         latent_channels=card.latent_channels, block_out_channels=(8, 8, 8, 8), norm_num_groups=2,
@@ -70,7 +70,7 @@ def _pipe(folder: Path, card: Card) -> StableDiffusionPipeline:
     )  # fmt: skip
 
 
-def _tokenizer(folder: Path) -> CLIPTokenizer:
+def spelling_tokenizer(folder: Path) -> CLIPTokenizer:
     """A tokenizer that spells."""
     folder.mkdir(parents=True)
     letters = [chr(code) for code in range(33, 127)]

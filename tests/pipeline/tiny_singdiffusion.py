@@ -22,7 +22,7 @@ def parameters(folder: Path, *, channels: int = 16) -> dict[str, Any]:
             attention_head_dim=2, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
             up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         )  # fmt: skip
-        tokenizer = tiny._tokenizer(folder / "words")
+        tokenizer = tiny.spelling_tokenizer(folder / "words")
         encoder = CLIPTextModel(CLIPTextConfig(
             vocab_size=len(tokenizer), hidden_size=TEXT_WIDTH, intermediate_size=TEXT_WIDTH,
             num_hidden_layers=1, num_attention_heads=2,

@@ -1,0 +1,241 @@
+"""GLIDE: text-conditional diffusion of pixels with classifier-free guidance, and its up-sampler.
+
+Nichol et al. 2021, arXiv:2112.10741, sampled as openai/glide-text2im does at 146bd9c,
+notebooks/text2im.ipynb, on diffusers' networks (diffusers has no GLIDE pipeline):
+
+    base: DDPM with learned variance on small pixels; eps = eps_u + s (eps_c - eps_u), the variance
+        that of the prompt's own prediction
+    up-sampler: no guidance, starting noise times 0.997, deterministic DDIM over 27 uneven steps;
+        it sees the small picture, rounded to 256 levels and enlarged, beside its own pixels
+
+A seed's generator draws the small picture's noise and its step noise, then the up-sampler's
+noise. The folder holds unet, text_encoder, tokenizer, scheduler, and for the second stage
+upsampler, upsampler_text_encoder, upsampler_scheduler.
+
+Contract only: run with tiny random weights. OpenAI's checkpoints have networks of their own
+(text joins the attention's keys), which these classes do not load.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+import transformers
+from safetensors import SafetensorError
+from torch import Tensor
+
+from pipeline.cards import Card, ResolvedCard
+from pipeline.config import RunConfig
+from pipeline.errors import ModelError
+from pipeline.interventions.base import Intervention
+from pipeline.models.base import Batch, Drawn, changed_pixels, device_of, to_uint8
+from pipeline.models.networks import quiet
+from pipeline.noise import draw_next, draw_noise
+
+UPSAMPLE_TEMPERATURE = 0.997
+"""Factor of the up-sampler's starting noise, the authors' choice."""
+
+FAST27 = (
+    997, 800, 799, 600, 599, 500, 400, 399, 377, 355, 333, 311, 288, 266,
+    244, 222, 200, 199, 177, 155, 133, 111, 88, 66, 44, 22, 0,
+)  # fmt: skip
+"""The up-sampler's steps of 1,000: 10, 10, 3, 2 and 2 per 200, and 997 in the place of 999
+(`space_timesteps` in glide_text2im/respace.py)."""
+
+PARTS = {
+    "unet": "diffusers:UNet2DConditionModel",
+    "text_encoder": "transformers:CLIPTextModel",
+    "tokenizer": "transformers:CLIPTokenizer",
+    "scheduler": "diffusers:DDPMScheduler",
+    "upsampler": "diffusers:UNet2DConditionModel",
+    "upsampler_text_encoder": "transformers:CLIPTextModel",
+    "upsampler_scheduler": "diffusers:DDPMScheduler",
+}
+"""Sub-folder -> class."""
+
+ENCODED_PROMPTS = 256
+
+
+@dataclass
+class Parts:
+    """The loaded networks; what an intervention gets as its pipe."""
+
+    unet: Any
+    text_encoder: Any
+    tokenizer: Any
+    scheduler: Any
+    upsampler: Any
+    upsampler_text_encoder: Any
+    upsampler_scheduler: Any
+    device: torch.device
+
+
+class Glide:
+    """A base network and an up-sampler, ready to draw.
+
+    Args:
+        card: The checkpoint's card; `vae_factor` is the up-sampler's factor.
+        resolved: Its files.
+        config: How to sample the base; the up-sampler's steps are fixed.
+        intervention: Change of the base's sampling.
+
+    Raises:
+        ModelError: If a GPU or a part is missing, a part does not load, or the run asks for what
+            this sampling has not: another scheduler or dtype, eta, compiled inference.
+    """
+
+    def __init__(
+        self, card: Card, resolved: ResolvedCard, config: RunConfig, intervention: Intervention
+    ) -> None:
+        _check(card, config, intervention)
+        self.config, self.intervention = config, intervention
+        self.latents_shape = card.latents_shape(config.height, config.width)
+        self.pipe = _load(card, resolved, config)
+        intervention.check(self.pipe, card, config)
+        self.pipe = intervention.prepare(self.pipe, card)
+        self._states = lru_cache(ENCODED_PROMPTS)(self._encode)
+
+    @torch.inference_mode()
+    def generate(self, batch: Batch) -> Drawn:
+        """Draw a batch.
+
+        Args:
+            batch: B cells.
+
+        Returns:
+            B images of the run's size; see `Drawn`.
+        """
+        seeds, texts = self.intervention.noise_seeds(batch), [p.text for p in batch.prompts]
+        noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
+        noise = self.intervention.latents(noise, batch).to(self.pipe.device)
+        small = self._base(noise, texts, generators)
+        pixels = self._upsample(small, texts, generators)
+        finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
+        truncated = [self._truncated(text) for text in texts]
+        return Drawn(
+            to_uint8(changed_pixels(self.intervention, (pixels / 2 + 0.5).clamp(0, 1), batch)),
+            finite,
+            np.zeros(len(seeds), bool),
+            np.array(truncated, np.int32),
+        )
+
+    def _base(self, noise: Tensor, texts: list[str], generators: list[torch.Generator]) -> Tensor:
+        """Small pixels, (B, 3, h, w), about [-1, 1]."""
+        scheduler, scale = self.pipe.scheduler, self.config.guidance_scale
+        scheduler.set_timesteps(self.config.num_inference_steps, device=self.pipe.device)
+        prompts = self._all_states("text_encoder", texts)
+        silent = self._all_states("text_encoder", [self.config.negative_prompt] * len(texts))
+        x = noise
+        for t in scheduler.timesteps:
+            given = self.pipe.unet(x, t, encoder_hidden_states=prompts).sample
+            eps, variance = given.chunk(2, dim=1)
+            if scale > 1:
+                without = self.pipe.unet(x, t, encoder_hidden_states=silent).sample
+                other = without.chunk(2, dim=1)[0]
+                eps = other + scale * (eps - other)
+            out = torch.cat([eps, variance], dim=1)
+            x = scheduler.step(out, t, x, generator=generators).prev_sample
+        return x
+
+    def _upsample(
+        self, small: Tensor, texts: list[str], generators: list[torch.Generator]
+    ) -> Tensor:
+        """Full-size pixels, (B, 3, H, W), about [-1, 1]."""
+        size = (self.config.height, self.config.width)
+        seen = ((small + 1) * 127.5).round() / 127.5 - 1
+        seen = torch.nn.functional.interpolate(seen, size, mode="bilinear")
+        states = self._all_states("upsampler_text_encoder", texts)
+        kept = self.pipe.upsampler_scheduler.alphas_cumprod.to(self.pipe.device)
+        x = draw_next(generators, (3, *size)).to(self.pipe.device) * UPSAMPLE_TEMPERATURE
+        for t, after in zip(FAST27, (*FAST27[1:], None), strict=True):
+            both = torch.cat([x, seen], dim=1)
+            eps = self.pipe.upsampler(both, t, encoder_hidden_states=states).sample[:, :3]
+            x = ddim_step(x, eps, kept[t], kept.new_ones(()) if after is None else kept[after])
+        return x
+
+    def _all_states(self, encoder: str, texts: list[str]) -> Tensor:
+        return torch.cat([self._states(encoder, text) for text in texts])
+
+    def _encode(self, encoder: str, text: str) -> Tensor:
+        """(1, tokens, D): one prompt at a time, so that company changes nothing."""
+        tokenizer = self.pipe.tokenizer
+        ids = tokenizer(
+            text,
+            padding="max_length",
+            truncation=True,
+            max_length=tokenizer.model_max_length,
+            return_tensors="pt",
+        ).input_ids
+        states: Tensor = getattr(self.pipe, encoder)(ids.to(self.pipe.device)).last_hidden_state
+        return states
+
+    def _truncated(self, text: str) -> int:
+        """Tokens of a prompt beyond the text encoder's length."""
+        tokens: list[int] = self.pipe.tokenizer(text, truncation=False, verbose=False).input_ids
+        return max(0, len(tokens) - int(self.pipe.tokenizer.model_max_length))
+
+
+def ddim_step(x: Tensor, eps: Tensor, kept: Tensor, kept_after: Tensor) -> Tensor:
+    """One deterministic DDIM step with the clean picture clipped (Song et al. 2020, eq. 12).
+
+    Diffusers' own scheduler takes evenly spaced steps only.
+
+    Args:
+        x: (B, C, H, W).
+        eps: The predicted noise.
+        kept: abar at x's time.
+        kept_after: abar at the time to go to.
+
+    Returns:
+        The pixels at that time.
+    """
+    clean = ((x - (1 - kept).sqrt() * eps) / kept.sqrt()).clamp(-1, 1)
+    eps = (x - kept.sqrt() * clean) / (1 - kept).sqrt()
+    return kept_after.sqrt() * clean + (1 - kept_after).sqrt() * eps
+
+
+def _check(card: Card, config: RunConfig, intervention: Intervention) -> None:
+    """Refuse what this sampling has not, before anything is loaded."""
+    if config.scheduler != "DDPMScheduler" or config.eta:
+        raise ModelError(
+            f"card {card.name}: GLIDE's base is sampled by DDPM with its learned variance; found "
+            f"{config.scheduler} with eta {config.eta}; use DDPMScheduler and leave eta at 0"
+        )
+    if type(intervention).generators is not Intervention.generators:
+        raise ModelError(
+            f"card {card.name}: the intervention changes the step noise, which follows on the "
+            f"starting noise; here the up-sampler's noise follows on both"
+        )
+    if config.dtype != "float32" or config.compiled:
+        raise ModelError(
+            f"card {card.name}: the step noise is drawn in the networks' dtype, and only float32 "
+            f"gives a seed's noise; use float32, not {config.dtype}, and `compiled: false`"
+        )
+
+
+def _load(card: Card, resolved: ResolvedCard, config: RunConfig) -> Parts:
+    """Load every part from its sub-folder."""
+    quiet()
+    device = device_of(card)
+    loaded = {name: _part(card, resolved, name, kind) for name, kind in PARTS.items()}
+    for part in loaded.values():
+        if isinstance(part, torch.nn.Module):
+            part.to(device).eval()
+    base: Any = diffusers.DDPMScheduler
+    loaded["scheduler"] = base.from_config(loaded["scheduler"].config, **config.scheduler_config)
+    return Parts(**loaded, device=device)
+
+
+def _part(card: Card, resolved: ResolvedCard, name: str, kind: str) -> Any:  # noqa: ANN401
+    folder, (library, _, class_name) = resolved.folder / name, kind.partition(":")
+    if not folder.is_dir():
+        raise ModelError(f"card {card.name}: its part {name} is missing: no folder {folder}")
+    found = getattr({"diffusers": diffusers, "transformers": transformers}[library], class_name)
+    weights = {"use_safetensors": True} if class_name.endswith("Model") else {}
+    try:
+        return found.from_pretrained(str(folder), local_files_only=True, **weights)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ModelError(f"card {card.name}: its part {name} does not load: {error}") from error

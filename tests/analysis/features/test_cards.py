@@ -1,0 +1,97 @@
+"""Cards of features: where weights are found, and what is refused before anything is loaded."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from analysis.features.cards import (
+    WEIGHTS_VARIABLE,
+    FeatureCard,
+    cards,
+    find_weights,
+    load_card,
+    weights_sha256,
+)
+from pipeline.errors import ConfigError, ModelError
+
+CONTENT = b"weights"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+NOWHERE = "http://127.0.0.1:9/w.safetensors"  # the discard port: nobody answers
+
+
+def card(**fields: object) -> FeatureCard:
+    given = {"feature": "clip", "source": "a page", "licence": "MIT", "file": "w.safetensors"}
+    return FeatureCard.model_validate({**given, **fields})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "weights"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    (tmp_path / "weights").mkdir()
+    return tmp_path / "weights"
+
+
+@pytest.mark.parametrize("place", ["w.safetensors", "model-b/w.safetensors"])
+def test_weights_are_found_by_file_or_by_repository(folder: Path, place: str) -> None:
+    path = folder / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(CONTENT)
+    found = card(repo="someone/model-b", sha256=SHA256)
+    assert find_weights(found) == path
+    assert weights_sha256(card(repo="someone/model-b")) == SHA256
+
+
+def test_a_repository_of_its_own_goes_before_a_file_of_the_same_name(folder: Path) -> None:
+    (folder / "model-b").mkdir()
+    (folder / "model-b" / "w.safetensors").write_bytes(CONTENT)
+    (folder / "w.safetensors").write_bytes(b"of another repository")
+    assert find_weights(card(repo="someone/model-b", sha256=SHA256)).parent.name == "model-b"
+
+
+@pytest.mark.parametrize("stated", [SHA256, SHA256[:8]])
+def test_a_file_must_be_the_one_its_card_pins(folder: Path, stated: str) -> None:
+    (folder / "w.safetensors").write_bytes(CONTENT)
+    pinned = card(url=NOWHERE, sha256=stated)
+    assert find_weights(pinned).read_bytes() == CONTENT
+    (folder / "w.safetensors").write_bytes(CONTENT + b"!")
+    with pytest.raises(ModelError, match=stated):
+        find_weights(pinned)
+
+
+def test_a_pickle_that_nobody_pins_is_refused_before_it_is_looked_for(folder: Path) -> None:
+    (folder / "w.safetensors").write_bytes(CONTENT)
+    with pytest.raises(ModelError, match="pins no sha256"):
+        find_weights(card(url=NOWHERE, pickled=True))
+    assert find_weights(card(url=NOWHERE, pickled=True, sha256=SHA256)).exists()
+
+
+def test_without_a_network_the_error_says_what_to_put_where(folder: Path) -> None:
+    with pytest.raises(ModelError, match=rf"needs w\.safetensors.*{WEIGHTS_VARIABLE}"):
+        find_weights(card(url=NOWHERE))
+
+
+def test_a_card_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("{feature: clip, source: mine, licence: MIT, path: /weights}\n")
+    assert load_card(str(path), "clip").source == "mine"
+    with pytest.raises(ConfigError, match="is for feature clip, not for hps"):
+        load_card(str(path), "hps")
+
+
+def test_unknown_cards_and_fields_name_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"did you mean 'hps-v2\.1'"):
+        load_card("hps-v2-1", "hps")
+    path = tmp_path / "mine.yaml"
+    path.write_text("{feature: clip, source: mine, license: MIT}\n")
+    with pytest.raises(ConfigError, match="licence"):
+        load_card(str(path), "clip")
+
+
+def test_every_shipped_card_states_where_its_weights_come_from() -> None:
+    for name, each in cards().items():
+        assert each.source, name
+        assert each.licence, name
+        assert each.repo or each.url or each.path or each.package, name
+        assert not each.pickled or each.sha256 or each.files, name

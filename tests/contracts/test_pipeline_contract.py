@@ -1,0 +1,105 @@
+"""What the family of described pipelines promises, over every card of it, with tiny weights.
+
+Contract only: real classes, random weights. Every card equals the library's own call with one
+generator per seed.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.cards import Card, load_cards, resolve
+from pipeline.config import RunConfig
+from pipeline.interventions.base import Intervention
+from pipeline.models.base import Batch
+from pipeline.models.diffusers_pipeline import DiffusersPipeline
+from tests.pipeline import tiny, tiny_pipelines
+
+# diffusers 0.42 turns a tensor into an array in a way that numpy 2 warns of.
+# Its adapter pipeline calls a method of its own that it has deprecated.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The decode_latents method:FutureWarning"),
+]
+
+CARDS = [name for name, card in load_cards().items() if card.family == "diffusers_pipeline"]
+UNCONDITIONAL = ("ddpm-cat", "improved-ddpm", "ddim-bedroom")
+
+
+def settings(card: Card, **changes: Any) -> RunConfig:  # noqa: ANN401 - any field's value
+    return tiny.config(card, **changes)
+
+
+def load(card: Card, config: RunConfig, intervention: Intervention | None = None) -> Any:  # noqa: ANN401
+    return DiffusersPipeline(card, resolve(card), config, intervention or Intervention({}))
+
+
+@pytest.fixture(scope="module", params=CARDS)
+def loaded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Card, Any]:
+    folder = tmp_path_factory.mktemp(request.param)
+    card = tiny_pipelines.checkpoint(folder, load_cards()[request.param])
+    return card, load(card, settings(card))
+
+
+def worst(ours: np.ndarray, others: Any) -> int:  # noqa: ANN401
+    """Largest difference of a pixel."""
+    theirs = np.stack([np.asarray(image) for image in others])
+    return int(abs(ours.astype(int) - theirs.astype(int)).max())
+
+
+def test_a_card_keeps_its_promises(loaded: tuple[Card, Any]) -> None:
+    card, model = loaded
+    batch = tiny_pipelines.cells(card)
+    drawn = model.generate(batch)
+    assert drawn.images.shape == (4, tiny.SIZE, tiny.SIZE, 3)
+    assert drawn.images.dtype == np.uint8
+    assert drawn.finite.all()
+    assert not drawn.flagged.any()
+    assert type(model.pipe.scheduler).__name__ == card.scheduler
+    native = tiny_pipelines.native(card, model.pipes, batch)
+    assert worst(drawn.images, native) <= 1
+    shared = torch.Generator().manual_seed(batch.seeds[0])
+    if not card.name.startswith("ip-adapter"):
+        other = tiny_pipelines.native(card, model.pipes, batch, generator=shared)
+        assert worst(drawn.images, other) > 1, "one generator for the batch would be noticed"
+
+
+def test_an_image_depends_on_its_own_cell_only(loaded: tuple[Card, Any]) -> None:
+    card, model = loaded
+    images = model.generate(tiny_pipelines.cells(card)).images
+    with torch.random.fork_rng():
+        torch.manual_seed(999)
+        state = torch.get_rng_state()
+        assert worst(images, model.generate(tiny_pipelines.cells(card)).images) == 0
+        assert torch.equal(state, torch.get_rng_state()), "no global random numbers"
+    turned = model.generate(tiny_pipelines.cells(card, (3, 2, 1, 0))).images[::-1]
+    assert worst(images, turned) <= 1
+    alone = model.generate(tiny_pipelines.cells(card, (2,))).images
+    assert worst(images[2:3], alone) <= 1
+    assert worst(images[:1], images[2:3]) > 1, "another seed gives another picture"
+    if card.name in UNCONDITIONAL:
+        assert worst(images[:1], images[1:2]) == 0
+    else:
+        assert worst(images[:1], images[1:2]) > 0, "another prompt gives another picture"
+
+
+def test_a_condition_is_its_own_cells(loaded: tuple[Card, Any]) -> None:
+    card, model = loaded
+    batch = tiny_pipelines.cells(card)
+    images = model.generate(batch).images
+    for name, keys in (("image", tiny_pipelines.IMAGES), ("mask", tiny_pipelines.MASKS)):
+        if name not in card.conditions:
+            continue
+        first, second = (batch.pictures[key] for key in keys)
+        one, two = keys
+        swapped = {**batch.pictures, one: second, two: first}
+        other = model.generate(Batch(batch.prompts, batch.seeds, swapped)).images
+        assert all(worst(images[i : i + 1], other[i : i + 1]) > 0 for i in range(4))
+        only = {**batch.pictures, two: first}
+        other = model.generate(Batch(batch.prompts, batch.seeds, only)).images
+        assert worst(images[:1], other[:1]) == 0, "another cell's picture changes nothing"
+        assert worst(images, other) > 0
