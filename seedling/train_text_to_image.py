@@ -25,6 +25,8 @@ from seedling.tokenizer import new_tokenizer
 from seedling.train_text_encoder import teach, token_ids
 from seedling.training import CHECKPOINTS, Budget, Loop, say
 
+SNAPSHOT_STEPS = 1_000
+"""Steps after which the moving averages are kept, so that a learning curve can be drawn."""
 POOL_SEED = 3
 """Seed of the scenes that all variants are trained on."""
 EMPTY_RATE = 0.10
@@ -191,6 +193,11 @@ def draw_batch(
     return pool.latents[rows].float() * scale, pool.cover[rows].float(), prompts
 
 
+def snapshot_path(name: str, step: int, folder: Path = CHECKPOINTS) -> Path:
+    """Where a model's moving averages after so many steps are kept."""
+    return folder / f"{name}-step-{step:06d}.pt"
+
+
 def train(
     vae: AutoencoderKL,
     variant: Variant,
@@ -237,6 +244,8 @@ def train(
     while loop.running():
         latents, cover, prompts = draw_batch(pool, scale, batch, generator=generator)
         loop.step(noise_loss(networks, latents, cover, prompts, generator=generator))
+        if loop.steps_done % SNAPSHOT_STEPS == 0:
+            torch.save(loop.averages, snapshot_path(name, loop.steps_done, folder))
     loop.finish()
     loop.use_averages()
     return networks, scale
