@@ -58,7 +58,7 @@ class MuonWithAdamW:
         """Update all weights from their gradients."""
         for weight, matrix in self.matrices:
             matrix.grad = None if weight.grad is None else weight.grad.reshape(matrix.shape)
-        self.muon.step()
+        self.muon.step()  # type: ignore[no-untyped-call]
         self.adamw.step()
 
     def state_dict(self) -> dict[str, Any]:
