@@ -55,23 +55,29 @@ class Variant:
         channels: Widths of the noise predictor's levels.
         seed: Seed of its training's data order; replicates differ in it and in their first weights.
         beta_end: Last beta of the scaled linear schedule.
+        scale_shift: Whether time and pooled text scale the features of a residual block as well
+            as shift them (Dhariwal & Nichol 2021, arXiv:2105.05233, section 3.1).
     """
 
     channels: tuple[int, ...]
     seed: int
     beta_end: float = 0.012
+    scale_shift: bool = False
 
 
 VARIANTS: dict[str, Variant] = {
     "seedling-mini": Variant((56, 96), seed=3),
     "seedling-mini-b": Variant((56, 96), seed=103),
     "seedling-mini-c": Variant((56, 96), seed=203),
-    "seedling": Variant((96, 160), seed=13),
+    "seedling": Variant((72, 128), seed=13, scale_shift=True),
 }
 
 
 def new_unet(
-    channels: tuple[int, ...] = (64, 96, 128), *, pooled_text: bool = True
+    channels: tuple[int, ...] = (64, 96, 128),
+    *,
+    pooled_text: bool = True,
+    scale_shift: bool = False,
 ) -> UNet2DConditionModel:
     """Make an untrained noise predictor on 16 x 8 x 8 latents, conditioned on text.
 
@@ -81,6 +87,7 @@ def new_unet(
     Args:
         channels: Widths of the levels, from 8 x 8 down.
         pooled_text: Whether the text enters the time embedding; without, by attention only.
+        scale_shift: See `Variant`.
 
     Returns:
         The network in fp32.
@@ -99,6 +106,7 @@ def new_unet(
         attention_head_dim=4,
         addition_embed_type="text" if pooled_text else None,
         addition_embed_type_num_heads=4,
+        resnet_time_scale_shift="scale_shift" if scale_shift else "default",
     )
 
 

@@ -57,7 +57,8 @@ def new_networks(variant: Variant) -> Networks:
     tokenizer = new_tokenizer()
     text_encoder = new_text_encoder(len(tokenizer), tokenizer.eos_token_id)
     scheduler = new_scheduler(variant.beta_end)
-    return Networks(new_unet(variant.channels), text_encoder, tokenizer, scheduler)
+    unet = new_unet(variant.channels, scale_shift=variant.scale_shift)
+    return Networks(unet, text_encoder, tokenizer, scheduler)
 
 
 def draw_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
