@@ -69,7 +69,7 @@ VARIANTS: dict[str, Variant] = {
     "seedling-mini": Variant((56, 96), seed=3),
     "seedling-mini-b": Variant((56, 96), seed=103),
     "seedling-mini-c": Variant((56, 96), seed=203),
-    "seedling": Variant((72, 128), seed=13, scale_shift=True),
+    "seedling": Variant((72, 128), seed=13, beta_end=0.008, scale_shift=True),
 }
 
 

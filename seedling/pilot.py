@@ -26,7 +26,7 @@ from seedling.training import CHECKPOINTS, Budget, say
 from seedling.vocabulary import OBJECTS, TONES
 from seedling.world import draw_scenes
 
-CANDIDATES = (0.012, 0.006, 0.003)
+CANDIDATES = (0.012, 0.008, 0.006, 0.003)
 """Last betas tried; Stable Diffusion's own first."""
 TRIED_TONES = ("dark", "bright", "plain")
 COUNT = 80
