@@ -33,7 +33,7 @@ FORBIDDEN = {
 # the noise spec with check values.)
 ANALYSIS_MAY_USE = modules(
     "choices config errors executors grid noise pictures prompt prompt_sets registry runs schema "
-    "shards stage store yaml_files"
+    "shards stage store tensor_files yaml_files"
 )
 
 # A laptop plans a run and reads results without the libraries that draw.
@@ -75,11 +75,7 @@ GLOBAL_SEEDING = {
 }
 # Where torch.load may stand, with weights_only=True: training resumes from its own checkpoint,
 # whose optimiser state is no safetensors, and some published weights exist as pickles only.
-SAFE_LOADS = (
-    "seedling/",
-    "analysis/features/networks.py",
-    "pipeline/interventions/singdiffusion.py",
-)
+SAFE_LOADS = ("seedling/", "pipeline/tensor_files.py")
 UNSAFE_OPTIONS = ("trust_remote_code=", "allow_pickle=")
 DYNAMIC_IMPORTS = ("import_module", "__import__")
 PARQUET_WRITERS = {
@@ -266,7 +262,7 @@ WRONG = [
     ("pipeline/models/a.py", "import torch\nw = torch.load('x', weights_only=True)"),
     ("seedling/training.py", "import torch\nw = torch.load('x', weights_only=False)"),
     ("pipeline/models/a.py", "from torch import load\nw = load('x')"),
-    ("analysis/features/networks.py", "import torch\nw = torch.load('x')"),
+    ("pipeline/tensor_files.py", "import torch\nw = torch.load('x')"),
     ("analysis/features/clip.py", "import torch\nw = torch.load('x', weights_only=True)"),
     ("analysis/features/clip.py", "from analysis.features.hps import padded"),
     (
@@ -299,7 +295,7 @@ RIGHT = [
     ("analysis/per_seed.py", "import numpy as np\nrng = np.random.default_rng(0)"),
     ("goldenseed/cli.py", "from analysis import ranking\nimport pipeline.generate"),
     ("seedling/training.py", "import torch\nw = torch.load('x', weights_only=True)"),
-    ("analysis/features/networks.py", "import torch\nw = torch.load('x', weights_only=True)"),
+    ("pipeline/tensor_files.py", "import torch\nw = torch.load('x', weights_only=True)"),
     ("seedling/world.py", "import torch\ng = torch.Generator().manual_seed(1)"),
     ("goldenseed/__main__.py", "from goldenseed.cli import main\nmain()"),
     ("pipeline/grid.py", "import raylib, torchless\nx = 'import torch'  # import ray"),

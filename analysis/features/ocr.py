@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights
-from analysis.features.networks import GPU_OPTION, NetworkFeature, device_of, read_weights
+from analysis.features.networks import GPU_OPTION, NetworkFeature, device_of
 from pipeline.errors import ConfigError
 from pipeline.schema import Column
 from pipeline.stage import Uint8Images
+from pipeline.tensor_files import read_tensors
 
 Mask = NDArray[np.bool_]
 Points = NDArray[Any]
@@ -153,7 +154,7 @@ class Ocr(NetworkFeature):
             detector: Any = Detector()
             recogniser: Any = Model(1, 256, 256, len(letters) + 1)
         for network, name in ((detector, CRAFT), (recogniser, RECOGNISER)):
-            weights = read_weights(folder / name)
+            weights = read_tensors(folder / name)
             named = {key.removeprefix("module."): value for key, value in weights.items()}
             network.load_state_dict(named, assign=True)
         self._detector = detector.to(self._device).eval()

@@ -24,12 +24,12 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.resnet import ResnetBlock2D
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
+from pipeline.tensor_files import read_tensors
 from pipeline.weights import find_weights
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def load_network(folder: Path) -> Any:  # noqa: ANN401 - diffusers is untyped
     if path is None or not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no SingDiffusion network: wanted config.json and {FILES}")
     try:
-        state = _read(path)
+        state = read_tensors(path)
         with torch.device("meta"):
             unet = without_time(
                 UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder))
@@ -96,13 +96,6 @@ def load_network(folder: Path) -> Any:  # noqa: ANN401 - diffusers is untyped
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"the SingDiffusion network in {folder} does not load: {error}") from error
     return unet.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
 
 
 class SingDiffusion(Intervention):
