@@ -53,7 +53,7 @@ HOMES = {
 }
 
 # Members of a family share through its base.py, or what that was cut into: no other siblings.
-SHARED = ("backbones", "base", "cards", "networks", "pool", "towers")
+SHARED = ("backbones", "base", "cards", "networks", "ocr_pages", "pool", "towers")
 FAMILIES = (
     *modules("models interventions executors"),
     "analysis.features",
