@@ -19,7 +19,7 @@ from pathlib import Path
 from analysis.extract import feature_folder, run_features
 from benchmarks.harness import alternate, machine, report
 from goldenseed.work import Workers, draw_and_measure, start_runs
-from pipeline.config import Recipe, load_recipe
+from pipeline.recipe import Recipe, load_recipe
 from pipeline.runs import Run
 
 GOAL = 1.0

@@ -51,11 +51,11 @@ from benchmarks.harness import machine, report
 from goldenseed.work import start_runs
 from pipeline.cards import resolve
 from pipeline.choices import PromptChoice, SeedChoice
-from pipeline.config import Recipe, Sampling, load_recipe
 from pipeline.executors.base import make_executor
 from pipeline.generate import GenerateStage, generate_stage
 from pipeline.grid import Tile
 from pipeline.random_access import read_image
+from pipeline.recipe import Recipe, Sampling, load_recipe
 from pipeline.runs import Run
 from pipeline.stage import Uint8Images
 

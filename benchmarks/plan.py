@@ -72,8 +72,9 @@ def write_run(folder: Path, size: Size) -> int:
     """A run folder whose every tile has a receipt; returns how many."""
     from goldenseed.work import load_prompts
     from pipeline.choices import SeedChoice
-    from pipeline.config import RunConfig, load_recipe
+    from pipeline.config import RunConfig
     from pipeline.receipts import Receipt
+    from pipeline.recipe import load_recipe
     from pipeline.runs import Run
 
     recipe = load_recipe(str(folder / f"{CARDS[0]}.yaml"))
@@ -99,7 +100,7 @@ def child(work: str, folder: Path) -> None:
     if work == "plan":
         from goldenseed.plan import plan_recipe
         from goldenseed.work import load_prompts
-        from pipeline.config import load_recipe
+        from pipeline.recipe import load_recipe
 
         for card in CARDS:
             recipe = load_recipe(str(folder / f"{card}.yaml"))

@@ -9,8 +9,8 @@ from goldenseed import work
 from goldenseed.progress import note
 from pipeline import grid
 from pipeline.cards import Card, find_card
-from pipeline.config import Recipe, Sampling
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe, Sampling
 from pipeline.runs import RUN_FILE, Run
 
 BYTES_PER_PIXEL = 1.45

@@ -23,13 +23,13 @@ from pipeline import grid
 from pipeline.cards import find_card, resolve
 from pipeline.choices import SeedChoice
 from pipeline.conditions import FOLDER, Conditions, bring_conditions, check_conditions
-from pipeline.config import Recipe
 from pipeline.errors import ConfigError, PromptError, RunError, nearest
 from pipeline.executors.base import make_executor
 from pipeline.groups import check_groups
 from pipeline.manifest import compact
 from pipeline.noise import noise_spec
 from pipeline.prompt_sets import PromptSet, read_prompts
+from pipeline.recipe import Recipe
 from pipeline.runs import RUN_FILE, Run
 from pipeline.stage import Outcome
 

@@ -39,7 +39,7 @@ ANALYSIS_MAY_USE = modules(
 # A laptop plans a run and reads results without the libraries that draw.
 PLANNING = modules(
     "card_parts cards choices config errors grid pictures prompt prompt_making.coco "
-    "prompt_making.sample prompt_sets registry schema weights"
+    "prompt_making.sample prompt_sets recipe registry schema weights"
 )
 HEAVY = ("torch", "diffusers", "transformers", "ray")
 

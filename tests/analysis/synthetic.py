@@ -16,9 +16,10 @@ from PIL import Image
 from analysis.extract import ExtractStage, missing_extractions
 from analysis.features.base import Batch, Columns, Feature
 from analysis.metrics.kid import KidPerceptual
-from pipeline.config import Recipe, RunConfig
+from pipeline.config import RunConfig
 from pipeline.grid import Tile
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe
 from pipeline.runs import Run
 from pipeline.schema import IMAGES, STATUS_FAILED, STATUS_OK, Column, vector
 from pipeline.stage import DrawnShard

@@ -7,16 +7,9 @@ from pydantic import ValidationError
 
 from pipeline.cards import Card, ResolvedCard, files_sha256, find_card, load_cards, resolve
 from pipeline.choices import SeedChoice
-from pipeline.config import (
-    InterventionConfig,
-    Recipe,
-    RunConfig,
-    Sampling,
-    load_recipe,
-    parse_recipe,
-    recipe_names,
-)
+from pipeline.config import InterventionConfig, RunConfig
 from pipeline.errors import ConfigError, ModelError
+from pipeline.recipe import Recipe, Sampling, load_recipe, parse_recipe, recipe_names
 
 FIELDS: dict[str, object] = {
     "card": "seedling-mini",

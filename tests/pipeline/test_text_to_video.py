@@ -11,11 +11,11 @@ from analysis.features import load_feature
 from analysis.features.base import Batch as Images
 from analysis.features.base import extract_in_batches
 from pipeline.cards import Card, load_cards, resolve
-from pipeline.config import Recipe
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import Batch
 from pipeline.models.text_to_video import TextToVideo
+from pipeline.recipe import Recipe
 from tests.pipeline import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -128,7 +128,7 @@ def test_a_height_that_is_no_whole_number_of_frames_is_refused(card: Card) -> No
 def test_the_number_of_frames_names_the_run(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     def run_id(frames: int) -> str:
         chosen = card.model_copy(update={"frames": frames})
-        monkeypatch.setattr("pipeline.config.find_card", lambda _: chosen)
+        monkeypatch.setattr("pipeline.recipe.find_card", lambda _: chosen)
         fields: dict[str, Any] = {"prompts": {"source": "x.jsonl"}, "seeds": {"count": 4}}
         recipe = Recipe(name="video", card=card.name, **fields)
         return recipe.run_configs(resolve(card))[""].run_id
