@@ -18,7 +18,8 @@ from pathlib import Path
 
 from analysis.extract import feature_folder, run_features
 from benchmarks.harness import alternate, machine, report
-from goldenseed.work import Workers, draw_and_measure, start_runs
+from goldenseed.start import start_runs
+from goldenseed.work import Workers, draw_and_measure
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.runs import Run
 

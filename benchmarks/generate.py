@@ -48,7 +48,7 @@ import torch
 from PIL import Image
 
 from benchmarks.harness import machine, report
-from goldenseed.work import start_runs
+from goldenseed.start import start_runs
 from pipeline.cards import resolve
 from pipeline.choices import PromptChoice, SeedChoice
 from pipeline.executors.base import make_executor

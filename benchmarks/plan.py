@@ -70,7 +70,7 @@ def write_inputs(folder: Path, size: Size) -> None:
 
 def write_run(folder: Path, size: Size) -> int:
     """A run folder whose every tile has a receipt; returns how many."""
-    from goldenseed.work import load_prompts
+    from goldenseed.start import load_prompts
     from pipeline.choices import SeedChoice
     from pipeline.config import RunConfig
     from pipeline.receipts import Receipt
@@ -99,7 +99,7 @@ def child(work: str, folder: Path) -> None:
     """What the measured process does, along the same functions as the command."""
     if work == "plan":
         from goldenseed.plan import plan_recipe
-        from goldenseed.work import load_prompts
+        from goldenseed.start import load_prompts
         from pipeline.recipe import load_recipe
 
         for card in CARDS:

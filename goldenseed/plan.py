@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from goldenseed import work
+from goldenseed import start
 from goldenseed.progress import note
 from pipeline import grid
 from pipeline.cards import Card, find_card
@@ -70,9 +70,9 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
             not say how many prompts it takes of it.
     """
     source, count = recipe.prompts.source, recipe.prompts.count
-    shipped = work.PROMPTS / f"{source}.jsonl"
+    shipped = start.PROMPTS / f"{source}.jsonl"
     if count is None or shipped.is_file() or Path(source).exists():
-        return {prompt.id: prompt for prompt in work.load_prompts(recipe).prompts}
+        return {prompt.id: prompt for prompt in start.load_prompts(recipe).prompts}
     note(f"{source} is not there yet: planned with {count:,} stand-ins; see the recipe's comments")
     stand_ins = (Prompt(f"stand-in {number}") for number in range(count))
     return {prompt.id: prompt for prompt in stand_ins}

@@ -42,7 +42,7 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Measure real images once; the same command again goes on where it stopped."""
-    from analysis.reference.build import Plan
+    from analysis.reference.parts import Plan
 
     plan = Plan(source.absolute(), feature, size, column)
     about = build_reference(plan, _target(out, feature), work.Workers(executor, workers))
@@ -71,7 +71,7 @@ def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, An
     """Build a reference, or go on with one.
 
     Args:
-        plan: An `analysis.reference.build.Plan`.
+        plan: An `analysis.reference.parts.Plan`.
         out: The file.
         workers: Where.
 
@@ -81,7 +81,7 @@ def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, An
     Raises:
         GoldenseedError: If images, feature or file are not as they must be.
     """
-    from analysis.reference import build as parts
+    from analysis.reference import build, parts
     from analysis.reference.sources import file_hashes, open_source
 
     stage = parts.ReferenceStage(plan, Path(f"{out.absolute()}.parts"))
@@ -90,15 +90,15 @@ def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, An
         note(f"{source.others:,} files of {plan.source} are no images by their names: not read")
     note(f"reference: hashing {len(source.names):,} images")
     hashes = list(file_hashes(source))
-    identity = parts.identity_of(plan, source.names, hashes)
-    there = parts.already_built(out, identity)
+    identity = build.identity_of(plan, source.names, hashes)
+    there = build.already_built(out, identity)
     if there is not None:
         note(f"{out} is this very reference already: nothing to do")
         return there
     tasks = parts.plan_parts(plan, source.names, hashes)
     left = [task for task in tasks if not stage.store.exists(task.key)]
     run_stage("reference", stage, left, sum(t.stop - t.start for t in left), workers)
-    about = parts.finish(plan, tasks, stage.store.root, out, hashes)
+    about = build.finish(plan, tasks, stage.store.root, out, hashes)
     remove_empty(stage.store.root)
     return about
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from goldenseed.plan import plan_recipe, prompts_to_plan
-from goldenseed.work import start_runs
+from goldenseed.start import start_runs
 from pipeline.cards import find_card, resolve
 from pipeline.errors import ModelError, PromptError
 from pipeline.recipe import RECIPES, load_recipe

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.extract import feature_folder, run_feature
-from goldenseed.work import check_recipe
+from goldenseed.start import check_recipe
 from pipeline.errors import ConfigError
 from pipeline.recipe import load_recipe
 from pipeline.runs import Run

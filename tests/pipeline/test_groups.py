@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goldenseed.work import check_recipe
+from goldenseed.start import check_recipe
 from pipeline.cards import find_card, resolve
 from pipeline.config import InterventionConfig
 from pipeline.drawing import draw_tile
