@@ -47,7 +47,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.harness import machine, report
+from benchmarks.harness import report
 from goldenseed.start import start_runs
 from pipeline.cards import resolve
 from pipeline.choices import PromptChoice, SeedChoice
@@ -247,7 +247,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ratio=ratios[worst],
         goal=THRESHOLDS[worst],
         runs=chosen.pairs,
-        machine=machine(),
         ok=same and all(ratios[name] >= THRESHOLDS[name] for name in ratios),
         more={
             "against": worst,

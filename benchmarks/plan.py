@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import machine, report
+from benchmarks.harness import report_ratio
 
 SECONDS = 5.0
 MEGABYTES = 500.0
@@ -182,16 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures["plan_mb"] = (found["plan"].megabytes, MEGABYTES)
     name = min(figures, key=lambda key: figures[key][1] / figures[key][0])
     ours, limit = figures[name]
-    return report(
-        benchmark="plan",
-        ours=ours,
-        peer=limit,
+    return report_ratio(
+        "plan",
+        ours,
+        limit,
         unit="s" if name.endswith("_s") else "MB",
-        ratio=limit / ours,
         goal=1.0,
         runs=size.runs,
-        machine=machine(),
-        ok=right and limit >= ours,
+        right=right,
         more={
             "figure": name,
             "right": right,
