@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.checkpoints import Checkpoint
+
 Source = str | tuple[str, ...]
 """What goes into an argument: see `PipelineStage.inputs`."""
 
@@ -15,7 +17,7 @@ CELL_SOURCES = ("text", "negative", "label", "count", "image", "mask")
 """What a batch itself can give; every other source is an earlier stage's output."""
 
 
-class Part(BaseModel):
+class Part(Checkpoint):
     """Weights beside the card's own folder: a ControlNet, an adapter, a prior.
 
     Attributes:
@@ -23,22 +25,14 @@ class Part(BaseModel):
             pipeline's constructor takes, or an `ip_adapter` that is put on the pipeline.
         component: The constructor's argument; parts with the same one make a list.
         kind: "diffusers:ControlNetModel", "transformers:T5EncoderModel" ...
-        path: Local folder; relative to the project.
-        repo: Hugging Face repository.
-        revision: Its commit, or `unresolved`.
         variant: File variant ("fp16"), or empty.
         subfolder: Folder of the weights inside it.
         file: Name of the weights' file, for an IP-Adapter.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     use: Literal["pipeline", "component", "ip_adapter"]
     component: str = ""
     kind: str = ""
-    path: str = ""
-    repo: str = ""
-    revision: str = ""
     variant: str = ""
     subfolder: str = ""
     file: str = ""

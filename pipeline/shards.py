@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from pipeline.content_hash import content_sha256
 from pipeline.errors import ShardError, StoreError
 from pipeline.failpoints import failpoint
+from pipeline.file_hashes import sha256_of_file
 from pipeline.receipts import Receipt as Receipt
 from pipeline.schema import IMAGE_TYPE
 from pipeline.store import LocalStore, make_folder, store_errors, sync_file
@@ -113,8 +114,7 @@ def file_sha256(path: Path) -> str:
         ShardError: If it is missing.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(path)
     except OSError as error:
         raise ShardError(f"shard {path} cannot be read: {error}") from error
 

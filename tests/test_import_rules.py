@@ -34,14 +34,14 @@ FORBIDDEN = {
 # All that analysis may take from pipeline: nothing that draws images. (noise: a release states
 # the noise spec with check values.)
 ANALYSIS_MAY_USE = modules(
-    "choices config errors executors grid noise pictures prompt prompt_sets registry runs schema "
-    "shards stage store tensor_files yaml_files"
+    "checkpoints choices config devices errors executors file_hashes grid noise pictures prompt "
+    "prompt_sets registry runs schema shards stage store tensor_files yaml_files"
 )
 
 # A laptop plans a run and reads results without the libraries that draw.
 PLANNING = modules(
-    "card_parts cards choices config errors grid pictures prompt prompt_making.coco "
-    "prompt_making.sample prompt_sets recipe registry schema weights"
+    "card_parts cards checkpoints choices config errors file_hashes grid pictures prompt "
+    "prompt_making.coco prompt_making.sample prompt_sets recipe registry schema weights"
 )
 HEAVY = ("torch", "diffusers", "transformers", "ray")
 

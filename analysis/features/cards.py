@@ -11,9 +11,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
+from pipeline.checkpoints import Checkpoint
 from pipeline.errors import ConfigError, ModelError, nearest
+from pipeline.file_hashes import sha256_of_file
 from pipeline.yaml_files import problems, read_mapping
 
 CARDS_FILE = Path(__file__).with_name("cards.yaml")
@@ -24,19 +26,15 @@ WEIGHTS_VARIABLE = "GOLDENSEED_WEIGHTS"
 Option = str | int | float | bool
 
 
-class FeatureCard(BaseModel):
-    """One checkpoint that a feature can use.
+class FeatureCard(Checkpoint):
+    """One checkpoint that a feature can use; a `path` is relative to the project.
 
     Attributes:
         feature: The feature that it is for.
         source: Where it is described: a repository or a page.
         licence: Licence of the weights.
-        path: A file or a folder, relative to the project where it is not absolute: for weights
-            that are shipped, or for a user's own.
         package: Import name of an installed package that holds the weights; `path` is then
             relative to its folder.
-        repo: Repository on Hugging Face's hub; empty where there is none.
-        revision: Commit of the repository, or "unresolved": whatever is newest at first use.
         url: Address of the file where it is not on the hub.
         file: Name of the file; empty takes the whole repository as a folder.
         sha256: Of the file, or its first 8 or more digits where the source states no more. Empty
@@ -49,21 +47,16 @@ class FeatureCard(BaseModel):
         note: Anything else worth knowing.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     feature: str
     source: str
     licence: str
-    path: str = ""
     package: str = ""
-    repo: str = ""
-    revision: str = "unresolved"
     url: str = ""
     file: str = ""
     sha256: str = ""
-    files: dict[str, str] = {}
+    files: dict[str, str] = Field(default_factory=dict)
     pickled: bool = False
-    options: dict[str, Option] = {}
+    options: dict[str, Option] = Field(default_factory=dict)
     note: str = ""
 
 
@@ -143,7 +136,7 @@ def find_weights(card: FeatureCard) -> Path:
 def _check(card: FeatureCard, file: Path, sha256: str) -> None:
     if not file.is_file():
         raise ModelError(f"{file} is missing; get it from {card.source}")
-    actual = _sha256(file)
+    actual = sha256_of_file(file)
     if not actual.startswith(sha256):
         raise ModelError(
             f"{file} has sha256 {actual}; its card says {sha256}: the file is damaged or "
@@ -163,9 +156,9 @@ def weights_sha256(card: FeatureCard) -> str:
         return _joined([f"{name} {sha256}" for name, sha256 in sorted(card.files.items())])
     found = find_weights(card)
     if found.is_file():
-        return _sha256(found)
+        return sha256_of_file(found)
     files = sorted(path for path in found.rglob("*") if path.is_file())
-    lines = [f"{path.relative_to(found).as_posix()} {_sha256(path)}" for path in files]
+    lines = [f"{path.relative_to(found).as_posix()} {sha256_of_file(path)}" for path in files]
     return _joined(lines)
 
 
@@ -217,10 +210,9 @@ def _downloaded(card: FeatureCard) -> Path:
 def _from_hub(card: FeatureCard) -> Path:
     from huggingface_hub import hf_hub_download, snapshot_download
 
-    revision = None if card.revision == "unresolved" else card.revision
     if card.file:
-        return Path(hf_hub_download(card.repo, card.file, revision=revision))
-    return Path(snapshot_download(card.repo, revision=revision))
+        return Path(hf_hub_download(card.repo, card.file, revision=card.commit))
+    return Path(snapshot_download(card.repo, revision=card.commit))
 
 
 def _from_url(card: FeatureCard) -> Path:
@@ -232,8 +224,3 @@ def _from_url(card: FeatureCard) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(card.url, str(target), hash_prefix=card.sha256 or None)
     return target
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from analysis.features.base import CheckpointFeature
 from analysis.features.cards import FeatureCard
+from pipeline.devices import choose_device
 from pipeline.errors import ModelError
 from pipeline.stage import Resources
 
@@ -36,16 +37,11 @@ def device_of(card: FeatureCard) -> "torch.device":
     Raises:
         ModelError: If it needs a GPU and this process sees none.
     """
-    import torch
-
-    if not card.options.get(GPU_OPTION):
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise ModelError(
-            f"the card of feature {card.feature} says `gpu: true` and this process sees no CUDA "
-            f"GPU; run it where there is one, or use a card without that option"
-        )
-    return torch.device("cuda")
+    return choose_device(
+        gpu=bool(card.options.get(GPU_OPTION)),
+        who=f"feature {card.feature}",
+        instead=f"take a card without the option `{GPU_OPTION}`",
+    )
 
 
 def require_safetensors(card: FeatureCard, weights: Path) -> None:

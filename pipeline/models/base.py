@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
+from pipeline.devices import choose_device
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.prompt_sets import Prompt
@@ -70,14 +71,11 @@ def device_of(card: Card) -> torch.device:
     Raises:
         ModelError: If it needs a GPU and this process sees none.
     """
-    if not card.gpu:
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise ModelError(
-            f"card {card.name} needs a CUDA GPU and this machine shows none; run it on a machine "
-            f"with one (ray_cluster.yaml), or take a seedling card, which runs on the CPU"
-        )
-    return torch.device("cuda")
+    return choose_device(
+        gpu=card.gpu,
+        who=f"card {card.name}",
+        instead="take a seedling card, which runs on the CPU",
+    )
 
 
 def require_compiler() -> None:

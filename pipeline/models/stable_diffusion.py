@@ -47,7 +47,7 @@ class StableDiffusion:
 
     Example:
         >>> from pipeline.cards import find_card, resolve
-        >>> from pipeline.config import load_recipe
+        >>> from pipeline.recipe import load_recipe
         >>> from pipeline.interventions.none import NoIntervention
         >>> from pipeline.models.base import Batch
         >>> from pipeline.prompt_sets import Prompt
