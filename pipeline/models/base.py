@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from pipeline.config import RunConfig
 from pipeline.devices import choose_device
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
+from pipeline.noise import draw_noise
 from pipeline.prompt_sets import Prompt
 from pipeline.stage import Uint8Images
 
@@ -121,3 +122,47 @@ def changed_pixels(intervention: Intervention, pixels: torch.Tensor, batch: Batc
     if type(intervention).pixels is Intervention.pixels:
         return finite  # no rounding where nothing changes
     return (intervention.pixels(finite * 2 - 1, batch) / 2 + 0.5).clamp(0, 1)
+
+
+def begin(
+    batch: Batch, intervention: Intervention, config: RunConfig, shape: tuple[int, int, int]
+) -> tuple[torch.Tensor, list[torch.Generator]]:
+    """Every seed's noise as the intervention has it, and what its step noise comes from.
+
+    Args:
+        batch: B cells.
+        intervention: Change of sampling.
+        config: Names the noise spec.
+        shape: (C, h, w) of one image's latents.
+
+    Returns:
+        (B, C, h, w) float32 on the CPU; B generators, moved past that noise.
+    """
+    seeds = intervention.noise_seeds(batch)
+    noise, generators = draw_noise(seeds, shape, spec=config.noise)
+    return intervention.latents(noise, batch), intervention.generators(generators, batch)
+
+
+def call_arguments(batch: Batch, intervention: Intervention, config: RunConfig) -> dict[str, Any]:
+    """What the call of a Stable Diffusion pipeline gets of the run's settings.
+
+    Args:
+        batch: The cells, for what the intervention adds.
+        intervention: Change of sampling.
+        config: How to sample.
+    """
+    return {
+        "height": config.height,
+        "width": config.width,
+        "num_inference_steps": config.num_inference_steps,
+        "guidance_scale": config.guidance_scale,
+        "eta": config.eta,
+        "return_dict": False,
+        **intervention.call_kwargs(batch),
+    }
+
+
+def tokens_cut(tokenizer: Any, text: str) -> int:  # noqa: ANN401 - transformers is untyped
+    """Tokens of a prompt beyond what its text encoder reads."""
+    tokens: list[int] = tokenizer(text, truncation=False, verbose=False).input_ids
+    return max(0, len(tokens) - int(tokenizer.model_max_length))

@@ -26,9 +26,18 @@ from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import Batch, Drawn, changed_pixels, device_of, to_uint8
+from pipeline.models.base import (
+    Batch,
+    Drawn,
+    begin,
+    call_arguments,
+    changed_pixels,
+    device_of,
+    to_uint8,
+    tokens_cut,
+)
 from pipeline.models.networks import Finite, load_stage
-from pipeline.noise import draw_next, draw_noise
+from pipeline.noise import draw_next
 from pipeline.prompt_sets import Prompt
 
 STAGE = PipelineStage(pipeline="StableDiffusionInpaintPipeline", inputs={"prompt": "text"})
@@ -73,25 +82,17 @@ class Inpainting:
         Raises:
             ModelError: If a picture is missing or of another size.
         """
-        seeds = self.intervention.noise_seeds(batch)
-        noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
-        start = self.intervention.latents(noise, batch).to(self.pipe.unet.dtype)
+        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
         count, guided = len(batch.prompts), self.config.guidance_scale > 1
         self.finite.forget()
         pixels, flags = self.pipe(
             prompt=[prompt.text for prompt in batch.prompts],
             negative_prompt=[self.config.negative_prompt] * count if guided else None,
             **self._pictures(batch, generators),
-            latents=start,
+            latents=start.to(self.pipe.unet.dtype),
             generator=generators,
-            height=self.config.height,
-            width=self.config.width,
-            num_inference_steps=self.config.num_inference_steps,
-            guidance_scale=self.config.guidance_scale,
-            eta=self.config.eta,
             output_type="pt",
-            return_dict=False,
-            **self.intervention.call_kwargs(batch),
+            **call_arguments(batch, self.intervention, self.config),
         )
         truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(
@@ -138,8 +139,7 @@ class Inpainting:
 
     def _truncated(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
-        tokens: list[int] = self.pipe.tokenizer(text, truncation=False, verbose=False).input_ids
-        return max(0, len(tokens) - int(self.pipe.tokenizer.model_max_length))
+        return tokens_cut(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig, pipe: Any, intervention: Intervention) -> None:  # noqa: ANN401
