@@ -146,6 +146,14 @@ def extract_all(run: Run, *features: str) -> ExtractStage:
     return stage
 
 
+def measured(path: Path, draw: Draw, *, seeds: Sequence[int], n_prompts: int) -> Run:
+    """A finished run that is ranked by its colours."""
+    run = start(path, seeds=seeds, n_prompts=n_prompts, ranking={"metric": COLOUR_KID})
+    draw_all(run, draw)
+    extract_all(run, COLOUR)
+    return run
+
+
 def as_json(value: bytes) -> dict[str, object]:
     found: dict[str, object] = json.loads(value)
     return found

@@ -18,7 +18,6 @@ from pipeline.errors import RunError, StoreError
 from pipeline.noise import noise_spec
 from pipeline.runs import Run
 from tests.analysis import synthetic
-from tests.analysis.synthetic import COLOUR, COLOUR_KID
 
 NAMES = {
     "README.md",
@@ -38,15 +37,8 @@ def brighter(prompt: synthetic.Prompt, seed: int) -> synthetic.Pixels:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = synthetic.start(
-        tmp_path_factory.mktemp("run"),
-        seeds=range(16),
-        n_prompts=20,
-        ranking={"metric": COLOUR_KID},
-    )
-    synthetic.draw_all(run, brighter)
-    synthetic.extract_all(run, COLOUR)
-    return run
+    folder = tmp_path_factory.mktemp("run")
+    return synthetic.measured(folder, brighter, seeds=range(16), n_prompts=20)
 
 
 @pytest.fixture(scope="module")
