@@ -7,15 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from analysis.metrics.base import REFERENCES_VARIABLE
 from goldenseed import show, work
 from goldenseed.options import AsJson, Executor, WorkerCount
 from goldenseed.progress import follow, note
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.stage import Outcome, Stage
-
-VARIABLE = "GOLDENSEED_REFERENCES"
-"""Environment variable: the folder where metrics look for references."""
 
 app = typer.Typer(help="Features of real images, for FID, KID and FD-DINOv2.", no_args_is_help=True)
 
@@ -31,7 +29,8 @@ def build(
     feature: Annotated[str, typer.Option(help="Feature, or feature@card.")],
     *,
     out: Annotated[
-        Path | None, typer.Option(help=f"File; default ${VARIABLE}/<feature>.safetensors.")
+        Path | None,
+        typer.Option(help=f"File; default ${REFERENCES_VARIABLE}/<feature>.safetensors."),
     ] = None,
     size: Annotated[
         int, typer.Option(min=0, help="Side of the middle square; 0 leaves images as they are.")
@@ -58,9 +57,11 @@ def build(
 
 
 def _target(out: Path | None, feature: str) -> Path:
-    folder = os.environ.get(VARIABLE)
+    folder = os.environ.get(REFERENCES_VARIABLE)
     if out is None and not folder:
-        raise ConfigError(f"where to? give --out FILE.safetensors, or set {VARIABLE} to a folder")
+        raise ConfigError(
+            f"where to? give --out FILE.safetensors, or set {REFERENCES_VARIABLE} to a folder"
+        )
     target = out or Path(folder or "") / f"{feature}.safetensors"
     if target.suffix != ".safetensors":
         raise ConfigError(f"--out {target}: wanted a name that ends in .safetensors")

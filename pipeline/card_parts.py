@@ -13,9 +13,6 @@ from pipeline.checkpoints import Checkpoint
 Source = str | tuple[str, ...]
 """What goes into an argument: see `PipelineStage.inputs`."""
 
-CELL_SOURCES = ("text", "negative", "label", "count", "image", "mask")
-"""What a batch itself can give; every other source is an earlier stage's output."""
-
 
 class Part(Checkpoint):
     """Weights beside the card's own folder: a ControlNet, an adapter, a prior.
