@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import models
 from pipeline.card_parts import Part, PipelineStage
@@ -20,7 +20,7 @@ from pipeline.checkpoints import Checkpoint, fetch
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.file_hashes import sha256_of_files
 from pipeline.registry import is_user_path
-from pipeline.yaml_files import problems, read_mapping
+from pipeline.yaml_files import read_mapping, validated
 
 CARDS_FILE = Path(__file__).parent / "models" / "cards.yaml"
 PROJECT_ROOT = Path(__file__).parent.parent
@@ -139,17 +139,11 @@ def find_card(name: str) -> Card:
     if name in cards:
         return cards[name]
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
-        return _own_card(Path(name))
+        fields = {"name": Path(name).stem, **read_mapping(Path(name), "a card")}
+        return validated(Card, fields, Path(name))
     raise ConfigError(
         f"unknown model card {name!r}; {nearest(name, cards)}known: {', '.join(cards)}"
     )
-
-
-def _own_card(path: Path) -> Card:
-    try:
-        return Card(**{"name": path.stem, **read_mapping(path, "a card")})
-    except ValidationError as error:
-        raise problems(error, path, Card.model_fields) from error
 
 
 def resolve(card: Card, revision: str = "") -> ResolvedCard:

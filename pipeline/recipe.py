@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipeline import models
 from pipeline.cards import Card, ResolvedCard, find_card
@@ -22,7 +22,7 @@ from pipeline.choices import (
 )
 from pipeline.config import Dtype, InterventionConfig, RunConfig, own_source_sha256
 from pipeline.errors import ConfigError, nearest
-from pipeline.yaml_files import problems, read_mapping
+from pipeline.yaml_files import read_mapping, validated
 
 RECIPES = Path(__file__).parent / "recipes"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
@@ -173,7 +173,5 @@ def parse_recipe(fields: Mapping[str, Any], path: Path) -> Recipe:
     Raises:
         ConfigError: For unknown fields (with the nearest) and values out of range, all at once.
     """
-    try:
-        return Recipe(**{"name": path.stem, **fields})
-    except ValidationError as error:
-        raise problems(error, path, {*Recipe.model_fields, *Sampling.model_fields}) from error
+    named = {"name": path.stem, **fields}
+    return validated(Recipe, named, path, also=Sampling.model_fields)

@@ -11,12 +11,12 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipeline.checkpoints import Checkpoint
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.file_hashes import sha256_of_file
-from pipeline.yaml_files import problems, read_mapping
+from pipeline.yaml_files import read_mapping, validated
 
 CARDS_FILE = Path(__file__).with_name("cards.yaml")
 PROJECT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def cards() -> dict[str, FeatureCard]:
         ConfigError: If the file is malformed.
     """
     fields = read_mapping(CARDS_FILE, "cards")
-    return {name: _card(each, CARDS_FILE) for name, each in fields.items()}
+    return {name: validated(FeatureCard, each, CARDS_FILE) for name, each in fields.items()}
 
 
 def load_card(name: str, feature: str) -> FeatureCard:
@@ -86,7 +86,7 @@ def load_card(name: str, feature: str) -> FeatureCard:
         'Apache-2.0'
     """
     if name.endswith((".yaml", ".yml")):
-        card = _card(read_mapping(Path(name), "a card"), Path(name))
+        card = validated(FeatureCard, read_mapping(Path(name), "a card"), Path(name))
     else:
         own = {key: each for key, each in cards().items() if each.feature == feature}
         if name not in own:
@@ -98,13 +98,6 @@ def load_card(name: str, feature: str) -> FeatureCard:
     if card.feature != feature:
         raise ConfigError(f"card {name} is for feature {card.feature}, not for {feature}")
     return card
-
-
-def _card(fields: object, path: Path) -> FeatureCard:
-    try:
-        return FeatureCard.model_validate(fields)
-    except ValidationError as error:
-        raise problems(error, path, FeatureCard.model_fields) from error
 
 
 def find_weights(card: FeatureCard) -> Path:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipeline.checkpoints import Checkpoint, fetch
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.file_hashes import sha256_of_files
-from pipeline.yaml_files import problems, read_mapping
+from pipeline.yaml_files import read_mapping, validated
 
 CARDS_FILE = Path(__file__).with_name("cards.yaml")
 PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.jinja")
@@ -71,21 +71,14 @@ def find_describer(name: str) -> DescriberCard:
         'llava-hf/llava-1.5-7b-hf'
     """
     if name.endswith((".yaml", ".yml")):
-        return _card(read_mapping(Path(name), "a card"), Path(name))
+        return validated(DescriberCard, read_mapping(Path(name), "a card"), Path(name))
     cards = read_mapping(CARDS_FILE, "cards")
     if name not in cards:
         raise ConfigError(
             f"unknown describer card {name!r}; {nearest(name, cards)}known: {', '.join(cards)}, "
             f"or a path to a .yaml file"
         )
-    return _card(cards[name], CARDS_FILE)
-
-
-def _card(fields: object, path: Path) -> DescriberCard:
-    try:
-        return DescriberCard.model_validate(fields)
-    except ValidationError as error:
-        raise problems(error, path, DescriberCard.model_fields) from error
+    return validated(DescriberCard, cards[name], CARDS_FILE)
 
 
 def resolve_describer(card: DescriberCard) -> DescriberFiles:
