@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.card_parts import PipelineStage
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.errors import ModelError
@@ -36,11 +35,11 @@ from pipeline.models.base import (
     to_uint8,
     tokens_cut,
 )
-from pipeline.models.networks import Finite, load_stage
+from pipeline.models.networks import Finite, load_pipeline
 from pipeline.noise import draw_next
 from pipeline.prompt_sets import Prompt
 
-STAGE = PipelineStage(pipeline="StableDiffusionInpaintPipeline", inputs={"prompt": "text"})
+PIPELINE = "StableDiffusionInpaintPipeline"
 
 
 class Inpainting:
@@ -63,7 +62,7 @@ class Inpainting:
         self.config, self.intervention = config, intervention
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = load_stage(card, resolved, config, STAGE, first=None, last=True).to(self.device)
+        pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
         _check(card, config, pipe, intervention)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)

@@ -11,7 +11,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from pipeline.card_parts import PipelineStage
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.cpu import keep_freed_memory, speed_up
@@ -26,9 +25,9 @@ from pipeline.models.base import (
     to_uint8,
     tokens_cut,
 )
-from pipeline.models.networks import load_stage
+from pipeline.models.networks import load_pipeline
 
-STAGE = PipelineStage(pipeline="StableDiffusionPipeline", inputs={"prompt": "text"})
+PIPELINE = "StableDiffusionPipeline"
 
 ENCODED_PROMPTS = 256
 """Prompts whose embeddings an actor keeps: several tiles' worth."""
@@ -71,7 +70,7 @@ class StableDiffusion:
         self.intervention = intervention
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = load_stage(card, resolved, config, STAGE, first=None, last=True).to(self.device)
+        pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self._decode_together = DECODE_ON_CPU if self.device.type == "cpu" else config.batch_size

@@ -17,7 +17,6 @@ scheduler's step: with a list of generators its step noise fails for want of one
 import numpy as np
 import torch
 
-from pipeline.card_parts import PipelineStage
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.errors import ModelError
@@ -32,9 +31,9 @@ from pipeline.models.base import (
     to_uint8,
     tokens_cut,
 )
-from pipeline.models.networks import Finite, load_stage
+from pipeline.models.networks import Finite, load_pipeline
 
-STAGE = PipelineStage(pipeline="TextToVideoSDPipeline", inputs={"prompt": "text"})
+PIPELINE = "TextToVideoSDPipeline"
 
 
 class TextToVideo:
@@ -58,7 +57,7 @@ class TextToVideo:
         self.config, self.intervention, self.frames = config, intervention, card.frames
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = load_stage(card, resolved, config, STAGE, first=None, last=True).to(self.device)
+        pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self.finite = Finite(self.pipe.vae)
