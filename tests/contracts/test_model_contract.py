@@ -10,8 +10,7 @@ import torch
 
 from pipeline.cards import Card, load_cards, resolve
 from pipeline.errors import ModelError
-from pipeline.models import MODELS
-from pipeline.models import stable_diffusion as family
+from pipeline.models import MODELS, base
 from pipeline.noise import draw_noise
 from tests.pipeline import tiny
 
@@ -120,7 +119,7 @@ def test_the_callers_noise_stays(one: Card, monkeypatch: pytest.MonkeyPatch) -> 
         kept.append((noise, noise.clone()))
         return noise, generators
 
-    monkeypatch.setattr(family, "draw_noise", draw)
+    monkeypatch.setattr(base, "draw_noise", draw)
     tiny.model(one, tiny.config(one, eta=1.0)).generate(tiny.batch())
     assert all(torch.equal(now, before) for now, before in kept)
     assert kept
