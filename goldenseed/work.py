@@ -12,7 +12,12 @@ from typing import Any
 
 from analysis import per_seed
 from analysis import ranking as ranks
-from analysis.extract import ExtractStage, FeatureSink, missing_extractions
+from analysis.extract import (
+    ExtractStage,
+    FeatureSink,
+    missing_extractions,
+    refuse_without_mean,
+)
 from analysis.features import load_features
 from analysis.metrics import load_metric
 from analysis.publish import publish as write_release
@@ -23,7 +28,7 @@ from pipeline import grid
 from pipeline.cards import find_card, resolve
 from pipeline.choices import SeedChoice
 from pipeline.conditions import FOLDER, Conditions, bring_conditions, check_conditions
-from pipeline.config import Recipe
+from pipeline.config import Recipe, Sampling
 from pipeline.errors import ConfigError, PromptError, RunError, nearest
 from pipeline.executors.base import make_executor
 from pipeline.groups import check_groups
@@ -31,6 +36,7 @@ from pipeline.manifest import compact
 from pipeline.noise import noise_spec
 from pipeline.prompt_sets import PromptSet, read_prompts
 from pipeline.runs import RUN_FILE, Run
+from pipeline.sampling import check_prediction, check_sampling
 from pipeline.stage import Outcome
 
 PROMPTS = Path(__file__).parent.parent / "prompts"
@@ -89,11 +95,12 @@ def check_recipe(recipe: Recipe) -> None:
     """Load everything that a recipe names, so that a misspelling costs seconds and not hours.
 
     Raises:
-        GoldenseedError: If a card, feature, metric, intervention or noise spec is unknown; the
-            message names the nearest.
+        GoldenseedError: If a card, feature, metric, intervention or noise spec is unknown (the
+            message names the nearest), or what it says of sampling cannot be done.
     """
-    find_card(recipe.card)
-    load_features(recipe.features)
+    card = find_card(recipe.card)
+    for feature in load_features(recipe.features):
+        refuse_without_mean(feature, card.frames)
     for name in recipe.feature_prompts:
         if name not in recipe.features:
             raise ConfigError(
@@ -117,6 +124,22 @@ def check_recipe(recipe: Recipe) -> None:
                 seeds=recipe.seeds.values(),
             )
         noise_spec(sampling.noise or "torch-cpu")
+    check_sampling(recipe, card)
+
+
+def check_pictures(recipe: Recipe, prompts: PromptSet) -> Path:
+    """Look at every condition of every prompt; give the folder that holds them.
+
+    Raises:
+        PromptError: If one is missing, damaged, or of another size than an arm draws.
+    """
+    card = find_card(recipe.card)
+    folder = Path(prompts.report.path).parent / FOLDER
+    for arm in recipe.arms.values() or [Sampling()]:
+        width = arm.width or recipe.sampling.width or card.width
+        height = arm.height or recipe.sampling.height or card.height
+        check_conditions(card, prompts.prompts, Conditions(folder), (width, height))
+    return folder
 
 
 def load_prompts(recipe: Recipe) -> PromptSet:
@@ -149,7 +172,7 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     """
     check_recipe(recipe)
     prompts = load_prompts(recipe)
-    pictures = Path(prompts.report.path).parent / FOLDER
+    pictures = check_pictures(recipe, prompts)
     if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
         note(prompts.report.summary())
     card = find_card(recipe.card)
@@ -158,8 +181,7 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
     runs = []
     for arm, config in recipe.run_configs(resolved).items():
-        size = (config.width, config.height)
-        check_conditions(card, prompts.prompts, Conditions(pictures), size)
+        check_prediction(card, config.scheduler_config, resolved.folder)
         run = Run.start(out / arm, config, recipe)
         bring_conditions(prompts.prompts, pictures, run.store)
         run.grow(recipe.seeds.values(), prompts.prompts)
