@@ -177,7 +177,7 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
         note(prompts.report.summary())
     card = find_card(recipe.card)
     resolved = resolve(card, _begun_revision(recipe, out))
-    if card.revision == "unresolved":
+    if card.repo and card.revision == "unresolved":
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
     runs = []
     for arm, config in recipe.run_configs(resolved).items():

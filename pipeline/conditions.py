@@ -92,7 +92,8 @@ def _read_numbers(data: bytes) -> Image.Image:
 
 def numbers_of(picture: Image.Image) -> npt.NDArray[np.float32]:
     """The numbers that a condition of kind `numbers` holds, shape (n,)."""
-    return np.array(picture, np.float32)[0]
+    numbers: npt.NDArray[np.float32] = np.array(picture, np.float32)[0]
+    return numbers
 
 
 def check_conditions(
@@ -113,6 +114,7 @@ def check_conditions(
         PromptError: At the first prompt that cannot be drawn; names prompt, part and sizes.
     """
     right: set[tuple[str, str]] = set()
+    lengths: dict[str, int] = {}
     for prompt in prompts:
         for name, sha256 in (("image", prompt.image), ("mask", prompt.mask)):
             _check_presence(card, prompt, name, sha256)
@@ -120,6 +122,7 @@ def check_conditions(
                 continue
             _check_kind(card, prompt, name, pictures[sha256])
             found = pictures[sha256].size
+            _check_length(card, prompt, name, found[0], lengths)
             if (name, "same") in card.conditions.items() and found != size:
                 raise PromptError(
                     f"prompt {prompt.text!r}: its {name} is {found[0]} x {found[1]} pixels; card "
@@ -135,6 +138,17 @@ def _check_kind(card: Card, prompt: Prompt, name: str, found: Image.Image) -> No
         given, right = reversed(kinds) if wanted else kinds
         raise PromptError(
             f"prompt {prompt.text!r}: its {name} is {given}; card {card.name} needs {right}"
+        )
+
+
+def _check_length(
+    card: Card, prompt: Prompt, name: str, found: int, lengths: dict[str, int]
+) -> None:
+    """One recogniser gives rows of one length."""
+    if card.conditions[name] == "numbers" and lengths.setdefault(name, found) != found:  # type: ignore[index]
+        raise PromptError(
+            f"prompt {prompt.text!r}: its {name} is a row of {found} numbers, and an earlier "
+            f"prompt's of {lengths[name]}; one recogniser gives one length"
         )
 
 

@@ -173,8 +173,8 @@ def _refuse_long(model: Model, prompts: Iterable[Prompt]) -> None:
         text, cut = next(iter(long.items()))
         raise PromptError(
             f"{len(long):,} prompt(s) are longer than the text encoder reads: the end of "
-            f"{text[:60]!r} is {cut} token(s) too long. Shorten them, or set `long_prompts: cut` in "
-            f"the recipe to draw them cut, with the tokens cut off counted in every row"
+            f"{text[:60]!r} is {cut} token(s) too long. Shorten them, or set `long_prompts: cut` "
+            "in the recipe to draw them cut, with the tokens cut off counted in every row"
         )
 
 

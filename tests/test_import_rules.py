@@ -38,8 +38,8 @@ ANALYSIS_MAY_USE = modules(
 
 # A laptop plans a run and reads results without the libraries that draw.
 PLANNING = modules(
-    "card_parts cards choices config errors grid pictures prompt prompt_making.coco "
-    "prompt_making.sample prompt_sets registry schema weights"
+    "card_parts cards choices conditions config errors grid pictures prompt prompt_making.coco "
+    "prompt_making.sample prompt_sets registry sampling schema weights"
 )
 HEAVY = ("torch", "diffusers", "transformers", "ray")
 
