@@ -79,12 +79,10 @@ def test_good_conditions_are_planned(call: Call, tmp_path: Path) -> None:
 
 def seedling(folder: Path, **sampling: Any) -> Path:  # noqa: ANN401
     """A recipe of the shipped model."""
+    prompts = tiny.write_prompts(folder, [{"text": "a red ball"}, {"text": "a blue ball"}])
+    fields = {"tile": {"seeds": 4, "prompts": 2}, "seeds": {"count": 4}, "batch_size": 4}
     steps = {"num_inference_steps": 2, **sampling}
-    fields = {"sampling": steps, "tile": {"seeds": 4, "prompts": 2}, "seeds": {"count": 4}}
-    return tiny.write_recipe(
-        folder, "seedling-mini", "seedling", **fields, batch_size=4,
-        prompts={"source": "seedling", "count": 4},
-    )  # fmt: skip
+    return tiny.write_recipe(folder, "seedling-mini", prompts, sampling=steps, **fields)
 
 
 FREEU = {"version": 1, "b1": 1.1, "b2": 1.2, "s1": 0.9, "s2": 0.2}
