@@ -18,7 +18,7 @@ from analysis.feature_rows import feature_rows
 from analysis.features import load_feature
 from analysis.features.base import Feature
 from analysis.images import decode_rows
-from pipeline.errors import ShardError
+from pipeline.errors import ConfigError, ShardError
 from pipeline.runs import Run, utc_now
 from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
 from pipeline.shards import Receipt, ShardFolder
@@ -60,16 +60,24 @@ def run_feature(run: Run, name: str) -> Feature:
     feature = load_feature(name)
     feature.prompt_share = run.recipe.feature_prompts.get(name)
     feature.frames = run.config.frames
-    _refuse_without_mean(feature)
+    refuse_without_mean(feature, run.config.frames)
     return feature
 
 
-def _refuse_without_mean(feature: Feature) -> None:
-    """Refuse, for videos, a feature with values that have no mean over frames."""
+def refuse_without_mean(feature: Feature, frames: int) -> None:
+    """Refuse, for videos, a feature with values that have no mean over frames.
+
+    Args:
+        feature: The feature.
+        frames: Frames of an image; 1 is no video.
+
+    Raises:
+        ConfigError: If a column holds other than real numbers, as words do.
+    """
     real = ("float", "double")  # also as the items of a vector
     others = [c.name for c in feature.columns if not any(t in str(c.type) for t in real)]
-    if feature.frames > 1 and others:
-        raise ShardError(
+    if frames > 1 and others:
+        raise ConfigError(
             f"feature {feature.name} gives {', '.join(others)}, which are no real numbers and have "
             f"no mean over a video's frames; take another feature for this run"
         )

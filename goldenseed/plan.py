@@ -67,12 +67,14 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
 
     Raises:
         PromptError: If the file is there and malformed, or is not there and the recipe does
-            not say how many prompts it takes of it.
+            not say how many prompts it takes of it; if a prompt's picture is missing or wrong.
     """
     source, count = recipe.prompts.source, recipe.prompts.count
     shipped = start.PROMPTS / f"{source}.jsonl"
     if count is None or shipped.is_file() or Path(source).exists():
-        return {prompt.id: prompt for prompt in start.load_prompts(recipe).prompts}
+        found = start.load_prompts(recipe)
+        start.check_pictures(recipe, found)
+        return {prompt.id: prompt for prompt in found.prompts}
     note(f"{source} is not there yet: planned with {count:,} stand-ins; see the recipe's comments")
     stand_ins = (Prompt(f"stand-in {number}") for number in range(count))
     return {prompt.id: prompt for prompt in stand_ins}

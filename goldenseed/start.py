@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from analysis.extract import refuse_without_mean
 from analysis.features import load_features
 from analysis.metrics import load_metric
 from goldenseed.progress import note
@@ -12,8 +13,9 @@ from pipeline.errors import ConfigError, PromptError, nearest
 from pipeline.groups import check_groups
 from pipeline.noise import noise_spec
 from pipeline.prompt_sets import PromptSet, read_prompts
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, Sampling
 from pipeline.runs import RUN_FILE, Run
+from pipeline.sampling import check_prediction, check_sampling
 
 PROMPTS = Path(__file__).parent.parent / "prompts"
 """The shipped prompt files."""
@@ -39,11 +41,12 @@ def check_recipe(recipe: Recipe) -> None:
     """Load everything that a recipe names, so that a misspelling costs seconds and not hours.
 
     Raises:
-        GoldenseedError: If a card, feature, metric, intervention or noise spec is unknown; the
-            message names the nearest.
+        GoldenseedError: If a card, feature, metric, intervention or noise spec is unknown (the
+            message names the nearest), or what it says of sampling cannot be done.
     """
-    find_card(recipe.card)
-    load_features(recipe.features)
+    card = find_card(recipe.card)
+    for feature in load_features(recipe.features):
+        refuse_without_mean(feature, card.frames)
     for name in recipe.feature_prompts:
         if name not in recipe.features:
             raise ConfigError(
@@ -67,6 +70,22 @@ def check_recipe(recipe: Recipe) -> None:
                 seeds=recipe.seeds.values(),
             )
         noise_spec(sampling.noise or "torch-cpu")
+    check_sampling(recipe, card)
+
+
+def check_pictures(recipe: Recipe, prompts: PromptSet) -> Path:
+    """Look at every condition of every prompt; give the folder that holds them.
+
+    Raises:
+        PromptError: If one is missing, damaged, or of another size than an arm draws.
+    """
+    card = find_card(recipe.card)
+    folder = Path(prompts.report.path).parent / FOLDER
+    for arm in recipe.arms.values() or [Sampling()]:
+        width = arm.width or recipe.sampling.width or card.width
+        height = arm.height or recipe.sampling.height or card.height
+        check_conditions(card, prompts.prompts, Conditions(folder), (width, height))
+    return folder
 
 
 def load_prompts(recipe: Recipe) -> PromptSet:
@@ -99,17 +118,16 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     """
     check_recipe(recipe)
     prompts = load_prompts(recipe)
-    pictures = Path(prompts.report.path).parent / FOLDER
+    pictures = check_pictures(recipe, prompts)
     if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
         note(prompts.report.summary())
     card = find_card(recipe.card)
     resolved = resolve(card, _begun_revision(recipe, out))
-    if card.revision == "unresolved":
+    if card.repo and card.revision == "unresolved":
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
     runs = []
     for arm, config in recipe.run_configs(resolved).items():
-        size = (config.width, config.height)
-        check_conditions(card, prompts.prompts, Conditions(pictures), size)
+        check_prediction(card, config.scheduler_config, resolved.folder)
         run = Run.start(out / arm, config, recipe)
         bring_conditions(prompts.prompts, pictures, run.store)
         run.grow(recipe.seeds.values(), prompts.prompts)

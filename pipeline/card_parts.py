@@ -25,6 +25,8 @@ class Part(Checkpoint):
         variant: File variant ("fp16"), or empty.
         subfolder: Folder of the weights inside it.
         file: Name of the weights' file, for an IP-Adapter.
+        image_encoder: Whether an IP-Adapter's image encoder lies beside it; one that takes a
+            face recogniser's numbers has none.
     """
 
     use: Literal["pipeline", "component", "ip_adapter"]
@@ -33,14 +35,16 @@ class Part(Checkpoint):
     variant: str = ""
     subfolder: str = ""
     file: str = ""
+    image_encoder: bool = True
 
     def patterns(self) -> list[str]:
         """Names of the files that are read, for fetching and hashing."""
         weights = f"*{self.variant and '.' + self.variant}.safetensors"
-        if self.use == "ip_adapter":
-            encoder = f"{self.subfolder}/image_encoder"
-            return [f"{self.subfolder}/{self.file}", f"{encoder}/*.json", f"{encoder}/{weights}"]
         folder = f"{self.subfolder}/" if self.subfolder else ""
+        if self.use == "ip_adapter":
+            beside = ("*.json", weights) if self.image_encoder else ()
+            encoder = [f"{folder}image_encoder/{name}" for name in beside]
+            return [f"{folder}{self.file}", *encoder]
         return [f"{folder}{name}" for name in ("*.json", "*.txt", "*.model", weights)]
 
 

@@ -56,7 +56,7 @@ class Card(Checkpoint):
         stages: How the family `diffusers_pipeline` calls the card's pipelines, in order.
         parts: Weights beside the card's own folder, by name.
         conditions: The pictures that every prompt must bring: `same` for one of the image's own
-            size, `any` for one of any size.
+            size, `any` for one of any size, `numbers` for a row of numbers (an embedding).
         frames: Frames of a video; they lie one below the other in a cell's image, and `height` is
             that of all of them.
         demonstration: A model of ours that shows the study; lists from it are not advice.
@@ -83,7 +83,9 @@ class Card(Checkpoint):
     gflop_decode: float | None = None
     stages: tuple[PipelineStage, ...] = ()
     parts: dict[str, Part] = Field(default_factory=dict)
-    conditions: dict[Literal["image", "mask"], Literal["same", "any"]] = Field(default_factory=dict)
+    conditions: dict[Literal["image", "mask"], Literal["same", "any", "numbers"]] = Field(
+        default_factory=dict
+    )
     frames: int = 1
     demonstration: bool = False
     licence: str

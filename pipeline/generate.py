@@ -2,14 +2,14 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline import interventions, models
+from pipeline import models
 from pipeline.canary import check_canary, check_token, provenance
 from pipeline.cards import resolve
 from pipeline.codec import Codec, encode_image
@@ -17,7 +17,7 @@ from pipeline.conditions import FOLDER, Conditions, check_conditions
 from pipeline.config import own_source_sha256
 from pipeline.content_hash import content_sha256
 from pipeline.drawing import CellImage, draw_tile
-from pipeline.errors import RunError
+from pipeline.errors import PromptError, RunError
 from pipeline.grid import Tile
 from pipeline.groups import group_size
 from pipeline.interventions.base import Intervention
@@ -25,6 +25,7 @@ from pipeline.models.base import Model
 from pipeline.prompt_sets import Prompt
 from pipeline.registry import load
 from pipeline.runs import Run
+from pipeline.sampling import make_intervention
 from pipeline.schema import (
     IMAGE_CONTENT,
     IMAGES,
@@ -121,15 +122,34 @@ def _load(run: Run) -> _Loaded:
     pictures = Conditions(run.root / FOLDER)
     size = (run.config.width, run.config.height)
     check_conditions(run.card, prompts.values(), pictures, size)
+    model = load_model(run)
+    if recipe.long_prompts == "refuse":
+        _refuse_long(model, prompts.values())
     keep = {"all": len(prompts), "none": 0}.get(str(recipe.keep_images), recipe.keep_images)
     return _Loaded(
         run=run,
-        model=load_model(run),
+        model=model,
         prompts=prompts,
         pictures=pictures,
         kept=frozenset(list(prompts)[: int(keep)]),
         codec=recipe.codec,
     )
+
+
+def _refuse_long(model: Model, prompts: Iterable[Prompt]) -> None:
+    """Refuse prompts whose end would be cut off; says how many, and which is the first.
+
+    Raises:
+        PromptError: If there is one.
+    """
+    long = {prompt.text: cut for prompt in prompts if (cut := model.truncated(prompt.text)) > 0}
+    if long:
+        text, cut = next(iter(long.items()))
+        raise PromptError(
+            f"{len(long):,} prompt(s) are longer than the text encoder reads: the end of "
+            f"{text[:60]!r} is {cut} token(s) too long. Shorten them, or set `long_prompts: cut` "
+            "in the recipe to draw them cut, with the tokens cut off counted in every row"
+        )
 
 
 def load_model(run: Run) -> Model:
@@ -148,7 +168,7 @@ def load_model(run: Run) -> Model:
     family: type[Model] = load(models.MODELS, card.family, "model family")
     own = own_source_sha256(models.MODELS, card.family, "model family")
     _refuse_changed_source(run, card.family, own, run.config.family_sha256)
-    return family(card, resolved, run.config, make_intervention(run))
+    return family(card, resolved, run.config, load_intervention(run))
 
 
 def _refuse_changed_source(run: Run, name: str, now: str, begun: str) -> None:
@@ -159,14 +179,14 @@ def _refuse_changed_source(run: Run, name: str, now: str, begun: str) -> None:
         )
 
 
-def make_intervention(run: Run) -> Intervention:
+def load_intervention(run: Run) -> Intervention:
     """The run's intervention.
 
     Raises:
-        RunError: If its parameters are not those it knows.
+        RunError: If its source or its weights are not those the run began with.
+        ConfigError: If its parameters are not those it knows.
     """
     chosen = run.config.intervention
-    kind = load(interventions.INTERVENTIONS, chosen.name, "intervention", base=Intervention)
     now = chosen.with_source()
     _refuse_changed_source(run, chosen.name, now.source_sha256, chosen.source_sha256)
     if now.weights_sha256 != chosen.weights_sha256:
@@ -174,11 +194,7 @@ def make_intervention(run: Run) -> Intervention:
             f"the weights of {chosen.name} are not those that {run.root} was begun with; bring "
             f"those back, or start a new run"
         )
-    try:
-        made: Intervention = kind(chosen.parameters)
-    except (TypeError, ValueError) as error:
-        raise RunError(f"intervention {chosen.name}: {error}") from error
-    return made
+    return make_intervention(chosen)
 
 
 def _to_table(

@@ -61,6 +61,8 @@ class Recipe(Frozen):
         order: Which axis is finished first.
         batch_size: Images drawn together.
         workers: Actors; None lets the executor decide.
+        long_prompts: What becomes of prompts that the text encoder cannot read to their end:
+            `refuse` them before the first image, or `cut` them, counted in each image's row.
         keep_images: "all", "none", or the number of prompts whose images are kept. Hashes and
             features are always kept.
         codec: Lossless image format in the shards.
@@ -86,6 +88,7 @@ class Recipe(Frozen):
     order: Literal["seeds", "prompts"] = "seeds"
     batch_size: int = Field(default=32, ge=1)
     workers: int | None = Field(default=None, ge=1)
+    long_prompts: Literal["refuse", "cut"] = "refuse"
     keep_images: Literal["all", "none"] | Annotated[int, Field(ge=0)] = "all"
     codec: Literal["webp", "png"] = "webp"
     sampling: Sampling = Sampling()

@@ -40,8 +40,9 @@ ANALYSIS_MAY_USE = modules(
 
 # A laptop plans a run and reads results without the libraries that draw.
 PLANNING = modules(
-    "card_parts cards checkpoints choices config errors file_hashes grid pictures prompt "
-    "prompt_making.coco prompt_making.sample prompt_sets recipe registry schema weights"
+    "card_parts cards checkpoints choices conditions config errors file_hashes grid pictures "
+    "prompt prompt_making.coco prompt_making.sample prompt_sets recipe registry sampling schema "
+    "weights"
 )
 HEAVY = ("torch", "diffusers", "transformers", "ray")
 

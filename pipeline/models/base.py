@@ -65,6 +65,10 @@ class Model(Protocol):
         """Draw a batch. An image depends on its own prompt and seed only."""
         ...
 
+    def truncated(self, text: str) -> int:
+        """Tokens of a prompt beyond what the text encoder reads; 0 if it reads all."""
+        ...
+
 
 def device_of(card: Card) -> torch.device:
     """The device that the card asks for.

@@ -121,7 +121,7 @@ class Glide:
         small = self._base(start.to(self.pipe.device), texts, generators)
         pixels = self._upsample(small, texts, generators)
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
-        truncated = [self._truncated(text) for text in texts]
+        truncated = [self.truncated(text) for text in texts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, (pixels / 2 + 0.5).clamp(0, 1), batch)),
             finite,
@@ -179,7 +179,7 @@ class Glide:
         states: Tensor = getattr(self.pipe, encoder)(ids.to(self.pipe.device)).last_hidden_state
         return states
 
-    def _truncated(self, text: str) -> int:
+    def truncated(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
         return tokens_cut(self.pipe.tokenizer, text)
 

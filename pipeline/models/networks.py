@@ -198,5 +198,9 @@ def _put_adapters(card: Card, resolved: ResolvedCard, pipe: Any) -> None:  # noq
                 f"{folder}"
             )
         pipe.load_ip_adapter(
-            str(folder), subfolder=part.subfolder, weight_name=part.file, local_files_only=True
+            str(folder),
+            subfolder=part.subfolder,
+            weight_name=part.file,
+            image_encoder_folder="image_encoder" if part.image_encoder else None,
+            local_files_only=True,
         )

@@ -100,7 +100,7 @@ class StableDiffusion:
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
         pixels = self.intervention.pixels(pixels.nan_to_num(0, 0, 0), batch)
         images, flagged = self._postprocess(pixels)
-        truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
+        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(images, finite, flagged, np.array(truncated, np.int32))
 
     def _denoise(
@@ -133,7 +133,7 @@ class StableDiffusion:
         )
         return positive, negative
 
-    def _truncated(self, text: str) -> int:
+    def truncated(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
         return tokens_cut(self.pipe.tokenizer, text)
 

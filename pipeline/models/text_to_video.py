@@ -79,7 +79,7 @@ class TextToVideo:
             self.finite.forget()
             strips.append(self._strip(prompt.text, own, generator, batch))
             finite.append(bool(self.finite.of(1).all()))
-        truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
+        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, torch.cat(strips), batch)),
             np.array(finite),
@@ -105,7 +105,7 @@ class TextToVideo:
         strip: torch.Tensor = video[0].permute(1, 0, 2, 3).flatten(1, 2)[None]
         return strip
 
-    def _truncated(self, text: str) -> int:
+    def truncated(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
         return tokens_cut(self.pipe.tokenizer, text)
 

@@ -1,5 +1,6 @@
 """Text to video: a filmstrip equals the native call's frames, and features are means over them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,11 @@ HEIGHT, WIDTH = FRAMES * 32, 40
 
 @pytest.fixture(scope="module")
 def card(tmp_path_factory: pytest.TempPathFactory) -> Card:
-    folder = tmp_path_factory.mktemp("video")
+    return build(tmp_path_factory.mktemp("video"))
+
+
+def build(folder: Path) -> Card:
+    """A tiny checkpoint of the real classes that draws 3 frames."""
     shipped = load_cards()["text-to-video-ms"]
     with torch.random.fork_rng():
         torch.manual_seed(4)
