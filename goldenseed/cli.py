@@ -22,15 +22,15 @@ from typing import Annotated, NoReturn
 import typer
 
 from analysis.studies.variance import share_table
-from goldenseed import __version__, prompts_command, reference_command, show, work
+from goldenseed import __version__, prompts_command, reference_command, show, start, work
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.progress import note
 from goldenseed.shares import print_shares
 from goldenseed.status import status_of
 from goldenseed.verify import repair, verify_run
-from pipeline.config import Recipe, load_recipe
 from pipeline.errors import GoldenseedError
+from pipeline.recipe import Recipe, load_recipe
 from pipeline.runs import Run, parse_part
 
 EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
@@ -67,8 +67,8 @@ def plan(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
-    chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    work.check_recipe(chosen)
+    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    start.check_recipe(chosen)
     plans = plan_recipe(chosen, prompts_to_plan(chosen), _folder(chosen, out))
     show.result([arm.as_dict() for arm in plans], as_json=as_json, table=show.plan_table(plans))
 
@@ -80,8 +80,8 @@ def generate(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Draw the grid: only what is not there yet."""
-    chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    runs = work.start_runs(chosen, _folder(chosen, out))
+    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = start.start_runs(chosen, _folder(chosen, out))
     place = work.Workers(executor, workers or chosen.workers)
     results = [work.generate(run, place, part=parse_part(part)) for run in runs]
     _finish(runs, results, as_json=as_json)
@@ -92,7 +92,7 @@ def measure(
     run: RunPath, executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False
 ) -> None:
     """Measure every image, and every seed: features, then metrics."""
-    runs = work.open_runs(run)
+    runs = start.open_runs(run)
     place = work.Workers(executor, workers)
     results = [step for one in runs for step in work.measure(one, place)]
     _finish(runs, results, as_json=as_json)
@@ -101,20 +101,20 @@ def measure(
 @app.command()
 def rank(run: RunPath, as_json: AsJson = False) -> None:
     """Rank the seeds, confirm them on the second prompt set, and say what chance gives."""
-    show.rankings([work.rank(one) for one in work.open_runs(run)], as_json=as_json)
+    show.rankings([work.rank(one) for one in start.open_runs(run)], as_json=as_json)
 
 
 @app.command()
 def shares(run: RunPath, as_json: AsJson = False) -> None:
     """Say how much of every measure's variance belongs to the seed, the prompt, and neither."""
-    found = [(one.root.name, share_table(one)) for one in work.open_runs(run)]
+    found = [(one.root.name, share_table(one)) for one in start.open_runs(run)]
     print_shares(found, as_json=as_json)
 
 
 @app.command()
 def publish(run: RunPath, as_json: AsJson = False) -> None:
     """Write the golden and the bad list as a release."""
-    show.releases([work.publish(one) for one in work.open_runs(run)], as_json=as_json)
+    show.releases([work.publish(one) for one in start.open_runs(run)], as_json=as_json)
 
 
 @app.command()
@@ -123,8 +123,8 @@ def run(
     executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """All of it: draw, measure, rank, publish. The same command again goes on."""
-    chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    runs = work.start_runs(chosen, _folder(chosen, out))
+    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = start.start_runs(chosen, _folder(chosen, out))
     place = work.Workers(executor, workers or chosen.workers)
     results = [step for one in runs for step in work.draw_and_measure(one, place)]
     _stop_if_incomplete(results)
@@ -139,7 +139,7 @@ def run(
 @app.command()
 def status(run: RunPath, as_json: AsJson = False) -> None:
     """Say how far a run is."""
-    found = [status_of(one) for one in work.open_runs(run)]
+    found = [status_of(one) for one in start.open_runs(run)]
     show.result([s.as_dict() for s in found], as_json=as_json, table=show.status_table(found))
 
 
@@ -150,7 +150,7 @@ def verify(
 ) -> None:  # fmt: skip
     """Read every shard back and hash it again."""
     report = show.Verification()
-    for one in work.open_runs(run):
+    for one in start.open_runs(run):
         for found in verify_run(one):
             repaired = bool(found.problem) and mend and repair(one, found)
             report.add(found, repaired=repaired)

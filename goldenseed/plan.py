@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from goldenseed import work
+from goldenseed import start
 from goldenseed.progress import note
 from pipeline import grid
 from pipeline.cards import Card, find_card
-from pipeline.config import Recipe, Sampling
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe, Sampling
 from pipeline.runs import RUN_FILE, Run
 
 BYTES_PER_PIXEL = 1.45
@@ -67,12 +67,14 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
 
     Raises:
         PromptError: If the file is there and malformed, or is not there and the recipe does
-            not say how many prompts it takes of it.
+            not say how many prompts it takes of it; if a prompt's picture is missing or wrong.
     """
     source, count = recipe.prompts.source, recipe.prompts.count
-    shipped = work.PROMPTS / f"{source}.jsonl"
+    shipped = start.PROMPTS / f"{source}.jsonl"
     if count is None or shipped.is_file() or Path(source).exists():
-        return {prompt.id: prompt for prompt in work.load_prompts(recipe).prompts}
+        found = start.load_prompts(recipe)
+        start.check_pictures(recipe, found)
+        return {prompt.id: prompt for prompt in found.prompts}
     note(f"{source} is not there yet: planned with {count:,} stand-ins; see the recipe's comments")
     stand_ins = (Prompt(f"stand-in {number}") for number in range(count))
     return {prompt.id: prompt for prompt in stand_ins}

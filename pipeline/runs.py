@@ -21,12 +21,13 @@ from pydantic import ValidationError
 
 from pipeline import grid
 from pipeline.cards import Card, find_card
-from pipeline.config import Recipe, RunConfig
+from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, RunError
 from pipeline.grid import Block, Tile
 from pipeline.groups import check_groups
 from pipeline.manifest import receipt_index
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe
 from pipeline.schema import IMAGE_CONTENT, SCHEMA_VERSION, Table
 from pipeline.shards import ShardFolder
 from pipeline.store import LocalStore

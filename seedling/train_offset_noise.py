@@ -3,7 +3,6 @@
 Writes only what changed in the UNet, which `pipeline/interventions/offset_noise.py` adds again.
 """
 
-import argparse
 import math
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from seedling.command_line import training_parser
 from seedling.model import WEIGHTS
 from seedling.pool import Pool
 from seedling.randomness import make_generator
@@ -100,13 +100,10 @@ def train(
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--rate", type=float, default=2e-4)
+    out = WEIGHTS / "offset-noise.safetensors"
+    parser = training_parser(__doc__, minutes=10.0, rate=2e-4, out=out)
     parser.add_argument("--strength", type=float, default=equal_strength(8, 8))
     parser.add_argument("--model", type=Path, default=WEIGHTS / "seedling-mini")
-    parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    parser.add_argument("--out", type=Path, default=WEIGHTS / "offset-noise.safetensors")
     chosen = parser.parse_args()
     changes = train(
         load_networks(chosen.model),

@@ -28,7 +28,6 @@ def test_a_missed_goal_is_a_failure(
         ratio=2.0,
         goal=1.5,
         runs=1,
-        machine="here",
         ok=ok,
     )
     assert found == code

@@ -80,6 +80,7 @@ def test_unusual_prompts_are_drawn_and_what_was_cut_is_counted(call: Call, tmp_p
     lines = [json.dumps({"text": text}) for text in [*texts, texts[0]]]
     (tmp_path / "p.jsonl").write_text("\n".join(lines))
     changes = {"prompts": f"{{source: {tmp_path / 'p.jsonl'}}}", "seeds": "{count: 2}"}
+    changes["long_prompts"] = "cut"
     own = recipe_with(tmp_path, **changes, ranking="null", sampling="{num_inference_steps: 1}")
     called = call("generate", own, "--out", tmp_path / "run", "--executor", "local")
     assert called.code == 0
