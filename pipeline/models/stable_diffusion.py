@@ -6,25 +6,22 @@ the CPU), prompts encoded once, the question whether the decoded floats are fini
 CPU faster parts inside the networks (`pipeline/cpu.py`).
 """
 
-import logging
 from functools import lru_cache
-from typing import Any
 
-import diffusers
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
-from diffusers.utils import logging as diffusers_logging
-from safetensors import SafetensorError
-from transformers.utils import logging as transformers_logging
 
+from pipeline.card_parts import PipelineStage
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.cpu import keep_freed_memory, speed_up
-from pipeline.errors import ModelError, nearest
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import Batch, Drawn, device_of, require_compiler, to_uint8
+from pipeline.models.networks import load_stage
 from pipeline.noise import draw_noise
+
+STAGE = PipelineStage(pipeline="StableDiffusionPipeline", inputs={"prompt": "text"})
+"""What is loaded; a card's `parts` may put another network in the place of its folder's."""
 
 ENCODED_PROMPTS = 256
 """Prompts whose embeddings an actor keeps: several tiles' worth."""
@@ -67,8 +64,7 @@ class StableDiffusion:
         self.intervention = intervention
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = _load_pipe(card, resolved, config).to(self.device)
-        pipe.set_progress_bar_config(disable=True)
+        pipe = load_stage(card, resolved, config, STAGE, first=None, last=True).to(self.device)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self._decode_together = DECODE_ON_CPU if self.device.type == "cpu" else config.batch_size
@@ -156,37 +152,3 @@ class StableDiffusion:
         pixels, flags = self.pipe.run_safety_checker(pixels, self.device, pixels.dtype)
         images = self.pipe.image_processor.postprocess(pixels, output_type="pt")
         return to_uint8(images), np.array(flags or [False] * len(pixels))
-
-
-def _load_pipe(card: Card, resolved: ResolvedCard, config: RunConfig) -> Any:  # noqa: ANN401 - untyped
-    """Load safetensors from a local folder, and put the run's scheduler on it."""
-    logging.getLogger("diffusers").setLevel(logging.ERROR)
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    checker: dict[str, Any] = {} if card.safety_checker else {"safety_checker": None}
-    from_pretrained: Any = StableDiffusionPipeline.from_pretrained
-    try:
-        pipe = from_pretrained(
-            str(resolved.folder),
-            dtype=getattr(torch, config.dtype),
-            variant=card.variant or None,
-            use_safetensors=True,
-            local_files_only=True,
-            requires_safety_checker=card.safety_checker,
-            **checker,
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(f"card {card.name}: {resolved.folder} does not load: {error}") from error
-    pipe.scheduler = _scheduler(config).from_config(
-        pipe.scheduler.config, **config.scheduler_config
-    )
-    return pipe
-
-
-def _scheduler(config: RunConfig) -> Any:  # noqa: ANN401 - diffusers is untyped
-    scheduler = getattr(diffusers, config.scheduler, None)
-    if scheduler is None or not hasattr(scheduler, "from_config"):
-        names = [name for name in dir(diffusers) if name.endswith("Scheduler")]
-        hint = nearest(config.scheduler, names)
-        raise ModelError(f"diffusers has no scheduler {config.scheduler!r}; {hint}")
-    return scheduler
