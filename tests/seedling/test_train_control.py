@@ -5,11 +5,19 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from diffusers import (
     ControlNetModel,
     StableDiffusionControlNetPipeline,
 )
+from PIL import Image
 
+from pipeline.cards import find_card, resolve
+from pipeline.interventions.base import Intervention
+from pipeline.models.base import Batch
+from pipeline.models.diffusers_pipeline import DiffusersPipeline
+from pipeline.models.stable_diffusion import StableDiffusion
+from pipeline.prompt_sets import Prompt
 from seedling.conditions import control_pictures
 from seedling.publish import new_pipe
 from seedling.randomness import make_generator
@@ -24,14 +32,20 @@ from seedling.train_control import (
     train,
 )
 from seedling.train_text_to_image import EMPTY_RATE
+from tests.pipeline import tiny
 from tests.seedling import tiny_base
 
 PROMPTS = ["a red horse on a beach", "a cat"]
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    return tiny_base.write_base(tmp_path_factory.mktemp("base") / "seedling")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("base") / "seedling"
+
+
+@pytest.fixture(scope="module")
+def base(place: Path) -> Base:
+    return tiny_base.write_base(place)
 
 
 def call(pipe: Any, **more: Any) -> torch.Tensor:  # noqa: ANN401 - diffusers is untyped
@@ -108,3 +122,36 @@ def test_it_goes_on_where_it_was_interrupted(
     )
     assert tiny_base.same(whole, again)
     assert not tiny_base.same(whole, half_way)
+
+
+def test_a_card_names_the_shared_parts(base: Base, place: Path, tmp_path: Path) -> None:
+    publish({"controlnet": new_controlnet(base.networks.unet)}, tmp_path / "control")
+    part = {
+        "use": "component",
+        "component": "controlnet",
+        "kind": "diffusers:ControlNetModel",
+        "path": str(tmp_path / "control"),
+        "subfolder": "controlnet",
+    }
+    stage = {
+        "pipeline": "StableDiffusionControlNetPipeline",
+        "inputs": {"prompt": "text", "negative_prompt": "negative", "image": "image"},
+        "tokenizer": "tokenizer",
+    }
+    fields = find_card("seedling-mini").model_dump(mode="json", exclude={"name"})
+    fields |= {"path": str(place), "family": "diffusers_pipeline", "stages": [stage]}
+    fields |= {"parts": {"outline": part}, "conditions": {"image": "same"}}
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(fields))
+    card = find_card(str(tmp_path / "card.yaml"))
+    config, files = tiny.config(card, num_inference_steps=2), resolve(card)
+    prompts = tuple(Prompt(text, image="1" * 64) for text in PROMPTS)
+    picture = Image.new("RGB", (64, 64), "white")
+    batch = Batch(prompts, (1, 2), {"1" * 64: picture})
+    ours = DiffusersPipeline(card, files, config, Intervention({}))
+    plain = StableDiffusion(card, files, config, Intervention({}))
+    wanted = torch.from_numpy(plain.generate(batch).images).int()
+    silent = torch.from_numpy(ours.generate(batch).images).int()
+    assert int((silent - wanted).abs().max()) <= 1
+    torch.nn.init.constant_(ours.pipe.controlnet.controlnet_mid_block.weight, 1.0)
+    speaking = torch.from_numpy(ours.generate(batch).images).int()
+    assert int((speaking - wanted).abs().max()) > 1

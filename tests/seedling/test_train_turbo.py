@@ -1,4 +1,4 @@
-"""The one-step relative: an exact step, the seedling's own pictures as pairs, and what it learns."""
+"""The one-step relative: an exact step, the seedling's own pictures as pairs, what it learns."""
 
 import copy
 from pathlib import Path
