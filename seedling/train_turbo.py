@@ -144,7 +144,7 @@ def load_pairs(
 
     Args:
         base: The seedling.
-        settings: `count` pairs, rounded up to whole chunks.
+        settings: `count` pairs, rounded up to whole chunks, two at least: one is held out.
         steps: DDIM steps of the seedling.
         guidance: Its guidance scale.
 
@@ -153,7 +153,7 @@ def load_pairs(
     """
     folder = settings.folder / base.own_name(f"{NAME}-{steps}-{guidance:g}-{settings.seed}")
     chunks = []
-    for number in range(-(-settings.count // CHUNK)):
+    for number in range(max(2, -(-settings.count // CHUNK))):
         make = partial(draw_pairs, base, number, seed=settings.seed, steps=steps, guidance=guidance)
         chunks.append(load_or_make(folder / f"{number:04}.safetensors", make))
         say(f"{NAME}: {CHUNK * (number + 1)} pairs")
