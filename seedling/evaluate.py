@@ -69,7 +69,14 @@ def wilson(hits: int, n: int, *, z: float = 1.96) -> Share:
     return Share(round(value, 3), round(middle - half, 3), round(middle + half, 3), n)
 
 
-def draw(pipe: StableDiffusionPipeline, prompts: list[str], seeds: list[int]) -> Tensor:
+def draw(
+    pipe: StableDiffusionPipeline,
+    prompts: list[str],
+    seeds: list[int],
+    *,
+    steps: int = STEPS,
+    guidance: float = GUIDANCE,
+) -> Tensor:
     """Draw one picture a prompt, each from its own seed: float32 (B, 3, 64, 64) in 0..1."""
     batches = []
     for start in range(0, len(prompts), 32):
@@ -78,8 +85,8 @@ def draw(pipe: StableDiffusionPipeline, prompts: list[str], seeds: list[int]) ->
         batches.append(
             pipe(
                 prompts[batch],
-                num_inference_steps=STEPS,
-                guidance_scale=GUIDANCE,
+                num_inference_steps=steps,
+                guidance_scale=guidance,
                 generator=generators,
                 output_type="pt",
             ).images

@@ -176,7 +176,7 @@ def test_an_unknown_scheduler_names_the_nearest(one: Card) -> None:
 def test_a_folder_without_a_model(one: Card, tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text("{}")
     broken = one.model_copy(update={"path": str(tmp_path)})
-    with pytest.raises(ModelError, match="needs the part scheduler, text_encoder"):
+    with pytest.raises(ModelError, match=r"needs the part .*unet"):
         tiny.model(broken, tiny.config(broken))
 
 
