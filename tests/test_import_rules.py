@@ -55,7 +55,7 @@ HEAVY = ("torch", "diffusers", "transformers", "ray")
 HOMES = {
     "ray": ("pipeline/executors/ray.py",),
     "diffusers": ("pipeline/models/", "pipeline/interventions/", "seedling/"),
-    "open_clip": ("analysis/features/",),
+    "open_clip": ("analysis/features/", "seedling/"),
     "easyocr": ("analysis/features/", "seedling/legibility.py"),
     "joblib": ("analysis/statistics/parallel.py",),
 }

@@ -219,6 +219,13 @@ class Layout(NetworkFeature):
             return np.asarray((depth if self._larger_is_nearer else -depth).cpu().numpy())
 
 
+class LayoutSeedling(Layout):
+    """The same of the shipped segmenter and depth network, which know the project's own world."""
+
+    name: ClassVar[str] = "layout_seedling"
+    default_card: ClassVar[str] = "segmenter-seedling"
+
+
 def _planes(images: Uint8Images) -> list["torch.Tensor"]:
     """The images as the libraries' own preprocessing takes them."""
     import torch

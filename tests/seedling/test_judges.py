@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from analysis.features.base import Batch, extract_in_batches
-from analysis.features.seedling_judges import ClipSeedling, LayoutSeedling, PreferenceSeedling
+from analysis.features.clip import ClipSeedling
+from analysis.features.hps import PreferenceSeedling
+from analysis.features.layout import LayoutSeedling
 from seedling import (
     degrade,
     depth,
