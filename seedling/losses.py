@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from seedling.model import WEIGHTS
 from seedling.training import CHECKPOINTS, say
 
-TRAININGS = ("vae", "seedling-mini", "seedling", "perceptual", "recogniser")
+TRAININGS = ("vae", "seedling-mini", "perceptual", "recogniser")
 
 
 def read_losses(path: Path) -> tuple[list[float], list[float], int]:
