@@ -3,7 +3,8 @@
     plan -> generate -> measure -> rank -> publish      (`run` is all of it)
 
 Beside the path, each in a file of its own: `reference` (reference_command.py) and `prompts`
-(prompts_command.py) prepare what a study of a real model needs.
+(prompts_command.py) prepare what a study of a real model needs; `study` (study_command.py) says
+what is found in a run.
 
 Results go to stdout, as a table or with --json as JSON; everything else goes to stderr.
 
@@ -22,7 +23,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from analysis.studies.variance import share_table
-from goldenseed import __version__, prompts_command, reference_command, show, work
+from goldenseed import __version__, prompts_command, reference_command, show, study_command, work
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.progress import note
@@ -37,7 +38,8 @@ EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
 
 
 def _with_groups(app: typer.Typer) -> typer.Typer:
-    """Add the commands that have sub-commands of their own."""
+    """Add the commands that stand in files of their own."""
+    app.command()(study_command.study)
     app.add_typer(reference_command.app, name="reference")
     app.add_typer(prompts_command.app, name="prompts")
     return app
@@ -140,7 +142,7 @@ def run(
 def status(run: RunPath, as_json: AsJson = False) -> None:
     """Say how far a run is."""
     found = [status_of(one) for one in work.open_runs(run)]
-    show.result([s.as_dict() for s in found], as_json=as_json, table=show.status_table(found))
+    show.statuses(found, as_json=as_json)
 
 
 @app.command()
