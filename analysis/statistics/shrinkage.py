@@ -91,7 +91,7 @@ def spread_interval(
     Example:
         >>> found = spread_interval([0.0, 4.0, 8.0], [1.0, 1.0, 1.0])
         >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
-        (3.873, 1.837, 25.12)
+        (3.873, 1.827, 25.119)
     """
     y, noise = finite_vector(values), finite_vector(standard_errors) ** 2
     spread, freedom = shrink(values, standard_errors).spread, len(y) - 1

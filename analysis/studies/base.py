@@ -184,9 +184,8 @@ def measured_feature(run: Run, kinds: Sequence[str], *, asked: str = "") -> str:
     wanted = [asked] if asked else fitting
     if not wanted or wanted[0] not in measured:
         raise RunError(
-            f"the run measures {', '.join(measured) or 'no feature'}; this study needs "
-            f"{asked or ' or '.join(kinds)}: add it to the recipe's `features`, then "
-            f"`goldenseed measure {run.root}`"
+            f"the recipe measures {', '.join(measured) or 'no feature'}; this study needs "
+            f"{asked or ' or '.join(kinds)}: add it to `features`, then repeat `goldenseed run`"
         )
     return wanted[0]
 
@@ -197,8 +196,10 @@ def read_sets(
     """Columns of a run's cells, one sample per prompt set.
 
     Raises:
-        RunError: If a set is empty or cells are missing; the message names the set.
+        RunError: If the recipe does not measure a feature of them, a set is empty, or cells are
+            missing; the message names the set.
     """
+    refuse_unmeasured(run, needs)
     found = []
     for number in sets:
         try:
@@ -206,6 +207,21 @@ def read_sets(
         except RunError as error:
             raise RunError(f"prompt set {number}: {error}") from error
     return found
+
+
+def refuse_unmeasured(run: Run, needs: Sequence[str]) -> None:
+    """Refuse columns of features that a run's recipe does not name.
+
+    Raises:
+        RunError: Names the features, and what to do.
+    """
+    names = dict.fromkeys(need.rpartition(".")[0] for need in needs if need != FAILED_CELL)
+    lacking = [name for name in names if name not in run.recipe.features]
+    if lacking:
+        raise RunError(
+            f"the recipe measures {', '.join(run.recipe.features) or 'no feature'}; this study "
+            f"needs {', '.join(lacking)} as well: add it to `features`, then repeat `goldenseed run`"
+        )
 
 
 def require(found: int, needed: int, what: str) -> None:
