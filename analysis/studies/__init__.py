@@ -37,7 +37,12 @@ __all__ = ["STUDIES", "Findings", "Study", "StudyTable", "load_study"]
 
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
+        "composition": "analysis.studies.composition:Composition",
+        "diversity": "analysis.studies.diversity:Diversity",
+        "fidelity": "analysis.studies.fidelity:Fidelity",
+        "golden": "analysis.studies.golden:Golden",
         "quality": "analysis.studies.quality:Quality",
+        "style": "analysis.studies.style:Style",
     }
 )
 """Name -> "module:Class"."""

@@ -23,6 +23,7 @@ Values = Mapping[str, Mapping[str, Array]]
 
 SCORE = "tests.analysis.studies.planted_run:Score"
 LAYOUT = "tests.analysis.studies.planted_run:Layout"
+GAP = "tests.analysis.studies.planted_run:Gap"
 SCORES = "tests.analysis.studies.planted_run:Scores"
 
 
@@ -34,7 +35,8 @@ class Scores(Feature):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        return (Column("score", pa.float32(), "A planted score."),)
+        score = Column("score", pa.float32(), "A planted score.")
+        return (score, Column("gap", pa.float32(), "A planted distance."))
 
     def extract(self, batch: Batch) -> Columns:
         raise AssertionError(f"planted, never measured: {len(batch)}")
@@ -60,6 +62,15 @@ class Score(MeanMetric):
     unit: ClassVar[str] = "points"
     higher_is_better: ClassVar[bool | None] = True
     needs: ClassVar[tuple[str, ...]] = (f"{SCORES}.score",)
+
+
+class Gap(Score):
+    """A planted distance, not known as a mean."""
+
+    name: ClassVar[str] = "gap"
+    higher_is_better: ClassVar[bool | None] = False
+    per_image_mean: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = (f"{SCORES}.gap",)
 
 
 def planted_run(
