@@ -38,6 +38,8 @@ LEVEL = 0.05
 LEAST_SEEDS, LEAST_PROMPTS, LEAST_GROUPS = 8, 4, 4
 WIDE = 50
 """Principal components that t-SNE is given at most."""
+LEADING = 8
+"""Of these, those that the seed's share is of."""
 THUMBNAILS = 48
 
 MAP_COLUMNS = {
@@ -78,8 +80,8 @@ class Style(Study):
         stands out most on set 1. A name is tested on set 2: each seed against the all-seed mean
         of the same prompt, interval by prompt groups, p adjusted by Holm.
     Null: Within each prompt it is permuted which seed owns which image: the same map of it (t-SNE
-        shows groups in pure noise), the seed's share of the spread on the image map, and the
-        deviation of as many seeds on set 2.
+        shows groups in pure noise), the seed's share of the spread within prompts (of the first 8
+        principal components), and the deviation of as many seeds on set 2.
     n: One image per seed and prompt; set 1 for map and names, set 2 for the test.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, section on
         style (Gram matrices, PCA, t-SNE twice). Network, perplexity and groups are our choice.
@@ -109,8 +111,9 @@ class Style(Study):
         (styles,) = read_sets(run, [need], sets=(1,))
         traits = read_sets(run, columns)
         _refuse_small(styles, traits)
-        images = self._image_map(run, styles.columns[need])
-        share, share_null = self._seed_share(run, images)
+        scores = _image_scores(styles.columns[need])
+        share, share_null = self._seed_share(run, scores[..., :LEADING])
+        images = self._image_map(run, scores)
         places = self._seed_map(run, images)
         moved = np.asarray(permute_within_prompt(images, self.rng(run, "null map")))
         null_places = self._seed_map(run, moved)
@@ -144,18 +147,11 @@ class Style(Study):
             identities=identities(run, needs=[need, *columns]),
         )
 
-    def _image_map(self, run: Run, styles: NDArray[np.floating]) -> Floats:
+    def _image_map(self, run: Run, scores: Floats) -> Floats:
         """Two numbers of every image, shape (S, P, 2)."""
-        flat = styles.reshape(-1, styles.shape[2])
-        try:
-            scores = principal_scores(flat, WIDE)
-        except ValueError as error:
-            raise RunError(
-                f"style vectors cannot be mapped, varying ones are needed: {error}"
-            ) from error
-        rng = self.rng(run, "image map")
-        two = landmark_tsne(scores, landmarks=self.landmarks, rng=rng, perplexity=self.perplexity)
-        return two.reshape(*styles.shape[:2], 2)
+        flat, rng = scores.reshape(-1, scores.shape[2]), self.rng(run, "image map")
+        two = landmark_tsne(flat, landmarks=self.landmarks, rng=rng, perplexity=self.perplexity)
+        return two.reshape(*scores.shape[:2], 2)
 
     def _seed_map(self, run: Run, images: Floats) -> Floats:
         """Two numbers of every seed, shape (S, 2)."""
@@ -163,9 +159,13 @@ class Style(Study):
         scores = principal_scores(images.reshape(len(images), -1), WIDE)
         return tsne(scores, perplexity=self.perplexity, random_state=state)
 
-    def _seed_share(self, run: Run, images: Floats) -> tuple[float, Floats]:
-        """The seeds' part of the spread on the image map, prompts taken off; and the null's."""
-        apart = images - images.mean(axis=0)
+    def _seed_share(self, run: Run, scores: Floats) -> tuple[float, Floats]:
+        """The seeds' part of the spread of style within prompts; and the null's.
+
+        Of principal components, not of a t-SNE map: there a seed's step away from the others
+        points another way for every prompt, and its mean over prompts is no step at all.
+        """
+        apart = scores - scores.mean(axis=0)
         whole = float((apart**2).mean(axis=1).sum())
 
         def share(values: Floats) -> float:
@@ -208,6 +208,17 @@ class Style(Study):
             row | {"p_holm": float(p), "confirmed": bool(p <= LEVEL) and row["low"] > 0}
             for row, p in zip(rows, adjusted, strict=True)
         ]
+
+
+def _image_scores(styles: NDArray[np.floating]) -> Floats:
+    """Principal components of every image, shape (S, P, at most 50)."""
+    try:
+        scores = principal_scores(styles.reshape(-1, styles.shape[2]), WIDE)
+    except ValueError as error:
+        raise RunError(
+            f"style vectors cannot be mapped; varying ones are needed: {error}"
+        ) from error
+    return scores.reshape(*styles.shape[:2], -1)
 
 
 def _refuse_small(styles: Sample, traits: Sequence[Sample]) -> None:
@@ -255,10 +266,10 @@ def _sentence(numbers: dict[str, Any]) -> str:
         for row in named
     ]
     return (
-        f"the seed has {numbers['seed_share']:.1%} of the spread on the map of "
-        f"{numbers['seeds']:,} seeds x {numbers['prompts_set1']:,} prompts; no seed "
-        f"effect gives at most {numbers['seed_share_null_high']:.1%} (p = "
-        f"{numbers['seed_share_p']:.2g}); set 2 confirms {len(named)} of {len(numbers['groups'])} groups of seeds"
+        f"the seed has {numbers['seed_share']:.1%} of the spread of style within prompts, "
+        f"{numbers['seeds']:,} seeds x {numbers['prompts_set1']:,} prompts; no seed effect gives "
+        f"at most {numbers['seed_share_null_high']:.1%} (p = {numbers['seed_share_p']:.2g}); set 2 "
+        f"confirms {len(named)} of {len(numbers['groups'])} groups of seeds"
         f"{': ' if parts else ''}{', '.join(parts)}"
     )
 

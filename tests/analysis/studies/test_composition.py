@@ -76,7 +76,7 @@ def test_an_objects_row_is_the_mean_of_what_was_found(tmp_path: Path) -> None:
 
 
 def test_objects_that_are_not_drawn_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="found in .* needs 50%"):
+    with pytest.raises(RunError, match=r"found in .* needs 50%"):
         find(run_with(tmp_path, lost=0.7))
     study = load_study("composition", {"feature": LAYOUT, "objects": ["dragon"]})
     with pytest.raises(RunError, match="no prompt of dragon"):

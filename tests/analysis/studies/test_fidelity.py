@@ -88,5 +88,5 @@ def test_another_kind_of_prompts_is_a_run_of_its_own(tmp_path: Path) -> None:
 
 
 def test_an_empty_list_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="0 seeds are in the top 5% .* at least 1"):
+    with pytest.raises(RunError, match=r"0 seeds are in the top 5% .* at least 1"):
         find(run_with(tmp_path, 0.0), share=0.05)

@@ -1,4 +1,4 @@
-"""Style on planted vectors: a group of grey seeds is found, named and confirmed; none is invented."""
+"""Style on planted vectors: a group of grey seeds is found and confirmed; none is invented."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,9 @@ def run_with(path: Path, shift: float, prompts: int = 60) -> Run:
 
 
 def numbers(run: Run) -> dict[str, Any]:
-    return dict(load_study("style", {"groups": 4, "draws": 100}).find(run).numbers)
+    return dict(
+        load_study("style", {"groups": 4, "draws": 100, "landmarks": 150}).find(run).numbers
+    )
 
 
 def test_grey_seeds_are_a_group_that_set_2_confirms(tmp_path: Path) -> None:
@@ -58,9 +60,9 @@ def test_no_group_is_confirmed_where_no_seed_differs(tmp_path: Path) -> None:
     assert found["seed_share_p"] > 0.02
     assert not any(row["confirmed"] for row in found["groups"])
     # The naive way: the same set that names a group also judges it, and finds something.
-    assert max(row["set1"] for row in found["groups"]) > 0.02
+    assert any(row["set1"] > row["null_high"] for row in found["groups"])
 
 
 def test_too_few_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="needs at least 4|no prompt"):
+    with pytest.raises(RunError, match=r"needs at least 4|no prompt"):
         numbers(run_with(tmp_path, 1.0, prompts=5))
