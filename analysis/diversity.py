@@ -1,6 +1,6 @@
 """Seeds that differ most from one another, and how alike the images of several seeds are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -53,14 +53,14 @@ def farthest_points(
         if not lengths.all():
             raise ValueError("a vector of length 0 has no angle; use the euclidean distance")
         x = x / lengths  # the chord grows with the angle
-    chosen = np.empty(k, dtype=np.intp)
-    chosen[0] = first
+    x = x - x.mean(axis=0)
+    chosen, squares = np.array([first], dtype=np.intp), np.einsum("ij,ij->i", x, x)
     nearest = np.full(len(x), np.inf)
-    for step in range(1, k):
-        away = x - x[chosen[step - 1]]
-        nearest = np.minimum(nearest, np.einsum("ij,ij->i", away, away))
-        nearest[chosen[:step]] = -1.0
-        chosen[step] = int(np.argmax(nearest))
+    while len(chosen) < k:
+        last = chosen[-1]
+        nearest = np.minimum(nearest, squares - 2 * x @ x[last] + squares[last])
+        nearest[chosen] = -np.inf
+        chosen = np.append(chosen, np.argmax(nearest))
     return chosen
 
 
@@ -144,8 +144,50 @@ def mean_pairs(similar: Floats, groups: Places) -> Floats:
         [0.2]
     """
     one, other = np.triu_indices(groups.shape[-1], 1)
-    pairs = similar[groups[..., one], groups[..., other]]
-    there = np.isfinite(pairs)
+    return nanmean(similar[groups[..., one], groups[..., other]])
+
+
+def similarities(
+    images: Floats, sets: Mapping[str, Places], rng: np.random.Generator, draws: int
+) -> tuple[dict[str, Floats], Floats]:
+    """How alike a prompt's images are by two choices of seeds, and the null of their difference.
+
+    A permutation of a prompt's images is one of the rows and columns of its matrix, so each
+    matrix is made once.
+
+    Args:
+        images: Shape (S, P, d); NaN where an image has no such vector.
+        sets: Two names -> shape (F, k): places of k seeds, F choices.
+        rng: Draws the permutations.
+        draws: How many.
+
+    Returns:
+        Name -> shape (P,), mean over choices; and shape (draws,): the first less the second,
+        mean over prompts, with owners permuted within each prompt.
+    """
+    seeds, prompts = images.shape[:2]
+    similar = {method: np.empty(prompts) for method in sets}
+    total, counts = np.zeros(draws), np.zeros(draws)
+    for p in range(prompts):
+        matrix = cosine_matrix(images[:, p])
+        for method, places in sets.items():
+            similar[method][p] = nanmean(mean_pairs(matrix, places))
+        owner = rng.permuted(np.broadcast_to(np.arange(seeds), (draws, seeds)), axis=1)
+        far, near = (nanmean(mean_pairs(matrix, owner[:, places])) for places in sets.values())
+        there = np.isfinite(far - near)
+        total += np.where(there, far - near, 0.0)
+        counts += there
+    return similar, total / np.maximum(counts, 1)
+
+
+def nanmean(values: Floats) -> Floats:
+    """Mean over the last axis of the numbers that are there; NaN where none is.
+
+    Example:
+        >>> nanmean(np.array([[1.0, np.nan], [np.nan, np.nan]]))
+        array([ 1., nan])
+    """
+    there = np.isfinite(values)
     counts = there.sum(axis=-1)
-    total = np.where(there, pairs, 0.0).sum(axis=-1)
+    total = np.where(there, values, 0.0).sum(axis=-1)
     return np.asarray(np.divide(total, counts, where=counts > 0, out=np.full(counts.shape, np.nan)))

@@ -7,6 +7,7 @@ length of such a list says nothing; whether the same seeds come again on other p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from analysis.cells import Sample, read_cells
 from analysis.metrics import Metric
 from analysis.statistics.nulls import Direction, permute_within_prompt
-from analysis.statistics.reliability import top_with_ties
+from analysis.statistics.reliability import midranks, top_with_ties
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -44,15 +45,22 @@ class Judged:
         """The better end."""
         return "higher" if self.metric.higher_is_better else "lower"
 
-    def values(self, owner: Places | None = None) -> Floats:
-        """The metric of every seed, shape (S,).
+    @cached_property
+    def own(self) -> Floats:
+        """The metric of every seed, shape (S,)."""
+        return self.metric.values(self.prepared)
+
+    @property
+    def ranks(self) -> Floats:
+        """Rank of every seed, 1 is best, ties share their mean rank."""
+        return midranks(-self.own if self.best == "higher" else self.own)
+
+    def values(self, owner: Places) -> Floats:
+        """The metric of every seed under other owners, shape (S,).
 
         Args:
-            owner: Which seed's image counts for each seed and prompt of the company, shape
-                (S, U); every seed's own if None.
+            owner: Which seed's image counts for each seed and prompt of the company, (S, U).
         """
-        if owner is None:
-            return self.metric.values(self.prepared)
         mine, place = owner[:, self.among], np.arange(len(self.among))
         return self.metric.values([array[mine, place] for array in self.prepared])
 
@@ -110,9 +118,9 @@ def top_by_all(
     Args:
         company: The metrics.
         share: Share of the seeds that is the top of one metric.
-        owner: As `Judged.values`.
+        owner: As `Judged.values`; every seed's own images if None.
     """
-    tops = [one.top(one.values(owner), share) for one in company]
+    tops = [one.top(one.own if owner is None else one.values(owner), share) for one in company]
     return frozenset.intersection(*tops)
 
 

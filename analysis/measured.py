@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import FAILED_CELL
 from pipeline.errors import RunError
 from pipeline.runs import Run
@@ -55,3 +56,13 @@ def refuse_unmeasured(run: Run, needs: Sequence[str]) -> None:
             f"the recipe measures {', '.join(run.recipe.features) or 'no feature'}; this study "
             f"needs {', '.join(lacking)}: add it to `features`, then repeat `goldenseed run`"
         )
+
+
+def directed_metrics(run: Run) -> list[Metric]:
+    """The metrics of a run's recipe that have a better end, each once, in its order."""
+    names = dict.fromkeys([*run.recipe.metrics, *_ranked(run)])
+    return [m for m in map(load_metric, names) if m.higher_is_better is not None]
+
+
+def _ranked(run: Run) -> list[str]:
+    return [run.recipe.ranking.metric] if run.recipe.ranking else []

@@ -7,13 +7,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from analysis.diversity import cosine_matrix, mean_pairs
+from analysis.golden_rule import Judged
 from analysis.metrics import Metric
+from analysis.statistics.intervals import delete_group_jackknife, grouped_mean_interval
 from analysis.statistics.kernels import Floats
+from pipeline.errors import RunError
 
 Places = NDArray[np.intp]
 
 AT_ONCE = 16
 """Pools judged together."""
+ASSIGNMENTS = 20
+"""Random assignments of a pool's seeds to prompts, and random pools of a size."""
+PAIRS = 64
+"""Seeds of a pool whose pictures are compared with one another at most."""
 
 
 def pool_values(metric: Metric, prepared: Sequence[Any], owners: Places) -> Floats:
@@ -104,3 +112,88 @@ def wins(chosen: ArrayLike, others: ArrayLike) -> Floats:
         for p in range(a.shape[1])
     ]
     return np.asarray(np.mean(found, axis=1) / (2 * len(b)))
+
+
+def product_figures(one: Judged, golden: Sequence[int]) -> dict[str, Any]:
+    """What somebody who draws with golden seeds gains, by a score per image.
+
+    Args:
+        one: A mean of scores, on prompts that had no part in choosing.
+        golden: Places of the golden seeds.
+
+    Returns:
+        Intervals by prompt groups: gain over all seeds, win rate over the other seeds, gain of
+        the best of four random seeds, and the first as a share of the last.
+
+    Raises:
+        RunError: If the metric is no mean over images.
+    """
+    if not one.metric.per_image_mean:
+        raise RunError(f"{one.metric.name} is no mean over images; a score per image is needed")
+    scores, groups = np.asarray(one.prepared[0], dtype=np.float64), one.sample.groups
+    mine = np.isin(np.arange(len(scores)), golden)
+    gain = scores[mine].mean(axis=0) - scores.mean(axis=0)
+    best = best_of(scores, 4) - scores.mean(axis=0)
+    share = delete_group_jackknife(
+        lambda rows: float(gain[rows].sum() / max(best[rows].sum(), 1e-300)), groups
+    )
+    return {
+        "metric": one.metric.name,
+        "gain": grouped_mean_interval(gain, groups),
+        "win_rate": grouped_mean_interval(wins(scores[mine], scores[~mine]), groups),
+        "best_of_four_gain": grouped_mean_interval(best, groups),
+        "share_of_best_of_four": share,
+    }
+
+
+def pool_row(
+    last: Sequence[Judged],
+    pool: Places,
+    images: NDArray[np.floating] | None,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """One size of pool, beside random pools of that size.
+
+    Args:
+        last: The distance and the preference, on prompts that had no part in choosing.
+        pool: Places of the pool's seeds.
+        images: Style vectors of the same prompts, shape (S, P, d); None where there are none.
+        rng: Draws assignments and random pools.
+
+    Returns:
+        size, preference with interval, distance and similarity with the random pools'; n.
+    """
+    distance, preference = last
+    seeds, n = len(distance.sample.seeds), distance.sample.n
+    random = np.array([rng.permutation(seeds)[: len(pool)] for _ in range(ASSIGNMENTS)])
+    turns = rng.integers(len(pool), size=(ASSIGNMENTS, n))
+    mine = pool_values(distance.metric, distance.prepared, pool[turns])
+    others = np.take_along_axis(random, turns, axis=1)
+    null = pool_values(distance.metric, distance.prepared, others)
+    score = grouped_mean_interval(
+        np.asarray(preference.prepared[0])[pool].mean(axis=0), preference.sample.groups
+    )
+    return {
+        "seeds": len(pool),
+        "preference": score.value,
+        "preference_low": score.low,
+        "preference_high": score.high,
+        "distance": float(mine.mean()),
+        "distance_random": float(null.mean()),
+        "distance_random_sd": float(null.std(ddof=1)),
+        "similarity": _alike(images, pool[None]),
+        "similarity_random": _alike(images, random),
+        "n": n,
+    }
+
+
+def _alike(images: NDArray[np.floating] | None, pools: Places) -> float | None:
+    """Mean similarity of a prompt's images by different seeds of a pool."""
+    if images is None or pools.shape[1] < 2:
+        return None
+    few = pools[:, :PAIRS]
+    each = [
+        float(np.nanmean(mean_pairs(cosine_matrix(images[:, p]), few)))
+        for p in range(images.shape[1])
+    ]
+    return float(np.mean(each))

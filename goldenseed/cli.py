@@ -60,18 +60,22 @@ RecipeName = Annotated[str, typer.Argument(help="Name of a recipe, or a path to 
 Out = Annotated[Path | None, typer.Option(help="Run folder; default runs/<recipe>.")]
 Seeds = Annotated[str, typer.Option(help="Seeds: a count, start:stop, or 7,11,469.")]
 Prompts = Annotated[int | None, typer.Option(min=1, help="Number of prompts.")]
+Reliability = Annotated[
+    float | None, typer.Option(help="Say how many prompts a ranking so reliable takes.")
+]
 Part = Annotated[str, typer.Option(help="i/n: draw only the i-th of n parts of the grid.")]
 
 
 @app.command()
 def plan(
     recipe: RecipeName, out: Out = None, seeds: Seeds = "", prompts: Prompts = None,
-    as_json: AsJson = False,
+    reliability: Reliability = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
     chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
     work.check_recipe(chosen)
-    plans = plan_recipe(chosen, prompts_to_plan(chosen), _folder(chosen, out))
+    folder = _folder(chosen, out)
+    plans = plan_recipe(chosen, prompts_to_plan(chosen), folder, reliability=reliability)
     show.result([arm.as_dict() for arm in plans], as_json=as_json, table=show.plan_table(plans))
 
 

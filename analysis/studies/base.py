@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from analysis.cells import Sample, read_cells
 from analysis.extract import run_feature
-from analysis.measured import features_of, refuse_unmeasured
+from analysis.measured import directed_metrics, features_of, refuse_unmeasured
 from analysis.metrics import Metric, load_metric
 from analysis.per_seed import metric_identity
 from pipeline.errors import ConfigError, RunError, nearest
@@ -156,16 +156,6 @@ def with_settings(kind: type[StudyT], settings: Mapping[str, Any]) -> StudyT:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ConfigError(f"settings of study {kind.name}: {'; '.join(lines)}") from error
-
-
-def directed_metrics(run: Run) -> list[Metric]:
-    """The metrics of a run's recipe that have a better end, each once, in its order."""
-    names = dict.fromkeys([*run.recipe.metrics, *_ranked(run)])
-    return [m for m in map(load_metric, names) if m.higher_is_better is not None]
-
-
-def _ranked(run: Run) -> list[str]:
-    return [run.recipe.ranking.metric] if run.recipe.ranking else []
 
 
 def distance_and_preference(run: Run, distance: str, preference: str) -> list[Metric]:

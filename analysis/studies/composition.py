@@ -6,14 +6,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from analysis import plots
-from analysis.cells import Sample
 from analysis.contact_sheet import Row, draw_sheet
 from analysis.diversity import LAYOUTS
+from analysis.layouts import Layouts
 from analysis.measured import measured_feature
-from analysis.metrics.layout import LEAST_FOUND, fill_not_found
+from analysis.metrics.layout import LEAST_FOUND
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.statistics.reliability import rank_correlation
 from analysis.statistics.variance import seed_share_null, variance_shares
@@ -25,13 +24,10 @@ from analysis.studies.base import (
     read_sets,
     require,
 )
+from analysis.vectors import LAYOUT
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
 
-Floats = NDArray[np.float64]
-
-MEASURES = ("x", "y", "size", "depth")
 ENDS = {
     "x": ("leftmost", "rightmost"),
     "y": ("highest", "lowest"),
@@ -78,17 +74,17 @@ class Composition(Study):
     def find(self, run: Run) -> Findings:
         """Share out the variance and show the extremes."""
         feature = measured_feature(run, LAYOUTS, asked=self.feature)
-        needs = [f"{feature}.{name}" for name in MEASURES]
-        sets = [_Laid.of(sample, needs) for sample in read_sets(run, needs)]
-        both = _Laid.joined(sets)
+        needs = [f"{feature}.{name}" for name in LAYOUT]
+        sets = [Layouts.of(sample, needs) for sample in read_sets(run, needs)]
+        both = Layouts.joined(sets)
         _refuse_small(both)
-        shares = [self._share(run, both, name) for name in MEASURES]
+        shares = [self._share(run, both, name) for name in LAYOUT]
         shown = _shown(both, sets, self.objects)
         pictures = {"places": _places_picture(both, shown)} if shown else {}
         for object_name in shown:
             pictures |= _sheet(run, sets, object_name)
         repeats = {
-            name: rank_correlation(*(one.seed_means(name) for one in sets)) for name in MEASURES
+            name: rank_correlation(*(one.seed_means(name) for one in sets)) for name in LAYOUT
         }
         return Findings(
             outcome=_sentence(both, shares, repeats),
@@ -101,15 +97,15 @@ class Composition(Study):
                 "shown": shown,
             },
             tables={
-                "seeds": StudyTable(both.seed_frame(), SEED_COLUMNS),
-                "objects": StudyTable(both.object_frame(), OBJECT_COLUMNS),
+                "seeds": StudyTable(_seed_frame(both), SEED_COLUMNS),
+                "objects": StudyTable(_object_frame(both), OBJECT_COLUMNS),
                 "shares": StudyTable(pl.DataFrame(shares), SHARE_COLUMNS),
             },
             pictures={**pictures, "shares": _shares_picture(shares)},
             identities=identities(run, needs=needs),
         )
 
-    def _share(self, run: Run, both: "_Laid", name: str) -> dict[str, Any]:
+    def _share(self, run: Run, both: Layouts, name: str) -> dict[str, Any]:
         values = both.values[name]
         try:
             shares = variance_shares(values, both.groups)
@@ -137,7 +133,7 @@ SEED_COLUMNS = {
     "found": "share of its images that show the object",
     **{
         f"{name}{end}": f"mean {name}, fraction of the picture{text}"
-        for name in MEASURES
+        for name in LAYOUT
         for end, text in (("", ""), ("_low", ", lower end of 95 %"), ("_high", ", upper end"))
     },
     "n": "images",
@@ -147,7 +143,7 @@ OBJECT_COLUMNS = {
     "object": "the object",
     "found": "images that show it",
     "n": "images",
-    **{name: f"mean {name} over the images that show it, fraction" for name in MEASURES},
+    **{name: f"mean {name} over the images that show it, fraction" for name in LAYOUT},
 }
 SHARE_COLUMNS = {
     "measure": "centroid x and y, size (share of the picture), depth (share that is nearer)",
@@ -168,82 +164,34 @@ SHARE_COLUMNS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class _Laid:
-    """The layout of every seed's images; NaN where no object was found."""
+def _seed_frame(both: Layouts) -> pl.DataFrame:
+    rows: dict[str, Any] = {"seed": list(both.seeds)}
+    rows["found"] = np.isfinite(both.values["x"]).mean(axis=1)
+    for name in LAYOUT:
+        each = [grouped_mean_interval(row, both.groups) for row in both.filled(name)]
+        rows[name] = [one.value for one in each]
+        rows[f"{name}_low"] = [one.low for one in each]
+        rows[f"{name}_high"] = [one.high for one in each]
+    rows["n"] = [len(both.prompts)] * len(both.seeds)
+    return pl.DataFrame(rows)
 
-    seeds: tuple[int, ...]
-    prompts: tuple[Prompt, ...]
-    values: dict[str, Floats]
 
-    @classmethod
-    def of(cls, sample: Sample, needs: Sequence[str]) -> "_Laid":
-        columns = [np.asarray(sample.columns[need], dtype=np.float64) for need in needs]
-        return cls(sample.seeds, sample.prompts, dict(zip(MEASURES, columns, strict=True)))
-
-    @classmethod
-    def joined(cls, sets: Sequence["_Laid"]) -> "_Laid":
-        values = {
-            name: np.concatenate([one.values[name] for one in sets], axis=1) for name in MEASURES
+def _object_frame(both: Layouts) -> pl.DataFrame:
+    parts = []
+    for object_name in sorted(set(both.objects.tolist())):
+        here = both.objects == object_name
+        columns: dict[str, Any] = {
+            "seed": list(both.seeds),
+            "object": [object_name] * len(both.seeds),
+            "found": np.isfinite(both.values["x"][:, here]).sum(axis=1),
+            "n": [int(here.sum())] * len(both.seeds),
         }
-        prompts = tuple(prompt for one in sets for prompt in one.prompts)
-        return cls(sets[0].seeds, prompts, values)
-
-    @property
-    def groups(self) -> NDArray[np.str_]:
-        return np.array([prompt.group for prompt in self.prompts], dtype=np.str_)
-
-    @property
-    def objects(self) -> NDArray[np.str_]:
-        return np.array([prompt.object or "" for prompt in self.prompts], dtype=np.str_)
-
-    @property
-    def found(self) -> float:
-        """Share of the images that show the object."""
-        return float(np.isfinite(self.values["x"]).mean())
-
-    def seed_means(self, name: str) -> Floats:
-        """Mean of every seed, shape (S,), gaps filled by the prompt's other images."""
-        return np.asarray(fill_not_found(self.values[name]).mean(axis=1))
-
-    def of_object(self, name: str, object_name: str) -> Floats:
-        """Mean of every seed's images of an object, shape (S,); NaN where none shows it."""
-        part = self.values[name][:, self.objects == object_name]
-        there = np.isfinite(part)
-        total = np.where(there, part, 0.0).sum(axis=1)
-        counts = there.sum(axis=1)
-        return np.asarray(
-            np.divide(total, counts, where=counts > 0, out=np.full(len(part), np.nan))
-        )
-
-    def seed_frame(self) -> pl.DataFrame:
-        rows: dict[str, Any] = {"seed": list(self.seeds)}
-        rows["found"] = np.isfinite(self.values["x"]).mean(axis=1)
-        for name in MEASURES:
-            filled = fill_not_found(self.values[name])
-            each = [grouped_mean_interval(row, self.groups) for row in filled]
-            rows[name] = [one.value for one in each]
-            rows[f"{name}_low"] = [one.low for one in each]
-            rows[f"{name}_high"] = [one.high for one in each]
-        rows["n"] = [len(self.prompts)] * len(self.seeds)
-        return pl.DataFrame(rows)
-
-    def object_frame(self) -> pl.DataFrame:
-        parts = []
-        for object_name in sorted(set(self.objects.tolist())):
-            here = self.objects == object_name
-            columns: dict[str, Any] = {
-                "seed": list(self.seeds),
-                "object": [object_name] * len(self.seeds),
-                "found": np.isfinite(self.values["x"][:, here]).sum(axis=1),
-                "n": [int(here.sum())] * len(self.seeds),
-            }
-            columns |= {name: self.of_object(name, object_name) for name in MEASURES}
-            parts.append(pl.DataFrame(columns))
-        return pl.concat(parts)
+        columns |= {name: both.of_object(name, object_name) for name in LAYOUT}
+        parts.append(pl.DataFrame(columns))
+    return pl.concat(parts)
 
 
-def _refuse_small(both: _Laid) -> None:
+def _refuse_small(both: Layouts) -> None:
     require(len(both.seeds), LEAST_SEEDS, "seeds")
     require(len(set(both.groups.tolist())), LEAST_GROUPS, "prompt groups in sets 1 and 2")
     if both.found < LEAST_FOUND:
@@ -253,7 +201,7 @@ def _refuse_small(both: _Laid) -> None:
         )
 
 
-def _shown(both: _Laid, sets: Sequence[_Laid], asked: Sequence[str]) -> list[str]:
+def _shown(both: Layouts, sets: Sequence[Layouts], asked: Sequence[str]) -> list[str]:
     """Objects of both sets: those asked for, or the two found most often.
 
     Raises:
@@ -271,7 +219,7 @@ def _shown(both: _Laid, sets: Sequence[_Laid], asked: Sequence[str]) -> list[str
     return list(asked) or sorted(known, key=lambda name: (-counts[name], name))[:2]
 
 
-def _sentence(both: _Laid, shares: Sequence[dict[str, Any]], repeats: dict[str, Interval]) -> str:
+def _sentence(both: Layouts, shares: Sequence[dict[str, Any]], repeats: dict[str, Interval]) -> str:
     parts = [
         f"{row['measure']} {row['seed']:.1%} [{row['seed_low']:.1%}, {row['seed_high']:.1%}] "
         f"(no seed effect: below {row['seed_null_high']:.1%}, p = {row['seed_p']:.2g}; sets "
@@ -297,7 +245,7 @@ def _shares_picture(shares: Sequence[dict[str, Any]]) -> bytes:
     return plots.picture(draw, width=6, height=2.6)
 
 
-def _places_picture(both: _Laid, shown: Sequence[str]) -> bytes:
+def _places_picture(both: Layouts, shown: Sequence[str]) -> bytes:
     """Mean place of every seed, the dot as large as the object."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -310,11 +258,11 @@ def _places_picture(both: _Laid, shown: Sequence[str]) -> bytes:
     return plots.picture(draw, width=4.2 * len(shown), height=4.4)
 
 
-def _sheet(run: Run, sets: Sequence[_Laid], object_name: str) -> dict[str, bytes]:
+def _sheet(run: Run, sets: Sequence[Layouts], object_name: str) -> dict[str, bytes]:
     """The extremes of set 1 with their pictures of set 2; nothing where none is kept."""
     first, second = sets
     rows = []
-    for name in MEASURES:
+    for name in LAYOUT:
         chosen, seen = (one.of_object(name, object_name) for one in (first, second))
         there = np.flatnonzero(np.isfinite(chosen))
         order = there[np.argsort(chosen[there], kind="stable")]

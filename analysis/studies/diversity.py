@@ -2,46 +2,44 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-import yaml
 from numpy.typing import NDArray
 
 from analysis import plots
-from analysis.cells import Sample, read_cells
+from analysis.cells import Sample
 from analysis.confirmation import p_value
 from analysis.diversity import (
     By,
     cosine_matrix,
     farthest_points,
     mean_pairs,
+    nanmean,
     seed_space,
+    similarities,
     space_feature,
 )
-from analysis.metrics import Metric
+from analysis.guided import GUIDED, guided_recipe, open_guided
+from analysis.price import quality_of, seconds_per_image, share_found
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.studies.base import (
     Findings,
     Study,
     StudyTable,
-    directed_metrics,
     identities,
     read_sets,
     require,
 )
 from analysis.vectors import LAYOUT
-from pipeline.config import Sampling
-from pipeline.errors import GoldenseedError, RunError
+from pipeline.errors import RunError
 from pipeline.runs import Run
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 SPACES: tuple[By, ...] = ("style", "composition")
-GUIDED = "particle_guidance"
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
 REPORTS = 3
 """The prompt set on which gains are reported."""
@@ -111,7 +109,7 @@ class Diversity(Study):
     def find(self, run: Run) -> Findings:
         """Compare the methods in every space."""
         spaces = self._spaces(run)
-        guided = _open_guided(run, self.guided) if self.guided else None
+        guided = open_guided(run, self.guided) if self.guided else None
         rows: list[dict[str, Any]] = []
         nulls: dict[str, tuple[Floats, float]] = {}
         for by, feature in spaces.items():
@@ -197,7 +195,7 @@ class _Compared:
                 [_random_set(int(one), study.k, space, rng) for one in firsts]
             ),
         }
-        similar, null = _similarities(
+        similar, null = similarities(
             _images(sample, needs), sets, study.rng(run, f"null {by}"), study.draws
         )
         return cls(by, needs, sample, sets, similar, null)
@@ -235,9 +233,9 @@ class _Compared:
             "less_random_high": less.high if less else None,
             "null_low": float(np.percentile(self.null, 5)) if tested else None,
             "p": p_value(-self.null, -less.value) if tested and less else None,
-            "found": _found(self.by, sample, self.needs, places),
-            **_quality(run, places, ids),
-            "seconds": _seconds(run),
+            "found": share_found(self.by, sample, self.needs, places),
+            **quality_of(run, places, ids),
+            "seconds": seconds_per_image(run),
             "prompts": int(np.isfinite(similar).sum()),
             "images": int(places.shape[1]),
         }
@@ -253,12 +251,8 @@ class _Compared:
         k = next(iter(self.sets.values())).shape[1]
         places = np.arange(len(sample.seeds) // k * k).reshape(-1, k)
         images = _images(sample, self.needs)
-        similar = np.array(
-            [
-                float(np.nanmean(mean_pairs(cosine_matrix(images[:, p]), places)))
-                for p in range(images.shape[1])
-            ]
-        )
+        pairs = (mean_pairs(cosine_matrix(images[:, p]), places) for p in range(images.shape[1]))
+        similar = np.array([float(nanmean(each)) for each in pairs])
         return self._row(guided, GUIDED, similar, places, sample)
 
 
@@ -266,37 +260,6 @@ def _random_set(first: int, k: int, space: Any, rng: np.random.Generator) -> Pla
     """The same first seed, the others at random."""
     others = np.delete(np.arange(len(space.seeds)), first)
     return np.concatenate([[first], rng.permutation(others)[: k - 1]]).astype(np.intp)
-
-
-def _similarities(
-    images: Floats, sets: Mapping[str, Places], rng: np.random.Generator, draws: int
-) -> tuple[dict[str, Floats], Floats]:
-    """Similarity per prompt of every method, and the null of their difference.
-
-    A permutation of a prompt's images is one of the rows and columns of its matrix, so each
-    matrix is made once.
-    """
-    seeds, prompts = images.shape[:2]
-    similar = {method: np.empty(prompts) for method in sets}
-    total, counts = np.zeros(draws), np.zeros(draws)
-    for p in range(prompts):
-        matrix = cosine_matrix(images[:, p])
-        for method, places in sets.items():
-            similar[method][p] = _nanmean(mean_pairs(matrix, places))
-        owner = rng.permuted(np.broadcast_to(np.arange(seeds), (draws, seeds)), axis=1)
-        far, near = (_nanmean(mean_pairs(matrix, owner[:, places])) for places in sets.values())
-        there = np.isfinite(far - near)
-        total += np.where(there, far - near, 0.0)
-        counts += there
-    return similar, total / np.maximum(counts, 1)
-
-
-def _nanmean(values: Floats) -> Floats:
-    """Mean over the last axis of the numbers that are there; NaN where none is."""
-    there = np.isfinite(values)
-    counts = there.sum(axis=-1)
-    total = np.where(there, values, 0.0).sum(axis=-1)
-    return np.asarray(np.divide(total, counts, where=counts > 0, out=np.full(counts.shape, np.nan)))
 
 
 def _mean(values: Floats, groups: NDArray[np.str_]) -> Interval:
@@ -307,81 +270,6 @@ def _mean(values: Floats, groups: NDArray[np.str_]) -> Interval:
             "groups are needed"
         )
     return grouped_mean_interval(values[there], groups[there])
-
-
-def _found(by: By, sample: Sample, needs: Sequence[str], places: Places) -> float | None:
-    if by != "composition":
-        return None
-    return float(np.isfinite(sample.columns[needs[0]])[places.ravel()].mean())
-
-
-def _quality(run: Run, places: Places, prompt_ids: Sequence[str]) -> dict[str, Any]:
-    """Mean of the recipe's first metric of single images over the images that a method draws."""
-    metrics: list[Metric] = [m for m in directed_metrics(run) if m.per_image_mean]
-    if not metrics:
-        return {"quality": None, "quality_metric": None}
-    metric = metrics[0]
-    try:
-        sample = read_cells(run, metric.needs, sets=[REPORTS]).sample(metric.needs)
-    except GoldenseedError:
-        return {"quality": None, "quality_metric": f"{metric.name}: not measured on set 3"}
-    wanted = [i for i, prompt in enumerate(sample.prompts) if prompt.id in set(prompt_ids)]
-    values = metric.prepare(sample.only(metric.needs))[0][:, wanted]
-    return {
-        "quality": float(values[places.ravel()].mean()),
-        "quality_metric": f"{metric.name} ({metric.unit})",
-    }
-
-
-def _seconds(run: Run) -> float | None:
-    """Seconds an image, as the receipts say."""
-    receipts = [each for each in run.images.receipts() if "seconds" in each.provenance]
-    rows = sum(each.rows for each in receipts)
-    return sum(float(str(each.provenance["seconds"])) for each in receipts) / rows if rows else None
-
-
-def _open_guided(run: Run, path: str) -> Run:
-    """The run with Particle Guidance, refused if anything else is different.
-
-    Raises:
-        RunError: Names what differs, or the intervention found.
-    """
-    guided = Run.open(Path(path))
-    if guided.config.intervention.name != GUIDED:
-        raise RunError(
-            f"{path} was drawn with the intervention {guided.config.intervention.name}; {GUIDED} "
-            f"is needed"
-        )
-    for name in ("card_sha256", "guidance_scale", "num_inference_steps", "scheduler"):
-        mine, other = getattr(run.config, name), getattr(guided.config, name)
-        if mine != other:
-            raise RunError(f"{path} has {name} {other}; {mine} is needed, as in {run.root}")
-    return guided
-
-
-def guided_recipe(run: Run) -> str:
-    """The recipe of the same grid with Particle Guidance.
-
-    Its groups are four seeds in a row, so tile and batch are rounded up to fours.
-    """
-    recipe = run.recipe
-    arm = recipe.arms.get(run.root.name, Sampling())
-    fields = recipe.model_dump(mode="json", exclude_unset=True)
-    fields.pop("arms", None)
-    fields["name"] = f"{recipe.name[:40]}-particle-guidance"
-    sampling = {
-        **recipe.sampling.model_dump(mode="json", exclude_unset=True),
-        **arm.model_dump(mode="json", exclude_unset=True),
-    }
-    fields["sampling"] = {**sampling, "intervention": {"name": GUIDED}}
-    fields["batch_size"] = -(-recipe.batch_size // 4) * 4
-    fields["tile"] = {"seeds": -(-recipe.tile.seeds // 4) * 4, "prompts": recipe.tile.prompts}
-    head = (
-        "# The same grid with Particle Guidance, for the study `diversity`:\n"
-        "#   goldenseed run THIS_FILE --out FOLDER\n"
-        "#   goldenseed study diversity RUN --set guided=FOLDER\n"
-    )
-    return head + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
 
 def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:

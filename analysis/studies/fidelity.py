@@ -12,17 +12,11 @@ from numpy.typing import NDArray
 
 from analysis import plots
 from analysis.confirmation import p_value
-from analysis.diversity import STYLES, cosine_matrix, mean_pairs
+from analysis.diversity import STYLES
 from analysis.golden_rule import Judged, judge, top_by_all
 from analysis.measured import measured_feature
 from analysis.metrics import Metric
-from analysis.pools import assigned, best_of, pool_values, wins
-from analysis.statistics.intervals import (
-    Interval,
-    delete_group_jackknife,
-    grouped_mean_interval,
-)
-from analysis.statistics.reliability import midranks
+from analysis.pools import assigned, pool_row, pool_values, product_figures
 from analysis.studies.base import (
     Findings,
     Study,
@@ -42,10 +36,6 @@ LEAST_SEEDS, LEAST_GROUPS = 8, 4
 REPORTS = 3
 """The prompt set on which gains are reported."""
 POOLS = (1, 4, 16, 65, 256)
-ASSIGNMENTS = 20
-"""Random assignments of a pool's seeds to prompts, and random pools of a size."""
-PAIRS = 64
-"""Seeds of a pool whose pictures are compared with one another at most."""
 
 TABLE_COLUMNS = {
     "prompts": "which prompts: of this run, or of the other kind",
@@ -131,7 +121,7 @@ class Fidelity(Study):
                 row, null = self._against_random(run, kind, one, golden)
                 rows.append(row)
                 nulls[f"{one.metric.name}, {kind}"] = (null, row["golden"])
-            product[kind] = _product(company[1], golden)
+            product[kind] = product_figures(company[1], golden)
         last = _judge_last(run, metrics, companies)
         pools = self._pools(run, companies, last)
         seeds = [companies[0][0].sample.seeds[place] for place in golden]
@@ -197,12 +187,12 @@ class Fidelity(Study):
         self, run: Run, companies: Sequence[Sequence[Judged]], last: Sequence[Judged]
     ) -> list[dict[str, Any]]:
         """Quality and diversity of the best 1, 4, 16 ... seeds."""
-        ranks = np.mean([_ranks(one) for company in companies for one in company], axis=0)
+        ranks = np.mean([one.ranks for company in companies for one in company], axis=0)
         order = np.argsort(ranks, kind="stable")
         sizes = [size for size in POOLS if size < len(order)] + [len(order)]
         images = _style_images(run)
         rng = self.rng(run, "pools")
-        return [_pool_row(last, order[:size], images, rng) for size in sizes]
+        return [pool_row(last, order[:size], images, rng) for size in sizes]
 
     def _other_recipe(self, run: Run) -> str:
         """The recipe of the same model and seeds on another kind of prompts."""
@@ -242,31 +232,6 @@ def _judge_last(
     return company
 
 
-def _product(one: Judged, golden: Sequence[int]) -> dict[str, Any]:
-    """Gain, win rate, and share of what the best of four gains, by a score per image."""
-    if not one.metric.per_image_mean:
-        raise RunError(f"{one.metric.name} is no mean over images; a score per image is needed")
-    scores, groups = np.asarray(one.prepared[0], dtype=np.float64), one.sample.groups
-    mine = np.isin(np.arange(len(scores)), golden)
-    gain = scores[mine].mean(axis=0) - scores.mean(axis=0)
-    best = best_of(scores, 4) - scores.mean(axis=0)
-    share = delete_group_jackknife(
-        lambda rows: float(gain[rows].sum() / max(best[rows].sum(), 1e-300)), groups
-    )
-    return {
-        "metric": one.metric.name,
-        "gain": grouped_mean_interval(gain, groups),
-        "win_rate": grouped_mean_interval(wins(scores[mine], scores[~mine]), groups),
-        "best_of_four_gain": grouped_mean_interval(best, groups),
-        "share_of_best_of_four": share,
-    }
-
-
-def _ranks(one: Judged) -> Floats:
-    values = one.values()
-    return midranks(-values if one.best == "higher" else values)
-
-
 def _style_images(run: Run) -> NDArray[np.floating] | None:
     """Style vectors of set 3, shape (S, P, d); None where the recipe measures none."""
     try:
@@ -275,49 +240,6 @@ def _style_images(run: Run) -> NDArray[np.floating] | None:
     except RunError:
         return None
     return np.asarray(sample.columns[need])
-
-
-def _pool_row(
-    last: Sequence[Judged],
-    pool: Places,
-    images: NDArray[np.floating] | None,
-    rng: np.random.Generator,
-) -> dict[str, Any]:
-    """One size of pool: the best seeds, beside random pools of that size."""
-    distance, preference = last
-    seeds, n = len(distance.sample.seeds), distance.sample.n
-    random = np.array([rng.permutation(seeds)[: len(pool)] for _ in range(ASSIGNMENTS)])
-    turns = rng.integers(len(pool), size=(ASSIGNMENTS, n))
-    mine = pool_values(distance.metric, distance.prepared, pool[turns])
-    others = np.take_along_axis(random, turns, axis=1)
-    null = pool_values(distance.metric, distance.prepared, others)
-    score: Interval = grouped_mean_interval(
-        np.asarray(preference.prepared[0])[pool].mean(axis=0), preference.sample.groups
-    )
-    return {
-        "seeds": len(pool),
-        "preference": score.value,
-        "preference_low": score.low,
-        "preference_high": score.high,
-        "distance": float(mine.mean()),
-        "distance_random": float(null.mean()),
-        "distance_random_sd": float(null.std(ddof=1)),
-        "similarity": _alike(images, pool[None]),
-        "similarity_random": _alike(images, random),
-        "n": n,
-    }
-
-
-def _alike(images: NDArray[np.floating] | None, pools: Places) -> float | None:
-    """Mean similarity of a prompt's images by different seeds of a pool."""
-    if images is None or pools.shape[1] < 2:
-        return None
-    few = pools[:, :PAIRS]
-    each = [
-        float(np.nanmean(mean_pairs(cosine_matrix(images[:, p]), few)))
-        for p in range(images.shape[1])
-    ]
-    return float(np.mean(each))
 
 
 def _sentence(rows: Sequence[dict[str, Any]], product: dict[str, Any], k: int) -> str:

@@ -9,6 +9,7 @@ import polars as pl
 
 from analysis import plots
 from analysis.cells import Sample
+from analysis.measured import directed_metrics
 from analysis.metrics import Metric, load_metric
 from analysis.ranked import Ranking
 from analysis.ranking import PERMUTATIONS, rank_samples
@@ -20,7 +21,6 @@ from analysis.studies.base import (
     Findings,
     Study,
     StudyTable,
-    directed_metrics,
     identities,
     read_sets,
     require,
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
-SHOWN = 8
-"""Best and worst seeds in the picture, each."""
+SHOWN = 8  # best and worst seeds in the picture, each
 
 SEED_COLUMNS = {
     "metric": "name of the metric",
@@ -117,7 +116,10 @@ class Quality(Study):
         found = [self._measure(run, metric) for metric in chosen]
         return Findings(
             outcome="; ".join(one.sentence(self.target) for one in found),
-            numbers={"metrics": [one.row(self.target) for one in found]},
+            numbers={
+                "metrics": [one.row(self.target) for one in found],
+                "known": [one.known() for one in found],
+            },
             tables={
                 "seeds": StudyTable(
                     pl.DataFrame([row for one in found for row in one.seed_rows()]), SEED_COLUMNS
@@ -200,6 +202,15 @@ class _Measured:
             }
             for one in self.ranking.seeds
         ]
+
+    def known(self) -> dict[str, Any]:
+        """What a plan needs to say how many prompts any reliability takes."""
+        return {
+            "metric": self.metric.name,
+            "per_image_mean": self.metric.per_image_mean,
+            "full": self.ranking.reliability,
+            "half": self.ranking.reliability_half,
+        }
 
     def row(self, target: float) -> dict[str, Any]:
         """The metric's own row."""

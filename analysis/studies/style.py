@@ -16,8 +16,8 @@ from analysis.diversity import STYLES, farthest_points
 from analysis.images import read_images
 from analysis.measured import measured_feature
 from analysis.statistics.embedding import cut_groups, holm, landmark_tsne, principal_scores, tsne
-from analysis.statistics.intervals import Interval, grouped_error, grouped_mean_interval
-from analysis.statistics.nulls import permute_within_prompt
+from analysis.statistics.intervals import grouped_error, grouped_mean_interval
+from analysis.statistics.nulls import permute_within_prompt, permuted_means
 from analysis.studies.base import Findings, Study, StudyTable, identities, read_sets, require
 from pipeline.errors import RunError
 from pipeline.runs import Run
@@ -179,14 +179,14 @@ class Style(Study):
         """Name every group on set 1 and test the name on set 2."""
         first, second = (_deviations(sample) for sample in traits)
         nulls = {
-            trait: _null_means(second[trait], self.rng(run, f"null {trait}"), self.draws)
+            trait: permuted_means(second[trait], self.rng(run, f"null {trait}"), draws=self.draws)
             for trait in TRAITS
         }
         rows: list[dict[str, Any]] = []
         for label in range(int(labels.max()) + 1):
             mine = labels == label
             trait = _named(first, mine, traits[0].groups)
-            found = _of_group(second[trait], mine, traits[1].groups)
+            found = grouped_mean_interval(second[trait][mine].mean(axis=0), traits[1].groups)
             null = nulls[trait][:, : int(mine.sum())].mean(axis=1)
             rows.append(
                 {
@@ -238,10 +238,6 @@ def _deviations(sample: Sample) -> dict[str, Floats]:
     return found
 
 
-def _of_group(values: Floats, mine: NDArray[np.bool_], groups: NDArray[np.str_]) -> Interval:
-    return grouped_mean_interval(values[mine].mean(axis=0), groups)
-
-
 def _named(values: dict[str, Floats], mine: NDArray[np.bool_], groups: NDArray[np.str_]) -> str:
     """The trait whose mean deviation is the most errors above 0."""
 
@@ -250,12 +246,6 @@ def _named(values: dict[str, Floats], mine: NDArray[np.bool_], groups: NDArray[n
         return float(each.mean()) / max(grouped_error(each, groups)[0], 1e-12)
 
     return max(TRAITS, key=stands_out)
-
-
-def _null_means(values: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    """Mean of every seed under permuted owners, shape (draws, S)."""
-    moved = (np.asarray(permute_within_prompt(values, rng)) for _ in range(draws))
-    return np.array([each.mean(axis=1) for each in moved])
 
 
 def _sentence(numbers: dict[str, Any]) -> str:
