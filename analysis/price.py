@@ -27,7 +27,7 @@ def share_found(by: By, sample: Sample, needs: Sequence[str], places: Places) ->
 
 def quality_of(run: Run, places: Places, prompt_ids: Sequence[str]) -> dict[str, Any]:
     """Mean of the recipe's first metric of single images over the images that a method draws."""
-    metrics: list[Metric] = [m for m in directed_metrics(run) if m.per_image_mean]
+    metrics = [one for one in directed_metrics(run) if one.per_image_mean]
     if not metrics:
         return {"quality": None, "quality_metric": None}
     metric = metrics[0]

@@ -23,6 +23,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from analysis.studies.variance import share_table
+from analysis.study_stage import outcomes
 from goldenseed import __version__, prompts_command, reference_command, show, study_command, work
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.plan import plan_recipe, prompts_to_plan
@@ -139,6 +140,7 @@ def run(
         return _finish(runs, results, as_json=as_json)
     ends = [(work.rank(one), work.seed_shares(one), work.publish(one)) for one in runs]
     show.conclusion(ends, as_json=as_json)
+    show.findings([outcomes(one) for one in runs if not as_json])
     return None
 
 

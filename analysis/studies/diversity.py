@@ -22,7 +22,7 @@ from analysis.diversity import (
     space_feature,
 )
 from analysis.guided import GUIDED, guided_recipe, open_guided
-from analysis.price import quality_of, seconds_per_image, share_found
+from analysis.price import REPORTS, quality_of, seconds_per_image, share_found
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.studies.base import (
     Findings,
@@ -41,8 +41,6 @@ Places = NDArray[np.intp]
 
 SPACES: tuple[By, ...] = ("style", "composition")
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
-REPORTS = 3
-"""The prompt set on which gains are reported."""
 
 COLUMNS = {
     "space": "style or composition: in what seeds are far apart, and images are compared",

@@ -17,6 +17,7 @@ from analysis.golden_rule import Judged, judge, top_by_all
 from analysis.measured import measured_feature
 from analysis.metrics import Metric
 from analysis.pools import assigned, pool_row, pool_values, product_figures
+from analysis.price import REPORTS
 from analysis.studies.base import (
     Findings,
     Study,
@@ -33,8 +34,6 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
-REPORTS = 3
-"""The prompt set on which gains are reported."""
 POOLS = (1, 4, 16, 65, 256)
 
 TABLE_COLUMNS = {
