@@ -40,12 +40,14 @@ def planted(prompts: Sequence[Prompt], spread: float) -> Values:
     }
 
 
-def run_with(path: Path, spread: float) -> Run:
-    return planted_run(path, lambda p, _: planted(p, spread), seeds=SEEDS, prompts=90, **RECIPE)
+def run_with(path: Path, spread: float, **recipe: object) -> Run:
+    fields = {**RECIPE, **recipe}
+    return planted_run(path, lambda p, _: planted(p, spread), seeds=SEEDS, prompts=90, **fields)
 
 
-def find(run: Run) -> Findings:
-    return load_study("diversity", {"layout": LAYOUT, "firsts": 20, "draws": 80}).find(run)
+def find(run: Run, **settings: str) -> Findings:
+    chosen = {"layout": LAYOUT, "firsts": 20, "draws": 80, **settings}
+    return load_study("diversity", chosen).find(run)
 
 
 def rows(found: Findings) -> dict[tuple[str, str], dict[str, Any]]:
@@ -90,3 +92,17 @@ def test_what_must_be_drawn_is_a_recipe_and_a_wrong_run_is_refused(tmp_path: Pat
     assert recipe.seeds == run.recipe.seeds
     with pytest.raises(RunError, match="intervention none; particle_guidance is needed"):
         load_study("diversity", {"layout": LAYOUT, "guided": str(run.root)}).find(run)
+
+
+def test_particle_guidance_is_compared_on_the_same_prompts(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", 0.0)
+    apart = run_with(tmp_path / "apart", 3.0, intervention="particle_guidance")
+    found = find(run, guided=str(apart.root))
+    assert found.recipes == {}
+    guided = rows(found)["style", "particle_guidance"]
+    assert guided["less_random_high"] < 0  # its groups hold the seeds of styles of their own
+    assert guided["p"] is None
+    assert guided["prompts"] == rows(found)["style", "random seeds"]["prompts"]
+    alike = run_with(tmp_path / "alike", 0.0, intervention="particle_guidance")
+    same = rows(find(run, guided=str(alike.root)))["style", "particle_guidance"]
+    assert same["less_random_low"] < 0 < same["less_random_high"]
