@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from analysis.diversity import cosine_matrix, mean_pairs
+from analysis.diversity import cosine_matrix, mean_pairs, nanmean
 from analysis.golden_rule import Judged
 from analysis.metrics import Metric
 from analysis.statistics.intervals import delete_group_jackknife, grouped_mean_interval
@@ -146,33 +146,48 @@ def product_figures(one: Judged, golden: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def pool_row(
+def pool_rows(
     last: Sequence[Judged],
-    pool: Places,
+    pools: Sequence[Places],
     images: NDArray[np.floating] | None,
     rng: np.random.Generator,
-) -> dict[str, Any]:
-    """One size of pool, beside random pools of that size.
+) -> list[dict[str, Any]]:
+    """Pools of several sizes, each beside random pools of its size.
 
     Args:
         last: The distance and the preference, on prompts that had no part in choosing.
-        pool: Places of the pool's seeds.
+        pools: Places of the seeds of each pool.
         images: Style vectors of the same prompts, shape (S, P, d); None where there are none.
         rng: Draws assignments and random pools.
 
     Returns:
-        size, preference with interval, distance and similarity with the random pools'; n.
+        Per pool: size, preference with interval, distance and similarity with the random pools',
+        n. Similarity is None for a pool of one, and without images.
     """
+    seeds = len(last[0].sample.seeds)
+    random = [
+        np.array([rng.permutation(seeds)[: len(pool)] for _ in range(ASSIGNMENTS)])
+        for pool in pools
+    ]
+    alike = pool_similarities(images, [*(pool[None] for pool in pools), *random])
+    own, null = alike[: len(pools)], alike[len(pools) :]
+    return [
+        _row(last, pool, others, rng) | {"similarity": mine, "similarity_random": theirs, "n": n}
+        for pool, others, mine, theirs in zip(pools, random, own, null, strict=True)
+        for n in [last[0].sample.n]
+    ]
+
+
+def _row(
+    last: Sequence[Judged], pool: Places, random: Places, rng: np.random.Generator
+) -> dict[str, Any]:
     distance, preference = last
-    seeds, n = len(distance.sample.seeds), distance.sample.n
-    random = np.array([rng.permutation(seeds)[: len(pool)] for _ in range(ASSIGNMENTS)])
-    turns = rng.integers(len(pool), size=(ASSIGNMENTS, n))
+    turns = rng.integers(len(pool), size=(ASSIGNMENTS, distance.sample.n))
     mine = pool_values(distance.metric, distance.prepared, pool[turns])
     others = np.take_along_axis(random, turns, axis=1)
     null = pool_values(distance.metric, distance.prepared, others)
-    score = grouped_mean_interval(
-        np.asarray(preference.prepared[0])[pool].mean(axis=0), preference.sample.groups
-    )
+    scores = np.asarray(preference.prepared[0])[pool].mean(axis=0)
+    score = grouped_mean_interval(scores, preference.sample.groups)
     return {
         "seeds": len(pool),
         "preference": score.value,
@@ -181,19 +196,28 @@ def pool_row(
         "distance": float(mine.mean()),
         "distance_random": float(null.mean()),
         "distance_random_sd": float(null.std(ddof=1)),
-        "similarity": _alike(images, pool[None]),
-        "similarity_random": _alike(images, random),
-        "n": n,
     }
 
 
-def _alike(images: NDArray[np.floating] | None, pools: Places) -> float | None:
-    """Mean similarity of a prompt's images by different seeds of a pool."""
-    if images is None or pools.shape[1] < 2:
-        return None
-    few = pools[:, :PAIRS]
-    each = [
-        float(np.nanmean(mean_pairs(cosine_matrix(images[:, p]), few)))
-        for p in range(images.shape[1])
+def pool_similarities(
+    images: NDArray[np.floating] | None, pools: Sequence[Places]
+) -> list[float | None]:
+    """Mean cosine similarity of a prompt's images by different seeds of a pool.
+
+    Args:
+        images: Shape (S, P, d), or None.
+        pools: Each of shape (N, k): N pools of k seeds; at most 64 seeds of each are compared.
+
+    Returns:
+        The mean over prompts and over each one's N pools; None where k is 1, or without images.
+    """
+    if images is None:
+        return [None] * len(pools)
+    sums = np.zeros(len(pools))
+    for p in range(images.shape[1]):  # outside, so that a prompt's matrix is made once
+        matrix = cosine_matrix(images[:, p])
+        sums += [float(nanmean(mean_pairs(matrix, pool[:, :PAIRS]))) for pool in pools]
+    means = sums / images.shape[1]
+    return [
+        float(one) if pool.shape[1] > 1 else None for one, pool in zip(means, pools, strict=True)
     ]
-    return float(np.mean(each))

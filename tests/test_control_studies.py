@@ -34,6 +34,7 @@ arms:
   none: {{}}
   seed_scramble: {{intervention: {{name: seed_scramble}}}}
   seed_plant: {{intervention: {{name: seed_plant, parameters: {{strengths: [{STRENGTH}]}}}}}}
+  particle_guidance: {{intervention: {{name: particle_guidance}}}}
 features: [appearance, gram_seedling, "{PLACE}"]
 metrics: ["{CONTRAST}", "{PALENESS}"]
 ranking: null
@@ -166,6 +167,17 @@ def test_planted_seeds_are_the_worst_and_never_golden(arms: dict[str, Run]) -> N
     }
     # Taking contrast away moves nothing, so the place of things keeps its shares.
     assert share["seed_plant"]["x"] == pytest.approx(share["none"]["x"], abs=0.05)
+
+
+def test_particle_guidance_is_drawn_and_compared(arms: dict[str, Run]) -> None:
+    settings = {**SETTINGS["diversity"], "guided": str(arms["particle_guidance"].root)}
+    found = load_study("diversity", settings).find(arms["none"])
+    rows = [row for row in found.numbers["methods"] if row["method"] == "particle_guidance"]
+    assert {row["space"] for row in rows} == {"style", "composition"}
+    assert all(row["seconds"] > 0 and 0 < row["similarity"] <= 1 for row in rows)
+    wrong = load_study("diversity", {**settings, "guided": str(arms["seed_scramble"].root)})
+    with pytest.raises(RunError, match="intervention seed_scramble; particle_guidance is needed"):
+        wrong.find(arms["none"])
 
 
 def test_every_study_was_tried() -> None:

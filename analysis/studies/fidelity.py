@@ -16,7 +16,7 @@ from analysis.diversity import STYLES
 from analysis.golden_rule import Judged, judge, top_by_all
 from analysis.measured import measured_feature
 from analysis.metrics import Metric
-from analysis.pools import assigned, pool_row, pool_values, product_figures
+from analysis.pools import assigned, pool_rows, pool_values, product_figures
 from analysis.price import REPORTS
 from analysis.studies.base import (
     Findings,
@@ -189,9 +189,8 @@ class Fidelity(Study):
         ranks = np.mean([one.ranks for company in companies for one in company], axis=0)
         order = np.argsort(ranks, kind="stable")
         sizes = [size for size in POOLS if size < len(order)] + [len(order)]
-        images = _style_images(run)
-        rng = self.rng(run, "pools")
-        return [pool_row(last, order[:size], images, rng) for size in sizes]
+        pools = [order[:size] for size in sizes]
+        return pool_rows(last, pools, _style_images(run), self.rng(run, "pools"))
 
     def _other_recipe(self, run: Run) -> str:
         """The recipe of the same model and seeds on another kind of prompts."""
