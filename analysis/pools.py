@@ -172,9 +172,8 @@ def pool_rows(
     alike = pool_similarities(images, [*(pool[None] for pool in pools), *random])
     own, null = alike[: len(pools)], alike[len(pools) :]
     return [
-        _row(last, pool, others, rng) | {"similarity": mine, "similarity_random": theirs, "n": n}
+        {**_row(last, pool, others, rng), "similarity": mine, "similarity_random": theirs}
         for pool, others, mine, theirs in zip(pools, random, own, null, strict=True)
-        for n in [last[0].sample.n]
     ]
 
 
@@ -196,6 +195,7 @@ def _row(
         "distance": float(mine.mean()),
         "distance_random": float(null.mean()),
         "distance_random_sd": float(null.std(ddof=1)),
+        "n": distance.sample.n,
     }
 
 

@@ -59,9 +59,9 @@ POOL_COLUMNS = {
     "distance": "distance on set 3, mean over random assignments of the pool's seeds",
     "distance_random": "the same of random pools of this size, mean",
     "distance_random_sd": "its standard deviation over pools",
+    "n": "prompts of set 3",
     "similarity": "mean cosine similarity of a prompt's images by different seeds of the pool",
     "similarity_random": "the same of random pools of this size",
-    "n": "prompts of set 3",
 }
 
 
