@@ -275,12 +275,14 @@ def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         if row["method"] == "random seeds":
             continue
-        test = f", no seed effect gives at least {row['null_low']:+.4f}, p = {row['p']:.2g}"
+        test = ""
+        if row["p"] is not None:
+            test = f", no seed effect gives at least {row['null_low']:+.4f}, p = {row['p']:.2g}"
         parts.append(
             f"{row['method']} in {row['space']}: similarity {row['similarity']:.4f}, "
             f"{row['less_random']:+.4f} [{row['less_random_low']:+.4f}, "
             f"{row['less_random_high']:+.4f}] against random seeds on {row['prompts']} prompts of "
-            f"set 3{test if row['p'] is not None else ''}"
+            f"set 3{test}"
         )
     return "; ".join(parts)
 
