@@ -4,7 +4,6 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.config import Sampling
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -41,13 +40,13 @@ def guided_recipe(run: Run) -> str:
     Its groups are four seeds in a row, so tile and batch are rounded up to fours.
     """
     recipe = run.recipe
-    arm = recipe.arms.get(run.root.name, Sampling())
+    arm = recipe.arms.get(run.root.name)
     fields = recipe.model_dump(mode="json", exclude_unset=True)
     fields.pop("arms", None)
     fields["name"] = f"{recipe.name[:40]}-particle-guidance"
     sampling = {
         **recipe.sampling.model_dump(mode="json", exclude_unset=True),
-        **arm.model_dump(mode="json", exclude_unset=True),
+        **(arm.model_dump(mode="json", exclude_unset=True) if arm else {}),
     }
     fields["sampling"] = {**sampling, "intervention": {"name": GUIDED}}
     fields["batch_size"] = -(-recipe.batch_size // 4) * 4

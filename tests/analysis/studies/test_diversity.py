@@ -11,7 +11,6 @@ import yaml
 import goldenseed
 from analysis.studies import load_study
 from analysis.studies.base import Findings
-from pipeline.config import parse_recipe
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
@@ -86,7 +85,7 @@ def test_diverse_seeds_are_the_far_ones(tmp_path: Path) -> None:
 def test_what_must_be_drawn_is_a_recipe_and_a_wrong_run_is_refused(tmp_path: Path) -> None:
     run = run_with(tmp_path, 0.0)
     text = find(run).recipes["particle_guidance"]
-    recipe = parse_recipe(yaml.safe_load(text), tmp_path / "x.yaml")
+    recipe = type(run.recipe)(**yaml.safe_load(text))
     assert recipe.sampling.intervention is not None
     assert recipe.sampling.intervention.name == "particle_guidance"
     assert recipe.seeds == run.recipe.seeds

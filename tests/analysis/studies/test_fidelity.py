@@ -9,7 +9,6 @@ import yaml
 
 from analysis.studies import load_study
 from analysis.studies.base import Findings
-from pipeline.config import parse_recipe
 from pipeline.errors import RunError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
@@ -67,7 +66,7 @@ def test_a_list_by_chance_gains_nothing_on_set_3(tmp_path: Path) -> None:
 def test_another_kind_of_prompts_is_a_run_of_its_own(tmp_path: Path) -> None:
     run = run_with(tmp_path / "run", 1.0)
     first = find(run)
-    recipe = parse_recipe(yaml.safe_load(first.recipes["other_prompts"]), tmp_path / "x.yaml")
+    recipe = type(run.recipe)(**yaml.safe_load(first.recipes["other_prompts"]))
     assert recipe.prompts.source == "PartiPrompts.tsv"
     other = planted_run(
         tmp_path / "other",
