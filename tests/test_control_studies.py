@@ -18,6 +18,8 @@ from pipeline.interventions.seed_plant import planted
 from pipeline.runs import Run
 from pipeline.schema import Column
 
+pytestmark = pytest.mark.timeout(1200)  # four arms are drawn; a busy machine takes minutes
+
 PLACE = "tests.test_control_studies:Place"
 CONTRAST = "tests.test_control_studies:Contrast"
 PALENESS = "tests.test_control_studies:Paleness"
