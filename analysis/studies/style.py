@@ -34,7 +34,10 @@ TRAITS = {
     "border": ("appearance.border_score", 1.0),
 }
 """What the paper names groups by -> the column, and which way it goes."""
-LEVEL = 0.05
+LEVEL = 0.01
+"""A name is confirmed when no seed effect gives as much at most this often, all groups together."""
+SHARE_DRAWS = 200
+"""Draws of the null of the seed's share."""
 LEAST_SEEDS, LEAST_PROMPTS, LEAST_GROUPS = 8, 4, 4
 WIDE = 50
 """Principal components that t-SNE is given at most."""
@@ -91,7 +94,7 @@ class Style(Study):
         perplexity: Of both maps.
         landmarks: Images that t-SNE maps itself.
         groups: Groups to cut; half the root of the number of seeds, 2 to 32, if 0.
-        draws: Draws of the null.
+        draws: Draws of the null of the groups; the smallest p is groups / (draws + 1).
     """
 
     name: ClassVar[str] = "style"
@@ -102,7 +105,7 @@ class Style(Study):
     perplexity: float = 30.0
     landmarks: int = 2000
     groups: int = 0
-    draws: int = 200
+    draws: int = 4000
 
     def find(self, run: Run) -> Findings:
         """Map, cut, name, test."""
@@ -172,7 +175,7 @@ class Style(Study):
             return float((values.mean(axis=1) ** 2).sum()) / whole
 
         rng = self.rng(run, "share")
-        moved = (np.asarray(permute_within_prompt(apart, rng)) for _ in range(self.draws))
+        moved = (np.asarray(permute_within_prompt(apart, rng)) for _ in range(SHARE_DRAWS))
         return share(apart), np.array([share(each) for each in moved])
 
     def _test(self, run: Run, traits: Sequence[Sample], labels: Places) -> list[dict[str, Any]]:

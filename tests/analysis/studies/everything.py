@@ -24,7 +24,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "diversity": {"layout": LAYOUT, "firsts": 10, "draws": 40},
     "fidelity": {"sets": 60},
     "golden": {"permutations": 60},
-    "style": {"draws": 40, "landmarks": 100},
+    "style": {"draws": 200, "landmarks": 100},
 }
 """Settings that let a study run on this small run; the defaults where a study is not named."""
 

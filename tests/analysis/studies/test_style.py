@@ -40,13 +40,13 @@ def run_with(path: Path, shift: float, prompts: int = 60) -> Run:
 
 def numbers(run: Run) -> dict[str, Any]:
     return dict(
-        load_study("style", {"groups": 4, "draws": 100, "landmarks": 150}).find(run).numbers
+        load_study("style", {"groups": 4, "draws": 1000, "landmarks": 150}).find(run).numbers
     )
 
 
 def test_grey_seeds_are_a_group_that_set_2_confirms(tmp_path: Path) -> None:
     found = numbers(run_with(tmp_path, 1.0))
-    assert found["seed_share_p"] == pytest.approx(1 / 101)
+    assert found["seed_share_p"] == pytest.approx(1 / 201)
     confirmed = [row for row in found["groups"] if row["confirmed"]]
     assert [row["trait"] for row in confirmed] == ["grey"]
     members = {int(seed) for seed in confirmed[0]["members"].split(", ")}
