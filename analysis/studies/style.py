@@ -66,7 +66,7 @@ GROUP_COLUMNS = {
     "null_high": "95 % point of set 2's deviation for as many seeds under the null",
     "p": "share of the null at least as large",
     "p_holm": "p adjusted for the number of groups",
-    "confirmed": "set 2 confirms the name",
+    "confirmed": "set 2 confirms the name, and the seed has a share of style",
 }
 
 
@@ -81,7 +81,8 @@ class Style(Study):
         others among their nearest); a seed's P images one after the other, 2 P numbers, to two
         by t-SNE again. Groups are cut from that map by Ward's method and named by the trait that
         stands out most on set 1. A name is tested on set 2: each seed against the all-seed mean
-        of the same prompt, interval by prompt groups, p adjusted by Holm.
+        of the same prompt, interval by prompt groups, p adjusted by Holm, at 1 %, and only
+        where the seed has a share of style at all.
     Null: Within each prompt it is permuted which seed owns which image: the same map of it (t-SNE
         shows groups in pure noise), the seed's share of the spread within prompts (of the first 8
         principal components), and the deviation of as many seeds on set 2.
@@ -122,7 +123,8 @@ class Style(Study):
         null_places = self._seed_map(run, moved)
         count = self.groups or int(np.clip(round(np.sqrt(len(images)) / 2), 2, 32))
         labels = cut_groups(places, count)
-        rows = self._test(run, traits, labels)
+        p_share = p_value(share_null, share)
+        rows = self._test(run, traits, labels, there_are_seeds=p_share <= LEVEL)
         seeds = styles.seeds
         frame = pl.DataFrame(
             {
@@ -136,7 +138,7 @@ class Style(Study):
             "prompts_set1": styles.n,
             "seed_share": share,
             "seed_share_null_high": float(np.percentile(share_null, 95)),
-            "seed_share_p": p_value(share_null, share),
+            "seed_share_p": p_share,
             "groups": rows,
         }
         return Findings(
@@ -178,8 +180,13 @@ class Style(Study):
         moved = (np.asarray(permute_within_prompt(apart, rng)) for _ in range(SHARE_DRAWS))
         return share(apart), np.array([share(each) for each in moved])
 
-    def _test(self, run: Run, traits: Sequence[Sample], labels: Places) -> list[dict[str, Any]]:
-        """Name every group on set 1 and test the name on set 2."""
+    def _test(
+        self, run: Run, traits: Sequence[Sample], labels: Places, *, there_are_seeds: bool
+    ) -> list[dict[str, Any]]:
+        """Name every group on set 1 and test the name on set 2.
+
+        Groups of seeds are there only if seeds are: without a share of style none is confirmed.
+        """
         first, second = (_deviations(sample) for sample in traits)
         nulls = {
             trait: permuted_means(second[trait], self.rng(run, f"null {trait}"), draws=self.draws)
@@ -206,9 +213,10 @@ class Style(Study):
                     "p": p_value(null, found.value),
                 }
             )
+        limit = LEVEL if there_are_seeds else 0.0
         adjusted = holm(np.array([row["p"] for row in rows]))
         return [
-            row | {"p_holm": float(p), "confirmed": bool(p <= LEVEL) and row["low"] > 0}
+            row | {"p_holm": float(p), "confirmed": bool(p <= limit) and row["low"] > 0}
             for row, p in zip(rows, adjusted, strict=True)
         ]
 
