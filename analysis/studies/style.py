@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from analysis import plots
 from analysis.cells import Sample
 from analysis.confirmation import p_value
-from analysis.contact_sheet import pick_prompts
+from analysis.contact_sheet import one_prompt
 from analysis.diversity import STYLES, farthest_points
-from analysis.images import read_images
 from analysis.measured import measured_feature
 from analysis.statistics.embedding import cut_groups, holm, landmark_tsne, principal_scores, tsne
 from analysis.statistics.intervals import grouped_error, grouped_mean_interval
@@ -279,14 +278,16 @@ def _map_picture(
     run: Run, seeds: Sequence[int], places: Floats, null: Floats, labels: Places, count: int
 ) -> bytes:
     """The map with thumbnails, and beside it what the same method makes of no seed effect."""
-    thumbnails = _thumbnails(run, seeds, places)
+    shown = farthest_points(places, min(THUMBNAILS, len(places)), first=0)
+    pictures = one_prompt(run, [seeds[at] for at in shown])
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         left, right = plots.panels(figure, 1, 2)
         _dots(left, places, labels)
         _dots(right, null, cut_groups(null, count))
-        for at, pixels in thumbnails.items():
-            plots.thumbnail(left, pixels, places[at])
+        for at in shown:
+            if seeds[at] in pictures:
+                plots.thumbnail(left, pictures[seeds[at]], places[at])
         left.set_title("this run")
         right.set_title("no seed effect: the same method, owners permuted")
 
@@ -296,13 +297,3 @@ def _map_picture(
 def _dots(axes: "Axes", places: Floats, labels: Places) -> None:
     axes.scatter(places[:, 0], places[:, 1], s=14, c=labels, cmap="tab20", linewidths=0)
     axes.set(xticks=[], yticks=[], xlabel="one dot a seed, coloured by group")
-
-
-def _thumbnails(run: Run, seeds: Sequence[int], places: Floats) -> dict[int, NDArray[np.uint8]]:
-    """Images of one prompt for seeds all over the map; none where none is kept."""
-    shown = farthest_points(places, min(THUMBNAILS, len(places)), first=0)
-    (prompt,) = pick_prompts(run, 1)
-    found = read_images(run, [(prompt.id, seeds[at]) for at in shown])
-    return {
-        int(at): found[(prompt.id, seeds[at])] for at in shown if (prompt.id, seeds[at]) in found
-    }
