@@ -57,7 +57,7 @@ class Needed:
     """Prompts per set for a reliability of 0.5.
 
     Attributes:
-        prompts: The number; None where none can be given.
+        prompts: The number; None where none can be given, or where it is reached.
         words: The number in words, or why there is none.
     """
 
@@ -180,8 +180,10 @@ def _values(metric: Metric, prepared: Sequence[Sequence[Any]], chosen: NDArray[n
     )
 
 
-def prompts_needed(found: Repeatability, *, per_image_mean: bool) -> Needed:
-    """How many prompts per set a reliability of 0.5 would take.
+def prompts_needed(
+    found: Repeatability, *, per_image_mean: bool, target: float = TARGET_RELIABILITY
+) -> Needed:
+    """How many prompts per set a reliability of `target` would take.
 
     Per-image means: Spearman-Brown, turned round. Distances: reliability n / (n + k) is fitted
     to the two measured points (the seeds' variance is fixed and the noise falls as 1/n, which
@@ -190,6 +192,7 @@ def prompts_needed(found: Repeatability, *, per_image_mean: bool) -> Needed:
     Args:
         found: The reliability.
         per_image_mean: Whether the metric is a mean of per-image values.
+        target: The reliability, in (0, 1).
 
     Example:
         >>> half, full = (Interval(10 * i / (10 * i + 50), 0, 1, 10 * i, "") for i in (1, 2))
@@ -197,7 +200,8 @@ def prompts_needed(found: Repeatability, *, per_image_mean: bool) -> Needed:
         50
     """
     r, n = found.full.value, found.full.n
-    if r >= TARGET_RELIABILITY:
+    odds = target / (1 - target)
+    if r >= target:
         return Needed(
             None,
             f"The reliability is {r:.2f} with {n:,} prompts already, so no larger number of "
@@ -210,22 +214,19 @@ def prompts_needed(found: Repeatability, *, per_image_mean: bool) -> Needed:
             "repeatable difference between seeds to go by.",
         )
     if per_image_mean:
-        return _number(int(np.ceil(n * _ODDS * (1 - r) / r)), "Spearman-Brown")
-    return _followed(found)
+        return _number(int(np.ceil(n * odds * (1 - r) / r)), target, "Spearman-Brown")
+    return _followed(found, target)
 
 
-_ODDS = TARGET_RELIABILITY / (1 - TARGET_RELIABILITY)
-
-
-def _number(prompts: int, how: str) -> Needed:
+def _number(prompts: int, target: float, how: str) -> Needed:
     return Needed(
         prompts,
         f"With this noise about {prompts:,} prompts per set would be needed for a reliability "
-        f"of {TARGET_RELIABILITY} ({how}).",
+        f"of {target:g} ({how}).",
     )
 
 
-def _followed(found: Repeatability) -> Needed:
+def _followed(found: Repeatability, target: float) -> Needed:
     """The measured curve of a distance, followed at most `FURTHEST` times as far as measured."""
     full, half = found.full, found.half
     if half is None:
@@ -235,7 +236,7 @@ def _followed(found: Repeatability) -> Needed:
             "reliability of this distance at two sizes.",
         )
     noise = _noise(half, full)
-    prompts = max(int(np.ceil(_ODDS * noise)), full.n + 1)
+    prompts = max(int(np.ceil(target / (1 - target) * noise)), full.n + 1)
     if prompts > FURTHEST * full.n:
         return Needed(
             None,
@@ -243,7 +244,8 @@ def _followed(found: Repeatability) -> Needed:
             f"set, {FURTHEST} times as many as were measured, and a distance's reliability is not "
             "extrapolated further.",
         )
-    return _number(prompts, f"noise as 1/n, fitted at {half.n:,} and {full.n:,} images per seed")
+    how = f"noise as 1/n, fitted at {half.n:,} and {full.n:,} images per seed"
+    return _number(prompts, target, how)
 
 
 def _noise(half: Interval, full: Interval) -> float:

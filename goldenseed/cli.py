@@ -3,7 +3,8 @@
     plan -> generate -> measure -> rank -> publish      (`run` is all of it)
 
 Beside the path, each in a file of its own: `reference` (reference_command.py) and `prompts`
-(prompts_command.py) prepare what a study of a real model needs.
+(prompts_command.py) prepare what a study of a real model needs; `study` (study_command.py) says
+what is found in a run.
 
 Results go to stdout, as a table or with --json as JSON; everything else goes to stderr.
 
@@ -22,7 +23,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from analysis.studies.variance import share_table
-from goldenseed import __version__, prompts_command, reference_command, show, start, work
+from analysis.study_stage import outcomes
+from goldenseed import (
+    __version__,
+    prompts_command,
+    reference_command,
+    show,
+    start,
+    study_command,
+    work,
+)
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.progress import note
@@ -37,7 +47,8 @@ EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
 
 
 def _with_groups(app: typer.Typer) -> typer.Typer:
-    """Add the commands that have sub-commands of their own."""
+    """Add the commands that stand in files of their own."""
+    app.command()(study_command.study)
     app.add_typer(reference_command.app, name="reference")
     app.add_typer(prompts_command.app, name="prompts")
     return app
@@ -58,18 +69,22 @@ RecipeName = Annotated[str, typer.Argument(help="Name of a recipe, or a path to 
 Out = Annotated[Path | None, typer.Option(help="Run folder; default runs/<recipe>.")]
 Seeds = Annotated[str, typer.Option(help="Seeds: a count, start:stop, or 7,11,469.")]
 Prompts = Annotated[int | None, typer.Option(min=1, help="Number of prompts.")]
+Reliability = Annotated[
+    float | None, typer.Option(help="Say how many prompts a ranking so reliable takes.")
+]
 Part = Annotated[str, typer.Option(help="i/n: draw only the i-th of n parts of the grid.")]
 
 
 @app.command()
 def plan(
     recipe: RecipeName, out: Out = None, seeds: Seeds = "", prompts: Prompts = None,
-    as_json: AsJson = False,
+    reliability: Reliability = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
     chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
     start.check_recipe(chosen)
-    plans = plan_recipe(chosen, prompts_to_plan(chosen), _folder(chosen, out))
+    folder = _folder(chosen, out)
+    plans = plan_recipe(chosen, prompts_to_plan(chosen), folder, reliability=reliability)
     show.result([arm.as_dict() for arm in plans], as_json=as_json, table=show.plan_table(plans))
 
 
@@ -133,6 +148,7 @@ def run(
         return _finish(runs, results, as_json=as_json)
     ends = [(work.rank(one), work.seed_shares(one), work.publish(one)) for one in runs]
     show.conclusion(ends, as_json=as_json)
+    show.findings([outcomes(one) for one in runs if not as_json])
     return None
 
 
@@ -140,7 +156,7 @@ def run(
 def status(run: RunPath, as_json: AsJson = False) -> None:
     """Say how far a run is."""
     found = [status_of(one) for one in start.open_runs(run)]
-    show.result([s.as_dict() for s in found], as_json=as_json, table=show.status_table(found))
+    show.statuses(found, as_json=as_json)
 
 
 @app.command()

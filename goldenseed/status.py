@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+from analysis.study_stage import outcomes
 from goldenseed.verify import feature_folders
 from pipeline.manifest import receipt_index
 from pipeline.runs import Run
@@ -27,6 +28,7 @@ class Status:
         features: Feature identity -> shards measured.
         ranked: Whether a ranking is there.
         releases: Names of the releases.
+        studies: What was found, one line a study, by name.
     """
 
     run: str
@@ -44,6 +46,7 @@ class Status:
     features: dict[str, int]
     ranked: bool
     releases: list[str]
+    studies: dict[str, str]
 
     def as_dict(self) -> dict[str, object]:
         """JSON-ready."""
@@ -76,4 +79,5 @@ def status_of(run: Run) -> Status:
         },
         ranked=run.store.exists("ranking.json"),
         releases=sorted(p.name for p in releases.iterdir()) if releases.is_dir() else [],
+        studies=outcomes(run),
     )

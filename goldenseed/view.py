@@ -10,6 +10,7 @@ Example:
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from PIL import Image
@@ -17,6 +18,7 @@ from PIL import Image
 from analysis.contact_sheet import Row, draw_sheet
 from analysis.images import read_images
 from analysis.per_seed import read_per_seed
+from analysis.study_stage import read_study_table, read_summary
 from goldenseed.status import Status, status_of
 from goldenseed.verify import feature_folders
 from pipeline.errors import RunError, nearest
@@ -103,6 +105,18 @@ class RunView:
     def per_seed(self) -> pl.DataFrame:
         """One row per (seed, metric, prompt set); see `schema.PER_SEED`."""
         return read_per_seed(self.run)
+
+    def study(self, name: str, table: str = "") -> dict[str, Any] | pl.DataFrame:
+        """What a study found: its summary, or one of its tables.
+
+        Args:
+            name: Name of the study.
+            table: Name of a table, one of the summary's `columns`; empty for the summary.
+
+        Raises:
+            RunError: If the study was not run on this grid, or has no such table.
+        """
+        return read_study_table(self.run, name, table) if table else read_summary(self.run, name)
 
     def image(self, prompt: str, seed: int) -> Image.Image:
         """One image.

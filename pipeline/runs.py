@@ -7,7 +7,7 @@ token                 random text that every actor must see: proves that the pat
 canary.json           one drawn cell that every actor must reproduce
 images/               image shards and their receipts
 features/<name>-<id>/ feature shards and their receipts
-per_seed.parquet, ranking.json, releases/   derived, rebuilt at will
+per_seed.parquet, ranking.json, studies/, releases/   derived, rebuilt at will
 """
 
 import json

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize
+from scipy import optimize, stats
 
+from analysis.statistics.bounds import Interval
 from analysis.statistics.kernels import Floats, finite_vector
 
 
@@ -69,14 +70,49 @@ def shrink(values: ArrayLike, standard_errors: ArrayLike) -> Shrunken:
     return Shrunken(centre + kept * (y - centre), sd, centre, float(np.sqrt(tau2)))
 
 
-def _between(y: Floats, noise: Floats) -> float:
-    """Variance between seeds at which the weighted squares are as many as expected."""
+def spread_interval(
+    values: ArrayLike, standard_errors: ArrayLike, *, level: float = 0.95
+) -> Interval:
+    """How far the true effects of seeds lie apart, sampling noise taken off, with its interval.
+
+    Args:
+        values: Shape (S,), at least 2.
+        standard_errors: Shape (S,), positive; as for `shrink`.
+        level: Confidence, in (0, 1).
+
+    Returns:
+        The standard deviation of the true effects: `shrink`'s, with bounds at which the weighted
+        squares are as large as a chi-square law allows. 0 is in it where noise alone explains
+        the values.
+
+    Source:
+        The Q-profile method: Viechtbauer 2007, Statistics in Medicine 26, 37-52.
+
+    Example:
+        >>> found = spread_interval([0.0, 4.0, 8.0], [1.0, 1.0, 1.0])
+        >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+        (3.873, 1.827, 25.119)
+    """
+    y, noise = finite_vector(values), finite_vector(standard_errors) ** 2
+    spread, freedom = shrink(values, standard_errors).spread, len(y) - 1
+    low, high = (
+        float(np.sqrt(_between(y, noise, aim=float(stats.chi2.ppf(tail, freedom)))))
+        for tail in ((1 + level) / 2, (1 - level) / 2)
+    )
+    method = f"Paule-Mandel, Q-profile over {len(y)} seeds, {100 * level:g} %"
+    return Interval(spread, low, high, len(y), method)
+
+
+def _between(y: Floats, noise: Floats, *, aim: float | None = None) -> float:
+    """Variance between seeds at which the weighted squares are `aim`, by default as expected."""
+    wanted = len(y) - 1 if aim is None else aim
 
     def surplus(tau2: float) -> float:
         weights = 1 / (noise + tau2)
         centre = (weights * y).sum() / weights.sum()
-        return float((weights * (y - centre) ** 2).sum() - (len(y) - 1))
+        return float((weights * (y - centre) ** 2).sum() - wanted)
 
     if surplus(0.0) <= 0:
         return 0.0
-    return float(optimize.brentq(surplus, 0.0, float(len(y) * np.ptp(y) ** 2), xtol=1e-300))
+    furthest = float(len(y) * np.ptp(y) ** 2 * max(1.0, 1 / wanted))
+    return float(optimize.brentq(surplus, 0.0, furthest, xtol=1e-300))

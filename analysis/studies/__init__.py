@@ -1,1 +1,69 @@
-"""Studies: what is found in a run, one file per finding. A study never draws an image."""
+"""Studies: what is found in a run, one file per finding. A study never draws an image.
+
+How to add one: a file here with one class, and a line in `STUDIES`. The class is a frozen
+dataclass derived from `analysis.studies.base.Study`; its fields are its settings, its docstring
+states the question, the method, the null, n and the source under these very headings, and `find`
+turns a run into `Findings`: an outcome in one line, numbers, tables whose every column is
+explained, pictures. The contract suite then finds it. What it shares with others stands in
+`base.py`, `analysis.plots` or `analysis.statistics`; what must be drawn in addition it names as
+recipes, which are ordinary runs.
+
+    @dataclass(frozen=True)
+    class Evenness(Study):
+        \"\"\"How alike the seeds are.
+
+        Question: ...
+        Method: ...
+        Null: ...
+        n: ...
+        Source: ...
+        \"\"\"
+
+        name: ClassVar[str] = "evenness"
+        version: ClassVar[int] = 1
+        metric: str = "brightness"  # goldenseed study evenness RUN --set metric=contrast
+
+        def find(self, run: Run) -> Findings: ...
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from analysis.studies.base import Findings, Study, StudyTable, with_settings
+from pipeline.registry import load
+
+__all__ = ["STUDIES", "Findings", "Study", "StudyTable", "load_study"]
+
+STUDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "composition": "analysis.studies.composition:Composition",
+        "diversity": "analysis.studies.diversity:Diversity",
+        "fidelity": "analysis.studies.fidelity:Fidelity",
+        "golden": "analysis.studies.golden:Golden",
+        "quality": "analysis.studies.quality:Quality",
+        "style": "analysis.studies.style:Style",
+    }
+)
+"""Name -> "module:Class"."""
+
+
+def load_study(name: str, settings: Mapping[str, Any] | None = None) -> Study:
+    """Make the study of this name, or of a user's own dotted path.
+
+    Args:
+        name: A name in `STUDIES`, or "my_module:MyStudy".
+        settings: Values of its fields; those that are left out keep their defaults.
+
+    Raises:
+        RegistryError: If there is none; the message names the nearest.
+        ConfigError: If a setting is unknown or of the wrong kind.
+
+    Example:
+        >>> load_study("qualty")
+        Traceback (most recent call last):
+        ...
+        pipeline.errors.RegistryError: unknown study 'qualty': ...
+    """
+    kind: type[Study] = load(STUDIES, name, "study", base=Study)
+    return with_settings(kind, settings or {})

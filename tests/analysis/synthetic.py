@@ -61,6 +61,7 @@ def start(
     n_prompts: int = 48,
     tile: tuple[int, int] = (4, 8),
     order: str = "seeds",
+    intervention: str = "none",
     **recipe: object,
 ) -> Run:
     """A run with a grid and no shards."""
@@ -73,7 +74,9 @@ def start(
         "order": order,
         **recipe,
     }
-    run = Run.start(path, config(), Recipe.model_validate(fields))
+    run = Run.start(
+        path, config(intervention={"name": intervention}), Recipe.model_validate(fields)
+    )
     run.grow(seeds, prompts(n_prompts))
     return run
 

@@ -1,0 +1,122 @@
+"""Pictures of studies: the same numbers give the same bytes, whatever the user's settings are."""
+
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 100
+INK, QUIET, GOOD, BAD = "#1f3b4d", "#b8bfc4", "#c98a00", "#a8323e"
+"""Colours: what is shown, what it stands beside (nulls, all seeds), golden seeds, bad seeds."""
+
+
+def picture(draw: Callable[["Figure"], None], *, width: float, height: float) -> bytes:
+    r"""Draw with matplotlib's own defaults.
+
+    Args:
+        draw: Fills the figure.
+        width: Inches, 100 pixels each.
+        height: Inches.
+
+    Returns:
+        A PNG without date or version in it.
+
+    Example:
+        >>> drawn = picture(lambda figure: None, width=1, height=1)
+        >>> drawn[:4], drawn == picture(lambda figure: None, width=1, height=1)
+        (b'\x89PNG', True)
+    """
+    from matplotlib import style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with style.context("default"):
+        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def image_png(image: Image.Image) -> bytes:
+    """A picture as PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def panels(figure: "Figure", rows: int, columns: int) -> list["Axes"]:
+    """The panels of a figure, row by row, with quiet frames."""
+    found = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
+    for axes in found:
+        axes.spines[["top", "right"]].set_visible(False)
+    return found
+
+
+def scatter(
+    axes: "Axes",
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    colours: Sequence[str] | str = INK,
+    size: float = 12,
+) -> None:
+    """Dots."""
+    axes.scatter(np.asarray(x), np.asarray(y), s=size, c=colours, linewidths=0, alpha=0.8)
+
+
+def against_null(
+    axes: "Axes", null: ArrayLike, observed: float, *, name: str, null_name: str = "the null"
+) -> None:
+    """A histogram of what the null gives, and a line where the run is."""
+    draws: NDArray[np.float64] = np.asarray(null, dtype=np.float64)
+    bins = 30 if np.ptp(draws) > 0 else 1
+    axes.hist(draws, bins=bins, color=QUIET, label=f"{null_name} ({len(draws):,} draws)")
+    axes.axvline(observed, color=GOOD, linewidth=2, label="this run")
+    axes.set_xlabel(name)
+    axes.set_ylabel("draws")
+    axes.legend(fontsize=8, frameon=False)
+
+
+def intervals(
+    axes: "Axes",
+    labels: Sequence[str],
+    values: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    *,
+    colours: Sequence[str] | str = INK,
+) -> None:
+    """Values with their intervals, one line each, the first on top."""
+    x, ends = np.asarray(values, np.float64), (np.asarray(low), np.asarray(high))
+    rows = np.arange(len(x))
+    axes.hlines(rows, *ends, colors=colours, linewidth=1.5)
+    axes.scatter(x, rows, c=colours, s=18, zorder=3)
+    axes.set_yticks(rows, list(labels), fontsize=8)
+    axes.set_ylim(len(x) - 0.5, -0.5)
+
+
+def thumbnail(axes: "Axes", pixels: NDArray[np.uint8], place: ArrayLike, *, side: int = 36) -> None:
+    """A small picture at a place of a map.
+
+    Args:
+        axes: The map.
+        pixels: Shape (H, W, 3).
+        place: x and y, in the map's coordinates.
+        side: Its larger side in pixels.
+    """
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    small = Image.fromarray(pixels)
+    small.thumbnail((side, side))
+    box = OffsetImage(np.asarray(small), zoom=72 / DPI)
+    x, y = np.asarray(place, dtype=np.float64)
+    axes.add_artist(AnnotationBbox(box, (float(x), float(y)), frameon=False, pad=0))

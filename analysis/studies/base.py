@@ -1,0 +1,237 @@
+"""What a study is: a question about a run, answered with tables, intervals, a null, a picture."""
+
+import hashlib
+import inspect
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from analysis.cells import Sample, read_cells
+from analysis.extract import run_feature
+from analysis.measured import directed_metrics, features_of, refuse_unmeasured
+from analysis.metrics import Metric, load_metric
+from analysis.per_seed import metric_identity
+from pipeline.errors import ConfigError, RunError, nearest
+from pipeline.runs import Run
+from pipeline.stage import Resources
+
+HEADINGS = ("Question", "Method", "Null", "n", "Source")
+"""What the docstring of every study states, each as "Heading: text" on a line of its own."""
+LIBRARIES = ("goldenseed", "numpy", "scipy", "polars", "pyarrow", "matplotlib")
+"""Distributions whose versions stand in every summary."""
+
+
+@dataclass(frozen=True, eq=False)
+class StudyTable:
+    """A table that explains itself.
+
+    Attributes:
+        frame: The rows.
+        columns: Every column of it -> what a value says, with its unit.
+
+    Raises:
+        ValueError: If a column is not explained, or an explanation has no column.
+    """
+
+    frame: pl.DataFrame
+    columns: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if self.frame.columns != list(self.columns):
+            raise ValueError(f"columns {self.frame.columns} are explained as {list(self.columns)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a study found.
+
+    Attributes:
+        outcome: The result in one line, with n and what the null gives: the line that stands in
+            the run's summary.
+        numbers: The result as numbers, JSON-ready; an `Interval` may stand anywhere in it.
+        tables: Name of the file, without suffix -> table.
+        pictures: Name of the file, without suffix -> PNG; see `analysis.plots`.
+        recipes: Name of the file, without suffix -> YAML of a recipe that draws what was lacking.
+        identities: What the numbers hang on: metric or feature -> identity.
+    """
+
+    outcome: str
+    numbers: Mapping[str, Any]
+    tables: Mapping[str, StudyTable]
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    identities: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study(ABC):
+    """A question about a run. The fields of a subclass are its settings, all with defaults.
+
+    The same run and settings give the same findings, byte for byte: random numbers come from
+    `rng` alone, and whatever runs here keeps to `resources.threads` threads.
+
+    Attributes:
+        name: Name in the registry, and of the folder of its results.
+        version: Raised whenever numbers change.
+        resources: What it needs of the machine.
+        libraries: Further distributions whose versions belong into the summary.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    resources: ClassVar[Resources] = Resources()
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def find(self, run: Run) -> Findings:
+        """Answer the question for one run.
+
+        Raises:
+            RunError: If the run holds too little: says what is there and what is needed.
+        """
+
+    def rng_seed(self, run: Run) -> list[int]:
+        """What the random numbers of this study on this run come from."""
+        own = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big")
+        return [int(run.run_id, 16), int(run.grid_hash, 16), own]
+
+    def rng(self, run: Run, part: str = "") -> np.random.Generator:
+        """A random stream; another `part` gives an independent one.
+
+        Args:
+            run: The run.
+            part: What it is for, so that parts do not move one another's numbers.
+        """
+        digest = hashlib.sha256(part.encode()).digest()
+        return np.random.default_rng([*self.rng_seed(run), int.from_bytes(digest[:8], "big")])
+
+    def settings(self) -> dict[str, Any]:
+        """The values of its fields, JSON-ready."""
+        return asdict(self)
+
+    @classmethod
+    def about(cls) -> dict[str, str]:
+        """Question, method, null, n and source, as the docstring states them.
+
+        Raises:
+            ValueError: If one is missing.
+        """
+        text = inspect.getdoc(cls) or ""
+        parts = re.split(rf"^({'|'.join(HEADINGS)}): ", text, flags=re.MULTILINE)
+        found = {
+            heading: " ".join(body.split("\n\n")[0].split())
+            for heading, body in zip(parts[1::2], parts[2::2], strict=True)
+        }
+        missing = [heading for heading in HEADINGS if not found.get(heading)]
+        if missing:
+            raise ValueError(f"the docstring of {cls.__name__} states no {', '.join(missing)}")
+        return {heading.lower(): found[heading] for heading in HEADINGS}
+
+
+StudyT = TypeVar("StudyT", bound=Study)
+
+
+def with_settings(kind: type[StudyT], settings: Mapping[str, Any]) -> StudyT:
+    """Make a study with some of its settings changed.
+
+    Raises:
+        ConfigError: If a setting is unknown (the nearest is named), of the wrong kind, or
+            refused by the study itself.
+    """
+    known = [each.name for each in fields(kind)]
+    for name in settings:
+        if name not in known:
+            raise ConfigError(
+                f"study {kind.name} has no setting {name!r}: {nearest(name, known)}"
+                f"known: {', '.join(known) or 'none'}"
+            )
+    try:
+        return TypeAdapter(kind).validate_python(dict(settings))
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigError(f"settings of study {kind.name}: {'; '.join(lines)}") from error
+
+
+def distance_and_preference(run: Run, distance: str, preference: str) -> list[Metric]:
+    """A metric where lower is better, and one where higher is.
+
+    Args:
+        run: The run.
+        distance: Name of the first; the recipe's first such if empty.
+        preference: Name of the second; likewise.
+
+    Raises:
+        RunError: If there is none of either.
+    """
+    found = []
+    for asked, higher, what in (
+        (distance, False, "a distance (lower is better)"),
+        (preference, True, "a preference (higher is better)"),
+    ):
+        known = [load_metric(asked)] if asked else directed_metrics(run)
+        fitting = [metric for metric in known if metric.higher_is_better is higher]
+        if not fitting:
+            names = ", ".join(metric.name for metric in known) or "no metric with a better end"
+            raise RunError(f"there is {names}; this study needs {what}: add one to `metrics`")
+        refuse_unmeasured(run, fitting[0].needs)
+        found.append(fitting[0])
+    return found
+
+
+def read_sets(
+    run: Run, needs: Sequence[str], sets: Sequence[int] = (1, 2), *, n: int | None = None
+) -> list[Sample]:
+    """Columns of a run's cells, one sample per prompt set.
+
+    Raises:
+        RunError: If the recipe does not measure a feature of them, a set is empty, or cells are
+            missing; the message names the set.
+    """
+    refuse_unmeasured(run, needs)
+    found = []
+    for number in sets:
+        try:
+            found.append(read_cells(run, needs, sets=[number]).sample(needs, n=n))
+        except RunError as error:
+            raise RunError(f"prompt set {number}: {error}") from error
+    return found
+
+
+def require(found: int, needed: int, what: str) -> None:
+    """Refuse too little data.
+
+    Args:
+        found: How much there is.
+        needed: How much is needed at least.
+        what: Of what, in the plural, with where: "prompt groups in set 2".
+
+    Raises:
+        RunError: If `found` is less; gives both numbers.
+
+    Example:
+        >>> require(3, 8, "seeds")
+        Traceback (most recent call last):
+        ...
+        pipeline.errors.RunError: 3 seeds; this study needs at least 8: draw more ...
+    """
+    if found < needed:
+        raise RunError(
+            f"{found:,} {what}; this study needs at least {needed:,}: draw more (the same recipe "
+            f"with larger `seeds` or `prompts`), then measure"
+        )
+
+
+def identities(
+    run: Run, *, metrics: Sequence[Metric] = (), needs: Sequence[str] = ()
+) -> dict[str, str]:
+    """What findings hang on: the identities of metrics and of the features of columns."""
+    found = {f"metric {metric.name}": metric_identity(metric) for metric in metrics}
+    return found | {
+        f"feature {name}": run_feature(run, name).identity() for name in features_of(needs)
+    }

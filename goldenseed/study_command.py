@@ -1,0 +1,127 @@
+"""`goldenseed study`: what is found in a run, by one command a finding."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from analysis.studies import STUDIES, load_study
+from analysis.study_stage import FOLDER, StudyStage, StudyTask, outcomes, read_summary
+from goldenseed import show, start, work
+from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
+from goldenseed.progress import note
+from pipeline.errors import ConfigError, RunError
+from pipeline.executors.base import make_executor
+from pipeline.runs import Run
+from pipeline.stage import Outcome
+
+ALL = "all"
+EXIT_DEFECT = 1
+
+Name = Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}; or all.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="name=value: a setting of the study; repeatable.")
+]
+
+
+def study(
+    name: Name,
+    run: RunPath,
+    *,
+    settings: Settings = None,
+    executor: Executor = "local",
+    workers: WorkerCount = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find one thing in a run, with intervals and nulls; `all` finds everything it allows."""
+    runs = start.open_runs(run)
+    place = work.Workers(executor, workers)
+    if name == ALL and settings:
+        raise ConfigError("--set belongs to one study; `all` runs each with its defaults")
+    chosen = {key: {} for key in STUDIES} if name == ALL else {name: read_settings(settings or [])}
+    defects = 0
+    for one in runs:
+        results = run_studies(one, chosen, place)
+        refused = {each.task_id: each.error for each in results if each.failed}
+        broken = [each for each in results if each.error and not each.failed]
+        for each in broken:
+            note(f"study {each.task_id} broke off: {each.error}")
+        defects += len(broken)
+        if len(refused) == len(chosen):
+            raise RunError("; ".join(f"study {key}: {why}" for key, why in refused.items()))
+        _show(one, [key for key in chosen if _done(key, results)], refused, as_json=as_json)
+    if defects:
+        raise typer.Exit(EXIT_DEFECT)
+
+
+def read_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """Read "name=value" with the value as YAML has it.
+
+    Raises:
+        ConfigError: If a text is not of this form.
+
+    Example:
+        >>> read_settings(["share=0.1", "metrics=[fid, kid]"])
+        {'share': 0.1, 'metrics': ['fid', 'kid']}
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name):
+            raise ConfigError(f"--set {text!r} is not of the form name=value")
+        try:
+            found[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {text!r}: the value is not YAML: {error}") from error
+    return found
+
+
+def run_studies(
+    run: Run, studies: Mapping[str, Mapping[str, Any]], workers: work.Workers
+) -> list[Outcome]:
+    """Run studies of a run on an executor.
+
+    Args:
+        run: The run; features must be measured.
+        studies: Name -> settings.
+        workers: Where.
+
+    Returns:
+        One outcome each; `failed` is 1 where the run holds too little, and `error` says what is
+        needed.
+
+    Raises:
+        RunError: If the executor itself fails (a full disk, a lost machine).
+    """
+    stage = StudyStage(run.root, studies)
+    executor = make_executor(workers.executor, workers.count)
+    found = []
+    for outcome in executor.run(stage, [StudyTask(name) for name in studies]):
+        if outcome.fatal:
+            raise RunError(f"study: {outcome.error}")
+        found.append(outcome)
+    return found
+
+
+def _done(name: str, results: Sequence[Outcome]) -> bool:
+    return any(each.task_id == name and not each.error for each in results)
+
+
+def _show(run: Run, names: Sequence[str], refused: Mapping[str, str], *, as_json: bool) -> None:
+    keys = [load_study(name).name for name in names]
+    if as_json:
+        done = [read_summary(run, key) for key in keys]
+        show.line(show.to_json({"run": str(run.root), "studies": done, "refused": refused}))
+        return
+    said = outcomes(run)
+    for key in keys:
+        show.line(f"{key}: {said[key]}")
+        show.line(f"  {show.shown(run.root / FOLDER / key)}/: {', '.join(_files(run, key))}")
+    for key, why in refused.items():
+        show.line(f"{key}: refused: {why}")
+
+
+def _files(run: Run, key: str) -> list[str]:
+    return [Path(name).as_posix() for name in read_summary(run, key)["files"]]

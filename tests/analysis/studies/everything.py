@@ -1,0 +1,56 @@
+"""One planted run that holds enough for every study, in seconds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.prompt_sets import Prompt
+from pipeline.runs import Run
+from tests.analysis.studies.planted_run import GAP, LAYOUT, SCORE, SCORES, Values, planted_run
+
+STYLE = "gram_seedling"
+WIDTH = 512
+"""Numbers of its vector."""
+
+RECIPE: dict[str, object] = {
+    "features": [SCORES, LAYOUT, STYLE, "appearance"],
+    "metrics": [SCORE, GAP],
+    "ranking": None,
+}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "composition": {"feature": LAYOUT, "draws": 40},
+    "diversity": {"layout": LAYOUT, "firsts": 10, "draws": 40},
+    "fidelity": {"sets": 60},
+    "golden": {"permutations": 60},
+    "style": {"draws": 200, "landmarks": 100},
+}
+"""Settings that let a study run on this small run; the defaults where a study is not named."""
+
+
+def planted(prompts: Sequence[Prompt], seeds: int) -> Values:
+    """Seed effects in every feature, prompts' effects and noise beside them."""
+    rng = np.random.default_rng(11)
+    shape = (seeds, len(prompts))
+    effect = rng.normal(size=(seeds, 1))
+    place = rng.normal(size=(4, seeds, 1)) + rng.normal(size=(4, *shape))
+    layout = dict(zip(("x", "y", "size", "depth"), 0.5 + 0.05 * place, strict=True))
+    direction = rng.normal(size=(seeds, 1, WIDTH))
+    return {
+        SCORES: {
+            "score": effect + rng.normal(size=shape),
+            "gap": -effect + rng.normal(size=shape),
+        },
+        LAYOUT: {"found": np.ones(shape), **layout},
+        STYLE: {"style": 3 + direction + rng.normal(size=(*shape, WIDTH))},
+        "appearance": {
+            name: 0.5 + 0.05 * effect + 0.1 * rng.normal(size=shape)
+            for name in ("brightness", "saturation", "sky_score", "border_score")
+        },
+    }
+
+
+def everything(path: Path) -> Run:
+    """Make it."""
+    return planted_run(path, planted, seeds=24, prompts=120, **RECIPE)

@@ -1,0 +1,82 @@
+"""Quality per seed on planted scores: the spread, the reliability and the ends are found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.statistics.shrinkage import spread_interval
+from analysis.studies import load_study
+from pipeline.errors import ConfigError, RunError
+from pipeline.prompt_sets import Prompt
+from pipeline.runs import Run
+from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
+
+RECIPE = {"features": [SCORES], "metrics": [SCORE], "ranking": None}
+
+
+def scores(prompts: Sequence[Prompt], seeds: int, *, spread: float) -> Values:
+    rng = np.random.default_rng(5)
+    effect = spread * np.linspace(-1.5, 1.5, seeds)[:, None]
+    values = effect + rng.normal(size=(1, len(prompts))) + rng.normal(size=(seeds, len(prompts)))
+    return {SCORES: {"score": values}}
+
+
+def run_with(path: Path, spread: float, **size: int) -> Run:
+    return planted_run(path, lambda p, s: scores(p, s, spread=spread), **size, **RECIPE)
+
+
+def test_planted_effects_are_found_and_none_where_none_is(tmp_path: Path) -> None:
+    study = load_study("quality")
+    found = study.find(run_with(tmp_path / "seeds", 0.5)).numbers["metrics"][0]
+    truth = (0.5 * np.linspace(-1.5, 1.5, 32)).std(ddof=1)
+    assert found["spread_low"] < truth < found["spread_high"]
+    assert found["reliability"] > 0.8
+    assert found["gap_p"] < 0.01
+    assert found["best"] > 22
+    assert found["worst"] < 10
+    none = study.find(run_with(tmp_path / "none", 0.0)).numbers["metrics"][0]
+    assert none["gap_p"] > 0.05
+    assert none["spread_low"] == 0
+    assert none["reliability_low"] < 0.3
+    naive = 0.5 * 0.9  # the best of 32 equal seeds still stands far out, as a naive gap would say
+    assert none["gap"] > naive
+
+
+def test_prompts_for_a_reliability_follow_spearman_and_brown(tmp_path: Path) -> None:
+    run = run_with(tmp_path, 0.25)
+    row = load_study("quality", {"target": 0.99}).find(run).numbers["metrics"][0]
+    r, n = row["reliability"], row["n_set2"]
+    assert row["prompts_needed"] == int(np.ceil(n * 99 * (1 - r) / r))
+    k = row["prompts_needed"] / n
+    assert k * r / (1 + (k - 1) * r) >= 0.99 - 1e-9
+    assert row["prompts_needed"] > n * 0.99 / r  # what a straight line would say is too few
+
+
+def test_the_spread_interval_covers_and_the_raw_spread_does_not() -> None:
+    rng, repeats = np.random.default_rng(8), 2000
+    errors = np.where(np.arange(40) % 2, 1.0, 0.5)
+    chi = stats.chi2(39).ppf([0.975, 0.025])
+    inside = naive = 0
+    for _ in range(repeats):
+        values = 0.7 * rng.normal(size=40) + errors * rng.normal(size=40)
+        found = spread_interval(values, errors)
+        inside += found.low <= 0.7 <= found.high
+        raw = np.sqrt(values.var(ddof=1) * 39 / chi)  # sampling noise left in
+        naive += raw[0] <= 0.7 <= raw[1]
+    least, most = stats.binom(repeats, 0.95).ppf([0.0005, 0.9995])
+    assert least <= inside <= most
+    assert naive < least
+
+
+def test_too_little_is_refused_with_numbers(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="6 seeds; this study needs at least 8"):
+        load_study("quality").find(run_with(tmp_path / "few", 0.5, seeds=6))
+    with pytest.raises(RunError, match=r"2 prompt groups in set 1; .* at least 4"):
+        load_study("quality").find(run_with(tmp_path / "groups", 0.5, objects=2))
+    with pytest.raises(ConfigError, match="no setting 'metric': did you mean 'metrics'"):
+        load_study("quality", {"metric": "fid"})
+    with pytest.raises(ConfigError, match="target"):
+        load_study("quality", {"target": "high"})

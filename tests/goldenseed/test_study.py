@@ -1,0 +1,54 @@
+"""`goldenseed study` on a real small run: results, refusals, both executors, the run's summary."""
+
+import json
+from pathlib import Path
+
+import goldenseed
+from analysis.study_stage import FOLDER
+from tests.goldenseed.conftest import Call
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
+
+
+def test_a_study_writes_its_results_and_its_line(call: Call, run_folder: Path) -> None:
+    done = call("study", "quality", run_folder)
+    assert done.code == 0
+    assert "reliability" in done.out
+    assert "no seed effect gives" in call("status", run_folder).out
+    (status,) = json.loads(call("status", run_folder, "--json").out)
+    assert status["studies"]["quality"] in done.out
+    view = goldenseed.open_run(run_folder)
+    summary, table = view.study("quality"), view.study("quality", "seeds")
+    assert set(table["seed"]) == set(view.seeds)
+    assert summary["run_id"] == view.run.run_id
+
+
+def test_ray_writes_the_bytes_of_local(call: Call, run_folder: Path) -> None:
+    for executor in ("local", "ray"):
+        options = ("--executor", executor, "--set", "permutations=250")
+        assert call("study", "quality", run_folder, *options).code == 0
+        found = files(run_folder / FOLDER)
+        if executor == "local":
+            first = found
+    assert found == first
+    assert json.loads(found["quality/summary.json"])["settings"]["permutations"] == 250
+
+
+def test_what_is_lacking_is_said_without_a_traceback(call: Call, run_folder: Path) -> None:
+    wrong = call("study", "qualty", run_folder)
+    assert wrong.code == 2
+    assert "did you mean 'quality'" in wrong.err
+    few = call("study", "quality", run_folder, "--set", "metrics=[hps_v2_1]")
+    assert few.code == 2
+    assert "Traceback" not in few.err
+    assert "hps" in few.err
+
+
+def test_all_says_what_it_refused(call: Call, run_folder: Path) -> None:
+    done = call("study", "all", run_folder, "--json")
+    assert done.code == 0
+    found = json.loads(done.out)
+    assert "quality" in [study["study"] for study in found["studies"]]
+    assert all(any(c.isdigit() for c in why) or "needs" in why for why in found["refused"].values())
