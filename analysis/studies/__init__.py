@@ -38,6 +38,8 @@ __all__ = ["STUDIES", "Findings", "Study", "StudyTable", "load_study"]
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "quality": "analysis.studies.quality:Quality",
+        "search": "analysis.studies.search:Search",
+        "transfer": "analysis.studies.transfer:Transfer",
     }
 )
 """Name -> "module:Class"."""
