@@ -64,8 +64,8 @@ def carried(
     Example:
         >>> seeds = np.arange(20.0)
         >>> found = carried([seeds, seeds], [seeds, -seeds], np.random.default_rng(0), draws=50)
-        >>> found.cross.value, found.reliabilities
-        (0.0, (1.0, -1.0))
+        >>> found.cross.value, [round(r, 6) for r in found.reliabilities]
+        (0.0, [1.0, -1.0])
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 2 or len(a) != 2 or a.shape[1] < 8:

@@ -10,7 +10,6 @@ from analysis.statistics.racing import (
     Look,
     Plan,
     Raced,
-    certainly_top,
     plan_race,
     run_race,
     uniform_error,

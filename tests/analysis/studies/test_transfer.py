@@ -52,7 +52,7 @@ def test_known_correlations_are_found(tmp_path: Path) -> None:
         assert row["corrected_low"] < mixing < row["corrected_high"]
         assert abs(row["cross"]) < abs(row["corrected"])
     assert found["m0.9"]["p"] < 0.01 < 0.05 < found["m0.0"]["p"]
-    assert found["m0.9"]["again"] > 2 * found["m0.9"]["again_chance"]
+    assert found["m0.9"]["again"] > 1.5 * found["m0.9"]["again_chance"]
     assert found["m0.0"]["again_p"] > 0.01
     # Without the correction even the strongest would look weak: the noise of both is in it.
     assert found["m0.9"]["cross"] < 0.75
@@ -72,7 +72,9 @@ def test_kinds_of_prompts_and_arms(tmp_path: Path) -> None:
         rng = np.random.default_rng(7)
         even = np.array([int(p.text.split()[1].strip(",")) % 2 == 0 for p in prompts])
         one, two = rng.standard_normal((2, seeds, 1))
-        return {SCORES: {"score": np.where(even, one, two) + rng.normal(size=(seeds, len(prompts)))}}
+        return {
+            SCORES: {"score": np.where(even, one, two) + rng.normal(size=(seeds, len(prompts)))}
+        }
 
     run = planted_run(tmp_path / "kinds", make, seeds=SEEDS, prompts=240, **RECIPE)
     found = rows(run, kinds={"even": r"kind \d*[02468],", "early": "manner [0-9]$"})
@@ -107,5 +109,5 @@ def test_what_does_not_compare_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="needs runs of equal latents and noise"):
         Transfer(runs={"c": str(other.root)}).find(run)
     few = planted_run(tmp_path / "few", lambda p, s: {SCORES: {}}, seeds=6, **RECIPE)
-    with pytest.raises(RunError, match="6 seeds in both this run and few; .* at least 8"):
+    with pytest.raises(RunError, match=r"6 seeds in both this run and few; .* at least 8"):
         Transfer(runs={"few": str(few.root)}).find(run)
