@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from analysis.cells import Sample
 from pipeline.errors import RunError
 from pipeline.runs import RUN_FILE, Run
 
@@ -74,3 +77,24 @@ def refuse_other_noise(run: Run, name: str, other: Run) -> None:
             f"run {name} has {', '.join(theirs)}, this one {', '.join(own)}: a seed is another "
             f"noise there, so the study needs runs of equal latents and noise"
         )
+
+
+def aligned(samples: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Samples of several runs on the seeds and prompts that all of them have.
+
+    Args:
+        samples: By run; columns are cut alike.
+
+    Returns:
+        The same, seeds ascending and prompts in the order of their ids.
+    """
+    seeds = sorted(set.intersection(*(set(each.seeds) for each in samples.values())))
+    shared = set.intersection(*({p.id for p in each.prompts} for each in samples.values()))
+    found = {}
+    for name, each in samples.items():
+        rows = np.searchsorted(each.seeds, seeds).astype(np.intp)
+        order = sorted((p.id, i) for i, p in enumerate(each.prompts) if p.id in shared)
+        places = [i for _, i in order]
+        columns = {key: values[rows][:, places] for key, values in each.columns.items()}
+        found[name] = Sample(tuple(seeds), tuple(each.prompts[i] for i in places), columns)
+    return found

@@ -37,6 +37,7 @@ __all__ = ["STUDIES", "Findings", "Study", "StudyTable", "load_study"]
 
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
+        "brightness": "analysis.studies.brightness:Brightness",
         "inpainting": "analysis.studies.inpainting:Inpainting",
         "quality": "analysis.studies.quality:Quality",
         "search": "analysis.studies.search:Search",

@@ -1,4 +1,4 @@
-"""The bound of a race holds over all seeds and looks at once; intervals seen by themselves do not."""
+"""The bound of a race holds over all seeds and looks at once; single intervals do not."""
 
 import numpy as np
 import pytest

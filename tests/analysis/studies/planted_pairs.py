@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -67,25 +67,25 @@ def mask() -> bytes:
     return synthetic.png(pixels)
 
 
-def add_pairs(run: Run, count: int, *, white: int = 0) -> list[Prompt]:
-    """Put pictures into the run; two prompts a pair. Every `white`-th original has words."""
-    names = {}
+def make_pairs(count: int, *, white: int = 0) -> tuple[list[Prompt], dict[str, bytes]]:
+    """Two prompts a pair, and the pictures by their sha256; every `white`-th has words in it."""
+    files, prompts = {sha256(mask()): mask()}, []
     for number in range(count):
         data = picture(number, white=bool(white) and number % white == 0)
-        names[number] = store(run, data)
-    hole = store(run, mask())
-    prompts = []
-    for number, image in names.items():
+        files[sha256(data)] = data
         thing = NAMES[number % len(NAMES)]
-        both = {"object": thing, "image": image, "mask": hole}
+        both = {"object": thing, "image": sha256(data), "mask": sha256(mask())}
         prompts += [Prompt(CLEAR, **both), Prompt(thing, **both)]
-    return prompts
+    return prompts, files
 
 
-def store(run: Run, data: bytes) -> str:
-    sha256 = hashlib.sha256(data).hexdigest()
-    run.store.put_if_absent(f"conditions/{sha256}.png", data)
-    return sha256
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def store_pictures(run: Run, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        run.store.put_if_absent(f"conditions/{name}.png", data)
 
 
 Write = Callable[[Sequence[Prompt], int], NDArray[np.object_]]
@@ -97,7 +97,9 @@ def run_of_pairs(path: Path, write: Write, *, seeds: int, count: int, white: int
     run = synthetic.start(
         path, seeds=range(seeds), n_prompts=0, tile=(16, 40), features=[READER], ranking=None
     )
-    run.grow(range(seeds), add_pairs(run, count, white=white))
+    prompts, files = make_pairs(count, white=white)
+    store_pictures(run, files)
+    run.grow(range(seeds), prompts)
     texts = write(ordered_prompts(run), seeds)
     write_feature(run, READER, {"words": texts, "words_count": np.zeros(texts.shape)})
     return run

@@ -51,7 +51,7 @@ def test_planted_rates_and_clean_seeds_are_found(tmp_path: Path) -> None:
     assert removal["rate_low"] < 0.3 < removal["rate_high"]
     assert completion["rate_low"] < 0.15 < completion["rate_high"]
     assert removal["gap_p"] < 0.01
-    assert removal["again_p"] < 0.01
+    assert removal["again_p"] < 0.05
     assert set(removal["clean"]) <= set(range(9))
     assert removal["gain_high"] < -0.1  # judged on pairs that had no part in choosing
     assert removal["floor"] == 0.1  # every tenth original has a word in it
@@ -70,7 +70,7 @@ def test_without_seed_effect_nothing_is_clean(tmp_path: Path) -> None:
     assert removal["gap_p"] > 0.05
     assert removal["clean"] == []
     assert removal["gain_low"] < 0 < removal["gain_high"]
-    assert found.numbers["between"].cross.low < 0
+    assert np.isnan(found.numbers["between"].corrected.low)  # no reliability, no correction
     naive = removal["gap"]  # most less least writing seed: large though all seeds are alike
     assert naive > 0.2
 
