@@ -104,9 +104,9 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
     units = _units(prompts, max(recipe.tile.prompts, least_images(chosen)))
     shape = TileShape(seeds=1, prompts=max(map(len, units)))
     run = _begin(recipe.model_copy(update={"tile": shape}), out, prompts, found.report.path)
+    _refuse_other_grid(run, recipe.seeds.values(), units)
     for unit in units:
         run.grow(recipe.seeds.values(), unit)
-    _refuse_other_grid(run, recipe.seeds.values(), units)
     return run
 
 
@@ -129,8 +129,10 @@ def _begin(recipe: Recipe, out: Path, prompts: list[Prompt], source: str) -> Run
 
 
 def _refuse_other_grid(run: Run, seeds: list[int], units: list[list[Prompt]]) -> None:
-    there = [(list(block.seeds), list(block.prompt_ids)) for block in run.blocks]
-    if there != [(seeds, [prompt.id for prompt in unit]) for unit in units]:
+    """Refuse a grid that is not this search's, nor the beginning of it."""
+    wanted = [(tuple(seeds), tuple(prompt.id for prompt in unit)) for unit in units]
+    there = [(block.seeds, block.prompt_ids) for block in run.blocks]
+    if there != wanted[: len(there)]:
         raise RunError(
             f"{run.root} holds another grid than this search would begin; give the search a "
             f"folder of its own (--out)"

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-NEED = "appearance.brightness"
-LEAST_SEEDS = 4
-BASELINE = "this run"
+NEED, BASELINE, LEAST_SEEDS = "appearance.brightness", "this run", 4
 TONES = r"night|sunset|black and white|sketch|drawing|watercolour|oil painting"
 
 DOCUMENTS = (
@@ -79,8 +77,7 @@ class Brightness(Study):
     Method: Mean luma over the same seeds and prompts of every run, kind by kind of prompts;
         changes cell by cell. Beside it the luma of true pictures of the prompts, where they are
         known, and the figures of Guttenberg 2023. All prompt sets, for nothing is chosen here.
-    Null: a change that does nothing: the difference of the same cells, whose interval then holds 0;
-        a picture of no information has the mean of the training pictures, about 0.5.
+    Null: a change that does nothing: the difference of the same cells, whose interval holds 0.
     n: images; seeds; prompt groups, where a kind has several prompts, else the prompt is fixed.
     Source: Guttenberg 2023, "Diffusion with Offset Noise", crosslabs.org; Lin et al. 2024,
         arXiv:2305.08891; Zhang et al. 2024, arXiv:2403.08381, whose four prompts these are.
@@ -123,7 +120,7 @@ class Brightness(Study):
             for kind, chosen in places.items()
         ]
         frame = pl.DataFrame(rows, infer_schema_length=None)
-        documents = pl.DataFrame(DOCUMENTS, schema=list(DOCUMENT_COLUMNS), orient="row")
+        documents = pl.DataFrame(DOCUMENTS, list(DOCUMENT_COLUMNS), orient="row")
         return Findings(
             outcome="; ".join(_sentences(rows)),
             numbers={"means": rows, "documents": documents.to_dicts()},
@@ -220,7 +217,7 @@ def _row(
 
 
 def _sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One part a run: its kinds, and what it changes of the darkest and the brightest."""
+    """One part a run: its kinds of prompts."""
     found = []
     for name in dict.fromkeys(row["run"] for row in rows):
         own = [row for row in rows if row["run"] == name]
@@ -283,19 +280,16 @@ def _steps(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
 
 def wanted_recipes(run: Run) -> dict[str, str]:
     """The same model on the prompts that ask for extremes: interventions, and numbers of steps."""
-    prompts = {"prompts": {"source": "brightness"}, "features": ["appearance"], "metrics": []}
-    changes = {**prompts, "ranking": None}
+    measured = {"features": ["appearance"], "metrics": [], "ranking": None}
+    changes = {"prompts": {"source": "brightness"}, **measured}
     offset = {"weights": "seedling/weights/offset-noise.safetensors"}
-    first_step = {"weights": "seedling/weights/seedling-singdiffusion"}
-    sweep = {
+    chosen: dict[str, dict[str, Any]] = {
         f"offset{scale:g}": {"name": "offset_noise", "parameters": {**offset, "scale": scale}}
         for scale in (0.25, 0.5, 1.0)
     }
-    chosen = {
-        **sweep,
-        "singdiffusion": {"name": "singdiffusion", "parameters": first_step},
-        "zero_snr": {"name": "zero_snr", "parameters": {}},
-    }
+    first_step = {"weights": "seedling/weights/seedling-singdiffusion"}
+    chosen["singdiffusion"] = {"name": "singdiffusion", "parameters": first_step}
+    chosen["zero_snr"] = {"name": "zero_snr"}
     why = "Extreme prompts; then: goldenseed study brightness RUN/baseline"
     arms = {name: {"intervention": each} for name, each in chosen.items()}
     steps = {f"steps{n}": {"num_inference_steps": n} for n in (1, 2, 5, 10, 20, 50)}
