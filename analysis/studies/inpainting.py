@@ -122,7 +122,7 @@ class Inpainting(Study):
         rows = [self._row(run, feature, pictures, task) for task in tasks]
         named = {task.name: task for task in tasks}
         found = {name: self._mimicry(run, task) for name, task in named.items() if name != REMOVAL}
-        seen = between(*tasks, self.rng(run, "tasks")) if len(tasks) == 2 else None
+        seen = between(tasks[0], tasks[1], self.rng(run, "tasks")) if len(tasks) == 2 else None
         seeds = [
             r for t, row in zip(tasks, rows, strict=True) for r in _seed_rows(self, t, row["clean"])
         ]
