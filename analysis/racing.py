@@ -47,32 +47,40 @@ def race_metric(ranking: RankingConfig | None, name: str = "") -> Metric:
     return metric
 
 
-def least_images(metric: Metric) -> int:
-    """Images of a seed that give the metric a value."""
-    return 1 if metric.per_image_mean else 3
+def least_groups(metric: Metric) -> int:
+    """Prompt groups in a unit that give the metric an unbiased value.
+
+    A kernel distance compares images with one another. Those of one group are alike for the
+    prompt's sake: pairs within a group would count the prompts' spread as the seed's distance.
+    """
+    return 1 if metric.per_image_mean else 2
 
 
-def cut_units(groups: Sequence[str], least: int, order: Sequence[str]) -> list[Places]:
+def cut_units(
+    groups: Sequence[str], least: int, order: Sequence[str], *, least_groups: int = 1
+) -> list[Places]:
     """Cut prompts into units: whole groups, joined until a unit has enough prompts.
 
     Args:
         groups: Group of each prompt, shape (P,).
         least: Prompts in a unit, at least.
         order: The groups in the order in which the race meets them.
+        least_groups: Groups in a unit, at least.
 
     Returns:
         Places of the prompts of each unit. What is left at the end joins the last unit.
 
     Example:
-        >>> [unit.tolist() for unit in cut_units(["a", "b", "a", "c", "d"], 2, ["b", "a", "c", "d"])]
+        >>> units = cut_units(["a", "b", "a", "c", "d"], 2, ["b", "a", "c", "d"])
+        >>> [unit.tolist() for unit in units]
         [[0, 1, 2], [3, 4]]
-    """  # noqa: E501 - one line of input
+    """
     labels = np.asarray(groups)
     units: list[Places] = []
     open_: list[Places] = []
     for group in order:
         open_.append(np.flatnonzero(labels == group))
-        if sum(map(len, open_)) >= least:
+        if sum(map(len, open_)) >= least and len(open_) >= least_groups:
             units.append(np.sort(np.concatenate(open_)))
             open_ = []
     if open_:
@@ -81,18 +89,42 @@ def cut_units(groups: Sequence[str], least: int, order: Sequence[str]) -> list[P
     return units
 
 
-def unit_values(metric: Metric, columns: Mapping[str, Array], units: Sequence[Places]) -> Floats:
+def unit_values(
+    metric: Metric, columns: Mapping[str, Array], groups: Sequence[str], units: Sequence[Places]
+) -> Floats:
     """The metric of every seed on every unit, turned so that larger is better.
 
     Args:
         metric: From `race_metric`.
         columns: Each of its needs -> shape (S, P, ...).
+        groups: Group of each prompt, shape (P,).
         units: Places of the prompts of each unit.
 
     Returns:
-        Shape (S, units), float64.
+        Shape (S, units), float64. A kernel distance is made from pairs of images of different
+        groups alone, so that its mean over units is that of all prompts.
     """
     sign = 1.0 if metric.higher_is_better else -1.0
     prepared = metric.prepare(columns)
-    found = [metric.values([array[:, unit] for array in prepared]) for unit in units]
+    labels = np.asarray(groups)
+    found = []
+    for unit in units:
+        arrays = [array[:, unit] for array in prepared]
+        if isinstance(metric, KernelDistance):
+            found.append(_between_groups(metric, arrays, labels[unit]))
+        else:
+            found.append(metric.values(arrays))
     return sign * np.stack(found, axis=1)
+
+
+def _between_groups(
+    metric: KernelDistance, arrays: Sequence[Array], groups: NDArray[np.str_]
+) -> Floats:
+    """Unbiased kernel distance of every seed from pairs of different groups, shape (S,)."""
+    x, cross = arrays
+    apart = groups[:, None] != groups[None]
+    if not apart.any():
+        raise ValueError("a unit of one group; a kernel distance needs at least 2")
+    kernels = (x @ x.transpose(0, 2, 1) / x.shape[2] + 1) ** 3
+    within = kernels[:, apart].mean(axis=1)
+    return np.asarray(within - 2 * cross.mean(axis=1) + metric.shared.within)

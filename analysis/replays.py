@@ -119,7 +119,7 @@ def replay(truth: Truth, units: Sequence[Places], plan: Plan, rng: np.random.Gen
     """
     sample = truth.samples[0]
     used = units[: plan.looks[-1].units]
-    table = unit_values(truth.metric, sample.only(truth.metric.needs), used)
+    table = unit_values(truth.metric, sample.only(truth.metric.needs), sample.groups.tolist(), used)
     return run_race(plan, lambda seeds, wanted: table[seeds, wanted.start : wanted.stop], rng)
 
 
@@ -129,10 +129,14 @@ def images_drawn(race: Raced, units: Sequence[Places]) -> NDArray[np.intp]:
     return np.asarray(sizes[race.units - 1])
 
 
-def spread_evenly(truth: Truth, units: Sequence[Places], images: int) -> Places:
-    """The list that as many images, rounded up, give if every seed gets the same prompts."""
+def spread_evenly(truth: Truth, images: int, rng: np.random.Generator) -> Places:
+    """The list that as many images, rounded up, give if every seed gets the same prompts.
+
+    The prompts are drawn from all groups alike, which is better than whole groups, as a race
+    needs them: what stands beside the race is the best that is simple.
+    """
     each = -(-images // len(truth.seeds))
-    keep = np.concatenate(units)[:each]
+    keep = rng.permutation(truth.samples[0].n)[:each]
     return top_with_ties(truth.values(0, keep), truth.top, direction="higher")
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from analysis.cells import read_cells
 from analysis.metrics import Metric
 from analysis.per_seed import metric_identity
-from analysis.racing import Floats, Places, cut_units, least_images, race_metric, unit_values
+from analysis.racing import Floats, Places, cut_units, least_groups, race_metric, unit_values
 from analysis.statistics.racing import Plan, Raced, plan_race, run_race, uniform_error
 from analysis.study_stage import plain
 from goldenseed import work
@@ -83,7 +83,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
     Args:
         recipe: What to draw from.
         out: The run folder.
-        metric: See `Search`; a kernel distance needs units of 3 prompts.
+        metric: See `Search`; a kernel distance needs units of 2 groups.
 
     Raises:
         ConfigError: If the recipe has arms, or the prompts make too few units.
@@ -101,7 +101,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
         )
     found = work.load_prompts(recipe)
     prompts = [prompt for prompt in found.prompts if prompt.set == CHOOSING_SET]
-    units = _units(prompts, max(recipe.tile.prompts, least_images(chosen)))
+    units = _units(prompts, recipe.tile.prompts, least_groups(chosen))
     shape = TileShape(seeds=1, prompts=max(map(len, units)))
     run = _begin(recipe.model_copy(update={"tile": shape}), out, prompts, found.report.path)
     _refuse_other_grid(run, recipe.seeds.values(), units)
@@ -110,11 +110,14 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
     return run
 
 
-def _units(prompts: list[Prompt], least: int) -> list[list[Prompt]]:
+def _units(prompts: list[Prompt], least: int, each: int) -> list[list[Prompt]]:
     """The prompts in units; groups in the order of a hash, which is anybody's random order."""
     groups = [prompt.group for prompt in prompts]
     order = sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())
-    return [[prompts[place] for place in unit] for unit in cut_units(groups, least, order)]
+    return [
+        [prompts[place] for place in unit]
+        for unit in cut_units(groups, least, order, least_groups=each)
+    ]
 
 
 def _begin(recipe: Recipe, out: Path, prompts: list[Prompt], source: str) -> Run:
@@ -200,8 +203,11 @@ class _Drawing:
         names = {need.rpartition(".")[0] for need in needs}
         bad = np.any([cells.missing[n] | cells.failed[n] for n in names], axis=0)[rows]
         columns = {need: cells.columns[need][rows] for need in needs}
-        units = [_good(block, place, bad.any(axis=0), self.metric) for block in blocks]
-        return unit_values(self.metric, columns, units)
+        groups = [prompt.group for prompt in cells.prompts]
+        units = [_good(block, place, bad.any(axis=0)) for block in blocks]
+        for unit in units:
+            _refuse_few(len({groups[i] for i in unit}), least_groups(self.metric))
+        return unit_values(self.metric, columns, groups, units)
 
 
 def _tiles(block: Block, seeds: Iterable[int]) -> list[Tile]:
@@ -209,16 +215,18 @@ def _tiles(block: Block, seeds: Iterable[int]) -> list[Tile]:
     return [tile for tile in cut(block) if wanted.issuperset(tile.seeds)]
 
 
-def _good(block: Block, place: dict[str, int], bad: NDArray[np.bool_], metric: Metric) -> Places:
+def _good(block: Block, place: dict[str, int], bad: NDArray[np.bool_]) -> Places:
     """Places of a unit's prompts, those left out that failed for any of the seeds asked for."""
     places = np.sort([place[prompt] for prompt in block.prompt_ids])
-    good = places[~bad[places]]
-    if len(good) < least_images(metric):
+    return np.asarray(places[~bad[places]])
+
+
+def _refuse_few(found: int, needed: int) -> None:
+    if found < needed:
         raise RunError(
-            f"failed cells leave {len(good)} of {len(places)} prompts of a unit; at least "
-            f"{least_images(metric)} are needed: see the reasons in the shards"
+            f"failed cells leave prompts of {found} groups in a unit; at least {needed} are "
+            f"needed: see the reasons in the shards, or draw with a larger `tile.prompts`"
         )
-    return np.asarray(good)
 
 
 def _report(

@@ -187,7 +187,7 @@ def _row(
     truth: Mapping[str, float],
 ) -> dict[str, Any]:
     sample, own = samples[name], samples[BASELINE]
-    values, base = (each.columns[NEED][:, places] for each in (sample, own))
+    values, base = (each.columns[NEED][:, places].astype(np.float64) for each in (sample, own))
     groups = sample.groups[places]
     mean = crossed_mean_interval(values, groups)
     change = crossed_mean_interval(values - base, groups)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from analysis import plots
-from analysis.racing import UNIT, Floats, Places, cut_units, least_images, race_metric
+from analysis.racing import UNIT, Floats, Places, cut_units, least_groups, race_metric
 from analysis.replays import Truth, images_drawn, overlap, replay, spread_evenly
 from analysis.statistics.racing import Plan, Raced, plan_race
 from analysis.studies.base import Findings, Study, StudyTable, identities, read_sets, require
@@ -18,12 +18,12 @@ from pipeline.runs import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LEAST_SEEDS, LEAST_UNITS, LEAST_GROUPS = 16, 8, 4
+LEAST_SEEDS, LEAST_UNITS, LEAST_GROUPS = 16, 5, 4
 RACE, UNIFORM = "race", "uniform"
 
 CURVE_COLUMNS = {
     "budget": "share of set 1's images that may be drawn",
-    "method": "race, or uniform: as many images spread evenly over the seeds",
+    "method": "race, or uniform: as many images spread evenly over the seeds, prompts at random",
     "images": "images drawn, mean over replays",
     "agreement": "share of the list that is in the list of set 2, a second full run on other "
     "prompts; mean over replays, each with another order of prompts",
@@ -129,8 +129,9 @@ class Search(Study):
     def _cut(self, truth: Truth, rng: np.random.Generator) -> list[Places]:
         """Set 1's prompts as units, its groups in random order."""
         groups = truth.samples[0].groups
-        least = max(self.unit, least_images(truth.metric))
-        return cut_units(groups.tolist(), least, rng.permutation(np.unique(groups)).tolist())
+        order = rng.permutation(np.unique(groups)).tolist()
+        each = least_groups(truth.metric)
+        return cut_units(groups.tolist(), self.unit, order, least_groups=each)
 
     def _plans(self, seeds: int, units: int, top: int) -> list[tuple[float, Plan]]:
         """The plans of the budgets that are large enough."""
@@ -156,7 +157,7 @@ class Search(Study):
         """Rows of one budget: the race, and its images spread evenly."""
         races = [replay(truth, order, plan, rng) for order in orders]
         images = [int(images_drawn(*pair).sum()) for pair in zip(races, orders, strict=True)]
-        even = [spread_evenly(truth, *pair) for pair in zip(orders, images, strict=True)]
+        even = [spread_evenly(truth, number, rng) for number in images]
         certain = float(np.mean([race.certain.sum() for race in races]))
         lists = {RACE: [race.listed for race in races], UNIFORM: even}
         shared = {"budget": budget, "images": float(np.mean(images))}

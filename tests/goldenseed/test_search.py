@@ -78,6 +78,7 @@ def test_units_are_whole_groups_of_set_1(recipe: Path, tmp_path: Path) -> None:
     assert {prompt.set for prompt in run.prompts.values()} == {1}
     assert sum(map(len, groups)) == len(set.union(*groups))
     assert all(len(block.prompt_ids) >= 3 for block in run.blocks)
+    assert all(len(own) >= 2 for own in groups)  # a kernel distance is made between groups
     assert all(len(tile.seeds) == 1 for tile in run.tiles())
 
 

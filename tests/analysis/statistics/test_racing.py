@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.racing import cut_units
+from analysis.racing import cut_units, unit_values
 from analysis.statistics.racing import (
     Look,
     Plan,
@@ -14,6 +14,7 @@ from analysis.statistics.racing import (
     run_race,
     uniform_error,
 )
+from tests.analysis.synthetic import ColourKid
 
 Floats = NDArray[np.float64]
 SEEDS, GROUPS, EACH, TOP, ERROR = 24, 24, 3, 6, 0.1
@@ -129,6 +130,30 @@ def test_units_are_whole_groups() -> None:
     for one in units:
         inside = {groups[i] for i in one}
         assert len(one) == sum(group in inside for group in groups) >= 8
+
+
+def test_units_of_a_kernel_distance_are_unbiased_and_whole_units_are_not() -> None:
+    rng, metric = np.random.default_rng(6), ColourKid()
+    need = metric.needs[0]
+
+    def images(groups: int, each: int) -> Floats:
+        centres = 0.5 + 0.2 * rng.standard_normal((1, groups, 1, 3))
+        noise = 0.05 * rng.standard_normal((1, groups, each, 3))
+        return np.asarray((centres + noise).reshape(1, groups * each, 3))
+
+    truth = float(metric.values(metric.prepare({need: images(3000, 1)}))[0])
+    groups = [f"g{i // 4}" for i in range(4000)]
+    units = cut_units(groups, 8, list(dict.fromkeys(groups)), least_groups=2)
+    drawn = {need: images(1000, 4)}
+    found = -unit_values(metric, drawn, groups, units)[0]
+    error = found.std(ddof=1) / np.sqrt(len(found))
+    assert len(found) == 500
+    assert abs(found.mean() - truth) < 4 * error
+    prepared = metric.prepare(drawn)
+    whole = [float(metric.values([array[:, u] for array in prepared])[0]) for u in units]
+    assert abs(np.mean(whole) - truth) > 8 * error
+    with pytest.raises(ValueError, match="a unit of one group"):
+        unit_values(metric, drawn, groups, [np.arange(4)])
 
 
 def test_what_cannot_be_raced_is_refused_with_what_is_needed() -> None:

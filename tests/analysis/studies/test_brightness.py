@@ -18,7 +18,7 @@ from tests.analysis.studies.planted_run import ordered_prompts, write_feature
 
 PROMPTS = Path(__file__).parents[3] / "prompts" / "brightness.jsonl"
 TRUE = {"solid black": 0.01, "solid white": 0.99, "dark": 0.2, "bright": 0.8}
-SEEDS = 12
+SEEDS = 8
 
 
 def true_level(text: str) -> float:
