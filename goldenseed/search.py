@@ -22,6 +22,7 @@ from analysis.metrics import Metric
 from analysis.per_seed import metric_identity
 from analysis.racing import Floats, Places, cut_units, least_groups, race_metric, unit_values
 from analysis.statistics.racing import Plan, Raced, plan_race, run_race, uniform_error
+from analysis.statistics.reliability import golden_by_expected_error
 from analysis.study_stage import plain
 from goldenseed import work
 from goldenseed.progress import note
@@ -253,6 +254,7 @@ def _report(
         "images_full": len(seeds) * int(sizes[-1]),
         "error": plan.error,
         "certain": [seeds[i] for i in raced.listed if raced.certain[i]],
+        "sure": [seeds[i] for i in golden_by_expected_error(probability, limit=plan.error)],
         "expected_error": float(1 - probability[raced.listed].mean()),
         "expected_error_uniform": uniform_error(raced, rng),
         "list": [_row(raced, probability, images, seeds, int(i)) for i in raced.listed],

@@ -80,6 +80,8 @@ def conclusion(found: dict[str, Any]) -> list[str]:
         f"Certain to be among the best {plan['top']:,}: {len(certain)} seeds{named}; the "
         f"probability that any of them is not is at most {found['error']:.0%}, over all seeds and "
         f"looks.",
+        f"Sure: {len(found['sure'])} seeds, of which an expected {found['error']:.0%} at most are "
+        f"wrong (by posterior probability; not calibrated below about 250 seeds).",
         f"Of the whole list of {len(found['list']):,} an expected {found['expected_error']:.0%} "
         f"are wrong (an estimate); as many images spread evenly: "
         f"{found['expected_error_uniform']:.0%}; a list at random: "

@@ -96,8 +96,9 @@ def plan_race(seeds: int, units: int, *, top: int, budget: float, error: float =
 
     Half of the budget goes to all seeds alike; the rest, in equal parts, to the half, the quarter
     and the eighth of them that lie nearest to the boundary. In simulation (1,024 seeds, normal
-    effects, reliability 0.9 of a full run) this reached 90 % of what two full runs agree on with
-    20 % of the images, where as many images spread evenly reach 83 %.
+    effects, 40 or 200 units, reliability 0.95, 0.9 and 0.7 of a full run) 20 % of the images
+    reached 94, 90 and 82 % of what two full runs agree on, where as many images spread evenly
+    reach 88, 83 and 77 %; no seed was certain there, for 1,024 at once are too many.
 
     Args:
         seeds: Seeds.
@@ -173,8 +174,9 @@ class Raced:
     def probability(self, rng: np.random.Generator) -> Floats:
         """Posterior probability of belonging to the best `top`, of every seed.
 
-        One less its mean over the listed seeds is the expected share of wrong ones: an estimate,
-        where the error of the certain ones is bounded.
+        One less its mean over the listed seeds is the expected share of wrong ones. A posterior
+        does not mind that what was drawn hung on what had been seen; it holds as far as effects
+        and noise are normal, where the certain seeds' bound needs no law of the effects.
         """
         share = self.plan.top / self.plan.seeds
         return top_quarter_probability(self.shrunken.mean, self.shrunken.sd, rng, share=share)

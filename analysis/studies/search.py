@@ -11,6 +11,7 @@ from analysis import plots
 from analysis.racing import UNIT, Floats, Places, cut_units, least_groups, race_metric
 from analysis.replays import Truth, images_drawn, overlap, replay, spread_evenly
 from analysis.statistics.racing import Plan, Raced, plan_race
+from analysis.statistics.reliability import golden_by_expected_error
 from analysis.studies.base import Findings, Study, StudyTable, identities, read_sets, require
 from pipeline.errors import RunError
 from pipeline.runs import Run
@@ -48,6 +49,7 @@ SEED_COLUMNS = {
     "probability": "posterior probability of the true top share, an estimate",
     "listed": "whether the race lists it",
     "certain": "whether the bounds put it into the top share",
+    "sure": "whether it is in the longest list of which at most `error` is expected to be wrong",
     "full": "whether set 1's full list has it",
     "other": "whether set 2's full list has it",
 }
@@ -62,10 +64,10 @@ class Search(Study):
     Method: The race of `analysis.statistics.racing` on units of whole prompt groups of set 1, its
         plan fixed beforehand, prompts in random order, replayed. Certain seeds by t intervals at
         level 1 - error / (seeds x looks): by the union bound none of them is wrong, at any look,
-        with probability 1 - error. Judged by the full list of set 2 and on set 3, beside the
-        same number of images spread evenly, and beside the ceiling, which is what the full list
-        of set 1 shares with that of set 2. Replay and set 1's own list share prompts, so that
-        agreement is optimistic.
+        with probability 1 - error. Sure seeds by posterior probability. Judged by the full list
+        of set 2 and on set 3, beside the same number of images spread evenly, and beside the
+        ceiling, which is what the full list of set 1 shares with that of set 2. Replay and set
+        1's own list share prompts, so that agreement is optimistic.
     Null: no seed effect: within each prompt it is permuted which seed owns which image, on both
         sets; the race is then run again.
     n: images drawn of set 1; seeds; replays, one order of the prompts each.
@@ -187,6 +189,7 @@ def _seed_rows(
     truth: Truth, units: Sequence[Places], race: Raced, probability: Floats
 ) -> list[dict[str, Any]]:
     images = images_drawn(race, units)
+    sure = golden_by_expected_error(probability, limit=race.plan.error)
     return [
         {
             "seed": seed,
@@ -198,6 +201,7 @@ def _seed_rows(
             "probability": float(probability[i]),
             "listed": i in race.listed,
             "certain": bool(race.certain[i]),
+            "sure": i in sure,
             "full": i in truth.own,
             "other": i in truth.other,
         }
@@ -227,6 +231,7 @@ def _numbers(
         "full_gain": truth.gain([truth.own]),
         "error": error,
         "expected_error": float(1 - probability[first.listed].mean()),
+        "sure": len(golden_by_expected_error(probability, limit=error)),
         "null_agreement_mean": float(draws.mean()),
         "null_agreement_high": float(np.percentile(draws, 95)),
         "null_p": float(((draws >= race["agreement"]).sum() + 1) / (len(draws) + 1)),
@@ -246,7 +251,8 @@ def _sentence(truth: Truth, numbers: Mapping[str, Any]) -> str:
         f"as many images spread evenly {even['attained']:.0%}; gain on set 3 {race['gain']:.3g} "
         f"[{race['gain_low']:.3g}, {race['gain_high']:.3g}] where all images give "
         f"{full.value:.3g}; {race['certain']:.1f} seeds are certain (error at most "
-        f"{numbers['error']:.0%}); without a seed effect the agreement is "
+        f"{numbers['error']:.0%}), {numbers['sure']} sure (as much expected wrong); without a "
+        f"seed effect the agreement is "
         f"{numbers['null_agreement_mean']:.2f} (p = {numbers['null_p']:.2g}) and "
         f"{numbers['null_alarms']} of {numbers['null_draws']} races call a seed certain"
     )

@@ -25,7 +25,7 @@ features: [perceptual]
 metrics: [kid_perceptual]
 ranking: {metric: kid_perceptual, share: 0.25}
 """
-OPTIONS = ("--executor", "local", "--budget", "0.6")
+OPTIONS = ("--executor", "local", "--budget", "0.9")
 
 
 @pytest.fixture
@@ -47,8 +47,9 @@ def test_a_broken_search_ends_as_one_that_was_not(
     assert "over all seeds and looks" in whole.out
     run = Run.open(tmp_path / "whole")
     found = json.loads((run.root / SEARCH_FILE).read_bytes())
-    assert drawn(run) == found["images"] < 0.62 * found["images_full"]
+    assert drawn(run) == found["images"] < 0.95 * found["images_full"]
     assert len(found["plan"]["looks"]) > 1
+    assert set(found["sure"]) <= {row["seed"] for row in found["list"]}
     assert len(found["list"]) == found["plan"]["top"] == 4
 
     with monkeypatch.context() as patch:

@@ -14,6 +14,7 @@ from analysis.statistics.racing import (
     run_race,
     uniform_error,
 )
+from analysis.statistics.reliability import golden_by_expected_error
 from tests.analysis.synthetic import ColourKid
 
 Floats = NDArray[np.float64]
@@ -74,6 +75,7 @@ def test_a_race_beats_an_even_spread_and_both_stay_below_the_truth() -> None:
     plan = plan_race(seeds, units, top=top, budget=0.2)
     assert plan.cost <= 0.2 * seeds * units
     shared: dict[str, list[float]] = {"race": [], "even": [], "full": []}
+    sure, wrong = 0, 0
     for _ in range(10):
         effects = rng.standard_normal(seeds)
         noise = np.sqrt(units / 9) * rng.standard_normal((seeds, units))
@@ -86,10 +88,16 @@ def test_a_race_beats_an_even_spread_and_both_stay_below_the_truth() -> None:
             "even": np.argsort(-table[:, :8].mean(axis=1))[:top],
             "full": np.argsort(-table.mean(axis=1))[:top],
         }
+        kept = golden_by_expected_error(found.probability(rng), limit=0.1)
+        sure, wrong = sure + len(kept), wrong + len(np.setdiff1d(kept, true))
         for name, own in lists.items():
             shared[name].append(len(np.intersect1d(own, true)) / top)
     race_, even, full = (float(np.mean(shared[name])) for name in ("race", "even", "full"))
     assert even + 0.02 < race_ < full
+    # A list said to hold 10 % of wrong seeds does so; the whole list would hold many more.
+    assert sure > 100
+    assert wrong / sure == pytest.approx(0.1, abs=0.04)
+    assert 1 - race_ > 0.14
     # What the race expects of itself, and of an even spread, is what comes out.
     expected = 1 - found.probability(rng)[found.listed].mean()
     assert expected == pytest.approx(1 - race_, abs=0.06)
