@@ -76,7 +76,7 @@ def test_a_race_beats_an_even_spread_and_both_stay_below_the_truth() -> None:
     assert plan.cost <= 0.2 * seeds * units
     shared: dict[str, list[float]] = {"race": [], "even": [], "full": []}
     sure, wrong = 0, 0
-    for _ in range(10):
+    for _ in range(30):
         effects = rng.standard_normal(seeds)
         noise = np.sqrt(units / 9) * rng.standard_normal((seeds, units))
         table = effects[:, None] + noise + 5 * rng.standard_normal(units)
@@ -95,8 +95,8 @@ def test_a_race_beats_an_even_spread_and_both_stay_below_the_truth() -> None:
     race_, even, full = (float(np.mean(shared[name])) for name in ("race", "even", "full"))
     assert even + 0.02 < race_ < full
     # A list said to hold 10 % of wrong seeds does so; the whole list would hold many more.
-    assert sure > 100
-    assert wrong / sure == pytest.approx(0.1, abs=0.04)
+    assert sure > 150
+    assert wrong / sure == pytest.approx(0.1, abs=0.05)
     assert 1 - race_ > 0.14
     # What the race expects of itself, and of an even spread, is what comes out.
     expected = 1 - found.probability(rng)[found.listed].mean()
