@@ -4,7 +4,7 @@
 
 Beside the path, each in a file of its own: `reference` (reference_command.py) and `prompts`
 (prompts_command.py) prepare what a study of a real model needs; `study` (study_command.py) says
-what is found in a run.
+what is found in a run; `search` (search_command.py) finds good seeds with a fraction of the images.
 
 Results go to stdout, as a table or with --json as JSON; everything else goes to stderr.
 
@@ -28,6 +28,7 @@ from goldenseed import (
     __version__,
     prompts_command,
     reference_command,
+    search_command,
     show,
     start,
     study_command,
@@ -49,6 +50,7 @@ EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
 def _with_groups(app: typer.Typer) -> typer.Typer:
     """Add the commands that stand in files of their own."""
     app.command()(study_command.study)
+    app.command()(search_command.search)
     app.add_typer(reference_command.app, name="reference")
     app.add_typer(prompts_command.app, name="prompts")
     return app

@@ -37,12 +37,16 @@ __all__ = ["STUDIES", "Findings", "Study", "StudyTable", "load_study"]
 
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
+        "brightness": "analysis.studies.brightness:Brightness",
         "composition": "analysis.studies.composition:Composition",
         "diversity": "analysis.studies.diversity:Diversity",
         "fidelity": "analysis.studies.fidelity:Fidelity",
         "golden": "analysis.studies.golden:Golden",
+        "inpainting": "analysis.studies.inpainting:Inpainting",
         "quality": "analysis.studies.quality:Quality",
+        "search": "analysis.studies.search:Search",
         "style": "analysis.studies.style:Style",
+        "transfer": "analysis.studies.transfer:Transfer",
     }
 )
 """Name -> "module:Class"."""

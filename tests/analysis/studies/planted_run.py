@@ -81,11 +81,15 @@ def planted_run(
     prompts: int = 120,
     objects: int = 12,
     tile: tuple[int, int] = (16, 40),
+    more: Sequence[Prompt] = (),
     **recipe: object,
 ) -> Run:
-    """A run without pictures whose features hold what `make(run, seeds, prompts)` gives."""
+    """A run without pictures whose features hold what `make(run, seeds, prompts)` gives.
+
+    Its prompts are `prompts` planted ones and those of `more`.
+    """
     run = synthetic.start(path, seeds=range(seeds), n_prompts=0, tile=tile, **recipe)
-    run.grow(range(seeds), [planted_prompt(i, objects) for i in range(prompts)])
+    run.grow(range(seeds), [*(planted_prompt(i, objects) for i in range(prompts)), *more])
     known = ordered_prompts(run)
     for name, columns in make(known, seeds).items():
         write_feature(run, name, columns)
