@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis import plots
 from analysis.cells import Sample, read_cells
+from analysis.measured import refuse_unmeasured
 from analysis.other_runs import aligned, intervention_text, other_runs
 from analysis.recipes import recipe_text
 from analysis.statistics.crossed import crossed_mean_interval
@@ -21,7 +22,6 @@ from analysis.studies.base import (
     Study,
     StudyTable,
     identities,
-    refuse_unmeasured,
     require,
 )
 from pipeline.errors import ConfigError, RunError

@@ -18,6 +18,7 @@ from analysis.inpainting_tasks import (
     between,
     removal_mimicry,
 )
+from analysis.measured import measured_feature
 from analysis.mimicry import Mimicry, Read, mimicry
 from analysis.ranking import PERMUTATIONS, rank_samples
 from analysis.statistics.attenuation import Carried
@@ -29,7 +30,6 @@ from analysis.studies.base import (
     Study,
     StudyTable,
     identities,
-    measured_feature,
     require,
 )
 from pipeline.prompt_sets import normalise

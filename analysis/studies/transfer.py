@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis import plots
+from analysis.measured import directed_metrics
 from analysis.metrics import Metric, load_metric
 from analysis.other_runs import differences, other_runs, refuse_other_noise
 from analysis.recipes import recipe_text
@@ -20,7 +21,6 @@ from analysis.studies.base import (
     Findings,
     Study,
     StudyTable,
-    directed_metrics,
     identities,
     read_sets,
 )
