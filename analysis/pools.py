@@ -75,8 +75,8 @@ def best_of(scores: ArrayLike, count: int) -> Floats:
         of the C(S, count) choices.
 
     Example:
-        >>> best_of([[0.0], [1.0], [2.0]], 2).round(6)
-        array([1.66666667])
+        >>> best_of([[0.0], [1.0], [2.0]], 2).round(3).tolist()
+        [1.667]
     """
     x = np.sort(np.asarray(scores, dtype=np.float64), axis=0)
     rank = np.arange(1, len(x) + 1)

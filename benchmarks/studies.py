@@ -27,7 +27,7 @@ from analysis.metrics import load_metric
 from analysis.statistics.embedding import landmark_tsne, principal_scores, tsne
 from analysis.statistics.nulls import permute_within_prompt, permuted_means
 from analysis.strict import deviation_errors
-from benchmarks.harness import machine, report, seconds
+from benchmarks.harness import report, seconds
 from pipeline.prompt_sets import Prompt
 
 LIMITS = {"map": 60.0, "farthest_points": 1.0, "jackknife_and_null": 10.0}
@@ -125,7 +125,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         ratio=ratios[slowest],
         goal=1.0,
         runs=1,
-        machine=machine(),
         ok=min(ratios.values()) >= 1 and right and bool(checks["same_points"]),
         more={"seconds": spent, "limits": LIMITS, "seeds": options.seeds, **checks},
     )

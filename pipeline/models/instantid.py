@@ -24,9 +24,16 @@ from pipeline.conditions import numbers_of
 from pipeline.config import RunConfig
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import Batch, Drawn, changed_pixels, device_of, to_uint8
+from pipeline.models.base import (
+    Batch,
+    Drawn,
+    begin,
+    changed_pixels,
+    device_of,
+    to_uint8,
+    tokens_cut,
+)
 from pipeline.models.networks import Finite, load_stage
-from pipeline.noise import draw_noise
 
 SCALES = ("controlnet_conditioning_scale", "ip_adapter_scale")
 """Arguments of the card's stage: how strongly IdentityNet and the face's tokens count."""
@@ -78,22 +85,20 @@ class InstantId:
             ModelError: If a face is missing, or has another number of numbers than the resampler
                 reads.
         """
-        seeds = self.intervention.noise_seeds(batch)
-        noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
-        start = self.intervention.latents(noise, batch).to(self.device, self.pipe.unet.dtype)
+        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
         faces = self._faces(batch)
         self._tokens = self.pipe.unet.encoder_hid_proj([faces])[0][:, 0]
         self.finite.forget()
         (pixels,) = self.pipe(
             prompt=[prompt.text for prompt in batch.prompts],
-            negative_prompt=[self.config.negative_prompt] * len(seeds)
+            negative_prompt=[self.config.negative_prompt] * len(start)
             if self.config.negative_prompt
             else None,
             image=[batch.pictures[str(prompt.image)] for prompt in batch.prompts],
             ip_adapter_image_embeds=[faces],
             controlnet_conditioning_scale=self.strength,
-            latents=start,
-            generator=self.intervention.generators(generators, batch),
+            latents=start.to(self.device, self.pipe.unet.dtype),
+            generator=generators,
             height=self.config.height,
             width=self.config.width,
             num_inference_steps=self.config.num_inference_steps,
@@ -106,8 +111,8 @@ class InstantId:
         truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, pixels, batch)),
-            self.finite.of(len(seeds)),
-            np.zeros(len(seeds), bool),
+            self.finite.of(len(start)),
+            np.zeros(len(start), bool),
             np.array(truncated, np.int32),
         )
 
@@ -142,8 +147,7 @@ class InstantId:
 
     def truncated(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoders' length."""
-        tokens: list[int] = self.pipe.tokenizer(text, truncation=False, verbose=False).input_ids
-        return max(0, len(tokens) - int(self.pipe.tokenizer.model_max_length))
+        return tokens_cut(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig) -> None:

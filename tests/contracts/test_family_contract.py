@@ -18,7 +18,7 @@ import torch
 from pipeline.cards import Card, load_cards, resolve
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models import MODELS
+from pipeline.models import MODELS, base
 from pipeline.models.base import Batch, Drawn
 from pipeline.noise import draw_noise
 from pipeline.registry import load
@@ -139,7 +139,7 @@ def test_the_callers_noise_stays(card: Card, model: Any, monkeypatch: pytest.Mon
         kept.append((noise, noise.clone()))
         return noise, generators
 
-    monkeypatch.setattr(f"{type(model).__module__}.draw_noise", draw)
+    monkeypatch.setattr(base, "draw_noise", draw)
     model.generate(some(cells(card), [0]))
     assert kept
     assert all(torch.equal(now, before) for now, before in kept)

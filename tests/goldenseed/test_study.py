@@ -51,4 +51,4 @@ def test_all_says_what_it_refused(call: Call, run_folder: Path) -> None:
     assert done.code == 0
     found = json.loads(done.out)
     assert "quality" in [study["study"] for study in found["studies"]]
-    assert all(any(c.isdigit() for c in why) or "needs" in why for why in found["refused"].values())
+    assert all(any(c.isdigit() for c in why) or "need" in why for why in found["refused"].values())

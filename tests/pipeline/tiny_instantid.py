@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pipeline.cards import Card, load_cards
 from pipeline.models.base import Batch
 from pipeline.prompt_sets import Prompt
-from tests.pipeline import tiny, tiny_pipelines
+from tests.pipeline import native_calls, tiny, tiny_adapters, tiny_networks, tiny_pipelines
 
 TOKENS, NUMBERS, WIDTH, OUT = 16, 512, 16, 2 * tiny.TEXT_WIDTH
 
@@ -67,7 +67,7 @@ def checkpoint(folder: Path) -> Card:
         torch.manual_seed(0)
         tiny_pipelines._sdxl(folder, card.model_copy(update={"parts": {}}))
         xl = load_cards()["controlnet-canny-sdxl"]
-        tiny_pipelines._controlnet(folder / "identity" / "ControlNetModel", xl)
+        tiny_adapters.controlnet(folder / "identity" / "ControlNetModel", xl)
         resampler = Resampler()
         resampler.proj_in.weight.data *= 5  # else one face would do as well as another
         weights = {"image_proj": resampler.state_dict(), "ip_adapter": _keys_and_values()}
@@ -84,10 +84,10 @@ def checkpoint(folder: Path) -> Card:
 
 def _keys_and_values() -> dict[str, Tensor]:
     """Those of every cross-attention, numbered as the authors' list of all processors has them."""
-    found, unet = {}, tiny_pipelines._unet(**tiny_pipelines.XL_UNET)
+    found, unet = {}, tiny_networks.unet(**tiny_networks.XL_UNET)
     for number, name in enumerate(unet.attn_processors):
         if "attn2" in name:
-            width = tiny_pipelines.WIDTHS["mid_block" in name]
+            width = tiny_networks.WIDTHS["mid_block" in name]
             for key in ("to_k_ip", "to_v_ip"):
                 found[f"{number}.{key}.weight"] = torch.randn(width, OUT) / 4
     return found
@@ -98,7 +98,7 @@ IMAGES, FACES = ("1" * 64, "2" * 64), ("3" * 64, "4" * 64)
 
 def pictures() -> dict[str, Image.Image]:
     """Two pictures of keypoints, two faces."""
-    found = {k: v for k, v in tiny_pipelines.pictures().items() if k in IMAGES}
+    found = {k: v for k, v in native_calls.pictures().items() if k in IMAGES}
     for seed, key in enumerate(FACES):
         numbers = np.random.default_rng(seed).normal(size=(1, NUMBERS)).astype(np.float32)
         found[key] = Image.fromarray(numbers)

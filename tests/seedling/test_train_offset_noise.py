@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from seedling.model import Variant
+from seedling.pool import Pool
 from seedling.randomness import make_generator
 from seedling.train_offset_noise import equal_strength, train
 from seedling.train_text_to_image import (
@@ -18,6 +20,7 @@ from seedling.train_text_to_image import (
 from seedling.training import Budget
 
 STRENGTH = 0.8
+TINY = Variant((8, 16), seed=0)
 
 
 def covariance(strength: float, *, shared: bool = True) -> dict[str, float]:
@@ -67,7 +70,7 @@ def test_equal_strength_lifts_the_channel_mean_equally() -> None:
 
 def loss_of_a_perfect_network(latents: torch.Tensor, *, knows_offset: bool) -> float:
     """A network that sees exactly which noise was added must have no loss left."""
-    networks = new_networks((8, 16))
+    networks = new_networks(TINY)
 
     def perfect(noisy: torch.Tensor, steps: torch.Tensor, **_: object) -> Any:  # noqa: ANN401
         kept = networks.scheduler.alphas_cumprod[steps].reshape(-1, 1, 1, 1)
@@ -78,9 +81,9 @@ def loss_of_a_perfect_network(latents: torch.Tensor, *, knows_offset: bool) -> f
 
     stand_in: Any = perfect
     knowing = Networks(stand_in, networks.text_encoder, networks.tokenizer, networks.scheduler)
-    generator = make_generator(4)
-    loss = noise_loss(knowing, latents, ["a"] * 64, generator=generator, offset=STRENGTH)
-    return float(loss)
+    generator, cover = make_generator(4), torch.zeros(64, 8, 8)
+    prompts = ["a"] * 64
+    return float(noise_loss(knowing, latents, cover, prompts, generator=generator, offset=STRENGTH))
 
 
 def test_the_same_noise_is_the_target() -> None:
@@ -99,13 +102,16 @@ def test_without_offset_the_stream_is_as_before() -> None:
 
 
 def test_the_difference_is_what_training_changed(tmp_path: Path) -> None:
-    networks = new_networks((8, 16))
+    networks = new_networks(TINY)
     before = {name: value.clone() for name, value in networks.unet.state_dict().items()}
     text = {name: value.clone() for name, value in networks.text_encoder.state_dict().items()}
     changes = train(
         networks,
-        torch.randn(16, 16, 8, 8, generator=make_generator(1)),
-        torch.zeros(16, 4, dtype=torch.int64),
+        Pool(
+            torch.randn(16, 16, 8, 8, generator=make_generator(1)),
+            torch.zeros(16, 14),
+            torch.zeros(16, 8, 8),
+        ),
         strength=STRENGTH,
         budget=Budget(minutes=60, rate=1e-3, steps=3),
         batch=4,

@@ -52,7 +52,7 @@ def test_it_learns_publishes_and_loads(text: Text, tmp_path: Path) -> None:
 
 def test_the_time_is_no_input(text: Text) -> None:
     noise, states = torch.ones(1, 16, 8, 8), text.states(["a cat"])
-    unet = new_unet((8, 8))
+    unet = new_unet((8, 8), pooled_text=False)
     with torch.no_grad():
         early, late = (unet(noise, t, states).sample for t in (1, 999))
         assert not torch.equal(early, late), "a time that no test would notice"
