@@ -90,7 +90,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"seedling.measure_brightness"):
         Brightness(truth="nowhere.json").find(run)
     other = synthetic.start(tmp_path / "other", features=["perceptual"], ranking=None)
-    with pytest.raises(RunError, match=r"other: .*this study needs appearance as well"):
+    with pytest.raises(RunError, match=r"other: .*this study needs appearance"):
         Brightness(runs={"other": str(other.root)}).find(run)
     with pytest.raises(RunError, match=r"of 1 kinds .*; this study needs at least 2"):
         Brightness(kinds={"dark": "dark", "night": "at night"}).find(run)

@@ -128,7 +128,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     plain = synthetic.start(tmp_path / "plain", features=[READER], ranking=None)
     with pytest.raises(RunError, match=r"0 prompts with an image and a mask; .* at least 6"):
         Inpainting(feature=READER).find(plain)
-    with pytest.raises(RunError, match="needs ocr"):
+    with pytest.raises(RunError, match="needed is ocr"):
         Inpainting().find(plain)
     run = run_of_pairs(
         tmp_path / "few",
