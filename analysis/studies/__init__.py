@@ -37,7 +37,11 @@ __all__ = ["STUDIES", "Findings", "Study", "StudyTable", "load_study"]
 
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
+        "distinguishability": "analysis.studies.distinguishability:Distinguishability",
+        "explain": "analysis.studies.explain:Explain",
         "quality": "analysis.studies.quality:Quality",
+        "seed_swap": "analysis.studies.seed_swap:SeedSwap",
+        "spectrum": "analysis.studies.spectrum:Spectrum",
     }
 )
 """Name -> "module:Class"."""
