@@ -184,6 +184,8 @@ class Recipe(Frozen):
         workers: Actors; None lets the executor decide.
         keep_images: "all", "none", or the number of prompts whose images are kept. Hashes and
             features are always kept.
+        keep_latents: "last" keeps the latents that were decoded, "all" those of every step and
+            the start too; each costs 4 bytes a number, as much as a small picture.
         codec: Lossless image format in the shards.
         sampling: Overrides of the card, see `Sampling`.
         arms: Name -> overrides of `sampling`; each is a run of its own. Empty: one arm.
@@ -208,6 +210,7 @@ class Recipe(Frozen):
     batch_size: int = Field(default=32, ge=1)
     workers: int | None = Field(default=None, ge=1)
     keep_images: Literal["all", "none"] | Annotated[int, Field(ge=0)] = "all"
+    keep_latents: Literal["none", "last", "all"] = "none"
     codec: Literal["webp", "png"] = "webp"
     sampling: "Sampling" = Field(default_factory=lambda: Sampling())
     arms: dict[Name, "Sampling"] = Field(default_factory=dict)

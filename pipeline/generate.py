@@ -18,12 +18,14 @@ from pipeline.cards import resolve
 from pipeline.codec import Codec, encode_image
 from pipeline.conditions import FOLDER, Conditions, check_conditions
 from pipeline.config import own_source_sha256
-from pipeline.errors import GoldenseedError, RunError
+from pipeline.errors import GoldenseedError, ModelError, RunError
 from pipeline.grid import Tile
 from pipeline.groups import group_size
 from pipeline.interventions.base import Intervention
+from pipeline.latents import Kept, commit_latents
 from pipeline.models.base import Batch, Drawn, Model
 from pipeline.prompt_sets import Prompt
+from pipeline.receipts import Receipt
 from pipeline.registry import load
 from pipeline.runs import Run
 from pipeline.schema import (
@@ -50,6 +52,7 @@ class CellImage:
         reason: Why it is not ok.
         truncated: Tokens cut off the prompt.
         micro_batch: Images drawn together with it, itself included.
+        latents: Step -> (C, h, w) float32, those that are to be kept.
     """
 
     pixels: Uint8Images | None
@@ -57,6 +60,7 @@ class CellImage:
     reason: str | None
     truncated: int
     micro_batch: int
+    latents: Kept = field(default_factory=dict)
 
 
 @dataclass
@@ -95,8 +99,8 @@ class GenerateStage:
         if loaded is None:
             raise RuntimeError("setup() comes before run()")
         started = time.perf_counter()
-        there = loaded.run.images.receipt(task.id, task.block)
-        if there is not None and loaded.run.images.intact(there):
+        there = loaded.done(task)
+        if there is not None:
             return Outcome(task.id, there.rows, there.failed, time.perf_counter() - started)
         drawn = draw_tile(
             loaded.model,
@@ -105,6 +109,7 @@ class GenerateStage:
             loaded.run.config.batch_size,
             group=group_size(loaded.run.config.intervention.name),
             pictures=loaded.pictures,
+            keep_latents=loaded.keep_latents,
         )
         table, images = _to_table(loaded, task, drawn)
         failed = sum(cell.status != STATUS_OK for cell in drawn)
@@ -116,6 +121,9 @@ class GenerateStage:
             failed=failed,
             provenance=provenance(loaded.run, time.perf_counter() - started),
         )
+        if loaded.keep_latents != "none":
+            kept = [cell.latents for cell in drawn]
+            commit_latents(loaded.run, task, kept, source_sha256=receipt.content_sha256)
         # Where another attempt won with other bytes, these pixels are not the shard's.
         if receipt.content_sha256 == content_sha256(table, IMAGE_CONTENT):
             rows = table.drop_columns(["image"])
@@ -140,6 +148,17 @@ class _Loaded:
     pictures: Conditions
     kept: frozenset[str]
     codec: Codec
+    keep_latents: str
+
+    def done(self, tile: Tile) -> Receipt | None:
+        """The receipt of a tile's images, if everything that is to be kept of it is there."""
+        there = self.run.images.receipt(tile.id, tile.block)
+        if there is None or not self.run.images.intact(there):
+            return None
+        latents = self.keep_latents == "none" or self.run.latents.has(
+            tile.id, tile.block, there.content_sha256
+        )
+        return there if latents else None
 
 
 def _load(run: Run) -> _Loaded:
@@ -155,6 +174,7 @@ def _load(run: Run) -> _Loaded:
         pictures=pictures,
         kept=frozenset(list(prompts)[: int(keep)]),
         codec=recipe.codec,
+        keep_latents=recipe.keep_latents,
     )
 
 
@@ -215,6 +235,7 @@ def draw_tile(
     *,
     group: int = 1,
     pictures: Mapping[str, Image.Image] = MappingProxyType({}),
+    keep_latents: str = "none",
 ) -> list[CellImage]:
     """Draw all cells of a tile in batches of one fixed shape.
 
@@ -228,8 +249,10 @@ def draw_tile(
         batch_size: Images drawn together, a multiple of `group`.
         group: Cells in a row that the intervention needs whole; a tile has whole ones only.
         pictures: The prompts' condition pictures.
+        keep_latents: "none", "last" or "all".
 
     Raises:
+        ModelError: If latents are to be kept and the model's family gives none.
         RuntimeError: If every single cell fails; that is no property of a cell.
     """
     cells = [(prompts[prompt_id], seed) for prompt_id, seed in tile.cells]
@@ -237,7 +260,7 @@ def draw_tile(
     for start in range(0, len(cells), batch_size):
         wanted = cells[start : start + batch_size]
         padded = wanted + wanted[-group:] * ((batch_size - len(wanted)) // group)
-        images += _draw(model, padded, pictures, group)[: len(wanted)]
+        images += _draw(model, padded, pictures, group, keep_latents)[: len(wanted)]
     if all(image.status == STATUS_FAILED for image in images):
         raise RuntimeError(f"every cell of tile {tile.id} failed: {images[0].reason}")
     return images
@@ -248,11 +271,12 @@ def _draw(
     cells: Sequence[tuple[Prompt, int]],
     pictures: Mapping[str, Image.Image],
     group: int,
+    keep_latents: str,
 ) -> list[CellImage]:
     """Draw cells together; where that fails, in halves, down to the group that is to blame."""
     prompts, seeds = zip(*cells, strict=True)
     try:
-        drawn = model.generate(Batch(prompts, seeds, pictures))
+        drawn = model.generate(Batch(prompts, seeds, pictures, keep_latents))
     except GoldenseedError:
         raise
     except Exception as error:
@@ -264,7 +288,13 @@ def _draw(
         LOGGER.info("batch of %d failed (%s), trying halves", len(cells), error)
         half = len(cells) // group // 2 * group
         parts = (cells[:half], cells[half:])
-        return [image for part in parts for image in _draw(model, part, pictures, group)]
+        halves = [_draw(model, part, pictures, group, keep_latents) for part in parts]
+        return [image for part in halves for image in part]
+    if keep_latents != "none" and not drawn.latents:
+        raise ModelError(
+            f"{type(model).__name__} keeps no latents; only the stable_diffusion family does: "
+            f"leave `keep_latents` out of the recipe"
+        )
     return [_cell_image(drawn, index) for index in range(len(cells))]
 
 
@@ -276,7 +306,8 @@ def _cell_image(drawn: Drawn, index: int) -> CellImage:
     if drawn.flagged[index]:
         reason = "the safety checker replaced the image"
         return CellImage(None, STATUS_FLAGGED, reason, truncated, together)
-    return CellImage(drawn.images[index], STATUS_OK, None, truncated, together)
+    latents = {step: values[index] for step, values in drawn.latents.items()}
+    return CellImage(drawn.images[index], STATUS_OK, None, truncated, together, latents)
 
 
 def _to_table(

@@ -10,8 +10,8 @@ from pipeline.prompt_sets import Prompt
 SALT = "goldenseed classifier split 1"
 SHARES = 11
 """One part in so many is for validation and one for the test: the paper's 9 : 1 : 1."""
-LEAST_GROUPS = 2
-"""Groups in the test and in the validation part: an interval over groups needs two."""
+LEAST_GROUPS = 3
+"""Groups in the test part at least: its interval goes by groups, and of two it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def split_by_group(prompts: Iterable[Prompt], counts: Sequence[int] = (0, 0, 0))
     """Cut prompts into three parts by whole groups, in the order of the groups' hashes.
 
     Test and validation take whole groups until each holds its count, or 1 / 11 of all prompts,
-    and two groups at least; training gets the groups that are left. A part with a count is then
-    cut down to it, so that every seed has as many images as the count says.
+    and the test three groups at least; training gets the groups that are left. A part with a
+    count is then cut down to it, so that every seed has as many images as the count says.
 
     Args:
         prompts: All of them.
@@ -51,7 +51,7 @@ def split_by_group(prompts: Iterable[Prompt], counts: Sequence[int] = (0, 0, 0))
     Example:
         >>> split = split_by_group(Prompt(f"{c} {i}", object=c) for c in "abcdef" for i in range(4))
         >>> [len(part) for part in (split.train, split.validation, split.test)]
-        [8, 8, 8]
+        [8, 4, 12]
         >>> {p.group for p in split.train} & {p.group for p in split.test}
         set()
     """
@@ -60,8 +60,8 @@ def split_by_group(prompts: Iterable[Prompt], counts: Sequence[int] = (0, 0, 0))
         groups.setdefault(prompt.group, []).append(prompt)
     left = [groups[name] for name in sorted(groups, key=_place)]
     share = -(-sum(map(len, left)) // SHARES)
-    test = _take(left, counts[2] or share, "test")
-    validation = _take(left, counts[1] or share, "validation")
+    test = _take(left, counts[2] or share, LEAST_GROUPS, "test")
+    validation = _take(left, counts[1] or share, 1, "validation")
     train = [prompt for group in left for prompt in group]
     if not train or len(train) < counts[0]:
         raise _too_few(len(train), max(counts[0], 1), "training")
@@ -75,12 +75,12 @@ def _place(group: str) -> str:
     return hashlib.sha256(f"{SALT}:{group}".encode()).hexdigest()
 
 
-def _take(groups: list[list[Prompt]], wanted: int, part: str) -> list[Prompt]:
-    """Take groups off the front until they hold enough prompts, and two groups at least."""
+def _take(groups: list[list[Prompt]], wanted: int, least: int, part: str) -> list[Prompt]:
+    """Take groups off the front until they hold enough prompts, and so many groups at least."""
     taken: list[Prompt] = []
     for number in range(1, len(groups) + 1):
         taken += groups.pop(0)
-        if len(taken) >= wanted and number >= LEAST_GROUPS:
+        if len(taken) >= wanted and number >= least:
             return taken
     raise _too_few(len(taken), wanted, part)
 
@@ -88,8 +88,8 @@ def _take(groups: list[list[Prompt]], wanted: int, part: str) -> list[Prompt]:
 def _too_few(found: int, wanted: int, part: str) -> RunError:
     return RunError(
         f"{found:,} prompts are left for {part}; the classifier needs {wanted:,} there, whole "
-        f"prompt groups only and at least {LEAST_GROUPS} groups each for validation and test: "
-        f"draw more prompts of other groups"
+        f"prompt groups only and at least {LEAST_GROUPS} groups for the test: draw more prompts "
+        f"of other groups"
     )
 
 

@@ -23,6 +23,7 @@ from pipeline.config import RunConfig
 from pipeline.cpu import keep_freed_memory, speed_up
 from pipeline.errors import ModelError, nearest
 from pipeline.interventions.base import Intervention
+from pipeline.latents import Recorder
 from pipeline.models.base import Batch, Drawn, device_of, require_compiler, to_uint8
 from pipeline.noise import draw_noise
 
@@ -96,16 +97,21 @@ class StableDiffusion:
         noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
         start = self.intervention.latents(noise, batch).to(self.pipe.unet.dtype)
         generators = self.intervention.generators(generators, batch)
-        latents = self._denoise(batch, start, generators)
+        recorder = Recorder(batch.keep_latents, start)
+        latents = self._denoise(batch, start, generators, recorder)
         pixels = self._decode(latents)
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
         pixels = self.intervention.pixels(pixels.nan_to_num(0, 0, 0), batch)
         images, flagged = self._postprocess(pixels)
         truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
-        return Drawn(images, finite, flagged, np.array(truncated, np.int32))
+        return Drawn(images, finite, flagged, np.array(truncated, np.int32), recorder.kept)
 
     def _denoise(
-        self, batch: Batch, start: torch.Tensor, generators: list[torch.Generator]
+        self,
+        batch: Batch,
+        start: torch.Tensor,
+        generators: list[torch.Generator],
+        recorder: Recorder,
     ) -> torch.Tensor:
         """Noise to final latents, by the pipeline's own call."""
         embeds = [self._encode(prompt.text) for prompt in batch.prompts]
@@ -122,7 +128,7 @@ class StableDiffusion:
             eta=self.config.eta,
             output_type="latent",
             return_dict=False,
-            **self.intervention.call_kwargs(batch),
+            **recorder.watching(self.intervention.call_kwargs(batch)),
         )[0]
         return latents
 

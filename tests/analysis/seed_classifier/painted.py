@@ -45,14 +45,23 @@ def painted_run(
     name: Name = of_seed,
     *,
     seeds: int = 8,
-    prompts: int = 60,
+    prompts: int = 72,
     groups: bool = True,
 ) -> Run:
-    """A run with its pictures: prompts of 12 groups, or each a group of its own."""
+    """A run with its pictures: prompts of 24 groups, or each a group of its own."""
     run = synthetic.start(
         path, seeds=range(seeds), n_prompts=0, tile=(4, 10), features=[], ranking=None
     )
-    known = synthetic.prompts(prompts)
-    run.grow(range(seeds), known if groups else [Prompt(prompt.text) for prompt in known])
+    run.grow(range(seeds), painted_prompts(prompts, groups=groups))
     synthetic.draw_all(run, painter(name))
     return run
+
+
+def painted_prompts(count: int, *, groups: bool = True) -> list[Prompt]:
+    """Prompts of 24 kinds, which are their groups if they are to have any."""
+    numbers = [divmod(i, 24) for i in range(count)]
+    objects = [f"kind {kind}" if groups else None for _, kind in numbers]
+    return [
+        Prompt(f"a number {number} thing of kind {kind}", object=name)
+        for (number, kind), name in zip(numbers, objects, strict=True)
+    ]

@@ -48,12 +48,12 @@ def test_no_group_is_in_two_parts_and_a_split_by_prompts_would_share_them() -> N
 
 def test_counts_are_pictures_per_seed_and_too_few_are_refused_with_numbers() -> None:
     prompts = synthetic.prompts(240)
-    split = split_by_group(prompts, (100, 21, 30))
-    assert [len(getattr(split, name)) for name in PARTS] == [100, 21, 30]
-    with pytest.raises(RunError, match=r"160 prompts .* training; .* needs 9,000"):
+    split = split_by_group(prompts, (100, 21, 50))
+    assert [len(getattr(split, name)) for name in PARTS] == [100, 21, 50]
+    with pytest.raises(RunError, match=r"120 prompts .* training; .* needs 9,000"):
         split_by_group(prompts, (9000, 40, 40))
-    with pytest.raises(RunError, match=r"needs .* at least 2 groups"):
-        split_by_group([Prompt("one"), Prompt("two"), Prompt("three")])
+    with pytest.raises(RunError, match=r"needs .* at least 3 groups"):
+        split_by_group([Prompt("one"), Prompt("two")])
 
 
 @pytest.mark.parametrize("buffer", [1, 2**19, 2**30])

@@ -1,0 +1,148 @@
+"""Predicting many targets of the same seeds by ridge regression, honestly: nested folds."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from analysis.statistics.bounds import Interval
+from analysis.statistics.kernels import Floats
+
+PENALTIES = np.logspace(-1, 5, 13)
+"""Ridge penalties to choose from; the largest predicts hardly more than the mean."""
+RESAMPLES = 1000
+
+
+def held_out(
+    x: ArrayLike, y: ArrayLike, rng: np.random.Generator, *, folds: int = 5, repeats: int = 3
+) -> Floats:
+    """Predictions of every seed by fits that never saw it.
+
+    The outer folds split seeds; inside each, features are standardised and the penalty is
+    chosen for every target by leaving out one seed at a time.
+
+    Args:
+        x: Features, shape (S, D).
+        y: Targets, shape (S, T).
+        rng: Draws the folds.
+        folds: Outer folds, 2 .. S.
+        repeats: Draws of folds; predictions are averaged over them.
+
+    Returns:
+        Shape (S, T).
+
+    Source:
+        Nested cross-validation: Varma and Simon 2006, "Bias in error estimation when using
+        cross-validation for model selection".
+    """
+    features, targets = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    total = np.zeros_like(targets)
+    for _ in range(repeats):
+        fold = rng.permutation(np.arange(len(features)) % folds)
+        for number in range(folds):
+            out = fold == number
+            total[out] += Ridge(features[~out], targets[~out]).predict(features[out])
+    return total / repeats
+
+
+class Ridge:
+    """A ridge regression of several targets, each with the penalty that suits it.
+
+    Args:
+        x: Features, shape (S, D).
+        y: Targets, shape (S, T).
+
+    Attributes:
+        coefficients: (T, D), per standard deviation of a feature.
+        penalties: (T,), chosen by leaving out one seed at a time.
+    """
+
+    def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
+        from sklearn.linear_model import RidgeCV
+
+        features, targets = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        self._mean, spread = features.mean(axis=0), features.std(axis=0)
+        self._spread = np.where(spread > 0, spread, 1.0)
+        self._fit = RidgeCV(PENALTIES, alpha_per_target=targets.shape[1] > 1)
+        self._fit.fit(self._standard(features), targets)
+        self.coefficients: Floats = np.reshape(self._fit.coef_, (targets.shape[1], -1))
+        self.penalties: Floats = np.broadcast_to(self._fit.alpha_, targets.shape[1])
+
+    def predict(self, x: ArrayLike) -> Floats:
+        """Features, shape (N, D) -> predictions, shape (N, T)."""
+        made = self._fit.predict(self._standard(np.asarray(x, np.float64)))
+        return np.asarray(made).reshape(len(made), -1)
+
+    def _standard(self, x: Floats) -> Floats:
+        return np.asarray((x - self._mean) / self._spread)
+
+
+def r_squared(y: ArrayLike, predicted: ArrayLike) -> Floats:
+    """Share of the targets' variance that predictions give; negative where the mean is better.
+
+    Args:
+        y: Shape (S, T).
+        predicted: Shape (S, T).
+
+    Returns:
+        Shape (T,); 0 where a target does not vary.
+
+    Example:
+        >>> r_squared([[0.0], [2.0]], [[0.5], [1.5]])
+        array([0.75])
+    """
+    truth = np.asarray(y, np.float64)
+    rest = ((truth - np.asarray(predicted)) ** 2).sum(axis=0)
+    whole = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
+    return np.asarray(1 - np.divide(rest, whole, out=np.ones_like(whole), where=whole > 0))
+
+
+def r_squared_interval(
+    y: Floats, predicted: Floats, rng: np.random.Generator, *, level: float = 0.95
+) -> Interval:
+    """Interval of R2 by drawing seeds with replacement, the predictions staying as they are.
+
+    Args:
+        y: Shape (S,).
+        predicted: Shape (S,).
+        rng: Draws the seeds.
+        level: Confidence.
+    """
+    places = rng.integers(0, len(y), size=(len(y), RESAMPLES))
+    draws = r_squared(y[places], predicted[places])
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    value = float(r_squared(y[:, None], predicted[:, None])[0])
+    method = f"bootstrap over seeds, the fits as they are, {100 * level:g} %"
+    return Interval(value, float(low), float(high), len(y), method)
+
+
+def correlations(x: ArrayLike, y: ArrayLike) -> Floats:
+    """Correlation of every feature with every target, shape (D, T); 0 where one does not vary."""
+    one, two = (_unit(np.asarray(side, np.float64)) for side in (x, y))
+    return np.asarray(one.T @ two)
+
+
+def _unit(values: Floats) -> Floats:
+    apart = values - values.mean(axis=0)
+    size = np.sqrt((apart**2).sum(axis=0))
+    return np.divide(apart, size, out=np.zeros_like(apart), where=size > 0)
+
+
+def permuted_columns(y: Floats, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Targets of permuted seeds, shape (S, count T); all targets of a seed move together."""
+    orders = [rng.permutation(len(y)) for _ in range(count)]
+    return np.concatenate([y[order] for order in orders], axis=1)
+
+
+def welch(one: ArrayLike, two: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Difference of two groups' means with Welch's interval.
+
+    Example:
+        >>> difference = welch([3.0, 4.0, 5.0], [1.0, 2.0, 3.0])
+        >>> difference.value, round(difference.low, 3)
+        (2.0, -0.267)
+    """
+    result = stats.ttest_ind(one, two, equal_var=False)
+    ends = result.confidence_interval(level)
+    value = float(np.mean(one) - np.mean(two))
+    n = len(np.asarray(one)) + len(np.asarray(two))
+    return Interval(value, float(ends.low), float(ends.high), n, f"Welch, {100 * level:g} %")
