@@ -150,7 +150,7 @@ def read_transforms(run: Run, seeds: Sequence[int], prompts: Sequence[Prompt]) -
         here[rows.seeds, rows.prompts] = bands.mean(np.abs(made) ** 2).mean(axis=1)
         if rows.step == last:
             end[rows.seeds, rows.prompts] = made
-    whole = np.isfinite(end).all(axis=(0, 2, 3))
+    whole = np.asarray(np.isfinite(end).all(axis=(0, 2, 3)))
     noise, _ = draw_noise(seeds, run.latents_shape, spec=run.config.noise)
     return Transforms(
         tuple(seeds),

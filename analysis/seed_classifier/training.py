@@ -198,9 +198,9 @@ class Classifier:
         tensors = {f"network.{k}": v.contiguous() for k, v in self.network.state_dict().items()}
         for place, state in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{place}.{k}": v.contiguous() for k, v in state.items()}
-        progress = json.dumps(asdict(self.progress))
-        data = save(tensors, metadata={"progress": progress, "seeds": json.dumps(self.train.seeds)})
-        self.train.run.store.replace(self.key, data)
+        told = {"progress": asdict(self.progress), "seeds": self.train.seeds}
+        # One entry: safetensors writes several in no fixed order, and bytes must be the same.
+        self.train.run.store.replace(self.key, save(tensors, {"goldenseed": json.dumps(told)}))
 
     def _load(self) -> None:
         """Take up the checkpoint, if there is one."""
@@ -210,7 +210,7 @@ class Classifier:
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                told = json.loads(file.metadata()["progress"])
+                told = json.loads(file.metadata()["goldenseed"])["progress"]
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} is damaged ({error}); remove it, then repeat") from error
         self.progress = Progress(**{**told, "history": tuple(told["history"])})

@@ -124,7 +124,7 @@ def correlations(x: ArrayLike, y: ArrayLike) -> Floats:
 def _unit(values: Floats) -> Floats:
     apart = values - values.mean(axis=0)
     size = np.sqrt((apart**2).sum(axis=0))
-    return np.divide(apart, size, out=np.zeros_like(apart), where=size > 0)
+    return np.asarray(np.divide(apart, size, out=np.zeros_like(apart), where=size > 0))
 
 
 def permuted_columns(y: Floats, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -141,8 +141,7 @@ def welch(one: ArrayLike, two: ArrayLike, *, level: float = 0.95) -> Interval:
         >>> difference.value, round(difference.low, 3)
         (2.0, -0.267)
     """
-    result = stats.ttest_ind(one, two, equal_var=False)
-    ends = result.confidence_interval(level)
-    value = float(np.mean(one) - np.mean(two))
-    n = len(np.asarray(one)) + len(np.asarray(two))
-    return Interval(value, float(ends.low), float(ends.high), n, f"Welch, {100 * level:g} %")
+    a, b = np.asarray(one, dtype=np.float64), np.asarray(two, dtype=np.float64)
+    ends = stats.ttest_ind(a, b, equal_var=False).confidence_interval(level)
+    value, method = float(a.mean() - b.mean()), f"Welch, {100 * level:g} %"
+    return Interval(value, float(ends.low), float(ends.high), len(a) + len(b), method)

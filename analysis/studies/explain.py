@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis import plots
-from analysis.cells import Sample, read_cells
+from analysis.cells import Sample
 from analysis.further_runs import further_run, recipe_like
 from analysis.metrics import Metric, load_metric
 from analysis.noise_features import NoiseFeatures, noise_features, strongest
@@ -22,14 +22,7 @@ from analysis.statistics.prediction import (
     r_squared_interval,
 )
 from analysis.statistics.reliability import split_half
-from analysis.studies.base import (
-    Findings,
-    Study,
-    StudyTable,
-    identities,
-    refuse_unmeasured,
-    require,
-)
+from analysis.studies.base import Findings, Study, StudyTable, identities, read_sets, require
 from analysis.unseen_seeds import HIGH, LOW, compared, list_unseen, with_found
 from pipeline.errors import RunError
 from pipeline.runs import Run
@@ -37,8 +30,6 @@ from pipeline.runs import Run
 Floats = NDArray[np.float64]
 
 LEAST_SEEDS, LEAST_GROUPS = 20, 4
-SETS = (1, 2)
-"""Nothing is chosen on prompts here, so both serve; set 3 is kept for reporting gains."""
 
 TARGET_COLUMNS = {
     "target": "metric whose value per seed is predicted",
@@ -203,8 +194,13 @@ def _targets(run: Run, asked: Sequence[str]) -> list[Metric]:
 
 
 def _sample(run: Run, metric: Metric) -> Sample:
-    refuse_unmeasured(run, metric.needs)
-    sample = read_cells(run, metric.needs, sets=SETS).sample(metric.needs)
+    """The cells of sets 1 and 2 together: nothing is chosen on prompts here."""
+    one, two = read_sets(run, metric.needs)
+    columns = {
+        need: np.concatenate([part.columns[need] for part in (one, two)], axis=1)
+        for need in metric.needs
+    }
+    sample = Sample(one.seeds, (*one.prompts, *two.prompts), columns)
     refusal = metric.refusal(sample.only(metric.needs))
     if refusal:
         raise RunError(f"{metric.name}: {refusal}; this study needs it: leave it out of `targets`")

@@ -58,7 +58,7 @@ def native(run: Run, prompt: Prompt, seed: int, steps: int) -> np.ndarray:
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
     pipe = StableDiffusionPipeline.from_pretrained(
-        resolve(find_card("seedling-mini")).folder, safety_checker=None
+        resolve(find_card("seedling-mini")).folder, safety_checker=None, dtype=torch.float32
     )
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)

@@ -46,20 +46,21 @@ def painted_run(
     *,
     seeds: int = 8,
     prompts: int = 72,
+    kinds: int = 24,
     groups: bool = True,
 ) -> Run:
-    """A run with its pictures: prompts of 24 groups, or each a group of its own."""
+    """A run with its pictures: prompts of so many kinds, which are their groups, if any."""
     run = synthetic.start(
         path, seeds=range(seeds), n_prompts=0, tile=(4, 10), features=[], ranking=None
     )
-    run.grow(range(seeds), painted_prompts(prompts, groups=groups))
+    run.grow(range(seeds), painted_prompts(prompts, kinds=kinds, groups=groups))
     synthetic.draw_all(run, painter(name))
     return run
 
 
-def painted_prompts(count: int, *, groups: bool = True) -> list[Prompt]:
-    """Prompts of 24 kinds, which are their groups if they are to have any."""
-    numbers = [divmod(i, 24) for i in range(count)]
+def painted_prompts(count: int, *, kinds: int = 24, groups: bool = True) -> list[Prompt]:
+    """The prompts; without groups, each is one of its own."""
+    numbers = [divmod(i, kinds) for i in range(count)]
     objects = [f"kind {kind}" if groups else None for _, kind in numbers]
     return [
         Prompt(f"a number {number} thing of kind {kind}", object=name)

@@ -50,7 +50,7 @@ def test_counts_are_pictures_per_seed_and_too_few_are_refused_with_numbers() -> 
     prompts = synthetic.prompts(240)
     split = split_by_group(prompts, (100, 21, 50))
     assert [len(getattr(split, name)) for name in PARTS] == [100, 21, 50]
-    with pytest.raises(RunError, match=r"120 prompts .* training; .* needs 9,000"):
+    with pytest.raises(RunError, match=r"140 prompts .* training; .* needs 9,000"):
         split_by_group(prompts, (9000, 40, 40))
     with pytest.raises(RunError, match=r"needs .* at least 3 groups"):
         split_by_group([Prompt("one"), Prompt("two")])

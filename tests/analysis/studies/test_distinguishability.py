@@ -48,7 +48,7 @@ def found(run: Run) -> Findings:
 
 def test_seeds_that_pictures_show_are_told_and_permuted_owners_are_not(found: Findings) -> None:
     tests = found.numbers["tests"]
-    assert tests["test"].value > 0.9
+    assert tests["test"].value > 0.8
     assert found.numbers["p"] == 1 / 1001
     null = tests["null: trained on permuted owners"]
     assert null.low < 1 / 8 < null.high
@@ -87,10 +87,13 @@ def test_without_seeds_there_is_nothing_to_tell(tmp_path: Path) -> None:
 def test_what_holds_within_groups_is_no_seed_and_a_split_by_prompts_says_it_is(
     tmp_path: Path,
 ) -> None:
-    run = painted_run(tmp_path / "run", of_group_and_seed, prompts=96)
-    assert study(null=False).find(run).numbers["tests"]["test"].value < 0.4
-    naive = painted_run(tmp_path / "naive", of_group_and_seed, prompts=96, groups=False)
-    assert study(null=False).find(naive).numbers["tests"]["test"].value > 0.6
+    few = {"seeds": 4, "prompts": 96, "kinds": 8}
+    top1 = {}
+    for groups in (True, False):
+        run = painted_run(tmp_path / str(groups), of_group_and_seed, groups=groups, **few)
+        top1[groups] = study(null=False).find(run).numbers["tests"]["test"].value
+    assert top1[True] < 0.5
+    assert top1[False] > 0.7
 
 
 def test_its_recipes_are_recipes(found: Findings, run: Run) -> None:
