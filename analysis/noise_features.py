@@ -35,6 +35,16 @@ class NoiseFeatures:
     names: tuple[str, ...]
     values: Floats
 
+    @property
+    def blocks(self) -> list[NDArray[np.intp]]:
+        """Columns to predict from together: means; the first waves too; all waves; energies; all.
+
+        Nested where they can be, for what a seed does may hang on few numbers or on many.
+        """
+        kind = np.array([_kind(name) for name in self.names])
+        kinds = (["mean"], ["mean", "first"], ["mean", "first", "cosine"], ["energy"])
+        return [*(np.flatnonzero(np.isin(kind, one)) for one in kinds), np.arange(len(kind))]
+
 
 def noise_features(
     seeds: Sequence[int], shape: tuple[int, int, int], *, spec: str = "torch-cpu"
@@ -82,6 +92,11 @@ def _numbers(noise: NDArray[np.float32]) -> Floats:
     return np.concatenate([own, np.stack(energy, axis=1)], axis=1)
 
 
+def _kind(name: str) -> str:
+    first = name.startswith(("cosine 1 across, 0 down", "cosine 0 across, 1 down"))
+    return "first" if first else name.replace(",", " ").split()[0]
+
+
 def _names(shape: tuple[int, int, int]) -> tuple[str, ...]:
     channels, height, width = shape
     low = [(y, x) for y in range(min(LOW, height)) for x in range(min(LOW, width))]
@@ -109,7 +124,10 @@ def strongest(
         `LISTED` rows per target: target, rank, feature, correlation; p_family, the share of
         draws in which any feature correlates as strongly; weight, the ridge coefficient.
     """
-    found, weights = correlations(noise.values, y), Ridge(noise.values, y).coefficients
+    found, weights = (
+        correlations(noise.values, y),
+        Ridge(noise.values, y, noise.blocks).coefficients,
+    )
     most = np.abs(correlations(noise.values, permuted)).max(axis=0).reshape(-1, len(targets))
     rows = []
     for place, target in enumerate(targets):

@@ -1,5 +1,7 @@
 """Predicting many targets of the same seeds by ridge regression, honestly: nested folds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
@@ -7,23 +9,32 @@ from scipy import stats
 from analysis.statistics.bounds import Interval
 from analysis.statistics.kernels import Floats
 
+Places = NDArray[np.intp]
+
 PENALTIES = np.logspace(-1, 5, 13)
 """Ridge penalties to choose from; the largest predicts hardly more than the mean."""
 RESAMPLES = 1000
 
 
 def held_out(
-    x: ArrayLike, y: ArrayLike, rng: np.random.Generator, *, folds: int = 5, repeats: int = 3
+    x: ArrayLike,
+    y: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    blocks: Sequence[Places] = (),
+    folds: int = 5,
+    repeats: int = 3,
 ) -> Floats:
     """Predictions of every seed by fits that never saw it.
 
-    The outer folds split seeds; inside each, features are standardised and the penalty is
-    chosen for every target by leaving out one seed at a time.
+    The outer folds split seeds; inside each, features are standardised, and for every target
+    penalty and block are chosen by leaving out one seed at a time.
 
     Args:
         x: Features, shape (S, D).
         y: Targets, shape (S, T).
         rng: Draws the folds.
+        blocks: See `Ridge`.
         folds: Outer folds, 2 .. S.
         repeats: Draws of folds; predictions are averaged over them.
 
@@ -40,37 +51,54 @@ def held_out(
         fold = rng.permutation(np.arange(len(features)) % folds)
         for number in range(folds):
             out = fold == number
-            total[out] += Ridge(features[~out], targets[~out]).predict(features[out])
+            fit = Ridge(features[~out], targets[~out], blocks)
+            total[out] += fit.predict(features[out])
     return total / repeats
 
 
 class Ridge:
-    """A ridge regression of several targets, each with the penalty that suits it.
+    """A ridge regression of several targets, each with the penalty and features that suit it.
 
     Args:
         x: Features, shape (S, D).
         y: Targets, shape (S, T).
+        blocks: Columns that may be used together; a target gets the block that predicts best
+            when one seed at a time is left out. All columns if there is none: where few of many
+            features matter, that alone predicts badly.
 
     Attributes:
-        coefficients: (T, D), per standard deviation of a feature.
-        penalties: (T,), chosen by leaving out one seed at a time.
+        coefficients: (T, D), per standard deviation of a feature; 0 outside the block.
+        penalties: (T,).
+        chosen: (T,) the block of each target.
     """
 
-    def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
+    def __init__(self, x: ArrayLike, y: ArrayLike, blocks: Sequence[Places] = ()) -> None:
         from sklearn.linear_model import RidgeCV
 
         features, targets = np.asarray(x, np.float64), np.asarray(y, np.float64)
         self._mean, spread = features.mean(axis=0), features.std(axis=0)
         self._spread = np.where(spread > 0, spread, 1.0)
-        self._fit = RidgeCV(PENALTIES, alpha_per_target=targets.shape[1] > 1)
-        self._fit.fit(self._standard(features), targets)
-        self.coefficients: Floats = np.reshape(self._fit.coef_, (targets.shape[1], -1))
-        self.penalties: Floats = np.broadcast_to(self._fit.alpha_, targets.shape[1])
+        self._level = targets.mean(axis=0)
+        count, standard = targets.shape[1], self._standard(features)
+        columns = [*blocks] or [np.arange(features.shape[1])]
+        fits = [
+            RidgeCV(PENALTIES, alpha_per_target=count > 1).fit(standard[:, own], targets)
+            for own in columns
+        ]
+        scores = np.stack([np.broadcast_to(fit.best_score_, count) for fit in fits])
+        self.chosen: Places = np.asarray(scores.argmax(axis=0))
+        penalties = np.stack([np.broadcast_to(fit.alpha_, count) for fit in fits])
+        self.penalties: Floats = penalties[self.chosen, np.arange(count)]
+        self.coefficients: Floats = np.zeros((count, features.shape[1]))
+        for place, (own, fit) in enumerate(zip(columns, fits, strict=True)):
+            mine = np.flatnonzero(self.chosen == place)
+            weights = np.reshape(fit.coef_, (count, -1))
+            self.coefficients[np.ix_(mine, own)] = weights[mine]
 
     def predict(self, x: ArrayLike) -> Floats:
         """Features, shape (N, D) -> predictions, shape (N, T)."""
-        made = self._fit.predict(self._standard(np.asarray(x, np.float64)))
-        return np.asarray(made).reshape(len(made), -1)
+        standard = self._standard(np.asarray(x, np.float64))
+        return np.asarray(standard @ self.coefficients.T + self._level)
 
     def _standard(self, x: Floats) -> Floats:
         return np.asarray((x - self._mean) / self._spread)

@@ -43,7 +43,7 @@ def octave_bands(height: int, width: int) -> Bands:
         >>> octave_bands(8, 8).names
         ('0', '1', '2', '3-4', '5-8')
         >>> octave_bands(8, 8).members.sum(axis=1).tolist()
-        [1, 8, 12, 28, 15]
+        [1, 8, 12, 38, 5]
     """
     ky, kx = np.fft.fftfreq(height) * height, np.fft.fftfreq(width) * width
     ring = np.rint(np.hypot(ky[:, None], kx[None, :])).astype(int).ravel()

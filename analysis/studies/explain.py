@@ -69,11 +69,12 @@ class Explain(Study):
     Question: What in the noise makes a seed bright or dark, off centre, liked?
     Method: Of every seed's noise: channel means, low cosine coefficients, energies of channels and
         patches. Ridge regression of each target (a mean over prompts of sets 1 and 2); the
-        sample is the seed: outer folds split seeds, the penalty is chosen inside by leaving one
-        out. R2 of held-out predictions beside its ceiling, the target's reliability. Features
-        ranked by correlation. For `check`, seeds never drawn are listed by what their noise
-        predicts: 64 high, 64 low, 64 at random; the list and its recipe are written before any
-        of them is drawn, and `unseen` names the run that drew them.
+        sample is the seed: outer folds split seeds; the penalty, and whether means, means and
+        waves, energies or all are used, is chosen inside by leaving one out. R2 of held-out
+        predictions beside its ceiling, the target's reliability. Features ranked by correlation.
+        For `check`, seeds never drawn are listed by what their noise predicts: 64 high, 64 low,
+        64 at random; the list and its recipe are written before any of them is drawn, and
+        `unseen` names the run that drew them.
     Null: The whole nested procedure with permuted seeds; for single features, the strongest
         correlation of any feature with permuted seeds.
     n: Seeds. R2's interval draws seeds with replacement, the fits as they are.
@@ -114,7 +115,7 @@ class Explain(Study):
         listed = list_unseen(
             run,
             seeds,
-            Ridge(noise.values, y[:, [asked]]),
+            Ridge(noise.values, y[:, [asked]], noise.blocks),
             self.rng(run, "unseen"),
             each=self.each,
         )
@@ -143,7 +144,9 @@ class Explain(Study):
     ) -> tuple[Floats, list[dict[str, Any]]]:
         """Held-out predictions, and a row per target."""
         permuted = permuted_columns(y, self.permutations, self.rng(run, "null"))
-        both = held_out(noise.values, np.hstack([y, permuted]), self.rng(run, "folds"))
+        both = held_out(
+            noise.values, np.hstack([y, permuted]), self.rng(run, "folds"), blocks=noise.blocks
+        )
         count = len(metrics)
         null = r_squared(permuted, both[:, count:]).reshape(self.permutations, count)
         rows = []

@@ -85,3 +85,18 @@ def test_the_same_stream_gives_the_same_predictions_and_targets_move_together() 
         order = [np.flatnonzero(y[:, 0] == value).item() for value in permuted[:, 2 * draw]]
         assert np.array_equal(permuted[:, 2 * draw + 1], y[order, 1])
         assert sorted(order) == list(range(30))
+
+
+def test_a_target_of_few_features_is_predicted_from_their_block() -> None:
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(90, 200))
+    few, many = np.arange(5), np.arange(200)
+    y = np.stack([x[:, 3], x[:, 50:150].sum(axis=1) / 10], axis=1) + 0.5 * rng.normal(size=(90, 2))
+    fit = Ridge(x, y, [few, many])
+    assert fit.chosen.tolist() == [0, 1]
+    assert (fit.coefficients[0, 5:] == 0).all()
+    folds = [np.random.default_rng(1) for _ in range(2)]
+    blocks = r_squared(y, held_out(x, y, folds[0], blocks=[few, many]))
+    plain = r_squared(y, held_out(x, y, folds[1]))
+    assert blocks[0] > 0.6
+    assert plain[0] < 0.4
