@@ -97,7 +97,7 @@ def _row(prompt: Prompt, seed: int, rng: np.random.Generator) -> dict[str, objec
 def busy(run: Run, *, reads_ahead: bool) -> float:
     """Share of an epoch, after its first batch, in which the network does not wait."""
     prompts, seeds = tuple(run.prompts.values()), tuple(run.seeds)
-    stream = Timed(run, prompts[5:], seeds, 2**22, reads_ahead)
+    stream = Timed(run, prompts[5:], seeds, 2**21, reads_ahead)
     classifier = Classifier(
         Course(epochs=1, checkpoint_every=10**9), stream, Stream(run, prompts[:5], seeds), (0,)
     )
