@@ -65,8 +65,9 @@ class Spectrum(Study):
         steps. Per octave and channel, over all cells, the coherence of a seed's starting noise
         with its final latents, and the share of the final power that pictures of one seed have
         in common across prompts; each less its prompt's mean over seeds. Where both agree, the
-        noise passes through, and that is what the pictures share. The same for runs beside this
-        one that keep latents: other step counts, interventions.
+        noise passes through, and that is what the pictures share; what is common beyond it is
+        what the network makes of other channels and frequencies of the noise. The same for runs
+        beside this one that keep latents: other step counts, interventions.
     Null: Within each prompt it is permuted which seed owns which final latents.
     n: One cell per seed and prompt of sets 1 and 2. Intervals add a jackknife over seeds and one
         over prompt groups, which is on the wide side.
