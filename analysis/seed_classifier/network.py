@@ -95,6 +95,10 @@ def grad_cam(
 ) -> NDArray[np.float32] | None:
     """Where in each picture the network finds its class.
 
+    Grad-CAM with each place's own gradient instead of their mean (HiResCAM). Where the head
+    averages over places, as in most of timm, that is Grad-CAM itself; where it reads them one by
+    one, as in `SmallNetwork`, their mean says nothing of a place and can hide all of them.
+
     Args:
         network: With timm's `forward_features` and `forward_head`, in evaluation mode.
         pixels: (B, 3, H, W).
@@ -105,15 +109,26 @@ def grad_cam(
         transformer's tokens).
 
     Source:
-        Selvaraju et al. 2017, "Grad-CAM", arXiv:1610.02391, equations 1 and 2, on the last
-        map.
+        Selvaraju et al. 2017, "Grad-CAM", arXiv:1610.02391, equations 1 and 2; Draelos and Carin
+        2020, "Use HiResCAM instead of Grad-CAM", arXiv:2011.08891.
+    """
+    found = contributions(network, pixels, classes)
+    if found is None:
+        return None
+    maps = functional.interpolate(found.relu()[:, None], pixels.shape[-2:], mode="bilinear")[:, 0]
+    return np.asarray((maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy())
+
+
+def contributions(
+    network: nn.Module, pixels: torch.Tensor, classes: torch.Tensor
+) -> torch.Tensor | None:
+    """What each place of the last map adds to the class's logit, (B, h, w); None without a map.
+
+    With a linear head they add up to the logit less its bias.
     """
     features = network.forward_features(pixels).detach().requires_grad_()  # type: ignore[operator]
     if features.ndim != 4:
         return None
     logits = network.forward_head(features)  # type: ignore[operator]
     (slope,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), features)
-    weights = slope.mean(dim=(2, 3), keepdim=True)
-    maps = functional.relu((weights * features).sum(dim=1, keepdim=True)).detach()
-    maps = functional.interpolate(maps, pixels.shape[-2:], mode="bilinear")[:, 0]
-    return np.asarray((maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy())
+    return (slope * features).sum(dim=1).detach()

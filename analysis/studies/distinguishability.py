@@ -69,7 +69,7 @@ class Distinguishability(Study):
         test part; after JPEG, resizing and cropping; on other runs named in `others`: the test
         part redrawn one by one in another order, another kind of prompt, `seed_scramble`. The
         same number of steps on fewer prompts shows what the number of prompts does. Grad-CAM
-        maps of the last features, written here after the paper's two equations.
+        maps of the last features with each place's own gradient (HiResCAM), written here.
     Null: The same training on pictures whose owners are permuted within every prompt; and, for p,
         the same answers against permuted owners of the test pictures. Chance is 1 / seeds.
     n: One picture per seed and prompt; per test in the table. Intervals are Wilson's with as many

@@ -12,7 +12,13 @@ import torch
 from torch import nn
 
 from analysis.seed_classifier.changes import CHANGES, cropped, jpeg, resized
-from analysis.seed_classifier.network import SmallNetwork, grad_cam, make_network, pixels_of
+from analysis.seed_classifier.network import (
+    SmallNetwork,
+    contributions,
+    grad_cam,
+    make_network,
+    pixels_of,
+)
 from analysis.seed_classifier.split import split_by_group
 from analysis.seed_classifier.stream import Stream, ahead
 from analysis.seed_classifier.training import Answers, Classifier, Course
@@ -192,6 +198,21 @@ def test_grad_cam_is_cam_where_both_exist_and_asks_for_the_class() -> None:
     assert found is not None
     assert found == pytest.approx(cam(network, pixels, classes), abs=1e-5)
     assert found != pytest.approx(cam(network, pixels, classes.flip(0)), abs=1e-2)
+
+
+def test_places_add_up_to_the_logit_where_the_head_reads_them_one_by_one() -> None:
+    network = SmallNetwork(5).eval()
+    rng = np.random.default_rng(1)
+    pixels = pixels_of(rng.integers(0, 256, (3, 64, 64, 3)).astype(np.uint8))
+    classes = torch.tensor([4, 0, 2])
+    found = contributions(network, pixels, classes)
+    assert found is not None
+    with torch.no_grad():
+        logits = network(pixels)[torch.arange(3), classes] - network.head.bias[classes]
+        weights = network.head.weight[classes].view(3, 128, 4, 4).mean(dim=(2, 3), keepdim=True)
+        averaged = (weights * network.forward_features(pixels)).sum(dim=(1, 2, 3))
+    assert found.sum(dim=(1, 2)).numpy() == pytest.approx(logits.numpy(), abs=1e-4)
+    assert averaged.numpy() != pytest.approx(logits.numpy(), abs=1e-2)  # Grad-CAM's mean gradient
 
 
 def test_backbones_of_timm_have_maps_and_tokens_have_none() -> None:
