@@ -131,4 +131,5 @@ def contributions(
         return None
     logits = network.forward_head(features)  # type: ignore[operator]
     (slope,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), features)
-    return (slope * features).sum(dim=1).detach()
+    found: torch.Tensor = (slope * features).sum(dim=1).detach()
+    return found
