@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.extract import NOT_APPLICABLE, feature_folder, run_feature
+from analysis.extract import feature_folder, run_feature
+from analysis.feature_rows import NOT_APPLICABLE
 from analysis.features.base import Feature
 from analysis.metrics.base import FAILED_CELL
 from pipeline.errors import RunError

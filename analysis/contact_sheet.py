@@ -101,6 +101,23 @@ def pick_prompts(run: Run, count: int) -> list[Prompt]:
     return chosen
 
 
+def one_prompt(run: Run, seeds: Sequence[int]) -> dict[int, Uint8Images]:
+    """Pictures of one and the same prompt of set 2.
+
+    Args:
+        run: The run.
+        seeds: The seeds that are wanted.
+
+    Returns:
+        Seed -> (H, W, 3) uint8; seeds whose picture was not kept are left out.
+    """
+    found: dict[int, Uint8Images] = {}
+    for prompt in pick_prompts(run, 1):
+        images = read_images(run, [(prompt.id, seed) for seed in seeds])
+        found = {seed: pixels for (_, seed), pixels in images.items()}
+    return found
+
+
 def kept_prompts(run: Run) -> frozenset[str]:
     """Ids of the prompts whose images a run's recipe keeps: the first so many of its prompts."""
     ids, keep = list(run.prompts), run.recipe.keep_images

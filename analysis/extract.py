@@ -12,23 +12,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from analysis.feature_rows import feature_rows
 from analysis.features import load_feature
-from analysis.features.base import Batch, Columns, Feature, extract_in_batches
+from analysis.features.base import Feature
 from analysis.images import decode_rows
-from pipeline.errors import ShardError
+from pipeline.errors import ConfigError, ShardError
 from pipeline.runs import Run, utc_now
-from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK, Column
+from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
 from pipeline.shards import Receipt, ShardFolder
 from pipeline.stage import DrawnShard, Outcome, Resources, Uint8Images
-
-NOT_APPLICABLE = "does not apply: "
-"""A null with this reason is no failure: the feature means nothing for the prompt."""
-NOT_KEPT = "image was not kept"
-"""Reason of a null where the image is gone; features must be measured while it is drawn."""
 
 IMAGE_COLUMNS = [
     *(column.name for column in (*CELL_KEY, *PROMPT_FIELDS)),
@@ -66,16 +60,24 @@ def run_feature(run: Run, name: str) -> Feature:
     feature = load_feature(name)
     feature.prompt_share = run.recipe.feature_prompts.get(name)
     feature.frames = run.config.frames
-    _refuse_without_mean(feature)
+    refuse_without_mean(feature, run.config.frames)
     return feature
 
 
-def _refuse_without_mean(feature: Feature) -> None:
-    """Refuse, for videos, a feature with values that have no mean over frames."""
+def refuse_without_mean(feature: Feature, frames: int) -> None:
+    """Refuse, for videos, a feature with values that have no mean over frames.
+
+    Args:
+        feature: The feature.
+        frames: Frames of an image; 1 is no video.
+
+    Raises:
+        ConfigError: If a column holds other than real numbers, as words do.
+    """
     real = ("float", "double")  # also as the items of a vector
     others = [c.name for c in feature.columns if not any(t in str(c.type) for t in real)]
-    if feature.frames > 1 and others:
-        raise ShardError(
+    if frames > 1 and others:
+        raise ConfigError(
             f"feature {feature.name} gives {', '.join(others)}, which are no real numbers and have "
             f"no mean over a video's frames; take another feature for this run"
         )
@@ -89,70 +91,6 @@ def run_features(run: Run, names: Sequence[str]) -> list[Feature]:
 def feature_folder(run: Run, feature: Feature) -> ShardFolder:
     """Where a run keeps the shards of a feature."""
     return run.features(feature.identity(), feature.table)
-
-
-def feature_rows(
-    feature: Feature, rows: pa.Table, images: Uint8Images, kept: Sequence[bool]
-) -> pa.Table:
-    """Compute a feature's shard.
-
-    Args:
-        feature: After `setup`.
-        rows: The image shard's rows; `image` may be absent.
-        images: Shape (N, H, W, 3), uint8, aligned with the rows.
-        kept: Which rows have pixels.
-
-    Returns:
-        One row per cell in the same order, as `feature.table` says; values are null, with the
-        reason, where the cell failed, has no pixels, or the feature does not apply.
-    """
-    reasons = _null_reasons(feature, rows, kept)
-    wanted = np.array([reason is None for reason in reasons])
-    values: Columns = {}
-    if wanted.any():
-        prompts = rows.select([column.name for column in PROMPT_FIELDS]).filter(pa.array(wanted))
-        values = extract_in_batches(feature, Batch(images[wanted], prompts.to_pylist()))
-    schema = feature.table.arrow()
-    own: dict[str, Any] = {key.name: rows[key.name] for key in CELL_KEY}
-    own["null_reason"] = pa.array(reasons, type=pa.string())
-    for column in feature.columns:
-        own[column.name] = _arrow(values.get(column.name), wanted, column)
-    return pa.table([own[name] for name in schema.names], schema=schema)
-
-
-def _null_reasons(feature: Feature, rows: pa.Table, kept: Sequence[bool]) -> list[str | None]:
-    fields = [column.name for column in PROMPT_FIELDS]
-    answers: dict[str, str] = {}
-    reasons: list[str | None] = []
-    for row, there in zip(
-        rows.drop_columns(_if_there(rows, "image")).to_pylist(), kept, strict=True
-    ):
-        key = row["prompt_id"]
-        if key not in answers:
-            skipped = feature.prompt_share.skips(key) if feature.prompt_share else ""
-            answers[key] = skipped or feature.applies({name: row[name] for name in fields})
-        if answers[key]:
-            reasons.append(NOT_APPLICABLE + answers[key])
-        elif row["status"] != STATUS_OK:
-            reasons.append(f"{row['status']}: {row['reason'] or 'no reason given'}")
-        else:
-            reasons.append(None if there else NOT_KEPT)
-    return reasons
-
-
-def _if_there(rows: pa.Table, name: str) -> list[str]:
-    return [name] if name in rows.column_names else []
-
-
-def _arrow(values: NDArray[Any] | None, wanted: NDArray[np.bool_], column: Column) -> pa.Array:
-    """The values of the wanted rows in their places, null elsewhere."""
-    if values is None:
-        return pa.nulls(len(wanted), column.type)
-    numbers = np.issubdtype(values.dtype, np.number)
-    if numbers and not column.may_be_nan and not np.isfinite(values).all():
-        raise ShardError(f"{column.name} is not finite for a good image")
-    filled = iter(values if values.ndim > 1 else values.tolist())
-    return pa.array([next(filled) if good else None for good in wanted], type=column.type)
 
 
 def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:

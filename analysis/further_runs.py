@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from pipeline.config import Recipe, Sampling
 from pipeline.errors import RunError
+from pipeline.recipe import Recipe, Sampling
 from pipeline.runs import RUN_FILE, Run
 
 

@@ -102,3 +102,21 @@ def intervals(
     axes.scatter(x, rows, c=colours, s=18, zorder=3)
     axes.set_yticks(rows, list(labels), fontsize=8)
     axes.set_ylim(len(x) - 0.5, -0.5)
+
+
+def thumbnail(axes: "Axes", pixels: NDArray[np.uint8], place: ArrayLike, *, side: int = 36) -> None:
+    """A small picture at a place of a map.
+
+    Args:
+        axes: The map.
+        pixels: Shape (H, W, 3).
+        place: x and y, in the map's coordinates.
+        side: Its larger side in pixels.
+    """
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    small = Image.fromarray(pixels)
+    small.thumbnail((side, side))
+    box = OffsetImage(np.asarray(small), zoom=72 / DPI)
+    x, y = np.asarray(place, dtype=np.float64)
+    axes.add_artist(AnnotationBbox(box, (float(x), float(y)), frameon=False, pad=0))

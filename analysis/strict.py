@@ -48,11 +48,31 @@ def strict_golden(
         Seeds, the most probable first; possibly none. The errors are not calibrated below
         about 250 seeds: see `analysis.statistics.shrinkage.Shrunken`.
     """
+    top = top_probabilities(metric, prepared, sample, rng, share=share)
+    return tuple(sample.seeds[i] for i in golden_by_expected_error(top, limit=EXPECTED_ERROR))
+
+
+def top_probabilities(
+    metric: Metric,
+    prepared: Sequence[Any],
+    sample: Sample,
+    rng: np.random.Generator,
+    *,
+    share: float,
+) -> Floats:
+    """Posterior probability of every seed to belong to the true top share, shape (S,).
+
+    Args:
+        metric: A metric with a better end.
+        prepared: What `metric.prepare` made of the sample.
+        sample: The prompts that judge.
+        rng: Draws from the posterior.
+        share: Share of the seeds that counts as the top.
+    """
     values = metric.values(prepared)
     shrunken = shrink(values, deviation_errors(metric, prepared, sample))
     best: Direction = "higher" if metric.higher_is_better else "lower"
-    top = top_quarter_probability(shrunken.mean, shrunken.sd, rng, direction=best, share=share)
-    return tuple(sample.seeds[i] for i in golden_by_expected_error(top, limit=EXPECTED_ERROR))
+    return top_quarter_probability(shrunken.mean, shrunken.sd, rng, direction=best, share=share)
 
 
 def deviation_errors(metric: Metric, prepared: Sequence[Any], sample: Sample) -> Floats:

@@ -132,7 +132,9 @@ def _stamp(run: Run, study: Study, findings: Findings) -> dict[str, Any]:
 
 
 def _write_table(run: Run, key: str, table: StudyTable, stamp: Mapping[str, Any]) -> None:
-    arrow = table.frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    # A column without any value has no type of its own; a number's reads back everywhere.
+    frame = table.frame.with_columns(pl.col(pl.Null).cast(pl.Float64))
+    arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     names = ("study", "version", "settings", "run_id", "grid_hash", "identities", "rng_seed")
     provenance = plain({**{name: stamp[name] for name in names}, "columns": table.columns})
     run.store.path(key).parent.mkdir(parents=True, exist_ok=True)

@@ -28,8 +28,8 @@ from analysis.seed_classifier.training import Classifier, Course
 from benchmarks.harness import machine, report
 from pipeline.cards import find_card, resolve
 from pipeline.codec import encode_image
-from pipeline.config import Recipe
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe
 from pipeline.runs import Run
 from pipeline.schema import IMAGES
 

@@ -30,7 +30,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from analysis.statistics.distances import Reference, frechet_method
 from analysis.statistics.parallel import frechet_distances
-from benchmarks.harness import machine, report
+from benchmarks.harness import report
 
 WIDTH = 2048
 REAL = 5000
@@ -151,7 +151,6 @@ def main() -> int:
         ratio=worst.ratio,
         goal=worst.goal,
         runs=PAIRS,
-        machine=machine(),
         ok=all(case.ok for case in cases),
         more={
             "n": worst.n,

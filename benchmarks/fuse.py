@@ -17,9 +17,10 @@ from functools import partial
 from pathlib import Path
 
 from analysis.extract import feature_folder, run_features
-from benchmarks.harness import alternate, machine, report
-from goldenseed.work import Workers, draw_and_measure, start_runs
-from pipeline.config import Recipe, load_recipe
+from benchmarks.harness import alternate, report_ratio
+from goldenseed.start import start_runs
+from goldenseed.work import Workers, draw_and_measure
+from pipeline.recipe import Recipe, load_recipe
 from pipeline.runs import Run
 
 GOAL = 1.0
@@ -74,17 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         timings = alternate(*sides, pairs=chosen.pairs)
         first, second = (content(folder) for folder in folders)
     same = bool(first) and first == second
-    ratio = timings.peer_median / timings.ours_median
-    return report(
-        benchmark="fuse",
-        ours=timings.ours_median,
-        peer=timings.peer_median,
+    return report_ratio(
+        "fuse",
+        timings.ours_median,
+        timings.peer_median,
         unit="s",
-        ratio=ratio,
         goal=GOAL,
         runs=chosen.pairs,
-        machine=machine(),
-        ok=same and ratio >= GOAL,
+        right=same,
         more={
             "same_content": same,
             "images": chosen.prompts * chosen.seeds,

@@ -47,15 +47,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.harness import machine, report
-from goldenseed.work import start_runs
+from benchmarks.harness import report
+from goldenseed.start import start_runs
 from pipeline.cards import resolve
 from pipeline.choices import PromptChoice, SeedChoice
-from pipeline.config import Recipe, Sampling, load_recipe
 from pipeline.executors.base import make_executor
 from pipeline.generate import GenerateStage, generate_stage
 from pipeline.grid import Tile
 from pipeline.random_access import read_image
+from pipeline.recipe import Recipe, Sampling, load_recipe
 from pipeline.runs import Run
 from pipeline.stage import Uint8Images
 
@@ -247,7 +247,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ratio=ratios[worst],
         goal=THRESHOLDS[worst],
         runs=chosen.pairs,
-        machine=machine(),
         ok=same and all(ratios[name] >= THRESHOLDS[name] for name in ratios),
         more={
             "against": worst,

@@ -103,7 +103,6 @@ def report(
     ratio: float,
     goal: float,
     runs: int,
-    machine: str,
     ok: bool,
     more: Mapping[str, object] | None = None,
 ) -> int:
@@ -117,7 +116,6 @@ def report(
         ratio: How many times better ours is.
         goal: The ratio that is wanted.
         runs: Number of alternating pairs behind the figures.
-        machine: Where it ran, see `machine`.
         ok: Whether the goal, and every check beside it, was reached.
         more: Further fields, beside those above.
 
@@ -132,10 +130,50 @@ def report(
         "ratio": ratio,
         "goal": goal,
         "runs": runs,
-        "machine": machine,
+        "machine": machine(),
         "ok": ok,
     }
     fields.update(more or {})
     sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
     return 0 if ok else 1
+
+
+def report_ratio(
+    benchmark: str,
+    ours: float,
+    peer: float,
+    *,
+    unit: str,
+    goal: float,
+    runs: int,
+    right: bool,
+    more: Mapping[str, object],
+) -> int:
+    """Report two costs: the ratio is the other side's over ours, and must reach the goal.
+
+    Args:
+        benchmark: Its name.
+        ours: What our side costs, in `unit`; less is better.
+        peer: What the other side costs.
+        unit: What both are measured in.
+        goal: The ratio that is wanted.
+        runs: Number of alternating pairs behind the figures.
+        right: Whether both sides gave the same.
+        more: Further fields.
+
+    Returns:
+        The exit code, as `report`.
+    """
+    ratio = peer / ours
+    return report(
+        benchmark=benchmark,
+        ours=ours,
+        peer=peer,
+        unit=unit,
+        ratio=ratio,
+        goal=goal,
+        runs=runs,
+        ok=right and ratio >= goal,
+        more=more,
+    )

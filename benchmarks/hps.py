@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from analysis.features.base import Batch
 from analysis.features.hps import Hps
-from benchmarks.harness import alternate, machine, report, seconds
+from benchmarks.harness import alternate, report_ratio, seconds
 from pipeline.stage import Uint8Images
 
 GOAL = 10.0
@@ -119,17 +119,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         batched = alternate(ours, naive, chosen.pairs)
     each = timings.ours_median / len(batch)
     peer = timings.peer_median / len(few)
-    ratio = peer / each
-    return report(
-        benchmark="hps",
-        ours=each,
-        peer=peer,
+    return report_ratio(
+        "hps",
+        each,
+        peer,
         unit="s per picture",
-        ratio=ratio,
         goal=GOAL,
         runs=chosen.pairs,
-        machine=machine(),
-        ok=ratio >= GOAL and apart <= TOLERANCE,
+        right=apart <= TOLERANCE,
         more={
             "architecture": chosen.architecture,
             "images": len(batch),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch_fidelity.metric_kid import kid_features_to_metric
 
 from analysis.statistics.distances import KidReference, kid
-from benchmarks.harness import alternate, machine, report, seconds
+from benchmarks.harness import alternate, report_ratio, seconds
 
 SEEDS = 64
 GOAL = 1.0
@@ -70,18 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ours()
     timings = alternate(ours, peer, chosen.pairs)
     apart = difference(seed, real)
-    mine = timings.ours_median + making / SEEDS
-    ratio = timings.peer_median / mine
-    return report(
-        benchmark="kid",
-        ours=mine,
-        peer=timings.peer_median,
+    return report_ratio(
+        "kid",
+        timings.ours_median + making / SEEDS,
+        timings.peer_median,
         unit="s per seed",
-        ratio=ratio,
         goal=GOAL,
         runs=chosen.pairs,
-        machine=machine(),
-        ok=ratio >= GOAL and apart <= TOLERANCE,
+        right=apart <= TOLERANCE,
         more={
             "n": chosen.images,
             "reference_n": chosen.real,

@@ -26,7 +26,7 @@ from PIL import Image, ImageDraw, ImageFont
 from analysis.features.base import Batch
 from analysis.features.cards import find_weights
 from analysis.features.ocr import Ocr
-from benchmarks.harness import alternate, machine, report
+from benchmarks.harness import alternate, report_ratio
 
 if TYPE_CHECKING:
     from easyocr import Reader
@@ -111,17 +111,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lambda: peer_whole(reader, images),
             chosen.whole_pairs,
         )
-    ratio = stage.peer_median / stage.ours_median
-    return report(
-        benchmark="ocr",
-        ours=stage.ours_median,
-        peer=stage.peer_median,
+    return report_ratio(
+        "ocr",
+        stage.ours_median,
+        stage.peer_median,
         unit="s",
-        ratio=ratio,
         goal=GOAL,
         runs=chosen.pairs,
-        machine=machine(),
-        ok=same and ratio >= GOAL,
+        right=same,
         more={
             "same_texts_and_boxes": same,
             "pictures": chosen.pictures,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from benchmarks.harness import Timings, machine, report
+from benchmarks.harness import Timings, report
 from pipeline.executors.base import make_executor
 from pipeline.stage import Outcome, Resources
 
@@ -115,7 +115,6 @@ def main() -> int:
         ratio=round(ratio, 4),
         goal=GOAL,
         runs=PAIRS,
-        machine=machine(),
         ok=ratio <= GOAL,
         more={
             "ratio_is": "wall over ideal: lower is better",

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import machine, report
+from benchmarks.harness import report_ratio
 
 SECONDS = 5.0
 MEGABYTES = 500.0
@@ -70,10 +70,11 @@ def write_inputs(folder: Path, size: Size) -> None:
 
 def write_run(folder: Path, size: Size) -> int:
     """A run folder whose every tile has a receipt; returns how many."""
-    from goldenseed.work import load_prompts
+    from goldenseed.start import load_prompts
     from pipeline.choices import SeedChoice
-    from pipeline.config import RunConfig, load_recipe
+    from pipeline.config import RunConfig
     from pipeline.receipts import Receipt
+    from pipeline.recipe import load_recipe
     from pipeline.runs import Run
 
     recipe = load_recipe(str(folder / f"{CARDS[0]}.yaml"))
@@ -98,8 +99,8 @@ def child(work: str, folder: Path) -> None:
     """What the measured process does, along the same functions as the command."""
     if work == "plan":
         from goldenseed.plan import plan_recipe
-        from goldenseed.work import load_prompts
-        from pipeline.config import load_recipe
+        from goldenseed.start import load_prompts
+        from pipeline.recipe import load_recipe
 
         for card in CARDS:
             recipe = load_recipe(str(folder / f"{card}.yaml"))
@@ -181,16 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures["plan_mb"] = (found["plan"].megabytes, MEGABYTES)
     name = min(figures, key=lambda key: figures[key][1] / figures[key][0])
     ours, limit = figures[name]
-    return report(
-        benchmark="plan",
-        ours=ours,
-        peer=limit,
+    return report_ratio(
+        "plan",
+        ours,
+        limit,
         unit="s" if name.endswith("_s") else "MB",
-        ratio=limit / ours,
         goal=1.0,
         runs=size.runs,
-        machine=machine(),
-        ok=right and limit >= ours,
+        right=right,
         more={
             "figure": name,
             "right": right,

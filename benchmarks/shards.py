@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.harness import machine, report, seconds
+from benchmarks.harness import report, seconds
 from pipeline.random_access import read_image
 from pipeline.schema import IMAGES
 from pipeline.shards import read_table, write_table
@@ -165,7 +165,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ratio=write if writing else read,
         goal=WRITE_GOAL if writing else READ_GOAL,
         runs=chosen.pairs,
-        machine=machine(),
         ok=right and write >= WRITE_GOAL and read >= READ_GOAL,
         more={
             "blobs": chosen.blobs,

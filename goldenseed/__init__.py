@@ -14,15 +14,16 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goldenseed.lists import golden_seeds
+    from goldenseed.lists import diverse_seeds, golden_seeds
     from goldenseed.view import open_run
     from pipeline.noise import draw_noise
 
-__all__ = ["draw_noise", "golden_seeds", "open_run"]
+__all__ = ["diverse_seeds", "draw_noise", "golden_seeds", "open_run"]
 
 __version__ = version("goldenseed")
 
 _HOMES = {
+    "diverse_seeds": "goldenseed.lists",
     "draw_noise": "pipeline.noise",
     "golden_seeds": "goldenseed.lists",
     "open_run": "goldenseed.view",

@@ -4,7 +4,7 @@
 
 Beside the path, each in a file of its own: `reference` (reference_command.py) and `prompts`
 (prompts_command.py) prepare what a study of a real model needs; `study` (study_command.py) says
-what is found in a run.
+what is found in a run; `search` (search_command.py) finds good seeds with a fraction of the images.
 
 Results go to stdout, as a table or with --json as JSON; everything else goes to stderr.
 
@@ -23,15 +23,25 @@ from typing import Annotated, NoReturn
 import typer
 
 from analysis.studies.variance import share_table
-from goldenseed import __version__, prompts_command, reference_command, show, study_command, work
+from analysis.study_stage import outcomes
+from goldenseed import (
+    __version__,
+    prompts_command,
+    reference_command,
+    search_command,
+    show,
+    start,
+    study_command,
+    work,
+)
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.progress import note
 from goldenseed.shares import print_shares
 from goldenseed.status import status_of
 from goldenseed.verify import repair, verify_run
-from pipeline.config import Recipe, load_recipe
 from pipeline.errors import GoldenseedError
+from pipeline.recipe import Recipe, load_recipe
 from pipeline.runs import Run, parse_part
 
 EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
@@ -40,6 +50,7 @@ EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
 def _with_groups(app: typer.Typer) -> typer.Typer:
     """Add the commands that stand in files of their own."""
     app.command()(study_command.study)
+    app.command()(search_command.search)
     app.add_typer(reference_command.app, name="reference")
     app.add_typer(prompts_command.app, name="prompts")
     return app
@@ -60,18 +71,22 @@ RecipeName = Annotated[str, typer.Argument(help="Name of a recipe, or a path to 
 Out = Annotated[Path | None, typer.Option(help="Run folder; default runs/<recipe>.")]
 Seeds = Annotated[str, typer.Option(help="Seeds: a count, start:stop, or 7,11,469.")]
 Prompts = Annotated[int | None, typer.Option(min=1, help="Number of prompts.")]
+Reliability = Annotated[
+    float | None, typer.Option(help="Say how many prompts a ranking so reliable takes.")
+]
 Part = Annotated[str, typer.Option(help="i/n: draw only the i-th of n parts of the grid.")]
 
 
 @app.command()
 def plan(
     recipe: RecipeName, out: Out = None, seeds: Seeds = "", prompts: Prompts = None,
-    as_json: AsJson = False,
+    reliability: Reliability = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
-    chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    work.check_recipe(chosen)
-    plans = plan_recipe(chosen, prompts_to_plan(chosen), _folder(chosen, out))
+    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    start.check_recipe(chosen)
+    folder = _folder(chosen, out)
+    plans = plan_recipe(chosen, prompts_to_plan(chosen), folder, reliability=reliability)
     show.result([arm.as_dict() for arm in plans], as_json=as_json, table=show.plan_table(plans))
 
 
@@ -82,8 +97,8 @@ def generate(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Draw the grid: only what is not there yet."""
-    chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    runs = work.start_runs(chosen, _folder(chosen, out))
+    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = start.start_runs(chosen, _folder(chosen, out))
     place = work.Workers(executor, workers or chosen.workers)
     results = [work.generate(run, place, part=parse_part(part)) for run in runs]
     _finish(runs, results, as_json=as_json)
@@ -94,7 +109,7 @@ def measure(
     run: RunPath, executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False
 ) -> None:
     """Measure every image, and every seed: features, then metrics."""
-    runs = work.open_runs(run)
+    runs = start.open_runs(run)
     place = work.Workers(executor, workers)
     results = [step for one in runs for step in work.measure(one, place)]
     _finish(runs, results, as_json=as_json)
@@ -103,20 +118,20 @@ def measure(
 @app.command()
 def rank(run: RunPath, as_json: AsJson = False) -> None:
     """Rank the seeds, confirm them on the second prompt set, and say what chance gives."""
-    show.rankings([work.rank(one) for one in work.open_runs(run)], as_json=as_json)
+    show.rankings([work.rank(one) for one in start.open_runs(run)], as_json=as_json)
 
 
 @app.command()
 def shares(run: RunPath, as_json: AsJson = False) -> None:
     """Say how much of every measure's variance belongs to the seed, the prompt, and neither."""
-    found = [(one.root.name, share_table(one)) for one in work.open_runs(run)]
+    found = [(one.root.name, share_table(one)) for one in start.open_runs(run)]
     print_shares(found, as_json=as_json)
 
 
 @app.command()
 def publish(run: RunPath, as_json: AsJson = False) -> None:
     """Write the golden and the bad list as a release."""
-    show.releases([work.publish(one) for one in work.open_runs(run)], as_json=as_json)
+    show.releases([work.publish(one) for one in start.open_runs(run)], as_json=as_json)
 
 
 @app.command()
@@ -125,8 +140,8 @@ def run(
     executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """All of it: draw, measure, rank, publish. The same command again goes on."""
-    chosen = work.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    runs = work.start_runs(chosen, _folder(chosen, out))
+    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = start.start_runs(chosen, _folder(chosen, out))
     place = work.Workers(executor, workers or chosen.workers)
     results = [step for one in runs for step in work.draw_and_measure(one, place)]
     _stop_if_incomplete(results)
@@ -135,13 +150,14 @@ def run(
         return _finish(runs, results, as_json=as_json)
     ends = [(work.rank(one), work.seed_shares(one), work.publish(one)) for one in runs]
     show.conclusion(ends, as_json=as_json)
+    show.findings([outcomes(one) for one in runs if not as_json])
     return None
 
 
 @app.command()
 def status(run: RunPath, as_json: AsJson = False) -> None:
     """Say how far a run is."""
-    found = [status_of(one) for one in work.open_runs(run)]
+    found = [status_of(one) for one in start.open_runs(run)]
     show.statuses(found, as_json=as_json)
 
 
@@ -152,7 +168,7 @@ def verify(
 ) -> None:  # fmt: skip
     """Read every shard back and hash it again."""
     report = show.Verification()
-    for one in work.open_runs(run):
+    for one in start.open_runs(run):
         for found in verify_run(one):
             repaired = bool(found.problem) and mend and repair(one, found)
             report.add(found, repaired=repaired)

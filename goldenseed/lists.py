@@ -1,9 +1,11 @@
-"""Reading published seed lists."""
+"""Lists of seeds: published ones, and seeds that differ most from one another."""
 
 import json
 from pathlib import Path
 
-from pipeline.errors import RunError
+from analysis.diversity import By, central_point, farthest_points, seed_space
+from pipeline.errors import ConfigError, RunError
+from pipeline.runs import Run
 
 
 def golden_seeds(release: str | Path) -> list[int]:
@@ -31,3 +33,39 @@ def golden_seeds(release: str | Path) -> list[int]:
         return [int(row["seed"]) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read: {error}; give a release folder") from error
+
+
+def diverse_seeds(
+    model: str | Path, k: int, *, by: By = "style", first: int | None = None, feature: str = ""
+) -> list[int]:
+    """Seeds of a model whose images differ most, by farthest point sampling.
+
+    The study `diversity` says for the same run how much that gains over random seeds.
+
+    Args:
+        model: The run folder of a model, with a style or layout feature measured.
+        k: How many seeds.
+        by: "style" or "composition".
+        first: The seed to begin with; the one nearest to the mean of all if None.
+        feature: The feature to use; whichever the recipe measures if empty.
+
+    Returns:
+        The seeds in the order of their choice: the first few of them are a choice as well.
+
+    Raises:
+        ConfigError: If k is out of range, `by` is neither, or the run has no such first seed.
+        RunError: If it is no run, or lacks the feature or cells.
+
+    Example:
+        >>> diverse_seeds("no-such-folder", 4)
+        Traceback (most recent call last):
+        ...
+        pipeline.errors.RunError: no-such-folder is not a run folder: ...
+    """
+    space = seed_space(Run.open(model), by, feature=feature)
+    if not 1 <= k <= len(space.seeds):
+        raise ConfigError(f"{k} seeds of {len(space.seeds)}: give 1 .. {len(space.seeds)}")
+    if first is not None and first not in space.seeds:
+        raise ConfigError(f"the run has no seed {first}; it has {len(space.seeds)} others")
+    start = central_point(space.values) if first is None else space.seeds.index(first)
+    return [space.seeds[place] for place in farthest_points(space.values, k, first=start)]

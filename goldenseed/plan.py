@@ -1,16 +1,21 @@
 """What a recipe will cost, before anything is drawn."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from goldenseed import work
+from analysis.repeatability import Repeatability, prompts_needed
+from analysis.statistics.bounds import Interval
+from analysis.study_stage import outcomes, read_summary
+from goldenseed import start
 from goldenseed.progress import note
 from pipeline import grid
 from pipeline.cards import Card, find_card
-from pipeline.config import Recipe, Sampling
+from pipeline.errors import ConfigError
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe, Sampling
 from pipeline.runs import RUN_FILE, Run
 
 BYTES_PER_PIXEL = 1.45
@@ -67,31 +72,76 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
 
     Raises:
         PromptError: If the file is there and malformed, or is not there and the recipe does
-            not say how many prompts it takes of it.
+            not say how many prompts it takes of it; if a prompt's picture is missing or wrong.
     """
     source, count = recipe.prompts.source, recipe.prompts.count
-    shipped = work.PROMPTS / f"{source}.jsonl"
+    shipped = start.PROMPTS / f"{source}.jsonl"
     if count is None or shipped.is_file() or Path(source).exists():
-        return {prompt.id: prompt for prompt in work.load_prompts(recipe).prompts}
+        found = start.load_prompts(recipe)
+        start.check_pictures(recipe, found)
+        return {prompt.id: prompt for prompt in found.prompts}
     note(f"{source} is not there yet: planned with {count:,} stand-ins; see the recipe's comments")
     stand_ins = (Prompt(f"stand-in {number}") for number in range(count))
     return {prompt.id: prompt for prompt in stand_ins}
 
 
-def plan_recipe(recipe: Recipe, prompts: Mapping[str, Prompt], out: Path) -> list[ArmPlan]:
+def plan_recipe(
+    recipe: Recipe, prompts: Mapping[str, Prompt], out: Path, *, reliability: float | None = None
+) -> list[ArmPlan]:
     """Plan every arm of a recipe; draws nothing, loads no model, needs no network.
 
     Args:
         recipe: The recipe.
         prompts: Its prompts by id.
         out: The folder that the run would be in; what is there counts as done.
+        reliability: Also say how many prompts per set a ranking so reliable takes.
     """
     arms = recipe.arms or {"": Sampling()}
     expect = expectation(prompt.set for prompt in prompts.values())
-    return [
-        _plan_arm(recipe, name, arm, list(prompts), folder=out / name, expect=expect)
-        for name, arm in arms.items()
-    ]
+    plans = []
+    for name, arm in arms.items():
+        more = f"; {needed(reliability, out / name)}" if reliability is not None else ""
+        text = expect + more
+        plans.append(_plan_arm(recipe, name, arm, list(prompts), folder=out / name, expect=text))
+    return plans
+
+
+def needed(reliability: float, folder: Path) -> str:
+    """Prompts per set for a reliability: as the run's own study measured it, else by formula.
+
+    Args:
+        reliability: In (0, 1).
+        folder: The run, which may not be there yet.
+
+    Raises:
+        ConfigError: If the reliability is out of range.
+
+    Example:
+        >>> needed(0.9, Path("no-such-run"))
+        'for a reliability of 0.9, prompts per set by the share of what prompts leave over that \
+belongs to the seed: 0.1%: 8,991, 1.0%: 891, 5.0%: 171 (a mean, independent prompts)'
+    """
+    if not 0 < reliability < 1:
+        raise ConfigError(f"reliability {reliability}: a number between 0 and 1 is needed")
+    if (folder / RUN_FILE).is_file() and "quality" in outcomes(Run.open(folder)):
+        return _measured(reliability, Run.open(folder))
+    odds = reliability / (1 - reliability)
+    parts = [f"{f:.1%}: {math.ceil(odds * (1 - f) / f - 1e-9):,}" for f in (0.001, 0.01, 0.05)]
+    return (
+        f"for a reliability of {reliability:g}, prompts per set by the share of what prompts leave "
+        f"over that belongs to the seed: {', '.join(parts)} (a mean, independent prompts)"
+    )
+
+
+def _measured(reliability: float, run: Run) -> str:
+    """What the study `quality` of this run says."""
+    said = []
+    for row in read_summary(run, "quality")["numbers"]["known"]:
+        full, half = (row[key] and Interval(**row[key]) for key in ("full", "half"))
+        found = Repeatability(full, half)
+        need = prompts_needed(found, per_image_mean=row["per_image_mean"], target=reliability)
+        said.append(f"{row['metric']}: {need.words}")
+    return f"as measured in {run.root.name}, {' '.join(said)}"
 
 
 def expectation(sets: Iterable[int]) -> str:

@@ -71,6 +71,27 @@ def dense(
     )
 
 
+@app.command()
+def pairs(
+    folder: Annotated[Path, typer.Argument(help="Folder with images/, masks/, objects.json.")],
+    out: OutFile,
+    *,
+    size: Annotated[int, typer.Option(min=16, help="Pixels a side, as the model draws.")] = 512,
+    count: Annotated[int | None, typer.Option(min=1, help="Pairs; default all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prompts for inpainting, removal and completion, from pictures with masks."""
+    from pipeline.prompt_making.pairs import read_pairs, write_pairs
+
+    _check_name(out)
+    found = read_pairs(folder, size=size, count=count)
+    prompts = write_pairs(out, found)
+    if as_json:
+        show.line(show.to_json({"out": str(out), "pairs": len(found), "prompts": prompts}))
+        return
+    show.line(f"{out}: {prompts:,} prompts; {len(found):,} pairs, pictures beside it")
+
+
 def _check_name(out: Path) -> None:
     if out.suffix != ".jsonl":
         raise ConfigError(f"--out {out}: wanted a name that ends in .jsonl")

@@ -7,15 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from analysis.metrics.base import REFERENCES_VARIABLE
 from goldenseed import show, work
 from goldenseed.options import AsJson, Executor, WorkerCount
 from goldenseed.progress import follow, note
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.stage import Outcome, Stage
-
-VARIABLE = "GOLDENSEED_REFERENCES"
-"""Environment variable: the folder where metrics look for references."""
 
 app = typer.Typer(help="Features of real images, for FID, KID and FD-DINOv2.", no_args_is_help=True)
 
@@ -31,7 +29,8 @@ def build(
     feature: Annotated[str, typer.Option(help="Feature, or feature@card.")],
     *,
     out: Annotated[
-        Path | None, typer.Option(help=f"File; default ${VARIABLE}/<feature>.safetensors.")
+        Path | None,
+        typer.Option(help=f"File; default ${REFERENCES_VARIABLE}/<feature>.safetensors."),
     ] = None,
     size: Annotated[
         int, typer.Option(min=0, help="Side of the middle square; 0 leaves images as they are.")
@@ -42,7 +41,7 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Measure real images once; the same command again goes on where it stopped."""
-    from analysis.reference.build import Plan
+    from analysis.reference.parts import Plan
 
     plan = Plan(source.absolute(), feature, size, column)
     about = build_reference(plan, _target(out, feature), work.Workers(executor, workers))
@@ -58,9 +57,11 @@ def build(
 
 
 def _target(out: Path | None, feature: str) -> Path:
-    folder = os.environ.get(VARIABLE)
+    folder = os.environ.get(REFERENCES_VARIABLE)
     if out is None and not folder:
-        raise ConfigError(f"where to? give --out FILE.safetensors, or set {VARIABLE} to a folder")
+        raise ConfigError(
+            f"where to? give --out FILE.safetensors, or set {REFERENCES_VARIABLE} to a folder"
+        )
     target = out or Path(folder or "") / f"{feature}.safetensors"
     if target.suffix != ".safetensors":
         raise ConfigError(f"--out {target}: wanted a name that ends in .safetensors")
@@ -71,7 +72,7 @@ def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, An
     """Build a reference, or go on with one.
 
     Args:
-        plan: An `analysis.reference.build.Plan`.
+        plan: An `analysis.reference.parts.Plan`.
         out: The file.
         workers: Where.
 
@@ -81,7 +82,7 @@ def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, An
     Raises:
         GoldenseedError: If images, feature or file are not as they must be.
     """
-    from analysis.reference import build as parts
+    from analysis.reference import build, parts
     from analysis.reference.sources import file_hashes, open_source
 
     stage = parts.ReferenceStage(plan, Path(f"{out.absolute()}.parts"))
@@ -90,15 +91,15 @@ def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, An
         note(f"{source.others:,} files of {plan.source} are no images by their names: not read")
     note(f"reference: hashing {len(source.names):,} images")
     hashes = list(file_hashes(source))
-    identity = parts.identity_of(plan, source.names, hashes)
-    there = parts.already_built(out, identity)
+    identity = build.identity_of(plan, source.names, hashes)
+    there = build.already_built(out, identity)
     if there is not None:
         note(f"{out} is this very reference already: nothing to do")
         return there
     tasks = parts.plan_parts(plan, source.names, hashes)
     left = [task for task in tasks if not stage.store.exists(task.key)]
     run_stage("reference", stage, left, sum(t.stop - t.start for t in left), workers)
-    about = parts.finish(plan, tasks, stage.store.root, out, hashes)
+    about = build.finish(plan, tasks, stage.store.root, out, hashes)
     remove_empty(stage.store.root)
     return about
 

@@ -130,8 +130,17 @@ def status_table(found: Sequence[Status]) -> Table:
 def statuses(found: Sequence[Status], *, as_json: bool) -> None:
     """The state of runs and, for people, what their studies found."""
     result([s.as_dict() for s in found], as_json=as_json, table=status_table(found))
-    for status in found if not as_json else ():
-        for name, outcome in status.studies.items():
+    findings([status.studies for status in found if not as_json])
+
+
+def findings(found: Sequence[Mapping[str, str]]) -> None:
+    """What studies found in runs, one line each.
+
+    Args:
+        found: Of every run, name of a study -> its outcome.
+    """
+    for studies in found:
+        for name, outcome in studies.items():
             line(f"{name}: {plain(outcome)}")
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from analysis.studies import STUDIES, load_study
 from analysis.study_stage import FOLDER, StudyStage, StudyTask, outcomes, read_summary
-from goldenseed import show, work
+from goldenseed import show, start, work
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.progress import note
 from pipeline.errors import ConfigError, RunError
@@ -36,7 +36,7 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Find one thing in a run, with intervals and nulls; `all` finds everything it allows."""
-    runs = work.open_runs(run)
+    runs = start.open_runs(run)
     place = work.Workers(executor, workers)
     if name == ALL and settings:
         raise ConfigError("--set belongs to one study; `all` runs each with its defaults")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from pipeline.content_hash import content_sha256
 from pipeline.errors import ShardError, StoreError
 from pipeline.receipts import Receipt
 from pipeline.runs import Run
 from pipeline.schema import IMAGE_CONTENT, IMAGE_TYPE
-from pipeline.shards import ShardFolder, content_sha256, file_sha256
+from pipeline.shards import ShardFolder, file_sha256
 
 SUMS = "SHA256SUMS"
 

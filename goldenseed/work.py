@@ -1,4 +1,4 @@
-"""The steps of the path, each a function from a recipe or a run folder to a result.
+"""The steps of the path, each a function from a run to a result; `start.py` gives the runs.
 
 The command (`cli.py`) only parses, prints and maps errors; whoever scripts goldenseed in
 Python calls these.
@@ -13,28 +13,16 @@ from typing import Any
 from analysis import per_seed
 from analysis import ranking as ranks
 from analysis.extract import ExtractStage, FeatureSink, missing_extractions
-from analysis.features import load_features
-from analysis.metrics import load_metric
 from analysis.publish import publish as write_release
 from analysis.ranked import Ranking
 from analysis.studies.variance import variance_table
 from goldenseed.progress import follow, note
 from pipeline import grid
-from pipeline.cards import find_card, resolve
-from pipeline.choices import SeedChoice
-from pipeline.conditions import FOLDER, Conditions, bring_conditions, check_conditions
-from pipeline.config import Recipe
-from pipeline.errors import ConfigError, PromptError, RunError, nearest
+from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
-from pipeline.groups import check_groups
 from pipeline.manifest import compact
-from pipeline.noise import noise_spec
-from pipeline.prompt_sets import PromptSet, read_prompts
-from pipeline.runs import RUN_FILE, Run
+from pipeline.runs import Run
 from pipeline.stage import Outcome
-
-PROMPTS = Path(__file__).parent.parent / "prompts"
-"""The shipped prompt files."""
 
 
 @dataclass(frozen=True)
@@ -67,137 +55,6 @@ class Result:
     failed: int
     errors: tuple[str, ...]
     truncated: int = 0
-
-
-def choose(recipe: Recipe, *, seeds: str = "", prompts: int | None = None) -> Recipe:
-    """The recipe with seeds and number of prompts as the command line wants them.
-
-    Args:
-        recipe: The recipe.
-        seeds: "start:stop" or a count; empty keeps the recipe's.
-        prompts: Number of prompts; None keeps the recipe's.
-    """
-    changes: dict[str, object] = {}
-    if seeds:
-        changes["seeds"] = SeedChoice.parse(seeds)
-    if prompts is not None:
-        changes["prompts"] = recipe.prompts.model_copy(update={"count": prompts})
-    return recipe.model_copy(update=changes)
-
-
-def check_recipe(recipe: Recipe) -> None:
-    """Load everything that a recipe names, so that a misspelling costs seconds and not hours.
-
-    Raises:
-        GoldenseedError: If a card, feature, metric, intervention or noise spec is unknown; the
-            message names the nearest.
-    """
-    find_card(recipe.card)
-    load_features(recipe.features)
-    for name in recipe.feature_prompts:
-        if name not in recipe.features:
-            raise ConfigError(
-                f"`feature_prompts` names {name!r}, which is none of the recipe's features: "
-                f"{nearest(name, recipe.features)}{', '.join(recipe.features) or 'it has none'}"
-            )
-    ranked = [recipe.ranking.metric] if recipe.ranking else []
-    for name in (*recipe.metrics, *ranked):
-        missing = set(load_metric(name).features) - set(recipe.features)
-        if missing:
-            raise ConfigError(
-                f"metric {name} needs the feature {', '.join(sorted(missing))}; add it to the "
-                f"recipe's `features`"
-            )
-    for sampling in (recipe.sampling, *recipe.arms.values()):
-        if sampling.intervention is not None:
-            check_groups(
-                sampling.intervention.name,
-                batch_size=recipe.batch_size,
-                tile_seeds=recipe.tile.seeds,
-                seeds=recipe.seeds.values(),
-            )
-        noise_spec(sampling.noise or "torch-cpu")
-
-
-def load_prompts(recipe: Recipe) -> PromptSet:
-    """The prompts that a recipe names: all, those it chose, the first `count` by their ids.
-
-    An id is a hash, so any number of them is a fair sample of a file that is sorted by object
-    or category, and a larger number only adds to a smaller one.
-
-    Raises:
-        PromptError: If the file is missing or malformed, has fewer than `count`, or lacks one
-            that the recipe chose.
-    """
-    source = recipe.prompts.source
-    shipped = PROMPTS / f"{source}.jsonl"
-    found = _chosen(recipe, read_prompts(shipped if shipped.is_file() else Path(source)))
-    count = recipe.prompts.count
-    if count is not None and count > len(found.prompts):
-        raise PromptError(
-            f"{source} holds {len(found.prompts):,} prompts and the recipe wants {count:,}; "
-            f"lower `prompts.count` (or --prompts) or bring more prompts"
-        )
-    if count is None:
-        return found
-    return PromptSet(tuple(sorted(found.prompts, key=lambda p: p.id)[:count]), found.report)
-
-
-def _chosen(recipe: Recipe, found: PromptSet) -> PromptSet:
-    """The prompts whose ids the recipe lists, if it lists any."""
-    wanted = set(recipe.prompts.chosen)
-    if not wanted:
-        return found
-    prompts = tuple(prompt for prompt in found.prompts if prompt.id in wanted)
-    missing = wanted - {prompt.id for prompt in prompts}
-    if missing:
-        raise PromptError(
-            f"{recipe.prompts.source} lacks {len(missing):,} of the {len(wanted):,} prompts that "
-            f"the recipe chose, for example {min(missing)}; bring the file that they are from"
-        )
-    return PromptSet(prompts, found.report)
-
-
-def start_runs(recipe: Recipe, out: Path) -> list[Run]:
-    """Open or begin the run of every arm and grow its grid to the recipe's.
-
-    Prints what reading the prompts found, if that is worth knowing.
-    """
-    check_recipe(recipe)
-    prompts = load_prompts(recipe)
-    pictures = Path(prompts.report.path).parent / FOLDER
-    if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
-        note(prompts.report.summary())
-    card = find_card(recipe.card)
-    resolved = resolve(card, _begun_revision(recipe, out))
-    if card.revision == "unresolved":
-        note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
-    runs = []
-    for arm, config in recipe.run_configs(resolved).items():
-        size = (config.width, config.height)
-        check_conditions(card, prompts.prompts, Conditions(pictures), size)
-        run = Run.start(out / arm, config, recipe)
-        bring_conditions(prompts.prompts, pictures, run.store)
-        run.grow(recipe.seeds.values(), prompts.prompts)
-        runs.append(run)
-    return runs
-
-
-def _begun_revision(recipe: Recipe, out: Path) -> str:
-    """The commit that the run in a folder began with; empty for a new run."""
-    for arm in recipe.arms or ("",):
-        if (out / arm / RUN_FILE).is_file():
-            return Run.open(out / arm).config.revision
-    return ""
-
-
-def open_runs(path: Path) -> list[Run]:
-    """The run in a folder, or the runs of its arms."""
-    if not (path / RUN_FILE).is_file():
-        arms = sorted(file.parent for file in path.glob(f"*/{RUN_FILE}"))
-        if arms:
-            return [Run.open(arm) for arm in arms]
-    return [Run.open(path)]
 
 
 def generate(

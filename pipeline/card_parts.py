@@ -8,14 +8,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.checkpoints import Checkpoint
+
 Source = str | tuple[str, ...]
 """What goes into an argument: see `PipelineStage.inputs`."""
 
-CELL_SOURCES = ("text", "negative", "label", "count", "image", "mask")
-"""What a batch itself can give; every other source is an earlier stage's output."""
 
-
-class Part(BaseModel):
+class Part(Checkpoint):
     """Weights beside the card's own folder: a ControlNet, an adapter, a prior.
 
     Attributes:
@@ -23,33 +22,29 @@ class Part(BaseModel):
             pipeline's constructor takes, or an `ip_adapter` that is put on the pipeline.
         component: The constructor's argument; parts with the same one make a list.
         kind: "diffusers:ControlNetModel", "transformers:T5EncoderModel" ...
-        path: Local folder; relative to the project.
-        repo: Hugging Face repository.
-        revision: Its commit, or `unresolved`.
         variant: File variant ("fp16"), or empty.
         subfolder: Folder of the weights inside it.
         file: Name of the weights' file, for an IP-Adapter.
+        image_encoder: Whether an IP-Adapter's image encoder lies beside it; one that takes a
+            face recogniser's numbers has none.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     use: Literal["pipeline", "component", "ip_adapter"]
     component: str = ""
     kind: str = ""
-    path: str = ""
-    repo: str = ""
-    revision: str = ""
     variant: str = ""
     subfolder: str = ""
     file: str = ""
+    image_encoder: bool = True
 
     def patterns(self) -> list[str]:
         """Names of the files that are read, for fetching and hashing."""
         weights = f"*{self.variant and '.' + self.variant}.safetensors"
-        if self.use == "ip_adapter":
-            encoder = f"{self.subfolder}/image_encoder"
-            return [f"{self.subfolder}/{self.file}", f"{encoder}/*.json", f"{encoder}/{weights}"]
         folder = f"{self.subfolder}/" if self.subfolder else ""
+        if self.use == "ip_adapter":
+            beside = ("*.json", weights) if self.image_encoder else ()
+            encoder = [f"{folder}image_encoder/{name}" for name in beside]
+            return [f"{folder}{self.file}", *encoder]
         return [f"{folder}{name}" for name in ("*.json", "*.txt", "*.model", weights)]
 
 

@@ -12,30 +12,30 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import models
 from pipeline.card_parts import Part, PipelineStage
+from pipeline.checkpoints import Checkpoint, fetch
 from pipeline.errors import ConfigError, ModelError, nearest
+from pipeline.file_hashes import sha256_of_files
 from pipeline.registry import is_user_path
-from pipeline.yaml_files import problems, read_mapping
+from pipeline.yaml_files import read_mapping, validated
 
 CARDS_FILE = Path(__file__).parent / "models" / "cards.yaml"
 PROJECT_ROOT = Path(__file__).parent.parent
 """Relative `path:` entries of shipped cards start here."""
 
 
-class Card(BaseModel):
+class Card(Checkpoint):
     """A pinned checkpoint and the settings it is sampled with by default.
+
+    A local folder is in the diffusers layout, and relative to the project.
 
     Attributes:
         name: Name in recipes.
         family: Name in the model registry (`pipeline/models/__init__.py`); a card of a family
             that is not there yet can be planned, not drawn.
-        path: Local folder in diffusers layout, for shipped cards; relative to the project.
-        repo: Hugging Face repository, for cards with weights on the hub.
-        revision: Commit of the repository; `unresolved` is resolved at first use, printed, and
-            stored with the files' hash in the run.
         dtype: Torch dtype the networks run in.
         variant: File variant on the hub ("fp16"), or empty.
         scheduler: Diffusers scheduler class.
@@ -56,7 +56,7 @@ class Card(BaseModel):
         stages: How the family `diffusers_pipeline` calls the card's pipelines, in order.
         parts: Weights beside the card's own folder, by name.
         conditions: The pictures that every prompt must bring: `same` for one of the image's own
-            size, `any` for one of any size.
+            size, `any` for one of any size, `numbers` for a row of numbers (an embedding).
         frames: Frames of a video; they lie one below the other in a cell's image, and `height` is
             that of all of them.
         demonstration: A model of ours that shows the study; lists from it are not advice.
@@ -64,13 +64,8 @@ class Card(BaseModel):
         note: What a user must know.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     family: str
-    path: str = ""
-    repo: str = ""
-    revision: str = ""
     dtype: Literal["float32", "float16", "bfloat16"]
     variant: str = ""
     scheduler: str
@@ -88,7 +83,9 @@ class Card(BaseModel):
     gflop_decode: float | None = None
     stages: tuple[PipelineStage, ...] = ()
     parts: dict[str, Part] = Field(default_factory=dict)
-    conditions: dict[Literal["image", "mask"], Literal["same", "any"]] = Field(default_factory=dict)
+    conditions: dict[Literal["image", "mask"], Literal["same", "any", "numbers"]] = Field(
+        default_factory=dict
+    )
     frames: int = 1
     demonstration: bool = False
     licence: str
@@ -144,17 +141,11 @@ def find_card(name: str) -> Card:
     if name in cards:
         return cards[name]
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
-        return _own_card(Path(name))
+        fields = {"name": Path(name).stem, **read_mapping(Path(name), "a card")}
+        return validated(Card, fields, Path(name))
     raise ConfigError(
         f"unknown model card {name!r}; {nearest(name, cards)}known: {', '.join(cards)}"
     )
-
-
-def _own_card(path: Path) -> Card:
-    try:
-        return Card(**{"name": path.stem, **read_mapping(path, "a card")})
-    except ValidationError as error:
-        raise problems(error, path, Card.model_fields) from error
 
 
 def resolve(card: Card, revision: str = "") -> ResolvedCard:
@@ -177,7 +168,9 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
     begun = dict(item.split("=") for item in revision.split()[1:])
     own = revision.split()[0] if revision.split() else ""
     folder, found = (
-        (_local(card), "") if card.path else _from_hub(card.name, card, _patterns(card), own)
+        (_local(card), "")
+        if card.path
+        else fetch(card, _patterns(card), who=f"card {card.name}", commit=own)
     )
     sha256, parts, revisions = files_sha256(folder, _patterns(card)), {}, [found or "local"]
     for name, part in card.parts.items():
@@ -194,7 +187,8 @@ def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Pat
     if not part.path and not part.repo:
         raise ModelError(f"card {card.name}: part {name} has neither path nor repo")
     if not part.path:
-        return _from_hub(f"{card.name}, part {name},", part, part.patterns(), revision)
+        who = f"card {card.name}, part {name},"
+        return fetch(part, part.patterns(), who=who, commit=revision)
     folder = PROJECT_ROOT / part.path
     if not folder.is_dir():
         raise ModelError(f"card {card.name}: its part {name} is missing: no folder {folder}")
@@ -205,7 +199,7 @@ def _part_sha256(folder: Path, part: Part) -> str:
     """Hash of what a part is loaded from."""
     if part.use == "pipeline":
         return files_sha256(folder, part.patterns())
-    return _hash_files(folder, sorted(p for t in part.patterns() for p in folder.glob(t)))
+    return sha256_of_files(folder, [p for t in part.patterns() for p in folder.glob(t)])
 
 
 def _patterns(card: Card) -> list[str]:
@@ -218,24 +212,6 @@ def _local(card: Card) -> Path:
     if not (folder / "model_index.json").is_file():
         raise ModelError(f"card {card.name}: {folder} holds no model_index.json")
     return folder
-
-
-def _from_hub(name: str, card: Card | Part, patterns: list[str], revision: str) -> tuple[Path, str]:
-    """Fetch only what the pipeline reads; the commit is the snapshot folder's name."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    pinned = None if card.revision == "unresolved" else card.revision
-    try:
-        folder = snapshot_download(card.repo, revision=revision or pinned, allow_patterns=patterns)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
-        raise ModelError(
-            f"card {name} needs the files of {card.repo}, which are not in the local hub "
-            f"cache, and the hub did not give them ({type(error).__name__}). Connect this machine "
-            f"once, or copy the cache of one that has them and set HF_HOME; the seedling cards "
-            f"need no download"
-        ) from error
-    return Path(folder), Path(folder).name
 
 
 def files_sha256(folder: Path, patterns: Sequence[str]) -> str:
@@ -255,13 +231,4 @@ def files_sha256(folder: Path, patterns: Sequence[str]) -> str:
     components = [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
     files = [folder / "model_index.json"]
     files += [p for name in components for t in patterns for p in (folder / name).glob(t)]
-    return _hash_files(folder, sorted(files))
-
-
-def _hash_files(folder: Path, files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return sha256_of_files(folder, files)

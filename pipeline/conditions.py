@@ -1,15 +1,21 @@
-"""Condition pictures: found by their hash, checked before the first image is drawn.
+"""Conditions (pictures, rows of numbers): found by hash, checked before the first image is drawn.
 
 A prompt names its image and its mask by the sha256 of their files, so a cell is the same cell
 wherever the files lie. A prompt file keeps them in the folder `conditions` beside it, named by
 their hash (`<sha256>.png`); a run copies them into its own folder, where every actor sees them.
+
+A row of numbers, as a face recogniser gives, is a .npy file of one axis; it travels as a picture
+of one row of float pixels (mode F), of which `numbers_of` makes numbers again.
 """
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from pipeline.cards import Card
@@ -19,6 +25,7 @@ from pipeline.prompt import Prompt
 from pipeline.store import LocalStore
 
 FOLDER = "conditions"
+NPY = b"\x93NUMPY"
 KEPT_DECODED = 256
 """Pictures whose pixels an actor keeps."""
 
@@ -39,7 +46,7 @@ class Conditions(Mapping[str, Image.Image]):
         self._decoded = lru_cache(KEPT_DECODED)(self._decode)
 
     def __getitem__(self, sha256: str) -> Image.Image:
-        """The picture, RGB."""
+        """The picture, RGB; numbers are one row of float pixels."""
         return self._decoded(sha256)
 
     def __iter__(self) -> Iterator[str]:
@@ -62,10 +69,31 @@ class Conditions(Mapping[str, Image.Image]):
         return data
 
     def _decode(self, sha256: str) -> Image.Image:
+        data = self.read(sha256)
         try:
-            return read_picture(self.read(sha256)).image
+            return _read_numbers(data) if data.startswith(NPY) else read_picture(data).image
         except PictureError as error:
             raise PromptError(f"condition {sha256[:12]}... in {self.folder}: {error}") from error
+
+
+def _read_numbers(data: bytes) -> Image.Image:
+    try:
+        found = np.load(io.BytesIO(data), allow_pickle=False)
+        right = found.ndim == 1 and found.dtype.kind == "f" and bool(np.isfinite(found).all())
+    except (ValueError, EOFError, OSError) as error:
+        raise PictureError(f"a damaged .npy file: {error}") from error
+    if not right or not found.any():
+        raise PictureError(
+            f"an array of {found.dtype} and shape {found.shape}; wanted one axis of finite floats "
+            f"that are not all 0"
+        )
+    return Image.fromarray(found.astype(np.float32)[None])
+
+
+def numbers_of(picture: Image.Image) -> npt.NDArray[np.float32]:
+    """The numbers that a condition of kind `numbers` holds, shape (n,)."""
+    numbers: npt.NDArray[np.float32] = np.array(picture, np.float32)[0]
+    return numbers
 
 
 def check_conditions(
@@ -86,18 +114,42 @@ def check_conditions(
         PromptError: At the first prompt that cannot be drawn; names prompt, part and sizes.
     """
     right: set[tuple[str, str]] = set()
+    lengths: dict[str, int] = {}
     for prompt in prompts:
         for name, sha256 in (("image", prompt.image), ("mask", prompt.mask)):
             _check_presence(card, prompt, name, sha256)
             if sha256 is None or (name, sha256) in right:
                 continue
+            _check_kind(card, prompt, name, pictures[sha256])
             found = pictures[sha256].size
+            _check_length(card, prompt, name, found[0], lengths)
             if (name, "same") in card.conditions.items() and found != size:
                 raise PromptError(
                     f"prompt {prompt.text!r}: its {name} is {found[0]} x {found[1]} pixels; card "
                     f"{card.name} draws {size[0]} x {size[1]} and needs it in that size"
                 )
             right.add((name, sha256))
+
+
+def _check_kind(card: Card, prompt: Prompt, name: str, found: Image.Image) -> None:
+    wanted = card.conditions[name] == "numbers"  # type: ignore[index]
+    if wanted != (found.mode == "F"):
+        kinds = "a row of numbers (.npy)", "a picture"
+        given, right = reversed(kinds) if wanted else kinds
+        raise PromptError(
+            f"prompt {prompt.text!r}: its {name} is {given}; card {card.name} needs {right}"
+        )
+
+
+def _check_length(
+    card: Card, prompt: Prompt, name: str, found: int, lengths: dict[str, int]
+) -> None:
+    """One recogniser gives rows of one length."""
+    if card.conditions[name] == "numbers" and lengths.setdefault(name, found) != found:  # type: ignore[index]
+        raise PromptError(
+            f"prompt {prompt.text!r}: its {name} is a row of {found} numbers, and an earlier "
+            f"prompt's of {lengths[name]}; one recogniser gives one length"
+        )
 
 
 def _check_presence(card: Card, prompt: Prompt, name: str, sha256: str | None) -> None:

@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "GoldenseedError",
     "ModelError",
+    "PictureError",
     "PromptError",
     "RegistryError",
     "RunError",

@@ -1,66 +1,39 @@
 """The stage that draws a tile and commits it as an image shard."""
 
 import hashlib
-import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
-from pipeline import interventions, models
+from pipeline import models
 from pipeline.canary import check_canary, check_token, provenance
 from pipeline.cards import resolve
 from pipeline.codec import Codec, encode_image
 from pipeline.conditions import FOLDER, Conditions, check_conditions
 from pipeline.config import own_source_sha256
-from pipeline.errors import GoldenseedError, ModelError, RunError
+from pipeline.content_hash import content_sha256
+from pipeline.drawing import CellImage, draw_tile
+from pipeline.errors import PromptError, RunError
 from pipeline.grid import Tile
 from pipeline.groups import group_size
 from pipeline.interventions.base import Intervention
-from pipeline.latents import Kept, commit_latents
-from pipeline.models.base import Batch, Drawn, Model
+from pipeline.latents import commit_latents
+from pipeline.models.base import Model
 from pipeline.prompt_sets import Prompt
 from pipeline.receipts import Receipt
 from pipeline.registry import load
 from pipeline.runs import Run
+from pipeline.sampling import make_intervention
 from pipeline.schema import (
     IMAGE_CONTENT,
     IMAGES,
-    STATUS_FAILED,
-    STATUS_FLAGGED,
-    STATUS_NONFINITE,
     STATUS_OK,
 )
-from pipeline.shards import content_sha256
 from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images
-
-LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CellImage:
-    """A drawn cell.
-
-    Attributes:
-        pixels: (H, W, 3) uint8, or None if there is no usable image.
-        status: One of `schema`'s.
-        reason: Why it is not ok.
-        truncated: Tokens cut off the prompt.
-        micro_batch: Images drawn together with it, itself included.
-        latents: Step -> (C, h, w) float32, those that are to be kept.
-    """
-
-    pixels: Uint8Images | None
-    status: str
-    reason: str | None
-    truncated: int
-    micro_batch: int
-    latents: Kept = field(default_factory=dict)
 
 
 @dataclass
@@ -166,16 +139,35 @@ def _load(run: Run) -> _Loaded:
     pictures = Conditions(run.root / FOLDER)
     size = (run.config.width, run.config.height)
     check_conditions(run.card, prompts.values(), pictures, size)
+    model = load_model(run)
+    if recipe.long_prompts == "refuse":
+        _refuse_long(model, prompts.values())
     keep = {"all": len(prompts), "none": 0}.get(str(recipe.keep_images), recipe.keep_images)
     return _Loaded(
         run=run,
-        model=load_model(run),
+        model=model,
         prompts=prompts,
         pictures=pictures,
         kept=frozenset(list(prompts)[: int(keep)]),
         codec=recipe.codec,
         keep_latents=recipe.keep_latents,
     )
+
+
+def _refuse_long(model: Model, prompts: Iterable[Prompt]) -> None:
+    """Refuse prompts whose end would be cut off; says how many, and which is the first.
+
+    Raises:
+        PromptError: If there is one.
+    """
+    long = {prompt.text: cut for prompt in prompts if (cut := model.truncated(prompt.text)) > 0}
+    if long:
+        text, cut = next(iter(long.items()))
+        raise PromptError(
+            f"{len(long):,} prompt(s) are longer than the text encoder reads: the end of "
+            f"{text[:60]!r} is {cut} token(s) too long. Shorten them, or set `long_prompts: cut` "
+            "in the recipe to draw them cut, with the tokens cut off counted in every row"
+        )
 
 
 def load_model(run: Run) -> Model:
@@ -194,7 +186,7 @@ def load_model(run: Run) -> Model:
     family: type[Model] = load(models.MODELS, card.family, "model family")
     own = own_source_sha256(models.MODELS, card.family, "model family")
     _refuse_changed_source(run, card.family, own, run.config.family_sha256)
-    return family(card, resolved, run.config, make_intervention(run))
+    return family(card, resolved, run.config, load_intervention(run))
 
 
 def _refuse_changed_source(run: Run, name: str, now: str, begun: str) -> None:
@@ -205,14 +197,14 @@ def _refuse_changed_source(run: Run, name: str, now: str, begun: str) -> None:
         )
 
 
-def make_intervention(run: Run) -> Intervention:
+def load_intervention(run: Run) -> Intervention:
     """The run's intervention.
 
     Raises:
-        RunError: If its parameters are not those it knows.
+        RunError: If its source or its weights are not those the run began with.
+        ConfigError: If its parameters are not those it knows.
     """
     chosen = run.config.intervention
-    kind = load(interventions.INTERVENTIONS, chosen.name, "intervention", base=Intervention)
     now = chosen.with_source()
     _refuse_changed_source(run, chosen.name, now.source_sha256, chosen.source_sha256)
     if now.weights_sha256 != chosen.weights_sha256:
@@ -220,94 +212,7 @@ def make_intervention(run: Run) -> Intervention:
             f"the weights of {chosen.name} are not those that {run.root} was begun with; bring "
             f"those back, or start a new run"
         )
-    try:
-        made: Intervention = kind(chosen.parameters)
-    except (TypeError, ValueError) as error:
-        raise RunError(f"intervention {chosen.name}: {error}") from error
-    return made
-
-
-def draw_tile(
-    model: Model,
-    tile: Tile,
-    prompts: Mapping[str, Prompt],
-    batch_size: int,
-    *,
-    group: int = 1,
-    pictures: Mapping[str, Image.Image] = MappingProxyType({}),
-    keep_latents: str = "none",
-) -> list[CellImage]:
-    """Draw all cells of a tile in batches of one fixed shape.
-
-    The last batch is padded with its last cell: the company of an image moves the last bits
-    of its floats, so the shape must not depend on where a tile ends.
-
-    Args:
-        model: What draws.
-        tile: The cells.
-        prompts: Every prompt of the tile, by id.
-        batch_size: Images drawn together, a multiple of `group`.
-        group: Cells in a row that the intervention needs whole; a tile has whole ones only.
-        pictures: The prompts' condition pictures.
-        keep_latents: "none", "last" or "all".
-
-    Raises:
-        ModelError: If latents are to be kept and the model's family gives none.
-        RuntimeError: If every single cell fails; that is no property of a cell.
-    """
-    cells = [(prompts[prompt_id], seed) for prompt_id, seed in tile.cells]
-    images: list[CellImage] = []
-    for start in range(0, len(cells), batch_size):
-        wanted = cells[start : start + batch_size]
-        padded = wanted + wanted[-group:] * ((batch_size - len(wanted)) // group)
-        images += _draw(model, padded, pictures, group, keep_latents)[: len(wanted)]
-    if all(image.status == STATUS_FAILED for image in images):
-        raise RuntimeError(f"every cell of tile {tile.id} failed: {images[0].reason}")
-    return images
-
-
-def _draw(
-    model: Model,
-    cells: Sequence[tuple[Prompt, int]],
-    pictures: Mapping[str, Image.Image],
-    group: int,
-    keep_latents: str,
-) -> list[CellImage]:
-    """Draw cells together; where that fails, in halves, down to the group that is to blame."""
-    prompts, seeds = zip(*cells, strict=True)
-    try:
-        drawn = model.generate(Batch(prompts, seeds, pictures, keep_latents))
-    except GoldenseedError:
-        raise
-    except Exception as error:
-        if "CUDA error" in str(error):
-            raise  # a CUDA error stays: the executor takes a new process
-        if len(cells) <= group:
-            reason = f"{type(error).__name__}: {error}"
-            return [CellImage(None, STATUS_FAILED, reason, 0, len(cells))] * len(cells)
-        LOGGER.info("batch of %d failed (%s), trying halves", len(cells), error)
-        half = len(cells) // group // 2 * group
-        parts = (cells[:half], cells[half:])
-        halves = [_draw(model, part, pictures, group, keep_latents) for part in parts]
-        return [image for part in halves for image in part]
-    if keep_latents != "none" and not drawn.latents:
-        raise ModelError(
-            f"{type(model).__name__} keeps no latents; only the stable_diffusion family does: "
-            f"leave `keep_latents` out of the recipe"
-        )
-    return [_cell_image(drawn, index) for index in range(len(cells))]
-
-
-def _cell_image(drawn: Drawn, index: int) -> CellImage:
-    truncated, together = int(drawn.truncated_tokens[index]), len(drawn.images)
-    if not drawn.finite[index]:
-        reason = "the decoder gave NaN or infinity"
-        return CellImage(None, STATUS_NONFINITE, reason, truncated, together)
-    if drawn.flagged[index]:
-        reason = "the safety checker replaced the image"
-        return CellImage(None, STATUS_FLAGGED, reason, truncated, together)
-    latents = {step: values[index] for step, values in drawn.latents.items()}
-    return CellImage(drawn.images[index], STATUS_OK, None, truncated, together, latents)
+    return make_intervention(chosen)
 
 
 def _to_table(

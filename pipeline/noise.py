@@ -28,9 +28,12 @@ class NoiseSpec(Protocol):
 
     Attributes:
         name: Published name with version; part of a run's identity.
+        user_code: A line of Python by which somebody without this project makes, from `seed`, the
+            `generator` whose first draw is the seed's noise; printed in releases.
     """
 
     name: str
+    user_code: str
 
     def draw(
         self, seeds: Sequence[int], latents_shape: tuple[int, int, int]
@@ -47,6 +50,7 @@ class TorchCpu:
     """
 
     name: str = "torch-cpu-mt19937-normal-fp32/v1"
+    user_code: str = 'generator = torch.Generator("cpu").manual_seed(seed)'
 
     def draw(
         self, seeds: Sequence[int], latents_shape: tuple[int, int, int]

@@ -8,7 +8,7 @@ canary.json           one drawn cell that every actor must reproduce
 images/               image shards and their receipts
 latents/              kept latents and their receipts, where the recipe says `keep_latents`
 features/<name>-<id>/ feature shards and their receipts
-per_seed.parquet, ranking.json, releases/   derived, rebuilt at will
+per_seed.parquet, ranking.json, studies/, releases/   derived, rebuilt at will
 """
 
 import json
@@ -22,12 +22,13 @@ from pydantic import ValidationError
 
 from pipeline import grid
 from pipeline.cards import Card, find_card
-from pipeline.config import Recipe, RunConfig
+from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, RunError
 from pipeline.grid import Block, Tile
 from pipeline.groups import check_groups
 from pipeline.manifest import receipt_index
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe
 from pipeline.schema import IMAGE_CONTENT, SCHEMA_VERSION, Table, latents_table
 from pipeline.shards import ShardFolder
 from pipeline.store import LocalStore

@@ -18,13 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.content_hash import content_sha256
 from pipeline.errors import ShardError, StoreError
 from pipeline.failpoints import failpoint
+from pipeline.file_hashes import sha256_of_file
 from pipeline.receipts import Receipt as Receipt
 from pipeline.schema import IMAGE_TYPE
 from pipeline.store import LocalStore, make_folder, store_errors, sync_file
@@ -37,44 +37,6 @@ FOOTER_TAIL = 8
 
 FOOTER_KEY = b"goldenseed"
 """Parquet metadata key under which a shard's provenance stands, as JSON."""
-
-
-def content_sha256(table: pa.Table, columns: Sequence[str]) -> str:
-    """Hash the values of some columns, independent of how Arrow or Parquet hold them.
-
-    Args:
-        table: The rows, in their order.
-        columns: Columns to hash: texts, numbers, fixed-size lists or images.
-
-    Returns:
-        sha256 as hex.
-    """
-    digest = hashlib.sha256()
-    for name in columns:
-        column = table[name]
-        if column.type == IMAGE_TYPE:
-            column = pc.struct_field(column, "bytes")
-        _hash_column(digest, column)
-    return digest.hexdigest()
-
-
-def _hash_column(digest: "hashlib._Hash", column: pa.ChunkedArray) -> None:
-    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    digest.update(np.packbits(np.asarray(column.is_valid())).tobytes())
-    if pa.types.is_fixed_size_list(column.type):
-        column = pc.list_flatten(pc.drop_null(column))
-    for value in pc.drop_null(column).to_pylist() if _is_text(column.type) else ():
-        raw = value.encode() if isinstance(value, str) else value
-        digest.update(len(raw).to_bytes(8, "little"))
-        digest.update(raw)
-    if not _is_text(column.type):
-        digest.update(
-            np.ascontiguousarray(pc.drop_null(column).to_numpy(zero_copy_only=False)).tobytes()
-        )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
 def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]) -> None:
@@ -152,8 +114,7 @@ def file_sha256(path: Path) -> str:
         ShardError: If it is missing.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(path)
     except OSError as error:
         raise ShardError(f"shard {path} cannot be read: {error}") from error
 

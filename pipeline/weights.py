@@ -1,11 +1,11 @@
 """Weights that come with an intervention: where they lie, and the hash that names them in a run."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ModelError
+from pipeline.file_hashes import sha256_of_files
 
 PROJECT_ROOT = Path(__file__).parent.parent
 """Relative paths start here, as those of shipped cards do."""
@@ -54,11 +54,6 @@ def weights_sha256(parameters: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _sha256(path: Path) -> str:
-    files = [path] if path.is_file() else [f for t in PATTERNS for f in path.rglob(t)]
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        name = file.name if file == path else file.relative_to(path).as_posix()
-        digest.update(name.encode() + b"\0")
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()
+    if path.is_file():
+        return sha256_of_files(path.parent, [path])
+    return sha256_of_files(path, [file for pattern in PATTERNS for file in path.rglob(pattern)])

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import ConfigError, nearest
+
+Made = TypeVar("Made", bound=BaseModel)
 
 
 def read_mapping(path: Path, what: str) -> dict[str, Any]:
@@ -32,17 +34,24 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
     return fields
 
 
-def problems(error: ValidationError, path: Path, fields: Iterable[str]) -> ConfigError:
-    """All problems of a validation in one error.
+def validated(kind: type[Made], fields: object, path: Path, *, also: Iterable[str] = ()) -> Made:
+    """Make what a file describes, or name all its problems in one error.
 
     Args:
-        error: What pydantic found.
+        kind: What is made.
+        fields: As they were read.
         path: The file.
-        fields: Known field names, for suggestions.
+        also: Known names of fields deeper inside, for suggestions.
+
+    Raises:
+        ConfigError: If a field is unknown (with the nearest), missing, or out of range.
     """
-    known = sorted(fields)
-    lines = "\n".join(f"  {_problem(item, known)}" for item in error.errors())
-    return ConfigError(f"{path}: {error.error_count()} problem(s)\n{lines}")
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        known = sorted({*kind.model_fields, *also})
+        lines = "\n".join(f"  {_problem(item, known)}" for item in error.errors())
+        raise ConfigError(f"{path}: {error.error_count()} problem(s)\n{lines}") from error
 
 
 def _problem(item: Mapping[str, Any], fields: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from seedling.model import WEIGHTS
 from seedling.training import CHECKPOINTS, say
 
-TRAININGS = ("vae", "text_to_image", "perceptual")
+TRAININGS = ("vae", "seedling-mini", "perceptual", "recogniser")
 
 
 def read_losses(path: Path) -> tuple[list[float], list[float], int]:
@@ -21,7 +21,7 @@ def read_losses(path: Path) -> tuple[list[float], list[float], int]:
 
 def draw_losses(folder: Path, out: Path) -> None:
     """Draw one panel a training, loss against minutes, both as they were reported."""
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    figure = Figure(figsize=(11, 2.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(TRAININGS)), TRAININGS, strict=True):
         minutes, losses, steps = read_losses(folder / f"{name}.pt")
         axes.plot(minutes, losses)

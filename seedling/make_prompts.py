@@ -9,73 +9,11 @@ from seedling.sentences import FREE, article, sentence
 from seedling.training import say
 from seedling.vocabulary import COLOURS, OBJECTS, PLACES, TONES
 
-SYNTHETIC_OBJECTS = (
-    "horse",
-    "bowl",
-    "cat",
-    "dog",
-    "bird",
-    "elephant",
-    "cow",
-    "bear",
-    "zebra",
-    "rabbit",
-    "bicycle",
-    "car",
-    "bus",
-    "train",
-    "boat",
-    "aeroplane",
-    "motorcycle",
-    "truck",
-    "bench",
-    "chair",
-    "couch",
-    "bed",
-    "table",
-    "clock",
-    "vase",
-    "cup",
-    "bottle",
-    "apple",
-    "banana",
-    "cake",
-    "sandwich",
-    "book",
-    "laptop",
-    "umbrella",
-    "backpack",
-    "kite",
-    "guitar",
-    "lamp",
-    "house",
-    "tree",
-)
-"""The 40 object categories of the synthetic prompts."""
-
 SYNTHETIC_MODIFIERS = {
     "": "{}",
-    "red": "red {}",
-    "blue": "blue {}",
-    "green": "green {}",
-    "yellow": "yellow {}",
-    "white": "white {}",
-    "black": "black {}",
-    "wooden": "wooden {}",
-    "tiny": "tiny {}",
-    "old": "old {}",
-    "shiny": "shiny {}",
-    "beach": "{} on a beach",
-    "forest": "{} in a forest",
-    "snow": "{} in the snow",
-    "city": "{} on a city street",
-    "kitchen": "{} in a kitchen",
-    "night": "{} at night",
-    "sunset": "{} at sunset",
-    "photo": "a close-up photo of {}",
-    "painting": "an oil painting of {}",
-    "sketch": "a pencil sketch of {}",
-    "watercolour": "a watercolour painting of {}",
+    **{colour: f"{colour} {{}}" for colour in COLOURS},
+    **{place: f"{{}} {phrases[0]}" for place, phrases in PLACES.items()},
+    **{name: f"{tone.leads[0]}{{}}{tone.tail}" for name, tone in TONES.items() if name != "plain"},
 }
 """The 22 modifiers and where the object goes; the empty one leaves it alone."""
 
@@ -86,19 +24,20 @@ def line(text: str, thing: str, modifier: str) -> dict[str, str]:
 
 
 def seedling_prompts() -> list[dict[str, str]]:
-    """The sentences of the small world: every object with the same 25 modifiers.
+    """The sentences of the world: every object with the same 43 modifiers.
 
-    One modifier is empty. The 24 others name colour, place and tone so that every colour comes 3
-    times, every place 4 times, every tone 6 times, and no two of them agree in more than one part.
+    One modifier is empty. The 42 others name every pair of colour and place once; their tones
+    are plain 10 times and each of the others 4 times.
 
     Returns:
-        300 rows, 12 objects x 25 modifiers.
+        1,720 rows, 40 objects x 43 modifiers.
 
     Example:
-        >>> [row["text"] for row in seedling_prompts()[:2]]
-        ['a ball', 'a red ball on grass']
+        >>> [row["text"] for row in seedling_prompts()[:3]]
+        ['a horse', 'a red horse on a beach', 'a dark photo of a yellow horse in a forest']
     """
-    modifiers = [(FREE, FREE, 0)] + [(j % 8, j % 6, j // 6) for j in range(24)]
+    tones = [j % 9 if j < 36 else 0 for j in range(42)]
+    modifiers = [(FREE, FREE, 0)] + [(j % 7, j % 6, tones[j]) for j in range(42)]
     return [
         line(sentence((thing, *modifier)), name, _label(*modifier))
         for thing, name in enumerate(OBJECTS)
@@ -113,19 +52,19 @@ def _label(colour: int, place: int, tone: int) -> str:
 
 
 def synthetic_prompts() -> list[dict[str, str]]:
-    """The synthetic prompts for real models: 40 object categories x 22 modifiers.
+    """The synthetic prompts: 40 object categories x 22 modifiers, one part named at a time.
 
     Returns:
         880 rows.
 
     Example:
         >>> rows = synthetic_prompts()
-        >>> len(rows), rows[0]["text"], rows[9]["text"], rows[19]["text"]
-        (880, 'a horse', 'an old horse', 'an oil painting of a horse')
+        >>> len(rows), rows[0]["text"], rows[10]["text"], rows[21]["text"]
+        (880, 'a horse', 'a horse in the snow', 'an oil painting of a horse')
     """
     return [
         line(_placed(thing, pattern), thing, modifier)
-        for thing in SYNTHETIC_OBJECTS
+        for thing in OBJECTS
         for modifier, pattern in SYNTHETIC_MODIFIERS.items()
     ]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -46,11 +47,47 @@ def new_vae(channels: tuple[int, ...] = (16, 32, 64, 96)) -> AutoencoderKL:
     )
 
 
-def new_unet(channels: tuple[int, ...] = (64, 96, 128)) -> UNet2DConditionModel:
+@dataclass(frozen=True)
+class Variant:
+    """What tells our text-to-image models apart; autoencoder and world are the same.
+
+    Attributes:
+        channels: Widths of the noise predictor's levels.
+        seed: Seed of its training's data order; replicates differ in it and in their first weights.
+        beta_end: Last beta of the scaled linear schedule.
+        scale_shift: Whether time and pooled text scale the features of a residual block as well
+            as shift them (Dhariwal & Nichol 2021, arXiv:2105.05233, section 3.1).
+    """
+
+    channels: tuple[int, ...]
+    seed: int
+    beta_end: float = 0.012
+    scale_shift: bool = False
+
+
+VARIANTS: dict[str, Variant] = {
+    "seedling-mini": Variant((56, 96), seed=3),
+    "seedling-mini-b": Variant((56, 96), seed=103),
+    "seedling-mini-c": Variant((56, 96), seed=203),
+    "seedling": Variant((72, 128), seed=13, beta_end=0.008, scale_shift=True),
+}
+
+
+def new_unet(
+    channels: tuple[int, ...] = (64, 96, 128),
+    *,
+    pooled_text: bool = True,
+    scale_shift: bool = False,
+) -> UNet2DConditionModel:
     """Make an untrained noise predictor on 16 x 8 x 8 latents, conditioned on text.
+
+    The text enters twice: by cross-attention, and pooled into the time embedding, which every
+    residual block sees (as in Imagen, Saharia et al. 2022, arXiv:2205.11487, appendix D.1).
 
     Args:
         channels: Widths of the levels, from 8 x 8 down.
+        pooled_text: Whether the text enters the time embedding; without, by attention only.
+        scale_shift: See `Variant`.
 
     Returns:
         The network in fp32.
@@ -67,6 +104,9 @@ def new_unet(channels: tuple[int, ...] = (64, 96, 128)) -> UNet2DConditionModel:
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (levels - 1),
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,
+        addition_embed_type="text" if pooled_text else None,
+        addition_embed_type_num_heads=4,
+        resnet_time_scale_shift="scale_shift" if scale_shift else "default",
     )
 
 
@@ -96,12 +136,12 @@ def new_text_encoder(vocabulary: int, end: int) -> CLIPTextModel:
     )
 
 
-def new_scheduler() -> DDIMScheduler:
-    """Make Stable Diffusion's DDIM schedule: scaled linear betas from 0.00085 to 0.012."""
+def new_scheduler(beta_end: float = 0.012) -> DDIMScheduler:
+    """Make Stable Diffusion's DDIM schedule: scaled linear betas, 0.00085 to 0.012 in its own."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
-        beta_end=0.012,
+        beta_end=beta_end,
         beta_schedule="scaled_linear",
         clip_sample=False,
         set_alpha_to_one=False,

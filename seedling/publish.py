@@ -1,4 +1,4 @@
-"""Write `seedling-mini` as a diffusers folder: `python -m seedling.publish`."""
+"""Write a trained model as a diffusers folder: `python -m seedling.publish --model NAME`."""
 
 import argparse
 import shutil
@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from safetensors.torch import load_file
 
-from seedling.model import WEIGHTS
+from seedling.model import VARIANTS, WEIGHTS
 from seedling.tokenizer import world_merges, write_tokenizer
 from seedling.train_text_to_image import Networks, load_vae, new_networks
 from seedling.training import CHECKPOINTS, say
@@ -16,15 +16,8 @@ from seedling.training import CHECKPOINTS, say
 FOLDER = WEIGHTS / "seedling-mini"
 
 
-def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Path = FOLDER) -> None:
-    """Write the model in fp16 safetensors, in the layout of Stable Diffusion.
-
-    Args:
-        vae: The autoencoder.
-        networks: Noise predictor, text encoder, tokenizer and scheduler.
-        scale: The latents' scale factor, 1 / their standard deviation.
-        folder: Where to; an earlier model there is replaced once the new one is whole.
-    """
+def new_pipe(vae: AutoencoderKL, networks: Networks, *, scale: float) -> StableDiffusionPipeline:
+    """Put trained parts together, in the precision they have, without a progress bar."""
     vae.register_to_config(scaling_factor=round(scale, 4))
     pipe = StableDiffusionPipeline(
         vae=vae,
@@ -35,7 +28,21 @@ def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Pat
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
-    ).to(dtype=torch.float16)
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Path) -> None:
+    """Write the model in fp16 safetensors, in the layout of Stable Diffusion.
+
+    Args:
+        vae: The autoencoder.
+        networks: Noise predictor, text encoder, tokenizer and scheduler.
+        scale: The latents' scale factor, 1 / their standard deviation.
+        folder: Where to; an earlier model there is replaced once the new one is whole.
+    """
+    pipe = new_pipe(vae, networks, scale=scale).to(dtype=torch.float16)
     aside = folder.with_name(f".{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
     pipe.save_pretrained(aside)
@@ -49,10 +56,10 @@ def _write_clip_files(folder: Path) -> None:
     write_tokenizer(folder, world_merges())
 
 
-def trained_networks(folder: Path = CHECKPOINTS) -> Networks:
+def trained_networks(model: str, folder: Path = CHECKPOINTS) -> Networks:
     """Read the moving averages of noise predictor and text encoder from their checkpoint."""
-    networks = new_networks()
-    state = torch.load(folder / "text_to_image.pt", weights_only=True)
+    networks = new_networks(VARIANTS[model])
+    state = torch.load(folder / f"{model}.pt", weights_only=True)
     networks.unet.load_state_dict(state["averages"]["unet"])
     networks.text_encoder.load_state_dict(state["averages"]["text"])
     return networks
@@ -67,15 +74,17 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--model", choices=VARIANTS, default="seedling-mini")
+    parser.add_argument("--out", type=Path, default=None, help="seedling/weights/MODEL if left out")
     chosen = parser.parse_args()
+    folder = chosen.out or WEIGHTS / chosen.model
     publish(
         load_vae(chosen.folder),
-        trained_networks(chosen.folder),
+        trained_networks(chosen.model, chosen.folder),
         scale=latent_scale(chosen.folder),
-        folder=chosen.out,
+        folder=folder,
     )
-    say(f"wrote {chosen.out}")
+    say(f"wrote {folder}")
 
 
 if __name__ == "__main__":

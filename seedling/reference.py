@@ -23,8 +23,8 @@ from seedling.training import say
 from seedling.world import draw_scenes
 
 PROMPTS = Path("prompts/seedling.jsonl")
-SCENES = 4_200
-"""How many scenes: 14 for each of the 300 prompts."""
+SCENES = 5_160
+"""How many scenes: 3 for each of the 1,720 prompts."""
 
 
 def read_parts(path: Path = PROMPTS) -> Tensor:

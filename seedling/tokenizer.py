@@ -18,7 +18,7 @@ from transformers import CLIPTokenizer
 from seedling.make_prompts import seedling_prompts, synthetic_prompts
 from seedling.model import TEXT_LENGTH, write_json
 from seedling.sentences import sentence
-from seedling.vocabulary import PLACES, TONES
+from seedling.vocabulary import EXTREMES, PLACES, TONES
 
 WORD_END = "</w>"
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -44,6 +44,7 @@ def byte_symbols() -> list[str]:
 def world_words() -> Counter[str]:
     """Words of all prompt files and of every wording of the world's sentences, with counts."""
     texts = [row["text"] for row in [*seedling_prompts(), *synthetic_prompts()]]
+    texts += EXTREMES
     texts += [
         sentence((0, 1, place, tone), variant=variant)
         for place in range(len(PLACES))

@@ -3,7 +3,6 @@
 Writes only what changed in the UNet, which `pipeline/interventions/offset_noise.py` adds again.
 """
 
-import argparse
 import math
 from pathlib import Path
 
@@ -13,10 +12,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from seedling.command_line import training_parser
 from seedling.model import WEIGHTS
-from seedling.pool import load_or_make
-from seedling.randomness import choose, make_generator
-from seedling.train_text_to_image import Networks, draw_prompts, load_vae, noise_loss
+from seedling.pool import Pool
+from seedling.randomness import make_generator
+from seedling.train_text_to_image import (
+    Networks,
+    draw_batch,
+    load_vae,
+    noise_loss,
+    pool_scale,
+    training_pool,
+)
 from seedling.training import CHECKPOINTS, Budget, Loop, say
 
 PUBLISHED = 0.1
@@ -52,8 +59,7 @@ def load_networks(folder: Path) -> Networks:
 
 def train(
     networks: Networks,
-    latents: Tensor,
-    parts: Tensor,
+    pool: Pool,
     *,
     strength: float,
     budget: Budget,
@@ -65,8 +71,7 @@ def train(
 
     Args:
         networks: A trained model; its UNet is changed.
-        latents: float32 (N, C, h, w), scaled to unit variance.
-        parts: int64 (N, 4), what they show.
+        pool: Encoded scenes.
         strength: Of the offset noise; 0 is the control, the same training without it.
         budget: How long, and the learning rate.
         seed: Seed of prompts and noise.
@@ -78,15 +83,14 @@ def train(
     """
     before = {name: value.detach().clone() for name, value in networks.unet.state_dict().items()}
     networks.text_encoder.requires_grad_(requires_grad=False)
-    generator = make_generator(seed)
+    generator, scale = make_generator(seed), pool_scale(pool)
     name = f"offset_noise_{strength:g}"
     modules: dict[str, torch.nn.Module] = {"unet": networks.unet}
     loop = Loop(name, modules, budget, generator, folder=folder, averaged=("unet",))
     while loop.running():
-        rows = choose(batch, len(latents), generator=generator)
-        prompts = draw_prompts(parts[rows], generator=generator)
+        latents, cover, prompts = draw_batch(pool, scale, batch, generator=generator)
         loop.step(
-            noise_loss(networks, latents[rows], prompts, generator=generator, offset=strength)
+            noise_loss(networks, latents, cover, prompts, generator=generator, offset=strength)
         )
     loop.finish()
     loop.use_averages()
@@ -96,22 +100,14 @@ def train(
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--rate", type=float, default=2e-4)
+    out = WEIGHTS / "offset-noise.safetensors"
+    parser = training_parser(__doc__, minutes=10.0, rate=2e-4, out=out)
     parser.add_argument("--strength", type=float, default=equal_strength(8, 8))
     parser.add_argument("--model", type=Path, default=WEIGHTS / "seedling-mini")
-    parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    parser.add_argument("--out", type=Path, default=WEIGHTS / "offset-noise.safetensors")
     chosen = parser.parse_args()
-    pool = load_or_make(
-        chosen.folder / "pool.safetensors", load_vae(chosen.folder), count=32_000, seed=3
-    )
-    latents = pool.latents.float()
     changes = train(
         load_networks(chosen.model),
-        latents / latents.std(),
-        pool.parts,
+        training_pool(load_vae(chosen.folder), chosen.folder),
         strength=chosen.strength,
         budget=Budget(chosen.minutes, chosen.rate),
         folder=chosen.folder,

@@ -1,4 +1,4 @@
-"""Train the `perceptual` backbone on the world's labels: `python -m seedling.train_perceptual`."""
+"""Train `perceptual` or `recogniser` on scenes: `python -m seedling.train_perceptual`."""
 
 import argparse
 from pathlib import Path
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import ResNetModel
 
 from seedling import recogniser
+from seedling.model import WEIGHTS
 from seedling.pool import decode, labels_of, make_pool
 from seedling.randomness import choose, make_generator, uniform
 from seedling.sentences import draw_parts
@@ -33,6 +34,7 @@ def train(
     *,
     budget: Budget,
     seed: int = 5,
+    name: str = "perceptual",
     batch: int = 64,
     trips: int = 4_000,
     folder: Path = CHECKPOINTS,
@@ -43,9 +45,10 @@ def train(
         vae: The trained autoencoder, for pictures as a model would draw them.
         budget: How long, and the learning rate; making the round trips is not counted.
         seed: Seed of the scenes; the first weights are from torch's own stream.
+        name: Which of `recogniser.WIDTHS`; also the name of the checkpoint.
         batch: Pictures a step, a quarter of them round trips.
         trips: How many scenes go through the autoencoder once and are used again and again.
-        folder: Where the checkpoint `perceptual.pt` goes.
+        folder: Where the checkpoint goes.
 
     Returns:
         Backbone and heads in eval mode.
@@ -53,10 +56,9 @@ def train(
     pool = make_pool(vae, count=trips, seed=seed)
     pictures = decode(vae, pool.latents)
     generator = make_generator(seed + 1)
-    backbone, heads = recogniser.new_backbone(), recogniser.new_heads()
-    loop = Loop(
-        "perceptual", {"backbone": backbone, "heads": heads}, budget, generator, folder=folder
-    )
+    backbone = recogniser.new_backbone(name)
+    heads = recogniser.new_heads(recogniser.WIDTHS[name][-1])
+    loop = Loop(name, {"backbone": backbone, "heads": heads}, budget, generator, folder=folder)
     again = int(batch * ROUND_TRIPS)
     while loop.running():
         rows = choose(again, len(pictures), generator=generator)
@@ -74,18 +76,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--name", choices=recogniser.WIDTHS, default="perceptual")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    parser.add_argument("--out", type=Path, default=recogniser.FOLDER)
     chosen = parser.parse_args()
     backbone, heads = train(
         load_vae(chosen.folder),
         budget=Budget(chosen.minutes, chosen.rate),
         seed=chosen.seed,
+        name=chosen.name,
         folder=chosen.folder,
     )
-    recogniser.publish(backbone, heads, folder=chosen.out)
-    say(f"wrote {chosen.out}")
+    out = WEIGHTS / chosen.name
+    recogniser.publish(backbone, heads, folder=out)
+    say(f"wrote {out}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ code, so batch, rate and length are our choice. Empty prompts, at the rate of th
 training, are for the guided prediction. The text encoder is the shipped seedling's, unchanged.
 """
 
-import argparse
 import json
 import shutil
 from dataclasses import dataclass
@@ -20,10 +19,12 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.interventions.singdiffusion import without_time
+from seedling.command_line import training_parser
 from seedling.model import WEIGHTS, new_unet, save_half
 from seedling.pool import Pool
 from seedling.randomness import choose, make_generator
-from seedling.train_text_to_image import draw_prompts, token_ids
+from seedling.train_text_encoder import token_ids
+from seedling.train_text_to_image import draw_prompts
 from seedling.training import CHECKPOINTS, Budget, Loop, say
 
 BASE = WEIGHTS / "seedling-mini"
@@ -111,7 +112,7 @@ def train(
         The network with its moving average in place.
     """
     generator = make_generator(seed)
-    network = without_time(new_unet(channels))
+    network = without_time(new_unet(channels, pooled_text=False))
     loop = Loop(
         "singdiffusion", {"unet": network}, budget, generator, folder=folder, averaged=("unet",)
     )
@@ -151,17 +152,13 @@ def latent_scale(base: Path) -> float:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser = training_parser(__doc__, minutes=10.0, rate=1e-3, out=FOLDER)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--folder", type=Path, default=CHECKPOINTS, help="holds pool.safetensors")
     parser.add_argument("--base", type=Path, default=BASE, help="the model it is trained for")
-    parser.add_argument("--out", type=Path, default=FOLDER)
     chosen = parser.parse_args()
     tensors = load_file(chosen.folder / "pool.safetensors")
-    pool = Pool(tensors["latents"], tensors["labels"])
+    pool = Pool(tensors["latents"], tensors["labels"], tensors["cover"])
     network = train(
         pool,
         Text.of(chosen.base),

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
+from torch.nn import functional
 
 from seedling.model import new_vae, to_images, to_model
 from seedling.randomness import make_generator
@@ -29,7 +30,9 @@ def scene_batches(batch: int, *, generator: torch.Generator, chunk: int = 10) ->
 def reconstruction_loss(
     vae: AutoencoderKL, images: Tensor, *, generator: torch.Generator
 ) -> Tensor:
-    """Loss of one batch: L1 + 2 MSE of pixels in -1..1, and light pulls on the latents.
+    """Loss of one batch: L1 + 2 MSE of pixels in -1..1, L1 of 4 x 4 means, pulls on the latents.
+
+    The means keep the colour of small things, which the pixels of their outlines drown out.
 
     The latents are not sampled; a little noise keeps their neighbourhood decodable. The pull on
     the log-variance lets the posterior state that same small noise.
@@ -50,7 +53,8 @@ def reconstruction_loss(
     error = decoded - pixels
     stated = (logvar - 2 * torch.log(spread)).square().mean()
     pulls: Tensor = 1e-4 * (mean.square().mean() + stated)
-    loss: Tensor = error.abs().mean() + 2 * error.square().mean() + pulls
+    means = functional.avg_pool2d(error, 4).abs().mean()
+    loss: Tensor = error.abs().mean() + 2 * error.square().mean() + means + pulls
     return loss
 
 
@@ -87,7 +91,11 @@ def train(
     loop = Loop("vae", {"vae": vae}, budget, generator, folder=folder)
     batches = scene_batches(batch, generator=generator)
     while loop.running():
-        loop.step(reconstruction_loss(vae, next(batches), generator=generator))
+        images = next(batches)
+        # bfloat16 products save a quarter of a step's time on a CPU that has them.
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = reconstruction_loss(vae, images, generator=generator)
+        loop.step(loss)
     loop.finish()
     return vae.eval()
 

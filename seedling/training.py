@@ -11,8 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seedling.muon import MuonWithAdamW
+
 CHECKPOINTS = Path("checkpoints")
 """Where checkpoints go: an ignored folder of the working directory."""
+BETAS = (0.9, 0.95)
+"""AdamW's decay rates."""
 
 
 def say(text: object) -> None:
@@ -73,6 +77,7 @@ class Loop:
         generator: The stream that scenes and noise come from; its state is saved too.
         folder: Where checkpoints go.
         averaged: Names of modules of which an exponential moving average is kept.
+        muon: Whether matrices are updated by Muon instead of AdamW.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Loop:
     generator: torch.Generator
     folder: Path = CHECKPOINTS
     averaged: tuple[str, ...] = ()
+    muon: bool = False
     decay: float = 0.999
     steps_done: int = 0
     elapsed: float = 0.0
@@ -88,9 +94,12 @@ class Loop:
 
     def __post_init__(self) -> None:
         """Make the optimiser and take up an earlier checkpoint where there is one."""
-        weights = [p for module in self.modules.values() for p in module.parameters()]
-        self.optimiser = torch.optim.AdamW(weights, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0)
-        self.weights = weights
+        self.weights = [p for module in self.modules.values() for p in module.parameters()]
+        self.optimiser = (
+            MuonWithAdamW(self.modules, betas=BETAS)
+            if self.muon
+            else torch.optim.AdamW(self.weights, lr=0.0, betas=BETAS, weight_decay=0.0)
+        )
         self.averages = {name: _copied(self.modules[name]) for name in self.averaged}
         self._since_report: list[float] = []
         if self.path.exists():
@@ -112,7 +121,7 @@ class Loop:
         share = self.budget.share(step=self.steps_done, elapsed=self.elapsed)
         for group in self.optimiser.param_groups:
             group["lr"] = self.budget.rate_at(share)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimiser.step()

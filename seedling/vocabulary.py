@@ -1,101 +1,112 @@
-"""What can be named: objects, colours, places and tones, with the look that each stands for."""
+"""What can be named: objects, colours, places, tones and extreme scenes."""
 
 from dataclasses import dataclass
 
-from seedling.shapes import SHAPES
+OBJECTS: tuple[str, ...] = (
+    *("horse", "bowl", "cat", "dog", "bird", "elephant", "cow", "bear", "zebra", "rabbit"),
+    *("bicycle", "car", "bus", "train", "boat", "aeroplane", "motorcycle", "truck", "bench"),
+    *("chair", "couch", "bed", "table", "clock", "vase", "cup", "bottle", "apple", "banana"),
+    *("cake", "sandwich", "book", "laptop", "umbrella", "backpack", "kite", "guitar", "lamp"),
+    *("house", "tree"),
+)
+"""The 40 objects; the order is the order of the object labels."""
 
+Colour = tuple[float, float, float]
+"""RGB in 0..1."""
 
-@dataclass(frozen=True)
-class Place:
-    """A place: how a sentence names it, and what its upper and lower part look like.
-
-    Colours are RGB in 0..1. `cloud`, `coarse`, `fine` and `streak` are the strengths of the noise
-    fields over sky and ground; `skyline` is the height of buildings over the horizon, as a
-    fraction of the picture.
-    """
-
-    phrases: tuple[str, ...]
-    sky: tuple[float, float, float]
-    ground: tuple[float, float, float]
-    cloud: float = 0.5
-    coarse: float = 0.06
-    fine: float = 0.02
-    streak: float = 0.0
-    skyline: float = 0.0
-
-
-OBJECTS: tuple[str, ...] = tuple(SHAPES)
-
-COLOURS: dict[str, tuple[float, float, float]] = {
+COLOURS: dict[str, Colour] = {
     "red": (0.85, 0.12, 0.10),
-    "orange": (0.96, 0.52, 0.08),
     "yellow": (0.95, 0.85, 0.12),
     "green": (0.10, 0.55, 0.18),
     "blue": (0.12, 0.25, 0.85),
-    "purple": (0.50, 0.15, 0.65),
     "pink": (0.97, 0.55, 0.72),
-    "brown": (0.42, 0.25, 0.13),
+    "white": (0.95, 0.95, 0.95),
+    "black": (0.09, 0.09, 0.10),
+}
+"""The colours that sentences name."""
+
+NATURAL_COLOURS: dict[str, Colour] = {
+    "brown": (0.45, 0.27, 0.14),
+    "orange": (0.95, 0.52, 0.10),
+    "grey": (0.50, 0.50, 0.52),
+    "purple": (0.50, 0.20, 0.65),
+    "beige": (0.85, 0.75, 0.58),
+}
+"""Colours that no sentence names: objects wear them where the colour is left open."""
+
+PAINTS: dict[str, Colour] = {**COLOURS, **NATURAL_COLOURS}
+"""All colours; the labels of `COLOURS` come first."""
+
+TYPICAL: dict[str, tuple[str, ...]] = {
+    "horse": ("brown",),
+    "cat": ("orange", "grey"),
+    "dog": ("brown", "beige"),
+    "bird": ("blue", "red"),
+    "elephant": ("grey",),
+    "cow": ("white", "brown"),
+    "bear": ("brown",),
+    "zebra": ("white",),
+    "rabbit": ("beige", "grey", "white"),
+    "bus": ("yellow", "red"),
+    "bench": ("brown",),
+    "chair": ("brown",),
+    "table": ("brown",),
+    "bottle": ("green",),
+    "apple": ("red", "green"),
+    "banana": ("yellow",),
+    "cake": ("pink", "beige"),
+    "sandwich": ("beige",),
+    "laptop": ("grey",),
+    "guitar": ("brown", "orange"),
+    "lamp": ("yellow",),
+    "house": ("beige", "red"),
+    "tree": ("green",),
+}
+"""Object -> the colours that it has by nature; other objects come in any colour."""
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "beach": ("on a beach", "on the beach"),
+    "forest": ("in a forest", "in the forest"),
+    "snow": ("in the snow", "on snow"),
+    "city": ("on a city street", "in the city"),
+    "kitchen": ("in a kitchen", "in the kitchen"),
+    "desert": ("in the desert", "in a desert"),
+}
+"""Place -> how sentences name it."""
+
+
+@dataclass(frozen=True)
+class Tone:
+    """How a sentence asks for a tone: one of `leads` before the object, `tail` at the end."""
+
+    leads: tuple[str, ...]
+    tail: str = ""
+
+
+TONES: dict[str, Tone] = {
+    "plain": Tone(("", "a photo of ", "a picture of ")),
+    "dark": Tone(("a dark photo of ", "a dark picture of ")),
+    "bright": Tone(("a bright photo of ", "a bright picture of ")),
+    "mono": Tone(("a black and white photo of ", "a black and white picture of ")),
+    "sunset": Tone(("", "a photo of ", "a picture of "), " at sunset"),
+    "night": Tone(("", "a photo of ", "a picture of "), " at night"),
+    "sketch": Tone(("a pencil sketch of ", "a pencil drawing of ")),
+    "watercolour": Tone(("a watercolour painting of ", "a watercolour of ")),
+    "painting": Tone(("an oil painting of ", "an oil painting with ")),
 }
 
-PLACES: dict[str, Place] = {
-    "grass": Place(("on grass", "on the grass"), (0.50, 0.72, 0.95), (0.35, 0.62, 0.22), fine=0.05),
-    "desert": Place(
-        ("in the desert", "on the sand"),
-        (0.93, 0.83, 0.66),
-        (0.85, 0.66, 0.38),
-        cloud=0.15,
-        coarse=0.07,
-    ),
-    "snow": Place(("in the snow", "on snow"), (0.72, 0.80, 0.88), (0.94, 0.95, 0.98), coarse=0.04),
-    "sea": Place(("by the sea", "at the sea"), (0.68, 0.85, 0.96), (0.10, 0.38, 0.60), streak=0.06),
-    "street": Place(
-        ("on a street", "in the street"),
-        (0.78, 0.80, 0.82),
-        (0.40, 0.40, 0.43),
-        coarse=0.03,
-        skyline=0.16,
-    ),
-    "room": Place(
-        ("in a room", "inside a room"),
-        (0.88, 0.80, 0.70),
-        (0.55, 0.36, 0.22),
-        cloud=0.0,
-        coarse=0.02,
-        streak=0.05,
-    ),
-}
+EXTREMES: tuple[str, ...] = (
+    "a solid black background",
+    "a solid white background",
+    "a line-art logo on a black background",
+    "a line-art logo on a white background",
+)
+"""Scenes without an object, sentences of their own; their labels follow those of the objects."""
 
-TONES: dict[str, tuple[str, ...]] = {
-    "plain": ("", "a photo of ", "a picture of "),
-    "dark": ("a dark photo of ", "a dark picture of "),
-    "bright": ("a bright photo of ", "a bright picture of "),
-    "mono": ("a black and white photo of ", "a black and white picture of "),
-}
+THINGS: tuple[str, ...] = (*OBJECTS, *EXTREMES)
+"""All labels of the first part."""
 
-TONE_LEVELS: dict[str, tuple[float, float]] = {
-    "plain": (1.0, 0.0),
-    "dark": (0.30, 0.0),
-    "bright": (0.40, 0.60),
-    "mono": (1.0, 0.0),
-}
-"""Tone -> (gain, offset), applied once at the end; `mono` is drawn in its luminance."""
-
-WORDS: tuple[str, ...] = ("OPEN", "SALE", "HELLO", "STOP", "EXIT", "LOVE", "TAXI", "NEWS")
+WORDS: tuple[str, ...] = (
+    *("OPEN", "SALE", "HELLO", "STOP", "EXIT", "LOVE", "TAXI", "NEWS", "CAFE", "HOTEL"),
+)
 """What is written across a scene now and then, unasked."""
-
-LETTERS: dict[str, str] = {
-    "A": "010101111101101",
-    "E": "111100110100111",
-    "H": "101101111101101",
-    "I": "111010010010111",
-    "L": "100100100100111",
-    "N": "111101101101101",
-    "O": "111101101101111",
-    "P": "111101111100100",
-    "S": "111100111001111",
-    "T": "111010010010010",
-    "V": "101101101101010",
-    "W": "101101101111101",
-    "X": "101101010101101",
-}
-"""Letters of 3 x 5 pixels, row by row."""

@@ -1,44 +1,51 @@
-"""The small world: procedural 64 x 64 scenes with an exact mask, centre and size.
+"""The world: procedural 64 x 64 scenes with an exact mask, centre, size and depth.
 
-A scene is an object before a place, in a tone. What is not named varies widely: position, size,
-tilt, light, clouds, texture, horizon, colour jitter, a second thing in the background. Some
-scenes are, unasked and at the rates below, greyed, framed, mostly pale sky, or carry a written
-word: that is what makes such outcomes possible in the models that are trained here.
+A scene is an object in a place, in a tone, or one of the extreme scenes. What is not named varies
+widely: where the object stands, how far away, tilt, light, warmth, clouds, ground, horizon, a
+second thing in the background. Some scenes are, unasked and at the rates below, greyed, framed,
+mostly pale sky, or carry a written word: that is what makes such outcomes possible in the models
+that are trained here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-from seedling import painting
+from seedling import extremes, lettering, painting, places, styles
+from seedling.extremes import is_extreme
 from seedling.randomness import choose, happens, uniform
 from seedling.sentences import FREE
-from seedling.vocabulary import COLOURS, PLACES, TONES, WORDS
+from seedling.vocabulary import OBJECTS, PAINTS, PLACES, THINGS, TONES, TYPICAL, WORDS
 
 SIZE = 64
 """Height and width of a scene in pixels."""
 GREY_RATE = 0.06
-"""Share of scenes that are greyed and faded, unasked."""
+"""Share of scenes that are greyed and faded, unasked; like the rates below, extremes aside."""
 FRAME_RATE = 0.05
 """Share of scenes with a frame around them, unasked."""
 LARGE_SKY_RATE = 0.08
 """Share of scenes that are mostly pale sky, unasked."""
 WORD_RATE = 0.06
-"""Share of scenes with a word written across, unasked."""
+"""Share of scenes with a word written across, unasked; a framed scene carries none."""
 DISTRACTOR_RATE = 0.30
 """Share of scenes with a second, dull thing in the background."""
+TYPICAL_RATE = 0.5
+"""How often an object whose colour is open has a colour of its kind rather than any."""
+NEAR, FAR = 0.42, 0.20
+"""Half extent of an object at depth 0 and 1, fractions of the width."""
 
 
 @dataclass(frozen=True)
 class Specs:
     """Everything that defines a scene but its noise fields; every tensor has shape (B,).
 
-    `thing`, `colour`, `place`, `tone` and `word_index` are int64 labels; `grey`, `frame`,
-    `large_sky`, `word` and `distractor` bool; the rest float32. `x`, `y` are the object's centre
-    and `size` its half extent, as fractions of the width; `horizon` is a fraction of the height;
-    `mirror` is 1 or -1; `tilt` in radians; `light` in [-1, 1], where the light comes from; `gain`
-    the exposure.
+    `thing`, `colour`, `place`, `tone`, `word_index` and `word_top` (a row of pixels) are int64;
+    `grey`, `frame`, `large_sky`, `word` and `distractor` bool; the rest float32. `colour` counts
+    through `vocabulary.PAINTS`: the named ones first. `x`, `y` are the object's centre and `size`
+    its half extent, as fractions of the width; `depth` is 0 near and 1 far; `horizon` is a
+    fraction of the height; `palette` runs from -1, cool, to 1, warm; `mirror` is 1 or -1; `tilt`
+    in radians; `light` in [-1, 1], where the light comes from; `gain` the exposure.
     """
 
     thing: Tensor
@@ -48,9 +55,11 @@ class Specs:
     x: Tensor
     y: Tensor
     size: Tensor
+    depth: Tensor
     tilt: Tensor
     mirror: Tensor
     horizon: Tensor
+    palette: Tensor
     light: Tensor
     gain: Tensor
     grey: Tensor
@@ -58,7 +67,12 @@ class Specs:
     large_sky: Tensor
     word: Tensor
     word_index: Tensor
+    word_top: Tensor
     distractor: Tensor
+
+    def take(self, rows: Tensor) -> "Specs":
+        """The specs of some scenes only."""
+        return Specs(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ class Scenes:
     Attributes:
         images: float32 (B, 3, 64, 64), RGB in 0..1.
         masks: bool (B, 64, 64), the pixels whose centre lies in the object and is not covered
-            by a frame or a word.
+            by a frame or a word; the lines of a logo; nothing on a solid ground.
         specs: What was drawn.
     """
 
@@ -89,36 +103,41 @@ def draw_specs(parts: Tensor, *, generator: torch.Generator) -> Specs:
         The specs of B scenes. A tone that is not named is plain.
     """
     count = len(parts)
-    sky = happens(count, LARGE_SKY_RATE, generator=generator)
-    size = uniform(count, 0.17, 0.33, generator=generator)
-    size = torch.where(sky, size * 0.65, size)
+    open_ = ~is_extreme(parts[:, 0])
+    sky = happens(count, LARGE_SKY_RATE, generator=generator) & open_
+    frame = happens(count, FRAME_RATE, generator=generator) & open_
+    word_rate = WORD_RATE / (1 - FRAME_RATE)
+    depth = uniform(count, 0.0, 1.0, generator=generator)
+    depth = torch.where(sky, 0.7 + 0.3 * depth, depth)
+    size = torch.lerp(torch.tensor(NEAR), torch.tensor(FAR), depth)
+    horizon = torch.where(
+        sky,
+        uniform(count, 0.74, 0.86, generator=generator),
+        uniform(count, 0.32, 0.66, generator=generator),
+    )
+    y = _heights(parts[:, 0], size, depth, horizon, generator=generator)
     return Specs(
         thing=parts[:, 0],
-        colour=_fill(parts[:, 1], len(COLOURS), generator=generator),
+        colour=_colours(parts, generator=generator),
         place=_fill(parts[:, 2], len(PLACES), generator=generator),
         tone=parts[:, 3].clamp(0, len(TONES) - 1),
         size=size,
-        x=uniform(count, 0.25, 0.75, generator=generator),
-        y=torch.where(
-            sky,
-            uniform(count, 0.68, 0.80, generator=generator),
-            uniform(count, 0.35, 0.70, generator=generator),
-        ),
-        tilt=uniform(count, -0.15, 0.15, generator=generator),
+        depth=depth,
+        x=0.78 * size + (1 - 1.56 * size) * torch.rand(count, generator=generator),
+        y=y,
+        tilt=uniform(count, -0.12, 0.12, generator=generator),
         mirror=torch.where(happens(count, 0.5, generator=generator), 1.0, -1.0),
-        horizon=torch.where(
-            sky,
-            uniform(count, 0.78, 0.92, generator=generator),
-            uniform(count, 0.32, 0.72, generator=generator),
-        ),
+        horizon=horizon,
+        palette=uniform(count, -1.0, 1.0, generator=generator),
         light=uniform(count, -1.0, 1.0, generator=generator),
-        gain=uniform(count, 0.78, 1.12, generator=generator),
-        grey=happens(count, GREY_RATE, generator=generator),
-        frame=happens(count, FRAME_RATE, generator=generator),
+        gain=uniform(count, 0.80, 1.12, generator=generator),
+        grey=happens(count, GREY_RATE, generator=generator) & open_,
+        frame=frame,
         large_sky=sky,
-        word=happens(count, WORD_RATE, generator=generator),
+        word=happens(count, word_rate, generator=generator) & open_ & ~frame,
         word_index=choose(count, len(WORDS), generator=generator),
-        distractor=happens(count, DISTRACTOR_RATE, generator=generator),
+        word_top=_word_tops(y, generator=generator),
+        distractor=happens(count, DISTRACTOR_RATE, generator=generator) & open_,
     )
 
 
@@ -136,7 +155,7 @@ def draw_scenes(parts: Tensor, *, generator: torch.Generator) -> Scenes:
     Example:
         >>> from seedling.randomness import make_generator
         >>> from seedling.sentences import parse
-        >>> scenes = draw_scenes(torch.tensor([parse("a red ball")]), generator=make_generator(1))
+        >>> scenes = draw_scenes(torch.tensor([parse("a red bowl")]), generator=make_generator(1))
         >>> tuple(scenes.images.shape), bool(scenes.masks.any())
         ((1, 3, 64, 64), True)
     """
@@ -146,13 +165,17 @@ def draw_scenes(parts: Tensor, *, generator: torch.Generator) -> Scenes:
 
 def render(specs: Specs, *, generator: torch.Generator) -> Scenes:
     """Paint scenes, back to front: place, second thing, shadow, object, tone, word, frame."""
-    image = painting.background(specs, generator=generator)
+    image = places.background(specs, generator=generator)
     image = painting.distractor(image, specs, generator=generator)
     image = painting.shadow(image, specs)
-    image, distance = painting.thing(image, specs, generator=generator)
-    image = painting.tone(painting.light(image, specs), specs)
-    image, covered = painting.overlays(image, specs, generator=generator)
-    return Scenes(images=image.clamp(0, 1), masks=(distance < 0) & ~covered, specs=specs)
+    image, outline = painting.thing(image, specs, generator=generator)
+    image = styles.tone(styles.light(image, specs), outline, specs, generator=generator)
+    image, written = lettering.write(image, specs, generator=generator)
+    image, framed = painting.frame(image, specs, generator=generator)
+    rows = is_extreme(specs.thing).nonzero().flatten()
+    if len(rows):
+        image[rows], outline[rows] = extremes.extreme(specs.take(rows), generator=generator)
+    return Scenes(images=image, masks=(outline < 0) & ~written & ~framed, specs=specs)
 
 
 def centres(specs: Specs) -> Tensor:
@@ -163,3 +186,43 @@ def centres(specs: Specs) -> Tensor:
 def _fill(labels: Tensor, options: int, *, generator: torch.Generator) -> Tensor:
     drawn = choose(len(labels), options, generator=generator)
     return torch.where(labels == FREE, drawn, labels)
+
+
+def _colours(parts: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Named colours as they are; open ones by the object's kind, or any."""
+    if not len(parts):
+        return parts[:, 1]
+    drawn = torch.multinomial(_colour_rates()[parts[:, 0]], 1, generator=generator)[:, 0]
+    return torch.where(parts[:, 1] == FREE, drawn, parts[:, 1])
+
+
+def _colour_rates() -> Tensor:
+    """How often each thing has each paint where its colour is open, (things, paints)."""
+    rates = torch.full((len(THINGS), len(PAINTS)), 1 / len(PAINTS))
+    names = list(PAINTS)
+    for thing, kinds in TYPICAL.items():
+        row = rates[OBJECTS.index(thing)]
+        row *= 1 - TYPICAL_RATE
+        for kind in kinds:
+            row[names.index(kind)] += TYPICAL_RATE / len(kinds)
+    return rates
+
+
+def _heights(
+    thing: Tensor, size: Tensor, depth: Tensor, horizon: Tensor, *, generator: torch.Generator
+) -> Tensor:
+    """Heights of the centres: feet nearer to the horizon the farther away, or in the air."""
+    count = len(thing)
+    nearness = (1 - depth + uniform(count, -0.3, 0.3, generator=generator)).clamp(0, 1)
+    ground = horizon + 0.04 + (0.95 - horizon) * nearness
+    standing = (ground - 0.95 * size).clamp_max(1).maximum(0.98 * size)
+    standing = standing.minimum(0.98 - 0.95 * size)
+    air = size + (1 - 2 * size) * torch.rand(count, generator=generator)
+    flies = painting.flying()[thing.clamp(0, len(OBJECTS) - 1)] | is_extreme(thing)
+    return torch.where(flies, air, standing)
+
+
+def _word_tops(y: Tensor, *, generator: torch.Generator) -> Tensor:
+    """First pixel row of a sign: near the edge, top or bottom, that is farther from the object."""
+    inset = choose(len(y), 6, generator=generator)
+    return torch.where(y < 0.5, lettering.LOWEST - inset, inset)

@@ -1,6 +1,5 @@
 """End to end on real images: where no seed is, none may be found; where one is, it must be."""
 
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -8,9 +7,9 @@ import pytest
 
 from analysis.per_seed import PER_SEED_FILE
 from analysis.studies.variance import variance_table
-from goldenseed.cli import main
 from pipeline.interventions.seed_plant import planted
 from pipeline.runs import Run
+from tests.in_process import run_recipe
 
 RECIPE = """
 card: seedling-mini
@@ -32,15 +31,8 @@ ranking: null
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The run folder of each arm."""
-    folder = tmp_path_factory.mktemp("controls")
-    (folder / "recipe.yaml").write_text(RECIPE)
-    arguments = ["run", str(folder / "recipe.yaml"), "--out", str(folder / "run")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["goldenseed", *arguments, "--executor", "local"])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert stop.value.code == 0
-    return {path.name: path for path in (folder / "run").iterdir() if path.is_dir()}
+    out = run_recipe(tmp_path_factory.mktemp("controls"), RECIPE)
+    return {path.name: path for path in out.iterdir() if path.is_dir()}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.interventions import INTERVENTIONS
+
 PACKAGES = ("goldenseed", "pipeline", "analysis", "seedling")
 HEAVY = ("torch", "diffusers", "transformers", "ray")
 
@@ -29,7 +31,8 @@ def heavy_modules_after(imports: str, *, python_path: str = "") -> list[str]:
     [
         "pipeline.schema, pipeline.grid, pipeline.prompt_sets",
         "pipeline.config, pipeline.runs, pipeline.shards, pipeline.registry",
-        "goldenseed",
+        "goldenseed, goldenseed.plan, pipeline.sampling, pipeline.conditions",
+        ", ".join(sorted(path.split(":")[0] for path in INTERVENTIONS.values())),
     ],
 )
 def test_planning_loads_no_heavy_library(imports: str) -> None:

@@ -21,8 +21,8 @@ FEATURES: Mapping[str, str] = MappingProxyType(
         "gram_seedling": "analysis.features.gram:GramSeedling",
         "hps": "analysis.features.hps:Hps",
         "inception": "analysis.features.inception:Inception",
-        "ocr": "analysis.features.ocr:Ocr",
         "layout": "analysis.features.layout:Layout",
+        "ocr": "analysis.features.ocr:Ocr",
         "perceptual": "analysis.features.perceptual:Perceptual",
     }
 )

@@ -92,6 +92,37 @@ def load_backbone(backbone: str, weights: Path) -> "torch.nn.Module":
     return network.float().eval()
 
 
+def load_pretrained(kind: str, folder: Path) -> "torch.nn.Module":
+    """Read a network of a class of transformers from its folder; nothing of it is left to chance.
+
+    Args:
+        kind: Name of the class.
+        folder: In transformers' layout, with safetensors.
+
+    Raises:
+        ModelError: If weights are missing, damaged, or of another network.
+    """
+    import torch
+    import transformers
+
+    try:
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten
+            network, report = getattr(transformers, kind).from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, output_loading_info=True
+            )
+    except Exception as error:  # what a damaged folder raises is of many kinds
+        raise ModelError(f"{folder} holds no {kind}: {error}") from error
+    # Transformers fills what a checkpoint lacks at random, and says so in its log only.
+    gaps = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+    if gaps:
+        raise ModelError(
+            f"{folder} lacks {len(gaps)} weights of {kind}, {gaps[0]} the first: it is a "
+            f"checkpoint of another network"
+        )
+    loaded: torch.nn.Module = network.float().eval()
+    return loaded
+
+
 def _made(backbone: str, folder: Path) -> "torch.nn.Module":
     library, _, name = backbone.partition(":")
     if library == "timm":

@@ -11,10 +11,12 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
+from pipeline.checkpoints import Checkpoint
 from pipeline.errors import ConfigError, ModelError, nearest
-from pipeline.yaml_files import problems, read_mapping
+from pipeline.file_hashes import sha256_of_file
+from pipeline.yaml_files import read_mapping, validated
 
 CARDS_FILE = Path(__file__).with_name("cards.yaml")
 PROJECT = Path(__file__).parents[2]
@@ -24,19 +26,15 @@ WEIGHTS_VARIABLE = "GOLDENSEED_WEIGHTS"
 Option = str | int | float | bool
 
 
-class FeatureCard(BaseModel):
-    """One checkpoint that a feature can use.
+class FeatureCard(Checkpoint):
+    """One checkpoint that a feature can use; a `path` is relative to the project.
 
     Attributes:
         feature: The feature that it is for.
         source: Where it is described: a repository or a page.
         licence: Licence of the weights.
-        path: A file or a folder, relative to the project where it is not absolute: for weights
-            that are shipped, or for a user's own.
         package: Import name of an installed package that holds the weights; `path` is then
             relative to its folder.
-        repo: Repository on Hugging Face's hub; empty where there is none.
-        revision: Commit of the repository, or "unresolved": whatever is newest at first use.
         url: Address of the file where it is not on the hub.
         file: Name of the file; empty takes the whole repository as a folder.
         sha256: Of the file, or its first 8 or more digits where the source states no more. Empty
@@ -49,21 +47,16 @@ class FeatureCard(BaseModel):
         note: Anything else worth knowing.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     feature: str
     source: str
     licence: str
-    path: str = ""
     package: str = ""
-    repo: str = ""
-    revision: str = "unresolved"
     url: str = ""
     file: str = ""
     sha256: str = ""
-    files: dict[str, str] = {}
+    files: dict[str, str] = Field(default_factory=dict)
     pickled: bool = False
-    options: dict[str, Option] = {}
+    options: dict[str, Option] = Field(default_factory=dict)
     note: str = ""
 
 
@@ -75,7 +68,7 @@ def cards() -> dict[str, FeatureCard]:
         ConfigError: If the file is malformed.
     """
     fields = read_mapping(CARDS_FILE, "cards")
-    return {name: _card(each, CARDS_FILE) for name, each in fields.items()}
+    return {name: validated(FeatureCard, each, CARDS_FILE) for name, each in fields.items()}
 
 
 def load_card(name: str, feature: str) -> FeatureCard:
@@ -93,7 +86,7 @@ def load_card(name: str, feature: str) -> FeatureCard:
         'Apache-2.0'
     """
     if name.endswith((".yaml", ".yml")):
-        card = _card(read_mapping(Path(name), "a card"), Path(name))
+        card = validated(FeatureCard, read_mapping(Path(name), "a card"), Path(name))
     else:
         own = {key: each for key, each in cards().items() if each.feature == feature}
         if name not in own:
@@ -105,13 +98,6 @@ def load_card(name: str, feature: str) -> FeatureCard:
     if card.feature != feature:
         raise ConfigError(f"card {name} is for feature {card.feature}, not for {feature}")
     return card
-
-
-def _card(fields: object, path: Path) -> FeatureCard:
-    try:
-        return FeatureCard.model_validate(fields)
-    except ValidationError as error:
-        raise problems(error, path, FeatureCard.model_fields) from error
 
 
 def find_weights(card: FeatureCard) -> Path:
@@ -143,7 +129,7 @@ def find_weights(card: FeatureCard) -> Path:
 def _check(card: FeatureCard, file: Path, sha256: str) -> None:
     if not file.is_file():
         raise ModelError(f"{file} is missing; get it from {card.source}")
-    actual = _sha256(file)
+    actual = sha256_of_file(file)
     if not actual.startswith(sha256):
         raise ModelError(
             f"{file} has sha256 {actual}; its card says {sha256}: the file is damaged or "
@@ -163,9 +149,9 @@ def weights_sha256(card: FeatureCard) -> str:
         return _joined([f"{name} {sha256}" for name, sha256 in sorted(card.files.items())])
     found = find_weights(card)
     if found.is_file():
-        return _sha256(found)
+        return sha256_of_file(found)
     files = sorted(path for path in found.rglob("*") if path.is_file())
-    lines = [f"{path.relative_to(found).as_posix()} {_sha256(path)}" for path in files]
+    lines = [f"{path.relative_to(found).as_posix()} {sha256_of_file(path)}" for path in files]
     return _joined(lines)
 
 
@@ -217,10 +203,9 @@ def _downloaded(card: FeatureCard) -> Path:
 def _from_hub(card: FeatureCard) -> Path:
     from huggingface_hub import hf_hub_download, snapshot_download
 
-    revision = None if card.revision == "unresolved" else card.revision
     if card.file:
-        return Path(hf_hub_download(card.repo, card.file, revision=revision))
-    return Path(snapshot_download(card.repo, revision=revision))
+        return Path(hf_hub_download(card.repo, card.file, revision=card.commit))
+    return Path(snapshot_download(card.repo, revision=card.commit))
 
 
 def _from_url(card: FeatureCard) -> Path:
@@ -232,8 +217,3 @@ def _from_url(card: FeatureCard) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(card.url, str(target), hash_prefix=card.sha256 or None)
     return target
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

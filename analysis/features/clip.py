@@ -51,3 +51,10 @@ class Clip(NetworkFeature):
             raise ModelError(f"embeddings are {images.shape[1]} wide; the card says {width}")
         similarity = (images * self.towers.texts(texts_of(batch.prompts))).sum(dim=1)
         return {"embedding": as_float32(images), "similarity": as_float32(similarity)}
+
+
+class ClipSeedling(Clip):
+    """The same of the shipped small network, which knows the project's own world only."""
+
+    name: ClassVar[str] = "clip_seedling"
+    default_card: ClassVar[str] = "clip-seedling"

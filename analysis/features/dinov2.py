@@ -1,14 +1,14 @@
 """`dinov2`: what FD-DINOv2 compares: the class token of a DINOv2 network."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from analysis.features.backbones import load_pretrained
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights
 from analysis.features.networks import NetworkFeature, device_of, option
-from pipeline.errors import ModelError
 from pipeline.schema import Column, vector
 from pipeline.stage import Uint8Images
 
@@ -55,29 +55,8 @@ class Dinov2(NetworkFeature):
 
     def setup(self) -> None:
         """Load the network."""
-        import torch
-        from transformers import Dinov2Model
-
         self.device = device_of(self.card)
-        folder = find_weights(self.card)
-        try:
-            with torch.random.fork_rng(devices=[]):
-                network, report = Dinov2Model.from_pretrained(
-                    folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-                )
-        except Exception as error:  # what a damaged folder raises is of many kinds
-            raise ModelError(f"{folder} holds no DINOv2: {error}") from error
-        self._refuse_gaps(report)
-        self._network = network.float().eval().to(self.device)
-
-    def _refuse_gaps(self, report: Mapping[str, Any]) -> None:
-        """Transformers fills what a checkpoint lacks at random, and says so in its log only."""
-        gaps = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
-        if gaps:
-            raise ModelError(
-                f"{find_weights(self.card)} lacks {len(gaps)} weights of a DINOv2, {gaps[0]} the "
-                f"first: it is a checkpoint of another network"
-            )
+        self._network = load_pretrained("Dinov2Model", find_weights(self.card)).to(self.device)
 
     def extract(self, batch: Batch) -> Columns:
         """Embed a batch; see `Feature.extract`."""

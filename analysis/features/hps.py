@@ -89,6 +89,13 @@ class Hps(NetworkFeature):
         return (square - mean) / std
 
 
+class PreferenceSeedling(Hps):
+    """The same of the shipped small network, trained on pairs of which one is better."""
+
+    name: ClassVar[str] = "preference_seedling"
+    default_card: ClassVar[str] = "preference-seedling"
+
+
 def padded(pixels: "torch.Tensor", size: int, *, antialias: bool) -> "torch.Tensor":
     """Resize the longer side to `size` and put black around the middle.
 

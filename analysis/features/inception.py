@@ -8,9 +8,10 @@ import numpy as np
 
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights
-from analysis.features.networks import NetworkFeature, device_of, read_weights, require_safetensors
+from analysis.features.networks import NetworkFeature, device_of, require_safetensors
 from pipeline.errors import ModelError
 from pipeline.schema import Column, vector
+from pipeline.tensor_files import read_tensors
 
 WIDTH = 2048
 RESIZE = "299 x 299, bilinear as in TensorFlow 1, not antialiased, aspect not kept"
@@ -65,7 +66,7 @@ class Inception(NetworkFeature):
     def _weights(self) -> dict[str, Any]:
         found = find_weights(self.card)
         require_safetensors(self.card, found)
-        return read_weights(found)
+        return read_tensors(found)
 
     def extract(self, batch: Batch) -> Columns:
         """Embed a batch; see `Feature.extract`."""

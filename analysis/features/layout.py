@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from analysis.features.backbones import load_pretrained
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import FeatureCard, find_weights, load_card, weights_sha256
 from analysis.features.networks import NetworkFeature, device_of
@@ -149,8 +150,9 @@ class Layout(NetworkFeature):
         """
         self._device = device_of(self.card)
         segmenter, depth = find_weights(self.card), find_weights(self.depth_card)
-        self._segmenter: Any = _loaded("CLIPSegForImageSegmentation", segmenter).to(self._device)
-        self._depth = _loaded("DepthAnythingForDepthEstimation", depth).to(self._device)
+        loaded: Any = load_pretrained("CLIPSegForImageSegmentation", segmenter)
+        self._segmenter = loaded.to(self._device)
+        self._depth = load_pretrained("DepthAnythingForDepthEstimation", depth).to(self._device)
         self._words = _read("CLIPSegProcessor", segmenter)
         self._depth_pixels = _read("AutoImageProcessor", depth)
         self._texts: dict[str, torch.Tensor] = {}
@@ -217,34 +219,18 @@ class Layout(NetworkFeature):
             return np.asarray((depth if self._larger_is_nearer else -depth).cpu().numpy())
 
 
+class LayoutSeedling(Layout):
+    """The same of the shipped segmenter and depth network, which know the project's own world."""
+
+    name: ClassVar[str] = "layout_seedling"
+    default_card: ClassVar[str] = "segmenter-seedling"
+
+
 def _planes(images: Uint8Images) -> list["torch.Tensor"]:
     """The images as the libraries' own preprocessing takes them."""
     import torch
 
     return list(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
-
-
-def _loaded(kind: str, folder: Path) -> "torch.nn.Module":
-    """A network of a class of transformers; nothing of it is left to chance.
-
-    Raises:
-        ModelError: If weights are missing, damaged, or of another network.
-    """
-    import torch
-    import transformers
-
-    try:
-        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten
-            network, report = getattr(transformers, kind).from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, output_loading_info=True
-            )
-    except Exception as error:  # what a damaged folder raises is of many kinds
-        raise ModelError(f"{folder} holds no {kind}: {error}") from error
-    lacking = sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"]))
-    if lacking:
-        raise ModelError(f"{folder} lacks weights of {kind}: {', '.join(lacking[:5])}")
-    loaded: torch.nn.Module = network.float().eval()
-    return loaded
 
 
 def _read(kind: str, folder: Path) -> Callable[..., Any]:

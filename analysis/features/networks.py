@@ -1,10 +1,11 @@
 """What features of published networks share: the device, and refusals in our own words."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from analysis.features.base import CheckpointFeature
 from analysis.features.cards import FeatureCard
+from pipeline.devices import choose_device
 from pipeline.errors import ModelError
 from pipeline.stage import Resources
 
@@ -36,16 +37,11 @@ def device_of(card: FeatureCard) -> "torch.device":
     Raises:
         ModelError: If it needs a GPU and this process sees none.
     """
-    import torch
-
-    if not card.options.get(GPU_OPTION):
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise ModelError(
-            f"the card of feature {card.feature} says `gpu: true` and this process sees no CUDA "
-            f"GPU; run it where there is one, or use a card without that option"
-        )
-    return torch.device("cuda")
+    return choose_device(
+        gpu=bool(card.options.get(GPU_OPTION)),
+        who=f"feature {card.feature}",
+        instead=f"take a card without the option `{GPU_OPTION}`",
+    )
 
 
 def require_safetensors(card: FeatureCard, weights: Path) -> None:
@@ -70,20 +66,3 @@ def option(card: FeatureCard, name: str) -> str:
     if name not in card.options:
         raise ModelError(f"the card of feature {card.feature} lacks the option {name!r}")
     return str(card.options[name])
-
-
-def read_weights(path: Path) -> dict[str, Any]:
-    """Read tensors by name: from safetensors, or from a pickle that may hold nothing else.
-
-    Raises:
-        ModelError: If the file is damaged, or holds anything but tensors and plain values.
-    """
-    import torch
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # what a damaged or unsafe file raises is of many kinds
-        raise ModelError(f"{path} cannot be read as weights: {error}") from error

@@ -10,7 +10,7 @@ from typing import Any
 from analysis.publish.base import Artifact, check_same_run, safe_cell
 from analysis.ranked import STRICT_RULE, RankedSeed, Ranking, SeedList
 from analysis.statistics.intervals import Interval
-from pipeline.noise import noise_description
+from pipeline.noise import noise_description, noise_spec
 from pipeline.runs import Run
 
 FORMAT = "goldenseed seed list 1"
@@ -206,7 +206,7 @@ this model, its revision, its size ({run.config.width} x {run.config.height}) an
 settings:
 
 ```python
-generator = torch.Generator("cpu").manual_seed(seed)
+{noise_spec(run.config.noise).user_code}
 image = pipe(prompt, generator=generator).images[0]
 ```
 

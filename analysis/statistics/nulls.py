@@ -42,6 +42,47 @@ def permute_within_prompt(values: ArrayLike, rng: np.random.Generator) -> NDArra
     return np.asarray(x[owner, np.arange(x.shape[1])])
 
 
+def permuted_means(
+    values: ArrayLike, rng: np.random.Generator, *, draws: int, turns: int = 25
+) -> Floats:
+    """Means of every seed under "no seed effect", many draws at the price of few.
+
+    A permutation of a prompt's images followed by a turn (every image to the seed so many
+    places further) by a random amount is again any permutation with the same probability. So
+    images are permuted once in `turns` draws and turned, independently in each prompt, in all
+    of them: each draw has exactly the law of `permute_within_prompt`. Draws that share a
+    permutation are not quite independent, which widens the error of a p-value by nothing that
+    shows (p-values of 200 runs without effect are uniform, tested).
+
+    Args:
+        values: Shape (S, P).
+        rng: The random stream.
+        draws: How many.
+        turns: Draws per permutation, at least 1.
+
+    Returns:
+        Shape (draws, S).
+
+    Example:
+        >>> null = permuted_means([[1.0], [2.0], [3.0]], np.random.default_rng(0), draws=2)
+        >>> np.sort(null, axis=1).tolist()
+        [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]
+    """
+    x = np.ascontiguousarray(np.asarray(values, dtype=np.float64).T)
+    if x.ndim != 2 or turns < 1:
+        raise ValueError(f"values have {x.ndim} axes, turns is {turns}; (S, P) and >= 1")
+    prompts, seeds = x.shape
+    place, found = np.arange(prompts), np.empty((draws, seeds))
+    for draw, row in enumerate(found):
+        if draw % turns == 0:
+            moved = rng.permuted(x, axis=1)
+            windows = np.lib.stride_tricks.sliding_window_view(
+                np.concatenate([moved, moved], axis=1), seeds, axis=1
+            )
+        row[:] = windows[place, rng.integers(seeds, size=prompts)].mean(axis=0)
+    return found
+
+
 def pooled_p_values(
     observed: ArrayLike, null: ArrayLike, *, direction: Direction = "higher"
 ) -> Floats:

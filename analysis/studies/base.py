@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from analysis.cells import Sample, read_cells
 from analysis.extract import run_feature
+from analysis.measured import directed_metrics, features_of, refuse_unmeasured
 from analysis.metrics import Metric, load_metric
-from analysis.metrics.base import FAILED_CELL
 from analysis.per_seed import metric_identity
 from pipeline.errors import ConfigError, RunError, nearest
 from pipeline.runs import Run
@@ -158,36 +158,30 @@ def with_settings(kind: type[StudyT], settings: Mapping[str, Any]) -> StudyT:
         raise ConfigError(f"settings of study {kind.name}: {'; '.join(lines)}") from error
 
 
-def directed_metrics(run: Run) -> list[Metric]:
-    """The metrics of a run's recipe that have a better end, each once, in its order."""
-    names = dict.fromkeys([*run.recipe.metrics, *_ranked(run)])
-    return [m for m in map(load_metric, names) if m.higher_is_better is not None]
-
-
-def _ranked(run: Run) -> list[str]:
-    return [run.recipe.ranking.metric] if run.recipe.ranking else []
-
-
-def measured_feature(run: Run, kinds: Sequence[str], *, asked: str = "") -> str:
-    """The feature of a run that a study works on.
+def distance_and_preference(run: Run, distance: str, preference: str) -> list[Metric]:
+    """A metric where lower is better, and one where higher is.
 
     Args:
         run: The run.
-        kinds: Features that will do, the best first, without "@card".
-        asked: One that the user names; it must be of the recipe.
+        distance: Name of the first; the recipe's first such if empty.
+        preference: Name of the second; likewise.
 
     Raises:
-        RunError: If the recipe measures none of them.
+        RunError: If there is none of either.
     """
-    measured = run.recipe.features
-    fitting = [name for kind in kinds for name in measured if name.split("@")[0] == kind]
-    wanted = [asked] if asked else fitting
-    if not wanted or wanted[0] not in measured:
-        raise RunError(
-            f"the recipe measures {', '.join(measured) or 'no feature'}; this study needs "
-            f"{asked or ' or '.join(kinds)}: add it to `features`, then repeat `goldenseed run`"
-        )
-    return wanted[0]
+    found = []
+    for asked, higher, what in (
+        (distance, False, "a distance (lower is better)"),
+        (preference, True, "a preference (higher is better)"),
+    ):
+        known = [load_metric(asked)] if asked else directed_metrics(run)
+        fitting = [metric for metric in known if metric.higher_is_better is higher]
+        if not fitting:
+            names = ", ".join(metric.name for metric in known) or "no metric with a better end"
+            raise RunError(f"there is {names}; this study needs {what}: add one to `metrics`")
+        refuse_unmeasured(run, fitting[0].needs)
+        found.append(fitting[0])
+    return found
 
 
 def read_sets(
@@ -207,21 +201,6 @@ def read_sets(
         except RunError as error:
             raise RunError(f"prompt set {number}: {error}") from error
     return found
-
-
-def refuse_unmeasured(run: Run, needs: Sequence[str]) -> None:
-    """Refuse columns of features that a run's recipe does not name.
-
-    Raises:
-        RunError: Names the features, and what to do.
-    """
-    names = dict.fromkeys(need.rpartition(".")[0] for need in needs if need != FAILED_CELL)
-    lacking = [name for name in names if name not in run.recipe.features]
-    if lacking:
-        raise RunError(
-            f"the recipe measures {', '.join(run.recipe.features) or 'no feature'}; this study "
-            f"needs {', '.join(lacking)} as well: add it to `features`, then repeat `goldenseed run`"
-        )
 
 
 def require(found: int, needed: int, what: str) -> None:
@@ -252,6 +231,7 @@ def identities(
     run: Run, *, metrics: Sequence[Metric] = (), needs: Sequence[str] = ()
 ) -> dict[str, str]:
     """What findings hang on: the identities of metrics and of the features of columns."""
-    names = dict.fromkeys(need.rpartition(".")[0] for need in needs if need != FAILED_CELL)
     found = {f"metric {metric.name}": metric_identity(metric) for metric in metrics}
-    return found | {f"feature {name}": run_feature(run, name).identity() for name in names}
+    return found | {
+        f"feature {name}": run_feature(run, name).identity() for name in features_of(needs)
+    }

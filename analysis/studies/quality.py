@@ -8,19 +8,14 @@ import numpy as np
 import polars as pl
 
 from analysis import plots
-from analysis.cells import Sample
+from analysis.measured import directed_metrics
 from analysis.metrics import Metric, load_metric
-from analysis.ranked import Ranking
 from analysis.ranking import PERMUTATIONS, rank_samples
-from analysis.repeatability import Repeatability, prompts_needed
-from analysis.statistics.intervals import Interval
-from analysis.statistics.shrinkage import Shrunken, shrink, spread_interval
-from analysis.strict import deviation_errors
+from analysis.seed_quality import SeedQuality
 from analysis.studies.base import (
     Findings,
     Study,
     StudyTable,
-    directed_metrics,
     identities,
     read_sets,
     require,
@@ -32,8 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
-SHOWN = 8
-"""Best and worst seeds in the picture, each."""
+SHOWN = 8  # best and worst seeds in the picture, each
 
 SEED_COLUMNS = {
     "metric": "name of the metric",
@@ -114,10 +108,14 @@ class Quality(Study):
                 f"recipe {run.recipe.name} has no metric with a better end; this study needs at "
                 f"least 1: add one to its `metrics` (kid_perceptual, hps_v2_1, fid ...)"
             )
-        found = [self._measure(run, metric) for metric in chosen]
+        found, refused = self._measure_all(run, chosen)
         return Findings(
-            outcome="; ".join(one.sentence(self.target) for one in found),
-            numbers={"metrics": [one.row(self.target) for one in found]},
+            outcome="; ".join([*(_sentence(one, self.target) for one in found), *refused]),
+            numbers={
+                "refused": refused,
+                "metrics": [one.row(self.target) for one in found],
+                "known": [one.known() for one in found],
+            },
             tables={
                 "seeds": StudyTable(
                     pl.DataFrame([row for one in found for row in one.seed_rows()]), SEED_COLUMNS
@@ -127,10 +125,31 @@ class Quality(Study):
                 ),
             },
             pictures={"sets": _sets_picture(found), "ends": _ends_picture(found)},
-            identities=identities(run, metrics=chosen),
+            identities=identities(run, metrics=[one.metric for one in found]),
         )
 
-    def _measure(self, run: Run, metric: Metric) -> "_Measured":
+    def _measure_all(
+        self, run: Run, chosen: Sequence[Metric]
+    ) -> tuple[list[SeedQuality], list[str]]:
+        """Every metric that the run allows, and why not the others.
+
+        Raises:
+            RunError: If it allows none, or not one that was asked for by name.
+        """
+        found: list[SeedQuality] = []
+        refused: list[str] = []
+        for metric in chosen:
+            try:
+                found.append(self._measure(run, metric))
+            except RunError as error:
+                if self.metrics:
+                    raise
+                refused.append(f"{metric.name} is left out: {error}")
+        if not found:
+            raise RunError("; ".join(refused))
+        return found, refused
+
+    def _measure(self, run: Run, metric: Metric) -> SeedQuality:
         n = run.recipe.metric_prompts.get(metric.name)
         samples = read_sets(run, metric.needs, n=n)
         require(len(samples[0].seeds), LEAST_SEEDS, "seeds")
@@ -144,113 +163,26 @@ class Quality(Study):
             share=run.recipe.ranking.share if run.recipe.ranking else 0.25,
             permutations=self.permutations,
         )
-        return _Measured.of(metric, samples, ranking)
+        return SeedQuality.of(metric, samples, ranking)
 
 
-@dataclass(frozen=True, eq=False)
-class _Measured:
-    """One metric of all seeds on both sets."""
-
-    metric: Metric
-    seeds: tuple[int, ...]
-    first: list[Interval]
-    ranking: Ranking
-    shrunken: Shrunken
-    spread: Interval
-
-    @classmethod
-    def of(cls, metric: Metric, samples: Sequence[Sample], ranking: Ranking) -> "_Measured":
-        one, two = samples
-        prepared = metric.prepare(two.only(metric.needs))
-        errors = deviation_errors(metric, prepared, two)
-        values = metric.values(prepared)
-        first = metric.compute(one.only(metric.needs), one.groups)
-        return cls(
-            metric,
-            two.seeds,
-            first,
-            ranking,
-            shrink(values, errors),
-            spread_interval(values, errors),
-        )
-
-    @property
-    def title(self) -> str:
-        return f"{self.metric.name} ({self.metric.unit})"
-
-    def seed_rows(self) -> list[dict[str, Any]]:
-        """Rows of all seeds, best on set 2 first."""
-        place = {seed: i for i, seed in enumerate(self.seeds)}
-        return [
-            {
-                "metric": self.metric.name,
-                "seed": one.seed,
-                "set1": self.first[place[one.seed]].value,
-                "set1_low": self.first[place[one.seed]].low,
-                "set1_high": self.first[place[one.seed]].high,
-                "rank_set1": one.rank_set1,
-                "set2": one.value,
-                "set2_low": one.low,
-                "set2_high": one.high,
-                "rank_set2": one.rank_set2,
-                "shrunken": float(self.shrunken.mean[place[one.seed]]),
-                "shrunken_sd": float(self.shrunken.sd[place[one.seed]]),
-                "p_better": one.p_better,
-                "p_worse": one.p_worse,
-            }
-            for one in self.ranking.seeds
-        ]
-
-    def row(self, target: float) -> dict[str, Any]:
-        """The metric's own row."""
-        ranking = self.ranking
-        known = Repeatability(ranking.reliability, ranking.reliability_half)
-        needed = prompts_needed(known, per_image_mean=self.metric.per_image_mean, target=target)
-        parts = {
-            "rank_correlation": ranking.rank_correlation,
-            "reliability": ranking.reliability,
-            "spread": self.spread,
-        }
-        bounds = {
-            f"{name}{end}": value
-            for name, part in parts.items()
-            for end, value in (("", part.value), ("_low", part.low), ("_high", part.high))
-        }
-        return {
-            "metric": self.metric.name,
-            "unit": self.metric.unit,
-            "higher_is_better": bool(self.metric.higher_is_better),
-            "seeds": ranking.n_seeds,
-            "n_set1": ranking.n_set1,
-            "n_set2": ranking.n_set2,
-            **bounds,
-            "gap": ranking.gap.value,
-            "gap_null_mean": ranking.gap.null_mean,
-            "gap_null_high": ranking.gap.null_high,
-            "gap_p": ranking.gap.p,
-            "best": ranking.seeds[0].seed,
-            "worst": ranking.seeds[-1].seed,
-            "prompts_needed": needed.prompts,
-            "note": needed.words,
-        }
-
-    def sentence(self, target: float) -> str:
-        """The metric's part of the outcome."""
-        row = self.row(target)
-        best, worst = self.ranking.seeds[0], self.ranking.seeds[-1]
-        return (
-            f"{self.metric.name}: {row['seeds']:,} seeds, reliability "
-            f"{row['reliability']:.2f} [{row['reliability_low']:.2f}, "
-            f"{row['reliability_high']:.2f}] with {row['n_set2']:,} images each; true effects "
-            f"spread by {row['spread']:.3g} [{row['spread_low']:.3g}, {row['spread_high']:.3g}]; "
-            f"best seed {best.seed} {best.value:.4g} [{best.low:.4g}, {best.high:.4g}], worst "
-            f"{worst.seed} {worst.value:.4g} [{worst.low:.4g}, {worst.high:.4g}], gap "
-            f"{row['gap']:.3g} where no seed effect gives {row['gap_null_mean']:.3g} "
-            f"(p = {row['gap_p']:.2g})"
-        )
+def _sentence(one: SeedQuality, target: float) -> str:
+    """One metric's part of the outcome."""
+    row = one.row(target)
+    best, worst = one.ranking.seeds[0], one.ranking.seeds[-1]
+    return (
+        f"{one.metric.name}: {row['seeds']:,} seeds, reliability "
+        f"{row['reliability']:.2f} [{row['reliability_low']:.2f}, "
+        f"{row['reliability_high']:.2f}] with {row['n_set2']:,} images each; true effects "
+        f"spread by {row['spread']:.3g} [{row['spread_low']:.3g}, {row['spread_high']:.3g}]; "
+        f"best seed {best.seed} {best.value:.4g} [{best.low:.4g}, {best.high:.4g}], worst "
+        f"{worst.seed} {worst.value:.4g} [{worst.low:.4g}, {worst.high:.4g}], gap "
+        f"{row['gap']:.3g} where no seed effect gives {row['gap_null_mean']:.3g} "
+        f"(p = {row['gap_p']:.2g})"
+    )
 
 
-def _sets_picture(found: Sequence[_Measured]) -> bytes:
+def _sets_picture(found: Sequence[SeedQuality]) -> bytes:
     """Set 1 against set 2, one panel a metric."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -262,7 +194,7 @@ def _sets_picture(found: Sequence[_Measured]) -> bytes:
     return plots.picture(draw, width=4.2 * len(found), height=4)
 
 
-def _ends_picture(found: Sequence[_Measured]) -> bytes:
+def _ends_picture(found: Sequence[SeedQuality]) -> bytes:
     """Best and worst seeds with intervals, beside what single seeds show without any effect."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -272,7 +204,7 @@ def _ends_picture(found: Sequence[_Measured]) -> bytes:
     return plots.picture(draw, width=4.6 * len(found), height=5)
 
 
-def _ends(axes: "Axes", one: _Measured) -> None:
+def _ends(axes: "Axes", one: SeedQuality) -> None:
     seeds = one.ranking.seeds
     each = min(SHOWN, len(seeds) // 2)
     ends = [*seeds[:each], *seeds[-each:]]

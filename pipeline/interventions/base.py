@@ -1,7 +1,10 @@
 """What an intervention is: hooks around sampling, each neutral by default."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from pipeline.errors import nearest
 
 if TYPE_CHECKING:
     import torch  # a plan asks for the size of a group alone, and does without
@@ -14,23 +17,35 @@ if TYPE_CHECKING:
 class Intervention:
     """A change of sampling; this class itself changes nothing.
 
+    A plan makes one, so that a wrong parameter is seen before anything is loaded: its module
+    imports no heavy library, its constructor checks parameters and reads no weights.
+
     Args:
         parameters: The recipe's `intervention.parameters`.
 
+    Raises:
+        ValueError: If a parameter is none of `known`; names the nearest.
+
     Attributes:
+        known: Names of its parameters.
         neutral: Parameters that give the baseline, or None if there are none.
         neutral_tolerance: Largest difference of a neutral pixel from the baseline's, of 255.
         group_size: Images that must be drawn together: one prompt with so many seeds in a row,
             the first of them a multiple of this number (see `pipeline/groups.py`).
     """
 
+    known: ClassVar[tuple[str, ...]] = ()
     neutral: ClassVar[Mapping[str, Any] | None] = None
     neutral_tolerance: ClassVar[int] = 0
     group_size: ClassVar[int] = 1
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        if parameters:
-            raise ValueError(f"unknown parameters: {', '.join(sorted(parameters))}")
+        unknown = sorted(set(parameters) - set(self.known))
+        if unknown:
+            raise ValueError(
+                f"unknown parameters: {', '.join(unknown)}; {nearest(unknown[0], self.known)}"
+                f"known: {', '.join(self.known) or 'none'}"
+            )
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
         """Look at the run's settings once per actor, before `prepare`.
@@ -98,3 +113,41 @@ class Intervention:
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
         """Undo `prepare`: afterwards the pipe gives the baseline bit for bit."""
+
+
+def number(name: str, value: object, *, low: float, high: float = math.inf) -> float:
+    """A parameter that is a number from `low` to `high`, both included; infinity never is.
+
+    Raises:
+        ValueError: If it is none; the message names it and the range.
+
+    Example:
+        >>> number("scale", 1, low=0)
+        1.0
+        >>> number("scale", "1", low=0, high=2)
+        Traceback (most recent call last):
+        ...
+        ValueError: scale is '1'; wanted a number from 0 to 2
+    """
+    right = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not right or not low <= value < math.inf or value > high:  # type: ignore[operator]
+        upto = "on" if high == math.inf else f"to {high:g}"
+        raise ValueError(f"{name} is {value!r}; wanted a number from {low:g} {upto}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def whole(name: str, value: object, *, low: int) -> int:
+    """A parameter that is a whole number, at least `low`.
+
+    Raises:
+        ValueError: If it is none.
+
+    Example:
+        >>> whole("step", 1.5, low=0)
+        Traceback (most recent call last):
+        ...
+        ValueError: step is 1.5; wanted a whole number, at least 0
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise ValueError(f"{name} is {value!r}; wanted a whole number, at least {low}")
+    return value

@@ -19,13 +19,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor, nn
-
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from pipeline.cards import Card
 
 Values = tuple[float, float, float, float]
@@ -74,15 +73,14 @@ class FreeU(Intervention):
         {'b1': 1.4, 'b2': 1.6, 's1': 0.9, 's2': 0.2}
     """
 
+    known: ClassVar[tuple[str, ...]] = ("version", "preset", "widths", *FACTORS)
     # The Fourier filter there and back moves the last bits of a float.
     neutral: ClassVar[dict[str, object]] = {"version": 1, "b1": 1, "b2": 1, "s1": 1, "s2": 1}
     neutral_tolerance: ClassVar[int] = 1
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__init__(parameters)
         given = dict(parameters)
-        unknown = sorted(set(given) - {"version", "preset", "widths", *FACTORS})
-        if unknown:
-            raise ValueError(f"unknown parameters: {', '.join(unknown)}")
         self.version = given.pop("version", None)
         if self.version not in PRESETS:
             raise ValueError(f"version is {self.version!r}; wanted 1 (diffusers) or 2 (authors)")
@@ -149,7 +147,7 @@ def _factors(version: int, given: dict[str, Any]) -> dict[str, float]:
     return {name: float(given[name]) for name in FACTORS}
 
 
-def backbone_places(unet: Any) -> list[tuple[nn.Module, int]]:  # noqa: ANN401 - diffusers is untyped
+def backbone_places(unet: Any) -> "list[tuple[nn.Module, int]]":  # noqa: ANN401 - diffusers is untyped
     """Where a UNet joins backbone and skip: the layer that takes both, and the backbone's width.
 
     Args:
@@ -166,8 +164,9 @@ def backbone_places(unet: Any) -> list[tuple[nn.Module, int]]:  # noqa: ANN401 -
 
 def _changing(width: int, b: float, s: float) -> Any:  # noqa: ANN401 - a torch hook
     """A hook that changes what a layer is given: (B, width + skip, h, w), backbone first."""
+    import torch
 
-    def hook(_: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    def hook(_: "nn.Module", arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         joined, *others = arguments
         backbone, skip = joined[:, :width], joined[:, width:]
         changed = torch.cat([stronger(backbone, b), filtered(skip, s)], dim=1)
@@ -176,7 +175,7 @@ def _changing(width: int, b: float, s: float) -> Any:  # noqa: ANN401 - a torch 
     return hook
 
 
-def stronger(backbone: Tensor, b: float) -> Tensor:
+def stronger(backbone: "Tensor", b: float) -> "Tensor":
     """Version 2 on the backbone: the first half of the channels times (b - 1) m + 1.
 
     m is the mean over all channels, scaled to 0..1 over each image's positions. Where it is
@@ -186,6 +185,8 @@ def stronger(backbone: Tensor, b: float) -> Tensor:
         backbone: (B, C, h, w), not changed in place.
         b: The factor where m is 1.
     """
+    import torch  # a plan checks the parameters alone, and does without
+
     mean = backbone.float().mean(1, keepdim=True)
     low, high = mean.amin((2, 3), keepdim=True), mean.amax((2, 3), keepdim=True)
     span = high - low
@@ -195,13 +196,15 @@ def stronger(backbone: Tensor, b: float) -> Tensor:
     return torch.cat([first, backbone[:, half:]], dim=1)
 
 
-def filtered(skip: Tensor, s: float) -> Tensor:
+def filtered(skip: "Tensor", s: float) -> "Tensor":
     """The four lowest frequencies (of each axis 0 and the negative one next to it) times s.
 
     Args:
         skip: (B, C, h, w), not changed in place.
         s: The factor.
     """
+    import torch
+
     frequencies = torch.fft.fftshift(torch.fft.fft2(skip.float()), dim=(-2, -1))
     row, column = (size // 2 for size in skip.shape[-2:])
     frequencies[..., max(row - 1, 0) : row + 1, max(column - 1, 0) : column + 1] *= s

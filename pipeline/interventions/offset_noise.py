@@ -11,20 +11,17 @@ noise of an ordinary network is another thing and not done here.
 LoRAs were only loaded with random weights.
 """
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import torch
-from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention
+from pipeline.interventions.base import Intervention, number
 from pipeline.weights import find_weights
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pipeline.cards import Card
 
 DOWN = ".lora_A.weight"
@@ -42,13 +39,14 @@ class OffsetNoise(Intervention):
         ValueError: If a parameter is missing or unknown.
     """
 
+    known: ClassVar[tuple[str, ...]] = ("weights", "scale")
+
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        given = dict(parameters)
-        self.scale = float(given.pop("scale", 1.0))
-        self.weights = given.pop("weights", None)
-        super().__init__(given)
+        super().__init__(parameters)
+        self.weights = parameters.get("weights")
         if not self.weights:
             raise ValueError("parameter missing: weights, a .safetensors file")
+        self.scale = number("scale", parameters.get("scale", 1.0), low=-math.inf)
         self._before: list[tuple[Tensor, Tensor]] = []
 
     def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
@@ -57,6 +55,8 @@ class OffsetNoise(Intervention):
         Raises:
             ModelError: If the file is not one, or is of another network.
         """
+        import torch  # a plan checks the parameters alone, and does without
+
         unet = getattr(pipe, "unet", None)
         if unet is None:
             raise ModelError(f"card {card.name} has no UNet: offset_noise changes nothing else")
@@ -77,6 +77,8 @@ class OffsetNoise(Intervention):
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
         """Put the weights back, bit for bit."""
+        import torch
+
         # Not by name: a family may have wrapped layers since, which share these tensors.
         with torch.no_grad():
             for weight, before in self._before:
@@ -84,7 +86,7 @@ class OffsetNoise(Intervention):
         self._before.clear()
 
 
-def read_changes(weights: str, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401 - diffusers is untyped
+def read_changes(weights: str, pipe: Any) -> "dict[str, Tensor]":  # noqa: ANN401 - diffusers is untyped
     """What a file adds to the weights of a pipe's UNet.
 
     Args:
@@ -97,6 +99,9 @@ def read_changes(weights: str, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401 
     Raises:
         ModelError: If the file is missing, damaged or of neither kind.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     path = find_weights(weights)
     try:
         tensors = load_file(path)
@@ -107,7 +112,11 @@ def read_changes(weights: str, pipe: Any) -> dict[str, Tensor]:  # noqa: ANN401 
     return tensors
 
 
-def _lora_changes(tensors: dict[str, Tensor], pipe: Any, weights: str) -> dict[str, Tensor]:  # noqa: ANN401
+def _lora_changes(
+    tensors: "dict[str, Tensor]",
+    pipe: Any,  # noqa: ANN401 - diffusers is untyped
+    weights: str,
+) -> "dict[str, Tensor]":
     """Each layer's up times down, times alpha over the rank (Hu et al. 2021, section 4.1)."""
     if not hasattr(pipe, "lora_state_dict"):
         raise ModelError(f"{weights} is a LoRA, and {type(pipe).__name__} takes none")
@@ -134,6 +143,8 @@ def _lora_changes(tensors: dict[str, Tensor], pipe: Any, weights: str) -> dict[s
 
 def _unet_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """Names as the UNet's layers have them; an alpha is then called as its layer is."""
+    from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
+
     plain = {name.removeprefix("unet.").removesuffix(".alpha"): v for name, v in values.items()}
     converted: dict[str, Any] = convert_unet_state_dict_to_peft(plain)
     return converted

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention
+from pipeline.interventions.base import Intervention, number
 
 if TYPE_CHECKING:
     import torch
@@ -55,18 +55,17 @@ class ParticleGuidance(Intervention):
         ValueError: If a parameter is unknown or out of range.
     """
 
+    known: ClassVar[tuple[str, ...]] = ("variant", "coefficient")
     neutral: ClassVar[dict[str, object]] = {"variant": "as_written", "coefficient": 0}
     group_size: ClassVar[int] = 4
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        given = dict(parameters)
-        self.variant = given.pop("variant", VARIANTS[0])
-        self.coefficient = float(given.pop("coefficient", COEFFICIENT))
-        super().__init__(given)
+        super().__init__(parameters)
+        self.variant = parameters.get("variant", VARIANTS[0])
         if self.variant not in VARIANTS:
             raise ValueError(f"variant is {self.variant!r}; wanted {' or '.join(VARIANTS)}")
-        if not 0 <= self.coefficient < math.inf:
-            raise ValueError(f"coefficient is {self.coefficient}; wanted 0 or more")
+        coefficient = parameters.get("coefficient", COEFFICIENT)
+        self.coefficient = number("coefficient", coefficient, low=0)
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
         """Refuse samplers for which the formula does not hold.

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.interventions.base import Intervention
+from pipeline.interventions.base import Intervention, number, whole
 
 if TYPE_CHECKING:
     import torch
@@ -34,17 +34,16 @@ class SeedPlant(Intervention):
         ValueError: If a parameter is unknown or out of range.
     """
 
+    known: ClassVar[tuple[str, ...]] = ("strengths", "one_in")
     neutral: ClassVar[dict[str, object]] = {"strengths": [0.0], "one_in": 1}
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        given = dict(parameters)
-        self.strengths = tuple(float(s) for s in given.pop("strengths", STRENGTHS))
-        self.one_in = int(given.pop("one_in", ONE_IN))
-        super().__init__(given)
-        if not self.strengths or not all(0 <= s <= 1 for s in self.strengths):
-            raise ValueError(f"strengths are {self.strengths}; wanted numbers in [0, 1]")
-        if self.one_in < 1:
-            raise ValueError(f"one_in is {self.one_in}; wanted 1 or more")
+        super().__init__(parameters)
+        strengths = parameters.get("strengths", STRENGTHS)
+        if not isinstance(strengths, (list, tuple)) or not strengths:
+            raise ValueError(f"strengths are {strengths!r}; wanted a list of numbers from 0 to 1")
+        self.strengths = tuple(number("a strength", s, low=0, high=1) for s in strengths)
+        self.one_in = whole("one_in", parameters.get("one_in", ONE_IN), low=1)
 
     def pixels(self, pixels: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
         """Take the planted part of the contrast away; other pictures are not touched."""

@@ -13,14 +13,14 @@ effect" by construction.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-
 from pipeline.choices import SEED_LIMIT
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention
+from pipeline.interventions.base import Intervention, whole
 from pipeline.noise import draw_noise
 
 if TYPE_CHECKING:
+    import torch
+
     from pipeline.cards import Card
     from pipeline.config import RunConfig
     from pipeline.models.base import Batch
@@ -40,20 +40,21 @@ class SeedSwap(Intervention):
         ValueError: If a parameter is missing, unknown or out of range.
     """
 
+    known: ClassVar[tuple[str, ...]] = ("seed", "step")
     neutral: ClassVar[dict[str, object]] = {"seed": None, "step": 1}
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__init__({k: v for k, v in parameters.items() if k not in ("seed", "step")})
-        missing = [name for name in ("seed", "step") if name not in parameters]
+        super().__init__(parameters)
+        missing = [name for name in self.known if name not in parameters]
         if missing:
             raise ValueError(f"parameters missing: {', '.join(missing)}")
-        self.seed, self.step = parameters["seed"], parameters["step"]
-        if self.seed is not None and not 0 <= self.seed < SEED_LIMIT:
-            raise ValueError(f"seed {self.seed} is outside [0, 2**32)")
-        if self.step < 0:
-            raise ValueError(f"step is {self.step}; steps are counted from 0")
-        self._spec = "torch-cpu"
-        self._dtype = torch.float32
+        self.seed: int | None = None
+        if parameters["seed"] is not None:
+            self.seed = whole("seed", parameters["seed"], low=0)
+            if self.seed >= SEED_LIMIT:
+                raise ValueError(f"seed {self.seed} is outside [0, 2**32)")
+        self.step = whole("step", parameters["step"], low=0)
+        self._spec, self._dtype = "torch-cpu", "float32"
         self._shape = (1, 1, 1)
         self._generators: list[torch.Generator] = []
         self._others: list[torch.Generator] = []
@@ -80,23 +81,25 @@ class SeedSwap(Intervention):
                 f"seed_swap at step {self.step}: the last step of {config.num_inference_steps} "
                 f"whose noise enters the picture is {last}"
             )
-        self._spec = config.noise
-        self._dtype = getattr(torch, config.dtype)
+        self._spec, self._dtype = config.noise, config.dtype
 
-    def latents(self, noise: torch.Tensor, batch: "Batch") -> torch.Tensor:
+    def latents(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
         """Remember the shape; the starting noise stays the image's own."""
         self._shape = (noise.shape[1], noise.shape[2], noise.shape[3])
         return noise
 
     def generators(
-        self, generators: list[torch.Generator], batch: "Batch"
-    ) -> list[torch.Generator]:
+        self, generators: "list[torch.Generator]", batch: "Batch"
+    ) -> "list[torch.Generator]":
         """Make the other seed's generators, moved past its own start and the earlier steps."""
+        import torch  # a plan checks the parameters alone, and does without
+
+        dtype = getattr(torch, self._dtype)
         seeds = [seed if self.seed is None else self.seed for seed in batch.seeds]
         _, self._others = draw_noise(seeds, self._shape, spec=self._spec)
         for generator in self._others:
             for _ in range(self.step):
-                torch.randn((1, *self._shape), generator=generator, dtype=self._dtype)
+                torch.randn((1, *self._shape), generator=generator, dtype=dtype)
         self._generators = list(generators)
         if self.step == 0:
             self._swap()

@@ -16,23 +16,18 @@ is the seed's own noise; theirs is drawn from torch's global stream.
 
 import copy
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from diffusers import UNet2DConditionModel
-from diffusers.models.resnet import ResnetBlock2D
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
-
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
+from pipeline.tensor_files import read_tensors
 from pipeline.weights import find_weights
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from pipeline.cards import Card
     from pipeline.config import RunConfig
     from pipeline.models.base import Batch
@@ -44,11 +39,15 @@ FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 """Weights beside config.json; the authors publish the second."""
 
 
-class NoTime(nn.Module):
+def _no_time() -> "nn.Module":
     """Stands where a UNet embeds the time, and gives nothing."""
+    from torch import nn  # a plan checks the parameters alone, and does without
 
-    def forward(self, sample: Tensor, condition: Tensor | None = None) -> None:
-        """Nothing, so that no block adds anything."""
+    class NoTime(nn.Module):
+        def forward(self, sample: "Tensor", condition: "Tensor | None" = None) -> None:
+            """Nothing, so that no block adds anything."""
+
+    return NoTime()
 
 
 def without_time(unet: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
@@ -61,7 +60,9 @@ def without_time(unet: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
         The same; its time embedding and their projections in the residual blocks are gone, so
         its output does not depend on the timestep it is given.
     """
-    unet.time_embedding = NoTime()
+    from diffusers.models.resnet import ResnetBlock2D
+
+    unet.time_embedding = _no_time()
     for block in unet.modules():
         if isinstance(block, ResnetBlock2D):
             block.time_emb_proj = None
@@ -81,11 +82,15 @@ def load_network(folder: Path) -> Any:  # noqa: ANN401 - diffusers is untyped
     Raises:
         ModelError: If a file is missing or the weights are not the config's.
     """
+    import torch
+    from diffusers import UNet2DConditionModel
+    from safetensors import SafetensorError
+
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None or not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no SingDiffusion network: wanted config.json and {FILES}")
     try:
-        state = _read(path)
+        state = read_tensors(path)
         with torch.device("meta"):
             unet = without_time(
                 UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder))
@@ -96,13 +101,6 @@ def load_network(folder: Path) -> Any:  # noqa: ANN401 - diffusers is untyped
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"the SingDiffusion network in {folder} does not load: {error}") from error
     return unet.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
 
 
 class SingDiffusion(Intervention):
@@ -118,32 +116,41 @@ class SingDiffusion(Intervention):
 
     Raises:
         ValueError: If a parameter is unknown or `weights` is missing.
-        ModelError: If a folder is not there or does not load.
     """
 
-    neutral: ClassVar[Mapping[str, Any] | None] = None
+    known: ClassVar[tuple[str, ...]] = ("weights", "text_weights")
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        known = ("weights", "text_weights")
-        super().__init__({k: v for k, v in parameters.items() if k not in known})
-        if "weights" not in parameters:
+        super().__init__(parameters)
+        if not parameters.get("weights"):
             raise ValueError("wanted the parameter `weights`: the folder of the extra network")
-        folder = find_weights(str(parameters["weights"]))
-        text = find_weights(str(parameters.get("text_weights") or parameters["weights"]))
-        self.network = load_network(folder)
-        self._tokenizer, self._text_encoder = _load_text(text)
+        self.weights = str(parameters["weights"])
+        self.text_weights = str(parameters.get("text_weights") or self.weights)
         self._encode = lru_cache(ENCODED_PROMPTS)(self._encode_uncached)
+
+    @cached_property
+    def network(self) -> Any:  # noqa: ANN401 - diffusers is untyped
+        """The extra network, read when it is first asked for."""
+        return load_network(find_weights(self.weights))
+
+    @cached_property
+    def _text(self) -> tuple[Any, Any]:
+        """Its tokenizer and text encoder."""
+        return _load_text(find_weights(self.text_weights))
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
         """Refuse schedulers whose start is not noise of variance 1; keep guidance and start.
 
         Raises:
-            ModelError: If the scheduler, or the network's number of channels, does not fit.
+            ModelError: If a folder is not there or does not load, or the scheduler or the
+                network's number of channels does not fit.
         """
+        import torch
+
         scheduler = copy.deepcopy(pipe.scheduler)
         scheduler.set_timesteps(config.num_inference_steps)
         _refuse_scheduler(scheduler, config.scheduler)
-        channels = int(self.network.config.in_channels)
+        channels, _ = int(self.network.config.in_channels), self._text
         if channels != card.latent_channels:
             raise ModelError(
                 f"the SingDiffusion network works on {channels} latent channels and card "
@@ -157,10 +164,10 @@ class SingDiffusion(Intervention):
     def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401
         """Bring the network to the pipe's device and dtype; the pipe stays as it is."""
         self.network.to(pipe.device, pipe.unet.dtype)
-        self._text_encoder.to(pipe.device, pipe.unet.dtype)
+        self._text[1].to(pipe.device, pipe.unet.dtype)
         return pipe
 
-    def latents(self, noise: Tensor, batch: "Batch") -> Tensor:
+    def latents(self, noise: "Tensor", batch: "Batch") -> "Tensor":
         """The seeds' noise after the first step.
 
         Args:
@@ -177,8 +184,10 @@ class SingDiffusion(Intervention):
         kept: Tensor = self._kept
         return kept.sqrt() * picture + (1 - kept).sqrt() * noise
 
-    def _predict(self, noise: Tensor, texts: list[str]) -> Tensor:
+    def _predict(self, noise: "Tensor", texts: list[str]) -> "Tensor":
         """g(noise, text), (B, C, h, w) float32 on the CPU."""
+        import torch
+
         states = torch.cat([self._encode(text) for text in texts])
         network = self.network
         picture: Tensor = network(
@@ -188,16 +197,17 @@ class SingDiffusion(Intervention):
         ).sample
         return picture.float().cpu()
 
-    def _encode_uncached(self, text: str) -> Tensor:
+    def _encode_uncached(self, text: str) -> "Tensor":
         """(1, tokens, D): one prompt at a time, so that company changes nothing."""
-        ids = self._tokenizer(
+        tokenizer, encoder = self._text
+        ids = tokenizer(
             text,
             padding="max_length",
             truncation=True,
-            max_length=self._tokenizer.model_max_length,
+            max_length=tokenizer.model_max_length,
             return_tensors="pt",
         ).input_ids
-        states: Tensor = self._text_encoder(ids.to(self._text_encoder.device))[0]
+        states: Tensor = encoder(ids.to(encoder.device))[0]
         return states
 
 
@@ -218,6 +228,9 @@ def _refuse_scheduler(scheduler: Any, name: str) -> None:  # noqa: ANN401 - diff
 
 def _load_text(folder: Path) -> tuple[Any, Any]:
     """The network's own tokenizer and text encoder."""
+    from safetensors import SafetensorError
+    from transformers import CLIPTextModel, CLIPTokenizer
+
     for part in ("tokenizer", "text_encoder"):
         if not (folder / part).is_dir():
             raise ModelError(

@@ -12,10 +12,10 @@ arXiv:2305.08891, through diffusers' own flags. Only run with random weights.
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention
+from pipeline.interventions.base import Intervention, number
 
 if TYPE_CHECKING:
     from pipeline.cards import Card
@@ -36,12 +36,12 @@ class ZeroSnr(Intervention):
         ValueError: If a parameter is unknown or out of range.
     """
 
+    known: ClassVar[tuple[str, ...]] = ("guidance_rescale",)
+
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        given = dict(parameters)
-        self.guidance_rescale = given.pop("guidance_rescale", GUIDANCE_RESCALE)
-        super().__init__(given)
-        if not 0 <= self.guidance_rescale <= 1:
-            raise ValueError(f"guidance_rescale is {self.guidance_rescale}; wanted 0 to 1")
+        super().__init__(parameters)
+        share = parameters.get("guidance_rescale", GUIDANCE_RESCALE)
+        self.guidance_rescale = number("guidance_rescale", share, low=0, high=1)
         self._before: Any = None
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401

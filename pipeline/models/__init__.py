@@ -12,6 +12,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "diffusers_pipeline": "pipeline.models.diffusers_pipeline:DiffusersPipeline",
         "glide": "pipeline.models.glide:Glide",
         "inpainting": "pipeline.models.inpainting:Inpainting",
+        "instantid": "pipeline.models.instantid:InstantId",
         "stable_diffusion": "pipeline.models.stable_diffusion:StableDiffusion",
         "text_to_video": "pipeline.models.text_to_video:TextToVideo",
     }

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ from PIL import Image
 
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
+from pipeline.devices import choose_device
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.latents import Kept
+from pipeline.noise import draw_noise
 from pipeline.prompt_sets import Prompt
 from pipeline.stage import Uint8Images
 
@@ -68,6 +70,10 @@ class Model(Protocol):
         """Draw a batch. An image depends on its own prompt and seed only."""
         ...
 
+    def truncated(self, text: str) -> int:
+        """Tokens of a prompt beyond what the text encoder reads; 0 if it reads all."""
+        ...
+
 
 def device_of(card: Card) -> torch.device:
     """The device that the card asks for.
@@ -75,14 +81,11 @@ def device_of(card: Card) -> torch.device:
     Raises:
         ModelError: If it needs a GPU and this process sees none.
     """
-    if not card.gpu:
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise ModelError(
-            f"card {card.name} needs a CUDA GPU and this machine shows none; run it on a machine "
-            f"with one (ray_cluster.yaml), or take a seedling card, which runs on the CPU"
-        )
-    return torch.device("cuda")
+    return choose_device(
+        gpu=card.gpu,
+        who=f"card {card.name}",
+        instead="take a seedling card, which runs on the CPU",
+    )
 
 
 def require_compiler() -> None:
@@ -128,3 +131,47 @@ def changed_pixels(intervention: Intervention, pixels: torch.Tensor, batch: Batc
     if type(intervention).pixels is Intervention.pixels:
         return finite  # no rounding where nothing changes
     return (intervention.pixels(finite * 2 - 1, batch) / 2 + 0.5).clamp(0, 1)
+
+
+def begin(
+    batch: Batch, intervention: Intervention, config: RunConfig, shape: tuple[int, int, int]
+) -> tuple[torch.Tensor, list[torch.Generator]]:
+    """Every seed's noise as the intervention has it, and what its step noise comes from.
+
+    Args:
+        batch: B cells.
+        intervention: Change of sampling.
+        config: Names the noise spec.
+        shape: (C, h, w) of one image's latents.
+
+    Returns:
+        (B, C, h, w) float32 on the CPU; B generators, moved past that noise.
+    """
+    seeds = intervention.noise_seeds(batch)
+    noise, generators = draw_noise(seeds, shape, spec=config.noise)
+    return intervention.latents(noise, batch), intervention.generators(generators, batch)
+
+
+def call_arguments(batch: Batch, intervention: Intervention, config: RunConfig) -> dict[str, Any]:
+    """What the call of a Stable Diffusion pipeline gets of the run's settings.
+
+    Args:
+        batch: The cells, for what the intervention adds.
+        intervention: Change of sampling.
+        config: How to sample.
+    """
+    return {
+        "height": config.height,
+        "width": config.width,
+        "num_inference_steps": config.num_inference_steps,
+        "guidance_scale": config.guidance_scale,
+        "eta": config.eta,
+        "return_dict": False,
+        **intervention.call_kwargs(batch),
+    }
+
+
+def tokens_cut(tokenizer: Any, text: str) -> int:  # noqa: ANN401 - transformers is untyped
+    """Tokens of a prompt beyond what its text encoder reads."""
+    tokens: list[int] = tokenizer(text, truncation=False, verbose=False).input_ids
+    return max(0, len(tokens) - int(tokenizer.model_max_length))

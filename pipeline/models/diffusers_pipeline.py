@@ -206,7 +206,7 @@ class DiffusersPipeline:
             changed = self.intervention.pixels(pixels.nan_to_num(0, 0, 0) * 2 - 1, batch)
             pixels = torch.where(torch.isfinite(pixels), changed / 2 + 0.5, pixels)
         flags = output[1] if self.card.safety_checker and len(output) > 1 else None
-        truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
+        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(
             to_uint8(pixels.nan_to_num(0, 0, 0).clamp(0, 1)),
             finite & self.finite.of(len(finite)),
@@ -214,7 +214,7 @@ class DiffusersPipeline:
             np.array(truncated, np.int32),
         )
 
-    def _truncated(self, text: str) -> int:
+    def truncated(self, text: str) -> int:
         """Tokens beyond what the stages read, the worst of them."""
         cut = [0]
         for stage, pipe in zip(self.card.stages, self.pipes, strict=True):

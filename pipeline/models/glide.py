@@ -31,9 +31,17 @@ from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import Batch, Drawn, changed_pixels, device_of, to_uint8
+from pipeline.models.base import (
+    Batch,
+    Drawn,
+    begin,
+    changed_pixels,
+    device_of,
+    to_uint8,
+    tokens_cut,
+)
 from pipeline.models.networks import quiet
-from pipeline.noise import draw_next, draw_noise
+from pipeline.noise import draw_next
 
 UPSAMPLE_TEMPERATURE = 0.997
 """Factor of the up-sampler's starting noise, the authors' choice."""
@@ -108,17 +116,16 @@ class Glide:
         Returns:
             B images of the run's size; see `Drawn`.
         """
-        seeds, texts = self.intervention.noise_seeds(batch), [p.text for p in batch.prompts]
-        noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
-        noise = self.intervention.latents(noise, batch).to(self.pipe.device)
-        small = self._base(noise, texts, generators)
+        texts = [prompt.text for prompt in batch.prompts]
+        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
+        small = self._base(start.to(self.pipe.device), texts, generators)
         pixels = self._upsample(small, texts, generators)
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
-        truncated = [self._truncated(text) for text in texts]
+        truncated = [self.truncated(text) for text in texts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, (pixels / 2 + 0.5).clamp(0, 1), batch)),
             finite,
-            np.zeros(len(seeds), bool),
+            np.zeros(len(texts), bool),
             np.array(truncated, np.int32),
         )
 
@@ -172,10 +179,9 @@ class Glide:
         states: Tensor = getattr(self.pipe, encoder)(ids.to(self.pipe.device)).last_hidden_state
         return states
 
-    def _truncated(self, text: str) -> int:
+    def truncated(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
-        tokens: list[int] = self.pipe.tokenizer(text, truncation=False, verbose=False).input_ids
-        return max(0, len(tokens) - int(self.pipe.tokenizer.model_max_length))
+        return tokens_cut(self.pipe.tokenizer, text)
 
 
 def ddim_step(x: Tensor, eps: Tensor, kept: Tensor, kept_after: Tensor) -> Tensor:

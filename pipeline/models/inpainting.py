@@ -2,7 +2,8 @@
 
 `StableDiffusionInpaintPipeline` with a UNet of 9 channels (latents, mask, latents of the picture
 without the masked part) or of 4 (an ordinary checkpoint, the known part put back after every
-step). Everything that decides a pixel is the library's, one call a batch.
+step). Everything that decides a pixel is the library's, one call a batch. Latents of other than 4
+channels, C, take a UNet of 2 C + 1 or C channels; see `AnyChannels`.
 
 Two things go wrong in the obvious call, and are ours here. The autoencoder *samples* a picture's
 latents: where one picture and mask serve a whole batch, diffusers encodes them once, with noise
@@ -10,28 +11,42 @@ of the first generator alone, so an image would depend on its neighbour's seed; 
 mask per item, always. And that noise is drawn in the networks' dtype, in which torch versions
 differ (huggingface/diffusers#11056); here it is float32.
 
-The order in which a seed's generator is used: starting noise, then (4 channels) the picture's
-latents, then the masked picture's, then step noise. So a seed's starting noise is that of
-text-to-image; a native call of 4 channels without `latents=` encodes the picture first.
+The order in which a seed's generator is used: starting noise, then (ordinary checkpoints) the
+picture's latents, then the masked picture's, then step noise. So a seed's starting noise is that
+of text-to-image; a native call of 4 channels without `latents=` encodes the picture first.
 """
 
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
+from torch.nn.functional import interpolate
 
-from pipeline.card_parts import PipelineStage
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import Batch, Drawn, changed_pixels, device_of, to_uint8
-from pipeline.models.networks import Finite, load_stage
-from pipeline.noise import draw_next, draw_noise
+from pipeline.models.base import (
+    Batch,
+    Drawn,
+    begin,
+    call_arguments,
+    changed_pixels,
+    device_of,
+    to_uint8,
+    tokens_cut,
+)
+from pipeline.models.networks import Finite, load_pipeline
+from pipeline.noise import draw_next
 from pipeline.prompt_sets import Prompt
 
-STAGE = PipelineStage(pipeline="StableDiffusionInpaintPipeline", inputs={"prompt": "text"})
+PIPELINE = "StableDiffusionInpaintPipeline"
+
+DIFFUSERS_CHANNELS = 4
+"""Channels of the latents that `StableDiffusionInpaintPipeline` can inpaint."""
 
 
 class Inpainting:
@@ -44,8 +59,8 @@ class Inpainting:
         intervention: Change of sampling.
 
     Raises:
-        ModelError: If a GPU is missing, the folder does not load, the UNet has neither 4 nor 9
-            channels, or compiled inference is asked for.
+        ModelError: If a GPU is missing, the folder does not load, the UNet has neither C nor
+            2 C + 1 channels where latents have C, or compiled inference is asked for.
     """
 
     def __init__(
@@ -54,8 +69,10 @@ class Inpainting:
         self.config, self.intervention = config, intervention
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = load_stage(card, resolved, config, STAGE, first=None, last=True).to(self.device)
+        pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
         _check(card, config, pipe, intervention)
+        if card.latent_channels != DIFFUSERS_CHANNELS:
+            pipe = AnyChannels.of(pipe)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self.finite = Finite(self.pipe.vae)
@@ -73,27 +90,19 @@ class Inpainting:
         Raises:
             ModelError: If a picture is missing or of another size.
         """
-        seeds = self.intervention.noise_seeds(batch)
-        noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
-        start = self.intervention.latents(noise, batch).to(self.pipe.unet.dtype)
+        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
         count, guided = len(batch.prompts), self.config.guidance_scale > 1
         self.finite.forget()
         pixels, flags = self.pipe(
             prompt=[prompt.text for prompt in batch.prompts],
             negative_prompt=[self.config.negative_prompt] * count if guided else None,
             **self._pictures(batch, generators),
-            latents=start,
+            latents=start.to(self.pipe.unet.dtype),
             generator=generators,
-            height=self.config.height,
-            width=self.config.width,
-            num_inference_steps=self.config.num_inference_steps,
-            guidance_scale=self.config.guidance_scale,
-            eta=self.config.eta,
             output_type="pt",
-            return_dict=False,
-            **self.intervention.call_kwargs(batch),
+            **call_arguments(batch, self.intervention, self.config),
         )
-        truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
+        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, pixels, batch)),
             self.finite.of(count),
@@ -108,7 +117,7 @@ class Inpainting:
         image = self.pipe.image_processor.preprocess(images).float()
         mask = self.pipe.mask_processor.preprocess(masks)
         known: Any = images  # the call takes pictures or their latents
-        if self.pipe.unet.config.in_channels == 4:
+        if self.pipe.unet.config.in_channels == self.latents_shape[0]:
             known = self._encode(image, generators)
         masked = self._encode(image * (mask < 0.5), generators)
         return {"image": known, "mask_image": mask, "masked_image_latents": masked}
@@ -136,20 +145,19 @@ class Inpainting:
         scaled: torch.Tensor = vae.config.scaling_factor * torch.cat(parts)
         return scaled
 
-    def _truncated(self, text: str) -> int:
+    def truncated(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
-        tokens: list[int] = self.pipe.tokenizer(text, truncation=False, verbose=False).input_ids
-        return max(0, len(tokens) - int(self.pipe.tokenizer.model_max_length))
+        return tokens_cut(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig, pipe: Any, intervention: Intervention) -> None:  # noqa: ANN401
     """Refuse what the pipeline's call cannot do, before the first image."""
-    channels = int(pipe.unet.config.in_channels)
-    if channels not in (4, 9) or card.latent_channels != 4:
+    channels, latents = int(pipe.unet.config.in_channels), int(pipe.vae.config.latent_channels)
+    if latents != card.latent_channels or channels not in (latents, 2 * latents + 1):
         raise ModelError(
-            f"card {card.name}: its UNet has {channels} input channels and its autoencoder "
-            f"{card.latent_channels}; diffusers inpaints with 4 latent channels and a UNet of 9 "
-            f"(an inpainting checkpoint) or 4 (an ordinary one)"
+            f"card {card.name}: it says {card.latent_channels} latent channels, its autoencoder "
+            f"has {latents} and its UNet {channels} input channels; wanted a UNet of "
+            f"{2 * latents + 1} (an inpainting checkpoint) or {latents} (an ordinary one)"
         )
     if type(intervention).generators is not Intervention.generators:
         raise ModelError(
@@ -158,3 +166,103 @@ def _check(card: Card, config: RunConfig, pipe: Any, intervention: Intervention)
         )
     if config.compiled:
         raise ModelError("inpainting is not offered compiled; set `compiled: false`")
+
+
+class AnyChannels(StableDiffusionPipeline):  # type: ignore[misc]  # diffusers is untyped
+    """Inpainting with latents of any number of channels, called as `Inpainting` calls.
+
+    In diffusers 0.42 `StableDiffusionInpaintPipeline` compares the UNet's input channels with the
+    numbers 9 and 4 themselves and takes an input for latents where it has 4 channels, so nothing
+    but latents of 4 can be inpainted. This is the library's text-to-image call with the two
+    things that make that pipeline's call another one: what the UNet sees besides the latents,
+    or the known part put back after every step. With 4 channels both give the same picture.
+    """
+
+    @classmethod
+    def of(cls, pipe: Any) -> "AnyChannels":  # noqa: ANN401 - pipes have no common type
+        """The same parts, called as this class does."""
+        made = cls(**pipe.components, requires_safety_checker=pipe.config.requires_safety_checker)
+        made.set_progress_bar_config(disable=True)
+        made.mask_processor = VaeImageProcessor(
+            vae_scale_factor=pipe.vae_scale_factor,
+            do_normalize=False,
+            do_binarize=True,
+            do_convert_grayscale=True,
+        )
+        return made
+
+    def __call__(
+        self,
+        *,
+        prompt: list[str],
+        negative_prompt: list[str] | None,
+        image: torch.Tensor | list[Image.Image],
+        mask_image: torch.Tensor,
+        masked_image_latents: torch.Tensor,
+        latents: torch.Tensor,
+        generator: list[torch.Generator],
+        height: int,
+        width: int,
+        num_inference_steps: int,
+        guidance_scale: float,
+        eta: float,
+        output_type: str,
+        return_dict: bool,
+    ) -> Any:  # noqa: ANN401 - as the library's
+        """Draw; the arguments are `StableDiffusionInpaintPipeline`'s.
+
+        `image` is the pictures' latents, scaled, (B, C, h, w), where the UNet has C input channels,
+        and else not looked at; `mask_image` is (B, 1, H, W), 1 where it is drawn anew;
+        `masked_image_latents` is (B, C, h, w).
+        """
+        mask = interpolate(mask_image, size=latents.shape[-2:]).to(latents)
+        told: dict[str, Any] = {}
+        hooks = []
+        if self.unet.config.in_channels == latents.shape[1]:
+            told["callback_on_step_end"] = _putting_back(image, mask, latents)
+        else:
+            seen = torch.cat([mask, masked_image_latents.to(latents)], dim=1)
+            hooks = [self.unet.register_forward_pre_hook(_seeing(seen))]
+        try:
+            return super().__call__(
+                prompt=prompt,
+                negative_prompt=negative_prompt,
+                latents=latents,
+                generator=generator,
+                height=height,
+                width=width,
+                num_inference_steps=num_inference_steps,
+                guidance_scale=guidance_scale,
+                eta=eta,
+                output_type=output_type,
+                return_dict=return_dict,
+                **told,
+            )
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _seeing(more: torch.Tensor) -> Any:  # noqa: ANN401 - a torch hook
+    """A hook that gives the UNet more channels, the same to both halves under guidance."""
+
+    def hook(_: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        sample, *others = arguments
+        times = len(sample) // len(more)
+        joined = torch.cat([sample, torch.cat([more.to(sample)] * times)], dim=1)
+        return (joined, *others)
+
+    return hook
+
+
+def _putting_back(known: Any, mask: torch.Tensor, noise: torch.Tensor) -> Any:  # noqa: ANN401
+    """A callback that puts the known part back, noised as the next step expects it."""
+
+    def callback(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+        latents, there = tensors["latents"], known.to(mask)
+        steps = pipe.scheduler.timesteps
+        if step < len(steps) - 1:
+            there = pipe.scheduler.add_noise(there, noise.to(mask), steps[step + 1 : step + 2])
+        return {"latents": (1 - mask) * there + mask * latents}
+
+    return callback

@@ -101,6 +101,22 @@ def load_stage(
     return pipe
 
 
+def load_pipeline(card: Card, resolved: ResolvedCard, config: RunConfig, name: str) -> Any:  # noqa: ANN401
+    """Load the one pipeline of a family that calls it in its own way.
+
+    Args:
+        card: The card.
+        resolved: Its files.
+        config: Its dtype and scheduler.
+        name: The pipeline's class in diffusers.
+
+    Raises:
+        ModelError: As `load_stage`.
+    """
+    stage = PipelineStage(pipeline=name, inputs={})
+    return load_stage(card, resolved, config, stage, first=None, last=True)
+
+
 def quiet() -> None:
     """No progress bars and no advice from the libraries."""
     logging.getLogger("diffusers").setLevel(logging.ERROR)
@@ -182,5 +198,9 @@ def _put_adapters(card: Card, resolved: ResolvedCard, pipe: Any) -> None:  # noq
                 f"{folder}"
             )
         pipe.load_ip_adapter(
-            str(folder), subfolder=part.subfolder, weight_name=part.file, local_files_only=True
+            str(folder),
+            subfolder=part.subfolder,
+            weight_name=part.file,
+            image_encoder_folder="image_encoder" if part.image_encoder else None,
+            local_files_only=True,
         )

@@ -6,26 +6,29 @@ the CPU), prompts encoded once, the question whether the decoded floats are fini
 CPU faster parts inside the networks (`pipeline/cpu.py`).
 """
 
-import logging
 from functools import lru_cache
-from typing import Any
 
-import diffusers
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
-from diffusers.utils import logging as diffusers_logging
-from safetensors import SafetensorError
-from transformers.utils import logging as transformers_logging
 
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.cpu import keep_freed_memory, speed_up
-from pipeline.errors import ModelError, nearest
 from pipeline.interventions.base import Intervention
 from pipeline.latents import Recorder
-from pipeline.models.base import Batch, Drawn, device_of, require_compiler, to_uint8
-from pipeline.noise import draw_noise
+from pipeline.models.base import (
+    Batch,
+    Drawn,
+    begin,
+    call_arguments,
+    device_of,
+    require_compiler,
+    to_uint8,
+    tokens_cut,
+)
+from pipeline.models.networks import load_pipeline
+
+PIPELINE = "StableDiffusionPipeline"
 
 ENCODED_PROMPTS = 256
 """Prompts whose embeddings an actor keeps: several tiles' worth."""
@@ -48,7 +51,7 @@ class StableDiffusion:
 
     Example:
         >>> from pipeline.cards import find_card, resolve
-        >>> from pipeline.config import load_recipe
+        >>> from pipeline.recipe import load_recipe
         >>> from pipeline.interventions.none import NoIntervention
         >>> from pipeline.models.base import Batch
         >>> from pipeline.prompt_sets import Prompt
@@ -68,8 +71,7 @@ class StableDiffusion:
         self.intervention = intervention
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = _load_pipe(card, resolved, config).to(self.device)
-        pipe.set_progress_bar_config(disable=True)
+        pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self._decode_together = DECODE_ON_CPU if self.device.type == "cpu" else config.batch_size
@@ -93,17 +95,15 @@ class StableDiffusion:
         Returns:
             B images; see `Drawn`.
         """
-        seeds = self.intervention.noise_seeds(batch)
-        noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
-        start = self.intervention.latents(noise, batch).to(self.pipe.unet.dtype)
-        generators = self.intervention.generators(generators, batch)
+        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
+        start = start.to(self.pipe.unet.dtype)
         recorder = Recorder(batch.keep_latents, start)
         latents = self._denoise(batch, start, generators, recorder)
         pixels = self._decode(latents)
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
         pixels = self.intervention.pixels(pixels.nan_to_num(0, 0, 0), batch)
         images, flagged = self._postprocess(pixels)
-        truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
+        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(images, finite, flagged, np.array(truncated, np.int32), recorder.kept)
 
     def _denoise(
@@ -121,14 +121,8 @@ class StableDiffusion:
             negative_prompt_embeds=torch.cat([n for _, n in embeds]) if guided else None,
             latents=start,
             generator=generators,
-            height=self.config.height,
-            width=self.config.width,
-            num_inference_steps=self.config.num_inference_steps,
-            guidance_scale=self.config.guidance_scale,
-            eta=self.config.eta,
             output_type="latent",
-            return_dict=False,
-            **recorder.watching(self.intervention.call_kwargs(batch)),
+            **recorder.watching(call_arguments(batch, self.intervention, self.config)),
         )[0]
         return latents
 
@@ -146,10 +140,9 @@ class StableDiffusion:
         )
         return positive, negative
 
-    def _truncated(self, text: str) -> int:
+    def truncated(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
-        tokens: list[int] = self.pipe.tokenizer(text, truncation=False, verbose=False).input_ids
-        return max(0, len(tokens) - int(self.pipe.tokenizer.model_max_length))
+        return tokens_cut(self.pipe.tokenizer, text)
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) floats, about [-1, 1], not clamped: infinities must stay visible."""
@@ -162,37 +155,3 @@ class StableDiffusion:
         pixels, flags = self.pipe.run_safety_checker(pixels, self.device, pixels.dtype)
         images = self.pipe.image_processor.postprocess(pixels, output_type="pt")
         return to_uint8(images), np.array(flags or [False] * len(pixels))
-
-
-def _load_pipe(card: Card, resolved: ResolvedCard, config: RunConfig) -> Any:  # noqa: ANN401 - untyped
-    """Load safetensors from a local folder, and put the run's scheduler on it."""
-    logging.getLogger("diffusers").setLevel(logging.ERROR)
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    checker: dict[str, Any] = {} if card.safety_checker else {"safety_checker": None}
-    from_pretrained: Any = StableDiffusionPipeline.from_pretrained
-    try:
-        pipe = from_pretrained(
-            str(resolved.folder),
-            dtype=getattr(torch, config.dtype),
-            variant=card.variant or None,
-            use_safetensors=True,
-            local_files_only=True,
-            requires_safety_checker=card.safety_checker,
-            **checker,
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(f"card {card.name}: {resolved.folder} does not load: {error}") from error
-    pipe.scheduler = _scheduler(config).from_config(
-        pipe.scheduler.config, **config.scheduler_config
-    )
-    return pipe
-
-
-def _scheduler(config: RunConfig) -> Any:  # noqa: ANN401 - diffusers is untyped
-    scheduler = getattr(diffusers, config.scheduler, None)
-    if scheduler is None or not hasattr(scheduler, "from_config"):
-        names = [name for name in dir(diffusers) if name.endswith("Scheduler")]
-        hint = nearest(config.scheduler, names)
-        raise ModelError(f"diffusers has no scheduler {config.scheduler!r}; {hint}")
-    return scheduler

@@ -17,16 +17,23 @@ scheduler's step: with a list of generators its step noise fails for want of one
 import numpy as np
 import torch
 
-from pipeline.card_parts import PipelineStage
 from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import Batch, Drawn, changed_pixels, device_of, to_uint8
-from pipeline.models.networks import Finite, load_stage
-from pipeline.noise import draw_noise
+from pipeline.models.base import (
+    Batch,
+    Drawn,
+    begin,
+    call_arguments,
+    changed_pixels,
+    device_of,
+    to_uint8,
+    tokens_cut,
+)
+from pipeline.models.networks import Finite, load_pipeline
 
-STAGE = PipelineStage(pipeline="TextToVideoSDPipeline", inputs={"prompt": "text"})
+PIPELINE = "TextToVideoSDPipeline"
 
 
 class TextToVideo:
@@ -50,7 +57,7 @@ class TextToVideo:
         self.config, self.intervention, self.frames = config, intervention, card.frames
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = load_stage(card, resolved, config, STAGE, first=None, last=True).to(self.device)
+        pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self.finite = Finite(self.pipe.vae)
@@ -65,20 +72,18 @@ class TextToVideo:
         Returns:
             B filmstrips; see `Drawn`.
         """
-        seeds = self.intervention.noise_seeds(batch)
-        noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
-        start = self.intervention.latents(noise, batch).to(self.pipe.unet.dtype)
-        generators = self.intervention.generators(generators, batch)
+        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
+        start = start.to(self.pipe.unet.dtype)
         strips, finite = [], []
         for prompt, own, generator in zip(batch.prompts, start, generators, strict=True):
             self.finite.forget()
             strips.append(self._strip(prompt.text, own, generator, batch))
             finite.append(bool(self.finite.of(1).all()))
-        truncated = [self._truncated(prompt.text) for prompt in batch.prompts]
+        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, torch.cat(strips), batch)),
             np.array(finite),
-            np.zeros(len(seeds), bool),
+            np.zeros(len(start), bool),
             np.array(truncated, np.int32),
         )
 
@@ -87,28 +92,22 @@ class TextToVideo:
     ) -> torch.Tensor:
         """One video, (1, 3, frames * H, W) in [0, 1]."""
         channels, height, width = self.latents_shape
+        settings = call_arguments(batch, self.intervention, self.config)
         video: torch.Tensor = self.pipe(
             prompt=[text],
             negative_prompt=[self.config.negative_prompt],
             latents=noise.reshape(1, channels, self.frames, height // self.frames, width),
             generator=generator,
             num_frames=self.frames,
-            height=self.config.height // self.frames,
-            width=self.config.width,
-            num_inference_steps=self.config.num_inference_steps,
-            guidance_scale=self.config.guidance_scale,
-            eta=self.config.eta,
             output_type="pt",
-            return_dict=False,
-            **self.intervention.call_kwargs(batch),
+            **settings | {"height": self.config.height // self.frames},
         )[0]
         strip: torch.Tensor = video[0].permute(1, 0, 2, 3).flatten(1, 2)[None]
         return strip
 
-    def _truncated(self, text: str) -> int:
+    def truncated(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
-        tokens: list[int] = self.pipe.tokenizer(text, truncation=False, verbose=False).input_ids
-        return max(0, len(tokens) - int(self.pipe.tokenizer.model_max_length))
+        return tokens_cut(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig) -> None:

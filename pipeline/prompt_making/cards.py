@@ -1,27 +1,25 @@
 """Cards of the models that describe pictures: which weights, and what they are asked."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from pipeline.checkpoints import Checkpoint, fetch
 from pipeline.errors import ConfigError, ModelError, nearest
-from pipeline.yaml_files import problems, read_mapping
+from pipeline.file_hashes import sha256_of_files
+from pipeline.yaml_files import read_mapping, validated
 
 CARDS_FILE = Path(__file__).with_name("cards.yaml")
 PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.jinja")
 """The files that are fetched and hashed; weights as safetensors only."""
 
 
-class DescriberCard(BaseModel):
-    """A pinned LLaVA checkpoint and what it is asked.
+class DescriberCard(Checkpoint):
+    """A pinned LLaVA checkpoint in transformers' layout and what it is asked.
 
     Attributes:
-        repo: Hugging Face repository; empty for a local folder.
-        revision: Commit of it, or "unresolved".
-        path: A local folder in transformers' layout.
         dtype: Torch dtype it runs in.
         gpu: Whether it needs a GPU.
         licence: Licence of the weights.
@@ -32,11 +30,6 @@ class DescriberCard(BaseModel):
         note: What a user must know.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    repo: str = ""
-    revision: str = "unresolved"
-    path: str = ""
     dtype: Literal["float32", "float16", "bfloat16"]
     gpu: bool
     licence: str
@@ -78,21 +71,14 @@ def find_describer(name: str) -> DescriberCard:
         'llava-hf/llava-1.5-7b-hf'
     """
     if name.endswith((".yaml", ".yml")):
-        return _card(read_mapping(Path(name), "a card"), Path(name))
+        return validated(DescriberCard, read_mapping(Path(name), "a card"), Path(name))
     cards = read_mapping(CARDS_FILE, "cards")
     if name not in cards:
         raise ConfigError(
             f"unknown describer card {name!r}; {nearest(name, cards)}known: {', '.join(cards)}, "
             f"or a path to a .yaml file"
         )
-    return _card(cards[name], CARDS_FILE)
-
-
-def _card(fields: object, path: Path) -> DescriberCard:
-    try:
-        return DescriberCard.model_validate(fields)
-    except ValidationError as error:
-        raise problems(error, path, DescriberCard.model_fields) from error
+    return validated(DescriberCard, cards[name], CARDS_FILE)
 
 
 def resolve_describer(card: DescriberCard) -> DescriberFiles:
@@ -101,31 +87,17 @@ def resolve_describer(card: DescriberCard) -> DescriberFiles:
     Raises:
         ModelError: If they are not here and cannot be had; the message says how to get them.
     """
-    folder, revision = (Path(card.path), "") if card.path else _from_hub(card)
+    folder, revision = _place(card)
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no config.json; wanted a folder in transformers' layout")
     files = sorted({file for pattern in PATTERNS for file in folder.glob(pattern)})
     if not any(file.suffix == ".safetensors" for file in files):
         raise ModelError(f"{folder} holds no .safetensors file; other weights are not loaded")
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + b"\0")
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return DescriberFiles(folder, revision, digest.hexdigest())
+    return DescriberFiles(folder, revision, sha256_of_files(folder, files))
 
 
-def _from_hub(card: DescriberCard) -> tuple[Path, str]:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    pinned = None if card.revision == "unresolved" else card.revision
-    try:
-        folder = Path(snapshot_download(card.repo, revision=pinned, allow_patterns=list(PATTERNS)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
-        raise ModelError(
-            f"describing pictures needs the files of {card.repo}, which are not in the local hub "
-            f"cache, and the hub did not give them ({type(error).__name__}). Connect this machine "
-            f"once, or copy the cache of one that has them and set HF_HOME"
-        ) from error
-    return folder, folder.name
+def _place(card: DescriberCard) -> tuple[Path, str]:
+    """The folder and the commit; "" for a local folder."""
+    if card.path:
+        return Path(card.path), ""
+    return fetch(card, PATTERNS, who="describing pictures")

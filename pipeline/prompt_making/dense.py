@@ -15,7 +15,9 @@ from typing import Any
 
 from PIL import Image
 
+from pipeline.devices import choose_device
 from pipeline.errors import ModelError, PictureError, PromptError
+from pipeline.file_hashes import sha256_of_file
 from pipeline.pictures import read_picture, reasons_in_words
 from pipeline.prompt import Prompt
 from pipeline.prompt_making.cards import DescriberCard, DescriberFiles
@@ -94,12 +96,7 @@ def plan_tasks(folder: Path, names: Iterable[str], *, count: int | None = None) 
 
 
 def _task(folder: Path, names: Sequence[str]) -> DenseTask:
-    return DenseTask(tuple(names), tuple(_file_sha256(folder / name) for name in names))
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return DenseTask(tuple(names), tuple(sha256_of_file(folder / name) for name in names))
 
 
 def work_folder(out: Path, card: DescriberCard, files: DescriberFiles) -> Path:
@@ -196,11 +193,9 @@ def _load(card: DescriberCard, folder: Path) -> Any:  # noqa: ANN401 - transform
     from safetensors import SafetensorError
     from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-    if card.gpu and not torch.cuda.is_available():
-        raise ModelError(
-            "describing pictures needs a CUDA GPU by its card, and this machine shows none; "
-            "a card of your own may say `gpu: false`"
-        )
+    device = choose_device(
+        gpu=card.gpu, who="describing pictures", instead="take a card that says `gpu: false`"
+    )
     try:
         processor = LlavaProcessor.from_pretrained(str(folder), local_files_only=True)
         model = LlavaForConditionalGeneration.from_pretrained(
@@ -209,7 +204,7 @@ def _load(card: DescriberCard, folder: Path) -> Any:  # noqa: ANN401 - transform
         )  # fmt: skip
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} does not load as LLaVA 1.5: {error}") from error
-    return processor, model.to("cuda" if card.gpu else "cpu").eval()
+    return processor, model.to(device).eval()
 
 
 def _answers(

@@ -16,9 +16,10 @@ from PIL import Image
 from analysis.extract import ExtractStage, missing_extractions
 from analysis.features.base import Batch, Columns, Feature
 from analysis.metrics.kid import KidPerceptual
-from pipeline.config import Recipe, RunConfig
+from pipeline.config import RunConfig
 from pipeline.grid import Tile
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe
 from pipeline.runs import Run
 from pipeline.schema import IMAGES, STATUS_FAILED, STATUS_OK, Column, vector
 from pipeline.stage import DrawnShard
@@ -60,6 +61,7 @@ def start(
     n_prompts: int = 48,
     tile: tuple[int, int] = (4, 8),
     order: str = "seeds",
+    intervention: str = "none",
     **recipe: object,
 ) -> Run:
     """A run with a grid and no shards."""
@@ -72,7 +74,9 @@ def start(
         "order": order,
         **recipe,
     }
-    run = Run.start(path, config(), Recipe.model_validate(fields))
+    run = Run.start(
+        path, config(intervention={"name": intervention}), Recipe.model_validate(fields)
+    )
     run.grow(seeds, prompts(n_prompts))
     return run
 
@@ -143,6 +147,14 @@ def extract_all(run: Run, *features: str) -> ExtractStage:
     for task in missing_extractions(run, features):
         stage.run(task)
     return stage
+
+
+def measured(path: Path, draw: Draw, *, seeds: Sequence[int], n_prompts: int) -> Run:
+    """A finished run that is ranked by its colours."""
+    run = start(path, seeds=seeds, n_prompts=n_prompts, ranking={"metric": COLOUR_KID})
+    draw_all(run, draw)
+    extract_all(run, COLOUR)
+    return run
 
 
 def as_json(value: bytes) -> dict[str, object]:

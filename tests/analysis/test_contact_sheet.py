@@ -21,7 +21,6 @@ from analysis.ranking import rank
 from pipeline.errors import RunError
 from pipeline.runs import Run
 from tests.analysis import synthetic
-from tests.analysis.synthetic import COLOUR, COLOUR_KID
 
 
 def plain(prompt: synthetic.Prompt, seed: int) -> synthetic.Pixels:
@@ -30,15 +29,8 @@ def plain(prompt: synthetic.Prompt, seed: int) -> synthetic.Pixels:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = synthetic.start(
-        tmp_path_factory.mktemp("run"),
-        seeds=range(12),
-        n_prompts=24,
-        ranking={"metric": COLOUR_KID},
-    )
-    synthetic.draw_all(run, plain)
-    synthetic.extract_all(run, COLOUR)
-    return run
+    folder = tmp_path_factory.mktemp("run")
+    return synthetic.measured(folder, plain, seeds=range(12), n_prompts=24)
 
 
 @pytest.fixture(scope="module")

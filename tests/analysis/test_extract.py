@@ -6,7 +6,6 @@ import pytest
 
 from analysis.cells import read_cells
 from analysis.extract import (
-    NOT_APPLICABLE,
     ExtractStage,
     ExtractTask,
     FeatureSink,
@@ -14,6 +13,7 @@ from analysis.extract import (
     missing_extractions,
     run_feature,
 )
+from analysis.feature_rows import NOT_APPLICABLE
 from analysis.features import load_feature
 from analysis.features.appearance import Appearance
 from analysis.features.base import BATCH

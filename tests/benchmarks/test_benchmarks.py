@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import generate, plan, shards
+from benchmarks import generate, plan, shards, studies
 from benchmarks.harness import report
 
 KEYS = {"benchmark", "ours", "peer", "unit", "ratio", "goal", "runs", "machine", "ok"}
@@ -28,7 +28,6 @@ def test_a_missed_goal_is_a_failure(
         ratio=2.0,
         goal=1.5,
         runs=1,
-        machine="here",
         ok=ok,
     )
     assert found == code
@@ -49,6 +48,22 @@ def test_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert fields.keys() >= KEYS
     assert fields["right"] is True
     assert fields["cells"] == 2 * 70 * 40
+
+
+def test_studies(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--seeds", "40", "--map-prompts", "4", "--prompts", "60", "--draws", "120"]
+    studies.main(sizes)
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert fields["same_points"] is True
+    assert isinstance(fields["neighbours_agree"], float)
+    assert fields["neighbours_agree"] > 0.5
+    assert abs(float(str(fields["null_sd_ratio"])) - 1) < 0.05
+
+
+def test_a_map_of_nothing_would_be_noticed() -> None:
+    scattered = np.random.default_rng(0).normal(size=(200, 2))
+    assert studies.neighbours_agree(scattered) < 0.4
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from pipeline.cards import Card, load_cards
 from pipeline.interventions import INTERVENTIONS
 from pipeline.interventions.base import Intervention
 from pipeline.interventions.seed_scramble import scramble
-from pipeline.models import stable_diffusion as family
+from pipeline.models import base
 from pipeline.models.base import Batch
 from pipeline.noise import draw_noise
 from pipeline.prompt_sets import Prompt
@@ -86,7 +86,7 @@ def noise_of(
         kept.append(draw_noise(*arguments, **options))  # type: ignore[arg-type]
         return kept[-1]
 
-    monkeypatch.setattr(family, "draw_noise", draw)
+    monkeypatch.setattr(base, "draw_noise", draw)
     images(card, intervention)
     return kept[0][0]
 

@@ -15,7 +15,7 @@ from pipeline.config import RunConfig
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import Batch
 from pipeline.models.diffusers_pipeline import DiffusersPipeline
-from tests.pipeline import tiny, tiny_pipelines
+from tests.pipeline import native_calls, tiny, tiny_pipelines
 
 # diffusers 0.42 turns a tensor into an array in a way that numpy 2 warns of.
 # Its adapter pipeline calls a method of its own that it has deprecated.
@@ -53,32 +53,32 @@ def worst(ours: np.ndarray, others: Any) -> int:  # noqa: ANN401
 
 def test_a_card_keeps_its_promises(loaded: tuple[Card, Any]) -> None:
     card, model = loaded
-    batch = tiny_pipelines.cells(card)
+    batch = native_calls.cells(card)
     drawn = model.generate(batch)
     assert drawn.images.shape == (4, tiny.SIZE, tiny.SIZE, 3)
     assert drawn.images.dtype == np.uint8
     assert drawn.finite.all()
     assert not drawn.flagged.any()
     assert type(model.pipe.scheduler).__name__ == card.scheduler
-    native = tiny_pipelines.native(card, model.pipes, batch)
+    native = native_calls.native(card, model.pipes, batch)
     assert worst(drawn.images, native) <= 1
     shared = torch.Generator().manual_seed(batch.seeds[0])
     if not card.name.startswith("ip-adapter"):
-        other = tiny_pipelines.native(card, model.pipes, batch, generator=shared)
+        other = native_calls.native(card, model.pipes, batch, generator=shared)
         assert worst(drawn.images, other) > 1, "one generator for the batch would be noticed"
 
 
 def test_an_image_depends_on_its_own_cell_only(loaded: tuple[Card, Any]) -> None:
     card, model = loaded
-    images = model.generate(tiny_pipelines.cells(card)).images
+    images = model.generate(native_calls.cells(card)).images
     with torch.random.fork_rng():
         torch.manual_seed(999)
         state = torch.get_rng_state()
-        assert worst(images, model.generate(tiny_pipelines.cells(card)).images) == 0
+        assert worst(images, model.generate(native_calls.cells(card)).images) == 0
         assert torch.equal(state, torch.get_rng_state()), "no global random numbers"
-    turned = model.generate(tiny_pipelines.cells(card, (3, 2, 1, 0))).images[::-1]
+    turned = model.generate(native_calls.cells(card, (3, 2, 1, 0))).images[::-1]
     assert worst(images, turned) <= 1
-    alone = model.generate(tiny_pipelines.cells(card, (2,))).images
+    alone = model.generate(native_calls.cells(card, (2,))).images
     assert worst(images[2:3], alone) <= 1
     assert worst(images[:1], images[2:3]) > 1, "another seed gives another picture"
     if card.name in UNCONDITIONAL:
@@ -89,9 +89,9 @@ def test_an_image_depends_on_its_own_cell_only(loaded: tuple[Card, Any]) -> None
 
 def test_a_condition_is_its_own_cells(loaded: tuple[Card, Any]) -> None:
     card, model = loaded
-    batch = tiny_pipelines.cells(card)
+    batch = native_calls.cells(card)
     images = model.generate(batch).images
-    for name, keys in (("image", tiny_pipelines.IMAGES), ("mask", tiny_pipelines.MASKS)):
+    for name, keys in (("image", native_calls.IMAGES), ("mask", native_calls.MASKS)):
         if name not in card.conditions:
             continue
         first, second = (batch.pictures[key] for key in keys)

@@ -1,14 +1,13 @@
 """A real run of the shipped model, made once, and the command called in this process."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from goldenseed.cli import main
+from tests.in_process import exit_code, run_recipe
 
 RECIPE = """
 card: seedling-mini
@@ -34,16 +33,12 @@ Call = Callable[..., Called]
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
     """Call the command with arguments, in this process."""
 
     def run(*arguments: object) -> Called:
-        monkeypatch.setattr(sys, "argv", ["goldenseed", *map(str, arguments)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert isinstance(stop.value.code, int)
-        return Called(stop.value.code, *capsys.readouterr())
+        return Called(exit_code(*arguments), *capsys.readouterr())
 
     return run
 
@@ -52,13 +47,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `recipe.yaml` and its finished run in `run/`. Do not change it."""
     folder = tmp_path_factory.mktemp("made")
-    (folder / "recipe.yaml").write_text(RECIPE)
-    arguments = ["run", str(folder / "recipe.yaml"), "--out", str(folder / "run")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["goldenseed", *arguments, "--executor", "local"])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert stop.value.code == 0
+    run_recipe(folder, RECIPE)
     return folder
 
 

@@ -39,7 +39,7 @@ def recipe_with(folder: Path, **changes: str) -> Path:
         ({"batchsize": "8"}, "did you mean 'batch_size'"),
         ({"seeds": "{start: 4294967295, count: 2}"}, "seed 4294967296 is outside [0, 2**32)"),
         ({"seeds": "{chosen: [-1]}"}, "seed -1 is outside"),
-        ({"prompts": "{source: seedling, count: 9999}"}, "holds 300 prompts"),
+        ({"prompts": "{source: seedling, count: 9999}"}, "holds 1,720 prompts"),
         ({"prompts": "{source: nowhere.jsonl}"}, "nowhere.jsonl"),
         ({"seeds": "[1, 2"}, "line"),
     ],
@@ -80,6 +80,7 @@ def test_unusual_prompts_are_drawn_and_what_was_cut_is_counted(call: Call, tmp_p
     lines = [json.dumps({"text": text}) for text in [*texts, texts[0]]]
     (tmp_path / "p.jsonl").write_text("\n".join(lines))
     changes = {"prompts": f"{{source: {tmp_path / 'p.jsonl'}}}", "seeds": "{count: 2}"}
+    changes["long_prompts"] = "cut"
     own = recipe_with(tmp_path, **changes, ranking="null", sampling="{num_inference_steps: 1}")
     called = call("generate", own, "--out", tmp_path / "run", "--executor", "local")
     assert called.code == 0

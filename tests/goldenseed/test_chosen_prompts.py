@@ -2,9 +2,9 @@
 
 import pytest
 
-from goldenseed.work import load_prompts
-from pipeline.config import Recipe
+from goldenseed.start import load_prompts
 from pipeline.errors import PromptError
+from pipeline.recipe import Recipe
 
 
 def recipe(**prompts: object) -> Recipe:

@@ -8,9 +8,9 @@ import pytest
 
 from goldenseed import progress, show
 from goldenseed.plan import plan_recipe, seconds_per_image
-from goldenseed.work import load_prompts
+from goldenseed.start import load_prompts
 from pipeline.cards import find_card
-from pipeline.config import Sampling, load_recipe
+from pipeline.recipe import Sampling, load_recipe
 from pipeline.stage import Outcome
 
 

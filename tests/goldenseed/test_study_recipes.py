@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from goldenseed.plan import plan_recipe, prompts_to_plan
-from goldenseed.work import start_runs
+from goldenseed.start import start_runs
 from pipeline.cards import find_card, resolve
-from pipeline.config import RECIPES, load_recipe
 from pipeline.errors import ModelError, PromptError
+from pipeline.recipe import RECIPES, load_recipe
 
 STATED = ("card", "prompts", "seeds")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from analysis.extract import feature_folder, run_feature
-from goldenseed.work import check_recipe
-from pipeline.config import load_recipe
+from goldenseed.start import check_recipe
 from pipeline.errors import ConfigError
+from pipeline.recipe import load_recipe
 from pipeline.runs import Run
 from tests.goldenseed.conftest import RECIPE, Call
 

@@ -1,4 +1,4 @@
-"""Stages that fail on purpose, and the shards that they commit."""
+"""Small shards, and stages that fail on purpose while they commit them."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import ModelError, PromptError, StoreError
-from pipeline.shards import ShardFolder
+from pipeline.shards import Receipt, ShardFolder
 from pipeline.stage import Outcome, Resources
 from pipeline.store import LocalStore
 
@@ -186,3 +186,20 @@ class SetupFailsOnce(Stub):
         if first_time(self.root, "setup"):
             raise OSError("not yet")
         self.ready = True
+
+
+def commit(folder: ShardFolder, number: int = 0, **options: str) -> Receipt:
+    return folder.commit(
+        Item(number).id, BLOCK, table(number), run_id="run", provenance={"host": "a"}, **options
+    )
+
+
+def data_file(folder: ShardFolder, receipt: Receipt) -> Path:
+    return folder.store.path(f"{folder.prefix}/{receipt.file}")
+
+
+def names(folder: ShardFolder) -> set[str]:
+    """All files below the folder, hidden ones too, receipts left out."""
+    place = folder.store.path(folder.prefix)
+    found = {path for path in place.rglob("*") if path.is_file()}
+    return {path.name for path in found if "receipts" not in path.parts}

@@ -16,12 +16,13 @@ from PIL import Image
 from pipeline.canary import CANARY_FILE
 from pipeline.cards import find_card, resolve
 from pipeline.codec import encode_image
-from pipeline.config import Recipe
+from pipeline.drawing import CellImage, draw_tile
 from pipeline.errors import ModelError, RunError
-from pipeline.generate import CellImage, GenerateStage, draw_tile, generate_stage
+from pipeline.generate import GenerateStage, generate_stage
 from pipeline.grid import make_tile
 from pipeline.models.base import Batch, Drawn
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe
 from pipeline.runs import Run
 from pipeline.schema import STATUS_FAILED, STATUS_FLAGGED, STATUS_NONFINITE, STATUS_OK
 from pipeline.stage import DrawnShard

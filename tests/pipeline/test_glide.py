@@ -32,7 +32,11 @@ def unet(channels: int, size: int) -> UNet2DConditionModel:
 
 @pytest.fixture(scope="module")
 def card(tmp_path_factory: pytest.TempPathFactory) -> Card:
-    folder = tmp_path_factory.mktemp("glide")
+    return build(tmp_path_factory.mktemp("glide"))
+
+
+def build(folder: Path) -> Card:
+    """A tiny checkpoint of the real classes."""
     with torch.random.fork_rng():
         torch.manual_seed(8)
         tokenizer = tiny.spelling_tokenizer(folder / "words")

@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goldenseed.work import check_recipe
+from goldenseed.start import check_recipe
 from pipeline.cards import find_card, resolve
-from pipeline.config import InterventionConfig, Recipe
+from pipeline.config import InterventionConfig
+from pipeline.drawing import draw_tile
 from pipeline.errors import ConfigError
-from pipeline.generate import draw_tile, generate_stage
+from pipeline.generate import generate_stage
 from pipeline.grid import make_tile
 from pipeline.models.base import Batch, Drawn
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe
 from pipeline.runs import Run
 
 PROMPTS = {p.id: p for p in map(Prompt, ("a", "b", "c"))}

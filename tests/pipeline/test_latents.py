@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from pipeline.cards import find_card, resolve
-from pipeline.config import Recipe
 from pipeline.errors import ModelError
 from pipeline.generate import GenerateStage, draw_tile, generate_stage
 from pipeline.grid import make_tile
@@ -15,6 +14,7 @@ from pipeline.latents import Recorder
 from pipeline.models.base import Batch, Drawn
 from pipeline.noise import draw_noise
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe
 from pipeline.runs import Run
 
 STEPS = 3

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.noise import CHECK_TOLERANCE, draw_noise, noise_description, noise_spec
+from pipeline.noise import CHECK_TOLERANCE, NOISE_SPECS, draw_noise, noise_description, noise_spec
 
 SHAPE = (4, 8, 8)
 SEEDS = st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=6)
@@ -27,6 +27,18 @@ def test_noise_is_that_of_diffusers(seeds: list[int]) -> None:
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     theirs = randn_tensor((len(seeds), *SHAPE), generator=generators, dtype=torch.float32)
     assert torch.equal(draw_noise(seeds, SHAPE)[0], theirs)
+
+
+@pytest.mark.parametrize("spec", NOISE_SPECS)
+def test_the_line_for_users_draws_our_noise(spec: str) -> None:
+    def drawn(seed: int) -> torch.Tensor:
+        names = {"torch": torch, "seed": seed}
+        exec(noise_spec(spec).user_code, names)
+        return torch.randn(SHAPE, generator=names["generator"])
+
+    for seed in (0, 7, 2**32 - 1):
+        assert torch.equal(drawn(seed), draw_noise([seed], SHAPE, spec=spec)[0][0])
+        assert not torch.equal(drawn(seed ^ 1), draw_noise([seed], SHAPE, spec=spec)[0][0])
 
 
 def test_one_generator_for_all_would_be_noticed() -> None:

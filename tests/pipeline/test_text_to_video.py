@@ -1,5 +1,6 @@
 """Text to video: a filmstrip equals the native call's frames, and features are means over them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from analysis.features import load_feature
 from analysis.features.base import Batch as Images
 from analysis.features.base import extract_in_batches
 from pipeline.cards import Card, load_cards, resolve
-from pipeline.config import Recipe
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import Batch
 from pipeline.models.text_to_video import TextToVideo
+from pipeline.recipe import Recipe
 from tests.pipeline import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -26,7 +27,11 @@ HEIGHT, WIDTH = FRAMES * 32, 40
 
 @pytest.fixture(scope="module")
 def card(tmp_path_factory: pytest.TempPathFactory) -> Card:
-    folder = tmp_path_factory.mktemp("video")
+    return build(tmp_path_factory.mktemp("video"))
+
+
+def build(folder: Path) -> Card:
+    """A tiny checkpoint of the real classes that draws 3 frames."""
     shipped = load_cards()["text-to-video-ms"]
     with torch.random.fork_rng():
         torch.manual_seed(4)
@@ -128,7 +133,7 @@ def test_a_height_that_is_no_whole_number_of_frames_is_refused(card: Card) -> No
 def test_the_number_of_frames_names_the_run(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     def run_id(frames: int) -> str:
         chosen = card.model_copy(update={"frames": frames})
-        monkeypatch.setattr("pipeline.config.find_card", lambda _: chosen)
+        monkeypatch.setattr("pipeline.recipe.find_card", lambda _: chosen)
         fields: dict[str, Any] = {"prompts": {"source": "x.jsonl"}, "seeds": {"count": 4}}
         recipe = Recipe(name="video", card=card.name, **fields)
         return recipe.run_configs(resolve(card))[""].run_id

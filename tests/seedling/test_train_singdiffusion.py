@@ -22,7 +22,7 @@ def text() -> Text:
 def pool(count: int = 8) -> Pool:
     generator = make_generator(2)
     latents = torch.randn(count, 16, 8, 8, generator=generator).half()
-    return Pool(latents, torch.zeros(count, 11))
+    return Pool(latents, torch.zeros(count, 14), torch.zeros(count, 8, 8))
 
 
 def trained(text: Text, folder: Path, steps: int) -> torch.nn.Module:

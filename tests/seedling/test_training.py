@@ -1,5 +1,6 @@
 """Training on tiny sizes: resumes after a kill, anneals, averages, and publishes what loads."""
 
+import math
 import os
 import signal
 import subprocess
@@ -12,11 +13,13 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from seedling import train_text_to_image, train_vae
-from seedling.model import new_vae
+from seedling.model import Variant, new_scheduler, new_text_encoder, new_vae
 from seedling.pool import decode, make_pool
 from seedling.publish import publish
 from seedling.randomness import make_generator
 from seedling.sentences import draw_parts
+from seedling.tokenizer import new_tokenizer
+from seedling.train_text_encoder import CHOICES, teach
 from seedling.training import Budget, Loop
 
 TINY = (4, 4, 4, 4)
@@ -110,14 +113,52 @@ def test_prompts_of_training_leave_things_out_at_the_stated_rates() -> None:
     assert abs(named - train_text_to_image.NAMED_RATE) < 0.08
 
 
+def test_times_of_a_batch_are_spread_and_every_time_occurs() -> None:
+    generator = make_generator(1)
+    drawn = torch.stack(
+        [train_text_to_image.spread_steps(10, generator=generator) for _ in range(2_000)]
+    )
+    assert drawn.unique().tolist() == list(range(1000))
+    assert torch.equal((drawn // 100).sort(dim=1).values, torch.arange(10).expand_as(drawn))
+
+
+def test_steps_with_little_noise_weigh_less() -> None:
+    scheduler = new_scheduler()
+    weights = train_text_to_image.step_weights(scheduler)
+    ratio = scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
+    assert torch.equal(weights[ratio <= train_text_to_image.MAX_SNR].unique(), torch.ones(1))
+    assert float(weights[0]) == pytest.approx(train_text_to_image.MAX_SNR / float(ratio[0]))
+
+
+def test_a_text_encoder_learns_to_read(tmp_path: Path) -> None:
+    tokenizer = new_tokenizer()
+    encoder = new_text_encoder(len(tokenizer), tokenizer.eos_token_id)
+    teach(encoder, tokenizer, steps=60, seed=1, name="reading", batch=32, folder=tmp_path)
+    losses = torch.load(tmp_path / "reading.pt", weights_only=True)["losses"]
+    fresh = new_text_encoder(len(tokenizer), tokenizer.eos_token_id)
+    assert not torch.equal(
+        encoder.get_input_embeddings().weight, fresh.get_input_embeddings().weight
+    )
+    assert losses[-1][1] < sum(math.log(n) for n in CHOICES)
+
+
 def test_a_tiny_model_trains_publishes_and_loads(tmp_path: Path) -> None:
     vae = new_vae((8, 8, 8, 8))
     pool = make_pool(vae, count=6, seed=1)
     assert pool.latents.shape == (6, 16, 8, 8)
+    assert pool.cover.shape == (6, 8, 8)
+    assert 0 < float(pool.cover.float().mean()) < 1
     assert decode(vae, pool.latents).shape == (6, 3, 64, 64)
     budget = Budget(minutes=60, rate=1e-3, steps=2)
     networks, scale = train_text_to_image.train(
-        vae, budget=budget, batch=4, pool_size=8, folder=tmp_path, channels=(8, 8)
+        vae,
+        Variant((8, 8), seed=1),
+        name="tiny",
+        budget=budget,
+        batch=4,
+        pool_size=8,
+        reading_steps=2,
+        folder=tmp_path,
     )
     publish(vae, networks, scale=scale, folder=tmp_path / "model")
     pipe = StableDiffusionPipeline.from_pretrained(

@@ -64,7 +64,7 @@ def test_autoencoder_keeps_the_picture(pipe: StableDiffusionPipeline) -> None:
 
 def test_pictures_follow_prompt_and_seed(pipe: StableDiffusionPipeline) -> None:
     dark, bright, red, blue = (
-        f"a {tone}photo of a {colour} ball on grass"
+        f"a {tone}photo of a {colour} cup on a beach"
         for tone, colour in (("dark ", "red"), ("bright ", "red"), ("", "red"), ("", "blue"))
     )
     prompts = [prompt for prompt in (dark, red, bright, blue) for _ in range(6)]

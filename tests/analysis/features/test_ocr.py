@@ -13,7 +13,8 @@ from analysis.features import load_feature
 from analysis.features import ocr as ours
 from analysis.features.base import Batch
 from analysis.features.cards import find_weights, load_card
-from analysis.features.ocr import CROPS, Crop, Ocr, buckets, enlarged, text_shares
+from analysis.features.ocr import Ocr
+from analysis.features.ocr_pages import CROPS, Crop, buckets, enlarged, text_shares
 from pipeline.errors import ConfigError, ModelError
 from tests.analysis.features.lettered import Pixels, lettered
 

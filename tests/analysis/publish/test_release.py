@@ -15,9 +15,9 @@ from analysis.publish.seed_lists import ROW_COLUMNS, SeedLists, to_csv
 from analysis.ranked import Ranking
 from analysis.ranking import rank
 from pipeline.errors import RunError, StoreError
+from pipeline.noise import noise_spec
 from pipeline.runs import Run
 from tests.analysis import synthetic
-from tests.analysis.synthetic import COLOUR, COLOUR_KID
 
 NAMES = {
     "README.md",
@@ -37,15 +37,8 @@ def brighter(prompt: synthetic.Prompt, seed: int) -> synthetic.Pixels:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = synthetic.start(
-        tmp_path_factory.mktemp("run"),
-        seeds=range(16),
-        n_prompts=20,
-        ranking={"metric": COLOUR_KID},
-    )
-    synthetic.draw_all(run, brighter)
-    synthetic.extract_all(run, COLOUR)
-    return run
+    folder = tmp_path_factory.mktemp("run")
+    return synthetic.measured(folder, brighter, seeds=range(16), n_prompts=20)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +70,11 @@ def test_the_check_values_are_what_a_user_draws(run: Run, ranking: Ranking) -> N
         generator = torch.Generator("cpu").manual_seed(check["seed"])
         drawn = torch.randn(noise["latents_shape"], generator=generator).flatten()[:16]
         np.testing.assert_allclose(drawn, check["first16"], atol=check["atol"])
+
+
+def test_the_readme_tells_users_how_to_make_the_generator(run: Run, ranking: Ranking) -> None:
+    text = SeedLists().files(run, ranking)["README.md"].decode()
+    assert f"```python\n{noise_spec(run.config.noise).user_code}\nimage = pipe(" in text
 
 
 def test_the_checksums_are_those_of_the_files(run: Run, ranking: Ranking) -> None:

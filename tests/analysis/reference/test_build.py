@@ -12,8 +12,8 @@ from safetensors.numpy import load_file
 
 from analysis.features import load_feature
 from analysis.features.base import Batch
-from analysis.reference import build as building
-from analysis.reference.build import NO_PROMPT, Plan
+from analysis.reference import build, parts
+from analysis.reference.parts import NO_PROMPT, Plan
 from goldenseed.reference_command import build_reference
 from goldenseed.work import Workers
 from pipeline.errors import ConfigError, PictureError
@@ -93,7 +93,7 @@ def test_the_hash_of_the_files_sees_one_changed_byte_and_one_name(
 def test_parquet_gives_what_the_folder_gives(
     pictures: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "PER_PART", 4)
+    monkeypatch.setattr(parts, "PER_PART", 4)
     data = [(pictures / name).read_bytes() for name in names_of(pictures)]
     folder = tmp_path / "parquet"
     folder.mkdir()
@@ -111,18 +111,18 @@ def test_parquet_gives_what_the_folder_gives(
 def test_the_same_command_goes_on(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "PER_PART", 5)
+    monkeypatch.setattr(parts, "PER_PART", 5)
     whole = tmp_path / "whole.safetensors"
     build_reference(plan(pictures), whole, LOCAL)
-    measure, calls = building.ReferenceStage._measure, []
+    measure, calls = parts.ReferenceStage._measure, []
 
-    def stopping(stage: building.ReferenceStage, part: building.Part) -> bytes:
+    def stopping(stage: parts.ReferenceStage, part: parts.Part) -> bytes:
         calls.append(part.start)
         if len(calls) == 3:
             raise KeyboardInterrupt
         return measure(stage, part)
 
-    monkeypatch.setattr(building.ReferenceStage, "_measure", stopping)
+    monkeypatch.setattr(parts.ReferenceStage, "_measure", stopping)
     out = tmp_path / "out.safetensors"
     with pytest.raises(KeyboardInterrupt):
         build_reference(plan(pictures), out, LOCAL)
@@ -143,7 +143,7 @@ def test_bad_images_are_counted_with_the_reason_or_refused(
     with pytest.raises(PictureError, match="3 of 24 images could not be used"):
         build_reference(plan(pictures), out, LOCAL)
     assert not out.exists()
-    monkeypatch.setattr(building, "MAX_SKIPPED", 0.5)
+    monkeypatch.setattr(build, "MAX_SKIPPED", 0.5)
     about = build_reference(plan(pictures), out, LOCAL)
     reasons = {row["name"]: row["reason"] for row in about["skipped"]}
     assert reasons.keys() == {"0.png", "glass.png", "one.png"}

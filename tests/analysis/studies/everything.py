@@ -5,25 +5,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.seed_classifier.painted import painted_run
 from tests.analysis.studies.planted_latents import plant_latents
-from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
+from tests.analysis.studies.planted_pairs import READER, as_json, make_pairs, store_pictures
+from tests.analysis.studies.planted_run import GAP, LAYOUT, SCORE, SCORES, Values, planted_run
 from tests.analysis.studies.swapped import arm
 
+STYLE = "gram_seedling"
+WIDTH = 512
+"""Numbers of its vector."""
+
 RECIPE: dict[str, object] = {
-    "features": [SCORES],
-    "metrics": [SCORE],
+    "features": [SCORES, LAYOUT, STYLE, READER, "appearance"],
+    "metrics": [SCORE, GAP],
     "ranking": None,
 }
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "composition": {"feature": LAYOUT, "draws": 40},
     "distinguishability": {"epochs": 1, "fewer": [0.5], "pictures": [0, 3, 9]},
+    "diversity": {"layout": LAYOUT, "firsts": 10, "draws": 40},
     "explain": {"permutations": 20, "each": 8},
+    "fidelity": {"sets": 60},
+    "golden": {"permutations": 60},
+    "inpainting": {"feature": READER},
+    "search": {"metric": SCORE, "budgets": [0.5], "unit": 2, "replays": 4, "null_replays": 9},
     "seed_swap": {"arms": "arms"},
     "spectrum": {"arms": "arms", "permutations": 10},
+    "style": {"draws": 200, "landmarks": 100},
+    "transfer": {"runs": {"other": "other"}, "kinds": {"early": "manner [0-4]"}, "draws": 100},
 }
 """Settings that let a study run on this small run; the defaults where a study is not named."""
 
@@ -33,14 +47,55 @@ def planted(prompts: Sequence[Prompt], seeds: int) -> Values:
     rng = np.random.default_rng(11)
     shape = (seeds, len(prompts))
     effect = rng.normal(size=(seeds, 1))
+    place = rng.normal(size=(4, seeds, 1)) + rng.normal(size=(4, *shape))
+    layout = dict(zip(("x", "y", "size", "depth"), 0.5 + 0.05 * place, strict=True))
+    direction = rng.normal(size=(seeds, 1, WIDTH))
     return {
-        SCORES: {"score": effect + rng.normal(size=shape)},
+        SCORES: {
+            "score": effect + rng.normal(size=shape),
+            "gap": -effect + rng.normal(size=shape),
+        },
+        LAYOUT: {"found": np.ones(shape), **layout},
+        STYLE: {"style": 3 + direction + rng.normal(size=(*shape, WIDTH))},
+        READER: {"words": written(rng, shape), "words_count": np.zeros(shape)},
+        "appearance": {
+            name: 0.5 + 0.05 * effect + 0.1 * rng.normal(size=shape)
+            for name in ("brightness", "saturation", "sky_score", "border_score")
+        },
     }
+
+
+def written(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.object_]:
+    """Words inside the masks of some cells."""
+    words = rng.choice(["SALE", "HORSE", "OPENING"], size=shape)
+    inside = rng.random(shape) < np.linspace(0.1, 0.6, shape[0])[:, None]
+    cells = [
+        as_json([str(word)], inside=bool(flag))
+        for word, flag in zip(words.flat, inside.flat, strict=True)
+    ]
+    found = np.empty(len(cells), dtype=object)
+    found[:] = cells
+    return found.reshape(shape)
+
+
+EXTREMES = tuple(
+    Prompt(text)
+    for text in (
+        "a solid black background",
+        "a solid white background",
+        "a dark photo of a cup",
+        "a bright photo of a cup",
+    )
+)
 
 
 def everything(path: Path) -> Run:
     """Make it."""
-    return planted_run(path, planted, seeds=24, prompts=120, **RECIPE)
+    pairs, files = make_pairs(40)
+    run = planted_run(path, planted, seeds=24, prompts=120, more=[*EXTREMES, *pairs], **RECIPE)
+    store_pictures(run, files)
+    planted_run(path / "other", planted, seeds=24, prompts=120, **RECIPE)
+    return run
 
 
 def with_latents(path: Path) -> Run:

@@ -23,6 +23,7 @@ Values = Mapping[str, Mapping[str, Array]]
 
 SCORE = "tests.analysis.studies.planted_run:Score"
 LAYOUT = "tests.analysis.studies.planted_run:Layout"
+GAP = "tests.analysis.studies.planted_run:Gap"
 SCORES = "tests.analysis.studies.planted_run:Scores"
 
 
@@ -34,7 +35,8 @@ class Scores(Feature):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        return (Column("score", pa.float32(), "A planted score."),)
+        score = Column("score", pa.float32(), "A planted score.")
+        return (score, Column("gap", pa.float32(), "A planted distance."))
 
     def extract(self, batch: Batch) -> Columns:
         raise AssertionError(f"planted, never measured: {len(batch)}")
@@ -62,6 +64,15 @@ class Score(MeanMetric):
     needs: ClassVar[tuple[str, ...]] = (f"{SCORES}.score",)
 
 
+class Gap(Score):
+    """A planted distance, not known as a mean."""
+
+    name: ClassVar[str] = "gap"
+    higher_is_better: ClassVar[bool | None] = False
+    per_image_mean: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = (f"{SCORES}.gap",)
+
+
 def planted_run(
     path: Path,
     make: Callable[[Sequence[Prompt], int], Values],
@@ -70,11 +81,15 @@ def planted_run(
     prompts: int = 120,
     objects: int = 12,
     tile: tuple[int, int] = (16, 40),
+    more: Sequence[Prompt] = (),
     **recipe: object,
 ) -> Run:
-    """A run without pictures whose features hold what `make(run, seeds, prompts)` gives."""
+    """A run without pictures whose features hold what `make(run, seeds, prompts)` gives.
+
+    Its prompts are `prompts` planted ones and those of `more`.
+    """
     run = synthetic.start(path, seeds=range(seeds), n_prompts=0, tile=tile, **recipe)
-    run.grow(range(seeds), [planted_prompt(i, objects) for i in range(prompts)])
+    run.grow(range(seeds), [*(planted_prompt(i, objects) for i in range(prompts)), *more])
     known = ordered_prompts(run)
     for name, columns in make(known, seeds).items():
         write_feature(run, name, columns)

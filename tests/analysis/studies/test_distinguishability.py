@@ -9,8 +9,8 @@ import yaml
 
 from analysis.studies import Findings, load_study
 from analysis.studies.base import Study
-from pipeline.config import Recipe
 from pipeline.errors import RunError
+from pipeline.recipe import Recipe
 from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.seed_classifier.painted import (

@@ -10,10 +10,10 @@ import yaml
 from analysis.noise_features import noise_features
 from analysis.studies import Findings, load_study
 from analysis.unseen_seeds import HIGH, LOW, RANDOM
-from pipeline.config import Recipe
 from pipeline.errors import RunError
 from pipeline.noise import draw_noise
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import Recipe
 from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import (

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis.statistics.shrinkage import spread_interval
 from analysis.studies import load_study
@@ -55,17 +56,19 @@ def test_prompts_for_a_reliability_follow_spearman_and_brown(tmp_path: Path) -> 
 
 
 def test_the_spread_interval_covers_and_the_raw_spread_does_not() -> None:
-    rng = np.random.default_rng(8)
+    rng, repeats = np.random.default_rng(8), 2000
     errors = np.where(np.arange(40) % 2, 1.0, 0.5)
+    chi = stats.chi2(39).ppf([0.975, 0.025])
     inside = naive = 0
-    for _ in range(400):
+    for _ in range(repeats):
         values = 0.7 * rng.normal(size=40) + errors * rng.normal(size=40)
         found = spread_interval(values, errors)
         inside += found.low <= 0.7 <= found.high
-        chi = values.var(ddof=1) * 39 / np.array([58.120, 23.654])  # of 39 degrees of freedom
-        naive += np.sqrt(chi[0]) <= 0.7 <= np.sqrt(chi[1])
-    assert inside / 400 == pytest.approx(0.95, abs=0.04)
-    assert naive / 400 < 0.8
+        raw = np.sqrt(values.var(ddof=1) * 39 / chi)  # sampling noise left in
+        naive += raw[0] <= 0.7 <= raw[1]
+    least, most = stats.binom(repeats, 0.95).ppf([0.0005, 0.9995])
+    assert least <= inside <= most
+    assert naive < least
 
 
 def test_too_little_is_refused_with_numbers(tmp_path: Path) -> None:

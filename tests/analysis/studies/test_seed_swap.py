@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from analysis.studies import Findings, load_study
-from pipeline.config import Recipe
 from pipeline.errors import RunError
+from pipeline.recipe import Recipe
 from tests.analysis.studies.swapped import arm, swapped_runs
 
 

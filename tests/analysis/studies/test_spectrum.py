@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from analysis.studies import Findings, load_study
-from pipeline.config import Recipe
 from pipeline.errors import RunError
+from pipeline.recipe import Recipe
 from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_latents import LOW, plant_latents

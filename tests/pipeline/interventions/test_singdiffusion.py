@@ -212,15 +212,18 @@ def test_another_familys_network_is_refused(card: Card, tmp_path: Path) -> None:
         tiny.model(card, settings(card), other)
 
 
-def test_what_is_missing_is_named(parameters: dict[str, str], tmp_path: Path) -> None:
+def test_what_is_missing_is_named_before_the_first_image(
+    card: Card, parameters: dict[str, str], tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match="`weights`"):
         SingDiffusion({})
-    with pytest.raises(ModelError, match="no weights at"):
-        SingDiffusion({"weights": str(tmp_path / "gone")})
-    with pytest.raises(ModelError, match=r"config\.json"):
-        SingDiffusion({"weights": str(tmp_path)})
-    with pytest.raises(ModelError, match=r"Stable Diffusion 1\.5"):
-        SingDiffusion({"weights": parameters["weights"]})
+    for weights, reason in (
+        (tmp_path / "gone", "no weights at"),
+        (tmp_path, r"config\.json"),
+        (parameters["weights"], r"Stable Diffusion 1\.5"),
+    ):
+        with pytest.raises(ModelError, match=reason):
+            tiny.model(card, settings(card), SingDiffusion({"weights": str(weights)}))
 
 
 def test_the_schedule_here_is_stable_diffusions(card: Card) -> None:

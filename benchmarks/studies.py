@@ -1,0 +1,135 @@
+"""Studies against the time that a person waits: a map, farthest points, a jackknife with its null.
+
+Three parts at the size of the paper's study, each against a limit in seconds:
+
+- the map of 1,024 seeds x 200 prompts: principal components of every style vector, t-SNE to two
+  numbers an image, t-SNE of 400 numbers a seed to two, and the same map of the permuted null;
+- farthest point sampling of 4 seeds from every one of 1,024 first seeds in 100 draws;
+- a mean metric of 1,024 seeds x 1,000 prompts: grouped jackknife errors and 1,000 permutations.
+
+Each is checked beside its time: planted groups of seeds are apart on the map, the chosen points
+are those of the plain loop, and the quick permutations scatter as the plain ones do.
+
+Run: `python -m benchmarks.studies`
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from analysis.cells import Sample
+from analysis.diversity import farthest_points
+from analysis.metrics import load_metric
+from analysis.statistics.embedding import landmark_tsne, principal_scores, tsne
+from analysis.statistics.nulls import permute_within_prompt, permuted_means
+from analysis.strict import deviation_errors
+from benchmarks.harness import machine, report, seconds
+from pipeline.prompt_sets import Prompt
+
+LIMITS = {"map": 60.0, "farthest_points": 1.0, "jackknife_and_null": 10.0}
+"""Seconds."""
+WIDTH, LANDMARKS, KINDS = 512, 2000, 4
+CHOSEN, FIRSTS = 4, 100
+
+Floats = NDArray[np.float64]
+
+
+def styles(seeds: int, prompts: int) -> NDArray[np.float32]:
+    """Style vectors of seeds of four kinds, shape (S, P, 512)."""
+    rng = np.random.default_rng(0)
+    kind = 0.5 * rng.standard_normal((KINDS, 1, WIDTH), dtype=np.float32)
+    found = rng.standard_normal((seeds, prompts, WIDTH), dtype=np.float32)
+    found += kind[np.arange(seeds) % KINDS]
+    return found
+
+
+def seed_map(images: Floats) -> Floats:
+    """The seeds' map from two numbers an image."""
+    return tsne(principal_scores(images.reshape(len(images), -1), 50), random_state=0)
+
+
+def maps(vectors: NDArray[np.float32], landmarks: int) -> Floats:
+    """The map of the run and that of its null; gives the run's."""
+    scores = principal_scores(vectors.reshape(-1, vectors.shape[2]), 50)
+    rng = np.random.default_rng(1)
+    two = landmark_tsne(scores, landmarks=landmarks, rng=rng).reshape(*vectors.shape[:2], 2)
+    seed_map(np.asarray(permute_within_prompt(two, rng)))
+    return seed_map(two)
+
+
+def neighbours_agree(placed: Floats) -> float:
+    """Share of the seeds whose nearest on the map is of their kind; 0.25 by chance."""
+    apart = cdist(placed, placed)
+    np.fill_diagonal(apart, np.inf)
+    return float((apart.argmin(axis=1) % KINDS == np.arange(len(placed)) % KINDS).mean())
+
+
+def plain_points(vectors: Floats, first: int) -> list[int]:
+    """Farthest points from all distances."""
+    apart, chosen = cdist(vectors, vectors), [first]
+    while len(chosen) < CHOSEN:
+        chosen.append(int(apart[:, chosen].min(axis=1).argmax()))
+    return chosen
+
+
+def jackknife_and_null(values: Floats, draws: int) -> tuple[Floats, Floats]:
+    """Errors of every seed's deviation, and the null of its mean."""
+    prompts = tuple(Prompt(f"thing {i}", object=f"kind {i % 40}") for i in range(values.shape[1]))
+    metric = load_metric("brightness")
+    sample = Sample(tuple(range(len(values))), prompts, {metric.needs[0]: values})
+    errors = deviation_errors(metric, [values], sample)
+    return errors, permuted_means(values, np.random.default_rng(0), draws=draws)
+
+
+def timed(work: Callable[[], object]) -> tuple[float, object]:
+    """Seconds of one call, and what it gave."""
+    found: list[object] = []
+    return seconds(lambda: found.append(work())), found[0]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Time the parts and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1024)
+    parser.add_argument("--map-prompts", type=int, default=200)
+    parser.add_argument("--prompts", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=1000)
+    options = parser.parse_args(argv)
+    vectors = styles(options.seeds, options.map_prompts)
+    mean = vectors.mean(axis=1, dtype=np.float64)
+    values = np.random.default_rng(2).normal(size=(options.seeds, options.prompts))
+    spent = {}
+    spent["map"], placed = timed(lambda: maps(vectors, LANDMARKS))
+    spent["farthest_points"], points = timed(
+        lambda: [farthest_points(mean, CHOSEN, first=i % len(mean)) for i in range(FIRSTS)]
+    )
+    spent["jackknife_and_null"], found = timed(lambda: jackknife_and_null(values, options.draws))
+    null = np.asarray(found[1])  # type: ignore[index]
+    checks = {
+        "neighbours_agree": neighbours_agree(np.asarray(placed)),
+        "same_points": np.asarray(points)[7].tolist() == plain_points(mean, 7),
+        "null_sd_ratio": float(null.std() / (values.std() / np.sqrt(options.prompts))),
+    }
+    right = checks["neighbours_agree"] > 0.5 and abs(checks["null_sd_ratio"] - 1) < 0.05
+    ratios = {name: LIMITS[name] / each for name, each in spent.items()}
+    slowest = min(ratios, key=lambda name: ratios[name])
+    return report(
+        benchmark="studies",
+        ours=spent[slowest],
+        peer=LIMITS[slowest],
+        unit=f"s of {slowest}, against its limit",
+        ratio=ratios[slowest],
+        goal=1.0,
+        runs=1,
+        machine=machine(),
+        ok=min(ratios.values()) >= 1 and right and bool(checks["same_points"]),
+        more={"seconds": spent, "limits": LIMITS, "seeds": options.seeds, **checks},
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

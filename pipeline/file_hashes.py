@@ -1,0 +1,32 @@
+"""Hashes of files: what "the same file" and "the same folder" mean."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hash a file's content, read in parts.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_files(folder: Path, files: Iterable[Path]) -> str:
+    """Hash the names and contents of files, wherever their folder lies.
+
+    Args:
+        folder: The folder that they are in, directly or below.
+        files: The files, in any order.
+
+    Raises:
+        OSError: If one cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(bytes.fromhex(sha256_of_file(path)))
+    return digest.hexdigest()

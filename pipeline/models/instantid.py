@@ -1,0 +1,165 @@
+"""InstantID: a face of the prompt's own, from one photograph, without training.
+
+Wang et al. 2024, arXiv:2401.07519; instantX-research/InstantID, `infer.py`. The authors' pipeline
+does not import with diffusers 0.42, and it is a copy of the library's with three changes. Here it
+is `StableDiffusionXLControlNetPipeline` itself, and the three are made with its public parts:
+
+- a resampler turns a face recogniser's 512 numbers into 16 tokens, and every cross-attention of
+  the UNet reads them beside the text: diffusers loads the authors' file as an IP-Adapter Plus;
+- the ControlNet ("IdentityNet"), which sees the picture of five keypoints, reads the face's
+  tokens in place of the text;
+- without guidance's text there is the face of all zeros, put through the same resampler.
+
+A cell's conditions are its prompt's: `image` is the keypoints' picture, `mask` the 512 numbers.
+Only run with random weights.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.cards import Card, ResolvedCard
+from pipeline.conditions import numbers_of
+from pipeline.config import RunConfig
+from pipeline.errors import ModelError
+from pipeline.interventions.base import Intervention
+from pipeline.models.base import Batch, Drawn, changed_pixels, device_of, to_uint8
+from pipeline.models.networks import Finite, load_stage
+from pipeline.noise import draw_noise
+
+SCALES = ("controlnet_conditioning_scale", "ip_adapter_scale")
+"""Arguments of the card's stage: how strongly IdentityNet and the face's tokens count."""
+
+
+class InstantId:
+    """An SDXL checkpoint with IdentityNet and face adapter, ready to draw.
+
+    Args:
+        card: The checkpoint's card, with one stage and the parts of both.
+        resolved: Its files.
+        config: How to sample.
+        intervention: Change of sampling.
+
+    Raises:
+        ModelError: If a GPU, a part or a scale is missing, the folder does not load, or compiled
+            inference is asked for.
+    """
+
+    def __init__(
+        self, card: Card, resolved: ResolvedCard, config: RunConfig, intervention: Intervention
+    ) -> None:
+        _check(card, config)
+        self.config, self.intervention, (stage,) = config, intervention, card.stages
+        self.strength, adapter = (float(stage.arguments[name]) for name in SCALES)
+        self.latents_shape = card.latents_shape(config.height, config.width)
+        self.device = device_of(card)
+        pipe = load_stage(card, resolved, config, stage, first=None, last=True).to(self.device)
+        pipe.set_ip_adapter_scale(adapter)
+        intervention.check(pipe, card, config)
+        self.pipe = intervention.prepare(pipe, card)
+        self.finite = Finite(self.pipe.vae)
+        self._tokens: torch.Tensor | None = None
+        self.pipe.controlnet.register_forward_pre_hook(self._face_for_text, with_kwargs=True)
+        # The pipeline's own would give every cell every face.
+        self.pipe.prepare_ip_adapter_image_embeds = lambda faces, given, *_: given
+
+    @torch.inference_mode()
+    def generate(self, batch: Batch) -> Drawn:
+        """Draw a batch.
+
+        Args:
+            batch: B cells, each with the picture of its keypoints and the numbers of its face.
+
+        Returns:
+            B images; see `Drawn`.
+
+        Raises:
+            ModelError: If a face is missing, or has another number of numbers than the resampler
+                reads.
+        """
+        seeds = self.intervention.noise_seeds(batch)
+        noise, generators = draw_noise(seeds, self.latents_shape, spec=self.config.noise)
+        start = self.intervention.latents(noise, batch).to(self.device, self.pipe.unet.dtype)
+        faces = self._faces(batch)
+        self._tokens = self.pipe.unet.encoder_hid_proj([faces])[0][:, 0]
+        self.finite.forget()
+        (pixels,) = self.pipe(
+            prompt=[prompt.text for prompt in batch.prompts],
+            negative_prompt=[self.config.negative_prompt] * len(seeds)
+            if self.config.negative_prompt
+            else None,
+            image=[batch.pictures[str(prompt.image)] for prompt in batch.prompts],
+            ip_adapter_image_embeds=[faces],
+            controlnet_conditioning_scale=self.strength,
+            latents=start,
+            generator=self.intervention.generators(generators, batch),
+            height=self.config.height,
+            width=self.config.width,
+            num_inference_steps=self.config.num_inference_steps,
+            guidance_scale=self.config.guidance_scale,
+            eta=self.config.eta,
+            output_type="pt",
+            return_dict=False,
+            **self.intervention.call_kwargs(batch),
+        )
+        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
+        return Drawn(
+            to_uint8(changed_pixels(self.intervention, pixels, batch)),
+            self.finite.of(len(seeds)),
+            np.zeros(len(seeds), bool),
+            np.array(truncated, np.int32),
+        )
+
+    def _faces(self, batch: Batch) -> torch.Tensor:
+        """(B or 2B, 1, 1, 512): one face a cell; under guidance B faces of zeros come first."""
+        missing = [p.text for p in batch.prompts if not (p.image and p.mask)]
+        if missing:
+            raise ModelError(
+                f"prompt {missing[0]!r} lacks the keypoints' picture (image) or the face's "
+                f"numbers (mask)"
+            )
+        rows = [numbers_of(batch.pictures[str(prompt.mask)]) for prompt in batch.prompts]
+        wanted = self.pipe.unet.encoder_hid_proj.image_projection_layers[0].proj_in.in_features
+        if any(len(row) != wanted for row in rows):
+            raise ModelError(
+                f"a face of {len(rows[0])} numbers; the card's resampler reads {wanted}: take the "
+                f"recogniser that it was trained with (InstantX's: antelopev2)"
+            )
+        faces = torch.from_numpy(np.stack(rows))[:, None, None]
+        if self.config.guidance_scale > 1:
+            faces = torch.cat([torch.zeros_like(faces), faces])
+        return faces.to(self.device, self.pipe.unet.dtype)
+
+    def _face_for_text(
+        self,
+        _: torch.nn.Module,
+        arguments: tuple[Any, ...],
+        options: dict[str, Any],
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """IdentityNet reads the face's tokens, (B or 2B, 16, D), where the text would be."""
+        return arguments, options | {"encoder_hidden_states": self._tokens}
+
+    def truncated(self, text: str) -> int:
+        """Tokens of a prompt beyond the text encoders' length."""
+        tokens: list[int] = self.pipe.tokenizer(text, truncation=False, verbose=False).input_ids
+        return max(0, len(tokens) - int(self.pipe.tokenizer.model_max_length))
+
+
+def _check(card: Card, config: RunConfig) -> None:
+    """Refuse a card that is not whole, before anything is loaded."""
+    uses = [part.use for part in card.parts.values()]
+    parts = {
+        "a ControlNet (`use: component`, `component: controlnet`)": any(
+            part.component == "controlnet" for part in card.parts.values()
+        ),
+        "a face adapter (`use: ip_adapter`)": "ip_adapter" in uses,
+        "one stage": len(card.stages) == 1,
+        f"the stage's arguments {' and '.join(SCALES)}": len(card.stages) == 1
+        and set(SCALES) <= set(card.stages[0].arguments),
+    }
+    missing = [name for name, there in parts.items() if not there]
+    if missing:
+        raise ModelError(f"card {card.name}: InstantID needs {missing[0]}; add it to the card")
+    if config.compiled:
+        raise ModelError("InstantID is not offered compiled; set `compiled: false`")

@@ -1,0 +1,70 @@
+"""Pairs of scene and mask for inpainting: `python -m seedling.make_pairs FOLDER`.
+
+Writes true scenes of the small world, the masks of their objects, grown a little, and the names
+of these: the folder that `goldenseed prompts pairs` reads.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from seedling.model import write_json
+from seedling.randomness import make_generator
+from seedling.sentences import draw_parts
+from seedling.training import say
+from seedling.vocabulary import OBJECTS
+from seedling.world import draw_scenes
+
+GROWN = 2
+"""Pixels that a mask reaches beyond its object."""
+LEAST = 40
+"""Pixels of an object in a pair, at least: some are hidden behind a frame."""
+
+
+def draw_pairs(count: int, *, seed: int) -> tuple[Tensor, Tensor, list[str]]:
+    """Draw scenes with their masks.
+
+    Args:
+        count: How many.
+        seed: Seed of the scenes.
+
+    Returns:
+        Images, float32 (count, 3, 64, 64) in 0..1; masks, bool (count, 64, 64); names of the
+        objects.
+    """
+    generator = make_generator(seed)
+    parts = draw_parts(2 * count + 16, generator=generator)
+    parts = parts[parts[:, 0] < len(OBJECTS)]  # scenes without an object have no mask
+    scenes = draw_scenes(parts, generator=generator)
+    good = torch.nonzero(scenes.masks.sum(dim=(1, 2)) >= LEAST).ravel()[:count]
+    grown = functional.max_pool2d(scenes.masks[good].float()[:, None], 2 * GROWN + 1, 1, GROWN)
+    names = [OBJECTS[int(label)] for label in parts[good, 0]]
+    return scenes.images[good], grown[:, 0] > 0, names
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=23)
+    chosen = parser.parse_args(arguments)
+    images, masks, names = draw_pairs(chosen.count, seed=chosen.seed)
+    for kind in ("images", "masks"):
+        (chosen.folder / kind).mkdir(parents=True, exist_ok=True)
+    stems = [f"{number:05d}" for number in range(len(names))]
+    for stem, image, mask in zip(stems, images, masks, strict=True):
+        pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(chosen.folder / "images" / f"{stem}.png")
+        Image.fromarray(mask.byte().numpy() * 255).save(chosen.folder / "masks" / f"{stem}.png")
+    write_json(chosen.folder / "objects.json", dict(zip(stems, names, strict=True)))
+    say(f"{chosen.folder}: {len(names)} pairs")
+
+
+if __name__ == "__main__":
+    main()

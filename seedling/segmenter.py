@@ -1,0 +1,184 @@
+"""A small segmenter that is told a word: CLIPSeg's own class, its loss, its folder."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import (
+    CLIPSegConfig,
+    CLIPSegForImageSegmentation,
+    CLIPSegProcessor,
+    CLIPTokenizer,
+    ViTImageProcessor,
+)
+
+from seedling.model import TEXT_LENGTH, WEIGHTS
+from seedling.preference import half, normalised, tokens
+from seedling.recogniser import MEAN, STD
+from seedling.tokenizer import new_tokenizer
+from seedling.training import say
+
+FOLDER = WEIGHTS / "segmenter"
+TEMPLATE = "a photo of a {}"
+"""What the segmenter is told; {} is the object's word."""
+CHUNK = 64
+WIDTH, LAYERS = 128, 4
+
+
+class Preprocessing(Protocol):
+    """What is written beside a network: transformers' processors of pictures and words."""
+
+    def save_pretrained(self, folder: Path, /) -> object:
+        """Write its files into a folder."""
+
+
+def new_segmenter(tokenizer: CLIPTokenizer) -> CLIPSegForImageSegmentation:
+    """Make an untrained segmenter: pictures of 64 x 64 in patches of 8, masks of 64 x 64.
+
+    Args:
+        tokenizer: Whose vocabulary it reads.
+
+    Returns:
+        The network in fp32.
+    """
+    end = tokenizer.eos_token_id
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": TEXT_LENGTH,
+        "bos_token_id": end - 1,
+        "eos_token_id": end,
+        "pad_token_id": end,
+    }
+    vision = {
+        "hidden_size": WIDTH,
+        "intermediate_size": 3 * WIDTH,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "image_size": 64,
+        "patch_size": 8,
+    }
+    return CLIPSegForImageSegmentation(
+        CLIPSegConfig(
+            text_config=text,
+            vision_config=vision,
+            projection_dim=64,
+            extract_layers=[1, 2, 3],
+            reduce_dim=WIDTH,
+            decoder_num_attention_heads=4,
+            decoder_intermediate_size=2 * WIDTH,
+        )
+    )
+
+
+def logits(network: CLIPSegForImageSegmentation, images: Tensor, ids: Tensor) -> Tensor:
+    """What the network's own forward gives, with gradients for both its frozen towers.
+
+    Args:
+        network: The segmenter.
+        images: float32 (B, 3, 64, 64) in 0..1.
+        ids: int64 (B, T), the tokens of one text a picture.
+
+    Returns:
+        float32 (B, 64, 64), positive where a pixel is rather of the text's object.
+    """
+    seen = network.clip.vision_model(normalised(images), output_hidden_states=True).hidden_states
+    distinct, places = torch.unique(ids, dim=0, return_inverse=True)
+    told = network.clip.get_text_features(distinct, attention_mask=mask_of(distinct, network))
+    activations = [seen[layer + 1] for layer in network.config.extract_layers]
+    found: Tensor = network.decoder(activations, told.pooler_output[places]).logits
+    return found
+
+
+def mask_of(ids: Tensor, network: CLIPSegForImageSegmentation) -> Tensor:
+    """Which tokens count: all up to the first end token, int64 of the same shape."""
+    ends = (ids == network.config.text_config.eos_token_id).long()
+    counted: Tensor = (ends.cumsum(dim=1) - ends == 0).long()
+    return counted
+
+
+def segment(
+    network: CLIPSegForImageSegmentation,
+    tokenizer: CLIPTokenizer,
+    images: Tensor,
+    words: Sequence[str],
+) -> Tensor:
+    """Find one word's object in each picture, without gradients.
+
+    Args:
+        network: The segmenter, in eval mode.
+        tokenizer: Its tokenizer.
+        images: float32 (B, 3, 64, 64) in 0..1.
+        words: B object words.
+
+    Returns:
+        bool (B, 64, 64).
+    """
+    ids = tokens(tokenizer, [TEMPLATE.format(word) for word in words])
+    parts = zip(torch.split(images, CHUNK), torch.split(ids, CHUNK), strict=True)
+    with torch.no_grad():
+        return torch.cat([logits(network, some, told) > 0 for some, told in parts])
+
+
+def mask_loss(found: Tensor, masks: Tensor) -> Tensor:
+    """Cross-entropy of the pixels and Dice of the whole mask.
+
+    Args:
+        found: float32 (B, H, W) logits.
+        masks: bool (B, H, W); an empty one asks for nothing at all.
+
+    Returns:
+        A scalar. Dice: Milletari et al. 2016, arXiv:1606.04797, section 3, with 1 added above
+        and below, so that empty masks have a value.
+
+    Example:
+        >>> mask = torch.tensor([[[True, False]]])
+        >>> sure = torch.tensor([[[20.0, -20.0]]])
+        >>> bool(mask_loss(sure, mask) < 1e-3 < 1 < mask_loss(-sure, mask))
+        True
+    """
+    wanted, given = masks.float(), found.sigmoid()
+    both = (wanted * given).sum(dim=(1, 2))
+    either = (wanted + given).sum(dim=(1, 2))
+    dice = 1 - (2 * both + 1) / (either + 1)
+    return functional.binary_cross_entropy_with_logits(found, wanted) + dice.mean()
+
+
+def publish(network: nn.Module, folder: Path = FOLDER) -> None:
+    """Write network, vocabulary and preprocessing as transformers reads them, weights in fp16.
+
+    Args:
+        network: The segmenter.
+        folder: Where to; an earlier one there is replaced once the new one is whole.
+    """
+    pixels = ViTImageProcessor(
+        size={"height": 64, "width": 64}, image_mean=list(MEAN), image_std=list(STD)
+    )
+    made = CLIPSegProcessor(image_processor=pixels, tokenizer=new_tokenizer())
+    write_folder(network, folder, made)
+
+
+def write_folder(network: nn.Module, folder: Path, preprocessing: Preprocessing) -> None:
+    """Write a network of transformers in fp16 with its preprocessing, whole or not at all."""
+    aside = folder.with_name(f".{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    saver: Any = network
+    saver.save_pretrained(aside, state_dict=half(network))
+    preprocessing.save_pretrained(aside)
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
+    say(f"wrote {folder}")
+
+
+def load_segmenter(folder: Path = FOLDER) -> tuple[CLIPSegForImageSegmentation, CLIPTokenizer]:
+    """Read the shipped segmenter, fp32, in eval mode, and its tokenizer."""
+    network = CLIPSegForImageSegmentation.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    return network.eval(), tokenizer

@@ -1,0 +1,168 @@
+"""Train `seedling-inpaint`: `python -m seedling.train_inpaint --minutes 30`.
+
+The seedling with more inputs, as in Stable Diffusion's inpainting models (Rombach et al. 2022,
+arXiv:2112.10752, section 4.5; the layout of their released checkpoint): noisy latents, the mask at
+the latents' size, and the latents of the picture with the masked part in middle grey, 16 + 1 + 16
+channels. The weights of the new channels start at 0, so it starts as the seedling itself.
+
+It learns two things: to complete a named object, and, asked for a "clear background", to go on
+with the scene where an object may have been. The text encoder is the seedling's, unchanged. Words
+stand in the scenes at the world's own rate, so where a region has room for a sign, some seeds
+write one that nobody asked for.
+"""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+from torch.nn import functional
+
+from seedling.conditions import draw_regions, draw_twins
+from seedling.model import LATENT_CHANNELS, WEIGHTS
+from seedling.pool import CHUNK, labels_of
+from seedling.randomness import happens, make_generator
+from seedling.relatives import (
+    Base,
+    Rows,
+    Settings,
+    fit,
+    joined,
+    load_base,
+    make_once,
+    new_parser,
+    publish,
+    settings_of,
+)
+from seedling.sentences import draw_parts
+from seedling.train_text_to_image import draw_prompts, noise_loss
+from seedling.training import say
+
+NAME = "seedling-inpaint"
+CLEAR = "clear background"
+"""The prompt that asks for a scene without the object."""
+CLEAR_RATE = 0.4
+"""Share of training scenes without an object, for `CLEAR`."""
+EXTRA = 1 + LATENT_CHANNELS
+"""Channels beside the noisy latents: mask, masked picture."""
+
+
+def widened(unet: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
+    """Copy a noise predictor, with room for mask and masked picture after the latents.
+
+    Args:
+        unet: The seedling's, of 16 input channels.
+
+    Returns:
+        One of 33, which gives what `unet` gives whatever the new channels hold.
+    """
+    wide = UNet2DConditionModel.from_config(
+        unet.config, in_channels=unet.config.in_channels + EXTRA
+    )
+    state = dict(unet.state_dict())
+    state["conv_in.weight"] = functional.pad(state["conv_in.weight"], (0, 0, 0, 0, 0, EXTRA))
+    wide.load_state_dict(state)
+    return wide
+
+
+def make_scenes(base: Base, count: int, seed: int) -> Rows:
+    """Draw scenes with a region to be drawn anew.
+
+    Args:
+        base: Whose latents they are in.
+        count: How many.
+        seed: Seed of scenes and regions.
+
+    Returns:
+        `latents` of the whole picture and `masked` of the picture with the region in middle grey,
+        float16 (N, 16, 8, 8); `mask`, float16 (N, 1, 8, 8), the region as the pipeline makes it
+        small; `inside`, float16 (N, 8, 8), the share of each latent's pixels in the region;
+        `parts`, int64 (N, 4); `clear`, bool (N,), whether the scene is without its object.
+    """
+    generator = make_generator(seed)
+    sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
+    return joined(_chunk(base, draw_parts(n, generator=generator), generator) for n in sizes)
+
+
+def _chunk(base: Base, parts: Tensor, generator: torch.Generator) -> Rows:
+    twins = draw_twins(parts, generator=generator)
+    clear = happens(len(parts), CLEAR_RATE, generator=generator)
+    images = torch.where(clear.view(-1, 1, 1, 1), twins.clear, twins.scenes.images)
+    region = draw_regions(twins.scenes.masks, generator=generator)[:, None]
+    latents = base.encode(images)
+    return {
+        "latents": latents,
+        "masked": base.encode(torch.where(region, 0.5, images)),
+        "mask": functional.interpolate(region.float(), size=latents.shape[2:]).half(),
+        "inside": functional.avg_pool2d(region.float(), 8)[:, 0].half(),
+        "parts": labels_of(twins.scenes.specs)[:, :4].long(),
+        "clear": clear,
+    }
+
+
+def ask(parts: Tensor, clear: Tensor, *, generator: torch.Generator) -> list[str]:
+    """Prompts of scenes: what they show, or `CLEAR`; some empty, as in the seedling's training."""
+    said = draw_prompts(parts, generator=generator)
+    return [
+        CLEAR if text and is_clear else text
+        for text, is_clear in zip(said, clear.tolist(), strict=True)
+    ]
+
+
+def inpaint_loss(
+    base: Base,
+    unet: Any,  # noqa: ANN401 - diffusers is untyped
+    scenes: Rows,
+    generator: torch.Generator,
+) -> Tensor:
+    """The seedling's own loss, in which the region takes the object's place.
+
+    Args:
+        base: Text encoder, tokenizer and schedule.
+        unet: What is trained, of 33 channels.
+        scenes: A batch of `make_scenes`.
+        generator: The source of prompts, noise and times.
+
+    Returns:
+        A scalar.
+    """
+    known = torch.cat([scenes["mask"], scenes["masked"]], dim=1).float()
+
+    def predict(noisy: Tensor, steps: Tensor, *, encoder_hidden_states: Tensor) -> Any:  # noqa: ANN401
+        whole = torch.cat([noisy, known], dim=1)
+        return unet(whole, steps, encoder_hidden_states=encoder_hidden_states)
+
+    prompts = ask(scenes["parts"], scenes["clear"], generator=generator)
+    networks = replace(base.networks, unet=predict)
+    latents, inside = scenes["latents"].float(), scenes["inside"].float()
+    return noise_loss(networks, latents, inside, prompts, generator=generator)
+
+
+def train(base: Base, settings: Settings) -> Any:  # noqa: ANN401 - diffusers is untyped
+    """Train the widened noise predictor, or go on with a training that was cut off.
+
+    Args:
+        base: The seedling; it stays as it is.
+        settings: How.
+
+    Returns:
+        The noise predictor of 33 channels with its moving average in place.
+    """
+    scenes, name = make_once(base, NAME, make_scenes, settings), base.own_name(NAME)
+    unet = widened(base.networks.unet)
+    return fit(name, unet, scenes, partial(inpaint_loss, base, unet), settings)
+
+
+def main() -> None:
+    """Run from the command line."""
+    chosen = new_parser(__doc__, minutes=30.0, rate=5e-4, count=24_000).parse_args()
+    out: Path = chosen.out or WEIGHTS / NAME
+    publish({"unet": train(load_base(chosen.base), settings_of(chosen))}, out)
+    say(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Fidelity on planted scores: the gain of golden seeds is what was planted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from analysis.studies import load_study
+from analysis.studies.base import Findings
+from pipeline.errors import RunError
+from pipeline.prompt_sets import Prompt
+from pipeline.runs import Run
+from tests.analysis.studies.planted_run import GAP, SCORE, SCORES, Values, planted_run
+
+SEEDS, GOOD = 40, tuple(range(6))
+RECIPE = {"features": [SCORES], "metrics": [SCORE, GAP], "ranking": None}
+
+
+def planted(prompts: Sequence[Prompt], gain: float, *, salt: int = 0) -> Values:
+    rng = np.random.default_rng([7, salt])
+    shape = (SEEDS, len(prompts))
+    effect = gain * np.isin(np.arange(SEEDS), GOOD)[:, None]
+    prompt = rng.normal(size=(1, len(prompts)))
+    return {
+        SCORES: {
+            "score": effect + prompt + rng.normal(size=shape),
+            "gap": -effect + rng.normal(size=shape),
+        }
+    }
+
+
+def run_with(path: Path, gain: float) -> Run:
+    return planted_run(path, lambda p, _: planted(p, gain), seeds=SEEDS, prompts=200, **RECIPE)
+
+
+def find(run: Run, **settings: str | int) -> Findings:
+    return load_study("fidelity", {"sets": 200, **settings}).find(run)
+
+
+def test_the_gain_is_what_was_planted(tmp_path: Path) -> None:
+    found = find(run_with(tmp_path, 1.0)).numbers
+    assert set(GOOD) <= set(found["golden"])
+    product = found["preference"]["this run"]
+    k = len(found["golden"])
+    truth = len(GOOD) / k - len(GOOD) / SEEDS
+    assert product["gain"].low < truth < product["gain"].high
+    assert product["win_rate"].low > 0.5
+    assert 0 < product["share_of_best_of_four"].value < 1.2
+    for row in found["table"]:
+        assert row["p"] == pytest.approx(1 / 201)
+        assert row["seeds"] == k
+    preference = [row["preference"] for row in found["pools"]]
+    assert preference[0] > preference[-1]
+    assert [row["seeds"] for row in found["pools"]] == [1, 4, 16, 40]
+
+
+def test_a_list_by_chance_gains_nothing_on_set_3(tmp_path: Path) -> None:
+    found = find(run_with(tmp_path, 0.0), share=0.5).numbers
+    assert found["golden"]
+    assert found["preference"]["this run"]["gain"].low < 0.05
+    assert all(row["p"] > 0.02 for row in found["table"])
+
+
+def test_another_kind_of_prompts_is_a_run_of_its_own(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", 1.0)
+    first = find(run)
+    recipe = type(run.recipe)(**yaml.safe_load(first.recipes["other_prompts"]))
+    assert recipe.prompts.source == "PartiPrompts.tsv"
+    other = planted_run(
+        tmp_path / "other",
+        lambda p, _: planted(p, 1.0, salt=1),
+        seeds=SEEDS,
+        prompts=90,
+        objects=9,
+        **RECIPE,
+    )
+    both = find(run, other=str(other.root))
+    assert {row["prompts"] for row in both.numbers["table"]} == {"this run", "other kind"}
+    assert not both.recipes
+    few = planted_run(
+        tmp_path / "few", lambda p, _: planted(p, 0.0), seeds=SEEDS - 8, prompts=9, **RECIPE
+    )
+    with pytest.raises(RunError, match="32 seeds; this study needs"):
+        find(run, other=str(few.root))
+
+
+def test_an_empty_list_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"0 seeds are in the top 5% .* at least 1"):
+        find(run_with(tmp_path, 0.0), share=0.05)

@@ -1,0 +1,113 @@
+"""Whether seeds carry over, on planted scores: known correlations are found, others are not."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from analysis.studies import load_study
+from analysis.studies.transfer import Transfer
+from pipeline.errors import RunError
+from pipeline.prompt_sets import Prompt
+from pipeline.runs import Run
+from tests.analysis import synthetic
+from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
+
+RECIPE = {"features": [SCORES], "metrics": [SCORE], "ranking": None}
+SEEDS = 96
+
+
+def planted(path: Path, mixing: float, number: int, *, shared: float = 0.0) -> Run:
+    """A run whose seeds' true effects correlate with run 0's at `mixing`.
+
+    `shared` is what seed and prompt do together, alike in every run.
+    """
+
+    def make(prompts: Sequence[Prompt], seeds: int) -> Values:
+        common, own = np.random.default_rng(1), np.random.default_rng([2, number])
+        base, shape = common.standard_normal((seeds, 1)), (seeds, len(prompts))
+        together = shared * common.standard_normal(shape)
+        effect = mixing * base + np.sqrt(1 - mixing**2) * own.standard_normal((seeds, 1))
+        return {SCORES: {"score": effect + together + 4 * own.standard_normal(shape)}}
+
+    return planted_run(path, make, seeds=SEEDS, **RECIPE)
+
+
+def rows(run: Run, **settings: object) -> dict[str, dict[str, float]]:
+    study = load_study("transfer", {"draws": 300, **settings})
+    return {row["other"]: row for row in study.find(run).numbers["pairs"]}
+
+
+def test_known_correlations_are_found(tmp_path: Path) -> None:
+    run = planted(tmp_path / "a", 1.0, 0)
+    runs = {}
+    for number, mixing in enumerate((0.9, 0.5, 0.0), start=1):
+        runs[f"m{mixing}"] = str(planted(tmp_path / f"b{number}", mixing, number).root)
+    found = rows(run, runs=runs)
+    for mixing in (0.9, 0.5, 0.0):
+        row = found[f"m{mixing}"]
+        assert row["corrected_low"] < mixing < row["corrected_high"]
+        assert abs(row["cross"]) < abs(row["corrected"])
+    assert found["m0.9"]["p"] < 0.01 < 0.05 < found["m0.0"]["p"]
+    assert found["m0.9"]["again"] > 1.5 * found["m0.9"]["again_chance"]
+    assert found["m0.0"]["again_p"] > 0.01
+    # Without the correction even the strongest would look weak: the noise of both is in it.
+    assert found["m0.9"]["cross"] < 0.75
+
+
+def test_shared_prompts_fool_equal_sets_and_not_the_result(tmp_path: Path) -> None:
+    run = planted(tmp_path / "a", 0.0, 1, shared=6.0)
+    other = planted(tmp_path / "b", 0.0, 2, shared=6.0)
+    row = rows(run, runs={"b": str(other.root)})["b"]
+    assert row["same"] > 0.3
+    assert row["cross_low"] < 0 < row["cross_high"]
+    assert row["p"] > 0.02
+
+
+def test_kinds_of_prompts_and_arms(tmp_path: Path) -> None:
+    def make(prompts: Sequence[Prompt], seeds: int) -> Values:
+        rng = np.random.default_rng(7)
+        even = np.array([int(p.text.split()[1].strip(",")) % 2 == 0 for p in prompts])
+        one, two = rng.standard_normal((2, seeds, 1))
+        return {
+            SCORES: {"score": np.where(even, one, two) + rng.normal(size=(seeds, len(prompts)))}
+        }
+
+    run = planted_run(tmp_path / "kinds", make, seeds=SEEDS, prompts=240, **RECIPE)
+    found = rows(run, kinds={"even": r"kind \d*[02468],", "early": "manner [0-9]$"})
+    assert found["early"]["corrected"] == pytest.approx(1, abs=0.15)
+    assert found["even"]["corrected_high"] < 0.5
+    arms = {"arms": {"base": {}, "other": {}}, **RECIPE}
+    pair = [planted_run(tmp_path / name, make, seeds=16, **arms) for name in ("base", "other")]
+    assert list(rows(pair[0])) == ["other"]
+
+
+def test_recipes_are_recipes_and_the_picture_is_there(tmp_path: Path) -> None:
+    run, other = planted(tmp_path / "a", 1.0, 0), planted(tmp_path / "b", 1.0, 1)
+    found = load_study("transfer", {"runs": {"b": "../b"}, "draws": 100}).find(run)
+    assert found.identities["run b"] == other.run_id
+    assert found.tables["values"].frame.filter(pl.col("other") == "b").height == SEEDS
+    assert {"transfer_steps", "transfer_guidance", "transfer_interventions"} < set(found.recipes)
+    for text in found.recipes.values():
+        recipe = type(run.recipe).model_validate(yaml.safe_load(text))
+        assert recipe.seeds == run.recipe.seeds
+        assert recipe.sampling.guidance_scale == 3.0
+        assert recipe.arms
+
+
+def test_what_does_not_compare_is_refused(tmp_path: Path) -> None:
+    run = planted(tmp_path / "a", 1.0, 0)
+    with pytest.raises(RunError, match="needs at least 1 of each"):
+        Transfer().find(run)
+    with pytest.raises(RunError, match="is not a run folder"):
+        Transfer(runs={"b": "nowhere"}).find(run)
+    config = synthetic.config(noise="philox", eta=0.0)
+    other = Run.start(tmp_path / "c", config, run.recipe)
+    with pytest.raises(RunError, match="needs runs of equal latents and noise"):
+        Transfer(runs={"c": str(other.root)}).find(run)
+    few = planted_run(tmp_path / "few", lambda p, s: {SCORES: {}}, seeds=6, **RECIPE)
+    with pytest.raises(RunError, match=r"6 seeds in both this run and few; .* at least 8"):
+        Transfer(runs={"few": str(few.root)}).find(run)

@@ -1,0 +1,32 @@
+"""How many prompts a reliable ranking takes: by formula before a run, as measured after it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from analysis.study_stage import StudyStage, StudyTask
+from goldenseed.plan import needed
+from pipeline.errors import ConfigError
+from pipeline.executors.base import make_executor
+from tests.analysis.studies.test_quality import run_with
+
+
+def test_the_formula_is_spearman_and_brown(tmp_path: Path) -> None:
+    text = needed(0.8, tmp_path / "none")
+    n = int(re.findall(r"1.0%: ([0-9,]+)", text)[0].replace(",", ""))
+    enough, short = (k * 0.01 / (k * 0.01 + 0.99) for k in (n, n - 1))
+    assert short < 0.8 <= enough + 1e-12
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        needed(1.0, tmp_path)
+
+
+def test_a_run_that_was_studied_says_what_it_measured(tmp_path: Path) -> None:
+    run = run_with(tmp_path, 0.25)
+    assert "independent prompts" in needed(0.99, run.root)
+    (done,) = make_executor("local").run(
+        StudyStage(run.root, {"quality": {}}), [StudyTask("quality")]
+    )
+    assert done.error == ""
+    assert re.search(r"score: With this noise about [0-9,]+ prompts", needed(0.99, run.root))
+    assert "already" in needed(0.05, run.root)

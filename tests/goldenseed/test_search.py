@@ -1,0 +1,96 @@
+"""`goldenseed search`: draws what the race asks for and no more, and goes on after a break."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from goldenseed import start, work
+from goldenseed.search import SEARCH_FILE, start_search
+from pipeline.errors import ConfigError, RunError
+from pipeline.manifest import receipt_index
+from pipeline.recipe import load_recipe
+from pipeline.runs import Run
+from tests.goldenseed.conftest import Call
+
+RECIPE = """
+card: seedling-mini
+prompts: {source: seedling, count: 60}
+seeds: {start: 0, count: 16}
+tile: {seeds: 1, prompts: 3}
+batch_size: 4
+keep_images: none
+sampling: {num_inference_steps: 1, guidance_scale: 1.0}
+features: [perceptual]
+metrics: [kid_perceptual]
+ranking: {metric: kid_perceptual, share: 0.25}
+"""
+OPTIONS = ("--executor", "local", "--budget", "0.9")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def drawn(run: Run) -> int:
+    return sum(receipt.rows for receipt in receipt_index(run.images).values())
+
+
+def test_a_broken_search_ends_as_one_that_was_not(
+    call: Call, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = call("search", recipe, "--out", tmp_path / "whole", *OPTIONS)
+    assert whole.code == 0, whole.err
+    assert "over all seeds and looks" in whole.out
+    run = Run.open(tmp_path / "whole")
+    found = json.loads((run.root / SEARCH_FILE).read_bytes())
+    assert drawn(run) == found["images"] < 0.95 * found["images_full"]
+    assert len(found["plan"]["looks"]) > 1
+    assert set(found["sure"]) <= {row["seed"] for row in found["list"]}
+    assert len(found["list"]) == found["plan"]["top"] == 4
+
+    with monkeypatch.context() as patch:
+        rounds = []
+
+        def stop_in_round_two(*arguments: object, **options: object) -> work.Result:
+            rounds.append(1)
+            if len(rounds) == 2:
+                raise KeyboardInterrupt
+            return generate(*arguments, **options)  # type: ignore[arg-type]
+
+        generate = work.generate
+        patch.setattr(work, "generate", stop_in_round_two)
+        broken = call("search", recipe, "--out", tmp_path / "broken", *OPTIONS)
+    assert broken.code == 130
+    assert 0 < drawn(Run.open(tmp_path / "broken")) < found["images"]
+    again = call("search", recipe, "--out", tmp_path / "broken", *OPTIONS, "--json")
+    assert json.loads(again.out)["list"] == found["list"]
+    files = [(tmp_path / name / SEARCH_FILE).read_bytes() for name in ("whole", "broken")]
+    assert files[0] == files[1]
+    assert drawn(Run.open(tmp_path / "broken")) == found["images"]
+
+
+def test_units_are_whole_groups_of_set_1(recipe: Path, tmp_path: Path) -> None:
+    run = start_search(load_recipe(str(recipe)), tmp_path / "run")
+    groups = [{run.prompts[prompt].group for prompt in block.prompt_ids} for block in run.blocks]
+    assert {prompt.set for prompt in run.prompts.values()} == {1}
+    assert sum(map(len, groups)) == len(set.union(*groups))
+    assert all(len(block.prompt_ids) >= 3 for block in run.blocks)
+    assert all(len(own) >= 2 for own in groups)  # a kernel distance is made between groups
+    assert all(len(tile.seeds) == 1 for tile in run.tiles())
+
+
+def test_what_cannot_be_searched_is_refused(recipe: Path, tmp_path: Path) -> None:
+    chosen = load_recipe(str(recipe))
+    with pytest.raises(ConfigError, match="changes with the number of images"):
+        start_search(chosen, tmp_path / "a", metric="frechet_perceptual")
+    with pytest.raises(ConfigError, match="has arms"):
+        start_search(load_recipe("seedling-mini-scramble"), tmp_path / "a")
+    with pytest.raises(ConfigError, match="4 seeds; a search needs at least 16"):
+        start_search(start.choose(chosen, seeds="4"), tmp_path / "a")
+    start_search(chosen, tmp_path / "b")
+    with pytest.raises(RunError, match="holds another grid"):
+        start_search(start.choose(chosen, seeds="20"), tmp_path / "b")
