@@ -25,7 +25,7 @@ import torch
 
 from analysis.seed_classifier.stream import Pictures, Stream
 from analysis.seed_classifier.training import Classifier, Course
-from benchmarks.harness import machine, report
+from benchmarks.harness import report
 from pipeline.cards import find_card, resolve
 from pipeline.codec import encode_image
 from pipeline.prompt_sets import Prompt
@@ -130,7 +130,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ratio=ours / peer,
         goal=GOAL,
         runs=options.pairs,
-        machine=machine(),
         ok=ours >= GOAL,
         more={"pictures": options.seeds * options.prompts},
     )
