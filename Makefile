@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 RECIPE ?= seedling-mini
-BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies
+BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier
 STAMP := .venv/installed
 
 .PHONY: run test lint bench clean

@@ -89,17 +89,18 @@ def check_pictures(recipe: Recipe, prompts: PromptSet) -> Path:
 
 
 def load_prompts(recipe: Recipe) -> PromptSet:
-    """The prompts that a recipe names, all or the first `count` in the order of their ids.
+    """The prompts that a recipe names: all, those it chose, the first `count` by their ids.
 
     An id is a hash, so any number of them is a fair sample of a file that is sorted by object
     or category, and a larger number only adds to a smaller one.
 
     Raises:
-        PromptError: If the file is missing or malformed, or has fewer than `count`.
+        PromptError: If the file is missing or malformed, has fewer than `count`, or lacks one
+            that the recipe chose.
     """
     source = recipe.prompts.source
     shipped = PROMPTS / f"{source}.jsonl"
-    found = read_prompts(shipped if shipped.is_file() else Path(source))
+    found = _chosen(recipe, read_prompts(shipped if shipped.is_file() else Path(source)))
     count = recipe.prompts.count
     if count is not None and count > len(found.prompts):
         raise PromptError(
@@ -109,6 +110,21 @@ def load_prompts(recipe: Recipe) -> PromptSet:
     if count is None:
         return found
     return PromptSet(tuple(sorted(found.prompts, key=lambda p: p.id)[:count]), found.report)
+
+
+def _chosen(recipe: Recipe, found: PromptSet) -> PromptSet:
+    """The prompts whose ids the recipe lists, if it lists any."""
+    wanted = set(recipe.prompts.chosen)
+    if not wanted:
+        return found
+    prompts = tuple(prompt for prompt in found.prompts if prompt.id in wanted)
+    missing = wanted - {prompt.id for prompt in prompts}
+    if missing:
+        raise PromptError(
+            f"{recipe.prompts.source} lacks {len(missing):,} of the {len(wanted):,} prompts that "
+            f"the recipe chose, for example {min(missing)}; bring the file that they are from"
+        )
+    return PromptSet(prompts, found.report)
 
 
 def start_runs(recipe: Recipe, out: Path) -> list[Run]:

@@ -21,10 +21,12 @@ class PromptChoice(Frozen):
         source: Name of a shipped file in `prompts/`, or a path to .jsonl, .tsv or .txt.
         count: Use so many, a fair sample of the file (the first in the order of their ids);
             all if None.
+        chosen: Ids of the prompts to use; all if empty. `count` then counts among them.
     """
 
     source: str
     count: int | None = Field(default=None, ge=1)
+    chosen: tuple[str, ...] = ()
 
 
 class SeedChoice(Frozen):

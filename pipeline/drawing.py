@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from PIL import Image
 
-from pipeline.errors import GoldenseedError
+from pipeline.errors import GoldenseedError, ModelError
 from pipeline.grid import Tile
+from pipeline.latents import Kept
 from pipeline.models.base import Batch, Drawn, Model
 from pipeline.prompt_sets import Prompt
 from pipeline.schema import STATUS_FAILED, STATUS_FLAGGED, STATUS_NONFINITE, STATUS_OK
@@ -27,6 +28,7 @@ class CellImage:
         reason: Why it is not ok.
         truncated: Tokens cut off the prompt.
         micro_batch: Images drawn together with it, itself included.
+        latents: Step -> (C, h, w) float32, those that are to be kept.
     """
 
     pixels: Uint8Images | None
@@ -34,6 +36,7 @@ class CellImage:
     reason: str | None
     truncated: int
     micro_batch: int
+    latents: Kept = field(default_factory=dict)
 
 
 def draw_tile(
@@ -44,6 +47,7 @@ def draw_tile(
     *,
     group: int = 1,
     pictures: Mapping[str, Image.Image] = MappingProxyType({}),
+    keep_latents: str = "none",
 ) -> list[CellImage]:
     """Draw all cells of a tile in batches of one fixed shape.
 
@@ -57,8 +61,10 @@ def draw_tile(
         batch_size: Images drawn together, a multiple of `group`.
         group: Cells in a row that the intervention needs whole; a tile has whole ones only.
         pictures: The prompts' condition pictures.
+        keep_latents: "none", "last" or "all".
 
     Raises:
+        ModelError: If latents are to be kept and the model's family gives none.
         RuntimeError: If every single cell fails; that is no property of a cell.
     """
     cells = [(prompts[prompt_id], seed) for prompt_id, seed in tile.cells]
@@ -66,7 +72,7 @@ def draw_tile(
     for start in range(0, len(cells), batch_size):
         wanted = cells[start : start + batch_size]
         padded = wanted + wanted[-group:] * ((batch_size - len(wanted)) // group)
-        images += _draw(model, padded, pictures, group)[: len(wanted)]
+        images += _draw(model, padded, pictures, group, keep_latents)[: len(wanted)]
     if all(image.status == STATUS_FAILED for image in images):
         raise RuntimeError(f"every cell of tile {tile.id} failed: {images[0].reason}")
     return images
@@ -77,11 +83,12 @@ def _draw(
     cells: Sequence[tuple[Prompt, int]],
     pictures: Mapping[str, Image.Image],
     group: int,
+    keep_latents: str,
 ) -> list[CellImage]:
     """Draw cells together; where that fails, in halves, down to the group that is to blame."""
     prompts, seeds = zip(*cells, strict=True)
     try:
-        drawn = model.generate(Batch(prompts, seeds, pictures))
+        drawn = model.generate(Batch(prompts, seeds, pictures, keep_latents))
     except GoldenseedError:
         raise
     except Exception as error:
@@ -93,7 +100,13 @@ def _draw(
         LOGGER.info("batch of %d failed (%s), trying halves", len(cells), error)
         half = len(cells) // group // 2 * group
         parts = (cells[:half], cells[half:])
-        return [image for part in parts for image in _draw(model, part, pictures, group)]
+        halves = [_draw(model, part, pictures, group, keep_latents) for part in parts]
+        return [image for part in halves for image in part]
+    if keep_latents != "none" and not drawn.latents:
+        raise ModelError(
+            f"{type(model).__name__} keeps no latents; only the stable_diffusion family does: "
+            f"leave `keep_latents` out of the recipe"
+        )
     return [_cell_image(drawn, index) for index in range(len(cells))]
 
 
@@ -105,4 +118,5 @@ def _cell_image(drawn: Drawn, index: int) -> CellImage:
     if drawn.flagged[index]:
         reason = "the safety checker replaced the image"
         return CellImage(None, STATUS_FLAGGED, reason, truncated, together)
-    return CellImage(drawn.images[index], STATUS_OK, None, truncated, together)
+    latents = {step: values[index] for step, values in drawn.latents.items()}
+    return CellImage(drawn.images[index], STATUS_OK, None, truncated, together, latents)

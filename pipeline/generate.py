@@ -21,8 +21,10 @@ from pipeline.errors import PromptError, RunError
 from pipeline.grid import Tile
 from pipeline.groups import group_size
 from pipeline.interventions.base import Intervention
+from pipeline.latents import commit_latents
 from pipeline.models.base import Model
 from pipeline.prompt_sets import Prompt
+from pipeline.receipts import Receipt
 from pipeline.registry import load
 from pipeline.runs import Run
 from pipeline.sampling import make_intervention
@@ -70,8 +72,8 @@ class GenerateStage:
         if loaded is None:
             raise RuntimeError("setup() comes before run()")
         started = time.perf_counter()
-        there = loaded.run.images.receipt(task.id, task.block)
-        if there is not None and loaded.run.images.intact(there):
+        there = loaded.done(task)
+        if there is not None:
             return Outcome(task.id, there.rows, there.failed, time.perf_counter() - started)
         drawn = draw_tile(
             loaded.model,
@@ -80,6 +82,7 @@ class GenerateStage:
             loaded.run.config.batch_size,
             group=group_size(loaded.run.config.intervention.name),
             pictures=loaded.pictures,
+            keep_latents=loaded.keep_latents,
         )
         table, images = _to_table(loaded, task, drawn)
         failed = sum(cell.status != STATUS_OK for cell in drawn)
@@ -91,6 +94,9 @@ class GenerateStage:
             failed=failed,
             provenance=provenance(loaded.run, time.perf_counter() - started),
         )
+        if loaded.keep_latents != "none":
+            kept = [cell.latents for cell in drawn]
+            commit_latents(loaded.run, task, kept, source_sha256=receipt.content_sha256)
         # Where another attempt won with other bytes, these pixels are not the shard's.
         if receipt.content_sha256 == content_sha256(table, IMAGE_CONTENT):
             rows = table.drop_columns(["image"])
@@ -115,6 +121,17 @@ class _Loaded:
     pictures: Conditions
     kept: frozenset[str]
     codec: Codec
+    keep_latents: str
+
+    def done(self, tile: Tile) -> Receipt | None:
+        """The receipt of a tile's images, if everything that is to be kept of it is there."""
+        there = self.run.images.receipt(tile.id, tile.block)
+        if there is None or not self.run.images.intact(there):
+            return None
+        latents = self.keep_latents == "none" or self.run.latents.has(
+            tile.id, tile.block, there.content_sha256
+        )
+        return there if latents else None
 
 
 def _load(run: Run) -> _Loaded:
@@ -133,6 +150,7 @@ def _load(run: Run) -> _Loaded:
         pictures=pictures,
         kept=frozenset(list(prompts)[: int(keep)]),
         codec=recipe.codec,
+        keep_latents=recipe.keep_latents,
     )
 
 

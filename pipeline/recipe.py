@@ -65,6 +65,8 @@ class Recipe(Frozen):
             `refuse` them before the first image, or `cut` them, counted in each image's row.
         keep_images: "all", "none", or the number of prompts whose images are kept. Hashes and
             features are always kept.
+        keep_latents: "last" keeps the latents that were decoded, "all" those of every step and
+            the start too; each costs 4 bytes a number, as much as a small picture.
         codec: Lossless image format in the shards.
         sampling: Overrides of the card, see `Sampling`.
         arms: Name -> overrides of `sampling`; each is a run of its own. Empty: one arm.
@@ -90,6 +92,7 @@ class Recipe(Frozen):
     workers: int | None = Field(default=None, ge=1)
     long_prompts: Literal["refuse", "cut"] = "refuse"
     keep_images: Literal["all", "none"] | Annotated[int, Field(ge=0)] = "all"
+    keep_latents: Literal["none", "last", "all"] = "none"
     codec: Literal["webp", "png"] = "webp"
     sampling: Sampling = Sampling()
     arms: dict[Name, Sampling] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ grid/0000.json ...    blocks of cells and the prompts they brought; append-only
 token                 random text that every actor must see: proves that the path is shared
 canary.json           one drawn cell that every actor must reproduce
 images/               image shards and their receipts
+latents/              kept latents and their receipts, where the recipe says `keep_latents`
 features/<name>-<id>/ feature shards and their receipts
 per_seed.parquet, ranking.json, studies/, releases/   derived, rebuilt at will
 """
@@ -28,7 +29,7 @@ from pipeline.groups import check_groups
 from pipeline.manifest import receipt_index
 from pipeline.prompt_sets import Prompt
 from pipeline.recipe import Recipe
-from pipeline.schema import IMAGE_CONTENT, SCHEMA_VERSION, Table
+from pipeline.schema import IMAGE_CONTENT, SCHEMA_VERSION, Table, latents_table
 from pipeline.shards import ShardFolder
 from pipeline.store import LocalStore
 
@@ -200,6 +201,11 @@ class Run:
         """The image shards."""
         return ShardFolder(self.store, "images", IMAGE_CONTENT)
 
+    @property
+    def latents(self) -> ShardFolder:
+        """The shards of kept latents; empty unless the recipe says `keep_latents`."""
+        return ShardFolder(self.store, "latents", latents_table(self.latents_shape).names)
+
     def features(self, identity: str, table: Table) -> ShardFolder:
         """The shards of one feature.
 
@@ -210,10 +216,17 @@ class Run:
         return ShardFolder(self.store, f"features/{identity}", table.names)
 
     def missing(self) -> list[Tile]:
-        """The tiles without a whole shard, in drawing order."""
-        images = self.images
-        there = receipt_index(images)
-        return [t for t in self.tiles() if t.id not in there or not images.intact(there[t.id])]
+        """The tiles without a whole shard, in drawing order.
+
+        Where the recipe keeps latents, without a whole shard of these as well.
+        """
+        folders = [self.images, *([self.latents] if self.recipe.keep_latents != "none" else [])]
+        found = [(folder, receipt_index(folder)) for folder in folders]
+        return [
+            tile
+            for tile in self.tiles()
+            if not all(tile.id in there and at.intact(there[tile.id]) for at, there in found)
+        ]
 
 
 def _arms_hint(path: str | Path) -> str:

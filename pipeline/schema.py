@@ -183,6 +183,22 @@ def feature_table(name: str, columns: Sequence[Column]) -> Table:
     return Table(name, (*CELL_KEY, reason, *columns))
 
 
+def latents_table(shape: tuple[int, int, int]) -> Table:
+    """The table of kept latents: one row per cell and step.
+
+    Args:
+        shape: (C, h, w) of one image's latents.
+
+    Example:
+        >>> latents_table((4, 8, 8)).arrow().field("latents").type.list_size
+        256
+    """
+    size = shape[0] * shape[1] * shape[2]
+    step = Column("step", pa.int32(), "0: the start; k: what the k-th step left.", "steps")
+    values = Column("latents", vector(size), "C x h x w numbers, row by row.")
+    return Table("latents", (*CELL_KEY, step, values))
+
+
 def vector(size: int) -> pa.DataType:
     """The type of an embedding: a fixed-size list of `size` float32 numbers."""
     return pa.list_(pa.float32(), size)

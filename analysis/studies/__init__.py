@@ -39,12 +39,16 @@ STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "brightness": "analysis.studies.brightness:Brightness",
         "composition": "analysis.studies.composition:Composition",
+        "distinguishability": "analysis.studies.distinguishability:Distinguishability",
         "diversity": "analysis.studies.diversity:Diversity",
+        "explain": "analysis.studies.explain:Explain",
         "fidelity": "analysis.studies.fidelity:Fidelity",
         "golden": "analysis.studies.golden:Golden",
         "inpainting": "analysis.studies.inpainting:Inpainting",
         "quality": "analysis.studies.quality:Quality",
         "search": "analysis.studies.search:Search",
+        "seed_swap": "analysis.studies.seed_swap:SeedSwap",
+        "spectrum": "analysis.studies.spectrum:Spectrum",
         "style": "analysis.studies.style:Style",
         "transfer": "analysis.studies.transfer:Transfer",
     }

@@ -16,6 +16,7 @@ from pipeline.config import RunConfig
 from pipeline.devices import choose_device
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
+from pipeline.latents import Kept
 from pipeline.noise import draw_noise
 from pipeline.prompt_sets import Prompt
 from pipeline.stage import Uint8Images
@@ -29,11 +30,13 @@ class Batch:
         prompts: One prompt per image.
         seeds: One seed per image, each in [0, 2**32).
         pictures: The condition pictures that the prompts name, RGB, by their sha256.
+        keep_latents: "none", "last" or "all"; see `pipeline.latents`.
     """
 
     prompts: tuple[Prompt, ...]
     seeds: tuple[int, ...]
     pictures: Mapping[str, Image.Image] = field(default_factory=dict)
+    keep_latents: str = "none"
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,14 @@ class Drawn:
             uint8, which turns NaN into black.
         flagged: (B,) whether a safety checker replaced the image.
         truncated_tokens: (B,) prompt tokens that did not fit the text encoder.
+        latents: Step -> (B, C, h, w) float32, if the batch asks for them and the family can.
     """
 
     images: Uint8Images
     finite: npt.NDArray[np.bool_]
     flagged: npt.NDArray[np.bool_]
     truncated_tokens: npt.NDArray[np.int32]
+    latents: Kept = field(default_factory=dict)
 
 
 class Model(Protocol):

@@ -15,6 +15,7 @@ from pipeline.cards import Card, ResolvedCard
 from pipeline.config import RunConfig
 from pipeline.cpu import keep_freed_memory, speed_up
 from pipeline.interventions.base import Intervention
+from pipeline.latents import Recorder
 from pipeline.models.base import (
     Batch,
     Drawn,
@@ -95,16 +96,22 @@ class StableDiffusion:
             B images; see `Drawn`.
         """
         start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
-        latents = self._denoise(batch, start.to(self.pipe.unet.dtype), generators)
+        start = start.to(self.pipe.unet.dtype)
+        recorder = Recorder(batch.keep_latents, start)
+        latents = self._denoise(batch, start, generators, recorder)
         pixels = self._decode(latents)
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
         pixels = self.intervention.pixels(pixels.nan_to_num(0, 0, 0), batch)
         images, flagged = self._postprocess(pixels)
         truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
-        return Drawn(images, finite, flagged, np.array(truncated, np.int32))
+        return Drawn(images, finite, flagged, np.array(truncated, np.int32), recorder.kept)
 
     def _denoise(
-        self, batch: Batch, start: torch.Tensor, generators: list[torch.Generator]
+        self,
+        batch: Batch,
+        start: torch.Tensor,
+        generators: list[torch.Generator],
+        recorder: Recorder,
     ) -> torch.Tensor:
         """Noise to final latents, by the pipeline's own call."""
         embeds = [self._encode(prompt.text) for prompt in batch.prompts]
@@ -115,7 +122,7 @@ class StableDiffusion:
             latents=start,
             generator=generators,
             output_type="latent",
-            **call_arguments(batch, self.intervention, self.config),
+            **recorder.watching(call_arguments(batch, self.intervention, self.config)),
         )[0]
         return latents
 

@@ -1,6 +1,6 @@
 """One planted run that holds enough for every study, in seconds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
+from tests.analysis import synthetic
+from tests.analysis.seed_classifier.painted import painted_run
+from tests.analysis.studies.planted_latents import plant_latents
 from tests.analysis.studies.planted_pairs import READER, as_json, make_pairs, store_pictures
 from tests.analysis.studies.planted_run import GAP, LAYOUT, SCORE, SCORES, Values, planted_run
+from tests.analysis.studies.swapped import arm
 
 STYLE = "gram_seedling"
 WIDTH = 512
@@ -23,11 +27,15 @@ RECIPE: dict[str, object] = {
 }
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "composition": {"feature": LAYOUT, "draws": 40},
+    "distinguishability": {"epochs": 1, "fewer": [0.5], "pictures": [0, 3, 9]},
     "diversity": {"layout": LAYOUT, "firsts": 10, "draws": 40},
+    "explain": {"permutations": 20, "each": 8},
     "fidelity": {"sets": 60},
     "golden": {"permutations": 60},
     "inpainting": {"feature": READER},
     "search": {"metric": SCORE, "budgets": [0.5], "unit": 2, "replays": 4, "null_replays": 9},
+    "seed_swap": {"arms": "arms"},
+    "spectrum": {"arms": "arms", "permutations": 10},
     "style": {"draws": 200, "landmarks": 100},
     "transfer": {"runs": {"other": "other"}, "kinds": {"early": "manner [0-4]"}, "draws": 100},
 }
@@ -88,3 +96,27 @@ def everything(path: Path) -> Run:
     store_pictures(run, files)
     planted_run(path / "other", planted, seeds=24, prompts=120, **RECIPE)
     return run
+
+
+def with_latents(path: Path) -> Run:
+    """A run that keeps latents, and one beside it in its folder `arms`."""
+    for place in (path / "arms" / "half", path):
+        run = synthetic.start(
+            place, seeds=range(8), n_prompts=24, tile=(4, 12), features=[], ranking=None
+        )
+        plant_latents(run, left=0.8 if place == path else 0.4)
+    return run
+
+
+def with_swaps(path: Path) -> Run:
+    """A run with pictures, and a swap of its step noise in its folder `arms`."""
+    arm(path / "arms" / "to_1_at_20", 0.2, (1, 20))
+    return arm(path, 0.2)
+
+
+OWN: Mapping[str, Callable[[Path], Run]] = {
+    "distinguishability": lambda path: painted_run(path, seeds=4, prompts=48),
+    "seed_swap": with_swaps,
+    "spectrum": with_latents,
+}
+"""Studies that need pictures, latents or several runs, and what makes theirs."""

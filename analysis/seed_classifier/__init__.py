@@ -1,0 +1,1 @@
+"""A network that tells from a picture which seed drew it: split, stream, network, training."""

@@ -1,0 +1,135 @@
+"""The networks that tell seeds apart, and where in a picture they look."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from pipeline.errors import ConfigError
+from pipeline.stage import Uint8Images
+
+SMALL = "small"
+"""The default backbone: this project's own, for pictures of 64 x 64."""
+SMALL_SIZE = 64
+
+
+class SmallNetwork(nn.Module):
+    """Three convolutions and a linear layer that knows places.
+
+    What a seed fixes is where things are, so the last layer reads the 4 x 4 map place by place
+    and does not average over it. About 7 million multiplications a picture and 1,024 seeds.
+
+    Args:
+        classes: Seeds.
+
+    Example:
+        >>> SmallNetwork(5)(torch.zeros(2, 3, 64, 64)).shape
+        torch.Size([2, 5])
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.stages = nn.Sequential(
+            *_stage(3, 48, kernel=4, stride=4),
+            *_stage(48, 96, kernel=3, stride=2),
+            *_stage(96, 128, kernel=3, stride=2),
+        )
+        self.head = nn.Linear(128 * 16, classes)
+
+    def forward_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [-1, 1] -> the last map, (B, 128, 4, 4)."""
+        if pixels.shape[-2:] != (SMALL_SIZE, SMALL_SIZE):
+            size = (SMALL_SIZE, SMALL_SIZE)
+            pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+        features: torch.Tensor = self.stages(pixels)
+        return features
+
+    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
+        """The last map -> (B, classes)."""
+        logits: torch.Tensor = self.head(features.flatten(1))
+        return logits
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [-1, 1] -> (B, classes)."""
+        return self.forward_head(self.forward_features(pixels))
+
+
+def _stage(width_in: int, width: int, *, kernel: int, stride: int) -> list[nn.Module]:
+    padding = 1 if kernel == 3 else 0
+    convolution = nn.Conv2d(width_in, width, kernel, stride, padding, bias=False)
+    return [convolution, nn.BatchNorm2d(width), nn.ReLU()]
+
+
+def make_network(backbone: str, classes: int) -> nn.Module:
+    """An untrained network; its weights come from torch's current random stream.
+
+    Args:
+        backbone: "small", or the name of a timm model ("tf_efficientnetv2_s", "resnet18").
+        classes: Seeds.
+
+    Raises:
+        ConfigError: If timm has no such model.
+    """
+    if backbone == SMALL:
+        return SmallNetwork(classes)
+    import timm
+
+    if not timm.is_model(backbone):
+        raise ConfigError(
+            f"backbone {backbone!r} is neither {SMALL!r} nor a model of timm {timm.__version__}; "
+            f"timm.list_models() names them"
+        )
+    made: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=classes)
+    return made
+
+
+def pixels_of(images: Uint8Images, device: str = "cpu") -> torch.Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 in [-1, 1]."""
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    return tensor.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+
+
+def grad_cam(
+    network: nn.Module, pixels: torch.Tensor, classes: torch.Tensor
+) -> NDArray[np.float32] | None:
+    """Where in each picture the network finds its class.
+
+    Grad-CAM with each place's own gradient instead of their mean (HiResCAM). Where the head
+    averages over places, as in most of timm, that is Grad-CAM itself; where it reads them one by
+    one, as in `SmallNetwork`, their mean says nothing of a place and can hide all of them.
+
+    Args:
+        network: With timm's `forward_features` and `forward_head`, in evaluation mode.
+        pixels: (B, 3, H, W).
+        classes: (B,) int64, the class asked about in each.
+
+    Returns:
+        (B, H, W) in [0, 1], 1 where it looks most; None if the last features are no map (a
+        transformer's tokens).
+
+    Source:
+        Selvaraju et al. 2017, "Grad-CAM", arXiv:1610.02391, equations 1 and 2; Draelos and Carin
+        2020, "Use HiResCAM instead of Grad-CAM", arXiv:2011.08891.
+    """
+    found = contributions(network, pixels, classes)
+    if found is None:
+        return None
+    maps = functional.interpolate(found.relu()[:, None], pixels.shape[-2:], mode="bilinear")[:, 0]
+    return np.asarray((maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy())
+
+
+def contributions(
+    network: nn.Module, pixels: torch.Tensor, classes: torch.Tensor
+) -> torch.Tensor | None:
+    """What each place of the last map adds to the class's logit, (B, h, w); None without a map.
+
+    With a linear head they add up to the logit less its bias.
+    """
+    features = network.forward_features(pixels).detach().requires_grad_()  # type: ignore[operator]
+    if features.ndim != 4:
+        return None
+    logits = network.forward_head(features)  # type: ignore[operator]
+    (slope,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), features)
+    found: torch.Tensor = (slope * features).sum(dim=1).detach()
+    return found

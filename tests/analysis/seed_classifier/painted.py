@@ -1,0 +1,68 @@
+"""Runs whose pictures show their seed at a place: in truth, by group only, or not at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.prompt_sets import Prompt
+from pipeline.runs import Run
+from tests.analysis import synthetic
+from tests.analysis.synthetic import Pixels
+
+Name = Callable[[Prompt, int], list[int]]
+
+
+def of_seed(prompt: Prompt, seed: int) -> list[int]:
+    """The seed alone says where the square is."""
+    return [seed]
+
+
+def of_group_and_seed(prompt: Prompt, seed: int) -> list[int]:
+    """Within a group of prompts a seed has a place, and in every group another one."""
+    return [int(prompt.text.split()[-1]), seed]
+
+
+def of_cell(prompt: Prompt, seed: int) -> list[int]:
+    """No seed means anything across prompts, as with `seed_scramble`."""
+    return [int(prompt.id, 16), seed]
+
+
+def painter(name: Name) -> synthetic.Draw:
+    """A bright square, at a place by `name`, on the prompt's noisy ground."""
+
+    def draw(prompt: Prompt, seed: int) -> Pixels:
+        pixels = synthetic.noisy(prompt, seed)
+        x, y = np.random.default_rng(name(prompt, seed)).integers(0, 7, size=2) * 8
+        pixels[y : y + 12, x : x + 12] = 255
+        return pixels
+
+    return draw
+
+
+def painted_run(
+    path: Path,
+    name: Name = of_seed,
+    *,
+    seeds: int = 8,
+    prompts: int = 72,
+    kinds: int = 24,
+    groups: bool = True,
+) -> Run:
+    """A run with its pictures: prompts of so many kinds, which are their groups, if any."""
+    run = synthetic.start(
+        path, seeds=range(seeds), n_prompts=0, tile=(4, 10), features=[], ranking=None
+    )
+    run.grow(range(seeds), painted_prompts(prompts, kinds=kinds, groups=groups))
+    synthetic.draw_all(run, painter(name))
+    return run
+
+
+def painted_prompts(count: int, *, kinds: int = 24, groups: bool = True) -> list[Prompt]:
+    """The prompts; without groups, each is one of its own."""
+    numbers = [divmod(i, kinds) for i in range(count)]
+    objects = [f"kind {kind}" if groups else None for _, kind in numbers]
+    return [
+        Prompt(f"a number {number} thing of kind {kind}", object=name)
+        for (number, kind), name in zip(numbers, objects, strict=True)
+    ]

@@ -1,0 +1,40 @@
+"""Latents in which a known part of the starting noise is left."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.statistics.spectra import octave_bands
+from pipeline.latents import commit_latents
+from pipeline.noise import draw_noise
+from pipeline.runs import Run
+from tests.analysis.studies.planted_run import commit_pictures
+
+LOW = 0.8
+"""What is left of the two lowest bands; of the others, nothing."""
+
+
+def low_pass(noise: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The two lowest bands of pictures."""
+    bands = octave_bands(*noise.shape[-2:])
+    keep = (bands.members[0] | bands.members[1]).reshape(noise.shape[-2:])
+    made = np.fft.ifft2(np.where(keep, np.fft.fft2(noise), 0)).real
+    return np.asarray(made, dtype=np.float32)
+
+
+def plant_latents(run: Run, *, left: float = LOW, seeds_matter: bool = True) -> None:
+    """Keep latents of a start and two steps for every tile."""
+    shape = run.latents_shape
+    last = run.config.num_inference_steps
+    for tile in run.tiles():
+        cells = []
+        for prompt, seed in tile.cells:
+            rng = np.random.default_rng([int(prompt, 16), seed])
+            noise = draw_noise([seed], shape)[0][0].numpy()
+            other = rng.normal(size=shape).astype(np.float32)
+            kept = low_pass(noise if seeds_matter else rng.normal(size=shape).astype(np.float32))
+            ground = np.random.default_rng(int(prompt, 16)).normal(size=shape)
+            end = left * kept + 0.6 * other + ground
+            middle = (noise + end) / 2
+            steps = {0: noise, 1: middle, last: end}
+            cells.append({step: values.astype(np.float32) for step, values in steps.items()})
+        commit_latents(run, tile, cells, source_sha256=commit_pictures(run, tile))
