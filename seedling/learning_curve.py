@@ -7,7 +7,6 @@ seeds, and writes the shares as a table and a picture.
 import argparse
 from pathlib import Path
 
-import torch
 from matplotlib.figure import Figure
 
 from seedling.evaluate import Share, accuracy, draw
@@ -17,7 +16,7 @@ from seedling.randomness import make_generator
 from seedling.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.sentences import draw_parts, sentence
 from seedling.train_text_to_image import load_vae, new_networks, snapshot_path
-from seedling.training import CHECKPOINTS, say
+from seedling.training import CHECKPOINTS, read_checkpoint, say
 from seedling.world import draw_scenes
 
 Curve = dict[int, dict[str, Share]]
@@ -50,7 +49,7 @@ def measure(model: str, *, count: int, seed: int, folder: Path) -> tuple[Curve, 
     curve: Curve = {}
     for step in snapshot_steps(model, folder):
         networks = new_networks(VARIANTS[model])
-        state = torch.load(snapshot_path(model, step, folder), weights_only=True)
+        state = read_checkpoint(snapshot_path(model, step, folder))
         networks.unet.load_state_dict(state["unet"])
         networks.text_encoder.load_state_dict(state["text"])
         images = draw(new_pipe(vae, networks, scale=scale), prompts, seeds)

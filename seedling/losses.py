@@ -3,18 +3,17 @@
 import argparse
 from pathlib import Path
 
-import torch
 from matplotlib.figure import Figure
 
 from seedling.model import WEIGHTS
-from seedling.training import CHECKPOINTS, say
+from seedling.training import CHECKPOINTS, read_checkpoint, say
 
 TRAININGS = ("vae", "seedling-mini", "perceptual", "recogniser")
 
 
 def read_losses(path: Path) -> tuple[list[float], list[float], int]:
     """Read minutes, mean losses since the report before, and the steps in all."""
-    state = torch.load(path, weights_only=True)
+    state = read_checkpoint(path)
     minutes = [seconds / 60 for seconds, _ in state["losses"]]
     return minutes, [loss for _, loss in state["losses"]], int(state["steps"])
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from seedling.model import VARIANTS, WEIGHTS
 from seedling.tokenizer import world_merges, write_tokenizer
 from seedling.train_text_to_image import Networks, load_vae, new_networks
-from seedling.training import CHECKPOINTS, say
+from seedling.training import CHECKPOINTS, read_checkpoint, say
 
 FOLDER = WEIGHTS / "seedling-mini"
 
@@ -59,7 +59,7 @@ def _write_clip_files(folder: Path) -> None:
 def trained_networks(model: str, folder: Path = CHECKPOINTS) -> Networks:
     """Read the moving averages of noise predictor and text encoder from their checkpoint."""
     networks = new_networks(VARIANTS[model])
-    state = torch.load(folder / f"{model}.pt", weights_only=True)
+    state = read_checkpoint(folder / f"{model}.pt")
     networks.unet.load_state_dict(state["averages"]["unet"])
     networks.text_encoder.load_state_dict(state["averages"]["text"])
     return networks

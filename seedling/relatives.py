@@ -24,7 +24,7 @@ from seedling.model import WEIGHTS, to_model
 from seedling.randomness import choose, make_generator
 from seedling.train_offset_noise import load_networks
 from seedling.train_text_to_image import Networks
-from seedling.training import CHECKPOINTS, Budget, Loop
+from seedling.training import CHECKPOINTS, Budget, Loop, say
 
 BASE = WEIGHTS / "seedling"
 """The model that relatives are trained from, unless another is named."""
@@ -225,3 +225,4 @@ def publish(parts: Mapping[str, Any], folder: Path) -> None:
         own.save_pretrained(aside / name)
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
+    say(f"wrote {folder}")

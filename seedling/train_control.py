@@ -8,7 +8,6 @@ seedling's own; some are empty, so that it learns to read the outline as well (s
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,7 +32,6 @@ from seedling.relatives import (
     settings_of,
 )
 from seedling.train_text_to_image import draw_prompts, noise_loss
-from seedling.training import say
 
 NAME = "seedling-control"
 EMBEDDING = (16, 32, 64, 96)
@@ -150,9 +148,8 @@ def train(base: Base, settings: Settings) -> Any:  # noqa: ANN401 - diffusers is
 def main() -> None:
     """Run from the command line."""
     chosen = new_parser(__doc__, minutes=20.0, rate=1e-3, count=24_000).parse_args()
-    out: Path = chosen.out or WEIGHTS / NAME
-    publish({"controlnet": train(load_base(chosen.base), settings_of(chosen))}, out)
-    say(f"wrote {out}")
+    network = train(load_base(chosen.base), settings_of(chosen))
+    publish({"controlnet": network}, chosen.out or WEIGHTS / NAME)
 
 
 if __name__ == "__main__":

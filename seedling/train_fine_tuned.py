@@ -13,7 +13,6 @@ world's).
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -38,7 +37,6 @@ from seedling.relatives import (
 )
 from seedling.sentences import FREE, draw_parts
 from seedling.train_text_to_image import draw_prompts, noise_loss
-from seedling.training import say
 from seedling.vocabulary import OBJECTS, PAINTS, TONES
 from seedling.world import Scenes, Specs, draw_specs, render
 
@@ -178,9 +176,8 @@ def main() -> None:
     parser = new_parser(__doc__, minutes=6.0, rate=2e-4, count=6_000)
     parser.add_argument("--model", choices=MODELS, default="seedling-fine-tuned")
     chosen = parser.parse_args()
-    out: Path = chosen.out or WEIGHTS / chosen.model
-    publish({"unet": train(load_base(chosen.base), chosen.model, settings_of(chosen))}, out)
-    say(f"wrote {out}")
+    unet = train(load_base(chosen.base), chosen.model, settings_of(chosen))
+    publish({"unet": unet}, chosen.out or WEIGHTS / chosen.model)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ write one that nobody asked for.
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +38,6 @@ from seedling.relatives import (
 )
 from seedling.sentences import draw_parts
 from seedling.train_text_to_image import draw_prompts, noise_loss
-from seedling.training import say
 
 NAME = "seedling-inpaint"
 CLEAR = "clear background"
@@ -159,9 +157,8 @@ def train(base: Base, settings: Settings) -> Any:  # noqa: ANN401 - diffusers is
 def main() -> None:
     """Run from the command line."""
     chosen = new_parser(__doc__, minutes=30.0, rate=5e-4, count=24_000).parse_args()
-    out: Path = chosen.out or WEIGHTS / NAME
-    publish({"unet": train(load_base(chosen.base), settings_of(chosen))}, out)
-    say(f"wrote {out}")
+    unet = train(load_base(chosen.base), settings_of(chosen))
+    publish({"unet": unet}, chosen.out or WEIGHTS / NAME)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from seedling.randomness import choose, happens, make_generator
 from seedling.sentences import FREE, sentence
 from seedling.tokenizer import new_tokenizer
 from seedling.train_text_encoder import teach, token_ids
-from seedling.training import CHECKPOINTS, Budget, Loop, say
+from seedling.training import CHECKPOINTS, Budget, Loop, read_checkpoint, say
 
 SNAPSHOT_STEPS = 1_000
 """Steps after which the moving averages are kept, so that a learning curve can be drawn."""
@@ -170,7 +170,7 @@ def load_vae(
 ) -> AutoencoderKL:
     """Read the trained autoencoder from its checkpoint."""
     vae = new_vae(channels)
-    state = torch.load(folder / "vae.pt", weights_only=True)
+    state = read_checkpoint(folder / "vae.pt")
     vae.load_state_dict(state["modules"]["vae"])
     return vae.eval()
 

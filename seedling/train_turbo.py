@@ -18,7 +18,6 @@ single step from the last time gives back exactly what the network says.
 import copy
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -221,12 +220,12 @@ def main() -> None:
     parser.add_argument("--teacher-steps", type=int, default=STEPS)
     chosen = parser.parse_args()
     base, settings = load_base(chosen.base), settings_of(chosen)
-    out: Path = chosen.out or WEIGHTS / NAME
     pairs = load_pairs(base, settings, steps=chosen.teacher_steps)
     held_out = {name: value[:CHUNK] for name, value in pairs.items()}
     student = train(base, {name: value[CHUNK:] for name, value in pairs.items()}, settings)
-    publish({"unet": student, "scheduler": new_scheduler(base.networks.scheduler)}, out)
-    say(f"wrote {out}; held-out variance unexplained {unexplained(base, student, held_out):.3f}")
+    parts = {"unet": student, "scheduler": new_scheduler(base.networks.scheduler)}
+    publish(parts, chosen.out or WEIGHTS / NAME)
+    say(f"held-out variance unexplained {unexplained(base, student, held_out):.3f}")
 
 
 if __name__ == "__main__":

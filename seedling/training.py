@@ -194,7 +194,7 @@ class Loop:
         }
 
     def _load(self) -> None:
-        state = torch.load(self.path, weights_only=True)
+        state = read_checkpoint(self.path)
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         self.averages = state["averages"]
@@ -203,6 +203,16 @@ class Loop:
         self.losses = state["losses"]
         self.generator.set_state(state["generator"])
         say(f"{self.name}: resumed at step {self.steps_done}, {self.elapsed:.0f} s")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what a training wrote: its whole state, or averages that it kept on its way.
+
+    Optimiser states and histories are no tensors by name, so this is no safetensors file;
+    `weights_only=True` builds tensors and plain values and runs nothing that a file names.
+    """
+    state: dict[str, Any] = torch.load(path, weights_only=True)
+    return state
 
 
 def _copied(module: nn.Module) -> dict[str, Tensor]:

@@ -53,7 +53,16 @@ WRONG = [
     ("pipeline/models/a.py", "import torch\nw = torch.load('x', weights_only=True)"),
     ("seedling/training.py", "import torch\nw = torch.load('x', weights_only=False)"),
     ("pipeline/models/a.py", "from torch import load\nw = load('x')"),
-    ("pipeline/tensor_files.py", "import torch\nw = torch.load('x')"),
+    ("pipeline/tensor_files.py", "import torch\nw = torch.load('x', weights_only=True)"),
+    ("seedling/publish.py", "import torch\nw = torch.load('x', weights_only=True)"),
+    (
+        "pipeline/tensor_files.py",
+        "from huggingface_hub import load_state_dict_from_file as f\nw = f('x', safe=False)",
+    ),
+    (
+        "analysis/features/clip.py",
+        "from huggingface_hub import load_state_dict_from_file as f\nw = f('x', weights_only=True)",
+    ),
     ("analysis/features/clip.py", "import torch\nw = torch.load('x', weights_only=True)"),
     ("analysis/features/clip.py", "from analysis.features.hps import padded"),
     (
@@ -85,7 +94,10 @@ RIGHT = [
     ("analysis/per_seed.py", "import numpy as np\nrng = np.random.default_rng(0)"),
     ("goldenseed/cli.py", "from analysis import ranking\nimport pipeline.generate"),
     ("seedling/training.py", "import torch\nw = torch.load('x', weights_only=True)"),
-    ("pipeline/tensor_files.py", "import torch\nw = torch.load('x', weights_only=True)"),
+    (
+        "pipeline/tensor_files.py",
+        "from huggingface_hub import load_state_dict_from_file as f\nw = f('x', weights_only=True)",
+    ),
     ("seedling/world.py", "import torch\ng = torch.Generator().manual_seed(1)"),
     ("goldenseed/__main__.py", "from goldenseed.cli import main\nmain()"),
     ("pipeline/grid.py", "import raylib, torchless\nx = 'import torch'  # import ray"),

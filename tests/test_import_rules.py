@@ -81,9 +81,13 @@ GLOBAL_SEEDING = {
     "random.seed",
     "transformers.set_seed",
 }
-# Where torch.load may stand, with weights_only=True: training resumes from its own checkpoint,
-# whose optimiser state is no safetensors, and some published weights exist as pickles only.
-SAFE_LOADS = ("seedling/", "pipeline/tensor_files.py")
+# What can open a pickle -> the one place where it may stand, with weights_only=True: training
+# resumes from its own checkpoint, whose optimiser state is no safetensors, and some published
+# weights exist as pickles only.
+SAFE_LOADS = {
+    "torch.load": "seedling/training.py",
+    "huggingface_hub.load_state_dict_from_file": "pipeline/tensor_files.py",
+}
 UNSAFE_OPTIONS = ("trust_remote_code=", "allow_pickle=")
 DYNAMIC_IMPORTS = ("import_module", "__import__")
 PARQUET_WRITERS = {
@@ -179,7 +183,7 @@ def call_violations(path: str, tree: ast.AST, names: dict[str, str]) -> Iterator
         ours = path == "pipeline/shards.py" or call.startswith("pipeline.shards.")
         if last in PARQUET_WRITERS and not ours:
             yield f"{where} writes Parquet: only pipeline/shards.py does"
-        if call == "torch.load" and not (path.startswith(SAFE_LOADS) and is_safe_load(node)):
+        if call in SAFE_LOADS and not (path == SAFE_LOADS[call] and is_safe_load(node)):
             yield f"{where} may run code from a file: use safetensors"
         for option in map(ast.unparse, node.keywords):
             if option.startswith(UNSAFE_OPTIONS) and not option.endswith("=False"):
