@@ -152,6 +152,7 @@ class Pool(Generic[T]):
         self._backend = backend
         self._ledger = ledger
         self._seconds = math.inf
+        self._suspects: set[str] = set()
         self._slots = [_Slot[T](*backend.start()) for _ in range(workers)]
         self._error = ""
         self._ready_at = time.monotonic()
@@ -180,14 +181,27 @@ class Pool(Generic[T]):
         ahead = min(MOST_AHEAD, int(AHEAD / max(self._seconds, 1e-3)))
         for depth in range(1, 2 + ahead):
             for slot in self._slots:
-                if slot.setup is None and len(slot.work) < depth:
+                if slot.setup is None and len(slot.work) < depth and not self._suspected(slot):
                     self._hand_one(slot)
         return not any(slot.work for slot in self._slots) and self._ledger.empty
 
+    def _suspected(self, slot: _Slot[T]) -> bool:
+        """Whether an actor is at a task that was charged with a death before.
+
+        An answer may still be under way when the process dies of the task behind it, and the
+        death is then put down to the wrong one. A task with a death is therefore tried again
+        alone: nothing is handed out behind it, and it is put behind nothing.
+        """
+        return any(task.id in self._suspects for _, task in slot.work)
+
     def _hand_one(self, slot: _Slot[T]) -> None:
         task = self._ledger.take()
-        if task is not None:
-            slot.work.append((self._backend.submit(slot.actor, task), task))
+        if task is None:
+            return
+        if task.id in self._suspects and slot.work:
+            self._ledger.give_back(task)
+            return
+        slot.work.append((self._backend.submit(slot.actor, task), task))
 
     def _next(self) -> Outcome | None:
         """Wait a moment for an answer and enter it."""
@@ -219,6 +233,7 @@ class Pool(Generic[T]):
 
     def _did(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
         task = slot.work.popleft()[1]
+        self._suspects.discard(task.id)
         slot.deaths = 0
         self._seconds = attempt.outcome.seconds
         if attempt.broken:
@@ -226,12 +241,13 @@ class Pool(Generic[T]):
         return self._ledger.settle(task, attempt)
 
     def _died(self, slot: _Slot[T], error: ActorDied) -> Outcome | None:
-        """Only the task in work is charged with a death; the one behind it goes back."""
+        """Only the task in work is charged with a death; those behind it go back."""
         if slot.setup is not None:
             logger.debug("setup of %s ended its process:\n%s", self._name, error.trace)
             self._setup_failed(slot, str(error))
             return None
         task = slot.work.popleft()[1]
+        self._suspects.add(task.id)
         slot.deaths += 1
         outcome = Outcome(task.id, error=f"its process ended: {error}")
         self._replace(slot, outcome.error, given_up=slot.deaths >= DEATHS)

@@ -151,6 +151,43 @@ def test_only_the_task_in_work_is_charged_with_a_death(monkeypatch: pytest.Monke
     assert alone.error == "its process ended: killed (3 attempts)"
 
 
+class KillerBehind(Plan):
+    """Number 3 ends its process, always so early that the answer before it is lost as well."""
+
+    def answer(self, ticket: Hashable) -> Attempt:
+        actor, task = self._asked[ticket]
+        held = [other for whose, other in self._asked.values() if whose == actor and other]
+        if task is not None and any(other.id == Item(3).id for other in held):
+            self._asked = {t: pair for t, pair in self._asked.items() if pair[0] != actor}
+            raise ActorDied("killed")
+        return super().answer(ticket)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_lost_answer_is_not_held_against_a_task_twice(workers: int) -> None:
+    """Tried again with the killer behind it, an innocent task would be given up."""
+    outcomes = run(KillerBehind(), items(6), workers)
+    errors = {outcome.task_id: outcome.error for outcome in outcomes if outcome.error}
+    assert errors == {Item(3).id: "its process ended: killed (3 attempts)"}
+    assert len(outcomes) == 6
+
+
+def test_without_suspicion_an_innocent_task_would_be_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "DEATHS", 100)
+    monkeypatch.setattr(Pool, "_suspected", lambda *_: False)
+    monkeypatch.setattr(Pool, "_hand_one", _hand_out_at_once)
+    outcomes = run(KillerBehind(), items(6), 1)
+    assert len([outcome for outcome in outcomes if outcome.error]) > 1
+
+
+def _hand_out_at_once(actors: Pool[Item], slot: pool._Slot[Item]) -> None:
+    task = actors._ledger.take()
+    if task is not None:
+        slot.work.append((actors._backend.submit(slot.actor, task), task))
+
+
 def test_a_machine_where_everything_dies_is_given_up() -> None:
     outcomes = run(Plan(["dies"] * 1000), items(100), 2)
     assert outcomes[-1].fatal
