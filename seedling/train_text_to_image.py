@@ -7,11 +7,13 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from seedling.model import (
     VARIANTS,
+    WEIGHTS,
     Variant,
     new_scheduler,
     new_text_encoder,
@@ -59,6 +61,14 @@ def new_networks(variant: Variant) -> Networks:
     scheduler = new_scheduler(variant.beta_end)
     unet = new_unet(variant.channels, scale_shift=variant.scale_shift)
     return Networks(unet, text_encoder, tokenizer, scheduler)
+
+
+def take_weights(networks: Networks, folder: Path) -> None:
+    """Put the weights of a published model of the same sizes in the networks' place, as fp32."""
+    networks.unet.load_state_dict(
+        load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+    )
+    networks.text_encoder.load_state_dict(load_file(folder / "text_encoder" / "model.safetensors"))
 
 
 def draw_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
@@ -168,10 +178,14 @@ def draw_offset_noise(
 def load_vae(
     folder: Path = CHECKPOINTS, channels: tuple[int, ...] = (16, 32, 64, 96)
 ) -> AutoencoderKL:
-    """Read the trained autoencoder from its checkpoint."""
+    """Read the trained autoencoder from its checkpoint, or the shipped one where there is none."""
+    path = folder / "vae.pt"
+    if not path.exists():
+        say(f"{path} is not there: the shipped autoencoder is taken")
+        shipped = WEIGHTS / "seedling-mini" / "vae"
+        return AutoencoderKL.from_pretrained(shipped, local_files_only=True).float().eval()
     vae = new_vae(channels)
-    state = read_checkpoint(folder / "vae.pt")
-    vae.load_state_dict(state["modules"]["vae"])
+    vae.load_state_dict(read_checkpoint(path)["modules"]["vae"])
     return vae.eval()
 
 
@@ -208,6 +222,7 @@ def train(
     batch: int = 64,
     pool_size: int = 48_000,
     reading_steps: int = 600,
+    begin: Path | None = None,
     folder: Path = CHECKPOINTS,
 ) -> tuple[Networks, float]:
     """Train noise predictor and text encoder, or go on with a training that was cut off.
@@ -221,6 +236,8 @@ def train(
         batch: Latents a step.
         pool_size: How many encoded scenes to train on; all variants share them.
         reading_steps: Steps that the text encoder reads sentences before.
+        begin: Folder of a published model of the same sizes to begin with, where a training is to
+            go on whose checkpoint is not at hand; its text encoder can read already.
         folder: Where checkpoints and the pool go.
 
     Returns:
@@ -230,14 +247,17 @@ def train(
     scale = pool_scale(pool)
     generator = make_generator(variant.seed)
     networks = new_networks(variant)
-    teach(
-        networks.text_encoder,
-        networks.tokenizer,
-        steps=reading_steps,
-        seed=variant.seed + 1,
-        name=f"{name}-text",
-        folder=folder,
-    )
+    if begin is None:
+        teach(
+            networks.text_encoder,
+            networks.tokenizer,
+            steps=reading_steps,
+            seed=variant.seed + 1,
+            name=f"{name}-text",
+            folder=folder,
+        )
+    else:
+        take_weights(networks, begin)
     modules: dict[str, torch.nn.Module] = {"unet": networks.unet, "text": networks.text_encoder}
     loop = Loop(
         name, modules, budget, generator, folder=folder, averaged=("unet", "text"), muon=True
@@ -259,6 +279,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--begin", type=Path, default=None, help="a published model to begin with")
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     chosen = parser.parse_args()
     _, scale = train(
@@ -267,6 +288,7 @@ def main() -> None:
         name=chosen.model,
         budget=Budget(chosen.minutes, chosen.rate),
         batch=chosen.batch,
+        begin=chosen.begin,
         folder=chosen.folder,
     )
     say(f"latent scale factor {scale:.4f}")
