@@ -14,7 +14,7 @@ from diffusers import StableDiffusionPipeline
 
 from seedling import train_text_to_image, train_vae
 from seedling.model import Variant, new_scheduler, new_text_encoder, new_vae
-from seedling.pool import decode, make_pool
+from seedling.pool import decode, make_pool, scene_chunks
 from seedling.publish import publish
 from seedling.randomness import make_generator
 from seedling.sentences import draw_parts
@@ -168,3 +168,41 @@ def test_a_tiny_model_trains_publishes_and_loads(tmp_path: Path) -> None:
     images = pipe("a horse", num_inference_steps=2, output_type="np").images
     assert images.shape == (1, 64, 64, 3)
     assert pipe.vae.config.scaling_factor == pytest.approx(scale, abs=1e-4)
+
+
+def train_tiny(
+    folder: Path, *, rate: float, begin: Path | None = None
+) -> tuple[train_text_to_image.Networks, float]:
+    return train_text_to_image.train(
+        new_vae((8, 8, 8, 8)),
+        Variant((8, 8), seed=1),
+        name="tiny",
+        budget=Budget(minutes=60, rate=rate, steps=1),
+        batch=4,
+        pool_size=8,
+        reading_steps=1,
+        begin=begin,
+        folder=folder,
+    )
+
+
+def test_a_training_begins_with_a_published_model(tmp_path: Path) -> None:
+    """At a rate of 0 it stays that model; without one, the first weights are others."""
+    first, scale = train_tiny(tmp_path / "first", rate=1e-3)
+    publish(new_vae((8, 8, 8, 8)), first, scale=scale, folder=tmp_path / "model")
+    for begin, same in ((tmp_path / "model", True), (None, False)):
+        begun, _ = train_tiny(tmp_path / f"begun-{same}", rate=0.0, begin=begin)
+        for part in ("unet", "text_encoder"):
+            wanted = getattr(first, part).state_dict()
+            found = getattr(begun, part).state_dict()
+            near = [torch.allclose(found[n], wanted[n].float(), atol=1e-3) for n in wanted]
+            assert all(near) is same
+
+
+def test_without_a_checkpoint_the_shipped_autoencoder_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vae = train_text_to_image.load_vae(tmp_path)
+    assert "shipped autoencoder" in capsys.readouterr().out
+    images, _ = next(scene_chunks(16, 5))
+    assert float(train_vae.psnr(vae, images).mean()) > 26
