@@ -63,13 +63,14 @@ class Variant:
     seed: int
     beta_end: float = 0.012
     scale_shift: bool = False
+    extremes: float = 0.0
 
 
 VARIANTS: dict[str, Variant] = {
     "seedling-mini": Variant((56, 96), seed=3),
     "seedling-mini-b": Variant((56, 96), seed=103),
     "seedling-mini-c": Variant((56, 96), seed=203),
-    "seedling": Variant((72, 128), seed=13, beta_end=0.008, scale_shift=True),
+    "seedling": Variant((72, 128), seed=13, beta_end=0.008, scale_shift=True, extremes=0.06),
 }
 
 

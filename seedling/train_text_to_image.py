@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from seedling.extremes import is_extreme
 from seedling.model import (
     VARIANTS,
     WEIGHTS,
@@ -199,11 +200,33 @@ def pool_scale(pool: Pool) -> float:
     return 1 / float(pool.latents.float().std())
 
 
+def draw_rows(
+    pool: Pool, batch: int, *, generator: torch.Generator, extremes: float = 0.0
+) -> Tensor:
+    """Draw rows of the pool evenly, and a share of them among its extreme scenes instead.
+
+    Args:
+        pool: Encoded scenes.
+        batch: How many.
+        generator: The source of randomness.
+        extremes: See `Variant`.
+
+    Returns:
+        int64 (batch,).
+    """
+    rows = choose(batch, len(pool.latents), generator=generator)
+    extreme = is_extreme(pool.parts[:, 0]).nonzero().flatten()
+    if not extremes or not len(extreme):
+        return rows
+    others = extreme[choose(batch, len(extreme), generator=generator)]
+    return torch.where(happens(batch, extremes, generator=generator), others, rows)
+
+
 def draw_batch(
-    pool: Pool, scale: float, batch: int, *, generator: torch.Generator
+    pool: Pool, scale: float, batch: int, *, generator: torch.Generator, extremes: float = 0.0
 ) -> tuple[Tensor, Tensor, list[str]]:
     """Draw scaled latents, how much of them the object covers, and prompts for them."""
-    rows = choose(batch, len(pool.latents), generator=generator)
+    rows = draw_rows(pool, batch, generator=generator, extremes=extremes)
     prompts = draw_prompts(pool.parts[rows], generator=generator)
     return pool.latents[rows].float() * scale, pool.cover[rows].float(), prompts
 
@@ -263,7 +286,9 @@ def train(
         name, modules, budget, generator, folder=folder, averaged=("unet", "text"), muon=True
     )
     while loop.running():
-        latents, cover, prompts = draw_batch(pool, scale, batch, generator=generator)
+        latents, cover, prompts = draw_batch(
+            pool, scale, batch, generator=generator, extremes=variant.extremes
+        )
         loop.step(noise_loss(networks, latents, cover, prompts, generator=generator))
         if loop.steps_done % SNAPSHOT_STEPS == 0:
             torch.save(loop.averages, snapshot_path(name, loop.steps_done, folder))

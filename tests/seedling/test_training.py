@@ -14,13 +14,15 @@ from diffusers import StableDiffusionPipeline
 
 from seedling import train_text_to_image, train_vae
 from seedling.model import Variant, new_scheduler, new_text_encoder, new_vae
-from seedling.pool import decode, make_pool, scene_chunks
+from seedling.pool import Pool, decode, make_pool, scene_chunks
 from seedling.publish import publish
 from seedling.randomness import make_generator
 from seedling.sentences import draw_parts
 from seedling.tokenizer import new_tokenizer
 from seedling.train_text_encoder import CHOICES, teach
+from seedling.train_text_to_image import draw_rows
 from seedling.training import Budget, Loop
+from seedling.vocabulary import OBJECTS
 
 TINY = (4, 4, 4, 4)
 TINY_RUN = """
@@ -206,3 +208,14 @@ def test_without_a_checkpoint_the_shipped_autoencoder_is_taken(
     assert "shipped autoencoder" in capsys.readouterr().out
     images, _ = next(scene_chunks(16, 5))
     assert float(train_vae.psnr(vae, images).mean()) > 26
+
+
+def test_extreme_scenes_come_up_as_often_as_a_model_asks() -> None:
+    parts = torch.zeros(1_000, 14)
+    parts[:20, 0] = len(OBJECTS)
+    pool = Pool(torch.zeros(1_000, 16, 8, 8), parts, torch.zeros(1_000, 8, 8))
+    for asked, expected in ((0.0, 0.02), (0.25, 0.25 + 0.75 * 0.02)):
+        rows = draw_rows(pool, 20_000, generator=make_generator(1), extremes=asked)
+        assert float((rows < 20).float().mean()) == pytest.approx(expected, abs=0.01)
+    without = Pool(pool.latents, torch.zeros(1_000, 14), pool.cover)
+    assert len(draw_rows(without, 8, generator=make_generator(1), extremes=0.5)) == 8
