@@ -1,5 +1,6 @@
 """What chance alone would give: no seed effect, and two unrelated rankings."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -162,8 +163,11 @@ def overlap_null(population: int, first: int, second: int) -> OverlapNull:
     """
     if not (0 <= first <= population and 0 <= second <= population and population >= 1):
         raise ValueError(f"lists of {first} and {second} do not fit {population} seeds")
-    law = stats.hypergeom(population, first, second)
-    return OverlapNull(population, first, second, float(law.mean()), float(law.std()))
+    mean = first * second / population
+    rest = (population - first) * (population - second)
+    # scipy's own formula divides by 0 where a list is the whole population.
+    sd = math.sqrt(mean * rest / (population * max(population - 1, 1)))
+    return OverlapNull(population, first, second, mean, sd)
 
 
 def best_worst_gap(values: ArrayLike) -> Floats:

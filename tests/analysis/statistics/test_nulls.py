@@ -97,6 +97,14 @@ def test_overlap_is_what_unrelated_rankings_share() -> None:
     assert shared.std() != pytest.approx(stats.binom(12, 0.25).std(), abs=0.03)
 
 
+@pytest.mark.parametrize(("population", "first", "second"), [(32, 32, 8), (1, 1, 1), (5, 0, 3)])
+def test_a_list_of_all_or_none_leaves_nothing_to_chance(
+    population: int, first: int, second: int
+) -> None:
+    null = overlap_null(population, first, second)
+    assert (null.mean, null.sd) == (first * second / population, 0.0)
+
+
 def test_overlap_refuses_lists_longer_than_the_population() -> None:
     with pytest.raises(ValueError, match="do not fit 4 seeds"):
         overlap_null(4, 5, 1)
