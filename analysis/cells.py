@@ -92,7 +92,7 @@ class Cells:
                 numbers are given), or if there are fewer than `n` prompts.
         """
         names = list(dict.fromkeys(need.rpartition(".")[0] for need in needs))
-        inside = ~np.any([self.outside[name] for name in names], axis=0)
+        inside = self.inside(needs)
         self._refuse_missing(names, inside)
         lost = np.any([self.failed[name] for name in names], axis=(0, 1)) & inside
         self._refuse_lost(int(lost.sum()), int(inside.sum()))
@@ -106,6 +106,11 @@ class Cells:
             {need: self.columns[need][:, places] for need in needs},
             tuple(self.prompts[place].id for place in np.flatnonzero(lost)),
         )
+
+    def inside(self, needs: Sequence[str]) -> NDArray[np.bool_]:
+        """The prompts to which the features of all columns apply, bool (P,)."""
+        names = dict.fromkeys(need.rpartition(".")[0] for need in needs)
+        return np.asarray(~np.any([self.outside[name] for name in names], axis=0))
 
     def _refuse_missing(self, names: Sequence[str], inside: NDArray[np.bool_]) -> None:
         gaps = (np.any([self.missing[name] for name in names], axis=0) & inside).sum(axis=1)

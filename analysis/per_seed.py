@@ -7,11 +7,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from analysis.cells import Sample, read_cells
-from analysis.features import load_feature
+from analysis.cells import Cells, Sample, read_cells
+from analysis.extract import run_feature
 from analysis.metrics import Metric, load_metric
 from pipeline.errors import RunError
 from pipeline.runs import Run
@@ -52,29 +53,59 @@ def measure(
     for prompt_set in sets:
         cells = read_cells(run, needs, sets=[prompt_set])
         for name, metric in chosen.items():
-            sample = cells.sample(metric.needs, n=counts.get(name))
-            rows += metric_rows(metric, sample, prompt_set)
+            if _applies(metric, cells, prompt_set):
+                sample = cells.sample(metric.needs, n=counts.get(name))
+                rows += metric_rows(run, metric, sample, prompt_set)
     table = pa.Table.from_pylist(rows, schema=PER_SEED.arrow())
     provenance = {"run_id": run.run_id, "grid_hash": run.grid_hash, "sets": list(sets)}
     replace_table(run.store, PER_SEED_FILE, table, provenance=provenance)
     return _frame(table)
 
 
-def metric_identity(metric: Metric) -> str:
-    """Name of a metric with its version, its parameters and its features' identities."""
-    return metric.identity([load_feature(name).identity() for name in metric.features])
+def metric_identity(run: Run, metric: Metric) -> str:
+    """Name of a metric with its version, its parameters and its features' identities.
+
+    A feature that the run's recipe measures on a share of the prompts has another identity.
+    """
+    return metric.identity([run_feature(run, name).identity() for name in metric.features])
 
 
-def metric_rows(metric: Metric, sample: Sample, prompt_set: int) -> list[dict[str, Any]]:
+def group_refusal(sample: Sample) -> str:
+    """Say why no interval goes by these prompt groups; empty if one does.
+
+    Two groups are for a variance; a distance without the largest group still needs 2 images.
+    """
+    sizes = np.unique(sample.groups, return_counts=True)[1]
+    if len(sizes) >= 2 and sample.n - sizes.max() >= 2:
+        return ""
+    return (
+        f"{sample.n} images per seed in {len(sizes)} prompt group(s); at least 2 groups, and 2 "
+        f"images outside the largest, are needed"
+    )
+
+
+def _applies(metric: Metric, cells: Cells, prompt_set: int) -> bool:
+    """Whether the metric's features apply to a prompt of the set; a warning if not."""
+    inside = cells.inside(metric.needs)
+    if inside.any() or not inside.size:
+        return True  # a set without prompts is refused as such
+    LOGGER.warning(
+        "%s is not shown for set %d: %s applies to none of its %d prompts",
+        metric.name, prompt_set, ", ".join(metric.features), inside.size,
+    )  # fmt: skip
+    return False
+
+
+def metric_rows(run: Run, metric: Metric, sample: Sample, prompt_set: int) -> list[dict[str, Any]]:
     """The rows of one metric on one prompt set; none, with a warning, if it cannot be shown."""
     columns = sample.only(metric.needs)
-    refusal = metric.refusal(columns)
+    refusal = metric.refusal(columns) or group_refusal(sample)
     if refusal:
         LOGGER.warning("%s is not shown for set %d: %s", metric.name, prompt_set, refusal)
         return []
     shared: Mapping[str, Any] = {
         "metric": metric.name,
-        "metric_id": metric_identity(metric),
+        "metric_id": metric_identity(run, metric),
         "prompt_set": prompt_set,
         "unit": metric.unit,
         "higher_is_better": metric.higher_is_better,

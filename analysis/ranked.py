@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.intervals import Interval
 
 STRICT_RULE = (
@@ -128,6 +129,10 @@ class Ranking:
         bad: The bad end.
         strict_golden: The golden seeds by `STRICT_RULE`, the most probable first.
         seeds: All seeds, best on set 2 first.
+        floor: For a distance, the reference's from itself at the n of set 2; None where it has
+            too few images.
+        floor_note: The floor in words, or why there is none; empty where nothing is compared
+            with a reference.
     """
 
     rule: str
@@ -157,6 +162,8 @@ class Ranking:
     bad: SeedList
     strict_golden: tuple[int, ...]
     seeds: tuple[RankedSeed, ...]
+    floor: NoiseFloor | None = None
+    floor_note: str = ""
 
     @property
     def verdict(self) -> str:

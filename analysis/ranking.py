@@ -16,9 +16,11 @@ from pydantic import ValidationError
 from analysis.cells import Sample, read_cells
 from analysis.confirmation import Draws, End, gap_beside_null, ranked_seeds, seed_list
 from analysis.metrics import METRICS, Metric, load_metric
-from analysis.per_seed import metric_identity
+from analysis.metrics.base import ReferenceMetric
+from analysis.per_seed import group_refusal, metric_identity
 from analysis.ranked import Ranking
 from analysis.repeatability import prompts_needed, repeatability
+from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.nulls import Direction, permute_within_prompt
 from analysis.statistics.reliability import rank_correlation
 from analysis.strict import strict_golden
@@ -68,8 +70,13 @@ def rank(
     cells = [read_cells(run, chosen.needs, sets=[number]) for number in (1, 2)]
     samples = [each.sample(chosen.needs, n=n) for each in cells]
     share = share or settings.share
-    identity = (run.run_id, run.grid_hash)
+    identity = ranking_identity(run, chosen)
     return rank_samples(chosen, samples, identity, share=share, permutations=permutations)
+
+
+def ranking_identity(run: Run, metric: Metric) -> tuple[str, str, str]:
+    """What a ranking is of: run id, grid hash and metric identity."""
+    return run.run_id, run.grid_hash, metric_identity(run, metric)
 
 
 def _refuse_settings(metric: Metric, permutations: int) -> None:
@@ -86,7 +93,7 @@ def _refuse_settings(metric: Metric, permutations: int) -> None:
 def rank_samples(
     metric: Metric,
     samples: Sequence[Sample],
-    identity: tuple[str, str],
+    identity: tuple[str, str, str],
     *,
     share: float,
     permutations: int = PERMUTATIONS,
@@ -96,13 +103,12 @@ def rank_samples(
     Args:
         metric: A metric with a better end.
         samples: Set 1, which chooses, and set 2, which confirms, of the same seeds.
-        identity: Run id and grid hash.
+        identity: From `ranking_identity`.
         share: Share of the seeds that a list holds before confirmation.
         permutations: Draws of the null.
     """
     _refuse_samples(metric, samples)
-    metric_id = metric_identity(metric)
-    rng = np.random.default_rng([int(name, 16) for name in (*identity, metric_id)])
+    rng = np.random.default_rng([int(name, 16) for name in identity])
     prepared = [metric.prepare(sample.only(metric.needs)) for sample in samples]
     values = [metric.values(arrays) for arrays in prepared]
     draws = Draws(*(_permuted(metric, arrays, permutations, rng) for arrays in prepared))
@@ -113,13 +119,14 @@ def rank_samples(
     best: Direction = "higher" if metric.higher_is_better else "lower"
     worst: Direction = "lower" if metric.higher_is_better else "higher"
     low, high = np.percentile(draws.set2, [2.5, 97.5])
+    floor, floor_note = _floor(metric, second.n, rng.spawn(1)[0])
     hint = f" {needed.words}"
     return Ranking(
         rule=RULE,
         run_id=identity[0],
         grid_hash=identity[1],
         metric=metric.name,
-        metric_id=metric_id,
+        metric_id=identity[2],
         unit=metric.unit,
         higher_is_better=bool(metric.higher_is_better),
         method=f"{metric.method}; {intervals[0].method}",
@@ -142,6 +149,8 @@ def rank_samples(
         bad=seed_list(second.seeds, values, draws, End(worst, "bottom", share, hint)),
         strict_golden=strict_golden(metric, prepared[1], second, rng, share=share),
         seeds=ranked_seeds(second.seeds, values, intervals, draws.set2, best),
+        floor=floor,
+        floor_note=floor_note,
     )
 
 
@@ -154,9 +163,24 @@ def _refuse_samples(metric: Metric, samples: Sequence[Sample]) -> None:
             f"{len(first.seeds)} seeds; a ranking of fewer than {LEAST_SEEDS} says nothing"
         )
     for number, sample in enumerate(samples, start=1):
-        refusal = metric.refusal(sample.only(metric.needs))
+        refusal = metric.refusal(sample.only(metric.needs)) or group_refusal(sample)
         if refusal:
             raise RunError(f"{metric.name} cannot rank, set {number} has {refusal}")
+
+
+def _floor(metric: Metric, n: int, rng: np.random.Generator) -> tuple[NoiseFloor | None, str]:
+    """The noise floor of a distance and in words, or why there is none; "" for no distance."""
+    if not isinstance(metric, ReferenceMetric):
+        return None, ""
+    floor = metric.floor(n, rng)
+    if floor is None:
+        wanted = f"2n = {2 * n:,} reference images, there are {len(metric.reference):,}"
+        return None, f"No noise floor: it needs {wanted}."
+    return floor, (
+        f"Noise floor: {n:,} of the reference's images from its {floor.reference_n:,} others "
+        f"{floor.mean:.4g} on average, standard deviation {floor.spread:.2g} over {floor.splits} "
+        f"random splits."
+    )
 
 
 def _permuted(

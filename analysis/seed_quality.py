@@ -93,7 +93,7 @@ class SeedQuality:
         Args:
             target: Reliability for which the number of prompts is asked.
         """
-        ranking = self.ranking
+        ranking, floor = self.ranking, self.ranking.floor
         known = Repeatability(ranking.reliability, ranking.reliability_half)
         needed = prompts_needed(known, per_image_mean=self.metric.per_image_mean, target=target)
         parts = {
@@ -118,6 +118,11 @@ class SeedQuality:
             "gap_null_mean": ranking.gap.null_mean,
             "gap_null_high": ranking.gap.null_high,
             "gap_p": ranking.gap.p,
+            "floor": floor.mean if floor else None,
+            "floor_spread": floor.spread if floor else None,
+            "floor_n": floor.n if floor else None,
+            "floor_reference_n": floor.reference_n if floor else None,
+            "floor_note": ranking.floor_note,
             "best": ranking.seeds[0].seed,
             "worst": ranking.seeds[-1].seed,
             "prompts_needed": needed.prompts,

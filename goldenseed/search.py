@@ -87,7 +87,8 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
         metric: See `Search`; a kernel distance needs units of 2 groups.
 
     Raises:
-        ConfigError: If the recipe has arms, or the prompts make too few units.
+        ConfigError: If the recipe has arms, the prompts make too few units, or the metric's
+            reference is missing.
         RunError: If the folder holds another run, or one that was not begun by a search.
     """
     if recipe.arms:
@@ -96,6 +97,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
         )
     start.check_recipe(recipe)
     chosen = race_metric(recipe.ranking, metric)
+    start.check_references([chosen])
     if len(recipe.seeds.values()) < LEAST_SEEDS:
         raise ConfigError(
             f"{len(recipe.seeds.values())} seeds; a search needs at least {LEAST_SEEDS}"
@@ -246,7 +248,7 @@ def _report(
         "run_id": run.run_id,
         "grid_hash": run.grid_hash,
         "metric": metric.name,
-        "metric_id": metric_identity(metric),
+        "metric_id": metric_identity(run, metric),
         "demonstration": run.card.demonstration,
         "asked": asdict(search),
         "plan": asdict(plan),

@@ -16,7 +16,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from analysis.features import load_feature
+from analysis.statistics.floors import NoiseFloor, noise_floor
 from analysis.statistics.intervals import Interval, grouped_mean_interval
+from analysis.statistics.proportions import grouped_share_interval
 from pipeline.errors import ConfigError
 from pipeline.registry import source_sha256
 
@@ -31,6 +33,21 @@ REFERENCES_VARIABLE = "GOLDENSEED_REFERENCES"
 """Environment variable: a folder of references made from real images."""
 PERCEPTUAL_REFERENCE = WEIGHTS / "perceptual" / "reference.safetensors"
 """Embeddings of fresh scenes of the small world, made by the shipped `perceptual` feature."""
+
+
+def reference_name(feature: str) -> str:
+    """Name of the file that holds a feature's reference of real images.
+
+    Args:
+        feature: "feature", or "feature@card", of whose path the name alone counts.
+
+    Example:
+        >>> reference_name("inception"), reference_name("inception@my/card.yaml")
+        ('inception.safetensors', 'inception@card.safetensors')
+    """
+    name, at, card = feature.partition("@")
+    own = Path(card).stem if card.endswith((".yaml", ".yml")) else card
+    return f"{name}{at}{own}.safetensors"
 
 
 def _with_card(need: str, card: str) -> str:
@@ -157,6 +174,16 @@ class MeanMetric(Metric):
         return [grouped_mean_interval(row, groups) for row in self.prepare(columns)[0]]
 
 
+class ShareMetric(MeanMetric):
+    """The share of images with something: the mean of a number that is 0 or 1."""
+
+    unit: ClassVar[str] = "fraction"
+
+    def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
+        """Shares with Wilson intervals whose n allows for the groups; inside 0..1."""
+        return [grouped_share_interval(row, groups) for row in self.prepare(columns)[0]]
+
+
 class ReferenceMetric(Metric):
     """A distance between a seed's embeddings and those of a set of reference images.
 
@@ -185,9 +212,7 @@ class ReferenceMetric(Metric):
                 f"metric {self.name} compares with real images: {self._remedy}, and name the "
                 f"folder that it lies in in {REFERENCES_VARIABLE}"
             )
-        feature, _, card = self.features[0].partition("@")
-        own = Path(card).stem if card.endswith((".yaml", ".yml")) else card
-        return Path(folder) / f"{feature}{'@' if own else ''}{own}.safetensors"
+        return Path(folder) / reference_name(self.features[0])
 
     @property
     def _remedy(self) -> str:
@@ -239,3 +264,21 @@ class ReferenceMetric(Metric):
         if shape[2] != self.reference.shape[1]:
             return f"embeddings of width {shape[2]}, the reference has {self.reference.shape[1]}"
         return ""
+
+    @abstractmethod
+    def from_rest(self, part: Floats, rest: Floats) -> float:
+        """The distance of some of the reference's images, (n, d), from its others, (m - n, d)."""
+
+    def floor(self, n: int, rng: np.random.Generator) -> NoiseFloor | None:
+        """The distance of the reference from itself: no seed can be told from it below that.
+
+        Args:
+            n: Images of a seed.
+            rng: Draws the splits.
+
+        Returns:
+            The floor; None where the reference has fewer than 2 n images.
+        """
+        if len(self.reference) < 2 * n:
+            return None
+        return noise_floor(self.reference, n, self.from_rest, rng=rng)

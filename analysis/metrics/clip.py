@@ -20,3 +20,10 @@ class ClipScore(MeanMetric):
     unit: ClassVar[str] = "cosine"
     higher_is_better: ClassVar[bool | None] = True
     needs: ClassVar[tuple[str, ...]] = ("clip.similarity",)
+
+
+class ClipSeedling(ClipScore):
+    """The same under the shipped small network: comparable with nobody's CLIP score."""
+
+    name: ClassVar[str] = "clip_seedling"
+    needs: ClassVar[tuple[str, ...]] = ("clip_seedling.similarity",)

@@ -2,15 +2,14 @@
 
 from typing import ClassVar
 
-from analysis.metrics.base import FAILED_CELL, MeanMetric
+from analysis.metrics.base import FAILED_CELL, ShareMetric
 
 
-class FailureRate(MeanMetric):
+class FailureRate(ShareMetric):
     """How often a seed gives no image. The one metric that no failed cell is dropped from."""
 
     name: ClassVar[str] = "failure_rate"
-    version: ClassVar[int] = 1
-    unit: ClassVar[str] = "fraction"
+    version: ClassVar[int] = 2
     higher_is_better: ClassVar[bool | None] = False
     needs: ClassVar[tuple[str, ...]] = (FAILED_CELL,)
     method: ClassVar[str] = "share of all cells of the set"

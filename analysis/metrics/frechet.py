@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from analysis.metrics.base import PERCEPTUAL_REFERENCE, Array, Floats, ReferenceMetric
-from analysis.statistics.distances import Reference
+from analysis.statistics.distances import Reference, frechet_distance, frechet_method
 from analysis.statistics.intervals import Interval, frechet_interval
 from analysis.statistics.parallel import frechet_distances
 
@@ -20,8 +20,8 @@ class FrechetDistance(ReferenceMetric):
     Biased upwards by about 1/n, by an amount that depends on the images themselves (Chong and
     Forsyth 2020, arXiv:1911.07023): seeds are comparable only at equal n and under one
     reference. With n <= 2 d the covariance of a seed is hardly more than its noise: the value
-    then stands with the words that say so. `analysis.statistics.floors` gives the distance of
-    the reference from itself at the same n: no seed can be told from real images below it.
+    then stands with the words that say so. `floor` gives the distance of the reference from
+    itself at the same n: no seed can be told from real images below it.
     """
 
     version: ClassVar[int] = 1
@@ -44,11 +44,25 @@ class FrechetDistance(ReferenceMetric):
 
     def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
         """The distance with its interval at this n, never a bootstrap."""
-        rows = self.prepare(columns)[0]
-        _, n, width = rows.shape
-        note = "" if n > 2 * width else f"low-rank form, comparable only at this n ({n}); "
-        intervals = [frechet_interval(row, groups, self.shared) for row in rows]
-        return [dataclasses.replace(each, method=note + each.method) for each in intervals]
+        rows = columns[self.needs[0]]  # each made float64 for itself: all at once may not fit
+        note = self._note(*rows.shape[1:])
+        bias = f"biased upwards by about 1/n; reference of {len(self.reference):,} images"
+        return [
+            dataclasses.replace(each, method=f"{note}{each.method}; {bias}")
+            for each in (frechet_interval(row, groups, self.shared) for row in rows)
+        ]
+
+    @staticmethod
+    def _note(n: int, width: int) -> str:
+        """What to know of a distance of n images, of embeddings of this width."""
+        if n > 2 * width:
+            return ""
+        form = "low-rank form, " if frechet_method(n, width) == "low_rank" else ""
+        return f"{form}comparable only at this n ({n}); "
+
+    def from_rest(self, part: Floats, rest: Floats) -> float:
+        """The distance from Gaussians fitted to the others."""
+        return frechet_distance(part, Reference.from_features(rest))
 
 
 class FrechetPerceptual(FrechetDistance):

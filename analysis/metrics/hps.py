@@ -1,4 +1,7 @@
-"""Human Preference Score v2 of a seed's images. The two versions are not comparable."""
+"""Human Preference Score v2 of a seed's images, and a small network's preference.
+
+The two versions are not comparable, with each other or with the small network.
+"""
 
 from typing import ClassVar
 
@@ -23,3 +26,13 @@ class HpsV21(MeanMetric):
     unit: ClassVar[str] = "cosine"
     higher_is_better: ClassVar[bool | None] = True
     needs: ClassVar[tuple[str, ...]] = ("hps@hps-v2.1.score_v2_1",)
+
+
+class PreferenceSeedling(MeanMetric):
+    """Mean score of the shipped small network, a cosine; it learned from no person's choices."""
+
+    name: ClassVar[str] = "preference_seedling"
+    version: ClassVar[int] = 1
+    unit: ClassVar[str] = "cosine"
+    higher_is_better: ClassVar[bool | None] = True
+    needs: ClassVar[tuple[str, ...]] = ("preference_seedling.score_v1",)

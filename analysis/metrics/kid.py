@@ -1,5 +1,6 @@
 """Kernel distances (KID) of a seed's images from reference scenes or real images."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from analysis.metrics.base import PERCEPTUAL_REFERENCE, Array, Floats, ReferenceMetric
 from analysis.statistics.distances import KidReference
+from analysis.statistics.floors import kid_from_rest
 from analysis.statistics.intervals import Interval, kid_interval
 from analysis.statistics.kernels import kernel_sums
 
@@ -20,7 +22,7 @@ class KernelDistance(ReferenceMetric):
     """Unbiased KID over all pairs; unbiased at any n, so it may be negative.
 
     The expected value does not depend on n, its noise does: compare with the interval, or with
-    the reference's distance from itself at the same n (`analysis.statistics.floors`).
+    the reference's distance from itself at the same n (`floor`).
     """
 
     version: ClassVar[int] = 1
@@ -47,8 +49,17 @@ class KernelDistance(ReferenceMetric):
 
     def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
         """KID with a jackknife over prompt groups."""
-        rows = np.asarray(columns[self.needs[0]], dtype=np.float64)
-        return [kid_interval(row, groups, self.shared) for row in rows]
+        rows = columns[self.needs[0]]  # each made float64 for itself: all at once may not fit
+        bias = f"unbiased at any n; reference of {len(self.reference):,} images"
+        return [
+            dataclasses.replace(each, method=f"{each.method}; {bias}")
+            for each in (kid_interval(row, groups, self.shared) for row in rows)
+        ]
+
+    def from_rest(self, part: Floats, rest: Floats) -> float:
+        """The distance from the others, whose own term follows from that of the whole."""
+        del rest
+        return kid_from_rest(part, self.shared)
 
 
 class KidPerceptual(KernelDistance):

@@ -1,11 +1,17 @@
-"""Means of the `layout` feature: where a seed puts the object, how large, how near, how often."""
+"""Means of the `layout` feature: where a seed puts the object, how large, how near, how often.
+
+The classes named Seedling are the same of `layout_seedling`: the shipped networks know the
+project's own world only, so their numbers have names of their own.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
-from analysis.metrics.base import Array, Floats, MeanMetric
+from analysis.metrics.base import Array, Floats, MeanMetric, ShareMetric
+from analysis.statistics.intervals import Interval
 
 LEAST_FOUND = 0.5
 """Share of all images in which the object must be found for a mean to be shown."""
@@ -36,6 +42,14 @@ class FoundMetric(MeanMetric):
     def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
         """The numbers, every gap filled."""
         return (fill_not_found(columns[self.needs[0]]),)
+
+    def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
+        """Means with cluster-robust intervals, and how many images show the object."""
+        found = np.isfinite(columns[self.needs[0]]).sum(axis=1)
+        return [
+            replace(each, method=f"{each.method}; {count} of {each.n} found")
+            for each, count in zip(super().compute(columns, groups), found, strict=True)
+        ]
 
 
 def fill_not_found(values: Array) -> Floats:
@@ -96,12 +110,46 @@ class LayoutDepth(FoundMetric):
     needs: ClassVar[tuple[str, ...]] = ("layout.depth",)
 
 
-class ObjectFoundRate(MeanMetric):
+class ObjectFoundRate(ShareMetric):
     """How often a seed's image shows the prompt's object."""
 
     name: ClassVar[str] = "object_found_rate"
-    version: ClassVar[int] = 1
-    unit: ClassVar[str] = "fraction"
+    version: ClassVar[int] = 2
     higher_is_better: ClassVar[bool | None] = True
     needs: ClassVar[tuple[str, ...]] = ("layout.found",)
     method: ClassVar[str] = "share of the images of prompts with an object word"
+
+
+class LayoutXSeedling(LayoutX):
+    """The same by the shipped small networks."""
+
+    name: ClassVar[str] = "layout_x_seedling"
+    needs: ClassVar[tuple[str, ...]] = ("layout_seedling.x",)
+
+
+class LayoutYSeedling(LayoutY):
+    """The same by the shipped small networks."""
+
+    name: ClassVar[str] = "layout_y_seedling"
+    needs: ClassVar[tuple[str, ...]] = ("layout_seedling.y",)
+
+
+class LayoutSizeSeedling(LayoutSize):
+    """The same by the shipped small networks."""
+
+    name: ClassVar[str] = "layout_size_seedling"
+    needs: ClassVar[tuple[str, ...]] = ("layout_seedling.size",)
+
+
+class LayoutDepthSeedling(LayoutDepth):
+    """The same by the shipped small networks."""
+
+    name: ClassVar[str] = "layout_depth_seedling"
+    needs: ClassVar[tuple[str, ...]] = ("layout_seedling.depth",)
+
+
+class ObjectFoundRateSeedling(ObjectFoundRate):
+    """The same by the shipped segmenter."""
+
+    name: ClassVar[str] = "object_found_rate_seedling"
+    needs: ClassVar[tuple[str, ...]] = ("layout_seedling.found",)

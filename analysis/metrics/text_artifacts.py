@@ -1,14 +1,11 @@
 """Share of images with legible text in them. An artifact where the prompt asks for no text."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from analysis.metrics.base import Array, MeanMetric
-from analysis.statistics.intervals import Interval
-from analysis.statistics.proportions import grouped_share_interval
+from analysis.metrics.base import ShareMetric
 
 
-class TextArtifactRate(MeanMetric):
+class TextArtifactRate(ShareMetric):
     """How often an optical reader finds at least one legible word.
 
     Legible is a word whose confidence, in an image of which text covers a share, both reach
@@ -19,14 +16,9 @@ class TextArtifactRate(MeanMetric):
 
     name: ClassVar[str] = "text_artifact_rate"
     version: ClassVar[int] = 1
-    unit: ClassVar[str] = "fraction"
     higher_is_better: ClassVar[bool | None] = False
     needs: ClassVar[tuple[str, ...]] = ("ocr.legible",)
     method: ClassVar[str] = (
         "share of images with at least one word of the bounds in the card of `ocr` (confidence "
         "0.3, text on 0.001 of the image where it states none)"
     )
-
-    def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
-        """Shares with Wilson intervals whose n allows for the groups."""
-        return [grouped_share_interval(row, groups) for row in self.prepare(columns)[0]]

@@ -10,35 +10,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.statistics.kernels import Floats, as_matrix
+from analysis.statistics.distances import KidReference
+from analysis.statistics.kernels import Floats, as_matrix, kernel_diagonal, kernel_sums
 
 Distance = Callable[[Floats, Floats], float]
 """Takes the features of a sample and of a reference, gives their distance."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class NoiseFloor:
     """Distances between random disjoint parts of one set of images.
 
     Attributes:
-        values: Shape (splits,), one distance per split.
+        mean: What a seed that draws real images would score on average.
+        spread: Standard deviation over splits; they share images, so they are not independent.
+        splits: How many.
         n: Images in the part that stands for a seed.
         reference_n: Images in the part that stands for the reference.
     """
 
-    values: Floats
+    mean: float
+    spread: float
+    splits: int
     n: int
     reference_n: int
-
-    @property
-    def mean(self) -> float:
-        """What a seed that draws real images would score on average."""
-        return float(self.values.mean())
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation over splits; the splits share images, so they are not independent."""
-        return float(self.values.std(ddof=1))
 
 
 def noise_floor(
@@ -77,5 +72,29 @@ def noise_floor(
     if splits < 2:
         raise ValueError(f"{splits} split; at least 2 are needed to see how they scatter")
     orders = [rng.permutation(len(x)) for _ in range(splits)]
-    values = [distance(x[order[:n]], x[order[n:]]) for order in orders]
-    return NoiseFloor(np.array(values), n, len(x) - n)
+    values = np.array([distance(x[order[:n]], x[order[n:]]) for order in orders])
+    return NoiseFloor(float(values.mean()), float(values.std(ddof=1)), splits, n, len(x) - n)
+
+
+def kid_from_rest(part: ArrayLike, whole: KidReference) -> float:
+    """`kid` of some of a reference's images from its others, without the kernel of the others.
+
+    The mean kernel of the whole is known; taking off it what the part has to do with costs
+    n x m kernels, where the others alone would cost (m - n) x (m - n).
+
+    Args:
+        part: Shape (n, d), n >= 2, rows of the whole.
+        whole: Of m >= n + 2 images, the part among them.
+
+    Example:
+        >>> kid_from_rest([[1.0], [1.0]], KidReference.from_features([[1.0], [1.0], [0.0], [0.0]]))
+        7.0
+    """
+    x = as_matrix(part)
+    n, m = len(x), len(whole.features)
+    block = float(kernel_sums(x, x).sum())
+    own = block - float(kernel_diagonal(x).sum())
+    across = float(kernel_sums(x, whole.features).sum()) - block
+    others = whole.within * m * (m - 1) - own - 2 * across
+    left = m - n
+    return own / (n * (n - 1)) - 2 * across / (n * left) + others / (left * (left - 1))

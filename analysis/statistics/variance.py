@@ -69,6 +69,8 @@ def variance_shares(
     y = np.asarray(values, dtype=np.float64)
     if y.ndim != 2 or min(y.shape) < 3 or np.isinf(y).any():
         raise ValueError(f"values have shape {y.shape}; (S >= 3, P >= 3), finite or NaN, is needed")
+    if np.isnan(y).all():
+        raise ValueError("no cell has a value; there is no variance to share")
     codes = np.arange(y.shape[1]) if groups is None else group_codes(groups, y.shape[1])
     y = y - np.nanmean(y)
     if not np.nanmax(np.abs(y)) > 0:
@@ -239,14 +241,22 @@ def _jackknife_shares(y: Floats, codes: NDArray[np.intp], level: float) -> Varia
     s, g = cells.shape[1:]
     if g < 3:
         raise ValueError(f"prompts fall into {g} groups; at least 3 are needed")
-    value = _Sums(cells, each.sum(axis=1)).shares()
-    whole = each.sum(axis=1)
-    no_seed = [_Sums(np.delete(cells, i, axis=1), whole - each[:, i]).shares() for i in range(s)]
-    no_group = [_Sums(np.delete(cells, j, axis=2), whole[:, codes != j]).shares() for j in range(g)]
-    error = np.sqrt(_spread(np.array(no_seed)) + _spread(np.array(no_group)))
+    whole, n = each.sum(axis=1), int(cells[0].sum())
+    with np.errstate(divide="ignore", invalid="ignore"):  # pairs may be lacking: refused below
+        value = _Sums(cells, whole).shares()
+        no_seed = [
+            _Sums(np.delete(cells, i, axis=1), whole - each[:, i]).shares() for i in range(s)
+        ]
+        no_group = [
+            _Sums(np.delete(cells, j, axis=2), whole[:, codes != j]).shares() for j in range(g)
+        ]
+        error = np.sqrt(_spread(np.array(no_seed)) + _spread(np.array(no_group)))
+    if not np.isfinite([value, error]).all():
+        raise ValueError(
+            f"{n} of {y.size} cells have a value; without a seed or group too few pairs are left"
+        )
     half = stats.t.ppf((1 + level) / 2, min(s, g) - 1) * error
     method = f"two-way jackknife over {s} seeds and {g} groups, {100 * level:g} %"
-    n = int(cells[0].sum())
     parts = [
         Interval(float(v), float(v - h), float(v + h), n, method)
         for v, h in zip(value, half, strict=True)

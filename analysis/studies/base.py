@@ -231,7 +231,7 @@ def identities(
     run: Run, *, metrics: Sequence[Metric] = (), needs: Sequence[str] = ()
 ) -> dict[str, str]:
     """What findings hang on: the identities of metrics and of the features of columns."""
-    found = {f"metric {metric.name}": metric_identity(metric) for metric in metrics}
+    found = {f"metric {metric.name}": metric_identity(run, metric) for metric in metrics}
     return found | {
         f"feature {name}": run_feature(run, name).identity() for name in features_of(needs)
     }

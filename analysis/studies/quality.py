@@ -10,7 +10,7 @@ import polars as pl
 from analysis import plots
 from analysis.measured import directed_metrics
 from analysis.metrics import Metric, load_metric
-from analysis.ranking import PERMUTATIONS, rank_samples
+from analysis.ranking import PERMUTATIONS, rank_samples, ranking_identity
 from analysis.seed_quality import SeedQuality
 from analysis.studies.base import (
     Findings,
@@ -65,6 +65,11 @@ METRIC_COLUMNS = {
     "gap_null_mean": "the same with permuted owners, mean",
     "gap_null_high": "95th percentile of that",
     "gap_p": "share of permuted draws with a gap at least as large",
+    "floor": "a distance's noise floor: images of the reference from its others, mean of splits",
+    "floor_spread": "standard deviation over the splits",
+    "floor_n": "images on the seed's side of a split, as many as in set 2",
+    "floor_reference_n": "images on the reference's side",
+    "floor_note": "the floor in words, or why there is none; empty: metric without a reference",
     "best": "best seed on set 2",
     "worst": "worst seed on set 2",
     "prompts_needed": "prompts per set for the reliability asked for; null: reached, or unknown",
@@ -82,7 +87,8 @@ class Quality(Study):
         (split-half over groups and Spearman-Brown for means, measured for distances); spread of
         the true effects after the sampling noise of each seed's deviation is taken off.
     Null: Within each prompt it is permuted which seed owns which image; the best-worst gap and
-        the seeds' p-values stand beside what that gives.
+        the seeds' p-values stand beside what that gives. Beside a distance from a reference
+        stands that of the reference from itself at the same n, its noise floor.
     n: One image per seed and prompt; per set and metric in the table.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, figures 6
         and 7 (FID of 10,000 and HPS v2 of 1,000 prompts, two disjoint sets).
@@ -94,7 +100,7 @@ class Quality(Study):
     """
 
     name: ClassVar[str] = "quality"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     metrics: tuple[str, ...] = ()
     target: float = 0.9
@@ -159,7 +165,7 @@ class Quality(Study):
         ranking = rank_samples(
             metric,
             samples,
-            (run.run_id, run.grid_hash),
+            ranking_identity(run, metric),
             share=run.recipe.ranking.share if run.recipe.ranking else 0.25,
             permutations=self.permutations,
         )
@@ -179,6 +185,7 @@ def _sentence(one: SeedQuality, target: float) -> str:
         f"{worst.seed} {worst.value:.4g} [{worst.low:.4g}, {worst.high:.4g}], gap "
         f"{row['gap']:.3g} where no seed effect gives {row['gap_null_mean']:.3g} "
         f"(p = {row['gap_p']:.2g})"
+        + (f"; noise floor {row['floor']:.4g}" if one.ranking.floor else "")
     )
 
 

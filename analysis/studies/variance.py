@@ -16,6 +16,7 @@ import pyarrow as pa
 from analysis.cells import Array, Cells, Sample, read_cells
 from analysis.features import load_feature
 from analysis.metrics import Metric, load_metric
+from analysis.metrics.layout import FoundMetric
 from analysis.statistics.variance import seed_share_null, variance_shares
 from pipeline.errors import RunError
 from pipeline.runs import Run
@@ -101,8 +102,11 @@ class Measure:
     metric: Metric | None = None
 
     def values(self, sample: Sample) -> Array:
-        """The number of every cell, shape (S, P), float64; NaN where it was not found."""
-        if self.metric is None:
+        """The number of every cell, shape (S, P), float64; NaN where it was not found.
+
+        A share of what the metric fills in would be one of the filling.
+        """
+        if self.metric is None or isinstance(self.metric, FoundMetric):
             return np.asarray(sample.columns[self.needs[0]], dtype=np.float64)
         return self.metric.prepare(sample.only(self.needs))[0]
 
@@ -174,17 +178,17 @@ SHARE_COLUMNS: dict[str, Any] = {
 
 def _shares(cells: Cells, one: Measure, rng: np.random.Generator, draws: int) -> dict[str, Any]:
     row: dict[str, Any] = {**dict.fromkeys(SHARE_COLUMNS), "measure": one.name, "note": ""}
-    if all(cells.outside[need.rpartition(".")[0]].all() for need in one.needs):
+    if not cells.inside(one.needs).any():
         return {**row, "note": "applies to no prompt of this run"}
     sample = cells.sample(one.needs)
-    values = one.values(sample)
     counts = {
-        "n": int((~np.isnan(values)).sum()),
         "seeds": len(sample.seeds),
         "prompts": sample.n,
         "groups": len(set(sample.groups.tolist())),
     }
     try:
+        values = one.values(sample)
+        counts["n"] = int((~np.isnan(values)).sum())
         shares = variance_shares(values, sample.groups)
         null = seed_share_null(values, sample.groups, rng, draws=draws)
     except ValueError as error:

@@ -5,9 +5,18 @@ import numpy as np
 import polars as pl
 import pytest
 
+from analysis.cells import Sample
+from analysis.features import load_feature
 from analysis.metrics import load_metric
-from analysis.per_seed import PER_SEED_FILE, measure, metric_identity, read_per_seed
+from analysis.per_seed import (
+    PER_SEED_FILE,
+    group_refusal,
+    measure,
+    metric_identity,
+    read_per_seed,
+)
 from pipeline.errors import RegistryError, RunError
+from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
 from pipeline.schema import PER_SEED
 from pipeline.shards import read_table
@@ -63,24 +72,61 @@ def test_shard_cuts_do_not_matter(run: Run, tmp_path: Path) -> None:
     assert measure(other, METRICS).equals(measure(run, METRICS))
 
 
-def test_a_metrics_identity_is_that_of_all_it_is_made_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_metrics_identity_is_that_of_all_it_is_made_from(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     metric = load_metric("brightness")
-    first = metric_identity(metric)
-    assert first == metric_identity(load_metric("brightness"))
-    assert first != metric_identity(load_metric("contrast"))
+    first = metric_identity(run, metric)
+    assert first == metric_identity(run, load_metric("brightness"))
+    assert first != metric_identity(run, load_metric("contrast"))
     monkeypatch.setattr("analysis.features.appearance.Appearance.code_version", 99)
-    assert metric_identity(metric) != first
+    assert metric_identity(run, metric) != first
     own = load_metric(COLOUR_KID)
-    before = metric_identity(own)
+    before = metric_identity(run, own)
     monkeypatch.setattr(synthetic.ColourKid, "version", 99)
-    assert metric_identity(own) != before
+    assert metric_identity(run, own) != before
 
 
-def test_a_metric_that_cannot_be_shown_says_why(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_share_of_the_prompts_is_another_metric(run: Run, tmp_path: Path) -> None:
+    metric, found = load_metric("brightness"), set()
+    for every in (2, 3):
+        chosen = {"appearance": {"every": every}}
+        some = synthetic.start(tmp_path / str(every), n_prompts=4, feature_prompts=chosen)
+        found.add(metric_identity(some, metric))
+    plain = metric.identity([load_feature("appearance").identity()])
+    assert metric_identity(run, metric) == plain  # no share, no other name
+    assert len(found | {plain}) == 3
+    colour = load_metric(COLOUR_KID)  # the share is of another feature
+    assert metric_identity(some, colour) == metric_identity(run, colour)
+
+
+def test_a_metric_that_cannot_be_shown_says_why(
+    run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthetic.ColourKid, "reference", np.zeros((64, 4)))
     with caplog.at_level(logging.WARNING):
-        frame = measure(run, [COLOUR_KID, "brightness"], n=2)
+        frame = measure(run, [COLOUR_KID, "brightness"])
     assert set(frame["metric"]) == {"brightness"}
-    assert "kid_colour is not shown for set 1: 2 images per seed" in caplog.text
+    assert "kid_colour is not shown for set 1: embeddings of width 3" in caplog.text
+
+
+@pytest.mark.parametrize("sizes", [[7], [1], [6, 1], [1, 1]])
+def test_too_few_groups_are_refused_where_an_interval_would_fail(sizes: list[int]) -> None:
+    few, enough = sample_of(sizes), sample_of([*sizes, 1, 1])
+    assert group_refusal(few).startswith(f"{sum(sizes)} images per seed in {len(sizes)} prompt gr")
+    assert group_refusal(enough) == ""
+    metric = load_metric(COLOUR_KID)
+    assert metric.compute(enough.columns, enough.groups)
+    with pytest.raises(ValueError, match=r"group|shape"):
+        metric.compute(few.columns, few.groups)
+
+
+def sample_of(sizes: list[int]) -> Sample:
+    """Prompts of groups of these sizes, two seeds, colours at random."""
+    objects = [f"kind {place}" for place, size in enumerate(sizes) for _ in range(size)]
+    prompts = tuple(Prompt(f"number {i} of {name}", object=name) for i, name in enumerate(objects))
+    colours = np.random.default_rng(0).random((2, len(prompts), 3), np.float32)
+    return Sample((0, 1), prompts, {f"{COLOUR}.mean": colours})
 
 
 def test_unknown_metrics_and_unmeasured_runs_are_errors(run: Run, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, COLOUR_KID
 
 Floats = NDArray[np.float64]
-IDENTITY = ("0123456789abcdef", "fedcba9876543210")
+IDENTITY = ("0123456789abcdef", "fedcba9876543210", "00112233445566ff")
 PROMPTS = 36
 PLANTED = 5
 
@@ -261,3 +261,20 @@ def test_too_few_seeds_and_unlike_sets_are_refused() -> None:
         ranked(Score(), [first, second])
     with pytest.raises(RunError, match="cannot rank, set 1 has 2 images"):
         ranked(Kid(), vectors(8, 2, 0.0, rng=rng))
+    one = sample(Score.needs[0], rng.normal(size=(8, 1)))
+    with pytest.raises(RunError, match=r"set 1 has 1 images per seed in 1 prompt group\(s\)"):
+        ranked(Score(), [one, one])
+
+
+def test_a_distance_stands_beside_its_noise_floor_and_a_mean_has_none() -> None:
+    rng = np.random.default_rng(10)
+    result = ranked(Kid(), vectors(8, 30, 1.0, rng=rng))
+    assert result.floor is not None
+    assert (result.floor.n, result.floor.reference_n) == (30, 170)
+    assert "30 of the reference's images from its 170 others" in result.floor_note
+    assert result.seeds[-1].value > result.floor.mean + 3 * result.floor.spread
+    assert Ranking.from_json(result.to_json()) == result
+    many = ranked(Kid(), vectors(8, 101, 1.0, rng=rng))
+    assert many.floor is None
+    assert "needs 2n = 202 reference images, there are 200" in many.floor_note
+    assert ranked(Score(), scores(8, 0.0, rng=rng)).floor_note == ""

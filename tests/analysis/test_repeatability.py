@@ -16,7 +16,7 @@ from analysis.statistics.intervals import Interval
 from analysis.statistics.nulls import permute_within_prompt
 from tests.analysis.planted import NEED, Distance, Score, sample, two_sets
 
-IDENTITY = ("0123456789abcdef", "fedcba9876543210")
+IDENTITY = ("0123456789abcdef", "fedcba9876543210", "00112233445566ff")
 
 
 def measure(samples: list[Sample], *, rng: np.random.Generator) -> Repeatability:

@@ -26,6 +26,11 @@ def test_the_metric_fills_gaps_alike_in_both_its_forms() -> None:
         [each.value for each in intervals], metric.values(metric.prepare(columns))
     )
     assert {each.n for each in intervals} == {12}
+    found = np.isfinite(values).sum(axis=1)
+    assert [each.method.rpartition("; ")[2] for each in intervals] == [
+        f"{count} of 12 found" for count in found
+    ]
+    assert min(found) < 12
     assert metric.refusal(columns) == ""
     assert "30%" in metric.refusal({"layout.x": np.where(np.arange(10) < 3, 1.0, np.nan)})
 

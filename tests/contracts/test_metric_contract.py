@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from analysis.features import FEATURES, load_feature
 from analysis.metrics import METRICS, Metric, load_metric
-from analysis.metrics.base import FAILED_CELL, REFERENCES_VARIABLE, ReferenceMetric
+from analysis.metrics.base import FAILED_CELL, REFERENCES_VARIABLE, MeanMetric, ReferenceMetric
 from pipeline.errors import RegistryError
 from tests.contracts.tiny import with_tiny_card
 
@@ -158,6 +158,35 @@ def test_known_answers(metric: Metric) -> None:
     else:
         constant = {need: np.full((2, PROMPTS), 0.25) for need in metric.needs}
         assert values(metric, constant).tolist() == [0.25, 0.25]
+
+
+def test_the_reference_itself_lies_at_the_floor_and_worse_images_above_it(metric: Metric) -> None:
+    if not isinstance(metric, ReferenceMetric):
+        return
+    floor = metric.floor(PROMPTS, np.random.default_rng(3))
+    assert floor is not None
+    assert floor.n + floor.reference_n == len(metric.reference)
+    good = values(metric, good_columns(metric))
+    assert abs(good.mean() - floor.mean) < 3 * floor.spread
+    assert values(metric, worse(metric, good_columns(metric)))[-1] > floor.mean + 3 * floor.spread
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if "_rate" in name])
+def test_a_rates_interval_lies_inside_0_to_1_and_has_a_width(name: str) -> None:
+    metric = load_metric(name)
+    assert isinstance(metric, MeanMetric)
+    rates = np.array([0, 1, 1 / PROMPTS, 1 - 1 / PROMPTS])
+    hits = (np.arange(PROMPTS) < np.rint(rates * PROMPTS)[:, None]).astype(np.float32)
+    columns = {metric.needs[0]: hits}
+    found = metric.compute(columns, GROUPS)
+    np.testing.assert_allclose([each.value for each in found], rates, rtol=1e-6)
+    assert all(0 <= each.low <= each.value <= each.high <= 1 for each in found)
+    assert all(each.low < each.high for each in found)
+    # The negative control: the interval of a mean, symmetric and as wide as what was seen.
+    naive = MeanMetric.compute(metric, columns, GROUPS)
+    assert [each.low == each.high for each in naive[:2]] == [True, True]
+    assert naive[2].low < 0
+    assert naive[3].high > 1
 
 
 def test_the_identity_hangs_on_version_and_features(

@@ -184,3 +184,4 @@ def test_tables_for_people(call: Call, made: Path) -> None:
     ranked = call("rank", made / "run")
     assert "Golden seeds:" in ranked.out
     assert "chance" in ranked.out or "unrelated" in ranked.out
+    assert "Noise floor:" in ranked.out

@@ -1,19 +1,25 @@
 """The table of variance shares, end to end, against statsmodels' two-way analysis of variance."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import statsmodels.api as sm
 from statsmodels.formula.api import ols
 
 from analysis.cells import read_cells
+from analysis.metrics.layout import LayoutX, fill_not_found
 from analysis.statistics.variance import seed_share_null, variance_shares
 from analysis.studies.variance import scalar_measures, share_table
+from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
 from tests.analysis import synthetic
+from tests.analysis.studies.planted_run import LAYOUT, Values, planted_run
 from tests.analysis.studies.test_variance import scrambled, with_seeds
 from tests.goldenseed.conftest import Call
 
@@ -98,3 +104,46 @@ def test_the_command_prints_shares(call: Call, run_folder: Path) -> None:
     shares = variance_shares(sample.columns["appearance.brightness"].astype(float), sample.groups)
     assert brightness["seed"] == pytest.approx(shares.seed.value)
     assert "brightness" in call("shares", run_folder).out
+
+
+def layouts(prompts: Sequence[Prompt], seeds: int, *, found: float) -> Values:
+    """Places of an object that belong to the seed, where it is found at all."""
+    rng = np.random.default_rng(4)
+    shape = (seeds, len(prompts))
+    places = np.linspace(0, 0.5, seeds)[:, None] + 0.1 * rng.random(shape)
+    return {LAYOUT: {"x": np.where(rng.random(shape) < found, places, np.nan)}}
+
+
+def layout_run(path: Path, found: float) -> Run:
+    size = {"seeds": 8, "prompts": 40, "objects": 5}
+    recipe = {"features": [LAYOUT], "metrics": [PLACE], "ranking": None}
+    return planted_run(path, lambda p, s: layouts(p, s, found=found), **size, **recipe)
+
+
+def test_shares_of_a_place_are_of_what_was_found(tmp_path: Path) -> None:
+    run = layout_run(tmp_path, 0.7)
+    row = share_table(run, draws=20).row(by_predicate=pl.col("measure") == "place", named=True)
+    sample = read_cells(run, [f"{LAYOUT}.x"], sets=(1, 2)).sample([f"{LAYOUT}.x"])
+    raw = sample.columns[f"{LAYOUT}.x"].astype(np.float64)
+    assert row["n"] == np.isfinite(raw).sum() < raw.size
+    assert row["seed"] == pytest.approx(variance_shares(raw, sample.groups).seed.value)
+    filled = variance_shares(fill_not_found(raw), sample.groups).seed.value
+    assert abs(filled - row["seed"]) > 0.05  # the negative control
+
+
+def test_nothing_found_is_a_note_in_the_table(tmp_path: Path, call: Call) -> None:
+    run = layout_run(tmp_path, 0.0)
+    called = call("shares", run.root)
+    assert called.code == 0
+    assert "no cell has a value" in called.out
+    assert "Traceback" not in called.err
+
+
+class Place(LayoutX):
+    """The planted place of the object."""
+
+    name: ClassVar[str] = "place"
+    needs: ClassVar[tuple[str, ...]] = (f"{LAYOUT}.x",)
+
+
+PLACE = "tests.goldenseed.test_shares:Place"

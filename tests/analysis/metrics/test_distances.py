@@ -1,3 +1,5 @@
+import tracemalloc
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -71,9 +73,51 @@ def test_frechet_is_scipys_square_root_of_the_product() -> None:
 def test_a_frechet_distance_of_few_images_says_that_it_is_comparable_at_this_n_only() -> None:
     few = Frechet().compute({NEED: embeddings(1, 8)}, np.arange(8))[0]
     many = Frechet().compute({NEED: embeddings(1, 9)}, np.arange(9))[0]
+    least = Frechet().compute({NEED: embeddings(1, 4)}, np.arange(4))[0]
     assert (few.n, many.n) == (8, 9)  # 2 d = 8
-    assert "comparable only at this n (8)" in few.method
+    assert few.method.startswith("comparable only at this n (8)")  # n > d: the full form
+    assert least.method.startswith("low-rank form, comparable only at this n (4)")
     assert "comparable only" not in many.method
+
+
+@pytest.mark.parametrize(
+    ("metric", "bias"), [(Kid(), "unbiased at any n"), (Frechet(), "biased upwards by about 1/n")]
+)
+def test_the_method_states_the_bias_and_the_references_n(
+    metric: ReferenceMetric, bias: str
+) -> None:
+    (found,) = metric.compute({NEED: embeddings(1, 9)}, np.arange(9))
+    assert found.method.endswith(f"; {bias}; reference of 50 images")
+
+
+@pytest.mark.parametrize("metric", [Kid(), Frechet()])
+def test_the_floor_is_that_of_the_metrics_own_distance(metric: ReferenceMetric) -> None:
+    floor = metric.floor(10, np.random.default_rng(0))
+    assert floor is not None
+    assert (floor.n, floor.reference_n) == (10, 40)
+    rng, slow = np.random.default_rng(0), slow_kid if isinstance(metric, Kid) else slow_frechet
+    orders = [rng.permutation(50) for _ in range(floor.splits)]
+    wanted = [slow(REFERENCE[order[:10]], REFERENCE[order[10:]]) for order in orders]
+    assert floor.mean == pytest.approx(np.mean(wanted), rel=1e-6, abs=1e-9)
+    assert floor.spread == pytest.approx(np.std(wanted, ddof=1), rel=1e-6)
+    assert metric.floor(26, rng) is None  # 52 images would be needed
+
+
+@pytest.mark.parametrize("metric", [Kid(), Frechet()])
+def test_intervals_never_hold_all_embeddings_in_float64(metric: ReferenceMetric) -> None:
+    x = np.random.default_rng(0).normal(size=(400, 40, 4)).astype(np.float32)
+    _ = metric.shared  # type: ignore[attr-defined]  # made once, not by the call measured below
+
+    def peak(work: Callable[[], object]) -> int:
+        tracemalloc.start()
+        work()
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    wide = 2 * x.nbytes
+    assert peak(lambda: metric.compute({NEED: x}, np.arange(40))) < wide
+    assert peak(lambda: np.asarray(x, np.float64)) >= wide  # the negative control
 
 
 @pytest.mark.parametrize("metric", [Kid(), Frechet()])

@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
 from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
+from tests.analysis.synthetic import COLOUR, COLOUR_KID
 
 RECIPE = {"features": [SCORES], "metrics": [SCORE], "ranking": None}
 
@@ -43,6 +44,35 @@ def test_planted_effects_are_found_and_none_where_none_is(tmp_path: Path) -> Non
     assert none["reliability_low"] < 0.3
     naive = 0.5 * 0.9  # the best of 32 equal seeds still stands far out, as a naive gap would say
     assert none["gap"] > naive
+
+
+def colours(prompts: Sequence[Prompt], seeds: int) -> Values:
+    rng = np.random.default_rng(6)
+    means = np.linspace(0.5, 1.5, seeds)[:, None, None] + np.zeros((1, len(prompts), 3))
+    return {
+        SCORES: {"score": rng.normal(size=means.shape[:2])},
+        COLOUR: {"mean": rng.normal(means, 0.05)},
+    }
+
+
+@pytest.mark.parametrize("prompts", [60, 120])
+def test_the_floor_stands_beside_a_distance(tmp_path: Path, prompts: int) -> None:
+    recipe = {**RECIPE, "features": [SCORES, COLOUR], "metrics": [COLOUR_KID, SCORE]}
+    run = planted_run(tmp_path, colours, seeds=8, prompts=prompts, **recipe)
+    found = load_study("quality").find(run)
+    distance, mean = found.numbers["metrics"]
+    n = distance["n_set2"]
+    assert (2 * n <= 64) == (prompts == 60)  # images of the reference
+    if prompts == 60:
+        assert (distance["floor_n"], distance["floor_reference_n"]) == (n, 64 - n)
+        seeds = found.tables["seeds"].frame.filter(metric="kid_colour")["set2"]
+        high = distance["floor"] + 3 * distance["floor_spread"]
+        assert seeds.min() < high < seeds.max()
+        assert "noise floor" in found.outcome
+    else:
+        assert distance["floor"] is None
+        assert f"needs 2n = {2 * n} reference images, there are 64" in distance["floor_note"]
+    assert (mean["floor"], mean["floor_note"]) == (None, "")
 
 
 def test_prompts_for_a_reliability_follow_spearman_and_brown(tmp_path: Path) -> None:

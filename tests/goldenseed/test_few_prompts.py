@@ -1,0 +1,73 @@
+"""Too few prompts, or none to which a feature applies: said in words, and the rest is measured."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from analysis.per_seed import read_per_seed
+from pipeline.prompt_sets import Prompt
+from pipeline.runs import Run
+from tests.analysis import synthetic
+from tests.analysis.synthetic import COLOUR, COLOUR_KID
+from tests.goldenseed.conftest import Call
+
+METRICS = [COLOUR_KID, "brightness", "failure_rate"]
+
+
+def run_of(path: Path, prompts: list[Prompt], **recipe: object) -> Run:
+    fields = {"features": [COLOUR, "appearance"], "metrics": METRICS, **recipe}
+    run = synthetic.start(path, n_prompts=0, **fields)
+    run.grow(range(8), prompts)
+    synthetic.draw_all(run)
+    synthetic.extract_all(run, COLOUR, "appearance")
+    return run
+
+
+def of_set(number: int, count: int, kind: str) -> list[Prompt]:
+    every = (Prompt(f"a number {i} thing", object=kind) for i in range(200))
+    return [prompt for prompt in every if prompt.set == number][:count]
+
+
+@pytest.fixture(scope="module")
+def one_group(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Seven prompts a set, all of one group; set 2 has a second group of one prompt."""
+    prompts = [*of_set(1, 7, "ball"), *of_set(2, 6, "ball"), Prompt("a cup", object="cup")]
+    assert prompts[-1].set == 2
+    return run_of(tmp_path_factory.mktemp("one"), prompts, ranking={"metric": "failure_rate"})
+
+
+def test_one_group_of_prompts_is_refused_with_both_numbers(call: Call, one_group: Run) -> None:
+    called = call("measure", one_group.root, "--executor", "local")
+    assert called.code == 0
+    assert read_per_seed(one_group).is_empty()
+    ranked = call("rank", one_group.root)
+    assert ranked.code == 2
+    wanted = "failure_rate cannot rank, set 1 has 7 images per seed in 1 prompt group(s); at least"
+    assert wanted in ranked.err
+    assert "Traceback" not in called.err + ranked.err
+
+
+def test_the_warning_names_metric_and_set(
+    call: Call, one_group: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert call("measure", one_group.root, "--executor", "local").code == 0
+    for name in ("kid_colour", "brightness", "failure_rate"):
+        for number, groups in ((1, 1), (2, 2)):
+            text = f"{name} is not shown for set {number}: 7 images per seed in {groups} prompt gr"
+            assert text in caplog.text
+
+
+def test_a_feature_that_applies_to_no_prompt_costs_its_own_metrics_only(
+    call: Call, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompts = synthetic.prompts(20)
+    taken = {"appearance": {"every": 10**6}}
+    run = run_of(tmp_path, prompts, feature_prompts=taken)
+    called = call("measure", run.root, "--executor", "local")
+    assert (called.code, "Traceback" in called.err) == (0, False)
+    shown = read_per_seed(run).group_by("metric").agg(pl.col("prompt_set").n_unique())
+    assert dict(shown.iter_rows()) == {"kid_colour": 2, "failure_rate": 2}
+    count = sum(prompt.set == 1 for prompt in prompts)
+    text = f"brightness is not shown for set 1: appearance applies to none of its {count} prompts"
+    assert text in caplog.text
