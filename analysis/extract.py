@@ -22,12 +22,14 @@ from pipeline.errors import ConfigError, ShardError
 from pipeline.runs import Run, utc_now
 from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
 from pipeline.shards import Receipt, ShardFolder
-from pipeline.stage import DrawnShard, Outcome, Resources, Uint8Images
+from pipeline.stage import DrawnShard, Outcome, Uint8Images, most_of
 
 IMAGE_COLUMNS = [
     *(column.name for column in (*CELL_KEY, *PROMPT_FIELDS)),
     *("image", "image_sha256", "status", "reason"),
 ]
+CONDITIONS = "conditions"
+"""Folder of a run with the pictures that its prompts name, by their sha256."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def run_feature(run: Run, name: str) -> Feature:
     feature = load_feature(name)
     feature.prompt_share = run.recipe.feature_prompts.get(name)
     feature.frames = run.config.frames
+    feature.conditions = run.root / CONDITIONS
     refuse_without_mean(feature, run.config.frames)
     return feature
 
@@ -121,6 +124,7 @@ class _Extractor:
     def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
         self.run_root = Path(run_root).absolute()
         self.feature_names = tuple(features)
+        self.resources = most_of(feature.resources for feature in map(load_feature, features))
 
     @cached_property
     def opened(self) -> Run:
@@ -170,6 +174,7 @@ def _provenance(feature: Feature, made: str) -> Mapping[str, object]:
         "feature": feature.identity(),
         "code_version": feature.code_version,
         "card_sha256": feature.card_sha256,
+        "commit": feature.commit,
         "parameters": dict(feature.parameters),
         "made": made,
         "created": utc_now(),
@@ -185,15 +190,6 @@ class ExtractStage(_Extractor):
     """
 
     name: str = "extract"
-
-    def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
-        super().__init__(run_root, features)
-        needs = [feature.resources for feature in map(load_feature, features)] or [Resources()]
-        self.resources = Resources(
-            cpus=max(need.cpus for need in needs),
-            gpus=max(need.gpus for need in needs),
-            threads=max(need.threads for need in needs),
-        )
 
     def run(self, task: ExtractTask) -> Outcome:
         """Read, decode, measure and commit one shard; done already, it costs a look.

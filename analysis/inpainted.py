@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from analysis.cells import read_cells
-from analysis.extract import feature_folder, run_feature
+from analysis.extract import CONDITIONS, feature_folder, run_feature
 from analysis.features.base import Batch, Feature, extract_in_batches
+from analysis.features.ocr_pages import white
 from pipeline.errors import RunError
 from pipeline.pictures import read_picture
 from pipeline.prompt_sets import Prompt
@@ -23,10 +24,10 @@ Mask = NDArray[np.bool_]
 Words = tuple[Mapping[str, Any], ...]
 """Words as the feature `ocr` writes them: text, confidence, box."""
 
-CONDITIONS = "conditions"
-"""Folder of a run with the pictures that its prompts name, by their sha256."""
 INSIDE = 0.5
 """A word is in the mask when this share of its box is."""
+TEXT_COLUMNS = ("words", "mask_text_share")
+"""What is read of the feature `ocr`."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Inside:
 
     Attributes:
         texts: The words that lie in it.
-        share: Share of the mask that boxes of words cover, wherever these lie.
+        share: Share of the mask that detected text covers, legible or not.
     """
 
     texts: tuple[str, ...]
@@ -55,7 +56,11 @@ class Pictures:
         self.mask = lru_cache(None)(self._mask)
 
     def image(self, sha256: str) -> NDArray[np.uint8]:
-        """The picture, (H, W, 3) uint8.
+        """The picture's pixels, (H, W, 3) uint8; raises as `picture`."""
+        return np.asarray(self.picture(sha256))
+
+    def picture(self, sha256: str) -> Image.Image:
+        """The picture.
 
         Raises:
             RunError: If it is not there, or of another size than the run's images.
@@ -72,15 +77,15 @@ class Pictures:
                 f"{found[0]} has {image.size[0]} x {image.size[1]} pixels, the run's images "
                 f"{self.size[0]} x {self.size[1]}; this study needs them in one size"
             )
-        return np.asarray(image)
+        return image
 
     def _mask(self, sha256: str) -> Mask:
-        """Where the picture was drawn anew, (H, W) bool: white in the mask."""
-        return np.asarray(self.image(sha256).mean(axis=2) >= 127.5)
+        """Where the picture was drawn anew, (H, W) bool."""
+        return white(self.picture(sha256))
 
 
-def read_inside(words: Words, mask: Mask, *, confidence: float) -> Inside:
-    """What of the words lies in a mask.
+def words_inside(words: Words, mask: Mask, *, confidence: float) -> tuple[str, ...]:
+    """Which of the words lie in a mask.
 
     Args:
         words: What was read in the picture.
@@ -91,18 +96,16 @@ def read_inside(words: Words, mask: Mask, *, confidence: float) -> Inside:
         >>> mask = np.zeros((10, 10), dtype=bool)
         >>> mask[:5] = True
         >>> word = {"text": "EXIT", "confidence": 0.9, "box": [[0, 0], [9, 0], [9, 4], [0, 4]]}
-        >>> read_inside((word,), mask, confidence=0.3)
-        Inside(texts=('EXIT',), share=1.0)
+        >>> words_inside((word,), mask, confidence=0.3)
+        ('EXIT',)
     """
-    covered, texts = np.zeros_like(mask), []
-    for word in words:
-        if word["confidence"] >= confidence:
-            box = _filled(word["box"], mask.shape)
-            covered |= box
-            if box.any() and mask[box].mean() >= INSIDE:
-                texts.append(str(word["text"]))
-    share = float(covered[mask].mean()) if mask.any() else 0.0
-    return Inside(tuple(texts), share)
+    sure = [word for word in words if word["confidence"] >= confidence]
+    boxes = [_filled(word["box"], mask.shape) for word in sure]
+    return tuple(
+        str(word["text"])
+        for word, box in zip(sure, boxes, strict=True)
+        if box.any() and mask[box].mean() >= INSIDE
+    )
 
 
 def _filled(corners: Sequence[Sequence[float]], size: tuple[int, ...]) -> Mask:
@@ -111,8 +114,10 @@ def _filled(corners: Sequence[Sequence[float]], size: tuple[int, ...]) -> Mask:
     return np.asarray(canvas)
 
 
-def read_words(run: Run, feature_name: str, prompts: Sequence[Prompt]) -> NDArray[np.object_]:
-    """The words of every cell of some prompts.
+def read_text(
+    run: Run, feature_name: str, prompts: Sequence[Prompt]
+) -> tuple[NDArray[np.object_], Floats]:
+    """The words of every cell of some prompts, and the share of the mask that text covers.
 
     Args:
         run: The run.
@@ -120,7 +125,8 @@ def read_words(run: Run, feature_name: str, prompts: Sequence[Prompt]) -> NDArra
         prompts: The prompts.
 
     Returns:
-        Shape (S, P), seeds ascending; None where a cell failed.
+        Both of shape (S, P), seeds ascending. Words: None where a cell failed. Share: text
+        that was detected, legible or not; NaN where a cell failed or the mask is empty.
 
     Raises:
         RunError: If cells are missing, or too many failed: see `Cells.sample`.
@@ -131,18 +137,20 @@ def read_words(run: Run, feature_name: str, prompts: Sequence[Prompt]) -> NDArra
     rows = {seed: i for i, seed in enumerate(sorted(run.seeds))}
     places = {prompt.id: i for i, prompt in enumerate(prompts)}
     found = np.full((len(rows), len(places)), None, dtype=object)
+    shares = np.full(found.shape, np.nan)
     feature = run_feature(run, feature_name)
     folder = feature_folder(run, feature)
     for tile in run.tiles():
         receipt = folder.receipt(tile.id, tile.block)
         if receipt is None or places.keys().isdisjoint(tile.prompt_ids):
             continue
-        table = folder.read(receipt, ["prompt_id", "seed", "words"])
-        columns = (table[name].to_pylist() for name in ("prompt_id", "seed", "words"))
-        for prompt, seed, text in zip(*columns, strict=True):
+        table = folder.read(receipt, ["prompt_id", "seed", *TEXT_COLUMNS])
+        columns = (table[name].to_pylist() for name in ("prompt_id", "seed", *TEXT_COLUMNS))
+        for prompt, seed, text, share in zip(*columns, strict=True):
             if prompt in places and text is not None:
                 found[rows[seed], places[prompt]] = _parsed(text)
-    return found
+                shares[rows[seed], places[prompt]] = share
+    return found, shares
 
 
 def _parsed(text: str) -> Words:
@@ -158,14 +166,15 @@ def read_originals(
         feature: The feature `ocr`; its weights are loaded here.
         pictures: The run's.
         prompts: One for each pair of image and mask.
-        confidence: See `read_inside`.
+        confidence: See `words_inside`.
     """
     feature.setup()
     images = np.stack([pictures.image(str(prompt.image)) for prompt in prompts])
-    fields = [{"text": prompt.text, "object": prompt.object} for prompt in prompts]
-    found = extract_in_batches(feature, Batch(images, fields))["words"]
+    fields = [{"text": p.text, "object": p.object, "prompt_mask": p.mask} for p in prompts]
+    found = extract_in_batches(feature, Batch(images, fields))
+    columns = (found[name] for name in TEXT_COLUMNS)
     masks = [pictures.mask(str(prompt.mask)) for prompt in prompts]
     return [
-        read_inside(_parsed(text), mask, confidence=confidence)
-        for text, mask in zip(found, masks, strict=True)
+        Inside(words_inside(_parsed(text), mask, confidence=confidence), float(share))
+        for text, share, mask in zip(*columns, masks, strict=True)
     ]

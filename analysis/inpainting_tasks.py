@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from analysis.cells import Sample
 from analysis.inpainted import Inside
-from analysis.metrics.base import Array, MeanMetric
+from analysis.metrics.base import ShareMetric
 from analysis.statistics.attenuation import Carried, carried
 from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_mean_interval
-from analysis.statistics.proportions import grouped_share_interval
 from analysis.statistics.reliability import top_with_ties
 from analysis.statistics.spelling import likeness
 from pipeline.prompt_sets import Prompt, normalise
@@ -25,19 +24,14 @@ Places = NDArray[np.intp]
 REMOVAL, COMPLETION = "removal", "completion"
 
 
-class TextInMask(MeanMetric):
+class TextInMask(ShareMetric):
     """How often a word lies inside the mask."""
 
     name: ClassVar[str] = "text_in_mask"
     version: ClassVar[int] = 1
-    unit: ClassVar[str] = "fraction"
     higher_is_better: ClassVar[bool | None] = False
     needs: ClassVar[tuple[str, ...]] = ("ocr.words",)
     method: ClassVar[str] = "share of images with a word inside the mask"
-
-    def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
-        """Shares with Wilson intervals whose n allows for the groups."""
-        return [grouped_share_interval(row, groups) for row in self.prepare(columns)[0]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +57,7 @@ class Task:
 
     @cached_property
     def shares(self) -> Floats:
-        """Share of the mask that boxes of words cover, shape (S, P)."""
+        """Share of the mask that detected text covers, legible or not, shape (S, P)."""
         return np.array([[one.share for one in row] for row in self.inside])
 
     @cached_property

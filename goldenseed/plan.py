@@ -10,6 +10,7 @@ from analysis.repeatability import Repeatability, prompts_needed
 from analysis.statistics.bounds import Interval
 from analysis.study_stage import outcomes, read_summary
 from goldenseed import start
+from goldenseed.measuring import measuring
 from goldenseed.progress import note
 from pipeline import grid
 from pipeline.cards import Card, find_card
@@ -41,9 +42,11 @@ class ArmPlan:
         shards: Files that the grid becomes.
         done: Shards that are already there.
         image_bytes: Estimated bytes of the images still to draw.
-        seconds: Estimated time on the machine that `basis` names, None where nothing is known.
-        gpu_hours: Estimated H100 hours, None for a CPU card or where nothing is known.
-        basis: What the estimate rests on.
+        seconds: Estimated time to draw on the machine that `basis` names and to measure, None
+            where nothing is known of drawing.
+        gpu_hours: The same as hours of one H100, None for a CPU card or where nothing is known.
+        basis: What the estimate of drawing rests on.
+        measuring: What measuring adds, feature by feature.
         expect: What such a grid can show, in words.
     """
 
@@ -58,6 +61,7 @@ class ArmPlan:
     seconds: float | None
     gpu_hours: float | None
     basis: str
+    measuring: str
     expect: str
 
     def as_dict(self) -> dict[str, object]:
@@ -162,8 +166,7 @@ def expectation(sets: Iterable[int]) -> str:
     return (
         f"{n:,} images of each seed in the smaller of sets 1 and 2; reliability of a mean where "
         f"the seed has this share of what prompts leave over: {', '.join(reliable)} (at best: "
-        f"prompts of a group say less); for FID (more than {2 * FID_WIDTH:,} wanted) {wide}. "
-        f"Measuring is not in the time"
+        f"prompts of a group say less); for FID (more than {2 * FID_WIDTH:,} wanted) {wide}"
     )
 
 
@@ -191,7 +194,10 @@ def _plan_arm(
     done = _done(folder)
     left = cells * max(0, shards - done) // max(1, shards)
     per_image, basis = seconds_per_image(card, recipe.sampling, arm)
-    seconds = None if per_image is None else per_image * left
+    measured = measuring(
+        recipe, prompt_ids, images=left / max(1, len(prompt_ids)), frames=card.frames
+    )
+    seconds = None if per_image is None else per_image * left + measured.seconds
     height = arm.height or recipe.sampling.height or card.height
     width = arm.width or recipe.sampling.width or card.width
     kept = {"all": left, "none": 0}.get(str(recipe.keep_images))
@@ -208,6 +214,7 @@ def _plan_arm(
         seconds=seconds,
         gpu_hours=seconds / 3600 if seconds is not None and card.gpu else None,
         basis=basis,
+        measuring=measured.words,
         expect=expect,
     )
 

@@ -94,8 +94,8 @@ def plan_table(plans: Sequence[ArmPlan]) -> Table:
         for plan in plans
     ]
     table = columns("plan: nothing is drawn", rows)
-    said = [*sorted({plan.basis for plan in plans}), *sorted({plan.expect for plan in plans})]
-    table.caption = ".\n".join(said)
+    said = zip(*((plan.basis, plan.measuring, plan.expect) for plan in plans), strict=True)
+    table.caption = ".\n".join(line for each in said for line in sorted(set(each)))
     table.caption_justify = "left"
     return table
 
@@ -239,6 +239,7 @@ def _evidence(ranking: Ranking) -> list[str]:
         f"[{reliability.low:.2f}, {reliability.high:.2f}].",
         f"Best less worst seed on set 2: {gap.value:.4g}; with permuted owners (no seed effect) "
         f"{gap.null_mean:.4g} on average, p = {gap.p:.3g}.",
+        *([ranking.floor_note] if ranking.floor_note else []),
         f"By the stricter rule (expected share of wrong seeds at most 10 %; not calibrated below "
         f"about 250 seeds) {len(ranking.strict_golden)} seeds would be golden.",
     ]

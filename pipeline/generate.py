@@ -33,7 +33,7 @@ from pipeline.schema import (
     IMAGES,
     STATUS_OK,
 )
-from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images
+from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images, most_of
 
 
 @dataclass
@@ -256,6 +256,7 @@ def _row(prompt: Prompt, seed: int, cell: CellImage, blob: Any) -> dict[str, Any
 
 
 def generate_stage(run: Run, sinks: Sequence[Sink] = ()) -> GenerateStage:
-    """The stage that draws a run, with the resources its card asks for."""
-    resources = Resources(cpus=1.0, gpus=1.0 if run.card.gpu else 0.0)
+    """The stage that draws a run, with the resources that its card and its sinks ask for."""
+    own = Resources(cpus=1.0, gpus=1.0 if run.card.gpu else 0.0)
+    resources = most_of([own, *(sink.resources for sink in sinks)])
     return GenerateStage(str(run.root), run.token, resources, tuple(sinks))

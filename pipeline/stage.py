@@ -33,6 +33,21 @@ class Resources:
     threads: int = 1
 
 
+def most_of(needs: Iterable[Resources]) -> Resources:
+    """What an actor needs that does several things in turn: the most of each kind.
+
+    Example:
+        >>> most_of([Resources(gpus=1.0), Resources(threads=2)])
+        Resources(cpus=1.0, gpus=1.0, threads=2)
+    """
+    found = tuple(needs) or (Resources(),)
+    return Resources(
+        cpus=max(need.cpus for need in found),
+        gpus=max(need.gpus for need in found),
+        threads=max(need.threads for need in found),
+    )
+
+
 class Task(Protocol):
     """One unit of work with a name; picklable."""
 
@@ -92,7 +107,12 @@ class Sink(Protocol):
     """Takes finished image shards while their pixels are still in memory.
 
     `generate` knows only this: what a sink makes of the images (features) is not its business.
+
+    Attributes:
+        resources: What it needs in the actor that draws.
     """
+
+    resources: Resources
 
     def setup(self) -> None:
         """Make ready, once per actor."""

@@ -16,14 +16,17 @@ FEATURES: Mapping[str, str] = MappingProxyType(
     {
         "appearance": "analysis.features.appearance:Appearance",
         "clip": "analysis.features.clip:Clip",
+        "clip_seedling": "analysis.features.clip:ClipSeedling",
         "dinov2": "analysis.features.dinov2:Dinov2",
         "gram": "analysis.features.gram:Gram",
         "gram_seedling": "analysis.features.gram:GramSeedling",
         "hps": "analysis.features.hps:Hps",
         "inception": "analysis.features.inception:Inception",
         "layout": "analysis.features.layout:Layout",
+        "layout_seedling": "analysis.features.layout:LayoutSeedling",
         "ocr": "analysis.features.ocr:Ocr",
         "perceptual": "analysis.features.perceptual:Perceptual",
+        "preference_seedling": "analysis.features.hps:PreferenceSeedling",
     }
 )
 """Name -> "module:Class"."""

@@ -5,12 +5,14 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.features.cards import load_card, weights_sha256
+from analysis.features.cards import FeatureCard, commit_of, load_card, weights_sha256
 from pipeline.choices import PromptShare
 from pipeline.registry import source_sha256
 from pipeline.schema import Column, Table, feature_table
@@ -30,7 +32,7 @@ class Batch:
     Attributes:
         images: Shape (B, H, W, 3), RGB, uint8; not modified.
         prompts: B mappings, the fields of a prompt as in the table of images (text, object,
-            modifier, group, set, image, mask).
+            modifier, group, set, prompt_image, prompt_mask).
     """
 
     images: Uint8Images
@@ -55,6 +57,8 @@ class Feature(ABC):
         resources: What one actor needs.
         prompt_share: The share of the prompts that a run's recipe chooses; None takes all.
         frames: Frames that lie one below the other in an image; a video's value is their mean.
+        conditions: Folder with the pictures that prompts name by their sha256; None where they
+            are not at hand.
     """
 
     name: ClassVar[str]
@@ -62,6 +66,7 @@ class Feature(ABC):
     resources: ClassVar[Resources] = Resources()
     prompt_share: PromptShare | None = None
     frames: int = 1
+    conditions: Path | None = None
 
     @property
     @abstractmethod
@@ -77,6 +82,16 @@ class Feature(ABC):
     def parameters(self) -> Mapping[str, object]:
         """What else defines the numbers, JSON-ready."""
         return {}
+
+    @property
+    def commit(self) -> str:
+        """The commit of the hub that its weights are of; empty where they are from elsewhere."""
+        return ""
+
+    @property
+    def gflop(self) -> float | None:
+        """Floating-point operations of its networks for one image, in 1e9; None if unknown."""
+        return None
 
     @property
     def table(self) -> Table:
@@ -137,17 +152,31 @@ class CheckpointFeature(Feature):
 
     Attributes:
         default_card: The card where none is named.
+        cards: Those of all its networks.
     """
 
     default_card: ClassVar[str]
 
     def __init__(self, card: str = "") -> None:
         self.card = load_card(card or self.default_card, self.name)
+        self.cards: tuple[FeatureCard, ...] = (self.card,)
+
+    @cached_property
+    def card_sha256(self) -> str:
+        """Hash of all weights: as pinned, else of the files, which are read once for it."""
+        each = [weights_sha256(card) for card in self.cards]
+        return each[0] if len(each) == 1 else hashlib.sha256(" ".join(each).encode()).hexdigest()
+
+    @cached_property
+    def commit(self) -> str:
+        """The commits of the hub that the weights are of."""
+        return " ".join(filter(None, map(commit_of, self.cards)))
 
     @property
-    def card_sha256(self) -> str:
-        """Hash of the weights: as pinned, else of the file; that needs the file."""
-        return weights_sha256(self.card)
+    def gflop(self) -> float | None:
+        """As its cards say."""
+        known = [card.gflop for card in self.cards if card.gflop is not None]
+        return sum(known) if len(known) == len(self.cards) else None
 
     @property
     def parameters(self) -> Mapping[str, object]:

@@ -10,6 +10,7 @@ import os
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -23,7 +24,11 @@ PROJECT = Path(__file__).parents[2]
 WEIGHTS_VARIABLE = "GOLDENSEED_WEIGHTS"
 """Environment variable: a folder that holds downloaded checkpoints under their own file names."""
 
+PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
+"""What is read of a folder. Other files (a README, a pickle) are not fetched and do not count."""
+
 Option = str | int | float | bool
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class FeatureCard(Checkpoint):
@@ -37,13 +42,15 @@ class FeatureCard(Checkpoint):
             relative to its folder.
         url: Address of the file where it is not on the hub.
         file: Name of the file; empty takes the whole repository as a folder.
-        sha256: Of the file, or its first 8 or more digits where the source states no more. Empty
-            where no source beside the card states it: then it is taken from the file as it is
-            found, and stands in every result.
+        sha256: Of the file, or its first 8 or more digits where the source states no more; lower
+            case. Empty where no source beside the card states it: then it is taken from the file
+            as it is found, and stands in every result.
         files: Name -> sha256 of each file that is read from a folder.
         pickled: Whether the file is a pickle, which runs code when it is read: refused without
-            a pinned sha256.
+            all 64 digits of its sha256, since fewer can be met by trying.
         options: What else the feature must know, the architecture for example.
+        gflop: Floating-point operations (2 per multiply-add) of the network for one image, in
+            1e9; None if nobody counted them. Texts, met once per prompt, do not count.
         note: Anything else worth knowing.
     """
 
@@ -53,10 +60,11 @@ class FeatureCard(Checkpoint):
     package: str = ""
     url: str = ""
     file: str = ""
-    sha256: str = ""
-    files: dict[str, str] = Field(default_factory=dict)
+    sha256: str = Field(default="", pattern="^([0-9a-f]{8,64})?$")
+    files: dict[str, Sha256] = Field(default_factory=dict)
     pickled: bool = False
     options: dict[str, Option] = Field(default_factory=dict)
+    gflop: float | None = Field(default=None, gt=0)
     note: str = ""
 
 
@@ -111,12 +119,13 @@ def find_weights(card: FeatureCard) -> Path:
 
     Raises:
         ModelError: If they are not there and cannot be had (the message says how to get them),
-            if their sha256 is not the card's, or if they are a pickle that no card pins.
+            if their sha256 is not the card's, or if they are a pickle that no card pins whole.
     """
-    if card.pickled and not (card.sha256 or card.files):
+    if card.pickled and len(card.sha256) < 64 and not card.files:
+        pinned = f"only {len(card.sha256)} of 64 digits of its" if card.sha256 else "no"
         raise ModelError(
-            f"{card.file or card.path} is a pickle, which can run any code, and its card pins no "
-            f"sha256: state the sha256 of the file that you trust, or take safetensors"
+            f"{card.file or card.path} is a pickle, which can run any code, and its card pins "
+            f"{pinned} sha256: state that of the file that you trust, or take safetensors"
         )
     found = _local(card) or _downloaded(card)
     if card.sha256 and found.is_file():
@@ -150,9 +159,21 @@ def weights_sha256(card: FeatureCard) -> str:
     found = find_weights(card)
     if found.is_file():
         return sha256_of_file(found)
-    files = sorted(path for path in found.rglob("*") if path.is_file())
-    lines = [f"{path.relative_to(found).as_posix()} {sha256_of_file(path)}" for path in files]
-    return _joined(lines)
+    files = sorted(path for pattern in PATTERNS for path in found.glob(pattern))
+    return _joined([f"{path.name} {sha256_of_file(path)}" for path in files])
+
+
+def commit_of(card: FeatureCard) -> str:
+    """The commit of the hub that a card's weights are of; empty where they lie elsewhere.
+
+    Raises:
+        ModelError: As `find_weights`.
+    """
+    if not card.repo:
+        return ""
+    found = find_weights(card)
+    places = (found, *found.parents)
+    return next((place.name for place in places if place.parent.name == "snapshots"), "")
 
 
 def _joined(lines: list[str]) -> str:
@@ -171,7 +192,9 @@ def _local(card: FeatureCard) -> Path | None:
     # Without a repository `named` is the folder itself: a file is wanted, where one is named.
     found = next((p for p in places if p.is_file() or (p.is_dir() and not card.file)), None)
     if found is None and card.path and not (card.repo or card.url):
-        raise ModelError(f"weights of feature {card.feature} are missing: {places[0]}")
+        raise ModelError(
+            f"weights of feature {card.feature} are missing: {places[0]}; see {card.source}"
+        )
     return found
 
 
@@ -205,7 +228,8 @@ def _from_hub(card: FeatureCard) -> Path:
 
     if card.file:
         return Path(hf_hub_download(card.repo, card.file, revision=card.commit))
-    return Path(snapshot_download(card.repo, revision=card.commit))
+    found = snapshot_download(card.repo, revision=card.commit, allow_patterns=list(PATTERNS))
+    return Path(found)
 
 
 def _from_url(card: FeatureCard) -> Path:

@@ -1,4 +1,7 @@
-"""`clip`: what a CLIP of open_clip sees in a picture, and how well that fits its prompt."""
+"""`clip`: what a CLIP of open_clip sees in a picture, and how well that fits its prompt.
+
+A text of more tokens than the tower takes (77) is cut by its tokenizer without a word.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar

@@ -8,6 +8,10 @@ temperature. Publications show it times 100.
 torchvision 0.17 made antialiasing the default of this very resize, so the authors' own code
 gives other scores before and after. The card says which: `antialias`, true unless stated.
 
+The authors score under float16 autocast on a GPU, ours is float32 on every device: scores differ
+by float16's rounding. A text of more tokens than the tower takes (77) is cut by its tokenizer
+without a word.
+
 Scores of v2.0 and of v2.1 are not comparable, so the version is in the column's name; the authors
 compare only pictures of the same prompt.
 """

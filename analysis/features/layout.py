@@ -9,7 +9,6 @@ relative to the image and names no network; CLIPSeg, Depth Anything V2 Small, th
 the smallest size are our choice, all of them options of the cards.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,9 @@ from scipy import ndimage
 
 from analysis.features.backbones import load_pretrained
 from analysis.features.base import Batch, Columns
-from analysis.features.cards import FeatureCard, find_weights, load_card, weights_sha256
+from analysis.features.cards import FeatureCard, find_weights, load_card
 from analysis.features.networks import NetworkFeature, device_of
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError, ModelError, ShardError
 from pipeline.schema import Column
 from pipeline.stage import Uint8Images
 
@@ -103,6 +102,7 @@ class Layout(NetworkFeature):
         super().__init__(card)
         self.options = LayoutOptions.of(self.card)
         self.depth_card = load_card(self.options.depth_card, DEPTH)
+        self.cards = (self.card, self.depth_card)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -119,12 +119,6 @@ class Layout(NetworkFeature):
             for name, (meaning, unit) in meanings.items()
         )
         return (found, *others)
-
-    @property
-    def card_sha256(self) -> str:
-        """Hash of both networks' weights."""
-        both = f"{weights_sha256(self.card)} {weights_sha256(self.depth_card)}"
-        return hashlib.sha256(both.encode()).hexdigest()
 
     @property
     def parameters(self) -> Mapping[str, object]:
@@ -179,7 +173,7 @@ class Layout(NetworkFeature):
 
         with torch.inference_mode():
             texts = torch.cat([self._text(str(prompt["object"])) for prompt in batch.prompts])
-            pixels = self._words(images=_planes(batch.images), return_tensors="pt").pixel_values
+            pixels = _prepared(self._words, batch.images)
             found = self._segmenter(
                 pixel_values=pixels.to(self._device), conditional_embeddings=texts
             )
@@ -211,7 +205,7 @@ class Layout(NetworkFeature):
         from torch.nn import functional
 
         with torch.inference_mode():
-            pixels = self._depth_pixels(images=_planes(images), return_tensors="pt").pixel_values
+            pixels = _prepared(self._depth_pixels, images)
             depth = self._depth(pixel_values=pixels.to(self._device)).predicted_depth
             depth = functional.interpolate(
                 depth[:, None], tuple(size), mode="bilinear", align_corners=False
@@ -226,11 +220,20 @@ class LayoutSeedling(Layout):
     default_card: ClassVar[str] = "segmenter-seedling"
 
 
-def _planes(images: Uint8Images) -> list["torch.Tensor"]:
-    """The images as the libraries' own preprocessing takes them."""
+def _prepared(preprocessing: Callable[..., Any], images: Uint8Images) -> "torch.Tensor":
+    """The images as the library's own preprocessing brings them to a network's size."""
     import torch
 
-    return list(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
+    planes = list(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
+    order = {"input_data_format": "channels_first"}  # 3 x 1 x 1 could be either
+    try:
+        found = preprocessing(images=planes, return_tensors="pt", **order)
+    except ValueError as error:  # a side would come out with no pixel
+        size = f"{images.shape[2]} x {images.shape[1]}"
+        words = f"found images of {size} pixels; a layout network wants sides that differ less"
+        raise ShardError(f"{words}: {error}") from error
+    pixels: torch.Tensor = found.pixel_values
+    return pixels
 
 
 def _read(kind: str, folder: Path) -> Callable[..., Any]:

@@ -20,7 +20,16 @@ import pyarrow as pa
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights
 from analysis.features.networks import GPU_OPTION, NetworkFeature, device_of
-from analysis.features.ocr_pages import HEIGHT, Crop, Page, buckets, enlarged, text_shares
+from analysis.features.ocr_pages import (
+    HEIGHT,
+    Crop,
+    Mask,
+    Page,
+    buckets,
+    enlarged,
+    read_mask,
+    text_shares,
+)
 from pipeline.errors import ConfigError
 from pipeline.schema import Column
 from pipeline.stage import Uint8Images
@@ -80,7 +89,7 @@ class Ocr(NetworkFeature):
     """Words, and the share of the picture that text covers, legible or not."""
 
     name: ClassVar[str] = "ocr"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     default_card: ClassVar[str] = "easyocr-english"
 
     def __init__(self, card: str = "") -> None:
@@ -92,7 +101,7 @@ class Ocr(NetworkFeature):
         """The words as JSON, and four numbers."""
         kind, least = pa.float32(), self.settings.legible_confidence
         text = 'JSON list of {"text", "confidence", "box": four corners x, y in pixels}.'
-        mask = "Share of the prompt's mask that text covers; NaN where its pixels are not here."
+        mask = "Share of the white part of the prompt's mask that text covers; NaN without one."
         legible = (
             f"1 where a word has a confidence of at least {least:g} and text covers at least "
             f"{self.settings.legible_share:g} of the picture, else 0."
@@ -140,7 +149,12 @@ class Ocr(NetworkFeature):
         """Read a batch; see `Feature.extract`."""
         pages = [self.detect(image) for image in batch.images]
         words = self.recognise([crop for i, page in enumerate(pages) for crop in page.crops(i)])
-        shares = [text_shares(page.regions, page.grey.shape) for page in pages]
+        size = (batch.images.shape[1], batch.images.shape[2])
+        masks = [self._mask(prompt, size) for prompt in batch.prompts]
+        shares = [
+            text_shares(page.regions, page.grey.shape, mask)
+            for page, mask in zip(pages, masks, strict=True)
+        ]
         found = [[word for place, word in words if place == i] for i in range(len(pages))]
         least = self.settings
         legible = [
@@ -155,6 +169,14 @@ class Ocr(NetworkFeature):
             "text_share": np.array([share for share, _ in shares], dtype=np.float32),
             "mask_text_share": np.array([share for _, share in shares], dtype=np.float32),
         }
+
+    def _mask(self, prompt: Mapping[str, object], size: tuple[int, int]) -> Mask | None:
+        """The prompt's mask, enlarged as the picture is; None where there is none at hand."""
+        sha256, scale = prompt.get("prompt_mask"), self.settings.scale
+        if self.conditions is None or not sha256:
+            return None
+        mask = read_mask(self.conditions, str(sha256), size)
+        return None if mask is None else mask.repeat(scale, axis=0).repeat(scale, axis=1)
 
     def detect(self, image: Uint8Images) -> Page:
         """Find the text of one picture; EasyOCR's `Reader.detect`.

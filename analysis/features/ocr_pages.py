@@ -1,15 +1,20 @@
-"""What `ocr` does around its networks: pictures enlarged, boxes cut out, covered pixels counted.
+"""What `ocr` does around its networks: pictures enlarged, boxes cut out, masks read, pixels summed.
 
 Boxes are EasyOCR's, in pixels of the enlarged picture.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from pipeline.errors import ShardError
+from pipeline.pictures import read_picture
 from pipeline.stage import Uint8Images
 
 Mask = NDArray[np.bool_]
@@ -18,6 +23,8 @@ CROPS = 32
 """Crops in one call of the recogniser: bounds its memory."""
 HEIGHT = 64
 """Pixels to which EasyOCR scales a crop's height."""
+NPY = b"\x93NUMPY"
+"""How a file of numbers begins, which some cards take in a mask's place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +106,42 @@ def enlarged(image: Uint8Images, scale: int) -> Uint8Images:
     import cv2
 
     return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC))
+
+
+def white(picture: Image.Image) -> Mask:
+    """Where a mask asks for a picture to be drawn anew: its white part, shape (H, W)."""
+    return np.asarray(np.asarray(picture).mean(axis=2) >= 127.5)
+
+
+@lru_cache(maxsize=256)
+def read_mask(folder: Path, sha256: str, size: tuple[int, int]) -> Mask | None:
+    """The mask of a prompt.
+
+    Args:
+        folder: Holds it under its sha256.
+        sha256: Of its file.
+        size: (H, W) of the image.
+
+    Returns:
+        Shape (H, W), bool; None where the file holds numbers, which are no place in a picture.
+
+    Raises:
+        ShardError: If it is not there or has another size.
+        PictureError: If it is damaged.
+    """
+    found = sorted(folder.glob(f"{sha256}*"))
+    if not found:
+        raise ShardError(f"{folder} lacks a prompt's mask, {sha256[:12]}...; put it back there")
+    data = found[0].read_bytes()
+    if data.startswith(NPY):
+        return None
+    mask = white(read_picture(data).image)
+    if mask.shape != size:
+        raise ShardError(
+            f"{found[0]}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the image "
+            f"{size[1]} x {size[0]}; the share of it that text covers needs both in one size"
+        )
+    return mask
 
 
 def text_shares(

@@ -1,6 +1,8 @@
 """The two towers of an open_clip model: pictures and texts to vectors of length 1."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +139,7 @@ def _load(name: str, weights: Path, preprocessing: dict[str, Any]) -> "torch.nn.
     import torch
 
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _without_alarm():
             model: torch.nn.Module = open_clip.create_model(
                 name,
                 load_weights=False,
@@ -148,6 +150,21 @@ def _load(name: str, weights: Path, preprocessing: dict[str, Any]) -> "torch.nn.
     except Exception as error:  # what damaged or foreign files raise is of many kinds
         raise ModelError(f"{weights} is no checkpoint of open_clip's {name}: {error}") from error
     return model
+
+
+@contextmanager
+def _without_alarm() -> Iterator[None]:
+    """Leave out open_clip's warning of random weights: they are overwritten from the file."""
+    root = logging.getLogger()
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return "initialized randomly" not in record.getMessage()
+
+    root.addFilter(wanted)
+    try:
+        yield
+    finally:
+        root.removeFilter(wanted)
 
 
 def texts_of(prompts: Sequence[Any]) -> list[str]:

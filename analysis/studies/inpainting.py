@@ -9,7 +9,7 @@ import polars as pl
 
 from analysis import plots
 from analysis.extract import run_feature
-from analysis.inpainted import Inside, Pictures, read_inside, read_originals, read_words
+from analysis.inpainted import Inside, Pictures, read_originals, read_text, words_inside
 from analysis.inpainting_tasks import (
     COMPLETION,
     REMOVAL,
@@ -20,7 +20,7 @@ from analysis.inpainting_tasks import (
 )
 from analysis.measured import measured_feature
 from analysis.mimicry import Mimicry, Read, mimicry
-from analysis.ranking import PERMUTATIONS, rank_samples
+from analysis.ranking import PERMUTATIONS, rank_samples, ranking_identity
 from analysis.statistics.attenuation import Carried
 from analysis.statistics.bounds import Interval
 from analysis.statistics.crossed import crossed_mean_interval
@@ -37,19 +37,19 @@ from pipeline.runs import Run
 
 LEAST_SEEDS, LEAST_PAIRS, LEAST_GROUPS = 8, 6, 3
 
+
+def _with_ends(name: str, meaning: str) -> dict[str, str]:
+    low, high = "lower end of its 95 % interval", "upper end"
+    return {name: meaning, f"{name}_low": low, f"{name}_high": high}
+
+
 SEED_COLUMNS = {
     "task": "removal: the prompt asks for a clear background; completion: for an object",
     "seed": "the seed",
-    **{
-        f"set{number}{end}": f"share of its images of set {number} with a word in the mask{more}"
-        for number in (1, 2, 3)
-        for end, more in (
-            ("", ""),
-            ("_low", ", lower end of its 95 % interval"),
-            ("_high", ", upper end"),
-        )
-    },
-    "text_share": "mean share of the mask that boxes of words cover, all sets",
+    **_with_ends("set1", "share of its images of set 1 with a word in the mask"),
+    **_with_ends("set2", "the same of set 2"),
+    **_with_ends("set3", "the same of set 3"),
+    "text_share": "mean share of the mask that detected text covers, legible or not, all sets",
     "chosen": "whether it is among the cleanest share of the seeds on set 1",
     "clean": "whether it is listed: chosen, and confirmed on set 2",
 }
@@ -57,12 +57,10 @@ TASK_COLUMNS = {
     "task": "removal or completion",
     "seeds": "seeds",
     "pairs": "pairs of image and mask",
-    "rate": "share of images with a word in the mask, all seeds and sets",
-    "rate_low": "lower end of its 95 % interval",
-    "rate_high": "upper end",
-    "floor": "share of the originals in which the reader finds a word inside the same mask",
-    "floor_low": "lower end of its interval",
-    "floor_high": "upper end",
+    **_with_ends("rate", "share of images with a word in the mask, all seeds and sets"),
+    **_with_ends("text_share", "mean share of the mask that detected text covers, likewise"),
+    **_with_ends("floor", "share of the originals with a word inside the same mask, as read"),
+    "floor_text_share": "mean share of the mask that text covers in the originals",
     "floor_n": "originals read",
     "rank_correlation": "Spearman correlation of the seeds' rates on set 1 and set 2",
     "gap": "most less least writing seed on set 2",
@@ -72,9 +70,7 @@ TASK_COLUMNS = {
     "again": "how many of them are among the cleanest on set 2",
     "again_chance": "the same with permuted owners, mean",
     "again_p": "share of permuted draws with as many",
-    "gain": "rate of the chosen seeds less that of all seeds, on held-out pairs of set 3",
-    "gain_low": "lower end of its 95 % interval",
-    "gain_high": "upper end",
+    **_with_ends("gain", "rate of the chosen seeds less that of all, on held-out pairs of set 3"),
     "held_out": "pairs of set 3 whose image stands in no pair of set 1 or 2",
 }
 
@@ -86,7 +82,8 @@ class Inpainting(Study):
     Question: How often does a seed write words inside the mask, in removal and in completion; do
         the same seeds do so in both, and does what they write look like the prompt?
     Method: A word counts when it was read with the confidence asked for and half of its box lies
-        in the mask. Rates per seed with Wilson intervals over groups; the cleanest seeds of set
+        in the mask; beside it, the share of the mask that the detector calls text, legible or
+        not. Rates per seed with Wilson intervals over groups; the cleanest seeds of set
         1, confirmed on set 2, judged on pairs of set 3 whose image is in neither. Removal
         against completion across sets, no image on both sides, corrected for reliability. Words
         against prompts by edit distance.
@@ -105,7 +102,7 @@ class Inpainting(Study):
     """
 
     name: ClassVar[str] = "inpainting"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     feature: str = ""
     removal: str = "clear background"
@@ -143,12 +140,12 @@ class Inpainting(Study):
         )
 
     def _tasks(self, run: Run, feature: str, pictures: Pictures) -> list[Task]:
-        """The tasks that the run holds; prompts with a failed cell go for all seeds."""
+        """The tasks of the run; prompts with a failed cell or an empty mask go for all seeds."""
         prompts = sorted((p for p in run.prompts.values() if p.mask), key=lambda p: p.id)
         require(len(run.seeds), LEAST_SEEDS, "seeds")
         require(len(prompts), LEAST_PAIRS, "prompts with an image and a mask")
-        words = read_words(run, feature, prompts)
-        whole = [i for i in range(len(prompts)) if all(own is not None for own in words[:, i])]
+        words, shares = read_text(run, feature, prompts)
+        whole = np.flatnonzero(np.isfinite(shares).all(axis=0)).tolist()
         places: dict[str, list[int]] = {REMOVAL: [], COMPLETION: []}
         for i in whole:
             clear = normalise(prompts[i].text) == normalise(self.removal)
@@ -156,7 +153,8 @@ class Inpainting(Study):
         masks = [pictures.mask(str(prompt.mask)) for prompt in prompts]
 
         def inside(seed: int, i: int) -> Inside:
-            return read_inside(words[seed, i], masks[i], confidence=self.confidence)
+            texts = words_inside(words[seed, i], masks[i], confidence=self.confidence)
+            return Inside(texts, float(shares[seed, i]))
 
         return [
             Task(
@@ -175,10 +173,11 @@ class Inpainting(Study):
             require(found, LEAST_PAIRS, f"pairs for {task.name} in set {number}")
             groups = len(set(task.groups[task.places(number)].tolist()))
             require(groups, LEAST_GROUPS, f"prompt groups for {task.name} in set {number}")
+        metric = TextInMask()
         ranking = rank_samples(
-            TextInMask(),
+            metric,
             [task.sample(1), task.sample(2)],
-            (run.run_id, run.grid_hash),
+            ranking_identity(run, metric),
             share=self.share,
             permutations=self.permutations,
         )
@@ -188,6 +187,7 @@ class Inpainting(Study):
             "seeds": len(task.seeds),
             "pairs": len(task.prompts),
             **_ends("rate", crossed_mean_interval(task.hits, task.groups)),
+            **_ends("text_share", crossed_mean_interval(task.shares, task.groups)),
             **self._floor(run, feature, pictures, task),
             "rank_correlation": ranking.rank_correlation.value,
             "gap": ranking.gap.value,
@@ -209,7 +209,8 @@ class Inpainting(Study):
         found = read_originals(reader, pictures, prompts, confidence=self.confidence)
         hits = [float(bool(one.texts)) for one in found]
         floor = grouped_share_interval(hits, task.groups[: len(hits)])
-        return {**_ends("floor", floor), "floor_n": floor.n}
+        share = float(np.mean([one.share for one in found]))
+        return {**_ends("floor", floor), "floor_text_share": share, "floor_n": floor.n}
 
     def _mimicry(self, run: Run, task: Task) -> Mimicry | None:
         images = [
@@ -254,7 +255,8 @@ def _sentence(row: Mapping[str, Any]) -> str:
         f"{row['task']}: {row['seeds']:,} seeds, {row['pairs']:,} pairs, a word in the mask in "
         f"{row['rate']:.1%} [{row['rate_low']:.1%}, {row['rate_high']:.1%}] of the images, in "
         f"{row['floor']:.1%} [{row['floor_low']:.1%}, {row['floor_high']:.1%}] of "
-        f"{row['floor_n']:,} originals; rates of the two sets correlate at "
+        f"{row['floor_n']:,} originals; text covers {row['text_share']:.1%} of the mask, in the "
+        f"originals {row['floor_text_share']:.1%}; rates of the two sets correlate at "
         f"{row['rank_correlation']:.2f}, most less least writing seed {row['gap']:.1%} where no "
         f"seed effect gives {row['gap_null_mean']:.1%} (p = {row['gap_p']:.2g}); {row['again']} "
         f"of {row['chosen']} clean seeds again, chance {row['again_chance']:.1f} (p = "

@@ -20,6 +20,7 @@ from analysis.features.base import BATCH
 from pipeline.errors import RegistryError, RunError, ShardError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
+from pipeline.stage import Resources
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, Pixels, noisy
 
@@ -56,6 +57,21 @@ def test_from_disk_and_from_memory_give_the_same_content(tmp_path: Path) -> None
     for name in NAMES:
         assert hashes(run, name) == hashes(fused, name)
         assert len(hashes(run, name)) == 2
+
+
+def test_what_measures_says_what_it_needs(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path, n_prompts=2, seeds=[0])
+    for kind in (ExtractStage, FeatureSink):
+        assert kind(run.root, NAMES).resources == Resources()
+        assert kind(run.root, [*NAMES, "hps@hps-v2.1-gpu"]).resources == Resources(gpus=1.0)
+
+
+def test_a_feature_knows_where_the_pictures_of_prompts_lie(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path, n_prompts=2, seeds=[0])
+    feature = run_feature(run, "appearance")
+    assert feature.conditions == run.root / "conditions"
+    assert load_feature("appearance").conditions is None
+    assert feature.identity() == load_feature("appearance").identity()  # a place is no identity
 
 
 def test_other_pixels_give_another_content(tmp_path: Path) -> None:

@@ -1,17 +1,56 @@
 """Recipes of the real study: what they cost, and what cannot be drawn yet says so."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from analysis.features import load_features
+from analysis.features.networks import NetworkFeature
+from goldenseed.measuring import CORE_FLOAT32, H100_FLOAT32, measuring
 from goldenseed.plan import plan_recipe, prompts_to_plan
-from goldenseed.start import start_runs
+from goldenseed.start import check_recipe, start_runs
 from pipeline.cards import find_card, resolve
 from pipeline.errors import ModelError, PromptError
-from pipeline.recipe import RECIPES, load_recipe
+from pipeline.recipe import RECIPES, Recipe, load_recipe, recipe_names
 
-STATED = ("card", "prompts", "seeds")
+SAID = re.compile(r"our choice|[Tt]he paper|likewise")
+
+
+def on_the_wrong_device(recipe: Recipe) -> list[str]:
+    """Networks that a recipe of a GPU card runs on one CPU thread."""
+    networks = [f for f in load_features(recipe.features) if isinstance(f, NetworkFeature)]
+    slow = [f.name for f in networks if f.name != "ocr" and f.resources.gpus != 1]
+    return slow if find_card(recipe.card).gpu else []
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_what_is_drawn_on_a_gpu_is_measured_on_it(name: str) -> None:
+    check_recipe(load_recipe(name))
+    assert on_the_wrong_device(load_recipe(name)) == []
+
+
+def test_a_network_on_the_cpu_is_seen() -> None:
+    """The negative control of the test above."""
+    recipe = load_recipe("paper-sd2").model_copy(update={"features": ["inception", "ocr"]})
+    assert on_the_wrong_device(recipe) == ["inception"]
+
+
+def test_measuring_is_counted_where_it_runs_and_on_what_is_measured() -> None:
+    recipe = load_recipe("paper-sd2")
+    ids = list(prompts_to_plan(recipe))
+    found = measuring(recipe, ids, images=2)
+    inception, hps = 11.4e9 * 2 * len(ids), 334.6e9 * 2 * sum(int(i, 16) % 9 == 0 for i in ids)
+    assert found.seconds == pytest.approx((inception + hps) / H100_FLOAT32)
+    assert re.fullmatch(r"measuring: inception@.* h \(.*H100.*\); hps@.* h \(.*\)", found.words)
+    video = measuring(recipe, ids, images=2, frames=16)
+    assert video.seconds == pytest.approx(16 * found.seconds)
+    slow = recipe.model_copy(update={"features": ["hps", "appearance"], "feature_prompts": {}})
+    there = measuring(slow, ids, images=1)
+    assert there.seconds == pytest.approx(334.6e9 * len(ids) / CORE_FLOAT32)
+    assert there.words.endswith("one CPU core); not counted: appearance")
 
 
 @pytest.mark.parametrize("name", ["sdxl-turbo-overnight", "sd2-overnight"])
@@ -20,6 +59,7 @@ def test_a_night_is_8_to_12_hours_of_one_gpu(name: str, tmp_path: Path) -> None:
     (plan,) = plan_recipe(recipe, prompts_to_plan(recipe), tmp_path)
     assert plan.gpu_hours is not None
     assert 8 <= plan.gpu_hours <= 12
+    assert "hps@hps-v2.1-gpu" in plan.measuring
     assert "reliability" in plan.expect
     assert "too few" in plan.expect
 
@@ -30,8 +70,12 @@ def test_the_paper_has_10000_prompts_in_both_sets(name: str, tmp_path: Path) -> 
     prompts = prompts_to_plan(recipe)
     for number in (1, 2):
         assert sum(p.set == number for p in prompts.values()) >= 10_000
-    assert recipe.metric_prompts["fid"] == 10_000
-    assert recipe.metric_prompts["hps_v2_1"] == 1_000
+    assert recipe.metric_prompts["fid@inception-2015-12-05-gpu"] == 10_000
+    assert recipe.metric_prompts["hps_v2_1@hps-v2.1-gpu"] == 1_000
+    share = recipe.feature_prompts["hps@hps-v2.1-gpu"]
+    for number in (1, 2):
+        scored = [p for p in prompts.values() if p.set == number and not share.skips(p.id)]
+        assert 1_000 <= len(scored) <= 1_300
     assert len(recipe.seeds.values()) == 1_024
     (plan,) = plan_recipe(recipe, prompts, tmp_path)
     assert plan.cells == 26_000 * 1_024
@@ -40,11 +84,26 @@ def test_the_paper_has_10000_prompts_in_both_sets(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["paper-sd2", "paper-sdxl-turbo"])
 def test_every_value_says_whether_the_paper_states_it(name: str) -> None:
-    lines = (RECIPES / f"{name}.yaml").read_text().splitlines()
-    below = lines[lines.index("sampling:") + 1 : lines.index("", lines.index("sampling:"))]
-    values = [line for line in below if line.strip()]
-    assert len(values) >= 6
-    assert all("# our choice" in v or "# the paper" in v or "# likewise" in v for v in values)
+    text = (RECIPES / f"{name}.yaml").read_text()
+    said = dict(comments(text))
+    keys = yaml.safe_load(text)
+    assert set(said) == set(keys) - {"sampling"} | set(keys["sampling"])
+    assert {key for key, comment in said.items() if not SAID.search(comment)} == set()
+    silent = dict(comments(text.replace("  # our choice", "")))  # the negative control
+    assert {"tile", "batch_size", "noise"} <= {k for k, c in silent.items() if not SAID.search(c)}
+
+
+def comments(text: str) -> Iterator[tuple[str, str]]:
+    """Every top-level key, and every one of `sampling`, with its line and the comment above it."""
+    above, block = "", ""
+    for line in text.splitlines():
+        top, inner = re.match(r"(\w+):", line), re.match(r"  (\w+):", line)
+        block = top[1] if top else block
+        if top and block != "sampling":
+            yield block, above + line
+        elif inner and block == "sampling":
+            yield inner[1], line
+        above = above + line if line.startswith("#") else ""
 
 
 def test_a_missing_prompt_file_without_a_count_is_an_error() -> None:

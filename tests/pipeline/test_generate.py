@@ -25,7 +25,7 @@ from pipeline.prompt_sets import Prompt
 from pipeline.recipe import Recipe
 from pipeline.runs import Run
 from pipeline.schema import STATUS_FAILED, STATUS_FLAGGED, STATUS_NONFINITE, STATUS_OK
-from pipeline.stage import DrawnShard
+from pipeline.stage import DrawnShard, Resources
 
 PROMPTS = {p.id: p for p in map(Prompt, ("a", "b", "c"))}
 TILE = make_tile((0, 1, 2, 3, 4), tuple(PROMPTS))
@@ -167,7 +167,8 @@ def run(tmp_path: Path) -> Run:
 class ListSink:
     """Keeps what it gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, resources: Resources = Resources()) -> None:  # noqa: B008 - it is frozen
+        self.resources = resources
         self.taken: list[DrawnShard] = []
 
     def setup(self) -> None: ...
@@ -200,6 +201,12 @@ def test_shard_holds_kept_images_hashes_of_all_and_the_sink_gets_pixels(run: Run
     assert shard.content_sha256 == receipt.content_sha256
     decoded = Image.open(io.BytesIO(rows[0]["image"]["bytes"]))
     assert np.array_equal(np.asarray(decoded), shard.images[0])
+
+
+def test_an_actor_has_what_its_sinks_need(run: Run) -> None:
+    assert generate_stage(run).resources == Resources()
+    sinks = [ListSink(), ListSink(Resources(gpus=1.0)), ListSink(Resources(threads=2))]
+    assert generate_stage(run, sinks).resources == Resources(cpus=1.0, gpus=1.0, threads=2)
 
 
 def test_drawing_again_gives_the_same_content(run: Run) -> None:

@@ -4,11 +4,14 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from analysis.features import load_feature
 from analysis.features.cards import (
     WEIGHTS_VARIABLE,
     FeatureCard,
     cards,
+    commit_of,
     find_weights,
     load_card,
     weights_sha256,
@@ -64,7 +67,61 @@ def test_a_pickle_that_nobody_pins_is_refused_before_it_is_looked_for(folder: Pa
     (folder / "w.safetensors").write_bytes(CONTENT)
     with pytest.raises(ModelError, match="pins no sha256"):
         find_weights(card(url=NOWHERE, pickled=True))
+    with pytest.raises(ModelError, match="pins only 8 of 64 digits of its sha256"):
+        find_weights(card(url=NOWHERE, pickled=True, sha256=SHA256[:8]))
     assert find_weights(card(url=NOWHERE, pickled=True, sha256=SHA256)).exists()
+
+
+@pytest.mark.parametrize("stated", [SHA256[:1], SHA256[:7], SHA256.upper(), SHA256 + "0", "w" * 8])
+def test_a_pin_is_at_least_eight_digits_in_lower_case(stated: str) -> None:
+    with pytest.raises(ValidationError, match="should match pattern"):
+        card(sha256=stated)
+    with pytest.raises(ValidationError, match="should match pattern"):
+        card(files={"w.pth": stated})
+    assert card(sha256=SHA256[:8], files={"w.pth": SHA256}).files
+
+
+def test_a_folder_is_what_is_read_of_it(folder: Path) -> None:
+    own = folder / "model-b"
+    (own / "more").mkdir(parents=True)
+    for name in ("config.json", "merges.txt", "model.safetensors"):
+        (own / name).write_bytes(CONTENT)
+    whole = card(repo="someone/model-b", file="")
+    before = weights_sha256(whole)
+    for name in ("README.md", "pytorch_model.bin", ".gitattributes", "more/config.json"):
+        (own / name).write_bytes(b"stray")
+    assert weights_sha256(whole) == before
+    (own / "config.json").write_bytes(CONTENT + b"!")  # the negative control
+    assert weights_sha256(whole) != before
+
+
+def test_the_hub_gives_what_is_read_and_says_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    snapshot = tmp_path / "models--someone--model-b" / "snapshots" / "0123abc"
+    snapshot.mkdir(parents=True)
+    asked: dict[str, object] = {}
+
+    def download(repo: str, **how: object) -> str:
+        asked.update(how, repo=repo)
+        return str(snapshot)
+
+    monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    found = card(repo="someone/model-b", file="", revision="unresolved")
+    assert find_weights(found) == snapshot
+    wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    assert asked == {"repo": "someone/model-b", "revision": None, "allow_patterns": wanted}
+    assert commit_of(found) == "0123abc"
+    assert commit_of(card(url=NOWHERE)) == ""
+
+
+def test_missing_shipped_weights_say_where_to_read_on() -> None:
+    lost = card(path="no/such/folder", file="", source="seedling/README.md")
+    with pytest.raises(ModelError, match=r"are missing: .*no/such/folder; see seedling/README\.md"):
+        find_weights(lost)
 
 
 def test_without_a_network_the_error_says_what_to_put_where(folder: Path) -> None:
@@ -94,4 +151,16 @@ def test_every_shipped_card_states_where_its_weights_come_from() -> None:
         assert each.source, name
         assert each.licence, name
         assert each.repo or each.url or each.path or each.package, name
-        assert not each.pickled or each.sha256 or each.files, name
+        assert not each.pickled or len(each.sha256) == 64 or each.files, name
+        assert not each.repo or each.revision, name
+
+
+def test_a_gpu_card_is_the_same_on_a_gpu() -> None:
+    twins = {name: name.removesuffix("-gpu") for name in cards() if name.endswith("-gpu")}
+    assert len(twins) >= 7
+    for name, other in twins.items():
+        options = {**cards()[other].options, "gpu": True}
+        assert cards()[name] == cards()[other].model_copy(update={"options": options})
+        on, off = (load_feature(f"{cards()[name].feature}@{each}") for each in (name, other))
+        assert (on.resources.gpus, off.resources.gpus) == (1, 0)
+        assert on.parameters != off.parameters  # so the two have two identities

@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import torch
 
 from analysis.features.base import Batch
 from analysis.features.layout import Layout, layout_numbers, main_object
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError, ModelError, ShardError
 from tests.analysis.features import tiny_layout
 
 SIZE = 128
@@ -25,8 +26,11 @@ def test_the_numbers_are_those_of_the_drawn_disc(x: float, y: float, radius: flo
     found, *rest = layout_numbers(mask, nearness)
     assert found == 1
     # A ground seen from above: what lies below the disc's middle is nearer.
-    np.testing.assert_allclose(rest, [x, y, np.pi * radius**2, 1 - y], atol=0.01)
+    np.testing.assert_allclose(rest[:2], [x, y], atol=0.002)
+    np.testing.assert_allclose(rest[2:], [np.pi * radius**2, 1 - y], atol=0.01)
     # Negative controls: places from the corner of a pixel's index, and x for y, are off.
+    corners = np.array([places.mean() / SIZE for places in np.nonzero(mask)[::-1]])
+    assert (np.abs(corners - [x, y]) > 0.002).all()
     swapped = layout_numbers(mask.T, nearness)
     assert abs(swapped[1] - x) > 0.2
 
@@ -95,6 +99,28 @@ def test_nearness_is_the_librarys_own_depth(layout: Layout) -> None:
     with torch.no_grad():
         wanted = layout._depth(pixel_values=pixels).predicted_depth.numpy()
     np.testing.assert_allclose(layout.nearness(images, wanted.shape[1:]), wanted, atol=1e-4)
+
+
+def test_the_librarys_preprocessing_is_told_where_the_channels_are(
+    layout: Layout, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("transformers")
+    monkeypatch.setattr(logger, "propagate", True)
+    one = Batch(np.zeros((2, 1, 1, 3), np.uint8), [{"object": "dog"}] * 2)
+    with caplog.at_level(logging.WARNING, "transformers"):
+        assert layout.extract(one)["found"].shape == (2,)
+        assert "ambiguous" not in caplog.text
+        layout._depth_pixels(images=[torch.zeros(3, 1, 1)], return_tensors="pt")
+    assert "ambiguous" in caplog.text  # the negative control
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 40), (40, 1)])
+def test_too_narrow_images_are_refused_with_their_size(
+    layout: Layout, height: int, width: int
+) -> None:
+    narrow = Batch(np.zeros((1, height, width, 3), np.uint8), [{"object": "dog"}])
+    with pytest.raises(ShardError, match=f"images of {width} x {height} pixels"):
+        layout.extract(narrow)
 
 
 def test_it_applies_to_prompts_with_an_object_word(layout: Layout) -> None:

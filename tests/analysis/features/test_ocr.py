@@ -1,5 +1,7 @@
 """EasyOCR's own `readtext` is the oracle: the same texts and boxes, one picture at a time."""
 
+import hashlib
+import io
 import json
 import math
 import shutil
@@ -8,14 +10,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from analysis.features import load_feature
 from analysis.features import ocr as ours
 from analysis.features.base import Batch
 from analysis.features.cards import find_weights, load_card
 from analysis.features.ocr import Ocr
-from analysis.features.ocr_pages import CROPS, Crop, buckets, enlarged, text_shares
-from pipeline.errors import ConfigError, ModelError
+from analysis.features.ocr_pages import (
+    CROPS,
+    Crop,
+    buckets,
+    enlarged,
+    read_mask,
+    text_shares,
+)
+from pipeline.errors import ConfigError, ModelError, ShardError
 from tests.analysis.features.lettered import Pixels, lettered
 
 if TYPE_CHECKING:
@@ -117,8 +127,55 @@ def test_numbers_of_pictures_with_and_without_words(ocr: Ocr) -> None:
     assert found["words_count"].tolist() == [1, 0]
     assert 0.02 < found["text_share"][0] < 0.9
     assert found["text_share"][1] == 0
-    assert np.isnan(found["mask_text_share"]).all()
+    assert np.isnan(found["mask_text_share"]).all()  # no prompt has a mask
     assert found["words"][1] == "[]"
+
+
+def written_mask(folder: Path, mask: Pixels) -> str:
+    """Put a mask where a run keeps it, without a suffix; give its sha256."""
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    sha256 = hashlib.sha256(file.getvalue()).hexdigest()
+    (folder / sha256).write_bytes(file.getvalue())
+    return sha256
+
+
+@quiet
+@pytest.mark.parametrize("name", ["ocr", "ocr@ocr-seedling"])
+def test_the_share_of_the_mask_that_text_covers_is_measured(name: str, tmp_path: Path) -> None:
+    feature = load_feature(name)
+    assert isinstance(feature, Ocr)
+    feature.setup()
+    feature.conditions = tmp_path
+    image = lettered(1)
+    [((_, box), *_)] = read(feature, image)
+    middle = round((box[0][0] + box[2][0]) / 2)
+    left = np.zeros(image.shape[1:], np.uint8)
+    left[:, :middle] = 255  # the left half of the word
+    masks = [left, 255 - left, np.zeros_like(left)]
+    prompts = [{"prompt_mask": written_mask(tmp_path, mask)} for mask in masks]
+    found = feature.extract(Batch(image.repeat(3, axis=0), prompts))
+    inside, outside, empty = found["mask_text_share"].tolist()
+    whole = found["text_share"][0]
+    share = middle / image.shape[2]
+    assert share * inside + (1 - share) * outside == pytest.approx(whole, abs=1e-5)
+    assert share * inside == pytest.approx(whole / 2, rel=0.1)
+    # The negative control: of the inverted mask another share is text.
+    assert abs(inside - outside) > 0.02
+    assert math.isnan(empty)
+    alone = feature.extract(Batch(image, [{"prompt_mask": None}]))
+    assert np.isnan(alone["mask_text_share"]).all()
+
+
+def test_masks_that_cannot_be_laid_on_the_picture(tmp_path: Path) -> None:
+    size = (64, 96)
+    small = written_mask(tmp_path, np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(ShardError, match="mask has 32 x 32 pixels, the image 96 x 64"):
+        read_mask(tmp_path, small, size)
+    with pytest.raises(ShardError, match="lacks a prompt's mask, 000000000000"):
+        read_mask(tmp_path, "0" * 64, size)
+    np.save(tmp_path / "face.npy", np.ones(512))
+    assert read_mask(tmp_path, "face", size) is None  # numbers in a mask's place are none
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (300, 2)])

@@ -112,22 +112,74 @@ def test_the_version_is_in_the_columns_name(tmp_path: Path) -> None:
     assert Hps("hps-v2.0").applies({"text": None}) == "the prompt has no text"
 
 
+Shapes = dict[str, tuple[int, ...]]
+
+
+def blocks(prefix: str, count: int, width: int, hidden: int) -> Shapes:
+    """The 12 tensors of each transformer block."""
+    layers = {
+        "ln_1": (width,),
+        "attn.in_proj": (3 * width, width),
+        "attn.out_proj": (width, width),
+        "ln_2": (width,),
+        "mlp.c_fc": (hidden, width),
+        "mlp.c_proj": (width, hidden),
+    }
+    found: Shapes = {}
+    for layer, shape in layers.items():
+        join = "_" if layer == "attn.in_proj" else "."
+        found |= {f"{layer}{join}weight": shape, f"{layer}{join}bias": shape[:1]}
+    return {f"{prefix}.{i}.{name}": shape for i in range(count) for name, shape in found.items()}
+
+
+VIT_H_14: Shapes = {
+    **blocks("visual.transformer.resblocks", 32, 1280, 5120),
+    "visual.class_embedding": (1280,),
+    "visual.positional_embedding": (257, 1280),
+    "visual.proj": (1280, 1024),
+    "visual.conv1.weight": (1280, 3, 14, 14),
+    "visual.ln_pre.weight": (1280,),
+    "visual.ln_pre.bias": (1280,),
+    "visual.ln_post.weight": (1280,),
+    "visual.ln_post.bias": (1280,),
+    **blocks("transformer.resblocks", 24, 1024, 4096),
+    "positional_embedding": (77, 1024),
+    "text_projection": (1024, 1024),
+    "logit_scale": (),
+    "token_embedding.weight": (49408, 1024),
+    "ln_final.weight": (1024,),
+    "ln_final.bias": (1024,),
+}
+"""Every tensor of the network: 32 visual blocks and 8 others, 24 text blocks and 6 others."""
+
+
+def shapes(state: dict[str, torch.Tensor]) -> Shapes:
+    return {name: tuple(values.shape) for name, values in state.items()}
+
+
 def test_the_full_network_has_the_checkpoints_layout() -> None:
     """686 tensors, 986.1 million parameters, fp16 on disk: 1.97 GB, the published files' size."""
     with torch.device("meta"):
         model = open_clip.create_model("ViT-H-14", load_weights=False, device="meta")
     state = model.state_dict()
-    assert len(state) == 686
     total = sum(values.numel() for values in state.values())
     assert total == 986_109_441
-    assert state["visual.proj"].shape == (1280, 1024)
-    assert state["text_projection"].shape == (1024, 1024)
-    assert state["positional_embedding"].shape == (77, 1024)
-    assert state["visual.positional_embedding"].shape == (257, 1280)
+    assert shapes(state) == VIT_H_14
+    assert len(VIT_H_14) == 32 * 12 + 8 + 24 * 12 + 6 == 686
     assert 0 < 1_972_484_501 - 2 * total < 400_000
     with torch.device("meta"):
         other = open_clip.create_model("ViT-L-14", load_weights=False, device="meta")
-    assert other.state_dict().keys() != state.keys()
+    assert shapes(other.state_dict()) != VIT_H_14
+
+
+def test_no_alarm_about_weights_that_are_read_from_a_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Clip(str(tiny_clip.write_card(tmp_path))).setup()
+    assert "initialized randomly" not in caplog.text
+    with torch.random.fork_rng():  # the negative control: the library alone does say so
+        open_clip.create_model(f"local-dir:{tmp_path / 'clip'}", load_weights=False)
+    assert "initialized randomly" in caplog.text
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:

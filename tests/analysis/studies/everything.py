@@ -12,7 +12,13 @@ from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.seed_classifier.painted import painted_run
 from tests.analysis.studies.planted_latents import plant_latents
-from tests.analysis.studies.planted_pairs import READER, as_json, make_pairs, store_pictures
+from tests.analysis.studies.planted_pairs import (
+    READER,
+    as_json,
+    columns_of,
+    make_pairs,
+    store_pictures,
+)
 from tests.analysis.studies.planted_run import GAP, LAYOUT, SCORE, SCORES, Values, planted_run
 from tests.analysis.studies.swapped import arm
 
@@ -57,7 +63,7 @@ def planted(prompts: Sequence[Prompt], seeds: int) -> Values:
         },
         LAYOUT: {"found": np.ones(shape), **layout},
         STYLE: {"style": 3 + direction + rng.normal(size=(*shape, WIDTH))},
-        READER: {"words": written(rng, shape), "words_count": np.zeros(shape)},
+        READER: columns_of(written(rng, shape)),
         "appearance": {
             name: 0.5 + 0.05 * effect + 0.1 * rng.normal(size=shape)
             for name in ("brightness", "saturation", "sky_score", "border_score")

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ NAMES = ("horse", "bicycle", "umbrella", "sandwich", "table", "guitar", "laptop"
 
 
 class Reader(Feature):
-    """Reads EXIT where a picture's middle is white; otherwise nothing."""
+    """Reads EXIT where a picture's middle is white, and calls half of the mask text."""
 
     name: ClassVar[str] = "reader"
     code_version: ClassVar[int] = 1
@@ -37,6 +37,7 @@ class Reader(Feature):
         return (
             Column("words", pa.string(), "Words, as `ocr` writes them."),
             Column("words_count", pa.float32(), "How many.", "words"),
+            Column("mask_text_share", pa.float32(), "Of the mask.", "0..1", may_be_nan=True),
         )
 
     def extract(self, batch: Batch) -> Columns:
@@ -45,6 +46,7 @@ class Reader(Feature):
         return {
             "words": np.array(words, dtype=object),
             "words_count": white.astype(np.float32),
+            "mask_text_share": white.astype(np.float32) / 2,
         }
 
 
@@ -101,5 +103,12 @@ def run_of_pairs(path: Path, write: Write, *, seeds: int, count: int, white: int
     store_pictures(run, files)
     run.grow(range(seeds), prompts)
     texts = write(ordered_prompts(run), seeds)
-    write_feature(run, READER, {"words": texts, "words_count": np.zeros(texts.shape)})
+    write_feature(run, READER, columns_of(texts))
     return run
+
+
+def columns_of(texts: NDArray[np.object_]) -> dict[str, NDArray[Any]]:
+    """The reader's columns for planted words: text covers 0.25 of the mask where one is inside."""
+    inside = [json.dumps(WHERE) in str(text) for text in texts.flat]
+    shares = np.reshape(inside, texts.shape) * 0.25
+    return {"words": texts, "words_count": np.zeros(texts.shape), "mask_text_share": shares}
