@@ -42,9 +42,11 @@ def decode_image(data: bytes, *, height: int, width: int) -> Uint8Images:
                     f"wanted {width} x {height}, RGB"
                 )
             return np.asarray(image)
+    except ShardError:  # a ValueError too
+        raise
     except Image.DecompressionBombError as error:  # Pillow refuses from 179 million pixels on
         raise ShardError(f"found a huge image ({error}); wanted {width} x {height}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ShardError(f"found an image that cannot be decoded: {error}") from error
 
 

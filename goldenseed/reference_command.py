@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from analysis.metrics.base import REFERENCES_VARIABLE
+from analysis.metrics.base import REFERENCES_VARIABLE, reference_name
 from goldenseed import show, work
 from goldenseed.options import AsJson, Executor, WorkerCount
 from goldenseed.progress import follow, note
@@ -32,6 +32,9 @@ def build(
         Path | None,
         typer.Option(help=f"File; default ${REFERENCES_VARIABLE}/<feature>.safetensors."),
     ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=2, help="Images, by a hash of their names; default all.")
+    ] = None,
     size: Annotated[
         int, typer.Option(min=0, help="Side of the middle square; 0 leaves images as they are.")
     ] = 512,
@@ -43,7 +46,7 @@ def build(
     """Measure real images once; the same command again goes on where it stopped."""
     from analysis.reference.parts import Plan
 
-    plan = Plan(source.absolute(), feature, size, column)
+    plan = Plan(source.absolute(), feature, size, column, count)
     about = build_reference(plan, _target(out, feature), work.Workers(executor, workers))
     if as_json:
         show.line(show.to_json(about))
@@ -62,7 +65,7 @@ def _target(out: Path | None, feature: str) -> Path:
         raise ConfigError(
             f"where to? give --out FILE.safetensors, or set {REFERENCES_VARIABLE} to a folder"
         )
-    target = out or Path(folder or "") / f"{feature}.safetensors"
+    target = out or Path(folder or "") / reference_name(feature)
     if target.suffix != ".safetensors":
         raise ConfigError(f"--out {target}: wanted a name that ends in .safetensors")
     return target
@@ -86,7 +89,7 @@ def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, An
     from analysis.reference.sources import file_hashes, open_source
 
     stage = parts.ReferenceStage(plan, Path(f"{out.absolute()}.parts"))
-    source = open_source(plan.source)
+    source = open_source(plan.source, plan.count)
     if source.others:
         note(f"{source.others:,} files of {plan.source} are no images by their names: not read")
     note(f"reference: hashing {len(source.names):,} images")

@@ -1,10 +1,12 @@
 """From a recipe to run folders: everything checked, prompts and pictures read, the grid grown."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from analysis.extract import refuse_without_mean
 from analysis.features import load_features
-from analysis.metrics import load_metric
+from analysis.metrics import Metric, load_metric
+from analysis.metrics.base import ReferenceMetric
 from goldenseed.progress import note
 from pipeline.cards import find_card, resolve
 from pipeline.choices import SeedChoice
@@ -53,8 +55,7 @@ def check_recipe(recipe: Recipe) -> None:
                 f"`feature_prompts` names {name!r}, which is none of the recipe's features: "
                 f"{nearest(name, recipe.features)}{', '.join(recipe.features) or 'it has none'}"
             )
-    ranked = [recipe.ranking.metric] if recipe.ranking else []
-    for name in (*recipe.metrics, *ranked):
+    for name in _metrics(recipe):
         missing = set(load_metric(name).features) - set(recipe.features)
         if missing:
             raise ConfigError(
@@ -71,6 +72,23 @@ def check_recipe(recipe: Recipe) -> None:
             )
         noise_spec(sampling.noise or "torch-cpu")
     check_sampling(recipe, card)
+
+
+def _metrics(recipe: Recipe) -> list[str]:
+    """Every metric of a recipe, once, that of its ranking too."""
+    ranked = [recipe.ranking.metric] if recipe.ranking else []
+    return list(dict.fromkeys([*recipe.metrics, *ranked]))
+
+
+def check_references(metrics: Iterable[Metric]) -> None:
+    """Read what metrics compare with, so that a missing reference costs no image.
+
+    Raises:
+        ConfigError: If one is missing, damaged, or of other weights.
+    """
+    for metric in metrics:
+        if isinstance(metric, ReferenceMetric):
+            _ = metric.reference
 
 
 def check_pictures(recipe: Recipe, prompts: PromptSet) -> Path:
@@ -131,8 +149,12 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     """Open or begin the run of every arm and grow its grid to the recipe's.
 
     Prints what reading the prompts found, if that is worth knowing.
+
+    Raises:
+        GoldenseedError: If anything that the recipe names is not there or cannot be used.
     """
     check_recipe(recipe)
+    check_references(map(load_metric, _metrics(recipe)))
     prompts = load_prompts(recipe)
     pictures = check_pictures(recipe, prompts)
     if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:

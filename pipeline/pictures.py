@@ -88,9 +88,11 @@ def read_picture(data: bytes) -> Picture:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _refuse_size(*image.size)
                 return _decoded(image)
+    except PictureError:  # a ValueError too
+        raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"too large: {error}") from error
-    except (OSError, SyntaxError, EOFError, struct.error) as error:
+    except (OSError, SyntaxError, EOFError, ValueError, struct.error) as error:
         raise PictureError(f"cannot be decoded: {error}") from error
 
 

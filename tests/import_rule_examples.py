@@ -21,6 +21,7 @@ WRONG = [
     ("analysis/extract.py", "from pipeline import interventions"),
     ("analysis/extract.py", "from ..pipeline import models"),
     ("analysis/extract.py", "from pipeline.generate import draw"),
+    ("analysis/extract.py", "from pipeline.prompt_making import dense"),
     ("analysis/extract.py", "import pipeline"),
     ("analysis/extract.py", "import diffusers.models"),
     ("analysis/extract.py", "import open_clip"),

@@ -46,10 +46,11 @@ def finish(
     features = np.concatenate([read_features(store, part) for part in parts])
     data = save({KEY: features})
     about = {
-        **identity_of(plan, open_source(plan.source).names, hashes),
+        **identity_of(plan, open_source(plan.source, plan.count).names, hashes),
         "n": len(features),
         "width": features.shape[1],
         "files": len(hashes),
+        "count": plan.count,
         "skipped": [{"name": name, "reason": reason} for name, reason in skipped],
         "converted_to_rgb": sum(note["converted"] for note in notes),
         "enlarged": sum(note["enlarged"] for note in notes),

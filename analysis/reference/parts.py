@@ -45,12 +45,14 @@ class Plan:
         size: Side in pixels that the middle square of every image is brought to; 0 leaves
             every image as it is to the feature, which does its own resize.
         column: The feature's column; empty if it has one of vectors only.
+        count: How many images of the source, the first by the hash of their names; all if None.
     """
 
     source: Path
     feature: str
     size: int
     column: str = ""
+    count: int | None = None
 
     @property
     def resize(self) -> dict[str, object]:
@@ -143,7 +145,7 @@ class ReferenceStage:
         """Load the feature's weights, once per actor."""
         feature = load_feature(self.plan.feature)
         feature.setup()
-        self._ready = (feature, open_source(self.plan.source))
+        self._ready = (feature, open_source(self.plan.source, self.plan.count))
 
     def run(self, task: Part) -> Outcome:
         """Measure and keep one part; done already, it costs a look."""

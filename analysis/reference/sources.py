@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import PictureError
 from pipeline.pictures import list_pictures
+from pipeline.prompt_making.sample import sample_order
 from pipeline.schema import IMAGE_TYPE
 
 READ_ROWS = 64
@@ -32,16 +35,37 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, count: int | None = None) -> Source:
     """Open a folder of pictures, a Parquet file, or a folder of Parquet files.
 
+    Args:
+        path: The folder or file.
+        count: How many images, the first by the hash of their names; all if None.
+
     Raises:
-        PictureError: If there is nothing at the path, or nothing in it that can be read.
+        PictureError: If there is nothing at the path, nothing in it that can be read, or less
+            than is wanted.
     """
     if path.is_file():
-        return ParquetSource([path])
+        return ParquetSource([path], count)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else []
-    return ParquetSource(files) if files else FolderSource(path)
+    return ParquetSource(files, count) if files else FolderSource(path, count)
+
+
+def _sample(names: Sequence[str], count: int | None, where: Path) -> Sequence[str]:
+    """The first names by their hash, in their own order: a larger count only adds to a smaller.
+
+    The hash is that of `goldenseed prompts dense`: as many pictures, the same pictures.
+    """
+    if count is None:
+        return names
+    if count > len(names):
+        raise PictureError(
+            f"{where} holds {len(names):,} images; {count:,} are wanted: bring more, or lower "
+            f"--count"
+        )
+    chosen = set(sorted(names, key=lambda name: sample_order(f"picture {name}"))[:count])
+    return [name for name in names if name in chosen]
 
 
 class FolderSource:
@@ -49,17 +73,29 @@ class FolderSource:
 
     Args:
         folder: The folder.
+        count: How many of them; all if None.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, count: int | None = None) -> None:
         self.folder = folder
         found, self.others = list_pictures(folder)
-        self.names: Sequence[str] = found
+        self.names = _sample(found, count, folder)
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """The files' contents."""
+        """The files' contents.
+
+        Raises:
+            PictureError: If a file cannot be read.
+        """
         for name in self.names[start:stop]:
-            yield (self.folder / name).read_bytes()
+            path = self.folder / name
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                raise PictureError(
+                    f"{path} cannot be read: {error}; make it readable, or take it away"
+                ) from error
+            yield data
 
 
 class ParquetSource:
@@ -70,26 +106,37 @@ class ParquetSource:
 
     Args:
         files: The files, in order.
+        count: How many of their rows; all if None.
     """
 
     others: int = 0
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.files = [(path, *_image_column(path)) for path in files]
-        self.names: Sequence[str] = [
-            f"{path.name}#{row}" for path, _, rows in self.files for row in range(rows)
-        ]
-        if not self.names:
+    def __init__(self, files: Sequence[Path], count: int | None = None) -> None:
+        places = {
+            f"{path.name}#{row}": (path, column, row)
+            for path in files
+            for column, rows in [_image_column(path)]
+            for row in range(rows)
+        }
+        if not places:
             raise PictureError(f"{files[0].parent}: the Parquet files hold no row")
+        self.names = _sample(list(places), count, files[0].parent)
+        self.places = [places[name] for name in self.names]
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """The values of the image column."""
-        first = 0
-        for path, column, rows in self.files:
-            low, high = max(start - first, 0), min(stop - first, rows)
-            if low < high:
-                yield from _rows(path, column, low, high)
-            first += rows
+        """The values of the image column.
+
+        Raises:
+            PictureError: If a file is damaged.
+        """
+        for (path, column), rows in groupby(self.places[start:stop], key=itemgetter(0, 1)):
+            try:
+                yield from _rows(path, column, {row for *_, row in rows})
+            except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+                words = " ".join(str(error).split())  # Arrow's come in lines
+                raise PictureError(
+                    f"{path} is damaged: {words}; get it anew, or take it away"
+                ) from error
 
 
 def _image_column(path: Path) -> tuple[str, int]:
@@ -115,22 +162,20 @@ def _holds_images(kind: pa.DataType) -> bool:
     return bool(plain or kind == IMAGE_TYPE)
 
 
-def _rows(path: Path, column: str, low: int, high: int) -> Iterator[bytes]:
-    with pq.ParquetFile(path) as file:
-        groups, skip, at = [], 0, 0
+def _rows(path: Path, column: str, wanted: set[int]) -> Iterator[bytes]:
+    """The values of some rows, in their order; row groups without one are not read."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        row = 0
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
-            if at + rows <= low:
-                skip += rows
-            elif at < high:
-                groups.append(group)
-            at += rows
-        place = skip
-        for batch in file.iter_batches(READ_ROWS, row_groups=groups, columns=[column]):
-            for value in batch.column(0).to_pylist():
-                if low <= place < high:
-                    yield (value["bytes"] if isinstance(value, dict) else value) or b""
-                place += 1
+            if wanted.isdisjoint(range(row, row + rows)):
+                row += rows
+                continue
+            for batch in file.iter_batches(READ_ROWS, row_groups=[group], columns=[column]):
+                for value in batch.column(0).to_pylist():
+                    if row in wanted:
+                        yield (value["bytes"] if isinstance(value, dict) else value) or b""
+                    row += 1
 
 
 def file_hashes(source: Source) -> Iterator[str]:

@@ -85,7 +85,7 @@ def plan_tasks(folder: Path, names: Iterable[str], *, count: int | None = None) 
         count: How many; all if None.
 
     Raises:
-        PictureError: If there are fewer.
+        PictureError: If there are fewer, or one cannot be read.
     """
     chosen = sorted(names, key=lambda name: sample_order(f"picture {name}"))
     if count is not None and count > len(chosen):
@@ -96,7 +96,12 @@ def plan_tasks(folder: Path, names: Iterable[str], *, count: int | None = None) 
 
 
 def _task(folder: Path, names: Sequence[str]) -> DenseTask:
-    return DenseTask(tuple(names), tuple(sha256_of_file(folder / name) for name in names))
+    try:
+        return DenseTask(tuple(names), tuple(sha256_of_file(folder / name) for name in names))
+    except OSError as error:
+        raise PictureError(
+            f"a picture in {folder} cannot be read: {error}; make it readable, or take it away"
+        ) from error
 
 
 def work_folder(out: Path, card: DescriberCard, files: DescriberFiles) -> Path:
@@ -198,13 +203,24 @@ def _load(card: DescriberCard, folder: Path) -> Any:  # noqa: ANN401 - transform
     )
     try:
         processor = LlavaProcessor.from_pretrained(str(folder), local_files_only=True)
-        model = LlavaForConditionalGeneration.from_pretrained(
+        model, report = LlavaForConditionalGeneration.from_pretrained(
             str(folder), dtype=getattr(torch, card.dtype), use_safetensors=True,
-            local_files_only=True,
+            local_files_only=True, output_loading_info=True,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} does not load as LLaVA 1.5: {error}") from error
+    _refuse_gaps(folder, [*report["missing_keys"], *report["mismatched_keys"]])
     return processor, model.to(device).eval()
+
+
+def _refuse_gaps(folder: Path, gaps: Iterable[object]) -> None:
+    """Transformers fills what a checkpoint lacks at random, and says so in its log only."""
+    names = sorted(map(str, gaps))
+    if names:
+        raise ModelError(
+            f"{folder} lacks {len(names)} weights of LLaVA 1.5, {names[0]} the first; get the "
+            f"checkpoint anew, or name another one in the card"
+        )
 
 
 def _answers(

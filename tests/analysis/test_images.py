@@ -9,6 +9,7 @@ from PIL import Image
 from analysis.images import decode_image, decode_rows, read_images
 from pipeline.errors import ShardError
 from tests.analysis import synthetic
+from tests.pipeline.test_pictures import text_bomb
 
 
 def picture() -> synthetic.Pixels:
@@ -35,8 +36,9 @@ def test_lossless_images_come_back_as_they_were(kind: str, options: dict[str, ob
         (encoded("GIF", Image.fromarray(picture())), "decoded"),
         (encoded("PNG", Image.fromarray(picture()))[:-100], "decoded"),
         (b"nonsense", "decoded"),
+        (text_bomb(), "decoded: Decompressed data too large"),
     ],
-    ids=["size", "mode", "format", "truncated", "nonsense"],
+    ids=["size", "mode", "format", "truncated", "nonsense", "text bomb"],
 )
 def test_what_is_not_the_runs_image_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(ShardError, match=words):

@@ -1,12 +1,16 @@
 """Benchmarks at tiny sizes: their last line is the JSON that is promised, and their checks hold."""
 
 import json
+from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
 
-from benchmarks import generate, plan, shards, studies
+from analysis.statistics.distances import kid as real_kid
+from benchmarks import fuse, generate, gram, hps, kid, ocr, plan, shards, studies
 from benchmarks.harness import report
+from tests.analysis.features import tiny_clip
 
 KEYS = {"benchmark", "ours", "peer", "unit", "ratio", "goal", "runs", "machine", "ok"}
 
@@ -64,6 +68,60 @@ def test_studies(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_map_of_nothing_would_be_noticed() -> None:
     scattered = np.random.default_rng(0).normal(size=(200, 2))
     assert studies.neighbours_agree(scattered) < 0.4
+
+
+def test_kid(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--images", "40", "--real", "60", "--width", "16", "--subset", "40", "--pairs", "1"]
+    kid.main(sizes)
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert fields["difference"] <= kid.TOLERANCE  # type: ignore[operator]
+
+
+def test_another_kernel_distance_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    sides = [kid.draw(rng, 40, 16, shift) for shift in (0.4, 0.3)]
+    assert kid.difference(*sides) <= kid.TOLERANCE
+    monkeypatch.setattr(kid, "kid", lambda x, y: real_kid(x, y) + 1e-5)
+    assert kid.difference(*sides) > kid.TOLERANCE
+
+
+def test_gram(capsys: pytest.CaptureFixture[str]) -> None:
+    gram.main(["--n", "12", "--channels", "8", "16"])
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert gram.LEAST_COSINE <= fields["least_cosine"] <= 1 + 1e-9  # type: ignore[operator]
+
+
+def test_fuse(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fuse.main(["--prompts", "4", "--seeds", "2", "--pairs", "1"]) == 0
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert (fields["same_content"], fields["ok"]) == (True, True)
+    # The negative control: other content is a failure, however fast.
+    monkeypatch.setattr(fuse, "draw", lambda _recipe, _folder: None)
+    monkeypatch.setattr(fuse, "content", lambda folder: {("x", "y"): str(folder)})
+    assert fuse.main(["--prompts", "4", "--seeds", "2", "--pairs", "1"]) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*pin_memory.*", "ignore:.*mode.*:DeprecationWarning")
+def test_ocr(capsys: pytest.CaptureFixture[str]) -> None:
+    ocr.main(["--pictures", "4", "--pairs", "1", "--whole-pairs", "1"])
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert fields["same_texts_and_boxes"] is True
+    assert fields["crops"] >= 4  # type: ignore[operator]
+
+
+def test_hps(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With a network of open_clip's class that is tiny; open_clip finds it by its file's name."""
+    (tmp_path / "tiny-clip.json").write_text(json.dumps(tiny_clip.CONFIG))
+    open_clip.add_model_config(tmp_path / "tiny-clip.json")
+    sizes = ["--images", "4", "--prompts", "2", "--size", "32", "--authors", "2", "--pairs", "1"]
+    hps.main(["--architecture", "tiny-clip", *sizes])
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert fields["difference"] <= hps.TOLERANCE  # type: ignore[operator]
 
 
 @pytest.mark.slow

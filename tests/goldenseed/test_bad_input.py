@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.metrics.base import REFERENCES_VARIABLE
 from pipeline.errors import RunError
 from pipeline.generate import generate_stage
 from pipeline.runs import Run
@@ -50,6 +51,34 @@ def test_recipe(call: Call, tmp_path: Path, changes: dict[str, str], message: st
     assert message in called.err
     assert "Traceback" not in called.err
     assert not (tmp_path / "run" / "images").exists()
+
+
+MEASURED = {"features": "[inception]", "metrics": "[fid]", "ranking": "null"}
+RANKED = {"features": "[perceptual, appearance, inception]", "ranking": "{metric: kid}"}
+
+
+@pytest.mark.parametrize(
+    ("command", "changes"), [("generate", MEASURED), ("run", RANKED), ("search", RANKED)]
+)
+def test_a_missing_reference_is_said_before_the_first_image(
+    call: Call,
+    tmp_path: Path,
+    command: str,
+    changes: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = recipe_with(tmp_path, **changes)
+    monkeypatch.delenv(REFERENCES_VARIABLE, raising=False)
+    called = call(command, own, "--out", tmp_path / "run")
+    assert called.code == 2
+    assert f"the folder that it lies in in {REFERENCES_VARIABLE}" in called.err
+    monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path))
+    called = call(command, own, "--out", tmp_path / "run")
+    assert called.code == 2
+    assert "inception.safetensors is missing or damaged" in called.err
+    assert "goldenseed reference build IMAGES --feature inception" in called.err
+    assert not (tmp_path / "run").exists()
+    assert call("plan", own).code == 0  # to plan, it need not be there
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,13 @@ def huge_png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"")
 
 
+def text_bomb() -> bytes:
+    """A PNG whose comment says that it is 3 MiB long, three times what Pillow reads."""
+    header = struct.pack(">IIBBBBB", 20, 20, 8, 2, 0, 0, 0)
+    text = b"Comment\0\0" + zlib.compress(bytes(3 * 2**20))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"zTXt", text)
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     crc = struct.pack(">I", zlib.crc32(kind + data))
     return struct.pack(">I", len(data)) + kind + data + crc
@@ -47,6 +54,7 @@ BAD = {
     "cut short": (encoded(photograph(), "JPEG")[:-400], "cannot be decoded"),
     "1 x 1": (encoded(Image.new("RGB", (1, 1))), "too small: 1 x 1"),
     "huge": (huge_png(), "too large"),
+    "text bomb": (text_bomb(), "cannot be decoded: Decompressed data too large"),
     "transparent": (encoded(see_through()), "transparent pixels"),
     "gif": (encoded(photograph(mode="P"), "GIF"), "cannot be decoded"),
     "16 bits": (encoded(Image.new("I;16", (20, 20))), "8 bits a channel"),
@@ -59,8 +67,10 @@ BAD = {
 
 @pytest.mark.parametrize(("data", "reason"), BAD.values(), ids=BAD)
 def test_bad_pictures_are_refused_with_the_reason(data: bytes, reason: str) -> None:
-    with pytest.raises(PictureError, match=reason):
+    with pytest.raises(PictureError, match=reason) as found:
         read_picture(data)
+    said = str(found.value).startswith("cannot be decoded")
+    assert said == reason.startswith("cannot be decoded")  # no refusal is put into another
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "RGBA"])

@@ -1,12 +1,14 @@
 """Descriptions by a tiny LLaVA of the real class (random weights: its words mean nothing)."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from goldenseed.prompts_command import describe
@@ -112,6 +114,25 @@ def test_bad_pictures_are_rows_with_a_reason_or_refused(
     assert len(about["sha256"]) == 64
     with pytest.raises(PictureError, match="99 are wanted"):
         dense.plan_tasks(pictures, list_pictures(pictures)[0], count=99)
+
+
+def test_a_picture_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=r"cannot be read: .*gone\.png"):
+        dense.plan_tasks(tmp_path, ["gone.png"])
+
+
+def test_a_checkpoint_that_lacks_a_weight_is_refused(card: Path, tmp_path: Path) -> None:
+    """Transformers would draw it at random, and describe."""
+    folder = tmp_path / "weights"
+    shutil.copytree(find_describer(str(card)).path, folder)
+    stage = dense.DenseStage(tmp_path, tmp_path / "w", find_describer(str(card)), folder)
+    stage.setup()  # the negative control: whole, it loads
+    weights = load_file(folder / "model.safetensors")
+    lost = next(name for name in weights if "mlp.up_proj" in name)
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks 1 weights of LLaVA 1\.5, .*mlp\.up_proj"):
+        stage.setup()
 
 
 def test_pickled_weights_and_missing_gpus_are_refused(card: Path, tmp_path: Path) -> None:
