@@ -19,7 +19,7 @@ Vectors = Mapping[int, Floats]
 SETS = (1, 2)
 """The prompt sets that are compared; set 3 is kept for reporting gains."""
 PIXELS = "pixels"
-EMBEDDINGS = ("dinov2", "clip", "perceptual", "inception")
+EMBEDDINGS = ("dinov2", "clip", "perceptual", "inception", "clip_seedling")
 """Features whose embeddings can be compared, the best first."""
 
 

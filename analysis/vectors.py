@@ -83,7 +83,7 @@ def layout_vectors(
 
     Args:
         run: The run; the feature must be extracted.
-        feature: "layout", or with "@card".
+        feature: "layout", "layout_seedling", or either with "@card".
         sets: Prompt sets to use.
         n: The first so many prompts, in the order of their ids; all if None.
         join: As `style_vectors`.
