@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from torch import Tensor, nn
 from transformers import ResNetModel
 
 from analysis.statistics.distances import Reference, frechet_distance
+from pipeline.cards import find_card, resolve
+from pipeline.choices import PromptChoice, SeedChoice
+from pipeline.models.networks import load_pipeline
+from pipeline.recipe import Recipe
 from seedling.model import VARIANTS, WEIGHTS, to_images, to_model, write_json
 from seedling.painting import brightness
 from seedling.pool import scene_chunks
@@ -28,10 +33,11 @@ from seedling.recogniser import (
 from seedling.sentences import FREE, draw_parts, sentence
 from seedling.train_vae import psnr
 from seedling.training import say
-from seedling.vocabulary import TONES
+from seedling.vocabulary import EXTREMES, TONES
 from seedling.world import draw_scenes
 
 STEPS, GUIDANCE = 20, 3.0
+"""What trainings are compared at; a shipped model has a guidance scale of its own."""
 SHEET_PROMPTS = (
     "a red apple in a kitchen",
     "a blue cup in the desert",
@@ -135,13 +141,19 @@ def brightness_by_tone(images: Tensor, parts: Tensor) -> dict[str, tuple[float, 
 
 
 def contact_sheet(
-    pipe: StableDiffusionPipeline, path: Path, *, rows_are_seeds: bool, seeds: int = 10
+    pipe: StableDiffusionPipeline,
+    path: Path,
+    *,
+    rows_are_seeds: bool,
+    guidance: float,
+    prompts: Sequence[str] = SHEET_PROMPTS,
+    seeds: int = 10,
 ) -> None:
-    """Draw the same seeds for each of ten prompts and write one picture of all,."""
+    """Draw the same seeds for each of some prompts and write one picture of all."""
     numbers = list(range(1000, 1000 + seeds))
-    prompts = [prompt for _ in numbers for prompt in SHEET_PROMPTS]
-    images = draw(pipe, prompts, [seed for seed in numbers for _ in SHEET_PROMPTS])
-    grid = images.view(seeds, len(SHEET_PROMPTS), *images.shape[1:])
+    drawn = [seed for seed in numbers for _ in prompts]
+    images = draw(pipe, [*prompts] * seeds, drawn, guidance=guidance)
+    grid = images.view(seeds, len(prompts), *images.shape[1:])
     if not rows_are_seeds:
         grid = grid.transpose(0, 1)
     write_sheet(grid, path)
@@ -155,13 +167,16 @@ def write_sheet(grid: Tensor, path: Path) -> None:
     Image.fromarray(np.asarray(pixels)).save(path, optimize=True)
 
 
-def measure(pipe: StableDiffusionPipeline, *, count: int, seed: int) -> dict[str, object]:
+def measure(
+    pipe: StableDiffusionPipeline, *, count: int, seed: int, guidance: float
+) -> dict[str, object]:
     """Measure drawn pictures beside true scenes of the same prompts.
 
     Args:
         pipe: The shipped model, fp32.
         count: How many prompts, each with a seed of its own.
         seed: Seed of prompts, seeds and scenes; none of them was trained on.
+        guidance: Guidance scale.
 
     Returns:
         The figures by name.
@@ -171,14 +186,15 @@ def measure(pipe: StableDiffusionPipeline, *, count: int, seed: int) -> dict[str
     parts = draw_parts(count, generator=generator)
     prompts = [sentence(row) for row in parts.tolist()]
     started = time.monotonic()
-    images = draw(pipe, prompts, list(range(seed * 10_000, seed * 10_000 + count)))
+    seeds = list(range(seed * 10_000, seed * 10_000 + count))
+    images = draw(pipe, prompts, seeds, guidance=guidance)
     seconds = time.monotonic() - started
     scenes = draw_scenes(parts, generator=generator).images
     decibels = torch.cat([psnr(pipe.vae, chunk) for chunk, _ in scene_chunks(512, seed + 1)])
     return {
         "n": count,
         "steps": STEPS,
-        "guidance_scale": GUIDANCE,
+        "guidance_scale": guidance,
         "images_per_second": round(count / seconds, 2),
         "threads": torch.get_num_threads(),
         "psnr_db": (round(float(decibels.mean()), 2), round(float(decibels.std()), 2), 512),
@@ -235,6 +251,27 @@ def load_pipe(folder: Path = WEIGHTS / "seedling-mini") -> StableDiffusionPipeli
     return pipe
 
 
+def load_shipped(model: str) -> StableDiffusionPipeline:
+    """Read a shipped model as it is drawn with: from its card's folder and parts, in fp32.
+
+    Args:
+        model: Name of its card, or a path to one.
+
+    Returns:
+        The pipeline, without a progress bar.
+
+    Raises:
+        ModelError: If a folder is missing, or does not load.
+    """
+    card = find_card(model)
+    files = resolve(card)
+    prompts, seeds = PromptChoice(source="seedling"), SeedChoice(count=1)  # any: none is read
+    recipe = Recipe(name=card.name, card=model, prompts=prompts, seeds=seeds)
+    (config,) = recipe.run_configs(files).values()
+    pipe: StableDiffusionPipeline = load_pipeline(card, files, config, "StableDiffusionPipeline")
+    return pipe
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -244,11 +281,16 @@ def main() -> None:
     chosen = parser.parse_args()
     out = WEIGHTS.parent / "figures" / chosen.model
     out.mkdir(parents=True, exist_ok=True)
-    pipe = load_pipe(WEIGHTS / chosen.model)
-    contact_sheet(pipe, out / "seeds_by_prompts.png", rows_are_seeds=True)
-    contact_sheet(pipe, out / "prompts_by_seeds.png", rows_are_seeds=False)
+    pipe, guidance = load_shipped(chosen.model), VARIANTS[chosen.model].guidance
+    for name, rows_are_seeds, prompts in (
+        ("seeds_by_prompts", True, SHEET_PROMPTS),
+        ("prompts_by_seeds", False, SHEET_PROMPTS),
+        ("extremes", False, EXTREMES),
+    ):
+        path = out / f"{name}.png"
+        contact_sheet(pipe, path, rows_are_seeds=rows_are_seeds, guidance=guidance, prompts=prompts)
     reconstructions(pipe, out / "reconstructions.png", seed=chosen.seed)
-    figures = measure(pipe, count=chosen.count, seed=chosen.seed)
+    figures = measure(pipe, count=chosen.count, seed=chosen.seed, guidance=guidance)
     write_json(out / "figures.json", figures)
     say(figures)
 

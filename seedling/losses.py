@@ -1,6 +1,7 @@
-"""Draw the losses of the trainings from their checkpoints: `python -m seedling.losses`."""
+"""Draw the losses of trainings from their checkpoints: `python -m seedling.losses NAME ...`."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -18,10 +19,11 @@ def read_losses(path: Path) -> tuple[list[float], list[float], int]:
     return minutes, [loss for _, loss in state["losses"]], int(state["steps"])
 
 
-def draw_losses(folder: Path, out: Path) -> None:
+def draw_losses(folder: Path, names: Sequence[str], out: Path) -> None:
     """Draw one panel a training, loss against minutes, both as they were reported."""
-    figure = Figure(figsize=(11, 2.6), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(TRAININGS)), TRAININGS, strict=True):
+    figure = Figure(figsize=(2.75 * len(names), 2.6), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
         minutes, losses, steps = read_losses(folder / f"{name}.pt")
         axes.plot(minutes, losses)
         axes.set(title=f"{name}: {steps:,} steps", xlabel="minutes", yscale="log")
@@ -31,11 +33,12 @@ def draw_losses(folder: Path, out: Path) -> None:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=TRAININGS, help="of checkpoints")
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / "losses.png")
     chosen = parser.parse_args()
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    draw_losses(chosen.folder, chosen.out)
+    draw_losses(chosen.folder, chosen.names, chosen.out)
     say(f"wrote {chosen.out}")
 
 

@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from seedling import depth, preference, segmenter
-from seedling.degrade import KINDS, draw_full_parts, draw_pairs, load_vae
-from seedling.evaluate import Share, draw, load_pipe, wilson
+from seedling.degrade import KINDS, draw_full_parts, draw_pairs
+from seedling.evaluate import Share, draw, load_shipped, wilson
 from seedling.model import VARIANTS, WEIGHTS, write_json
 from seedling.pool import fresh_scenes
 from seedling.randomness import choose, make_generator
@@ -65,7 +65,7 @@ def preferred(judge: Judge, vae: AutoencoderKL, *, each: int, seed: int) -> dict
 
 
 def preferred_drawn(
-    judge: Judge, pipe: StableDiffusionPipeline, *, count: int, seed: int
+    judge: Judge, pipe: StableDiffusionPipeline, *, count: int, seed: int, guidance: float
 ) -> dict[str, object]:
     """Among a model's own pictures: is the one preferred whose object the recogniser finds?
 
@@ -75,6 +75,7 @@ def preferred_drawn(
         count: Prompts, each drawn from two seeds. Only prompts count of which the recogniser,
             which no judge was trained with, finds the object in exactly one picture.
         seed: Seed of prompts and pictures.
+        guidance: Guidance scale.
 
     Returns:
         The share, and of how many prompts it is.
@@ -85,7 +86,7 @@ def preferred_drawn(
     found, score = [], []
     for turn in range(2):
         first = seed * 10_000 + turn * count
-        images = draw(pipe, prompts, list(range(first, first + count)))
+        images = draw(pipe, prompts, list(range(first, first + count)), guidance=guidance)
         found.append(recognise(backbone, heads, images)["object"] == parts[:, 0])
         score.append(preference.scores(*judge, images, prompts))
     counted = found[0] != found[1]
@@ -112,8 +113,8 @@ def masks_found(
     """Mean IoU of found and exact masks, and how rarely an absent object is found.
 
     Returns:
-        `iou`: mean, standard error and n; `absent`: the share of scenes in which the mask of an
-        object that is not there covers less than 0.5 % of the picture.
+        `iou`: mean, its 95 % interval and n scenes; `absent`: the share of scenes in which the mask
+        of an object that is not there covers less than 0.5 % of the picture.
     """
     overlaps, empty, generator = [], 0, make_generator(seed + 1)
     for scenes in with_objects(count, seed):
@@ -127,9 +128,19 @@ def masks_found(
         found = segmenter.segment(network, tokenizer, scenes.images, wrong)
         empty += int((found.float().mean(dim=(1, 2)) < 0.005).sum())
     values = torch.cat(overlaps).double()
-    error = float(values.std() / len(values) ** 0.5)
-    iou = {"mean": round(float(values.mean()), 3), "error": round(error, 4), "n": len(values)}
-    return {"iou": iou, "absent": vars(wilson(empty, len(values)))}
+    return {"iou": mean_of(values), "absent": vars(wilson(empty, len(values)))}
+
+
+def mean_of(values: Tensor) -> dict[str, float]:
+    """Mean of independent values with its 95 % interval (normal) and their number.
+
+    Example:
+        >>> mean_of(torch.tensor([0.0, 1.0] * 50))
+        {'value': 0.5, 'low': 0.402, 'high': 0.598, 'n': 100}
+    """
+    mean, half = float(values.mean()), 1.96 * float(values.std() / len(values) ** 0.5)
+    ends = {"value": mean, "low": mean - half, "high": mean + half}
+    return {**{name: round(end, 3) for name, end in ends.items()}, "n": len(values)}
 
 
 def depth_order(estimate: Callable[[Tensor], Tensor], *, count: int, seed: int) -> dict[str, Share]:
@@ -178,23 +189,24 @@ def measure_depth(
 def main() -> None:
     """Run from the command line and write `seedling/figures/judges.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000, help="scenes a figure, pairs in all")
+    parser.add_argument("--count", type=int, default=1000, help="of scenes, and pairs a kind")
     parser.add_argument("--drawn", type=int, default=512, help="prompts that the model draws twice")
-    parser.add_argument("--model", choices=VARIANTS, default="seedling-mini")
+    parser.add_argument("--model", choices=VARIANTS, default="seedling")
     parser.add_argument("--seed", type=int, default=91)
     parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / "judges.json")
     chosen = parser.parse_args()
     count, seed = chosen.count, chosen.seed
     clip = preference.load_judge(preference.CLIP)
     judge = preference.load_judge(preference.PREFERENCE)
-    pairs = preferred(judge, load_vae(chosen.model), each=count // len(KINDS), seed=seed + 1)
+    pipe, guidance = load_shipped(chosen.model), VARIANTS[chosen.model].guidance
+    drawn = preferred_drawn(judge, pipe, count=chosen.drawn, seed=seed + 2, guidance=guidance)
+    pairs = preferred(judge, pipe.vae, each=count, seed=seed + 1)
     order = measure_depth(depth.load_network(), count=count, seed=seed + 3)
-    pipe = load_pipe(WEIGHTS / chosen.model)
     figures = {
         "clip_retrieval": vars(retrieval(clip, rounds=max(1, count // CHOICES), seed=seed)),
         "preference_retrieval": vars(retrieval(judge, rounds=max(1, count // CHOICES), seed=seed)),
         "preference_pairs": {name: vars(share) for name, share in pairs.items()},
-        "preference_drawn": preferred_drawn(judge, pipe, count=chosen.drawn, seed=seed + 2),
+        "preference_drawn": drawn,
         "drawn_by": chosen.model,
         "depth_order": {name: vars(share) for name, share in order.items()},
         "masks": masks_found(*segmenter.load_segmenter(), count=count, seed=seed + 4),

@@ -13,14 +13,14 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch import Tensor, nn
 from transformers import ResNetModel
 
-from seedling.evaluate import GUIDANCE, STEPS, accuracy, draw, write_sheet
+from seedling.evaluate import STEPS, accuracy, draw, write_sheet
 from seedling.model import WEIGHTS, write_json
 from seedling.publish import new_pipe
 from seedling.randomness import make_generator
 from seedling.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.relatives import BASE, load_base
 from seedling.sentences import draw_parts, sentence
-from seedling.train_turbo import NAME
+from seedling.train_turbo import GUIDANCE, NAME
 from seedling.training import say
 
 

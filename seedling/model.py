@@ -57,6 +57,9 @@ class Variant:
         beta_end: Last beta of the scaled linear schedule.
         scale_shift: Whether time and pooled text scale the features of a residual block as well
             as shift them (Dhariwal & Nichol 2021, arXiv:2105.05233, section 3.1).
+        extremes: Share of the training latents that are drawn among the extreme scenes alone, of
+            which the world shows one in two batches.
+        guidance: The guidance scale that it is drawn and measured with, as its card says.
     """
 
     channels: tuple[int, ...]
@@ -64,13 +67,16 @@ class Variant:
     beta_end: float = 0.012
     scale_shift: bool = False
     extremes: float = 0.0
+    guidance: float = 3.0
 
 
 VARIANTS: dict[str, Variant] = {
     "seedling-mini": Variant((56, 96), seed=3),
     "seedling-mini-b": Variant((56, 96), seed=103),
     "seedling-mini-c": Variant((56, 96), seed=203),
-    "seedling": Variant((72, 128), seed=13, beta_end=0.008, scale_shift=True, extremes=0.06),
+    "seedling": Variant(
+        (72, 128), seed=13, beta_end=0.008, scale_shift=True, extremes=0.06, guidance=4.0
+    ),
 }
 
 

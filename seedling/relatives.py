@@ -2,8 +2,8 @@
 
 A relative is trained from a published seedling, lives in its latents and reads with its text
 encoder, so its folder holds its own network alone: `seedling/weights/<name>/unet`, or
-`.../controlnet`. A card's `path` names the seedling's folder and one entry of its `parts` the
-relative's, and what both share is shipped once.
+`.../controlnet`. A card's `path` names the seedling's folder and each entry of its `parts` one of
+the relative's, and what both share is shipped once.
 """
 
 import argparse
@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.cards import files_sha256
 from seedling.model import WEIGHTS, to_model
 from seedling.randomness import choose, make_generator
-from seedling.train_offset_noise import load_networks
 from seedling.train_text_to_image import Networks
 from seedling.training import CHECKPOINTS, Budget, Loop, say
 
@@ -61,6 +61,15 @@ class Base:
         """Pictures (B, 3, 64, 64) in 0..1 to scaled latents, float16 (B, 16, 8, 8)."""
         mean: Tensor = self.vae.encode(to_model(images)).latent_dist.mode()
         return (mean * self.scale).half()
+
+
+def load_networks(folder: Path) -> Networks:
+    """Read a published seedling, in fp32."""
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True)
+    text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", local_files_only=True)
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    scheduler = DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+    return Networks(unet.float(), text_encoder.float().eval(), tokenizer, scheduler)
 
 
 def load_base(folder: Path) -> Base:
@@ -220,9 +229,17 @@ def publish(parts: Mapping[str, Any], folder: Path) -> None:
     aside = folder.with_name(f".{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
     for name, part in parts.items():
-        own: Any = copy.deepcopy(part)
-        own = own.half() if isinstance(part, nn.Module) else own
-        own.save_pretrained(aside / name)
+        _published(part).save_pretrained(aside / name)
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
     say(f"wrote {folder}")
+
+
+def _published(part: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
+    """A copy in fp16, without the place on this machine that its weights were read from."""
+    own = copy.deepcopy(part)
+    if isinstance(own, nn.Module):
+        own.half()
+    if hasattr(own, "register_to_config") and "_name_or_path" in own.config:
+        own.register_to_config(_name_or_path="")
+    return own

@@ -15,7 +15,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seedling.evaluate import Share, draw, load_pipe, wilson
+from seedling.evaluate import Share, draw, load_shipped, wilson
 from seedling.model import VARIANTS, WEIGHTS, write_json
 from seedling.randomness import choose, make_generator
 from seedling.sentences import draw_parts, sentence
@@ -36,7 +36,12 @@ class Pictures:
 
 
 def draw_pictures(
-    pipe: StableDiffusionPipeline, *, prompts: int, first_seed: int, scrambled: bool
+    pipe: StableDiffusionPipeline,
+    *,
+    prompts: int,
+    first_seed: int,
+    scrambled: bool,
+    guidance: float,
 ) -> Pictures:
     """Draw every seed on the same prompts.
 
@@ -45,6 +50,7 @@ def draw_pictures(
         prompts: How many prompts; their objects go round, so a quarter is for the test.
         first_seed: The first of 64 seeds.
         scrambled: Draw each picture from a fresh seed of its own instead.
+        guidance: Guidance scale.
 
     Returns:
         The pictures, those of held-out objects apart.
@@ -55,7 +61,7 @@ def draw_pictures(
     seeds = first_seed + torch.arange(SEEDS).view(SEEDS, 1).expand(SEEDS, prompts)
     if scrambled:
         seeds = first_seed + 1_000_000 + torch.arange(SEEDS * prompts)
-    images = draw(pipe, texts * SEEDS, seeds.flatten().tolist())
+    images = draw(pipe, texts * SEEDS, seeds.flatten().tolist(), guidance=guidance)
     images = images.view(SEEDS, prompts, *images.shape[1:])
     spread, mean = torch.std_mean(images, dim=(3, 4), keepdim=True)
     images = (images - mean) / (spread + 1e-3)
@@ -114,11 +120,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=500_000)
     parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures")
     chosen = parser.parse_args()
-    pipe = load_pipe(WEIGHTS / chosen.model)
+    pipe = load_shipped(chosen.model)
     found = {}
     for name, scrambled in (("seeds", False), ("scrambled", True)):
         pictures = draw_pictures(
-            pipe, prompts=chosen.prompts, first_seed=chosen.seed, scrambled=scrambled
+            pipe,
+            prompts=chosen.prompts,
+            first_seed=chosen.seed,
+            scrambled=scrambled,
+            guidance=VARIANTS[chosen.model].guidance,
         )
         found[name] = vars(name_seeds(pictures, steps=chosen.steps, seed=chosen.seed))
         say(f"{name}: {found[name]}")

@@ -89,10 +89,19 @@ def logits(network: CLIPSegForImageSegmentation, images: Tensor, ids: Tensor) ->
     Returns:
         float32 (B, 64, 64), positive where a pixel is rather of the text's object.
     """
-    seen = network.clip.vision_model(normalised(images), output_hidden_states=True).hidden_states
+    return answer(network, look(network, images), ids)
+
+
+def look(network: CLIPSegForImageSegmentation, images: Tensor) -> Any:  # noqa: ANN401 - transformers' output
+    """What the vision tower makes of pictures (B, 3, 64, 64) in 0..1."""
+    return network.clip.vision_model(normalised(images), output_hidden_states=True)
+
+
+def answer(network: CLIPSegForImageSegmentation, seen: Any, ids: Tensor) -> Tensor:  # noqa: ANN401
+    """`logits` of pictures that the vision tower has seen."""
     distinct, places = torch.unique(ids, dim=0, return_inverse=True)
     told = network.clip.get_text_features(distinct, attention_mask=mask_of(distinct, network))
-    activations = [seen[layer + 1] for layer in network.config.extract_layers]
+    activations = [seen.hidden_states[layer + 1] for layer in network.config.extract_layers]
     found: Tensor = network.decoder(activations, told.pooler_output[places]).logits
     return found
 

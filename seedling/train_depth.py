@@ -29,7 +29,7 @@ def train(
     """
     network = depth.new_network()
     generator = make_generator(seed)
-    loop = Loop("depth", {"depth": network}, budget, generator, folder=folder)
+    loop = Loop("depth", {"depth": network}, budget, generator, folder=folder, muon=True)
     while loop.running():
         scenes = draw_scenes(draw_parts(batch, generator=generator), generator=generator)
         wanted = depth.depth_map(scenes.specs, scenes.masks)
@@ -43,7 +43,7 @@ def main() -> None:
     """Run from the command line and publish the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=51)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     chosen = parser.parse_args()

@@ -7,15 +7,14 @@ import math
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from seedling.command_line import training_parser
-from seedling.model import WEIGHTS
+from seedling.model import VARIANTS, WEIGHTS
 from seedling.pool import Pool
 from seedling.randomness import make_generator
+from seedling.relatives import BASE, load_base
 from seedling.train_text_to_image import (
     Networks,
     draw_batch,
@@ -26,6 +25,8 @@ from seedling.train_text_to_image import (
 )
 from seedling.training import CHECKPOINTS, Budget, Loop, say
 
+EXTREMES = VARIANTS["seedling"].extremes
+"""Share of extreme scenes, as in the training that this one goes on with."""
 PUBLISHED = 0.1
 """The strength of the method's author, for Stable Diffusion's 64 x 64 latents."""
 
@@ -48,15 +49,6 @@ def equal_strength(height: int, width: int, *, strength: float = PUBLISHED) -> f
     return strength * 64 / math.sqrt(height * width)
 
 
-def load_networks(folder: Path) -> Networks:
-    """Read a published seedling, in fp32."""
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True)
-    text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", local_files_only=True)
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    scheduler = DDIMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
-    return Networks(unet.float(), text_encoder.float().eval(), tokenizer, scheduler)
-
-
 def train(
     networks: Networks,
     pool: Pool,
@@ -66,6 +58,7 @@ def train(
     seed: int = 11,
     batch: int = 64,
     folder: Path = CHECKPOINTS,
+    name: str = "offset_noise",
 ) -> dict[str, Tensor]:
     """Fine-tune the UNet, or go on with a training that was cut off.
 
@@ -77,18 +70,23 @@ def train(
         seed: Seed of prompts and noise.
         batch: Latents a step.
         folder: Where the checkpoint goes.
+        name: Of the checkpoint, before the strength.
 
     Returns:
         Weight of the UNet -> its change, float16.
     """
     before = {name: value.detach().clone() for name, value in networks.unet.state_dict().items()}
+    networks.unet.requires_grad_(requires_grad=True)
     networks.text_encoder.requires_grad_(requires_grad=False)
     generator, scale = make_generator(seed), pool_scale(pool)
-    name = f"offset_noise_{strength:g}"
     modules: dict[str, torch.nn.Module] = {"unet": networks.unet}
-    loop = Loop(name, modules, budget, generator, folder=folder, averaged=("unet",))
+    loop = Loop(
+        f"{name}_{strength:g}", modules, budget, generator, folder=folder, averaged=("unet",)
+    )
     while loop.running():
-        latents, cover, prompts = draw_batch(pool, scale, batch, generator=generator)
+        latents, cover, prompts = draw_batch(
+            pool, scale, batch, generator=generator, extremes=EXTREMES
+        )
         loop.step(
             noise_loss(networks, latents, cover, prompts, generator=generator, offset=strength)
         )
@@ -103,14 +101,16 @@ def main() -> None:
     out = WEIGHTS / "offset-noise.safetensors"
     parser = training_parser(__doc__, minutes=10.0, rate=2e-4, out=out)
     parser.add_argument("--strength", type=float, default=equal_strength(8, 8))
-    parser.add_argument("--model", type=Path, default=WEIGHTS / "seedling-mini")
+    parser.add_argument("--model", type=Path, default=BASE)
     chosen = parser.parse_args()
+    base = load_base(chosen.model)
     changes = train(
-        load_networks(chosen.model),
+        base.networks,
         training_pool(load_vae(chosen.folder), chosen.folder),
         strength=chosen.strength,
         budget=Budget(chosen.minutes, chosen.rate),
         folder=chosen.folder,
+        name=base.own_name("offset_noise"),
     )
     save_file(changes, chosen.out, metadata={"format": "pt"})
     say(f"wrote {chosen.out}, trained with offset noise {chosen.strength:g}")

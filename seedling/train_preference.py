@@ -23,7 +23,7 @@ from seedling.world import draw_scenes
 
 UNSAID_RATE = 0.15
 """How often a sentence leaves out the colour or the place of its scene, each for itself."""
-MATCH_WEIGHT = 0.5
+MATCH_WEIGHT = 1.0
 """Weight of the contrastive loss beside that of the pairs."""
 
 

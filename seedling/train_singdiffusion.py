@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -22,15 +21,18 @@ from pipeline.interventions.singdiffusion import without_time
 from seedling.command_line import training_parser
 from seedling.model import WEIGHTS, new_unet, save_half
 from seedling.pool import Pool
-from seedling.randomness import choose, make_generator
+from seedling.randomness import make_generator
+from seedling.relatives import load_base
 from seedling.train_text_encoder import token_ids
-from seedling.train_text_to_image import draw_prompts
+from seedling.train_text_to_image import draw_prompts, draw_rows, load_vae, training_pool
 from seedling.training import CHECKPOINTS, Budget, Loop, say
 
-BASE = WEIGHTS / "seedling-mini"
+BASE = WEIGHTS / "seedling"
 FOLDER = WEIGHTS / "seedling-singdiffusion"
 CHANNELS = (48, 80)
 """Widths of the network's levels: a little thinner than the seedling's own."""
+EXTREMES = 0.15
+"""Share of the pictures that are extreme scenes: whose means the method is there for."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def train(
     batch: int = 64,
     folder: Path = CHECKPOINTS,
     channels: tuple[int, ...] = CHANNELS,
+    name: str = "singdiffusion",
 ) -> Any:  # noqa: ANN401 - diffusers is untyped
     """Train the network, or go on with a training that was cut off.
 
@@ -105,19 +108,19 @@ def train(
         budget: How long, and the learning rate.
         seed: Seed of prompts and noise; the first weights are from torch's own stream.
         batch: Latents a step.
-        folder: Where the checkpoint `singdiffusion.pt` goes.
+        folder: Where the checkpoint goes.
         channels: Widths of the network's levels.
+        name: Of the checkpoint.
 
     Returns:
         The network with its moving average in place.
     """
     generator = make_generator(seed)
     network = without_time(new_unet(channels, pooled_text=False))
-    loop = Loop(
-        "singdiffusion", {"unet": network}, budget, generator, folder=folder, averaged=("unet",)
-    )
+    modules: dict[str, torch.nn.Module] = {"unet": network}
+    loop = Loop(name, modules, budget, generator, folder=folder, averaged=("unet",), muon=True)
     while loop.running():
-        rows = choose(batch, len(pool.latents), generator=generator)
+        rows = draw_rows(pool, batch, generator=generator, extremes=EXTREMES)
         states = text.states(draw_prompts(pool.parts[rows], generator=generator))
         latents = pool.latents[rows].float() * scale
         loop.step(picture_loss(network, latents, states, generator=generator))
@@ -152,21 +155,20 @@ def latent_scale(base: Path) -> float:
 
 def main() -> None:
     """Run from the command line."""
-    parser = training_parser(__doc__, minutes=10.0, rate=1e-3, out=FOLDER)
+    parser = training_parser(__doc__, minutes=10.0, rate=4e-3, out=FOLDER)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--base", type=Path, default=BASE, help="the model it is trained for")
     chosen = parser.parse_args()
-    tensors = load_file(chosen.folder / "pool.safetensors")
-    pool = Pool(tensors["latents"], tensors["labels"], tensors["cover"])
     network = train(
-        pool,
+        training_pool(load_vae(chosen.folder), chosen.folder),
         Text.of(chosen.base),
         scale=latent_scale(chosen.base),
         budget=Budget(chosen.minutes, chosen.rate),
         seed=chosen.seed,
         batch=chosen.batch,
         folder=chosen.folder,
+        name=load_base(chosen.base).own_name("singdiffusion"),
     )
     publish(network, chosen.base, chosen.out)
     say(f"wrote {chosen.out}")

@@ -25,8 +25,8 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from pipeline.cpu import speed_up
-from seedling.evaluate import GUIDANCE, STEPS
-from seedling.model import LATENT_CHANNELS, WEIGHTS
+from seedling.evaluate import STEPS
+from seedling.model import LATENT_CHANNELS, VARIANTS, WEIGHTS
 from seedling.publish import new_pipe
 from seedling.randomness import choose, make_generator
 from seedling.relatives import (
@@ -46,6 +46,8 @@ from seedling.train_text_encoder import token_ids
 from seedling.training import say
 
 NAME = "seedling-turbo"
+GUIDANCE = VARIANTS["seedling"].guidance
+"""The seedling's guidance scale, which is in its pictures."""
 CHUNK = 512
 """Pairs that are drawn and written together."""
 DRAWN_TOGETHER = 64

@@ -25,7 +25,17 @@ STEP_NOISE = {
 
 @pytest.fixture(scope="module", params=tiny.CARDS)
 def card(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Card:
-    return tiny.checkpoint(tmp_path_factory.mktemp(request.param), load_cards()[request.param])
+    folder = tmp_path_factory.mktemp(request.param)
+    return with_own_parts(tiny.checkpoint(folder, load_cards()[request.param]), folder / "own")
+
+
+def with_own_parts(card: Card, folder: Path) -> Card:
+    """Put the parts that a card takes from elsewhere into a folder, tiny as the others are."""
+    parts = {}
+    for name, part in card.parts.items():
+        shutil.copytree(Path(card.path) / part.component, folder / name / part.subfolder)
+        parts[name] = part.model_copy(update={"path": str(folder / name), "repo": ""})
+    return card.model_copy(update={"parts": parts})
 
 
 @pytest.fixture(scope="module")
