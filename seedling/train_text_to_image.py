@@ -184,7 +184,9 @@ def load_vae(
     if not path.exists():
         say(f"{path} is not there: the shipped autoencoder is taken")
         shipped = WEIGHTS / "seedling-mini" / "vae"
-        return AutoencoderKL.from_pretrained(shipped, local_files_only=True).float().eval()
+        vae = AutoencoderKL.from_pretrained(shipped, local_files_only=True).float().eval()
+        vae.register_to_config(_name_or_path="")  # else published with a path of this machine
+        return vae
     vae = new_vae(channels)
     vae.load_state_dict(read_checkpoint(path)["modules"]["vae"])
     return vae.eval()

@@ -206,6 +206,7 @@ def test_without_a_checkpoint_the_shipped_autoencoder_is_taken(
 ) -> None:
     vae = train_text_to_image.load_vae(tmp_path)
     assert "shipped autoencoder" in capsys.readouterr().out
+    assert vae.config["_name_or_path"] == ""
     images, _ = next(scene_chunks(16, 5))
     assert float(train_vae.psnr(vae, images).mean()) > 26
 
