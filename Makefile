@@ -1,7 +1,7 @@
 # Each target sets up what it needs from python3 and make, then does its work.
 
 PYTHON ?= python3
-RECIPE ?= seedling-mini
+RECIPE ?= seedling
 BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier
 STAMP := .venv/installed
 

@@ -2,7 +2,7 @@
 
 Example:
     >>> import goldenseed
-    >>> run = goldenseed.open_run("runs/seedling-mini")  # doctest: +SKIP
+    >>> run = goldenseed.open_run("runs/seedling")  # doctest: +SKIP
     >>> run.per_seed.filter(metric="brightness").sort("value")  # doctest: +SKIP
     >>> run.grid(prompts=6, seeds=8)  # doctest: +SKIP
 """
