@@ -18,10 +18,10 @@ from seedling.training import CHECKPOINTS, Budget, Loop
 from seedling.vocabulary import OBJECTS
 from seedling.world import Scenes, draw_scenes
 
-ABSENT_RATE = 0.2
+ABSENT_RATE = 0.35
 """How often the word is of an object that is not in the picture, at the end of the training. At
 first it never is: whoever cannot draw a mask yet learns from such words to draw none."""
-NAMING_WEIGHT = 0.3
+NAMING_WEIGHT = 1.0
 """Weight of naming the object beside finding its mask. Without it the network found the object
 that there was, whatever the word: 4,100 steps left it no wiser."""
 
