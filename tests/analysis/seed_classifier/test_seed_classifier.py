@@ -201,7 +201,9 @@ def test_grad_cam_is_cam_where_both_exist_and_asks_for_the_class() -> None:
 
 
 def test_places_add_up_to_the_logit_where_the_head_reads_them_one_by_one() -> None:
-    network = SmallNetwork(5).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # of the first weights, which are torch's own
+        network = SmallNetwork(5).eval()
     rng = np.random.default_rng(1)
     pixels = pixels_of(rng.integers(0, 256, (3, 64, 64, 3)).astype(np.uint8))
     classes = torch.tensor([4, 0, 2])
@@ -212,7 +214,7 @@ def test_places_add_up_to_the_logit_where_the_head_reads_them_one_by_one() -> No
         weights = network.head.weight[classes].view(3, 128, 4, 4).mean(dim=(2, 3), keepdim=True)
         averaged = (weights * network.forward_features(pixels)).sum(dim=(1, 2, 3))
     assert found.sum(dim=(1, 2)).numpy() == pytest.approx(logits.numpy(), abs=1e-4)
-    assert averaged.numpy() != pytest.approx(logits.numpy(), abs=1e-2)  # Grad-CAM's mean gradient
+    assert averaged.numpy() != pytest.approx(logits.numpy(), abs=1e-4)  # Grad-CAM's mean gradient
 
 
 def test_backbones_of_timm_have_maps_and_tokens_have_none() -> None:
