@@ -116,8 +116,8 @@ def train_preference(
 def main() -> None:
     """Run from the command line and publish both networks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clip-minutes", type=float, default=9.0)
-    parser.add_argument("--minutes", type=float, default=6.0, help="of the pairs")
+    parser.add_argument("--clip-minutes", type=float, default=15.0)
+    parser.add_argument("--minutes", type=float, default=9.0, help="of the pairs")
     parser.add_argument("--clip-rate", type=float, default=2e-3)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=31)
