@@ -13,6 +13,14 @@ from pipeline.cards import find_card, resolve
 from pipeline.interventions.base import Intervention
 from pipeline.models.stable_diffusion import StableDiffusion
 from seedling import train_turbo
+from seedling.match_distribution import (
+    denoised,
+    empty_states,
+    follower_loss,
+    guided,
+    matching_loss,
+    noised,
+)
 from seedling.measure_turbo import load_pipes, measure
 from seedling.publish import new_pipe
 from seedling.randomness import make_generator
@@ -24,7 +32,9 @@ from seedling.train_turbo import (
     load_pairs,
     new_scheduler,
     new_student,
+    read,
     say_latents,
+    sharpen,
     train,
     turbo_loss,
     unexplained,
@@ -134,11 +144,11 @@ def test_nothing_is_left_when_the_student_says_the_pairs(base: Base, pairs: Rows
     with torch.no_grad():
         said = say_latents(base, base.networks.unet, pairs)
         known = {**pairs, "latents": said}
-        assert float(turbo_loss(base, base.networks.unet, known)) < 1e-6
+        assert float(turbo_loss(said, known)) < 1e-6
         assert unexplained(base, base.networks.unet, known) < 1e-9
         assert unexplained(base, new_student(base.networks.unet), known) >= 1
         off = {**pairs, "latents": said + 0.5}
-        assert float(turbo_loss(base, base.networks.unet, off)) == pytest.approx(0.5, abs=2e-3)
+        assert float(turbo_loss(said, off)) == pytest.approx(0.5, abs=2e-3)
 
 
 def test_it_learns(base: Base, pairs: Rows, tmp_path: Path) -> None:
@@ -152,6 +162,85 @@ def test_it_goes_on_where_it_was_interrupted(
 ) -> None:
     whole, again, half_way = tiny_base.interrupted_and_not(
         lambda settings: train(base, pairs, settings), tmp_path, monkeypatch
+    )
+    assert tiny_base.same(whole, again)
+    assert not tiny_base.same(whole, half_way)
+
+
+def test_guidance_is_the_pipelines(base: Base, pairs: Rows) -> None:
+    states, noisy = read(base, pairs), pairs["latents"].float()
+    times = torch.full((len(noisy),), 500)
+    said = guided(base, empty_states(base), 3.0)(noisy, times, states)
+    asked = base.networks.unet(noisy, 500, encoder_hidden_states=states).sample
+    ids = base.networks.tokenizer(
+        "", padding="max_length", max_length=states.shape[1], return_tensors="pt"
+    ).input_ids
+    empty = base.networks.text_encoder(ids)[0].expand_as(states)
+    plain = base.networks.unet(noisy, 500, encoder_hidden_states=empty).sample
+    torch.testing.assert_close(said, plain + 3 * (asked - plain), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(said, asked, atol=1e-2)
+
+
+def test_denoising_undoes_the_schedulers_noising(base: Base, pairs: Rows) -> None:
+    latents = pairs["latents"].float()
+    noisy, times = noised(base, latents, generator=make_generator(3))
+    assert 20 <= int(times.min()) < int(times.max()) < 980
+    noise = noised(base, torch.zeros_like(latents), generator=make_generator(3))[0]
+    spread = (1 - base.networks.scheduler.alphas_cumprod[times]).sqrt().view(-1, 1, 1, 1)
+    torch.testing.assert_close(
+        denoised(base, noise / spread, noisy, times), latents, atol=1e-3, rtol=0
+    )
+    assert not torch.allclose(denoised(base, noise, noisy, times), latents, atol=1e-1)
+
+
+def test_matching_points_from_the_follower_to_the_teacher(base: Base, pairs: Rows) -> None:
+    """Networks that always denoise to one picture: the gradient is known in closed form."""
+    states = read(base, pairs)
+    latents = pairs["latents"].float().requires_grad_()
+    alphas = base.networks.scheduler.alphas_cumprod
+
+    def towards(end: float) -> Any:  # noqa: ANN401
+        def predict(noisy: torch.Tensor, times: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+            signal = alphas[times].view(-1, 1, 1, 1)
+            return (noisy - signal.sqrt() * end) / (1 - signal).sqrt()
+
+        return predict
+
+    class Follower:
+        def __init__(self, end: float) -> None:
+            self.predict = towards(end)
+
+        def __call__(self, noisy: Any, times: Any, states: Any) -> Any:  # noqa: ANN401
+            return type("Said", (), {"sample": self.predict(noisy, times, states)})
+
+    def slope(follower: float) -> torch.Tensor:
+        loss = matching_loss(
+            base, towards(1.0), Follower(follower), latents, states, generator=make_generator(5)
+        )
+        return torch.autograd.grad(loss, latents)[0] * latents.numel()
+
+    distance = (latents.detach() - 1.0).abs().mean(dim=(1, 2, 3), keepdim=True)
+    wanted = ((-2.0 - 1.0) / distance).expand_as(latents)
+    torch.testing.assert_close(slope(-2.0), wanted, atol=1e-2, rtol=1e-2)
+    assert float(slope(1.0).abs().max()) < 1e-2, "where both agree nothing moves"
+
+
+def test_the_follower_learns_the_students_pictures_alone(base: Base, pairs: Rows) -> None:
+    latents = pairs["latents"].float().requires_grad_()
+    follower = copy.deepcopy(base.networks.unet).requires_grad_()
+    loss = follower_loss(base, follower, latents, read(base, pairs), generator=make_generator(5))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert latents.grad is None
+    assert float(follower.conv_in.weight.grad.abs().sum()) > 0
+
+
+def test_sharpening_moves_the_student_and_goes_on_where_it_was_interrupted(
+    base: Base, pairs: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, again, half_way = tiny_base.interrupted_and_not(
+        lambda settings: sharpen(base, new_student(base.networks.unet), pairs, settings),
+        tmp_path,
+        monkeypatch,
     )
     assert tiny_base.same(whole, again)
     assert not tiny_base.same(whole, half_way)
