@@ -27,6 +27,9 @@ TEMPLATE = "a photo of a {}"
 """What the segmenter is told; {} is the object's word."""
 CHUNK = 64
 WIDTH, LAYERS = 128, 4
+COARSE, FINE = 8, 4
+"""Sides of the patches, in pixels: those it learns words with, at a quarter of the cost, and those
+it is shipped with, since masks that one patch of 8 each must say at once end beside the edge."""
 
 
 class Preprocessing(Protocol):
@@ -36,11 +39,12 @@ class Preprocessing(Protocol):
         """Write its files into a folder."""
 
 
-def new_segmenter(tokenizer: CLIPTokenizer) -> CLIPSegForImageSegmentation:
-    """Make an untrained segmenter: pictures of 64 x 64 in patches of 8, masks of 64 x 64.
+def new_segmenter(tokenizer: CLIPTokenizer, patch: int = COARSE) -> CLIPSegForImageSegmentation:
+    """Make an untrained segmenter: pictures and masks of 64 x 64.
 
     Args:
         tokenizer: Whose vocabulary it reads.
+        patch: Side of its patches, in pixels.
 
     Returns:
         The network in fp32.
@@ -63,7 +67,7 @@ def new_segmenter(tokenizer: CLIPTokenizer) -> CLIPSegForImageSegmentation:
         "num_hidden_layers": LAYERS,
         "num_attention_heads": 4,
         "image_size": 64,
-        "patch_size": 8,
+        "patch_size": patch,
     }
     return CLIPSegForImageSegmentation(
         CLIPSegConfig(
@@ -76,6 +80,50 @@ def new_segmenter(tokenizer: CLIPTokenizer) -> CLIPSegForImageSegmentation:
             decoder_intermediate_size=2 * WIDTH,
         )
     )
+
+
+def in_finer_patches(
+    network: CLIPSegForImageSegmentation, tokenizer: CLIPTokenizer, patch: int = FINE
+) -> CLIPSegForImageSegmentation:
+    """Give a trained segmenter smaller patches, as a start for more training.
+
+    The embedding of a small patch is that of the same patch enlarged (FlexiViT, Beyer et al. 2023,
+    arXiv:2212.08013, section 3.4, the other way about), positions are interpolated, and so are the
+    pixels that a patch's mask is made of.
+
+    Args:
+        network: The segmenter; it is left as it is.
+        tokenizer: Its tokenizer.
+        patch: Side of the new patches, in pixels.
+
+    Returns:
+        Another segmenter in fp32.
+    """
+    finer, state = new_segmenter(tokenizer, patch), network.state_dict()
+    eyes = "clip.vision_model.embeddings.patch_embedding.weight"
+    places = "clip.vision_model.embeddings.position_embedding.weight"
+    pixels = "decoder.transposed_convolution.weight"
+    state[eyes] = _for_enlarged(state[eyes], patch)
+    state[places] = _spread(state[places], 64 // patch)
+    state[pixels] = functional.interpolate(state[pixels], size=patch)
+    finer.load_state_dict(state)
+    return finer
+
+
+def _for_enlarged(kernel: Tensor, patch: int) -> Tensor:
+    """The kernel (D, C, patch, patch) that says of a patch what `kernel` says of it enlarged."""
+    side, count = kernel.shape[-1], patch * patch
+    pixels = torch.eye(count).view(count, 1, patch, patch)
+    enlarged = functional.interpolate(pixels, size=(side, side), mode="bilinear")
+    return (kernel.flatten(2) @ enlarged.flatten(1).T).view(*kernel.shape[:2], patch, patch)
+
+
+def _spread(places: Tensor, side: int) -> Tensor:
+    """Position vectors (1 + n * n, D) over a finer square: (1 + side * side, D)."""
+    square = round((len(places) - 1) ** 0.5)
+    grid = places[1:].T.reshape(1, -1, square, square)
+    finer = functional.interpolate(grid, size=(side, side), mode="bicubic")
+    return torch.cat([places[:1], finer.flatten(2)[0].T])
 
 
 def logits(network: CLIPSegForImageSegmentation, images: Tensor, ids: Tensor) -> Tensor:

@@ -74,37 +74,68 @@ def naming_loss(
 
 
 def train(
-    *, budget: Budget, seed: int = 41, batch: int = 32, folder: Path = CHECKPOINTS
+    *, budget: Budget, fine: Budget, seed: int = 41, folder: Path = CHECKPOINTS
 ) -> CLIPSegForImageSegmentation:
-    """Train, or go on with a training that was cut off.
+    """Train in coarse patches, then in fine ones, or go on with a training that was cut off.
 
     Args:
-        budget: How long, and the learning rate.
+        budget: How long in coarse patches, and the learning rate.
+        fine: The same in fine ones.
         seed: Seed of the scenes; the first weights are from torch's own stream.
-        batch: Scenes a step.
-        folder: Where the checkpoint `segmenter.pt` goes.
+        folder: Where the checkpoints `segmenter-coarse.pt` and `segmenter.pt` go.
 
     Returns:
         The segmenter in eval mode.
     """
     tokenizer = new_tokenizer()
-    words = tokens(tokenizer, [segmenter.TEMPLATE.format(word) for word in OBJECTS])
-    words = words[:, : int((words != tokenizer.eos_token_id).sum(dim=1).max()) + 1]
-    network = segmenter.new_segmenter(tokenizer)
+    coarse = segmenter.new_segmenter(tokenizer)
+    fit(coarse, "segmenter-coarse", 32, budget=budget, seed=seed, folder=folder, learned=False)
+    network = segmenter.in_finer_patches(coarse, tokenizer)
+    fit(network, "segmenter", 16, budget=fine, seed=seed + 1, folder=folder, learned=True)
+    return network.eval()
+
+
+def fit(
+    network: CLIPSegForImageSegmentation,
+    name: str,
+    batch: int,
+    *,
+    budget: Budget,
+    seed: int,
+    folder: Path,
+    learned: bool,
+) -> None:
+    """Train a segmenter.
+
+    Args:
+        network: It is changed.
+        name: Name of the checkpoint.
+        batch: Scenes a step.
+        budget: How long, and the learning rate.
+        seed: Seed of the scenes.
+        folder: Where the checkpoint goes.
+        learned: Whether it can draw masks, so that words of absent objects may come at once.
+    """
+    words = all_words()
     generator = make_generator(seed)
-    loop = Loop("segmenter", {"segmenter": network}, budget, generator, folder=folder, muon=True)
+    loop = Loop(name, {"segmenter": network}, budget, generator, folder=folder, muon=True)
     while loop.running():
         scenes = draw_scenes(draw_parts(batch, generator=generator), generator=generator)
         share = budget.share(step=loop.steps_done, elapsed=loop.elapsed)
-        rate = ABSENT_RATE * min(1.0, 2 * share)
+        rate = ABSENT_RATE * (1.0 if learned else min(1.0, 2 * share))
         asked, masks = ask(scenes, generator=generator, absent_rate=rate)
-        images = augmented(scenes.images, generator=generator)
-        seen = segmenter.look(network, images)
+        seen = segmenter.look(network, augmented(scenes.images, generator=generator))
         found = segmenter.mask_loss(segmenter.answer(network, seen, words[asked]), masks)
         named = naming_loss(network, seen.pooler_output, words, scenes.specs.thing)
         loop.step(found + NAMING_WEIGHT * named)
     loop.finish()
-    return network.eval()
+
+
+def all_words() -> Tensor:
+    """Tokens of what the segmenter is told of each object, int64 (40, T)."""
+    tokenizer = new_tokenizer()
+    words = tokens(tokenizer, [segmenter.TEMPLATE.format(word) for word in OBJECTS])
+    return words[:, : int((words != tokenizer.eos_token_id).sum(dim=1).max()) + 1]
 
 
 def main() -> None:
@@ -112,11 +143,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=78.0)
     parser.add_argument("--rate", type=float, default=2.5e-3)
+    parser.add_argument("--fine-minutes", type=float, default=60.0)
+    parser.add_argument("--fine-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     chosen = parser.parse_args()
     budget = Budget(chosen.minutes, chosen.rate)
-    segmenter.publish(train(budget=budget, seed=chosen.seed, folder=chosen.folder))
+    fine = Budget(chosen.fine_minutes, chosen.fine_rate)
+    segmenter.publish(train(budget=budget, fine=fine, seed=chosen.seed, folder=chosen.folder))
 
 
 if __name__ == "__main__":

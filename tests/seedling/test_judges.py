@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from analysis.features.base import Batch, extract_in_batches
 from analysis.features.clip import ClipSeedling
@@ -122,8 +123,32 @@ def test_logits_are_the_networks_own() -> None:
     assert not torch.allclose(ours, swapped, atol=1e-5)
 
 
+def test_a_finer_segmenter_sees_of_a_patch_what_the_coarse_one_sees_of_it_enlarged() -> None:
+    tokenizer = new_tokenizer()
+    coarse = segmenter.new_segmenter(tokenizer)
+    finer = segmenter.in_finer_patches(coarse, tokenizer)
+    patches = torch.rand(3, 3, 4, 4, generator=make_generator(2))
+    enlarged = functional.interpolate(patches, size=8, mode="bilinear")
+    see, seen = (n.clip.vision_model.embeddings.patch_embedding for n in (finer, coarse))
+    assert torch.allclose(see(patches), seen(enlarged), atol=1e-4)
+    nearest = functional.interpolate(patches, size=8, mode="nearest")
+    assert not torch.allclose(see(patches), seen(nearest), atol=1e-3)
+    images = torch.rand(2, 3, 64, 64, generator=make_generator(3))
+    ids = preference.tokens(tokenizer, ["a photo of a cup", "a photo of a dog"])
+    assert segmenter.logits(finer.eval(), images, ids).shape == (2, 64, 64)
+
+
+def test_scenes_that_are_alike_differ_in_their_objects() -> None:
+    parts = train_preference.draw_alike(64, generator=make_generator(4))
+    for row in parts.split(train_preference.ALIKE):
+        plain = row[row[:, 0] < len(OBJECTS)]
+        assert len(torch.unique(plain[:, 1:], dim=0)) == 1
+        assert len(torch.unique(plain[:, 0])) == len(plain) > 8
+    assert len(torch.unique(parts[:, 1:], dim=0)) > 3, "rows differ from each other"
+
+
 def test_judges_train_publish_and_are_read_by_their_features(tmp_path: Path) -> None:
-    clip = train_preference.train_clip(budget=TWO_STEPS, batch=4, folder=tmp_path)
+    clip = train_preference.train_clip(budget=TWO_STEPS, batch=16, folder=tmp_path)
     vae = new_vae((8, 8, 8, 8)).eval()
     judge = train_preference.train_preference(clip, vae, budget=TWO_STEPS, batch=4, folder=tmp_path)
     preference.publish(clip, tmp_path / "clip")
@@ -151,7 +176,7 @@ def test_judges_train_publish_and_are_read_by_their_features(tmp_path: Path) -> 
 
 
 def test_segmenter_and_depth_train_publish_and_are_read_by_layout(tmp_path: Path) -> None:
-    network = train_segmenter.train(budget=TWO_STEPS, batch=4, folder=tmp_path)
+    network = train_segmenter.train(budget=TWO_STEPS, fine=TWO_STEPS, folder=tmp_path)
     segmenter.publish(network, tmp_path / "segmenter")
     depth.publish(train_depth.train(budget=TWO_STEPS, batch=4, folder=tmp_path), tmp_path / "depth")
     for name in ("segmenter", "depth"):
