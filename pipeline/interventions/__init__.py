@@ -16,6 +16,7 @@ INTERVENTIONS: Mapping[str, str] = MappingProxyType(
         "seed_scramble": "pipeline.interventions.seed_scramble:SeedScramble",
         "seed_swap": "pipeline.interventions.seed_swap:SeedSwap",
         "singdiffusion": "pipeline.interventions.singdiffusion:SingDiffusion",
+        "stage_seed": "pipeline.interventions.stage_seed:StageSeed",
         "zero_snr": "pipeline.interventions.zero_snr:ZeroSnr",
     }
 )

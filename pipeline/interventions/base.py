@@ -69,6 +69,21 @@ class Intervention:
         """
         return batch.seeds
 
+    def stage_generators(
+        self, stage: int, generators: "list[torch.Generator]", batch: "Batch"
+    ) -> "list[torch.Generator]":
+        """Choose the streams of one stage of a cascade; other models have none and never ask.
+
+        Args:
+            stage: Which, from 0.
+            generators: One per image, moved past the noise of the stages before.
+            batch: The cells.
+
+        Returns:
+            As many; the stage draws all its noise from them.
+        """
+        return generators
+
     def generators(
         self, generators: "list[torch.Generator]", batch: "Batch"
     ) -> "list[torch.Generator]":

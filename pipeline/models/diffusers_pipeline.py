@@ -10,7 +10,8 @@ picture does not depend on its batch. Where a stage takes `latents=`, the noise 
 generators in float32 whatever the networks' dtype, which in float32 is bit for bit what the
 pipeline would draw; where it takes none, the pipeline draws, and the card must run in float32.
 
-An intervention acts on the last stage's pipe; its `latents` hook sees every starting noise that
+An intervention acts on the last stage's pipe; its `stage_generators` hook is asked before every
+stage, and its `latents` hook sees every starting noise that
 has the shape of the card's latents.
 """
 
@@ -96,9 +97,10 @@ class DiffusersPipeline:
         known: dict[str, Any] = {}
         output: Sequence[Any] = ()
         self.finite.forget()
-        for stage, pipe in zip(self.card.stages, self.pipes, strict=True):
-            output = self._call(stage, pipe, batch, generators, known)
-            known |= {name: output[place] for name, place in stage.outputs.items()}
+        for place, (stage, pipe) in enumerate(zip(self.card.stages, self.pipes, strict=True)):
+            streams = self.intervention.stage_generators(place, generators, batch)
+            output = self._call(stage, pipe, batch, streams, known)
+            known |= {name: output[at] for name, at in stage.outputs.items()}
         return self._drawn(batch, output)
 
     def _call(
