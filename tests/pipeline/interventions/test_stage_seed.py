@@ -55,7 +55,7 @@ def native(card: Card, held: int, seed: int) -> np.ndarray:
             num_inference_steps=config.num_inference_steps, guidance_scale=config.guidance_scale,
         )  # fmt: skip
     found = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-    return found.permute(0, 2, 3, 1).numpy()
+    return np.asarray(found.permute(0, 2, 3, 1))
 
 
 @pytest.mark.parametrize("stage", [0, 1])
