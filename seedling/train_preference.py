@@ -1,7 +1,8 @@
 """Train the judges of picture and prompt: `python -m seedling.train_preference`.
 
 First `clip`, which tells which sentence belongs to which scene; then `preference`, from there, on
-pairs of pictures of one prompt. Each part goes on where it was cut off.
+pairs of pictures of one prompt, some of them the seedling's own. Each part goes on where it was
+cut off.
 """
 
 import argparse
@@ -13,41 +14,21 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from seedling import preference
-from seedling.degrade import draw_full_parts, draw_pairs, load_vae
-from seedling.extremes import is_extreme
+from seedling.alike import ALIKE, draw_alike
+from seedling.degrade import draw_pairs, load_vae
+from seedling.drawn_alike import load_drawn, say_all
 from seedling.randomness import choose, happens, make_generator
-from seedling.sentences import FREE, draw_parts, sentence
+from seedling.relatives import Rows
+from seedling.sentences import FREE, sentence
 from seedling.tokenizer import new_tokenizer
 from seedling.train_perceptual import augmented
 from seedling.training import CHECKPOINTS, Budget, Loop
-from seedling.vocabulary import OBJECTS
 from seedling.world import draw_scenes
 
-ALIKE = 16
-"""Scenes of a batch that name one colour, place and tone, so that only their objects tell their
-sentences apart. Among scenes drawn each for itself colour, place and tone suffice: a network so
-trained found 91 of 100 sentences and knew 15 % of the objects."""
 UNSAID_RATE = 0.15
 """How often a sentence leaves out the colour or the place of its scene, each for itself."""
 MATCH_WEIGHT = 1.0
 """Weight of the contrastive loss beside that of the pairs."""
-
-
-def draw_alike(count: int, *, generator: torch.Generator) -> Tensor:
-    """Draw what sentences name, `ALIKE` in a row of one colour, place and tone.
-
-    Args:
-        count: How many, a multiple of `ALIKE`.
-        generator: The source of randomness.
-
-    Returns:
-        int64 (count, 4), the objects of a row all different. Extreme scenes stay as they are.
-    """
-    parts = draw_parts(count, generator=generator, named=1.0)
-    things = [torch.randperm(len(OBJECTS), generator=generator) for _ in range(count // ALIKE)]
-    alike = draw_full_parts(count // ALIKE, generator=generator).repeat_interleave(ALIKE, dim=0)
-    alike[:, 0] = torch.cat([order[:ALIKE] for order in things])
-    return torch.where(is_extreme(parts[:, :1]), parts, alike)
 
 
 def draw_sentences(parts: Tensor, *, generator: torch.Generator) -> list[str]:
@@ -100,10 +81,11 @@ def train_clip(
 def train_preference(
     judge: nn.Module,
     vae: AutoencoderKL,
+    drawn: Rows,
     *,
     budget: Budget,
     seed: int = 32,
-    batch: int = 64,
+    batch: int = 48,
     folder: Path = CHECKPOINTS,
 ) -> nn.Module:
     """Train a copy of a network on pairs, keeping that it knows sentences from each other.
@@ -111,9 +93,10 @@ def train_preference(
     Args:
         judge: Where to start from: `train_clip`'s; it is left as it is.
         vae: The autoencoder of a shipped model, which spoils pictures as a model would.
+        drawn: A model's own pictures, as `drawn_alike.draw_alike_pictures` gives them.
         budget: How long, and the learning rate.
         seed: Seed of the pairs.
-        batch: Pairs a step.
+        batch: Pairs of scenes a step, and as many drawn pictures; a multiple of `ALIKE`.
         folder: Where the checkpoint `preference.pt` goes.
 
     Returns:
@@ -125,24 +108,57 @@ def train_preference(
     loop = Loop("preference", {"judge": judge}, budget, generator, folder=folder, muon=True)
     while loop.running():
         pairs = draw_pairs(batch, vae=vae, generator=generator)
-        ids = preference.tokens(tokenizer, pairs.texts)
-        both = preference.image_vectors(judge, torch.cat([pairs.better, pairs.worse]))
-        better, worse = both[:batch], both[batch:]
-        sentences, factor = preference.text_vectors(judge, ids), preference.scale(judge)
-        chosen = preference.preference_loss(better, worse, sentences, factor)
-        matched = preference.contrastive_loss(better, sentences, ids, factor)
-        loop.step(chosen + MATCH_WEIGHT * matched)
+        own, prompts = draw_own(drawn, batch, generator=generator)
+        images = torch.cat([pairs.better, pairs.worse, own])
+        better, worse, pictures = preference.image_vectors(judge, images).chunk(3)
+        ids = preference.tokens(tokenizer, pairs.texts + prompts)
+        said, asked = preference.text_vectors(judge, ids).chunk(2)
+        factor = preference.scale(judge)
+        loop.step(
+            preference.preference_loss(better, worse, said, factor)
+            + preference.preference_loss(pictures, neighbours(pictures), asked, factor)
+            + MATCH_WEIGHT * preference.contrastive_loss(better, said, ids[:batch], factor)
+            + MATCH_WEIGHT * preference.contrastive_loss(pictures, asked, ids[batch:], factor)
+        )
     loop.finish()
     return judge.eval()
+
+
+def draw_own(drawn: Rows, count: int, *, generator: torch.Generator) -> tuple[Tensor, list[str]]:
+    """Draw whole rows of a model's own pictures.
+
+    Args:
+        drawn: As `drawn_alike.draw_alike_pictures` gives them.
+        count: How many pictures, a multiple of `ALIKE`.
+        generator: The source of randomness.
+
+    Returns:
+        float32 (count, 3, 64, 64) in 0..1, and their prompts.
+    """
+    rows = choose(count // ALIKE, len(drawn["parts"]) // ALIKE, generator=generator)
+    places = (rows[:, None] * ALIKE + torch.arange(ALIKE)).flatten()
+    prompts = say_all(drawn["parts"][places], drawn["wordings"][places])
+    return drawn["images"][places].float() / 255, prompts
+
+
+def neighbours(pictures: Tensor) -> Tensor:
+    """Of each picture of a row of `ALIKE` the next one: what its prompt does not ask for.
+
+    Example:
+        >>> neighbours(torch.arange(32.0)[:, None])[15:17, 0].tolist()
+        [0.0, 17.0]
+    """
+    return pictures.unflatten(0, (-1, ALIKE)).roll(-1, dims=1).flatten(0, 1)
 
 
 def main() -> None:
     """Run from the command line and publish both networks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clip-minutes", type=float, default=25.0)
-    parser.add_argument("--minutes", type=float, default=9.0, help="of the pairs")
+    parser.add_argument("--minutes", type=float, default=15.0, help="of the pairs")
+    parser.add_argument("--drawn", type=int, default=3072, help="pictures that the model draws")
     parser.add_argument("--clip-rate", type=float, default=4e-3)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     chosen = parser.parse_args()
@@ -150,8 +166,10 @@ def main() -> None:
     clip = train_clip(budget=budget, seed=chosen.seed, folder=chosen.folder)
     preference.publish(clip, preference.CLIP)
     budget = Budget(chosen.minutes, chosen.rate)
+    seed = chosen.seed + 1
+    drawn = load_drawn(chosen.folder, count=chosen.drawn, seed=seed)
     judge = train_preference(
-        clip, load_vae(), budget=budget, seed=chosen.seed + 1, folder=chosen.folder
+        clip, load_vae(), drawn, budget=budget, seed=seed, folder=chosen.folder
     )
     preference.publish(judge, preference.PREFERENCE)
 

@@ -13,8 +13,10 @@ from analysis.features.clip import ClipSeedling
 from analysis.features.hps import PreferenceSeedling
 from analysis.features.layout import LayoutSeedling
 from seedling import (
+    alike,
     degrade,
     depth,
+    drawn_alike,
     measure_judges,
     preference,
     segmenter,
@@ -27,10 +29,12 @@ from seedling.painting import brightness
 from seedling.randomness import make_generator
 from seedling.sentences import parse
 from seedling.tokenizer import new_tokenizer
+from seedling.train_turbo import FIRST_SEED, GUIDANCE, STEPS, final_latents
 from seedling.training import Budget
 from seedling.vocabulary import OBJECTS
 from seedling.world import Scenes, draw_scenes
 from tests.analysis.features.card_files import write_card_file
+from tests.seedling import tiny_base
 
 MIB = 2**20
 TWO_STEPS = Budget(minutes=60, rate=1e-3, steps=2)
@@ -139,18 +143,42 @@ def test_a_finer_segmenter_sees_of_a_patch_what_the_coarse_one_sees_of_it_enlarg
 
 
 def test_scenes_that_are_alike_differ_in_their_objects() -> None:
-    parts = train_preference.draw_alike(64, generator=make_generator(4))
-    for row in parts.split(train_preference.ALIKE):
+    parts = alike.draw_alike(64, generator=make_generator(4))
+    for row in parts.split(alike.ALIKE):
         plain = row[row[:, 0] < len(OBJECTS)]
         assert len(torch.unique(plain[:, 1:], dim=0)) == 1
         assert len(torch.unique(plain[:, 0])) == len(plain) > 8
     assert len(torch.unique(parts[:, 1:], dim=0)) > 3, "rows differ from each other"
 
 
+def test_a_row_of_the_models_own_pictures_is_of_one_seed(tmp_path: Path) -> None:
+    base = tiny_base.write_base(tmp_path / "base")
+    drawn = drawn_alike.draw_alike_pictures(base, 32, 3)
+    assert drawn["images"].shape == (32, 3, 64, 64)
+    prompts = drawn_alike.say_all(drawn["parts"], drawn["wordings"])
+    first = FIRST_SEED + drawn_alike.SEEDS_AFTER
+    for place in (0, 15, 16, 31):
+        for shift, same in ((0, True), (1, False)):
+            latents = final_latents(
+                base, [prompts[place]], torch.tensor([first + place // 16 + shift]),
+                steps=STEPS, guidance=GUIDANCE,
+            )  # fmt: skip
+            apart = drawn_alike.decode(base, latents)[0].int() - drawn["images"][place].int()
+            assert bool(apart.abs().max() <= 2) == same
+    own, said = train_preference.draw_own(drawn, 16, generator=make_generator(1))
+    start = prompts.index(said[0])
+    assert said == prompts[start : start + 16]
+    assert torch.equal((own * 255).round().to(torch.uint8), drawn["images"][start : start + 16])
+
+
 def test_judges_train_publish_and_are_read_by_their_features(tmp_path: Path) -> None:
     clip = train_preference.train_clip(budget=TWO_STEPS, batch=16, folder=tmp_path)
     vae = new_vae((8, 8, 8, 8)).eval()
-    judge = train_preference.train_preference(clip, vae, budget=TWO_STEPS, batch=4, folder=tmp_path)
+    base = tiny_base.write_base(tmp_path / "base")
+    drawn = drawn_alike.draw_alike_pictures(base, 32, 3)
+    judge = train_preference.train_preference(
+        clip, vae, drawn, budget=TWO_STEPS, batch=16, folder=tmp_path
+    )
     preference.publish(clip, tmp_path / "clip")
     preference.publish(judge, tmp_path / "preference")
     assert sum(file.stat().st_size for file in (tmp_path / "preference").iterdir()) < 4 * MIB
