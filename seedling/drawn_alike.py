@@ -69,5 +69,7 @@ def say_all(parts: torch.Tensor, wordings: torch.Tensor) -> list[str]:
 @torch.no_grad()
 def decode(base: Base, latents: torch.Tensor) -> torch.Tensor:
     """Scaled latents (B, 16, 8, 8) to uint8 pictures (B, 3, 64, 64)."""
-    chunks = [to_images(base.vae.decode(some / base.scale).sample) for some in latents.split(64)]
+    chunks = [
+        to_images(base.vae.decode(some / base.scale).sample) for some in torch.split(latents, 64)
+    ]
     return (torch.cat(chunks) * 255).round().to(torch.uint8)
