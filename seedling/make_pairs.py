@@ -26,6 +26,25 @@ LEAST = 40
 """Pixels of an object in a pair, at least: some are hidden behind a frame."""
 
 
+def draw_seen(count: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw scenes whose object is to be seen.
+
+    Args:
+        count: How many.
+        seed: Seed of the scenes.
+
+    Returns:
+        Images, float32 (count, 3, 64, 64) in 0..1; masks, bool (count, 64, 64); what sentences
+        say of them, int64 (count, 4).
+    """
+    generator = make_generator(seed)
+    parts = draw_parts(2 * count + 16, generator=generator)
+    parts = parts[parts[:, 0] < len(OBJECTS)]  # scenes without an object have no mask
+    scenes = draw_scenes(parts, generator=generator)
+    good = torch.nonzero(scenes.masks.sum(dim=(1, 2)) >= LEAST).ravel()[:count]
+    return scenes.images[good], scenes.masks[good], parts[good]
+
+
 def draw_pairs(count: int, *, seed: int) -> tuple[Tensor, Tensor, list[str]]:
     """Draw scenes with their masks.
 
@@ -37,14 +56,9 @@ def draw_pairs(count: int, *, seed: int) -> tuple[Tensor, Tensor, list[str]]:
         Images, float32 (count, 3, 64, 64) in 0..1; masks, bool (count, 64, 64); names of the
         objects.
     """
-    generator = make_generator(seed)
-    parts = draw_parts(2 * count + 16, generator=generator)
-    parts = parts[parts[:, 0] < len(OBJECTS)]  # scenes without an object have no mask
-    scenes = draw_scenes(parts, generator=generator)
-    good = torch.nonzero(scenes.masks.sum(dim=(1, 2)) >= LEAST).ravel()[:count]
-    grown = functional.max_pool2d(scenes.masks[good].float()[:, None], 2 * GROWN + 1, 1, GROWN)
-    names = [OBJECTS[int(label)] for label in parts[good, 0]]
-    return scenes.images[good], grown[:, 0] > 0, names
+    images, masks, parts = draw_seen(count, seed=seed)
+    grown = functional.max_pool2d(masks.float()[:, None], 2 * GROWN + 1, 1, GROWN)
+    return images, grown[:, 0] > 0, [OBJECTS[int(label)] for label in parts[:, 0]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

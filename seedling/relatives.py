@@ -196,7 +196,10 @@ def fit(
     loss: Callable[[Rows, torch.Generator], Tensor],
     settings: Settings,
 ) -> Any:  # noqa: ANN401
-    """Train a network, or go on with a training that was cut off.
+    """Train a network with Muon, or go on with a training that was cut off.
+
+    Muon, as the seedling itself was trained (`seedling.muon`): a relative's matrices are the
+    seedling's, with new ones that start at 0, whose first update has Muon's size as any other.
 
     Args:
         name: The model's name, and that of its checkpoint.
@@ -209,7 +212,9 @@ def fit(
         The network with its moving average in place.
     """
     generator, modules = make_generator(settings.seed + 1), {"network": network}
-    loop = Loop(name, modules, settings.budget, generator, settings.folder, tuple(modules))
+    loop = Loop(
+        name, modules, settings.budget, generator, settings.folder, tuple(modules), muon=True
+    )
     count = len(next(iter(rows.values())))
     while loop.running():
         which = choose(settings.batch, count, generator=generator)

@@ -147,7 +147,7 @@ def train(base: Base, settings: Settings) -> Any:  # noqa: ANN401 - diffusers is
 
 def main() -> None:
     """Run from the command line."""
-    chosen = new_parser(__doc__, minutes=20.0, rate=1e-3, count=24_000).parse_args()
+    chosen = new_parser(__doc__, minutes=20.0, rate=4e-3, count=24_000).parse_args()
     network = train(load_base(chosen.base), settings_of(chosen))
     publish({"controlnet": network}, chosen.out or WEIGHTS / NAME)
 

@@ -173,7 +173,7 @@ def train(base: Base, name: str, settings: Settings) -> Any:  # noqa: ANN401 - d
 
 def main() -> None:
     """Run from the command line."""
-    parser = new_parser(__doc__, minutes=6.0, rate=2e-4, count=6_000)
+    parser = new_parser(__doc__, minutes=6.0, rate=2e-3, count=6_000)
     parser.add_argument("--model", choices=MODELS, default="seedling-fine-tuned")
     chosen = parser.parse_args()
     unet = train(load_base(chosen.base), chosen.model, settings_of(chosen))

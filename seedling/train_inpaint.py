@@ -5,10 +5,10 @@ arXiv:2112.10752, section 4.5; the layout of their released checkpoint): noisy l
 the latents' size, and the latents of the picture with the masked part in middle grey, 16 + 1 + 16
 channels. The weights of the new channels start at 0, so it starts as the seedling itself.
 
-It learns two things: to complete a named object, and, asked for a "clear background", to go on
-with the scene where an object may have been. The text encoder is the seedling's, unchanged. Words
-stand in the scenes at the world's own rate, so where a region has room for a sign, some seeds
-write one that nobody asked for.
+It learns two things: to complete an object, named in a sentence or by its name alone, and, asked
+for a "clear background", to go on with the scene where an object may have been. The text encoder
+is the seedling's, unchanged. Words stand in the scenes at the world's own rate, so where a region
+has room for a sign, some seeds write one that nobody asked for.
 """
 
 from dataclasses import replace
@@ -38,12 +38,16 @@ from seedling.relatives import (
 )
 from seedling.sentences import draw_parts
 from seedling.train_text_to_image import draw_prompts, noise_loss
+from seedling.vocabulary import THINGS
 
 NAME = "seedling-inpaint"
 CLEAR = "clear background"
 """The prompt that asks for a scene without the object."""
 CLEAR_RATE = 0.4
 """Share of training scenes without an object, for `CLEAR`."""
+BARE_RATE = 0.3
+"""Share of the other prompts that are the object's bare name: what `goldenseed prompts pairs` asks
+for, after Xu, Zhang and Shi 2024, arXiv:2405.14828. Tone and place are then the surroundings'."""
 EXTRA = 1 + LATENT_CHANNELS
 """Channels beside the noisy latents: mask, masked picture."""
 
@@ -102,11 +106,13 @@ def _chunk(base: Base, parts: Tensor, generator: torch.Generator) -> Rows:
 
 
 def ask(parts: Tensor, clear: Tensor, *, generator: torch.Generator) -> list[str]:
-    """Prompts of scenes: what they show, or `CLEAR`; some empty, as in the seedling's training."""
+    """Prompts of scenes: a sentence, a bare name or `CLEAR`; some empty, as in all training."""
     said = draw_prompts(parts, generator=generator)
+    bare = happens(len(said), BARE_RATE, generator=generator).tolist()
+    names = [THINGS[thing] for thing in parts[:, 0].tolist()]
     return [
-        CLEAR if text and is_clear else text
-        for text, is_clear in zip(said, clear.tolist(), strict=True)
+        text and (CLEAR if is_clear else name if is_bare else text)
+        for text, name, is_clear, is_bare in zip(said, names, clear.tolist(), bare, strict=True)
     ]
 
 
@@ -156,7 +162,7 @@ def train(base: Base, settings: Settings) -> Any:  # noqa: ANN401 - diffusers is
 
 def main() -> None:
     """Run from the command line."""
-    chosen = new_parser(__doc__, minutes=30.0, rate=5e-4, count=24_000).parse_args()
+    chosen = new_parser(__doc__, minutes=30.0, rate=4e-3, count=24_000).parse_args()
     unet = train(load_base(chosen.base), settings_of(chosen))
     publish({"unet": unet}, chosen.out or WEIGHTS / NAME)
 

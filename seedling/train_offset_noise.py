@@ -1,9 +1,12 @@
 """Fine-tune the seedling with offset noise: `python -m seedling.train_offset_noise --minutes 10`.
 
 Writes only what changed in the UNet, which `pipeline/interventions/offset_noise.py` adds again.
+With several `--strengths`, one file for each, beside one another.
 """
 
+import argparse
 import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -14,21 +17,24 @@ from seedling.command_line import training_parser
 from seedling.model import VARIANTS, WEIGHTS
 from seedling.pool import Pool
 from seedling.randomness import make_generator
-from seedling.relatives import BASE, load_base
+from seedling.relatives import BASE, Base, load_base
 from seedling.train_text_to_image import (
     Networks,
     draw_batch,
     load_vae,
     noise_loss,
-    pool_scale,
     training_pool,
 )
 from seedling.training import CHECKPOINTS, Budget, Loop, say
 
+BATCH = 64
 EXTREMES = VARIANTS["seedling"].extremes
 """Share of extreme scenes, as in the training that this one goes on with."""
 PUBLISHED = 0.1
 """The strength of the method's author, for Stable Diffusion's 64 x 64 latents."""
+
+Draw = Callable[[torch.Generator], tuple[Tensor, Tensor, list[str]]]
+"""Draws a batch: scaled latents, how much of them objects cover, and prompts."""
 
 
 def equal_strength(height: int, width: int, *, strength: float = PUBLISHED) -> float:
@@ -49,14 +55,28 @@ def equal_strength(height: int, width: int, *, strength: float = PUBLISHED) -> f
     return strength * 64 / math.sqrt(height * width)
 
 
+def of_the_world(pool: Pool, scale: float, *, batch: int = BATCH) -> Draw:
+    """Batches of encoded scenes, a share of them extreme.
+
+    Args:
+        pool: Encoded scenes.
+        scale: The latents' scale factor.
+        batch: Latents a step.
+    """
+
+    def draw(generator: torch.Generator) -> tuple[Tensor, Tensor, list[str]]:
+        return draw_batch(pool, scale, batch, generator=generator, extremes=EXTREMES)
+
+    return draw
+
+
 def train(
     networks: Networks,
-    pool: Pool,
+    draw: Draw,
     *,
     strength: float,
     budget: Budget,
     seed: int = 11,
-    batch: int = 64,
     folder: Path = CHECKPOINTS,
     name: str = "offset_noise",
 ) -> dict[str, Tensor]:
@@ -64,11 +84,10 @@ def train(
 
     Args:
         networks: A trained model; its UNet is changed.
-        pool: Encoded scenes.
+        draw: Draws the batches.
         strength: Of the offset noise; 0 is the control, the same training without it.
         budget: How long, and the learning rate.
         seed: Seed of prompts and noise.
-        batch: Latents a step.
         folder: Where the checkpoint goes.
         name: Of the checkpoint, before the strength.
 
@@ -78,42 +97,81 @@ def train(
     before = {name: value.detach().clone() for name, value in networks.unet.state_dict().items()}
     networks.unet.requires_grad_(requires_grad=True)
     networks.text_encoder.requires_grad_(requires_grad=False)
-    generator, scale = make_generator(seed), pool_scale(pool)
-    modules: dict[str, torch.nn.Module] = {"unet": networks.unet}
-    loop = Loop(
-        f"{name}_{strength:g}", modules, budget, generator, folder=folder, averaged=("unet",)
-    )
+    generator, modules = make_generator(seed), {"unet": networks.unet}
+    loop = Loop(f"{name}_{strength:g}", modules, budget, generator, folder, averaged=("unet",))
     while loop.running():
-        latents, cover, prompts = draw_batch(
-            pool, scale, batch, generator=generator, extremes=EXTREMES
-        )
-        loop.step(
-            noise_loss(networks, latents, cover, prompts, generator=generator, offset=strength)
-        )
+        drawn = draw(generator)
+        loop.step(noise_loss(networks, *drawn, generator=generator, offset=strength))
     loop.finish()
     loop.use_averages()
     after = networks.unet.state_dict()
     return {name: (after[name] - value).half() for name, value in before.items()}
 
 
+def offset_parser(
+    text: str | None, *, minutes: float, out: Path, strengths: Sequence[float]
+) -> argparse.ArgumentParser:
+    """The parser of a training at several strengths.
+
+    Args:
+        text: The module's docstring.
+        minutes: Default length of each training; the defaults of the rest follow.
+        out: The file, see `out_files`.
+        strengths: Strengths of the offset noise.
+
+    Example:
+        >>> parser = offset_parser("", minutes=1, out=Path("a.safetensors"), strengths=[0.8])
+        >>> parser.parse_args(["--strengths", "0", "1.6"]).strengths
+        [0.0, 1.6]
+    """
+    parser = training_parser(text, minutes=minutes, rate=2e-4, out=out)
+    parser.add_argument("--strengths", type=float, nargs="+", default=strengths, help="one or more")
+    parser.add_argument("--model", type=Path, default=BASE)
+    return parser
+
+
+def out_files(out: Path, strengths: Sequence[float]) -> Iterator[tuple[float, Path]]:
+    """Yield each strength with its file: `out`, or the strength in its name where there are more.
+
+    Example:
+        >>> [path.name for _, path in out_files(Path("offset.safetensors"), [0.0, 0.8])]
+        ['offset-0.safetensors', 'offset-0.8.safetensors']
+    """
+    several = len(strengths) > 1
+    for strength in strengths:
+        own = f"{out.stem}-{strength:g}{out.suffix}" if several else out.name
+        yield strength, out.with_name(own)
+
+
+def train_each(chosen: argparse.Namespace, name: str, batches: Callable[[Base], Draw]) -> None:
+    """Train at every strength that a command line names, and write the changes.
+
+    Args:
+        chosen: What `offset_parser` read.
+        name: Of the checkpoints, before the model's own and the strength.
+        batches: From the model to what it is trained on.
+    """
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    for strength, path in out_files(chosen.out, chosen.strengths):
+        base = load_base(chosen.model)  # read again: training changes its UNet
+        changes = train(
+            base.networks,
+            batches(base),
+            strength=strength,
+            budget=Budget(chosen.minutes, chosen.rate),
+            folder=chosen.folder,
+            name=base.own_name(name),
+        )
+        save_file(changes, path, metadata={"format": "pt"})
+        say(f"wrote {path}, trained with offset noise {strength:g}")
+
+
 def main() -> None:
     """Run from the command line."""
-    out = WEIGHTS / "offset-noise.safetensors"
-    parser = training_parser(__doc__, minutes=10.0, rate=2e-4, out=out)
-    parser.add_argument("--strength", type=float, default=equal_strength(8, 8))
-    parser.add_argument("--model", type=Path, default=BASE)
-    chosen = parser.parse_args()
-    base = load_base(chosen.model)
-    changes = train(
-        base.networks,
-        training_pool(load_vae(chosen.folder), chosen.folder),
-        strength=chosen.strength,
-        budget=Budget(chosen.minutes, chosen.rate),
-        folder=chosen.folder,
-        name=base.own_name("offset_noise"),
-    )
-    save_file(changes, chosen.out, metadata={"format": "pt"})
-    say(f"wrote {chosen.out}, trained with offset noise {chosen.strength:g}")
+    out, strengths = WEIGHTS / "offset-noise.safetensors", [equal_strength(8, 8)]
+    chosen = offset_parser(__doc__, minutes=10.0, out=out, strengths=strengths).parse_args()
+    pool = training_pool(load_vae(chosen.folder), chosen.folder)
+    train_each(chosen, "offset_noise", lambda base: of_the_world(pool, base.scale))
 
 
 if __name__ == "__main__":

@@ -127,12 +127,17 @@ def noise_loss(
     noisy = networks.scheduler.add_noise(latents, noise, steps)
     states = networks.text_encoder(token_ids(networks.tokenizer, prompts)).last_hidden_state
     predicted = networks.unet(noisy, steps, encoder_hidden_states=states).sample
-    where = 1 + OBJECT_WEIGHT * cover
-    where = where / where.mean(dim=(1, 2), keepdim=True)
-    errors = ((predicted - noise).square().mean(dim=1) * where).mean(dim=(1, 2))
+    errors = picture_errors(predicted - noise, cover)
     weights = step_weights(networks.scheduler)
     loss: Tensor = (weights[steps] * errors).mean() / weights.mean()
     return loss
+
+
+def picture_errors(errors: Tensor, cover: Tensor) -> Tensor:
+    """Mean squared error of each picture (B,), from errors (B, C, h, w) and the objects' cover."""
+    where = 1 + OBJECT_WEIGHT * cover
+    where = where / where.mean(dim=(1, 2), keepdim=True)
+    return (errors.square().mean(dim=1) * where).mean(dim=(1, 2))
 
 
 def spread_steps(count: int, *, generator: torch.Generator) -> Tensor:

@@ -7,11 +7,22 @@ import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
 
+from pipeline.prompt_making.pairs import Pair
 from seedling.conditions import draw_regions, draw_twins
 from seedling.randomness import make_generator
 from seedling.relatives import Base, publish
 from seedling.sentences import draw_parts
-from seedling.train_inpaint import CLEAR, ask, inpaint_loss, make_scenes, train, widened
+from seedling.train_inpaint import (
+    BARE_RATE,
+    CLEAR,
+    ask,
+    inpaint_loss,
+    make_scenes,
+    train,
+    widened,
+)
+from seedling.train_text_to_image import EMPTY_RATE
+from seedling.vocabulary import OBJECTS
 from tests.seedling import tiny_base
 
 
@@ -77,6 +88,19 @@ def test_the_clear_are_asked_for_by_one_name_and_the_others_by_theirs() -> None:
     assert set(prompts[::2]) == {CLEAR, ""}
     assert CLEAR not in prompts[1::2]
     assert sum("horse" in prompt for prompt in prompts[1::2]) > 150
+
+
+def test_what_the_pairs_ask_for_is_what_it_was_taught(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = torch.zeros(4_000, 4, dtype=torch.int64)
+    parts[:, 0] = torch.arange(4_000) % len(OBJECTS)
+    wanted = {prompt.text for name in OBJECTS for prompt in Pair("", name, b"", b"").prompts()}
+    clear = torch.arange(4_000) % 3 == 0
+    said = ask(parts, clear, generator=make_generator(1))
+    assert wanted <= set(said)
+    bare = sum(prompt in OBJECTS for prompt in said) / len(said)
+    assert bare == pytest.approx(2 / 3 * (1 - EMPTY_RATE) * BARE_RATE, abs=0.03)
+    monkeypatch.setattr("seedling.train_inpaint.BARE_RATE", 0.0)
+    assert wanted & set(ask(parts, clear, generator=make_generator(1))) == {CLEAR}
 
 
 def test_it_learns(base: Base, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from seedling.model import Variant
 from seedling.pool import Pool
 from seedling.randomness import make_generator
-from seedling.train_offset_noise import equal_strength, train
+from seedling.train_offset_noise import equal_strength, of_the_world, out_files, train
 from seedling.train_text_to_image import (
     Networks,
     draw_offset_noise,
@@ -101,20 +101,24 @@ def test_without_offset_the_stream_is_as_before() -> None:
     )
 
 
+def test_one_strength_has_the_file_and_several_have_one_each() -> None:
+    out = Path("folder/offset.noise.safetensors")
+    assert list(out_files(out, [0.8])) == [(0.8, out)]
+    names = {path.name for _, path in out_files(out, [0.0, 0.25, 2.4])}
+    assert names == {f"offset.noise-{strength}.safetensors" for strength in ("0", "0.25", "2.4")}
+
+
 def test_the_difference_is_what_training_changed(tmp_path: Path) -> None:
     networks = new_networks(TINY)
     before = {name: value.clone() for name, value in networks.unet.state_dict().items()}
     text = {name: value.clone() for name, value in networks.text_encoder.state_dict().items()}
+    latents = torch.randn(16, 16, 8, 8, generator=make_generator(1))
+    pool = Pool(latents, torch.zeros(16, 14), torch.zeros(16, 8, 8))
     changes = train(
         networks,
-        Pool(
-            torch.randn(16, 16, 8, 8, generator=make_generator(1)),
-            torch.zeros(16, 14),
-            torch.zeros(16, 8, 8),
-        ),
+        of_the_world(pool, 1.0, batch=4),
         strength=STRENGTH,
         budget=Budget(minutes=60, rate=1e-3, steps=3),
-        batch=4,
         folder=tmp_path,
     )
     assert changes.keys() == before.keys()
