@@ -11,6 +11,7 @@ from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.seed_classifier.painted import painted_run
+from tests.analysis.studies.planted_arms import curves, with_pictures
 from tests.analysis.studies.planted_latents import plant_latents
 from tests.analysis.studies.planted_pairs import (
     READER,
@@ -38,7 +39,13 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "explain": {"permutations": 20, "each": 8},
     "fidelity": {"sets": 60},
     "golden": {"permutations": 60},
+    "guidance": {
+        "alignment": SCORE,
+        "permutations": 20,
+        "runs": {name: f"arms/{name}" for name in ("plain1", "plain4", "plain8", "freeu2")},
+    },
     "inpainting": {"feature": READER},
+    "paired": {"runs": {"smooth": "arms/smooth"}, "permutations": 20, "draws": 50},
     "search": {"metric": SCORE, "budgets": [0.5], "unit": 2, "replays": 4, "null_replays": 9},
     "seed_swap": {"arms": "arms"},
     "spectrum": {"arms": "arms", "permutations": 10},
@@ -122,6 +129,8 @@ def with_swaps(path: Path) -> Run:
 
 OWN: Mapping[str, Callable[[Path], Run]] = {
     "distinguishability": lambda path: painted_run(path, seeds=4, prompts=48),
+    "guidance": lambda path: curves(path, {"freeu": {2.0: (1.0, 0.5)}}),
+    "paired": with_pictures,
     "seed_swap": with_swaps,
     "spectrum": with_latents,
 }

@@ -1,0 +1,34 @@
+"""The exchange null: right size where nothing is changed, power where something is."""
+
+import numpy as np
+
+from analysis.statistics.exchange import exchange_p, exchanged
+
+
+def draw(rng: np.random.Generator, *, effect: float, groups: int = 12, each: int = 4) -> np.ndarray:
+    """Differences of 6 seeds x groups of prompts that depend on one another."""
+    shared = np.repeat(rng.normal(size=groups), each)
+    return effect + shared + rng.normal(size=(6, groups * each))
+
+
+def test_size_by_groups_and_not_by_prompts() -> None:
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(12), 4)
+    runs = [draw(rng, effect=0.0) for _ in range(400)]
+    grouped = np.mean([exchange_p(d, codes, rng, draws=99) <= 0.05 for d in runs])
+    assert 0.02 <= grouped <= 0.085  # 99.9 % binomial band around 0.05
+    alone = np.mean([exchange_p(d, range(48), rng, draws=99) <= 0.05 for d in runs])
+    assert alone > 0.2
+
+
+def test_an_effect_is_found() -> None:
+    rng = np.random.default_rng(1)
+    found = exchange_p(draw(rng, effect=1.5), np.repeat(np.arange(12), 4), rng, draws=999)
+    assert found < 0.01
+
+
+def test_groups_stay_whole_and_half_of_them_change() -> None:
+    found = exchanged(["a", "b", "a"], np.random.default_rng(2), draws=2000)
+    assert (found[:, 0] == found[:, 2]).all()
+    assert abs(found[:, :2].mean() - 0.5) < 0.05
+    assert (found[:, 0] != found[:, 1]).any()
