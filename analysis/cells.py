@@ -4,28 +4,25 @@ Only receipts say what is there. Every seed stands on the same prompts: where a 
 value its prompt goes for all seeds, as long as that costs little; otherwise the set is refused.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.extract import feature_folder, run_feature
-from analysis.feature_rows import NOT_APPLICABLE
-from analysis.features.base import Feature
-from analysis.metrics.base import FAILED_CELL
+from analysis.cell_reader import Array, CellReader
 from pipeline.errors import RunError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
-from pipeline.schema import STATUS_OK
 
-Array = NDArray[Any]
+Places = NDArray[np.intp]
 
 MAX_LOST = 0.05
 """Share of a set's prompts that failed cells may cost before the set is refused."""
+BLOCK_BYTES = 2**30
+"""Features that `seed_blocks` holds at once. Inception's of 10,000 images take 82 MB a seed, so
+that is 13 seeds of them; beside them the distance of one seed, in float64, takes nearly as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +84,29 @@ class Cells:
             n: Use the first so many prompts, in the order of their ids; all if None.
 
         Raises:
+            RunError: As `places`.
+        """
+        places, lost = self.places(needs, n=n)
+        return Sample(
+            self.seeds,
+            tuple(self.prompts[place] for place in places),
+            {need: self.columns[need][:, places] for need in needs},
+            tuple(self.prompts[place].id for place in lost),
+        )
+
+    def places(self, needs: Sequence[str], *, n: int | None = None) -> tuple[Places, Places]:
+        """Which prompts every seed stands on, and which went because a cell has no value.
+
+        Args:
+            needs: Columns, each "feature.column".
+            n: The first so many prompts, in the order of their ids; all if None.
+
+        Raises:
             RunError: If seeds would stand on different prompts (cells are missing: the
                 message names the seeds), if failures cost 5 % of the prompts or more (both
                 numbers are given), or if there are fewer than `n` prompts.
         """
-        names = list(dict.fromkeys(need.rpartition(".")[0] for need in needs))
+        names = list(_features(needs))
         inside = self.inside(needs)
         self._refuse_missing(names, inside)
         lost = np.any([self.failed[name] for name in names], axis=(0, 1)) & inside
@@ -99,17 +114,11 @@ class Cells:
         places = np.flatnonzero(inside & ~lost)
         if n is not None and n > len(places):
             raise RunError(f"{n} prompts were asked for; {len(places)} of the set can be used")
-        places = places[:n]
-        return Sample(
-            self.seeds,
-            tuple(self.prompts[place] for place in places),
-            {need: self.columns[need][:, places] for need in needs},
-            tuple(self.prompts[place].id for place in np.flatnonzero(lost)),
-        )
+        return places[:n], np.flatnonzero(lost)
 
     def inside(self, needs: Sequence[str]) -> NDArray[np.bool_]:
         """The prompts to which the features of all columns apply, bool (P,)."""
-        names = dict.fromkeys(need.rpartition(".")[0] for need in needs)
+        names = _features(needs)
         return np.asarray(~np.any([self.outside[name] for name in names], axis=0))
 
     def _refuse_missing(self, names: Sequence[str], inside: NDArray[np.bool_]) -> None:
@@ -149,106 +158,100 @@ def read_cells(run: Run, needs: Sequence[str], *, sets: Sequence[int]) -> Cells:
         grid was cut do not matter.
 
     Raises:
-        RunError: If a feature has no such column.
+        RunError: If a feature has no such column, or the columns exceed the machine's memory.
         ShardError: If a shard is damaged.
     """
-    prompts = sorted((p for p in run.prompts.values() if p.set in sets), key=lambda p: p.id)
-    reader = _Reader(run, tuple(sorted(run.seeds)), tuple(prompts))
-    by_feature: dict[str, list[str]] = {}
-    for need in needs:
+    reader, features = _reader(run, sets), _features(needs)
+    _refuse_large(reader.nbytes(features))
+    return _read(reader, features)
+
+
+def read_status(run: Run, needs: Sequence[str], *, sets: Sequence[int]) -> Cells:
+    """The same cells without their columns: what there is of them, and what failed.
+
+    Args:
+        run: The run.
+        needs: Columns, each "feature.column", of whose features the cells are.
+        sets: Prompt sets to read.
+
+    Raises:
+        ShardError: If a shard is damaged.
+    """
+    return _read(_reader(run, sets), dict.fromkeys(_features(needs), ()))
+
+
+def seed_blocks(
+    run: Run, needs: Sequence[str], *, sets: Sequence[int], n: int | None = None
+) -> Iterator[Sample]:
+    """The sample of `read_cells(...).sample(needs, n=n)`, some seeds at a time.
+
+    For what treats every seed for itself: no more than `BLOCK_BYTES` of columns are held, or
+    those of one seed, however many seeds there are. Which prompts count is decided over all
+    seeds first.
+
+    Args:
+        run: The run.
+        needs: Columns, each "feature.column".
+        sets: Prompt sets to read.
+        n: Use the first so many prompts, in the order of their ids; all if None.
+
+    Yields:
+        Samples of seeds in ascending order, all on the same prompts.
+
+    Raises:
+        RunError: As `read_cells` and `Cells.sample`.
+        ShardError: If a shard is damaged.
+    """
+    status = read_status(run, needs, sets=sets)
+    places, lost = status.places(needs, n=n)
+    prompts = tuple(status.prompts[place] for place in places)
+    dropped = tuple(status.prompts[place].id for place in lost)
+    each = CellReader(run, status.seeds[:1], prompts).nbytes(_features(needs))
+    step = max(1, BLOCK_BYTES // each)
+    for start in range(0, len(status.seeds), step):
+        seeds = status.seeds[start : start + step]
+        yield _block(CellReader(run, seeds, prompts), needs, dropped)
+
+
+def _block(reader: CellReader, needs: Sequence[str], dropped: tuple[str, ...]) -> Sample:
+    """All cells of a reader; no name outlives the call, so that a block goes before the next."""
+    cells = _read(reader, _features(needs))
+    cells.places(needs)  # refuses what went since the status was read
+    return Sample(cells.seeds, cells.prompts, cells.columns, dropped)
+
+
+def _features(needs: Sequence[str]) -> dict[str, list[str]]:
+    """Columns by feature, each once."""
+    found: dict[str, list[str]] = {}
+    for need in dict.fromkeys(needs):
         name, _, column = need.rpartition(".")
-        by_feature.setdefault(name, []).append(column)
-    for name, columns in by_feature.items():
-        reader.read(name, list(dict.fromkeys(columns)))
+        found.setdefault(name, []).append(column)
+    return found
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _refuse_large(needed: int) -> None:
+    if needed > _memory():
+        raise RunError(
+            f"the features are needed all at once and take {needed / 2**30:,.1f} GiB; this machine "
+            f"has {_memory() / 2**30:,.1f}: use fewer prompts (`metric_prompts` of the recipe), a "
+            f"metric with one number per image, or a larger machine; `goldenseed measure` reads "
+            f"distances some seeds at a time"
+        )
+
+
+def _reader(run: Run, sets: Sequence[int]) -> CellReader:
+    prompts = sorted((p for p in run.prompts.values() if p.set in sets), key=lambda p: p.id)
+    return CellReader(run, tuple(sorted(run.seeds)), tuple(prompts))
+
+
+def _read(reader: CellReader, features: Mapping[str, Sequence[str]]) -> Cells:
+    for name, columns in features.items():
+        reader.read(name, columns)
     return Cells(
         reader.seeds, reader.prompts, reader.columns, reader.missing, reader.failed, reader.outside
     )
-
-
-class _Reader:
-    """Fills arrays (S, P, ...) from shards."""
-
-    def __init__(self, run: Run, seeds: tuple[int, ...], prompts: tuple[Prompt, ...]) -> None:
-        self.run, self.seeds, self.prompts = run, seeds, prompts
-        self.shape = (len(seeds), len(prompts))
-        self.seed_set = pa.array(seeds, type=pa.int64())
-        self.prompt_set = pa.array([prompt.id for prompt in prompts], type=pa.string())
-        self.columns: dict[str, Array] = {}
-        self.missing: dict[str, NDArray[np.bool_]] = {}
-        self.failed: dict[str, NDArray[np.bool_]] = {}
-        self.outside: dict[str, NDArray[np.bool_]] = {}
-
-    def read(self, name: str, columns: Sequence[str]) -> None:
-        """Read columns of one feature, or the cells' own status."""
-        self.missing[name] = np.ones(self.shape, dtype=bool)
-        self.failed[name] = np.zeros(self.shape, dtype=bool)
-        self.outside[name] = np.zeros(self.shape[1], dtype=bool)
-        if f"{name}." == FAILED_CELL.removesuffix("failed"):
-            self._read_status(columns)
-        else:
-            self._read_feature(name, columns)
-
-    def _read_status(self, columns: Sequence[str]) -> None:
-        if list(columns) != ["failed"]:
-            raise RunError(f"cells have no column {columns}; known: failed")
-        failed = self.columns[FAILED_CELL] = np.zeros(self.shape)
-        for tile in self._tiles():
-            receipt = self.run.images.receipt(tile.id, tile.block)
-            if receipt is not None:
-                rows = self.run.images.read(receipt, ["prompt_id", "seed", "status"])
-                at, keep = self._places(rows)
-                failed[at] = np.array(rows["status"].to_pylist())[keep] != STATUS_OK
-                self.missing["cell"][at] = False
-
-    def _read_feature(self, name: str, columns: Sequence[str]) -> None:
-        feature = run_feature(self.run, name)
-        self._allocate(name, feature, columns)
-        folder = feature_folder(self.run, feature)
-        for tile in self._tiles():
-            source = self.run.images.receipt(tile.id, tile.block)
-            receipt = folder.receipt(tile.id, tile.block)
-            if source and receipt and receipt.source_sha256 == source.content_sha256:
-                rows = folder.read(receipt, ["prompt_id", "seed", "null_reason", *columns])
-                self._fill(name, columns, rows)
-
-    def _tiles(self) -> Iterator[Any]:
-        """The tiles that hold a prompt of the sets."""
-        wanted = {prompt.id for prompt in self.prompts}
-        return (tile for tile in self.run.tiles() if not wanted.isdisjoint(tile.prompt_ids))
-
-    def _allocate(self, feature_name: str, feature: Feature, columns: Sequence[str]) -> None:
-        types = {column.name: column.type for column in feature.columns}
-        for name in columns:
-            if name not in types:
-                known = ", ".join(types)
-                raise RunError(f"feature {feature_name} has no column {name!r}; known: {known}")
-            listed = pa.types.is_fixed_size_list(types[name])
-            tail = (types[name].list_size,) if listed else ()
-            self.columns[f"{feature_name}.{name}"] = np.zeros((*self.shape, *tail), np.float32)
-
-    def _places(self, rows: pa.Table) -> tuple[tuple[Array, Array], NDArray[np.bool_]]:
-        """Where the rows belong, and which rows belong to the sets at all."""
-        s = pc.index_in(rows["seed"], value_set=self.seed_set).fill_null(-1).to_numpy()
-        p = pc.index_in(rows["prompt_id"], value_set=self.prompt_set).fill_null(-1).to_numpy()
-        keep = (s >= 0) & (p >= 0)
-        return (s[keep], p[keep]), keep
-
-    def _fill(self, name: str, columns: Sequence[str], rows: pa.Table) -> None:
-        at, keep = self._places(rows)
-        rows = rows.filter(pa.array(keep))
-        reasons = rows["null_reason"].to_pylist()
-        null = np.array([reason is not None for reason in reasons], dtype=bool)
-        outside = np.array([str(reason).startswith(NOT_APPLICABLE) for reason in reasons], bool)
-        self.missing[name][at] = False
-        self.failed[name][at] = null & ~outside
-        self.outside[name][at[1][outside]] = True
-        good = (at[0][~null], at[1][~null])
-        for column in columns:
-            values = rows[column].filter(pa.array(~null)).combine_chunks()
-            if pa.types.is_fixed_size_list(values.type):
-                width = values.type.list_size
-                self.columns[f"{name}.{column}"][good] = (
-                    pc.list_flatten(values).to_numpy(zero_copy_only=False).reshape(-1, width)
-                )
-            else:
-                self.columns[f"{name}.{column}"][good] = values.to_numpy(zero_copy_only=False)

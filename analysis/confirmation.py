@@ -93,6 +93,7 @@ def ranked_seeds(
     intervals: Sequence[Interval],
     draws: Floats,
     best: Direction,
+    at_infinity: Floats | None,
 ) -> tuple[RankedSeed, ...]:
     """All seeds, best on set 2 first; equal values in the order of the seeds."""
     sign = -1.0 if best == "higher" else 1.0
@@ -110,6 +111,7 @@ def ranked_seeds(
             n=intervals[i].n,
             p_better=float(better[i]),
             p_worse=float(worse[i]),
+            at_infinity=None if at_infinity is None else float(at_infinity[i]),
         )
         for i in np.argsort(ranks[1], kind="stable")
     )

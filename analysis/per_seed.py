@@ -4,16 +4,18 @@ It is derived: made anew from the feature shards whenever it is asked for.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from analysis.cells import Cells, Sample, read_cells
+from analysis.cells import Cells, Sample, read_cells, read_status, seed_blocks
 from analysis.extract import run_feature
 from analysis.metrics import Metric, load_metric
+from analysis.metrics.base import ReferenceMetric
 from pipeline.errors import RunError
 from pipeline.runs import Run
 from pipeline.schema import PER_SEED
@@ -31,6 +33,9 @@ def measure(
 ) -> pl.DataFrame:
     """Compute metrics of all seeds and write the run's `per_seed.parquet`.
 
+    The features that are compared with a reference are read some seeds at a time, see
+    `seed_blocks`: they are vectors, and those of all seeds may not fit into memory.
+
     Args:
         run: The run; its features must be extracted.
         metrics: Names in the metric registry.
@@ -47,15 +52,15 @@ def measure(
         RunError: If cells are missing, or too many failed: see `Cells.sample`.
     """
     chosen = {name: load_metric(name) for name in metrics}
-    needs = list(dict.fromkeys(need for metric in chosen.values() for need in metric.needs))
+    held = [metric for metric in chosen.values() if not isinstance(metric, ReferenceMetric)]
+    needs = list(dict.fromkeys(need for metric in held for need in metric.needs))
     counts = run.recipe.metric_prompts if n is None else dict.fromkeys(metrics, n)
     rows: list[dict[str, Any]] = []
     for prompt_set in sets:
         cells = read_cells(run, needs, sets=[prompt_set])
         for name, metric in chosen.items():
-            if _applies(metric, cells, prompt_set):
-                sample = cells.sample(metric.needs, n=counts.get(name))
-                rows += metric_rows(run, metric, sample, prompt_set)
+            samples = _samples(run, metric, cells, prompt_set, counts.get(name))
+            rows += metric_rows(run, metric, samples, prompt_set)
     table = pa.Table.from_pylist(rows, schema=PER_SEED.arrow())
     provenance = {"run_id": run.run_id, "grid_hash": run.grid_hash, "sets": list(sets)}
     replace_table(run.store, PER_SEED_FILE, table, provenance=provenance)
@@ -84,6 +89,19 @@ def group_refusal(sample: Sample) -> str:
     )
 
 
+def _samples(
+    run: Run, metric: Metric, cells: Cells, prompt_set: int, n: int | None
+) -> Iterable[Sample]:
+    """The samples of a metric, seeds in order; none, with a warning, if it applies to no prompt."""
+    if isinstance(metric, ReferenceMetric):
+        status = read_status(run, metric.needs, sets=[prompt_set])
+        if _applies(metric, status, prompt_set):
+            return seed_blocks(run, metric.needs, sets=[prompt_set], n=n)
+    elif _applies(metric, cells, prompt_set):
+        return [cells.sample(metric.needs, n=n)]
+    return []
+
+
 def _applies(metric: Metric, cells: Cells, prompt_set: int) -> bool:
     """Whether the metric's features apply to a prompt of the set; a warning if not."""
     inside = cells.inside(metric.needs)
@@ -96,12 +114,17 @@ def _applies(metric: Metric, cells: Cells, prompt_set: int) -> bool:
     return False
 
 
-def metric_rows(run: Run, metric: Metric, sample: Sample, prompt_set: int) -> list[dict[str, Any]]:
+def metric_rows(
+    run: Run, metric: Metric, samples: Iterable[Sample], prompt_set: int
+) -> list[dict[str, Any]]:
     """The rows of one metric on one prompt set; none, with a warning, if it cannot be shown."""
-    columns = sample.only(metric.needs)
-    refusal = metric.refusal(columns) or group_refusal(sample)
-    if refusal:
-        LOGGER.warning("%s is not shown for set %d: %s", metric.name, prompt_set, refusal)
+    rows: list[dict[str, Any]] = []
+    for found, refusal in map(partial(_seed_rows, metric), samples):  # `map` keeps no sample
+        if refusal:
+            LOGGER.warning("%s is not shown for set %d: %s", metric.name, prompt_set, refusal)
+            return []
+        rows += found
+    if not rows:
         return []
     shared: Mapping[str, Any] = {
         "metric": metric.name,
@@ -110,10 +133,18 @@ def metric_rows(run: Run, metric: Metric, sample: Sample, prompt_set: int) -> li
         "unit": metric.unit,
         "higher_is_better": metric.higher_is_better,
     }
+    return [{**shared, **row} for row in rows]
+
+
+def _seed_rows(metric: Metric, sample: Sample) -> tuple[list[dict[str, Any]], str]:
+    """What the rows of these seeds have of their own; none, and why, if they cannot be shown."""
+    columns = sample.only(metric.needs)
+    refusal = metric.refusal(columns) or group_refusal(sample)
+    if refusal:
+        return [], refusal
     intervals = metric.compute(columns, sample.groups)
-    return [
+    rows = [
         {
-            **shared,
             "seed": seed,
             "value": interval.value,
             "low": interval.low,
@@ -123,6 +154,7 @@ def metric_rows(run: Run, metric: Metric, sample: Sample, prompt_set: int) -> li
         }
         for seed, interval in zip(sample.seeds, intervals, strict=True)
     ]
+    return rows, ""
 
 
 def read_per_seed(run: Run) -> pl.DataFrame:

@@ -28,6 +28,8 @@ class RankedSeed:
         n: Images behind it.
         p_better: Share of the null's values, pooled over seeds, at least as good.
         p_worse: Share of the null's values at least as bad.
+        at_infinity: For a Frechet distance, `value` extrapolated to infinitely many images; None
+            where it cannot be.
     """
 
     seed: int
@@ -39,6 +41,7 @@ class RankedSeed:
     n: int
     p_better: float
     p_worse: float
+    at_infinity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,10 @@ class Ranking:
             too few images.
         floor_note: The floor in words, or why there is none; empty where nothing is compared
             with a reference.
+        at_infinity_n: Images per seed at the points of the line in 1/n behind `at_infinity`;
+            empty where there is none.
+        at_infinity_note: The extrapolation in words, or why there is none; empty where nothing
+            is biased by 1/n.
     """
 
     rule: str
@@ -164,6 +171,8 @@ class Ranking:
     seeds: tuple[RankedSeed, ...]
     floor: NoiseFloor | None = None
     floor_note: str = ""
+    at_infinity_n: tuple[int, ...] = ()
+    at_infinity_note: str = ""
 
     @property
     def verdict(self) -> str:

@@ -17,9 +17,11 @@ from analysis.cells import Sample, read_cells
 from analysis.confirmation import Draws, End, gap_beside_null, ranked_seeds, seed_list
 from analysis.metrics import METRICS, Metric, load_metric
 from analysis.metrics.base import ReferenceMetric
+from analysis.metrics.frechet import FrechetDistance
 from analysis.per_seed import group_refusal, metric_identity
 from analysis.ranked import Ranking
 from analysis.repeatability import prompts_needed, repeatability
+from analysis.statistics.extrapolation import AtInfinity
 from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.nulls import Direction, permute_within_prompt
 from analysis.statistics.reliability import rank_correlation
@@ -119,7 +121,9 @@ def rank_samples(
     best: Direction = "higher" if metric.higher_is_better else "lower"
     worst: Direction = "lower" if metric.higher_is_better else "higher"
     low, high = np.percentile(draws.set2, [2.5, 97.5])
-    floor, floor_note = _floor(metric, second.n, rng.spawn(1)[0])
+    apart = rng.spawn(2)
+    floor, floor_note = _floor(metric, second.n, apart[0])
+    limit, limit_note = _at_infinity(metric, prepared[1], second, apart[1])
     hint = f" {needed.words}"
     return Ranking(
         rule=RULE,
@@ -148,9 +152,13 @@ def rank_samples(
         golden=seed_list(second.seeds, values, draws, End(best, "top", share, hint)),
         bad=seed_list(second.seeds, values, draws, End(worst, "bottom", share, hint)),
         strict_golden=strict_golden(metric, prepared[1], second, rng, share=share),
-        seeds=ranked_seeds(second.seeds, values, intervals, draws.set2, best),
+        seeds=ranked_seeds(
+            second.seeds, values, intervals, draws.set2, best, limit.values if limit else None
+        ),
         floor=floor,
         floor_note=floor_note,
+        at_infinity_n=limit.n if limit else (),
+        at_infinity_note=limit_note,
     )
 
 
@@ -180,6 +188,29 @@ def _floor(metric: Metric, n: int, rng: np.random.Generator) -> tuple[NoiseFloor
         f"Noise floor: {n:,} of the reference's images from its {floor.reference_n:,} others "
         f"{floor.mean:.4g} on average, standard deviation {floor.spread:.2g} over {floor.splits} "
         f"random splits."
+    )
+
+
+def _at_infinity(
+    metric: Metric, prepared: Sequence[Any], sample: Sample, rng: np.random.Generator
+) -> tuple[AtInfinity | None, str]:
+    """Distances at infinitely many images and in words, or why not; "" where there is no bias."""
+    if not isinstance(metric, FrechetDistance):
+        return None, ""
+    try:
+        limit = metric.at_infinity(prepared, sample.groups, rng)
+    except ValueError as error:
+        return None, f"Not extrapolated to infinitely many images: {error}."
+    order = np.argsort(metric.values(prepared))
+    best, worst = (f"seed {sample.seeds[i]} {limit.values[i]:.4g}" for i in order[[0, -1]])
+    width = metric.reference.shape[1]
+    short = f" With n under 4 x {width:,} it takes off up to a fifth too much."
+    return limit, (
+        f"Extrapolated to infinitely many images per seed (straight line in 1/n through "
+        f"{', '.join(f'{n:,}' for n in limit.n)} images, whole prompt groups): best {best}, worst "
+        f"{worst}, mean of all {limit.values.mean():.4g}. That is for comparing with distances of "
+        f"another n; seeds are ranked at this n. The reference's own n is not extrapolated."
+        f"{short if sample.n < 4 * width else ''}"
     )
 
 

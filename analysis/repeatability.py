@@ -17,7 +17,7 @@ from scipy import optimize
 from analysis.cells import Sample
 from analysis.metrics import Metric
 from analysis.statistics.intervals import Interval
-from analysis.statistics.leave_out import group_codes
+from analysis.statistics.leave_out import deal_groups, group_codes
 from analysis.statistics.reliability import (
     fisher_bounds,
     rank_correlation,
@@ -128,7 +128,7 @@ def measured(
     codes = group_codes(groups, len(groups))
     found: list[tuple[float, float]] = []
     for _ in range(splits):
-        part = _deal(codes, rng)
+        part = deal_groups(codes, QUARTERS, rng)
         if np.bincount(part, minlength=QUARTERS).min() < LEAST_IMAGES:
             return None
         found.append(_correlations(metric, prepared, part))
@@ -146,16 +146,6 @@ def _interval(value: float, seeds: int, n: int, splits: int) -> Interval:
         f"groups, {n} images per seed on each side; Fisher z over {seeds} seeds, 95 %"
     )
     return Interval(value, *fisher_bounds(value, seeds), n, method)
-
-
-def _deal(codes: Rows, rng: np.random.Generator) -> Rows:
-    """The quarter of each prompt: groups in random order, each to the smallest quarter."""
-    sizes = np.bincount(codes)
-    loads, place = np.zeros(QUARTERS, dtype=np.intp), np.empty(len(sizes), dtype=np.intp)
-    for group in rng.permutation(len(sizes)):
-        place[group] = int(np.argmin(loads))
-        loads[place[group]] += sizes[group]
-    return np.asarray(place[codes])
 
 
 def _correlations(

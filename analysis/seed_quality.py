@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from analysis.cells import Sample
 from analysis.metrics import Metric
 from analysis.ranked import Ranking
@@ -70,6 +72,7 @@ class SeedQuality:
                 "set2_low": one.low,
                 "set2_high": one.high,
                 "rank_set2": one.rank_set2,
+                "set2_at_infinity": one.at_infinity,
                 "shrunken": float(self.shrunken.mean[place[one.seed]]),
                 "shrunken_sd": float(self.shrunken.sd[place[one.seed]]),
                 "p_better": one.p_better,
@@ -77,6 +80,10 @@ class SeedQuality:
             }
             for one in self.ranking.seeds
         ]
+
+    def _mean_at_infinity(self) -> float | None:
+        found = [one.at_infinity for one in self.ranking.seeds if one.at_infinity is not None]
+        return float(np.mean(found)) if found else None
 
     def known(self) -> dict[str, Any]:
         """What a plan needs to say how many prompts any reliability takes."""
@@ -123,6 +130,9 @@ class SeedQuality:
             "floor_n": floor.n if floor else None,
             "floor_reference_n": floor.reference_n if floor else None,
             "floor_note": ranking.floor_note,
+            "at_infinity": self._mean_at_infinity(),
+            "at_infinity_n": ", ".join(map(str, ranking.at_infinity_n)),
+            "at_infinity_note": ranking.at_infinity_note,
             "best": ranking.seeds[0].seed,
             "worst": ranking.seeds[-1].seed,
             "prompts_needed": needed.prompts,

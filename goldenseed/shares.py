@@ -48,6 +48,8 @@ def _table(name: str, frame: pl.DataFrame) -> Table:
 def _share(row: dict[str, float | None], part: str) -> str:
     if row[part] is None:
         return "-"
+    if row[f"{part}_low"] is None:
+        return f"{row[part]:.1%}"
     return f"{row[part]:.1%} [{row[f'{part}_low']:.1%}, {row[f'{part}_high']:.1%}]"
 
 

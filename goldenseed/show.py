@@ -239,7 +239,7 @@ def _evidence(ranking: Ranking) -> list[str]:
         f"[{reliability.low:.2f}, {reliability.high:.2f}].",
         f"Best less worst seed on set 2: {gap.value:.4g}; with permuted owners (no seed effect) "
         f"{gap.null_mean:.4g} on average, p = {gap.p:.3g}.",
-        *([ranking.floor_note] if ranking.floor_note else []),
+        *[note for note in (ranking.floor_note, ranking.at_infinity_note) if note],
         f"By the stricter rule (expected share of wrong seeds at most 10 %; not calibrated below "
         f"about 250 seeds) {len(ranking.strict_golden)} seeds would be golden.",
     ]
@@ -278,7 +278,8 @@ def conclusion(ends: Sequence[End], *, as_json: bool) -> None:
 
 def _share(row: Mapping[str, Any]) -> str:
     name = row["column"].removeprefix("appearance.")
-    return f"{name} {row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+    bounds = "" if row["low"] is None else f" [{row['low']:.1%}, {row['high']:.1%}]"
+    return f"{name} {row['share']:.1%}{bounds}"
 
 
 def shown(path: Path) -> Path:

@@ -187,6 +187,9 @@ class ShareMetric(MeanMetric):
 class ReferenceMetric(Metric):
     """A distance between a seed's embeddings and those of a set of reference images.
 
+    A seed's value hangs on its own images alone, so `compute` is called with some seeds at a
+    time: the embeddings of all may not fit into memory.
+
     Attributes:
         reference_file: safetensors file with the reference's embeddings, made by the very
             feature that the metric is made from. None for real images, which are not part of

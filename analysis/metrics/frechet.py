@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.metrics.base import PERCEPTUAL_REFERENCE, Array, Floats, ReferenceMetric
 from analysis.statistics.distances import Reference, frechet_distance, frechet_method
+from analysis.statistics.extrapolation import AtInfinity, at_infinity
 from analysis.statistics.intervals import Interval, frechet_interval
 from analysis.statistics.parallel import frechet_distances
 
@@ -59,6 +60,25 @@ class FrechetDistance(ReferenceMetric):
             return ""
         form = "low-rank form, " if frechet_method(n, width) == "low_rank" else ""
         return f"{form}comparable only at this n ({n}); "
+
+    def at_infinity(
+        self, prepared: Sequence[Array], groups: Array, rng: np.random.Generator
+    ) -> AtInfinity:
+        """The distance of every seed extrapolated to infinitely many images of it.
+
+        Args:
+            prepared: From `prepare`.
+            groups: Shape (P,), the group of each prompt.
+            rng: Deals the groups.
+
+        Raises:
+            ValueError: If there are too few images or groups: see `at_infinity`.
+        """
+
+        def distances(chosen: Array) -> Floats:
+            return frechet_distances((x[chosen] for x in prepared[0]), self.shared)
+
+        return at_infinity(distances, groups, rng, width=self.reference.shape[1])
 
     def from_rest(self, part: Floats, rest: Floats) -> float:
         """The distance from Gaussians fitted to the others."""

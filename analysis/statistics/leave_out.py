@@ -67,6 +67,29 @@ def balanced_blocks(groups: ArrayLike, n: int, *, limit: int = 20) -> Codes:
     return np.asarray(block[codes])
 
 
+def deal_groups(codes: Codes, parts: int, rng: np.random.Generator) -> Codes:
+    """Deal groups at random into parts of nearly equal size: each to the smallest so far.
+
+    Args:
+        codes: Shape (n,), from `group_codes`.
+        parts: How many.
+        rng: Draws the order of the groups.
+
+    Returns:
+        Shape (n,), the part of each row, 0 .. parts - 1. Groups are never split.
+
+    Example:
+        >>> deal_groups(np.array([0, 0, 1, 2]), 2, np.random.default_rng(1)).tolist()
+        [0, 0, 1, 1]
+    """
+    sizes = np.bincount(codes)
+    loads, place = np.zeros(parts, dtype=np.intp), np.empty(len(sizes), dtype=np.intp)
+    for group in rng.permutation(len(sizes)):
+        place[group] = int(np.argmin(loads))
+        loads[place[group]] += sizes[group]
+    return np.asarray(place[codes])
+
+
 def frechet_without_groups(features: ArrayLike, groups: ArrayLike, reference: Reference) -> Floats:
     """Squared Frechet distance with each group of images left out in turn.
 

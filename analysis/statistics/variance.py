@@ -14,6 +14,7 @@ from analysis.statistics.bounds import Interval
 from analysis.statistics.kernels import Floats
 from analysis.statistics.leave_out import group_codes
 from analysis.statistics.nulls import permute_within_prompt
+from analysis.statistics.rare import too_few_events
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def variance_shares(
         level: Confidence, in (0, 1).
 
     Returns:
-        The three shares; n is the number of cells.
+        The three shares; n is the number of cells. Where events are too few for an interval
+        (`too_few_events`) low and high are NaN, and `method` says why.
 
     Raises:
         ValueError: If the grid is too small, holds an infinite number, or does not vary.
@@ -75,6 +77,8 @@ def variance_shares(
     y = y - np.nanmean(y)
     if not np.nanmax(np.abs(y)) > 0:
         raise ValueError("values do not vary; there is no variance to share")
+    if few := too_few_events(values):
+        return _without_bounds(y, codes, few)
     if np.isnan(y).any() or np.bincount(codes).max() > 1:
         return _jackknife_shares(y, codes, level)
     return _balanced_shares(y, level)
@@ -106,11 +110,26 @@ def seed_share_null(
     """
     y = np.asarray(values, dtype=np.float64)
     codes = np.arange(y.shape[1]) if groups is None else group_codes(groups, y.shape[1])
+    nulls = (np.asarray(permute_within_prompt(y, rng), np.float64) for _ in range(draws))
+    return np.array([seed_share(null, codes) for null in nulls])
+
+
+def seed_share(values: ArrayLike, groups: ArrayLike | None = None) -> float:
+    """The seed's share alone, without an interval: what a resampling computes anew each time.
+
+    Args:
+        values: Shape (S, P), as for `variance_shares`, whose estimate it is.
+        groups: Shape (P,), the group of each prompt; None if all are independent.
+
+    Example:
+        >>> round(seed_share([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0], [4.0, 5.0, 6.5]]), 3)
+        0.686
+    """
+    y = np.asarray(values, dtype=np.float64)
+    codes = np.arange(y.shape[1]) if groups is None else group_codes(groups, y.shape[1])
     y = y - np.nanmean(y)
     balanced = not np.isnan(y).any() and np.bincount(codes).max() == 1
-    share = _balanced_seed_share if balanced else _paired_seed_share
-    nulls = (np.asarray(permute_within_prompt(y, rng), np.float64) for _ in range(draws))
-    return np.array([share(null, codes) for null in nulls])
+    return _balanced_seed_share(y, codes) if balanced else _paired_seed_share(y, codes)
 
 
 def _balanced_seed_share(y: Floats, _codes: NDArray[np.intp]) -> float:
@@ -262,6 +281,16 @@ def _jackknife_shares(y: Floats, codes: NDArray[np.intp], level: float) -> Varia
         for v, h in zip(value, half, strict=True)
     ]
     return VarianceShares(*parts)
+
+
+def _without_bounds(y: Floats, codes: NDArray[np.intp], reason: str) -> VarianceShares:
+    cells, each = _sums(y, codes)
+    with np.errstate(divide="ignore", invalid="ignore"):  # one group has no pairs: refused below
+        value = _Sums(cells, each.sum(axis=1)).shares()
+    if not np.isfinite(value).all():
+        raise ValueError(f"prompts fall into {cells.shape[2]} groups; at least 3 are needed")
+    n = int(cells[0].sum())
+    return VarianceShares(*(Interval(float(v), np.nan, np.nan, n, reason) for v in value))
 
 
 def _spread(without: Floats) -> Floats:

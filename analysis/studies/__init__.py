@@ -48,6 +48,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "inpainting": "analysis.studies.inpainting:Inpainting",
         "paired": "analysis.studies.paired:Paired",
         "quality": "analysis.studies.quality:Quality",
+        "recovery": "analysis.studies.recovery:Recovery",
         "search": "analysis.studies.search:Search",
         "seed_swap": "analysis.studies.seed_swap:SeedSwap",
         "spectrum": "analysis.studies.spectrum:Spectrum",

@@ -40,6 +40,7 @@ SEED_COLUMNS = {
     "set2_low": "lower end of its 95 % interval",
     "set2_high": "upper end",
     "rank_set2": "rank on set 2",
+    "set2_at_infinity": "a Frechet distance of set 2 extrapolated to infinitely many images",
     "shrunken": "set-2 value drawn towards the population of seeds: what other prompts should show",
     "shrunken_sd": "its posterior standard deviation",
     "p_better": "share of the null's values, pooled over seeds, at least as good as set 2's",
@@ -70,6 +71,9 @@ METRIC_COLUMNS = {
     "floor_n": "images on the seed's side of a split, as many as in set 2",
     "floor_reference_n": "images on the reference's side",
     "floor_note": "the floor in words, or why there is none; empty: metric without a reference",
+    "at_infinity": "mean over seeds of a Frechet distance extrapolated to infinitely many images",
+    "at_infinity_n": "images per seed at the points of its straight line in 1/n",
+    "at_infinity_note": "that in words, or why there is none; empty: no bias of 1/n",
     "best": "best seed on set 2",
     "worst": "worst seed on set 2",
     "prompts_needed": "prompts per set for the reliability asked for; null: reached, or unknown",
@@ -88,7 +92,8 @@ class Quality(Study):
         the true effects after the sampling noise of each seed's deviation is taken off.
     Null: Within each prompt it is permuted which seed owns which image; the best-worst gap and
         the seeds' p-values stand beside what that gives. Beside a distance from a reference
-        stands that of the reference from itself at the same n, its noise floor.
+        stands that of the reference from itself at the same n, its noise floor, and beside a
+        Frechet distance that of infinitely many images (a straight line in 1/n).
     n: One image per seed and prompt; per set and metric in the table.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, figures 6
         and 7 (FID of 10,000 and HPS v2 of 1,000 prompts, two disjoint sets).
@@ -100,7 +105,7 @@ class Quality(Study):
     """
 
     name: ClassVar[str] = "quality"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     metrics: tuple[str, ...] = ()
     target: float = 0.9
@@ -115,6 +120,7 @@ class Quality(Study):
                 f"least 1: add one to its `metrics` (kid_perceptual, hps_v2_1, fid ...)"
             )
         found, refused = self._measure_all(run, chosen)
+        seeds = [row for one in found for row in one.seed_rows()]
         return Findings(
             outcome="; ".join([*(_sentence(one, self.target) for one in found), *refused]),
             numbers={
@@ -123,9 +129,7 @@ class Quality(Study):
                 "known": [one.known() for one in found],
             },
             tables={
-                "seeds": StudyTable(
-                    pl.DataFrame([row for one in found for row in one.seed_rows()]), SEED_COLUMNS
-                ),
+                "seeds": StudyTable(pl.DataFrame(seeds, infer_schema_length=None), SEED_COLUMNS),
                 "metrics": StudyTable(
                     pl.DataFrame([one.row(self.target) for one in found]), METRIC_COLUMNS
                 ),
@@ -186,6 +190,11 @@ def _sentence(one: SeedQuality, target: float) -> str:
         f"{row['gap']:.3g} where no seed effect gives {row['gap_null_mean']:.3g} "
         f"(p = {row['gap_p']:.2g})"
         + (f"; noise floor {row['floor']:.4g}" if one.ranking.floor else "")
+        + (
+            f"; at infinitely many images {row['at_infinity']:.4g} on average"
+            if one.ranking.at_infinity_n
+            else ""
+        )
     )
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from analysis.cells import Array, Cells, Sample, read_cells
+from analysis.cell_reader import Array
+from analysis.cells import Cells, Sample, read_cells
 from analysis.features import load_feature
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.layout import FoundMetric
@@ -49,6 +50,7 @@ def variance_table(
     Returns:
         One row per column and source: column, source (seed, prompt, rest), share, low, high,
         n (cells), seeds, prompts, groups, method. Shares may be negative: they are estimates.
+        low and high are null where events are too rare for an interval: `method` says so.
 
     Raises:
         RunError: If cells are missing, or a column holds vectors, or does not vary.
@@ -71,8 +73,8 @@ def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
             "column": name,
             "source": source,
             "share": interval.value,
-            "low": interval.low,
-            "high": interval.high,
+            "low": _bound(interval.low),
+            "high": _bound(interval.high),
             "n": interval.n,
             "seeds": len(sample.seeds),
             "prompts": sample.n,
@@ -85,6 +87,11 @@ def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
             ("rest", shares.rest),
         )
     ]
+
+
+def _bound(value: float) -> float | None:
+    """A bound, or None where there is none."""
+    return None if np.isnan(value) else value
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS
     Returns:
         One row per measure: measure; seed, prompt and rest, each a share with _low and _high;
         seed_null_high (97.5 % point of the null) and seed_p; n (cells), seeds, prompts,
-        groups, method; note, which says why the shares are null where they are.
+        groups, method; note, which says why the shares, or their bounds, are null where they are.
 
     Raises:
         RunError: If the run measures nothing, or cells are missing.
@@ -195,10 +202,12 @@ def _shares(cells: Cells, one: Measure, rng: np.random.Generator, draws: int) ->
         return {**row, **counts, "note": str(error)}
     for part in _PARTS:
         interval = getattr(shares, part)
-        row |= {part: interval.value, f"{part}_low": interval.low, f"{part}_high": interval.high}
+        ends = {f"{part}_low": _bound(interval.low), f"{part}_high": _bound(interval.high)}
+        row |= {part: interval.value, **ends}
+    bounded = row["seed_low"] is not None
     row |= {
         "seed_null_high": float(np.percentile(null, 97.5)),
         "seed_p": (1 + int((null >= shares.seed.value).sum())) / (draws + 1),
-        "method": shares.seed.method,
+        "method" if bounded else "note": shares.seed.method,
     }
     return {**row, **counts}

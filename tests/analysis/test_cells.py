@@ -1,13 +1,17 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from analysis.cells import read_cells
+from analysis import cells
+from analysis.cells import read_cells, read_status, seed_blocks
 from analysis.metrics.base import FAILED_CELL
 from pipeline.errors import RunError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
+from pipeline.shards import Receipt, ShardFolder
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, Pixels, noisy
 
@@ -72,12 +76,12 @@ def test_growing_in_steps_gives_the_same_arrays(run: Run, tmp_path: Path) -> Non
 
 
 def test_the_first_n_prompts_are_those_with_the_smallest_ids(run: Run) -> None:
-    cells = read_cells(run, [BRIGHTNESS], sets=[2])
-    assert [p.id for p in cells.sample([BRIGHTNESS], n=3).prompts] == [
+    found = read_cells(run, [BRIGHTNESS], sets=[2])
+    assert [p.id for p in found.sample([BRIGHTNESS], n=3).prompts] == [
         p.id for p in of_set(run, 2)[:3]
     ]
     with pytest.raises(RunError, match=r"100 prompts were asked for; \d+ of the set"):
-        cells.sample([BRIGHTNESS], n=100)
+        found.sample([BRIGHTNESS], n=100)
 
 
 def test_a_failed_cell_costs_its_prompt_for_all_seeds(tmp_path: Path) -> None:
@@ -152,3 +156,74 @@ def test_an_empty_set_is_refused(tmp_path: Path) -> None:
     empty = 2 if of_set(run, 1) else 1
     with pytest.raises(RunError, match="no prompt of the set"):
         read_cells(run, [BRIGHTNESS], sets=[empty]).sample([BRIGHTNESS])
+
+
+def test_blocks_of_seeds_are_the_whole_sample_in_bounded_memory(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = [MEAN, BRIGHTNESS]
+    whole = read_cells(run, needs, sets=[1]).sample(needs, n=6)
+    per_seed = 6 * (3 + 1) * 4  # prompts x (colours + brightness) x float32
+    for limit, held in ((1, 1), (3 * per_seed - 1, 2), (10 * per_seed, 4)):
+        monkeypatch.setattr(cells, "BLOCK_BYTES", limit)
+        blocks = list(seed_blocks(run, needs, sets=[1], n=6))
+        sizes = [sum(array.nbytes for array in block.columns.values()) for block in blocks]
+        assert max(sizes) == held * per_seed <= max(limit, per_seed)
+        assert [seed for block in blocks for seed in block.seeds] == list(whole.seeds)
+        assert {block.prompts for block in blocks} == {whole.prompts}
+        for need in needs:
+            found = np.concatenate([block.columns[need] for block in blocks])
+            np.testing.assert_array_equal(found, whole.columns[need])
+
+
+def test_blocks_stand_on_the_prompts_that_all_seeds_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = of_set(synthetic.start(tmp_path / "look", n_prompts=80), 1)[2]
+
+    def draw(prompt: Prompt, seed: int) -> Pixels | None:
+        return None if (prompt.id, seed) == (lost.id, 1) else noisy(prompt, seed)
+
+    run = measured(tmp_path / "run", draw=draw, n_prompts=80, seeds=range(2), tile=(1, 80))
+    monkeypatch.setattr(cells, "BLOCK_BYTES", 1)
+    first, second = seed_blocks(run, [BRIGHTNESS], sets=[1])
+    assert (first.seeds, second.seeds) == ((0,), (1,))
+    assert first.prompts == second.prompts
+    assert first.dropped == second.dropped == (lost.id,)
+    # The negative control: seed 0 by itself would have kept the prompt.
+    assert not read_status(run, [BRIGHTNESS], sets=[1]).failed["appearance"][0].any()
+    run.grow([7], [])
+    with pytest.raises(RunError, match=r"unequal n.*7 \(\d+\)"):
+        next(seed_blocks(run, [BRIGHTNESS], sets=[1]))
+
+
+def test_only_shards_with_a_seed_of_the_block_are_opened(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = measured(tmp_path, tile=(2, 24))
+    opened: list[tuple[str, ...]] = []
+    read = ShardFolder.read
+
+    def spy(self: ShardFolder, receipt: Receipt, columns: Sequence[str]) -> pa.Table:
+        opened.append(tuple(columns))
+        return read(self, receipt, columns)
+
+    monkeypatch.setattr(cells, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(ShardFolder, "read", spy)
+    blocks = seed_blocks(other, [MEAN], sets=[1])
+    next(blocks)
+    assert [columns[3:] for columns in opened] == [(), (), ("mean",)]  # two shards of status
+    list(blocks)
+    assert [columns[3:] for columns in opened].count(("mean",)) == 4  # once a block of one seed
+
+
+def test_more_than_the_machine_holds_is_refused_with_both_numbers(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = 4 * len(of_set(run, 1)) * 3 * 4
+    monkeypatch.setattr(cells, "_memory", lambda: needed)
+    read_cells(run, [MEAN], sets=[1])
+    monkeypatch.setattr(cells, "_memory", lambda: needed - 1)
+    with pytest.raises(RunError, match=r"take 0\.0 GiB; this machine has 0\.0"):
+        read_cells(run, [MEAN], sets=[1])
+    assert list(seed_blocks(run, [MEAN], sets=[1]))

@@ -1,13 +1,19 @@
 import logging
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 import pytest
 
+from analysis import cells
+from analysis.cell_reader import CellReader
 from analysis.cells import Sample
 from analysis.features import load_feature
 from analysis.metrics import load_metric
+from analysis.metrics.base import Array
 from analysis.per_seed import (
     PER_SEED_FILE,
     group_refusal,
@@ -70,6 +76,35 @@ def test_the_table_is_on_disk_and_made_anew(run: Run) -> None:
 def test_shard_cuts_do_not_matter(run: Run, tmp_path: Path) -> None:
     other = measured(tmp_path, tile=(3, 5))
     assert measure(other, METRICS).equals(measure(run, METRICS))
+
+
+class Watched(CellReader):
+    """Counts the bytes of vectors that are held at once, of all readers together."""
+
+    arrays: ClassVar[list[weakref.ref[Array]]] = []
+    most: ClassVar[int] = 0
+
+    def read(self, name: str, columns: Sequence[str]) -> None:
+        super().read(name, columns)
+        self.arrays.extend(weakref.ref(each) for each in self.columns.values() if each.ndim > 2)
+        alive = [array for each in self.arrays if (array := each()) is not None]
+        Watched.most = max(Watched.most, sum(array.nbytes for array in alive))
+
+
+def test_seeds_a_few_at_a_time_give_the_same_bits_and_are_held_a_few_at_a_time(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "CellReader", Watched)
+    found = {}
+    for seeds_held, limit in ((4, 2**30), (1, 1), (2, 2 * 12 * 12)):
+        Watched.most = 0
+        monkeypatch.setattr(cells, "BLOCK_BYTES", limit)
+        found[seeds_held] = measure(run, METRICS), Watched.most
+    whole, most = found[4]
+    for seeds_held in (1, 2):
+        assert found[seeds_held][0].equals(whole)
+        assert found[seeds_held][1] * 4 == most * seeds_held  # the control: all at once
+    assert not measure(run, METRICS, n=4).equals(whole)  # other prompts are another table
 
 
 def test_a_metrics_identity_is_that_of_all_it_is_made_from(

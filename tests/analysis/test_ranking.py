@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.cells import Sample
 from analysis.metrics.base import MeanMetric, Metric
+from analysis.metrics.frechet import FrechetPerceptual
 from analysis.metrics.kid import KidPerceptual
 from analysis.ranked import Ranking
 from analysis.ranking import (
@@ -40,6 +41,11 @@ class Score(MeanMetric):
 class Kid(KidPerceptual):
     needs: ClassVar[tuple[str, ...]] = ("appearance.embedding",)
     reference: ClassVar[Floats] = np.random.default_rng(0).normal(size=(200, 6))
+
+
+class Frechet(FrechetPerceptual):
+    needs: ClassVar[tuple[str, ...]] = Kid.needs
+    reference: ClassVar[Floats] = Kid.reference
 
 
 def sample(need: str, values: Floats) -> Sample:
@@ -278,3 +284,16 @@ def test_a_distance_stands_beside_its_noise_floor_and_a_mean_has_none() -> None:
     assert many.floor is None
     assert "needs 2n = 202 reference images, there are 200" in many.floor_note
     assert ranked(Score(), scores(8, 0.0, rng=rng)).floor_note == ""
+
+
+def test_a_frechet_distance_stands_beside_that_of_infinitely_many_images() -> None:
+    rng = np.random.default_rng(11)
+    result = ranked(Frechet(), vectors(8, 48, 1.0, rng=rng))
+    assert result.at_infinity_n == (24, 36, 48)
+    limits = np.array([one.at_infinity for one in result.seeds], float)
+    assert f"seed {result.seeds[0].seed} {limits[0]:.4g}, worst" in result.at_infinity_note
+    assert (limits < [one.value for one in result.seeds]).all()  # the bias is upwards
+    assert Ranking.from_json(result.to_json()) == result
+    few = ranked(Frechet(), vectors(8, 12, 1.0, rng=rng))
+    assert "half of the prompt groups hold 6 images" in few.at_infinity_note
+    assert (few.at_infinity_n, few.seeds[0].at_infinity) == ((), None)

@@ -139,6 +139,41 @@ def test_nothing_found_is_a_note_in_the_table(tmp_path: Path, call: Call) -> Non
     assert "Traceback" not in called.err
 
 
+def letters(prompts: Sequence[Prompt], seeds: int, *, events: int) -> Values:
+    """A yes or no that so many cells of each set show, the earlier the seed the more."""
+    rng = np.random.default_rng(6)
+    shape = (seeds, len(prompts))
+    weights = np.repeat(np.arange(seeds, 0, -1.0), len(prompts))
+    chosen = rng.choice(seeds * len(prompts), events, replace=False, p=weights / weights.sum())
+    shown = np.isin(np.arange(seeds * len(prompts)), chosen).reshape(shape)
+    return {LAYOUT: {"x": shown.astype(float)}}
+
+
+@pytest.mark.parametrize("events", [3, 60])
+def test_rare_events_have_an_estimate_and_a_null_but_no_interval(
+    tmp_path: Path, call: Call, events: int
+) -> None:
+    recipe = {"features": [LAYOUT], "metrics": [PLACE], "ranking": None}
+    size = {"seeds": 8, "prompts": 40, "objects": 5}
+    run = planted_run(tmp_path, lambda p, s: letters(p, s, events=events), **size, **recipe)
+    raw = read_cells(run, [f"{LAYOUT}.x"], sets=(1, 2)).sample([f"{LAYOUT}.x"]).columns
+    shown = int(raw[f"{LAYOUT}.x"].sum())
+    row = share_table(run, draws=20).row(by_predicate=pl.col("measure") == "place", named=True)
+    assert (shown < 20) == (events == 3)
+    assert -1 < row["seed"] < 1
+    assert 0 < row["seed_p"] <= 1
+    called = call("shares", run.root)
+    assert called.code == 0
+    if shown < 20:
+        assert row["note"].startswith(f"no interval: {shown} of ")
+        assert (row["seed_low"], row["rest_high"], row["method"]) == (None, None, None)
+        assert "no interval" in " ".join(called.out.split())
+        assert "[" not in next(line for line in called.out.splitlines() if "place" in line)
+    else:  # the negative control: enough of them are like anything else
+        assert row["seed_low"] < row["seed"] < row["seed_high"]
+        assert row["note"] == ""
+
+
 class Place(LayoutX):
     """The planted place of the object."""
 

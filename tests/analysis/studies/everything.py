@@ -127,10 +127,18 @@ def with_swaps(path: Path) -> Run:
     return arm(path, 0.2)
 
 
+def with_planted_seeds(path: Path) -> Run:
+    """A run of `seed_plant` with two seeds of every strength."""
+    return planted_run(
+        path, planted, seeds=160, prompts=60, objects=8, intervention="seed_plant", **RECIPE
+    )
+
+
 OWN: Mapping[str, Callable[[Path], Run]] = {
     "distinguishability": lambda path: painted_run(path, seeds=4, prompts=48),
     "guidance": lambda path: curves(path, {"freeu": {2.0: (1.0, 0.5)}}),
     "paired": with_pictures,
+    "recovery": with_planted_seeds,
     "seed_swap": with_swaps,
     "spectrum": with_latents,
 }

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.metrics.frechet import FrechetPerceptual
 from analysis.statistics.shrinkage import spread_interval
 from analysis.studies import load_study
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
 from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
-from tests.analysis.synthetic import COLOUR, COLOUR_KID
+from tests.analysis.synthetic import COLOUR, COLOUR_KID, ColourKid
 
 RECIPE = {"features": [SCORES], "metrics": [SCORE], "ranking": None}
 
@@ -73,6 +76,29 @@ def test_the_floor_stands_beside_a_distance(tmp_path: Path, prompts: int) -> Non
         assert distance["floor"] is None
         assert f"needs 2n = {2 * n} reference images, there are 64" in distance["floor_note"]
     assert (mean["floor"], mean["floor_note"]) == (None, "")
+
+
+class ColourFrechet(FrechetPerceptual):
+    """Distance of the mean colours from middle grey."""
+
+    name: ClassVar[str] = "frechet_colour"
+    needs: ClassVar[tuple[str, ...]] = ColourKid.needs
+    reference: ClassVar[NDArray[np.float64]] = np.random.default_rng(0).normal(0.5, 0.3, (900, 3))
+
+
+def test_infinitely_many_images_stand_beside_a_frechet_distance_alone(tmp_path: Path) -> None:
+    own = f"{__name__}:ColourFrechet"
+    recipe = {**RECIPE, "features": [SCORES, COLOUR], "metrics": [COLOUR_KID, own]}
+    found = load_study("quality").find(planted_run(tmp_path, colours, seeds=8, **recipe))
+    kernel, frechet = found.numbers["metrics"]
+    assert (kernel["at_infinity"], kernel["at_infinity_n"]) == (None, "")
+    seeds = found.tables["seeds"].frame
+    assert seeds.filter(metric="kid_colour")["set2_at_infinity"].null_count() == 8
+    limits = seeds.filter(metric="frechet_colour")
+    assert frechet["at_infinity"] == pytest.approx(limits["set2_at_infinity"].mean())
+    assert limits["set2_at_infinity"].mean() < limits["set2"].mean()
+    assert frechet["at_infinity_n"].endswith(f", {frechet['n_set2']}")
+    assert found.outcome.count("at infinitely many images") == 1
 
 
 def test_prompts_for_a_reliability_follow_spearman_and_brown(tmp_path: Path) -> None:
