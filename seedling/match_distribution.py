@@ -46,7 +46,8 @@ def noised(base: Base, latents: Tensor, *, generator: torch.Generator) -> tuple[
 def denoised(base: Base, said: Tensor, noisy: Tensor, times: Tensor) -> Tensor:
     """The clean latents that a predicted noise says (Ho et al. 2020, equation 15)."""
     signal = base.networks.scheduler.alphas_cumprod[times].view(-1, 1, 1, 1)
-    return (noisy - (1 - signal).sqrt() * said) / signal.sqrt()
+    clean: Tensor = (noisy - (1 - signal).sqrt() * said) / signal.sqrt()
+    return clean
 
 
 @torch.no_grad()
@@ -76,7 +77,8 @@ def guided(base: Base, empty: Tensor, guidance: float) -> Predictor:
         both = torch.cat([empty.expand_as(states), states])
         said = base.networks.unet(noisy.repeat(2, 1, 1, 1), times.repeat(2), both).sample
         plain, asked = said.chunk(2)
-        return plain + guidance * (asked - plain)
+        found: Tensor = plain + guidance * (asked - plain)
+        return found
 
     return predict
 

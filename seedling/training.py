@@ -117,13 +117,24 @@ class Loop:
         return self.budget.share(step=self.steps_done, elapsed=self.elapsed) < 1
 
     def step(self, loss: Tensor) -> None:
-        """Go one step down the loss, with the norm of the gradient cut at 1; report and save."""
+        """Go one step down the loss, with the norm of the gradient cut at 1; report and save.
+
+        Raises:
+            FloatingPointError: If loss or gradient are no finite numbers; weights and checkpoint
+                are still whole, so that the training can go on with a lower rate.
+        """
         share = self.budget.share(step=self.steps_done, elapsed=self.elapsed)
         for group in self.optimiser.param_groups:
             group["lr"] = self.budget.rate_at(share)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.weights, 1.0)
+        norm = nn.utils.clip_grad_norm_(self.weights, 1.0)
+        if not bool(norm.isfinite() & loss.isfinite()):
+            raise FloatingPointError(
+                f"{self.name}: loss {float(loss.detach())}, gradient of norm {float(norm)} at step "
+                f"{self.steps_done}; finite numbers wanted: go on from the checkpoint with a lower "
+                f"--rate (now {self.budget.rate:g} at most)"
+            )
         self.optimiser.step()
         self.steps_done += 1
         self._average()
