@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from seedling import preference
 from seedling.alike import ALIKE, draw_alike
 from seedling.degrade import draw_pairs, load_vae
-from seedling.drawn_alike import load_drawn, say_all
+from seedling.drawn_alike import load_drawn, next_in_row, say_all
 from seedling.randomness import choose, happens, make_generator
 from seedling.relatives import Rows
 from seedling.sentences import FREE, sentence
@@ -108,15 +108,16 @@ def train_preference(
     loop = Loop("preference", {"judge": judge}, budget, generator, folder=folder, muon=True)
     while loop.running():
         pairs = draw_pairs(batch, vae=vae, generator=generator)
-        own, prompts = draw_own(drawn, batch, generator=generator)
-        images = torch.cat([pairs.better, pairs.worse, own])
-        better, worse, pictures = preference.image_vectors(judge, images).chunk(3)
+        own, half_wrong, prompts = draw_own(drawn, batch, generator=generator)
+        images = torch.cat([pairs.better, pairs.worse, own, half_wrong])
+        better, worse, pictures, failed = preference.image_vectors(judge, images).chunk(4)
         ids = preference.tokens(tokenizer, pairs.texts + prompts)
         said, asked = preference.text_vectors(judge, ids).chunk(2)
         factor = preference.scale(judge)
         loop.step(
             preference.preference_loss(better, worse, said, factor)
-            + preference.preference_loss(pictures, neighbours(pictures), asked, factor)
+            + preference.preference_loss(pictures, next_in_row(pictures), asked, factor)
+            + preference.preference_loss(pictures, failed, asked, factor)
             + MATCH_WEIGHT * preference.contrastive_loss(better, said, ids[:batch], factor)
             + MATCH_WEIGHT * preference.contrastive_loss(pictures, asked, ids[batch:], factor)
         )
@@ -124,8 +125,10 @@ def train_preference(
     return judge.eval()
 
 
-def draw_own(drawn: Rows, count: int, *, generator: torch.Generator) -> tuple[Tensor, list[str]]:
-    """Draw whole rows of a model's own pictures.
+def draw_own(
+    drawn: Rows, count: int, *, generator: torch.Generator
+) -> tuple[Tensor, Tensor, list[str]]:
+    """Draw whole rows of a model's own pictures, some rows mirrored.
 
     Args:
         drawn: As `drawn_alike.draw_alike_pictures` gives them.
@@ -133,23 +136,16 @@ def draw_own(drawn: Rows, count: int, *, generator: torch.Generator) -> tuple[Te
         generator: The source of randomness.
 
     Returns:
-        float32 (count, 3, 64, 64) in 0..1, and their prompts.
+        The pictures and their half-wrong neighbours, float32 (count, 3, 64, 64) in 0..1, and the
+        prompts of both.
     """
     rows = choose(count // ALIKE, len(drawn["parts"]) // ALIKE, generator=generator)
     places = (rows[:, None] * ALIKE + torch.arange(ALIKE)).flatten()
-    prompts = say_all(drawn["parts"][places], drawn["wordings"][places])
-    return drawn["images"][places].float() / 255, prompts
-
-
-def neighbours(pictures: Tensor) -> Tensor:
-    """Of each picture of a row of `ALIKE` the next one: what its prompt does not ask for.
-
-    Example:
-        >>> neighbours(torch.arange(32.0)[:, None])[15:17, 0].tolist()
-        [0.0, 17.0]
-    """
-    rows = pictures.view(-1, ALIKE, pictures.shape[1])
-    return rows.roll(-1, dims=1).flatten(0, 1)
+    both = torch.cat([drawn["images"][places], drawn["half_wrong"][places]]).float() / 255
+    mirrored = happens(count // ALIKE, 0.5, generator=generator).repeat_interleave(ALIKE)
+    both = torch.where(mirrored.repeat(2)[:, None, None, None], both.flip(3), both)
+    own, half_wrong = augmented(both, generator=generator).chunk(2)
+    return own, half_wrong, say_all(drawn["parts"][places], drawn["wordings"][places])
 
 
 def main() -> None:

@@ -165,10 +165,33 @@ def test_a_row_of_the_models_own_pictures_is_of_one_seed(tmp_path: Path) -> None
             )  # fmt: skip
             apart = drawn_alike.decode(base, latents)[0].int() - drawn["images"][place].int()
             assert bool(apart.abs().max() <= 2) == same
-    own, said = train_preference.draw_own(drawn, 16, generator=make_generator(1))
+    own, half_wrong, said = train_preference.draw_own(drawn, 16, generator=make_generator(1))
     start = prompts.index(said[0])
     assert said == prompts[start : start + 16]
-    assert torch.equal((own * 255).round().to(torch.uint8), drawn["images"][start : start + 16])
+    for ours, name in ((own, "images"), (half_wrong, "half_wrong")):
+        kept = drawn[name][start : start + 16].float() / 255
+        apart = [float((ours - each).abs().mean()) for each in (kept, kept.flip(3))]
+        assert min(apart) < 0.06 < max(apart), "one of the two ways about, a little changed"
+
+
+def test_half_wrong_pictures_heard_another_prompt_first(tmp_path: Path) -> None:
+    base = tiny_base.write_base(tmp_path / "base")
+    prompts = ["a red cup", "a black dog"] * 8
+    seeds = torch.arange(16)
+
+    def plain(texts: list[str]) -> torch.Tensor:
+        return final_latents(base, texts, seeds, steps=STEPS, guidance=GUIDANCE)
+
+    def misled(steps: int) -> torch.Tensor:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(drawn_alike, "MISLED", (steps, steps))
+            return drawn_alike.misled_latents(base, prompts, seeds, generator=make_generator(1))
+
+    own, other = plain(prompts), plain([*prompts[1:], prompts[0]])
+    torch.testing.assert_close(misled(STEPS), other, atol=1e-3, rtol=1e-3)
+    early, late = misled(2), misled(STEPS - 2)
+    assert float((early - own).abs().mean()) < float((late - own).abs().mean())
+    assert float((late - other).abs().mean()) < float((early - other).abs().mean())
 
 
 def test_judges_train_publish_and_are_read_by_their_features(tmp_path: Path) -> None:
