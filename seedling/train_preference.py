@@ -151,8 +151,8 @@ def draw_own(
 def main() -> None:
     """Run from the command line and publish both networks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clip-minutes", type=float, default=25.0)
-    parser.add_argument("--minutes", type=float, default=15.0, help="of the pairs")
+    parser.add_argument("--clip-minutes", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=22.0, help="of the pairs")
     parser.add_argument("--drawn", type=int, default=3072, help="pictures that the model draws")
     parser.add_argument("--clip-rate", type=float, default=4e-3)
     parser.add_argument("--rate", type=float, default=2e-3)

@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=78.0)
     parser.add_argument("--rate", type=float, default=2.5e-3)
-    parser.add_argument("--fine-minutes", type=float, default=50.0)
+    parser.add_argument("--fine-minutes", type=float, default=62.0)
     parser.add_argument("--fine-rate", type=float, default=8e-4)
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)

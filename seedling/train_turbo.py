@@ -267,7 +267,7 @@ def main() -> None:
     """Run from the command line; the first chunk of pairs is held out."""
     parser = new_parser(__doc__, minutes=28.0, rate=4e-3, count=20_480)
     parser.add_argument("--teacher-steps", type=int, default=STEPS)
-    parser.add_argument("--sharp-minutes", type=float, default=40.0, help="of matching")
+    parser.add_argument("--sharp-minutes", type=float, default=28.0, help="of matching")
     parser.add_argument("--sharp-rate", type=float, default=1e-3)
     chosen = parser.parse_args()
     base, settings = load_base(chosen.base), settings_of(chosen)

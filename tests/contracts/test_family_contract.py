@@ -43,11 +43,21 @@ def inpainting(channels: int, latents: int = 4) -> Callable[[Path], Card]:
     return build
 
 
+def own_unet(folder: Path) -> Card:
+    """The seedling's: a UNet of 33 channels beside a checkpoint whose own one has 16."""
+    test_inpainting.build(folder / "seedling", 16, 16)
+    test_inpainting.build(folder / "own", 33, 16)
+    card = load_cards()["seedling-inpaint"]
+    parts = {"unet": card.parts["unet"].model_copy(update={"path": str(folder / "own")})}
+    return card.model_copy(update={"path": str(folder / "seedling"), "parts": parts})
+
+
 BUILDERS: Mapping[str, Callable[[Path], Card]] = {
     "sd2-inpainting": inpainting(9),
     "sd2-base-inpainting": inpainting(4),
     "sd2-inpainting, 16 latent channels": inpainting(33, 16),
     "sd2-base-inpainting, 16 latent channels": inpainting(16, 16),
+    "seedling-inpaint": own_unet,
     "text-to-video-ms": test_text_to_video.build,
     "glide": test_glide.build,
     "instantid": tiny_instantid.checkpoint,

@@ -63,6 +63,7 @@ def native(card: Card, pipes: list[Pipe], batch: Batch, **changes: Any) -> list[
         return _native_ip(card, pipe, batch, sized)
     own: dict[str, Any] = {
         "controlnet-canny": {"image": images, "guidance_scale": 7.5},
+        "seedling-control": {"image": images, "guidance_scale": 4.0},
         "controlnet-canny-sdxl": {"image": images, "guidance_scale": 5.0},
         "controlnet-canny-pose": {
             "image": [list(pair) for pair in zip(images, masks, strict=True)],

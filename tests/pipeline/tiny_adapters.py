@@ -17,7 +17,7 @@ def controlnet(folder: Path, card: Card) -> None:
     net = d.ControlNetModel(
         block_out_channels=nets.WIDTHS, layers_per_block=1, norm_num_groups=8, attention_head_dim=2,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        conditioning_embedding_out_channels=(8, 8, 8, 8), **more,
+        conditioning_embedding_out_channels=(8, 8, 8, 8), in_channels=card.latent_channels, **more,
     )  # fmt: skip
     # A fresh ControlNet ends in zeros, so that nothing would show.
     for block in [*net.controlnet_down_blocks, net.controlnet_mid_block]:

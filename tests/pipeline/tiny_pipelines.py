@@ -20,12 +20,14 @@ from tests.pipeline.tiny_adapters import PARTS, controlnet
 def _sd(folder: Path, card: Card) -> None:
     tokenizer = spelling_tokenizer(folder / "words")
     d.StableDiffusionPipeline(
-        vae=nets.vae(), unet=nets.unet(), text_encoder=nets.clip(t.CLIPTextModel, tokenizer),
+        vae=nets.vae(card.latent_channels), text_encoder=nets.clip(t.CLIPTextModel, tokenizer),
+        unet=nets.unet(in_channels=card.latent_channels, out_channels=card.latent_channels),
         tokenizer=tokenizer, scheduler=nets.ddim(), safety_checker=None, feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder)  # fmt: skip
     for name, part in card.parts.items():
-        PARTS[part.component or part.use](folder / "parts" / name, card)
+        within = part.subfolder if part.use == "component" else ""
+        PARTS[part.component or part.use](folder / "parts" / name / within, card)
 
 
 def _sdxl(folder: Path, card: Card) -> None:
@@ -208,6 +210,7 @@ BUILDERS: Mapping[str, Callable[[Path, Card], None]] = {
     "controlnet-canny": _sd,
     "controlnet-canny-pose": _sd,
     "controlnet-canny-sdxl": _sdxl,
+    "seedling-control": _sd,
     "t2i-adapter-color": _sd,
     "ip-adapter": _sd,
     "ip-adapter-controlnet": _sd,
