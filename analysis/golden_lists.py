@@ -88,12 +88,11 @@ class GoldenLists:
             len(self.seeds), *(len(m.top(m.own, self.share)) for m in self.first)
         )
         sizes = [len(one.top(one.own, self.share)) for one in self.second]
-        chance = float(np.prod([size / len(self.seeds) for size in sizes]))
         return {
             "seeds": len(self.seeds),
             "share": self.share,
             "metrics": [self._metric(place) for place in range(len(self.first))],
-            "rank_correlation_of_the_metrics": rank_correlation(*(m.own for m in self.first)),
+            "rank_correlation_of_the_metrics": rank_correlation(*(m.ranks for m in self.first)),
             "list": self.named(self.listed),
             "length": k,
             "length_unrelated": {
@@ -104,10 +103,7 @@ class GoldenLists:
             "length_no_seed_effect": _chance(self.null.length, k),
             "again": self.named(self.again),
             "again_count": again,
-            "again_unrelated": {
-                "mean": k * chance,
-                "p": float(stats.binom.sf(again - 1, k, chance)) if k else 1.0,
-            },
+            "again_unrelated": again_unrelated(len(self.seeds), k, sizes, again),
             "again_no_seed_effect": _chance(self.null.again, again),
             "strict": [self.seeds[place] for place in self.strict],
             "strict_limit": EXPECTED_ERROR,
@@ -125,6 +121,32 @@ class GoldenLists:
             "rank_correlation": rank_correlation(one.own, two.own),
             "prompts_needed_note": self.words[place],
         }
+
+
+def again_unrelated(seeds: int, listed: int, tops: Sequence[int], again: int) -> dict[str, float]:
+    """How many listed seeds two further rankings both call top, if nothing relates any of them.
+
+    Two tops share a hypergeometric number of seeds, any of them alike; of so many, again a
+    hypergeometric number is listed.
+
+    Args:
+        seeds: All seeds.
+        listed: Those that are listed.
+        tops: Seeds in the top of each of the two rankings.
+        again: Listed seeds that are in both, as found.
+
+    Returns:
+        mean, and p, the probability of at least as many.
+
+    Example:
+        >>> again_unrelated(4, 1, (2, 2), 1)
+        {'mean': 0.25, 'p': 0.25}
+    """
+    one, two = tops
+    both = np.arange(min(tops) + 1)
+    least = stats.hypergeom(seeds, listed, both).sf(again - 1)
+    p = float(stats.hypergeom(seeds, one, two).pmf(both) @ least)
+    return {"mean": listed * one * two / seeds**2, "p": min(p, 1.0)}
 
 
 def _chance(null: Floats, observed: int) -> dict[str, float]:

@@ -48,9 +48,18 @@ class Pictures:
 
     Args:
         run: The run.
+
+    Raises:
+        RunError: If no prompt of it names a picture and a mask.
     """
 
     def __init__(self, run: Run) -> None:
+        if not any(prompt.mask for prompt in run.prompts.values()):
+            raise RunError(
+                f"no prompt of {run.root} brings a picture and a mask; this study needs them: "
+                f"`goldenseed prompts pairs` makes such prompts from a folder, and a card that "
+                f"inpaints draws them"
+            )
         self.run = run
         self.size = (run.config.width, run.config.height)
         self.mask = lru_cache(None)(self._mask)

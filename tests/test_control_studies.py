@@ -16,7 +16,7 @@ from analysis.studies import STUDIES, load_study
 from analysis.studies.base import Findings
 from goldenseed.cli import main
 from pipeline.errors import RunError
-from pipeline.interventions.seed_plant import planted
+from pipeline.planted import planted
 from pipeline.runs import Run
 from pipeline.schema import Column
 
@@ -46,8 +46,13 @@ ranking: null
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "composition": {"feature": PLACE, "draws": 400},
     "diversity": {"layout": PLACE, "firsts": 12, "draws": 400},
+    "explain": {"permutations": 60, "each": 4},
     "fidelity": {"sets": 400, "share": 0.5},
     "golden": {"permutations": 400},
+    "search": {
+        **{"metric": CONTRAST, "share": 0.25, "budgets": [0.5], "unit": 2},
+        **{"replays": 4, "null_replays": 60},
+    },
     "style": {"landmarks": 100},
 }
 
@@ -143,6 +148,14 @@ def test_without_a_seed_nothing_is_found(arms: dict[str, Run]) -> None:
     style = find(run, "style").numbers
     p_values["style"] = style["seed_share_p"]
     assert not any(row["confirmed"] for row in style["groups"])
+    for row in find(run, "explain").numbers["targets"]:
+        p_values[f"explain {row['target']}"] = row["p"]
+    race = find(run, "search").numbers
+    p_values["search"] = race["null_p"]
+    assert race["race"]["certain"] == 0
+    settings = {"runs": {"none": str(arms["none"].root)}, "permutations": 200, "draws": 100}
+    for row in load_study("transfer", settings).find(run).numbers["pairs"]:
+        p_values[f"transfer {row['metric']}"] = row["p"]
     for row in find(run, "composition").numbers["shares"]:
         p_values[f"share {row['measure']}"] = row["seed_p"]
         assert row["seed_low"] <= 0 <= row["seed_high"]
@@ -196,4 +209,4 @@ def test_particle_guidance_is_drawn_and_compared(arms: dict[str, Run]) -> None:
 
 def test_every_study_was_tried() -> None:
     mine = {"quality", "golden", "composition", "style", "diversity", "fidelity"}
-    assert mine <= set(STUDIES)
+    assert mine | {"explain", "search", "transfer"} <= set(STUDIES)

@@ -39,9 +39,9 @@ FORBIDDEN = {
 # All that analysis may take from pipeline: nothing that draws images. (noise: a release states
 # the noise spec with check values.)
 ANALYSIS_MAY_USE = modules(
-    "checkpoints choices config devices errors executors file_hashes grid noise pictures prompt "
-    "prompt_making.sample prompt_sets recipe registry runs schema shards stage store "
-    "tensor_files yaml_files"
+    "cards checkpoints choices config devices errors executors file_hashes grid noise pictures "
+    "planted prompt prompt_making.sample prompt_sets recipe registry runs schema shards stage "
+    "store tensor_files yaml_files"
 )
 
 # A laptop plans a run and reads results without the libraries that draw.

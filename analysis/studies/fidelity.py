@@ -7,15 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-import yaml
 from numpy.typing import NDArray
 
 from analysis import plots
 from analysis.confirmation import p_value
 from analysis.diversity import STYLES
+from analysis.further_runs import recipe_like
 from analysis.golden_rule import Judged, judge, top_by_all
 from analysis.measured import measured_feature
 from analysis.metrics import Metric
+from analysis.metrics.base import ReferenceMetric
+from analysis.metrics.frechet import FrechetDistance
 from analysis.pools import assigned, pool_rows, pool_values, product_figures
 from analysis.price import REPORTS
 from analysis.studies.base import (
@@ -35,6 +37,7 @@ Places = NDArray[np.intp]
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
 POOLS = (1, 4, 16, 65, 256)
+THIS, OTHER = "this run", "other kind"
 
 TABLE_COLUMNS = {
     "prompts": "which prompts: of this run, or of the other kind",
@@ -50,6 +53,7 @@ TABLE_COLUMNS = {
     "fresh_high": "97.5 % point",
     "seeds": "golden seeds",
     "n": "prompts of set 3, one image each",
+    "reference": "images that a distance compares with, whatever the prompts; null: a score",
 }
 POOL_COLUMNS = {
     "seeds": "size of the pool: the best so many by mean rank on sets 1 and 2",
@@ -79,7 +83,9 @@ class Fidelity(Study):
         prompt groups. The gain as a share of what the best of four random seeds gains, interval
         by jackknife over prompt groups of the whole ratio.
     Null: The random sets: p is the share of them that are at least as good.
-    n: Prompts of set 3, one image each; a second kind of prompts is a run of its own (`other`).
+    n: Prompts of set 3, one image each; a second kind of prompts is a run of its own (`other`),
+        which a Frechet distance does not judge: there are no real pictures of those prompts, and
+        its bias hangs on them. A kernel distance and scores do.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, Table 1
         (10,000 further prompts of COCO, and PartiPrompts; golden against random seeds).
 
@@ -89,18 +95,19 @@ class Fidelity(Study):
         share: Share of the seeds that is the top of one metric.
         sets: Random sets.
         other: Folder of a run of the same model and seeds on another kind of prompts.
-        other_prompts: Name of that kind in the recipe that is named where there is no such run.
+        other_prompts: Name of that kind in the recipe that is named where there is no such run;
+            PartiPrompts if empty, or of the small world's two files the other one.
     """
 
     name: ClassVar[str] = "fidelity"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     distance: str = ""
     preference: str = ""
     share: float = 0.25
     sets: int = 1000
     other: str = ""
-    other_prompts: str = "PartiPrompts.tsv"
+    other_prompts: str = ""
 
     def find(self, run: Run) -> Findings:
         """Judge the list on set 3 of one or two kinds of prompts."""
@@ -108,19 +115,20 @@ class Fidelity(Study):
         companies = [judge(run, metrics, number) for number in (1, 2)]
         require(len(companies[0][0].sample.seeds), LEAST_SEEDS, "seeds")
         golden = self._golden(companies)
-        kinds = {"this run": run}
+        kinds = {THIS: (run, metrics)}
         if self.other:
-            kinds["other kind"] = _same_model(run, Run.open(Path(self.other)))
+            fitting = [one for one in metrics if not isinstance(one, FrechetDistance)]
+            kinds[OTHER] = (_same_model(run, Run.open(Path(self.other))), fitting)
         rows: list[dict[str, Any]] = []
         product: dict[str, Any] = {}
         nulls: dict[str, tuple[Floats, float]] = {}
-        for kind, where in kinds.items():
-            company = _judge_last(where, metrics, companies)
+        for kind, (where, fitting) in kinds.items():
+            company = _judge_last(where, fitting, companies)
             for one in company:
                 row, null = self._against_random(run, kind, one, golden)
                 rows.append(row)
                 nulls[f"{one.metric.name}, {kind}"] = (null, row["golden"])
-            product[kind] = product_figures(company[1], golden)
+            product[kind] = product_figures(company[-1], golden)
         last = _judge_last(run, metrics, companies)
         pools = self._pools(run, companies, last)
         seeds = [companies[0][0].sample.seeds[place] for place in golden]
@@ -128,7 +136,7 @@ class Fidelity(Study):
             outcome=_sentence(rows, product, len(golden)),
             numbers={"golden": seeds, "table": rows, "preference": product, "pools": pools},
             tables={
-                "table1": StudyTable(pl.DataFrame(rows), TABLE_COLUMNS),
+                "table1": StudyTable(pl.DataFrame(rows, infer_schema_length=None), TABLE_COLUMNS),
                 "pools": StudyTable(pl.DataFrame(pools, infer_schema_length=None), POOL_COLUMNS),
             },
             pictures={"random_sets": _random_picture(nulls), "pools": _pool_picture(pools)},
@@ -154,14 +162,14 @@ class Fidelity(Study):
         self, run: Run, kind: str, one: Judged, golden: Sequence[int]
     ) -> tuple[dict[str, Any], Floats]:
         """One metric of the golden seeds beside random sets and fresh seeds."""
-        rng = self.rng(run, f"{kind} {one.metric.name}")
+        metric, rng = one.metric, self.rng(run, f"{kind} {one.metric.name}")
         seeds, k = len(one.sample.seeds), len(golden)
         turns = rng.integers(k, size=one.sample.n)
         sets = np.array([rng.permutation(seeds)[:k] for _ in range(self.sets)])
-        mine = pool_values(one.metric, one.prepared, assigned(np.array([golden]), turns))[0]
-        null = pool_values(one.metric, one.prepared, assigned(sets, turns))
+        mine = pool_values(metric, one.prepared, assigned(np.array([golden]), turns))[0]
+        null = pool_values(metric, one.prepared, assigned(sets, turns))
         owners = rng.integers(seeds, size=(self.sets, one.sample.n))
-        fresh = pool_values(one.metric, one.prepared, owners)
+        fresh = pool_values(metric, one.prepared, owners)
         sign = 1.0 if one.best == "higher" else -1.0
         low, high = np.percentile(null, [2.5, 97.5])
         fresh_low, fresh_high = np.percentile(fresh, [2.5, 97.5])
@@ -179,6 +187,7 @@ class Fidelity(Study):
             "fresh_high": float(fresh_high),
             "seeds": k,
             "n": one.sample.n,
+            "reference": len(metric.reference) if isinstance(metric, ReferenceMetric) else None,
         }
         return row, null
 
@@ -194,15 +203,14 @@ class Fidelity(Study):
 
     def _other_recipe(self, run: Run) -> str:
         """The recipe of the same model and seeds on another kind of prompts."""
-        fields = run.recipe.model_dump(mode="json", exclude_unset=True)
-        fields["name"] = f"{run.recipe.name[:40]}-other-prompts"
-        fields["prompts"] = {"source": self.other_prompts}
-        head = (
-            "# The same model and seeds on another kind of prompts, for the study `fidelity`:\n"
-            "#   goldenseed run THIS_FILE --out FOLDER\n"
-            "#   goldenseed study fidelity RUN --set other=FOLDER\n"
+        world = "synthetic" if run.recipe.prompts.source == "seedling" else "seedling"
+        source = world if run.card.demonstration else "PartiPrompts.tsv"
+        return recipe_like(
+            run,
+            {"prompts": {"source": self.other_prompts or source}},
+            note="The same model and seeds on another kind of prompts. Then:\n"
+            "  goldenseed study fidelity RUN --set other=THIS_RUN",
         )
-        return head + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
 
 def _same_model(run: Run, other: Run) -> Run:

@@ -54,7 +54,7 @@ class Golden(Study):
     """
 
     name: ClassVar[str] = "golden"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     distance: str = ""
     preference: str = ""
@@ -90,6 +90,7 @@ def _refuse_small(*companies: Sequence[Judged]) -> None:
 def _sentence(lists: GoldenLists) -> str:
     found = lists.numbers()
     null, again = found["length_no_seed_effect"], found["again_no_seed_effect"]
+    alike = found["rank_correlation_of_the_metrics"]
     one, two = (each["metric"] for each in found["metrics"])
     strict = f"{len(lists.strict)} seeds golden by the stricter rule"
     if not lists.strict:
@@ -98,7 +99,8 @@ def _sentence(lists: GoldenLists) -> str:
         f"{found['length']} of {found['seeds']:,} seeds are in the top {lists.share:.0%} by "
         f"{one} and {two} on set 1; unrelated rankings share "
         f"{found['length_unrelated']['mean']:.1f} +- {found['length_unrelated']['sd']:.1f}, no "
-        f"seed effect gives {null['mean']:.1f} +- {null['sd']:.1f}; {found['again_count']} of "
+        f"seed effect gives {null['mean']:.1f} +- {null['sd']:.1f} (their ranks correlate at "
+        f"{alike.value:.2f} [{alike.low:.2f}, {alike.high:.2f}]); {found['again_count']} of "
         f"them again on set 2, where unrelated gives {found['again_unrelated']['mean']:.1f} "
         f"and no seed effect {again['mean']:.1f} +- {again['sd']:.1f} (p = {again['p']:.2g}); "
         f"{strict}"
@@ -159,13 +161,17 @@ def _chance_picture(lists: GoldenLists) -> bytes:
 
 
 def _sheet(run: Run, lists: GoldenLists) -> dict[str, bytes]:
-    """Top and bottom three by each metric over prompts of set 2; nothing where none is kept."""
+    """Top and bottom three of set 1 by each metric, with values and pictures of set 2.
+
+    Set 2 had no part in choosing them, so its values flatter none. Nothing where none is kept.
+    """
     rows = []
-    for one in lists.second:
-        values, order = one.own, np.argsort(one.ranks, kind="stable")
+    for first, second in zip(lists.first, lists.second, strict=True):
+        order, metric = np.argsort(first.ranks, kind="stable"), first.metric.name
         for name, places in (("best", order[:SHOWN]), ("worst", order[-SHOWN:])):
             for at in places:
-                label = f"seed {lists.seeds[at]}\n{name} by\n{one.metric.name}\n{values[at]:.4g}"
+                seen = f"on set 2: {second.own[at]:.4g}"
+                label = f"seed {lists.seeds[at]}\n{name} by\n{metric}\n{seen}"
                 rows.append(Row(label, lists.seeds[at]))
     try:
         return {"sheet": plots.image_png(draw_sheet(run, rows, pick_prompts(run, COLUMNS)))}

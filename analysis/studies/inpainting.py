@@ -113,8 +113,8 @@ class Inpainting(Study):
 
     def find(self, run: Run) -> Findings:
         """Read what the masks hold, task by task."""
-        feature = measured_feature(run, ["ocr"], asked=self.feature)
         pictures = Pictures(run)
+        feature = measured_feature(run, ["ocr"], asked=self.feature)
         tasks = self._tasks(run, feature, pictures)
         rows = [self._row(run, feature, pictures, task) for task in tasks]
         named = {task.name: task for task in tasks}

@@ -190,9 +190,7 @@ def _picture(rows: Sequence[dict[str, Any]]) -> bytes:
             ends = ([row["recovered_low"] for row in mine], [row["recovered_high"] for row in mine])
             axes.vlines(x, *ends, color=plots.BAD)
             axes.plot(x, [row["recovered"] for row in mine], "o-", color=plots.BAD, label="planted")
-            axes.axhline(
-                none["recovered"], color=plots.QUIET, linestyle="--", label="lose nothing"
-            )
+            axes.axhline(none["recovered"], color=plots.QUIET, linestyle="--", label="lose nothing")
             axes.set(title=metric, xlabel="share of the contrast that is taken", ylim=(-0.02, 1.02))
             axes.set_ylabel("share found on both sets")
             axes.legend(fontsize=8, frameon=False)

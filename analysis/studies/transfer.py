@@ -24,6 +24,7 @@ from analysis.studies.base import (
     identities,
     read_sets,
 )
+from pipeline.cards import load_cards
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -255,8 +256,25 @@ def wanted_recipes(run: Run) -> dict[str, str]:
         },
     }
     why = "Draws the same cells another way; compare: goldenseed study transfer RUN --set runs=..."
-    return {
+    found = {
         f"transfer_{family}": recipe_text(run, f"transfer_{family}", why, arms=arms)
         for family, arms in families.items()
         if arms
     }
+    for card in _cards_alike(run):
+        name = f"transfer_model_{card}"
+        found[name] = recipe_text(run, name, why, changes={"card": card, "sampling": {}})
+    return found
+
+
+def _cards_alike(run: Run) -> list[str]:
+    """Cards of the same family in which a seed is the same noise, and which ask for no picture."""
+    return [
+        name
+        for name, card in load_cards().items()
+        if name != run.config.card
+        and (card.family, card.demonstration) == (run.card.family, run.card.demonstration)
+        and (card.width, card.height) == (run.config.width, run.config.height)
+        and card.latents_shape(card.height, card.width) == run.latents_shape
+        and not card.conditions
+    ]

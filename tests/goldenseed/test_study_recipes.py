@@ -9,6 +9,7 @@ import yaml
 
 from analysis.features import load_features
 from analysis.features.networks import NetworkFeature
+from analysis.seed_classifier.split import split_by_group
 from goldenseed.measuring import CORE_FLOAT32, H100_FLOAT32, measuring
 from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.start import check_recipe, start_runs
@@ -62,6 +63,17 @@ def test_a_night_is_8_to_12_hours_of_one_gpu(name: str, tmp_path: Path) -> None:
     assert "hps@hps-v2.1-gpu" in plan.measuring
     assert "reliability" in plan.expect
     assert "too few" in plan.expect
+
+
+def test_the_papers_classifier_has_its_pictures() -> None:
+    """9,000 / 1,000 / 1,000 of each seed, where every prompt is of a picture of its own."""
+    recipe = load_recipe("paper-sd2-classifier")
+    counts = (9000, 1000, 1000)
+    split = split_by_group(prompts_to_plan(recipe).values(), counts)
+    assert (len(split.train), len(split.validation), len(split.test)) == counts
+    assert recipe.keep_images == "all"
+    text = (RECIPES / "paper-sd2-classifier.yaml").read_text()
+    assert f"pictures={list(counts)}" in text
 
 
 @pytest.mark.parametrize("name", ["paper-sd2", "paper-sdxl-turbo"])

@@ -11,10 +11,12 @@ from analysis.studies import load_study
 from analysis.studies.base import Findings
 from pipeline.errors import RunError
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import parse_recipe
 from pipeline.runs import Run
-from tests.analysis.studies.planted_run import GAP, SCORE, SCORES, Values, planted_run
+from tests.analysis.studies.planted_run import GAP, SCORE, SCORES, Gap, Values, planted_run
 
 SEEDS, GOOD = 40, tuple(range(6))
+KINDS = ("this run", "other kind")
 RECIPE = {"features": [SCORES], "metrics": [SCORE, GAP], "ranking": None}
 
 
@@ -63,11 +65,15 @@ def test_a_list_by_chance_gains_nothing_on_set_3(tmp_path: Path) -> None:
     assert all(row["p"] > 0.02 for row in found["table"])
 
 
-def test_another_kind_of_prompts_is_a_run_of_its_own(tmp_path: Path) -> None:
+def test_another_kind_of_prompts_is_a_run_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = run_with(tmp_path / "run", 1.0)
     first = find(run)
-    recipe = type(run.recipe)(**yaml.safe_load(first.recipes["other_prompts"]))
-    assert recipe.prompts.source == "PartiPrompts.tsv"
+    fields = yaml.safe_load(first.recipes["other_prompts"])
+    recipe = parse_recipe(fields, Path("other_prompts.yaml"))
+    assert recipe.prompts.source == "synthetic"  # the small world's other file
+    assert recipe.sampling.guidance_scale == run.config.guidance_scale
     other = planted_run(
         tmp_path / "other",
         lambda p, _: planted(p, 1.0, salt=1),
@@ -77,8 +83,14 @@ def test_another_kind_of_prompts_is_a_run_of_its_own(tmp_path: Path) -> None:
         **RECIPE,
     )
     both = find(run, other=str(other.root))
-    assert {row["prompts"] for row in both.numbers["table"]} == {"this run", "other kind"}
+    judged = {(row["prompts"], row["metric"]) for row in both.numbers["table"]}
+    assert judged == {(kind, name) for kind in KINDS for name in ("gap", "score")}
     assert not both.recipes
+    # No Frechet distance on prompts that have no real pictures; here the gap stands for one.
+    monkeypatch.setattr("analysis.studies.fidelity.FrechetDistance", Gap)
+    found = find(run, other=str(other.root))
+    assert [row["metric"] for row in found.numbers["table"]] == ["gap", "score", "score"]
+    assert set(found.numbers["preference"]) == set(KINDS)
     few = planted_run(
         tmp_path / "few", lambda p, _: planted(p, 0.0), seeds=SEEDS - 8, prompts=9, **RECIPE
     )

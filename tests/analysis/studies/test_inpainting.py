@@ -128,9 +128,7 @@ def test_the_interval_of_a_crossed_mean_covers_and_that_of_cells_does_not() -> N
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     plain = synthetic.start(tmp_path / "plain", features=[READER], ranking=None)
-    with pytest.raises(RunError, match=r"0 prompts with an image and a mask; .* at least 6"):
-        Inpainting(feature=READER).find(plain)
-    with pytest.raises(RunError, match="needed is ocr"):
+    with pytest.raises(RunError, match=r"no prompt .* a picture and a mask; .* prompts pairs"):
         Inpainting().find(plain)
     run = run_of_pairs(
         tmp_path / "few",
@@ -138,6 +136,8 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         seeds=8,
         count=8,
     )
+    with pytest.raises(RunError, match="needed is ocr"):
+        Inpainting().find(run)
     with pytest.raises(RunError, match=r"pairs for removal in set \d; this study needs at least 6"):
         Inpainting(feature=READER).find(run)
     image = str(next(iter(run.prompts.values())).image)

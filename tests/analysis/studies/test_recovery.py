@@ -73,7 +73,7 @@ def test_found_is_counted_and_compared_with_chance(tmp_path: Path) -> None:
 def test_without_a_loss_chance_alone_finds_them(tmp_path: Path) -> None:
     rows = find(run_with(tmp_path, 0.0)).numbers["curve"]
     assert min(row["p"] for row in rows if row["p"] is not None) > 0.01
-    assert all(row["loss_low"] < 0 < row["loss_high"] for row in rows if row["loss"] is not None)
+    assert all(abs(row["loss"]) < 1.3 for row in rows if row["strength"])  # as where there is one
 
 
 def test_a_run_without_planted_seeds_is_refused(tmp_path: Path) -> None:

@@ -91,11 +91,17 @@ def test_recipes_are_recipes_and_the_picture_is_there(tmp_path: Path) -> None:
     assert found.identities["run b"] == other.run_id
     assert found.tables["values"].frame.filter(pl.col("other") == "b").height == SEEDS
     assert {"transfer_steps", "transfer_guidance", "transfer_interventions"} < set(found.recipes)
-    for text in found.recipes.values():
+    assert {"transfer_model_seedling-mini-b", "transfer_model_seedling"} < set(found.recipes)
+    assert not {name for name in found.recipes if "sd15" in name or name.endswith("seedling-mini")}
+    for name, text in found.recipes.items():
         recipe = type(run.recipe).model_validate(yaml.safe_load(text))
         assert recipe.seeds == run.recipe.seeds
-        assert recipe.sampling.guidance_scale == 3.0
-        assert recipe.arms
+        if name.startswith("transfer_model_"):
+            assert name.endswith(recipe.card)
+            assert recipe.sampling == type(recipe.sampling)()  # the other card's own
+        else:
+            assert recipe.sampling.guidance_scale == 3.0
+            assert recipe.arms
 
 
 def test_what_does_not_compare_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import torch
 
 from pipeline.cards import Card, load_cards
 from pipeline.interventions.base import Intervention
-from pipeline.interventions.seed_plant import STRENGTHS, SeedPlant, planted
+from pipeline.interventions.seed_plant import SeedPlant
+from pipeline.planted import STRENGTHS, planted
 from tests.pipeline import tiny
 
 SEEDS = tuple(range(80))
