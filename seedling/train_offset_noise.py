@@ -98,7 +98,8 @@ def train(
     networks.unet.requires_grad_(requires_grad=True)
     networks.text_encoder.requires_grad_(requires_grad=False)
     generator, modules = make_generator(seed), {"unet": networks.unet}
-    loop = Loop(f"{name}_{strength:g}", modules, budget, generator, folder, averaged=("unet",))
+    own = f"{name}_{strength:g}"
+    loop = Loop(own, modules, budget, generator, folder, averaged=("unet",), muon=True)
     while loop.running():
         drawn = draw(generator)
         loop.step(noise_loss(networks, *drawn, generator=generator, offset=strength))
@@ -124,7 +125,7 @@ def offset_parser(
         >>> parser.parse_args(["--strengths", "0", "1.6"]).strengths
         [0.0, 1.6]
     """
-    parser = training_parser(text, minutes=minutes, rate=2e-4, out=out)
+    parser = training_parser(text, minutes=minutes, rate=2e-3, out=out)
     parser.add_argument("--strengths", type=float, nargs="+", default=strengths, help="one or more")
     parser.add_argument("--model", type=Path, default=BASE)
     return parser
