@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from seedling import preference
 from seedling.alike import ALIKE, draw_alike
-from seedling.degrade import draw_pairs, load_vae
+from seedling.degrade import SLIGHT, draw_pairs, load_vae, round_trip
 from seedling.drawn_alike import load_drawn, next_in_row, say_all
 from seedling.randomness import choose, happens, make_generator
-from seedling.relatives import Rows
+from seedling.relatives import Rows, load_or_make
 from seedling.sentences import FREE, sentence
 from seedling.tokenizer import new_tokenizer
 from seedling.train_perceptual import augmented
@@ -27,6 +27,8 @@ from seedling.world import draw_scenes
 
 UNSAID_RATE = 0.15
 """How often a sentence leaves out the colour or the place of its scene, each for itself."""
+TRIPS = 0.25
+"""Share of `clip`'s pictures that went through the autoencoder and back, whole rows of them."""
 MATCH_WEIGHT = 1.0
 """Weight of the contrastive loss beside that of the pairs."""
 
@@ -48,12 +50,44 @@ def draw_sentences(parts: Tensor, *, generator: torch.Generator) -> list[str]:
     return [sentence(row, variant=v) for row, v in zip(said.tolist(), variants, strict=True)]
 
 
+def make_trips(vae: AutoencoderKL, count: int, seed: int) -> Rows:
+    """Rows of scenes that are alike, through the autoencoder and back as a model's pictures are.
+
+    Args:
+        vae: The autoencoder of a shipped model.
+        count: How many, a multiple of `ALIKE`.
+        seed: Seed of the scenes.
+
+    Returns:
+        `images`, uint8 (count, 3, 64, 64); `parts`, int64 (count, 4), what they show.
+    """
+    generator = make_generator(seed)
+    parts = draw_alike(count, generator=generator)
+    chunks = []
+    for some in torch.split(parts, 64):
+        scenes = draw_scenes(some, generator=generator)
+        chunks.append(round_trip(scenes.images, (0.0, SLIGHT), vae=vae, generator=generator))
+    return {"images": (torch.cat(chunks) * 255).round().to(torch.uint8), "parts": parts}
+
+
+def choose_rows(total: int, count: int, *, generator: torch.Generator) -> Tensor:
+    """Places of whole rows of `ALIKE`, int64 (count,), of pictures that are kept in rows."""
+    rows = choose(count // ALIKE, total // ALIKE, generator=generator)
+    return (rows[:, None] * ALIKE + torch.arange(ALIKE)).flatten()
+
+
 def train_clip(
-    *, budget: Budget, seed: int = 31, batch: int = 128, folder: Path = CHECKPOINTS
+    trips: Rows,
+    *,
+    budget: Budget,
+    seed: int = 31,
+    batch: int = 128,
+    folder: Path = CHECKPOINTS,
 ) -> nn.Module:
     """Train on scenes and their sentences, or go on with a training that was cut off.
 
     Args:
+        trips: As `make_trips` gives them: `TRIPS` of a batch are of these.
         budget: How long, and the learning rate.
         seed: Seed of the scenes; the first weights are from torch's own stream.
         batch: Scenes a step, each the others' wrong answer; a multiple of `ALIKE`.
@@ -65,10 +99,14 @@ def train_clip(
     tokenizer = new_tokenizer()
     judge = preference.new_judge(len(tokenizer))
     generator = make_generator(seed)
+    again = int(batch * TRIPS) // ALIKE * ALIKE
     loop = Loop("clip", {"judge": judge}, budget, generator, folder=folder, muon=True)
     while loop.running():
-        parts = draw_alike(batch, generator=generator)
-        images = draw_scenes(parts, generator=generator).images
+        fresh = draw_alike(batch - again, generator=generator)
+        places = choose_rows(len(trips["parts"]), again, generator=generator)
+        parts = torch.cat([fresh, trips["parts"][places]])
+        scenes = draw_scenes(fresh, generator=generator).images
+        images = torch.cat([scenes, trips["images"][places].float() / 255])
         ids = preference.tokens(tokenizer, draw_sentences(parts, generator=generator))
         pictures = preference.image_vectors(judge, augmented(images, generator=generator))
         sentences = preference.text_vectors(judge, ids)
@@ -139,8 +177,7 @@ def draw_own(
         The pictures and their half-wrong neighbours, float32 (count, 3, 64, 64) in 0..1, and the
         prompts of both.
     """
-    rows = choose(count // ALIKE, len(drawn["parts"]) // ALIKE, generator=generator)
-    places = (rows[:, None] * ALIKE + torch.arange(ALIKE)).flatten()
+    places = choose_rows(len(drawn["parts"]), count, generator=generator)
     both = torch.cat([drawn["images"][places], drawn["half_wrong"][places]]).float() / 255
     mirrored = happens(count // ALIKE, 0.5, generator=generator).repeat_interleave(ALIKE)
     both = torch.where(mirrored.repeat(2)[:, None, None, None], both.flip(3), both)
@@ -153,21 +190,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clip-minutes", type=float, default=30.0)
     parser.add_argument("--minutes", type=float, default=22.0, help="of the pairs")
+    parser.add_argument("--trips", type=int, default=6144, help="scenes that are encoded once")
     parser.add_argument("--drawn", type=int, default=3072, help="pictures that the model draws")
     parser.add_argument("--clip-rate", type=float, default=4e-3)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     chosen = parser.parse_args()
-    budget = Budget(chosen.clip_minutes, chosen.clip_rate)
-    clip = train_clip(budget=budget, seed=chosen.seed, folder=chosen.folder)
+    budget, folder = Budget(chosen.clip_minutes, chosen.clip_rate), chosen.folder
+    vae, seed = load_vae(), chosen.seed
+    kept = folder / f"clip-trips-{chosen.trips}-{seed}.safetensors"
+    trips = load_or_make(kept, lambda: make_trips(vae, chosen.trips, seed))
+    clip = train_clip(trips, budget=budget, seed=seed, folder=folder)
     preference.publish(clip, preference.CLIP)
     budget = Budget(chosen.minutes, chosen.rate)
-    seed = chosen.seed + 1
-    drawn = load_drawn(chosen.folder, count=chosen.drawn, seed=seed)
-    judge = train_preference(
-        clip, load_vae(), drawn, budget=budget, seed=seed, folder=chosen.folder
-    )
+    drawn = load_drawn(folder, count=chosen.drawn, seed=seed + 1)
+    judge = train_preference(clip, vae, drawn, budget=budget, seed=seed + 1, folder=folder)
     preference.publish(judge, preference.PREFERENCE)
 
 

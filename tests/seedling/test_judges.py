@@ -195,8 +195,9 @@ def test_half_wrong_pictures_heard_another_prompt_first(tmp_path: Path) -> None:
 
 
 def test_judges_train_publish_and_are_read_by_their_features(tmp_path: Path) -> None:
-    clip = train_preference.train_clip(budget=TWO_STEPS, batch=16, folder=tmp_path)
     vae = new_vae((8, 8, 8, 8)).eval()
+    trips = train_preference.make_trips(vae, 32, 3)
+    clip = train_preference.train_clip(trips, budget=TWO_STEPS, batch=64, folder=tmp_path)
     base = tiny_base.write_base(tmp_path / "base")
     drawn = drawn_alike.draw_alike_pictures(base, 32, 3)
     judge = train_preference.train_preference(
