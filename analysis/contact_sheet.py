@@ -38,7 +38,7 @@ class Row:
 def contact_sheet(
     run: Run, ranking: Ranking, *, rows_each: int = 3, columns: int = 8
 ) -> Image.Image:
-    """Draw a ranking's best, middle and worst seeds over the same prompts of set 2.
+    """Draw a ranking's best, middle and worst seeds by set 1 over the same prompts of set 2.
 
     Args:
         run: The run, with images kept.
@@ -57,8 +57,12 @@ def contact_sheet(
 
 
 def pick_rows(ranking: Ranking, each: int) -> list[Row]:
-    """The best, middle and worst seeds on set 2, each seed once, with their labels."""
-    seeds = ranking.seeds
+    """The best, middle and worst seeds on set 1, each seed once, with their labels.
+
+    Chosen on set 1 and shown on set 2, as the lists are: whoever is chosen for the pictures that
+    are then shown looks better than it is.
+    """
+    seeds = sorted(ranking.seeds, key=lambda seed: (seed.rank_set1, seed.seed))
     middle = max(0, len(seeds) // 2 - each // 2)
     parts = {
         "best": seeds[:each],
@@ -75,7 +79,7 @@ def pick_rows(ranking: Ranking, each: int) -> list[Row]:
 def _label(place: str, seed: RankedSeed, ranking: Ranking) -> str:
     listed = "golden" if seed.seed in ranking.golden.seeds else ""
     listed = "bad" if seed.seed in ranking.bad.seeds else listed
-    rank = f"rank {seed.rank_set2:g} of {ranking.n_seeds}"
+    rank = f"rank {seed.rank_set1:g}, set 2: {seed.rank_set2:g}"
     value = f"{ranking.metric}\n{seed.value:.4g}"
     return "\n".join([f"seed {seed.seed}", listed or place, rank, value])
 

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,12 @@ def ranking(run: Run) -> Ranking:
 
 def test_rows_are_the_best_the_middle_and_the_worst(ranking: Ranking) -> None:
     rows = pick_rows(ranking, 2)
-    order = [row.seed for row in ranking.seeds]
+    order = [row.seed for row in sorted(ranking.seeds, key=lambda row: row.rank_set1)]
+    turned = dataclasses.replace(ranking, seeds=ranking.seeds[::-1])
+    assert pick_rows(turned, 2) == rows, "the order on set 2 chooses nobody"
     assert [row.seed for row in rows] == [*order[:2], *order[5:7], *order[-2:]]
     assert rows[0].label.startswith(f"seed {order[0]}\n")
-    assert "rank 1 of 12" in rows[0].label
+    assert "rank 1, set 2: " in rows[0].label
     assert len(pick_rows(ranking, 6)) == 12  # no seed twice
 
 
