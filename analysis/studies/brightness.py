@@ -91,7 +91,7 @@ class Brightness(Study):
     """
 
     name: ClassVar[str] = "brightness"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     runs: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(
@@ -274,7 +274,8 @@ def _steps(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
                 if (row["kind"], row["intervention"]) == (kind, changed)
             )
             style = "o-" if changed == "none" else "s--"
-            axes.plot(*zip(*line, strict=True), style, label=f"{kind}, {changed}", markersize=4)
+            if len(line) > 1:
+                axes.plot(*zip(*line, strict=True), style, label=f"{kind}, {changed}", markersize=4)
     axes.set(xlabel="steps", ylabel="mean luma", ylim=(-0.02, 1.02))
     axes.legend(fontsize=6, frameon=False, ncols=2)
 
