@@ -42,7 +42,7 @@ def train(
 def main() -> None:
     """Run from the command line and publish the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=26.0)
+    parser.add_argument("--minutes", type=float, default=68.0)
     parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=51)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
