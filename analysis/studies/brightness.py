@@ -277,7 +277,8 @@ def _steps(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
             if len(line) > 1:
                 axes.plot(*zip(*line, strict=True), style, label=f"{kind}, {changed}", markersize=4)
     axes.set(xlabel="steps", ylabel="mean luma", ylim=(-0.02, 1.02))
-    axes.legend(fontsize=6, frameon=False, ncols=2)
+    if axes.lines:
+        axes.legend(fontsize=6, frameon=False, ncols=2)
 
 
 def wanted_recipes(run: Run) -> dict[str, str]:

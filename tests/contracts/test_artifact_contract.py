@@ -59,6 +59,8 @@ def test_another_ranking_gives_other_bytes(artifact: Artifact, run: Run, ranking
     """The negative control of the test above."""
     turned = json.loads(ranking.to_json())
     turned["seeds"] = turned["seeds"][::-1]
+    for row in turned["seeds"]:
+        row["rank_set1"] = len(turned["seeds"]) + 1 - row["rank_set1"]
     turned["mean_set2"] += 1
     other = Ranking.from_json(json.dumps(turned).encode())
     assert artifact.files(run, other) != artifact.files(run, ranking)

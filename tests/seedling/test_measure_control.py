@@ -28,5 +28,6 @@ def test_a_controlnet_that_says_nothing_changes_nothing(
     assert sheet.shape == (3, 4, 3, 64, 64)
     same = torch.allclose(sheet[1], sheet[2], atol=2 / 255)
     assert same is not speaks
-    assert (figures["outline"] == figures["plain"]) is not speaks
+    if same:
+        assert figures["outline"] == figures["plain"]
     assert figures["true"]["iou"]["value"] > figures["plain"]["iou"]["value"]  # type: ignore[index]
