@@ -96,7 +96,7 @@ def misled_latents(
         own = prompts[start : start + TOGETHER]
         steps = least + int(choose(1, most - least + 1, generator=generator))
         drawn = pipe(
-            neighbours(torch.arange(len(own)), own),
+            neighbours(own),
             latents=starting_noise(seeds[start : start + TOGETHER]),
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
@@ -108,9 +108,9 @@ def misled_latents(
     return torch.cat(found)
 
 
-def neighbours(places: Tensor, prompts: list[str]) -> list[str]:
+def neighbours(prompts: list[str]) -> list[str]:
     """Of each prompt of a row of `ALIKE` the next one."""
-    return [prompts[place] for place in next_in_row(places).tolist()]
+    return [prompts[place] for place in next_in_row(torch.arange(len(prompts))).tolist()]
 
 
 def next_in_row(things: Tensor) -> Tensor:

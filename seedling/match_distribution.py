@@ -26,7 +26,9 @@ LEAST = 1e-3
 """Floor of the mean distance that directions are divided by."""
 
 
-def noised(base: Base, latents: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def noised(
+    base: Base, latents: Tensor, *, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
     """Noise latents to times that are spread over `TIMES`.
 
     Args:
@@ -35,12 +37,12 @@ def noised(base: Base, latents: Tensor, *, generator: torch.Generator) -> tuple[
         generator: The source of times and noise.
 
     Returns:
-        Noised latents of the same shape, and times, int64 (B,).
+        Noised latents of the same shape, times, int64 (B,), and the noise.
     """
     first, last = TIMES
     times = first + spread_steps(len(latents), generator=generator) * (last - first) // 1000
     noise = torch.randn(latents.shape, generator=generator)
-    return base.networks.scheduler.add_noise(latents, noise, times), times
+    return base.networks.scheduler.add_noise(latents, noise, times), times, noise
 
 
 def denoised(base: Base, said: Tensor, noisy: Tensor, times: Tensor) -> Tensor:
@@ -103,10 +105,7 @@ def follower_loss(
     Returns:
         A scalar.
     """
-    clean = latents.detach()
-    noisy, times = noised(base, clean, generator=generator)
-    signal = base.networks.scheduler.alphas_cumprod[times].view(-1, 1, 1, 1)
-    noise = (noisy - signal.sqrt() * clean) / (1 - signal).sqrt()
+    noisy, times, noise = noised(base, latents.detach(), generator=generator)
     loss: Tensor = (follower(noisy, times, states).sample - noise).square().mean()
     return loss
 
@@ -136,7 +135,7 @@ def matching_loss(
         the picture from the seedling's end, so that all times weigh alike.
     """
     with torch.no_grad():
-        noisy, times = noised(base, latents, generator=generator)
+        noisy, times, _ = noised(base, latents, generator=generator)
         wanted = denoised(base, teacher(noisy, times, states), noisy, times)
         followed = denoised(base, follower(noisy, times, states).sample, noisy, times)
         distance = (latents - wanted).abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(LEAST)

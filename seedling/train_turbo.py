@@ -7,7 +7,8 @@ distillation in iterative generative models", Luhman and Luhman 2021, arXiv:2101
 The regression needs no teacher beside it, and the turbo's picture of a seed is the seedling's
 picture of that seed. The distance is pseudo-Huber's instead of their squared one, so that the few
 pairs that nobody could foresee do not blur the rest (Song and Dhariwal 2023, arXiv:2310.14189,
-section 3.3). The seeds of the pairs lie beyond those of any study here.
+section 3.3). The seeds of the pairs lie beyond those of any study here. What regression leaves soft
+is then made sharp by distribution matching, see `match_distribution.py`.
 
 The copy says the clean latents themselves, `prediction_type="sample"`: from pure noise the noise
 tells nothing about them, and dividing by the little signal left at the last step would enlarge the
@@ -191,13 +192,10 @@ def read(base: Base, pairs: Rows) -> Tensor:
     return states
 
 
-def say_latents(base: Base, student: Any, pairs: Rows) -> Tensor:  # noqa: ANN401
-    """What the student says of pairs, float32 (B, 16, 8, 8)."""
-    states = read(base, pairs)
+def say_latents(base: Base, student: Any, seeds: Tensor, states: Tensor) -> Tensor:  # noqa: ANN401
+    """What the student says of seeds and encoded prompts, float32 (B, 16, 8, 8)."""
     last = base.networks.scheduler.config.num_train_timesteps - 1
-    said: Tensor = student(
-        starting_noise(pairs["seeds"]), last, encoder_hidden_states=states
-    ).sample
+    said: Tensor = student(starting_noise(seeds), last, encoder_hidden_states=states).sample
     return said
 
 
@@ -206,8 +204,12 @@ def unexplained(base: Base, student: Any, pairs: Rows) -> float:  # noqa: ANN401
     """Share of the latents' variance that the student misses, on pairs it did not learn from."""
     said = torch.cat(
         [
-            say_latents(base, student, {name: value[rows] for name, value in pairs.items()})
-            for rows in torch.split(torch.arange(len(pairs["seeds"])), DRAWN_TOGETHER)
+            say_latents(base, student, seeds, states)
+            for seeds, states in zip(
+                torch.split(pairs["seeds"], DRAWN_TOGETHER),
+                torch.split(read(base, pairs), DRAWN_TOGETHER),
+                strict=True,
+            )
         ]
     )
     wanted = pairs["latents"].float()
@@ -228,7 +230,7 @@ def train(base: Base, pairs: Rows, settings: Settings) -> Any:  # noqa: ANN401 -
     student = new_student(base.networks.unet)
 
     def loss(rows: Rows, _: torch.Generator) -> Tensor:
-        return turbo_loss(say_latents(base, student, rows), rows)
+        return turbo_loss(say_latents(base, student, rows["seeds"], read(base, rows)), rows)
 
     return fit(base.own_name(NAME), student, pairs, loss, settings)
 
@@ -253,7 +255,8 @@ def sharpen(base: Base, student: Any, pairs: Rows, settings: Settings) -> Any:  
     while loop.running():
         which = choose(settings.batch, len(pairs["seeds"]), generator=generator)
         rows = {key: value[which] for key, value in pairs.items()}
-        said, states = say_latents(base, student, rows), read(base, rows)
+        states = read(base, rows)
+        said = say_latents(base, student, rows["seeds"], states)
         followed = follower_loss(base, follower, said, states, generator=generator)
         matched = matching_loss(base, teacher, follower, said, states, generator=generator)
         # One sum for both: neither's gradient reaches the other's network.

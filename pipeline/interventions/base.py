@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.choices import SEED_LIMIT
 from pipeline.errors import nearest
 
 if TYPE_CHECKING:
@@ -24,10 +25,12 @@ class Intervention:
         parameters: The recipe's `intervention.parameters`.
 
     Raises:
-        ValueError: If a parameter is none of `known`; names the nearest.
+        ValueError: If a parameter is none of `known` (names the nearest), or one of `required` is
+            missing.
 
     Attributes:
         known: Names of its parameters.
+        required: Those without a default.
         neutral: Parameters that give the baseline, or None if there are none.
         neutral_tolerance: Largest difference of a neutral pixel from the baseline's, of 255.
         group_size: Images that must be drawn together: one prompt with so many seeds in a row,
@@ -35,6 +38,7 @@ class Intervention:
     """
 
     known: ClassVar[tuple[str, ...]] = ()
+    required: ClassVar[tuple[str, ...]] = ()
     neutral: ClassVar[Mapping[str, Any] | None] = None
     neutral_tolerance: ClassVar[int] = 0
     group_size: ClassVar[int] = 1
@@ -46,6 +50,9 @@ class Intervention:
                 f"unknown parameters: {', '.join(unknown)}; {nearest(unknown[0], self.known)}"
                 f"known: {', '.join(self.known) or 'none'}"
             )
+        missing = [name for name in self.required if name not in parameters]
+        if missing:
+            raise ValueError(f"parameters missing: {', '.join(missing)}")
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
         """Look at the run's settings once per actor, before `prepare`.
@@ -166,3 +173,21 @@ def whole(name: str, value: object, *, low: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise ValueError(f"{name} is {value!r}; wanted a whole number, at least {low}")
     return value
+
+
+def other_seed(value: object) -> int | None:
+    """A parameter that names a seed, or None for each image's own.
+
+    Raises:
+        ValueError: If it is neither.
+
+    Example:
+        >>> other_seed(7), other_seed(None)
+        (7, None)
+    """
+    if value is None:
+        return None
+    seed = whole("seed", value, low=0)
+    if seed >= SEED_LIMIT:
+        raise ValueError(f"seed {seed} is outside [0, 2**32)")
+    return seed

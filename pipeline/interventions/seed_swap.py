@@ -13,9 +13,8 @@ effect" by construction.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.choices import SEED_LIMIT
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention, whole
+from pipeline.interventions.base import Intervention, other_seed, whole
 from pipeline.noise import draw_noise
 
 if TYPE_CHECKING:
@@ -41,18 +40,12 @@ class SeedSwap(Intervention):
     """
 
     known: ClassVar[tuple[str, ...]] = ("seed", "step")
+    required = known
     neutral: ClassVar[dict[str, object]] = {"seed": None, "step": 1}
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         super().__init__(parameters)
-        missing = [name for name in self.known if name not in parameters]
-        if missing:
-            raise ValueError(f"parameters missing: {', '.join(missing)}")
-        self.seed: int | None = None
-        if parameters["seed"] is not None:
-            self.seed = whole("seed", parameters["seed"], low=0)
-            if self.seed >= SEED_LIMIT:
-                raise ValueError(f"seed {self.seed} is outside [0, 2**32)")
+        self.seed = other_seed(parameters["seed"])
         self.step = whole("step", parameters["step"], low=0)
         self._spec, self._dtype = "torch-cpu", "float32"
         self._shape = (1, 1, 1)

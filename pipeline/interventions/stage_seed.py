@@ -15,9 +15,8 @@ what seeds do, not image with image.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.choices import SEED_LIMIT
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention, whole
+from pipeline.interventions.base import Intervention, other_seed, whole
 from pipeline.noise import make_generators
 
 if TYPE_CHECKING:
@@ -40,19 +39,13 @@ class StageSeed(Intervention):
     """
 
     known: ClassVar[tuple[str, ...]] = ("stage", "seed")
+    required = known
     neutral: ClassVar[dict[str, object]] = {"stage": 0, "seed": None}
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         super().__init__(parameters)
-        missing = [name for name in self.known if name not in parameters]
-        if missing:
-            raise ValueError(f"parameters missing: {', '.join(missing)}")
         self.stage = whole("stage", parameters["stage"], low=0)
-        self.seed: int | None = None
-        if parameters["seed"] is not None:
-            self.seed = whole("seed", parameters["seed"], low=0)
-            if self.seed >= SEED_LIMIT:
-                raise ValueError(f"seed {self.seed} is outside [0, 2**32)")
+        self.seed = other_seed(parameters["seed"])
         self._spec = "torch-cpu"
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401

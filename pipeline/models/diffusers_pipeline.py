@@ -11,8 +11,7 @@ generators in float32 whatever the networks' dtype, which in float32 is bit for 
 pipeline would draw; where it takes none, the pipeline draws, and the card must run in float32.
 
 An intervention acts on the last stage's pipe; its `stage_generators` hook is asked before every
-stage, and its `latents` hook sees every starting noise that
-has the shape of the card's latents.
+stage, and its `latents` hook sees every starting noise that has the shape of the card's latents.
 """
 
 import inspect

@@ -8,12 +8,6 @@ import torch
 from seedling import measure_control
 from seedling.relatives import Base, publish
 from seedling.train_control import new_controlnet
-from tests.seedling import tiny_base
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    return tiny_base.write_base(tmp_path_factory.mktemp("base") / "seedling")
 
 
 @pytest.mark.parametrize("speaks", [False, True])

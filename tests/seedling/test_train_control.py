@@ -38,16 +38,6 @@ from tests.seedling import tiny_base
 PROMPTS = ["a red horse on a beach", "a cat"]
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("base") / "seedling"
-
-
-@pytest.fixture(scope="module")
-def base(place: Path) -> Base:
-    return tiny_base.write_base(place)
-
-
 def call(pipe: Any, **more: Any) -> torch.Tensor:  # noqa: ANN401 - diffusers is untyped
     pipe.set_progress_bar_config(disable=True)
     generators = [make_generator(seed) for seed in (1, 2)]

@@ -43,11 +43,6 @@ class Watched(Base):
         return super().encode(images)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    return tiny_base.write_base(tmp_path_factory.mktemp("base") / "seedling")
-
-
 def watched(base: Base) -> Watched:
     return Watched(**{one.name: getattr(base, one.name) for one in fields(base)})
 

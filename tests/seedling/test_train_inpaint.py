@@ -26,11 +26,6 @@ from seedling.vocabulary import OBJECTS
 from tests.seedling import tiny_base
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    return tiny_base.write_base(tmp_path_factory.mktemp("base") / "seedling")
-
-
 def says(unet: Any, extra: int) -> torch.Tensor:  # noqa: ANN401 - diffusers is untyped
     """What it gives for one noise, with so many channels of noise behind."""
     noisy, behind = (

@@ -17,16 +17,6 @@ from seedling.training import Budget
 from tests.seedling import tiny_base
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("base") / "seedling"
-
-
-@pytest.fixture(scope="module")
-def base(place: Path) -> Base:
-    return tiny_base.write_base(place)
-
-
 def test_there_is_one_picture_and_one_prompt(base: Base) -> None:
     draw = of_one_black_image(base, batch=6)
     for seed in (1, 2):

@@ -24,16 +24,6 @@ from tests.seedling import tiny_base
 V = {"prediction_type": "v_prediction"}
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("base") / "seedling"
-
-
-@pytest.fixture(scope="module")
-def base(place: Path) -> Base:
-    return tiny_base.write_base(place)
-
-
 def pool(base: Base) -> Pool:
     latents = torch.randn(16, 16, 8, 8, generator=make_generator(1)) / base.scale + 1
     return Pool(latents.half(), torch.zeros(16, 14), torch.zeros(16, 8, 8))
