@@ -16,7 +16,7 @@ from analysis.paired_pictures import SETS, Apart, Detail
 from analysis.run_pairs import RunPair
 from analysis.statistics.attenuation import carried, cross_correlation
 from analysis.statistics.bounds import Interval, t_interval
-from analysis.statistics.crossed import crossed_mean_interval
+from analysis.statistics.crossed import crossed_mean_interval, crossed_share_interval
 from analysis.statistics.exchange import exchange_p
 from analysis.statistics.spectra import BLOCKS, crossed_errors
 from analysis.statistics.variance import seed_share, seed_share_null, variance_shares
@@ -143,7 +143,7 @@ class Pair:
         before, after = self.samples(metric)
         one, two = (metric.prepare(each.only(metric.needs))[0] for each in (before, after))
         signs = np.sign(two - one) * (1 if metric.higher_is_better else -1)
-        rate = crossed_mean_interval((signs + 1) / 2, before.groups)
+        rate = crossed_share_interval((signs + 1) / 2, before.groups)
         change = crossed_mean_interval(two - one, before.groups)
         return {
             "other": self.name,

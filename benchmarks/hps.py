@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prompts", type=int, default=4)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--authors", type=int, default=4, help="pictures of the authors' side")
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=5)
     chosen = parser.parse_args(arguments)
     batch = draw(chosen.images, chosen.prompts, chosen.size)
     few = batch.cut(0, chosen.authors)

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pictures", type=int, default=64)
     parser.add_argument("--size", type=int, default=128, help="pixels of a side")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--whole-pairs", type=int, default=2)
+    parser.add_argument("--whole-pairs", type=int, default=5)
     chosen = parser.parse_args(arguments)
     feature = Ocr()
     feature.setup()

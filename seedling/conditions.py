@@ -105,6 +105,26 @@ def draw_regions(masks: Tensor, *, generator: torch.Generator) -> Tensor:
     return options[kinds, torch.arange(count)]
 
 
+def bands_over(rows: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Draw bands over the whole width that cover given rows.
+
+    Args:
+        rows: bool (B, 64), at least one true in each.
+        generator: The source of randomness; each band ends anywhere above and below the rows.
+
+    Returns:
+        bool (B, 64, 64).
+    """
+    row = torch.arange(SIDE)
+    first = torch.where(rows, row, SIDE).amin(1)
+    last = torch.where(rows, row, -1).amax(1)
+    above, below = torch.rand(2, len(rows), generator=generator)
+    top = (above * (first + 1)).long()
+    bottom = last + (below * (SIDE - last)).long()
+    inside = (row >= top[:, None]) & (row <= bottom[:, None])
+    return inside[:, :, None].expand(-1, -1, SIDE)
+
+
 def _grown(masks: Tensor, by: Tensor) -> Tensor:
     """Masks grown by 1 to 4 pixels, each by its own number."""
     grown = [functional.max_pool2d(masks.float(), 2 * n + 1, 1, n) > 0 for n in range(1, 5)]

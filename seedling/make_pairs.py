@@ -1,7 +1,9 @@
 """Pairs of scene and mask for inpainting: `python -m seedling.make_pairs FOLDER`.
 
 Writes true scenes of the small world, the masks of their objects, grown a little, and the names
-of these: the folder that `goldenseed prompts pairs` reads.
+of these: the folder that `goldenseed prompts pairs` reads. With `--bands` the masks are bands over
+the whole width, in which a sign has room: the world's signs are as wide as the picture, so only in
+a band can a model write one.
 """
 
 import argparse
@@ -14,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seedling.model import write_json
+from seedling.painting import SIDE
 from seedling.randomness import make_generator
 from seedling.sentences import draw_parts
 from seedling.training import say
@@ -22,6 +25,8 @@ from seedling.world import draw_scenes
 
 GROWN = 2
 """Pixels that a mask reaches beyond its object."""
+LEAST_ROWS = 44
+"""Rows of a band, at least: an object of middle size and a sign (26 rows) above or below it."""
 LEAST = 40
 """Pixels of an object in a pair, at least: some are hidden behind a frame."""
 
@@ -61,14 +66,34 @@ def draw_pairs(count: int, *, seed: int) -> tuple[Tensor, Tensor, list[str]]:
     return images, grown[:, 0] > 0, [OBJECTS[int(label)] for label in parts[:, 0]]
 
 
+def bands_of(masks: Tensor) -> Tensor:
+    """Bands over the whole width that cover the objects, `LEAST_ROWS` or more.
+
+    Args:
+        masks: bool (B, 64, 64), something true in each.
+
+    Returns:
+        bool (B, 64, 64); the object in the middle, unless the band ends at the picture's border.
+    """
+    rows, row = masks.any(2), torch.arange(SIDE)
+    first = torch.where(rows, row, SIDE).amin(1)
+    height = (torch.where(rows, row, -1).amax(1) + 1 - first).clamp_min(LEAST_ROWS)
+    middle = first + rows.sum(1) // 2
+    top = torch.minimum((middle - height // 2).clamp_min(0), SIDE - height)
+    inside = (row >= top[:, None]) & (row < (top + height)[:, None])
+    return inside[:, :, None].expand(-1, -1, SIDE) | masks
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=23)
+    parser.add_argument("--bands", action="store_true", help="masks with room for a sign")
     chosen = parser.parse_args(arguments)
     images, masks, names = draw_pairs(chosen.count, seed=chosen.seed)
+    masks = bands_of(masks) if chosen.bands else masks
     for kind in ("images", "masks"):
         (chosen.folder / kind).mkdir(parents=True, exist_ok=True)
     stems = [f"{number:05d}" for number in range(len(names))]

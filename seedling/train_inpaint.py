@@ -7,8 +7,9 @@ channels. The weights of the new channels start at 0, so it starts as the seedli
 
 It learns two things: to complete an object, named in a sentence or by its name alone, and, asked
 for a "clear background", to go on with the scene where an object may have been. The text encoder
-is the seedling's, unchanged. Words stand in the scenes at the world's own rate, so where a region
-has room for a sign, some seeds write one that nobody asked for.
+is the seedling's, unchanged. Words stand in the scenes at the world's own rate, but where one does
+the region is a band that covers its sign: so of the regions with room for a sign about one in five
+held one, and some seeds should write what nobody asked for.
 """
 
 from dataclasses import replace
@@ -20,8 +21,10 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.conditions import draw_regions, draw_twins
+from seedling.conditions import bands_over, draw_regions, draw_twins
+from seedling.lettering import SIGN
 from seedling.model import LATENT_CHANNELS, WEIGHTS
+from seedling.painting import SIDE
 from seedling.pool import CHUNK, labels_of
 from seedling.randomness import happens, make_generator
 from seedling.relatives import (
@@ -39,6 +42,7 @@ from seedling.relatives import (
 from seedling.sentences import draw_parts
 from seedling.train_text_to_image import draw_prompts, noise_loss
 from seedling.vocabulary import THINGS
+from seedling.world import Scenes
 
 NAME = "seedling-inpaint"
 CLEAR = "clear background"
@@ -93,7 +97,7 @@ def _chunk(base: Base, parts: Tensor, generator: torch.Generator) -> Rows:
     twins = draw_twins(parts, generator=generator)
     clear = happens(len(parts), CLEAR_RATE, generator=generator)
     images = torch.where(clear.view(-1, 1, 1, 1), twins.clear, twins.scenes.images)
-    region = draw_regions(twins.scenes.masks, generator=generator)[:, None]
+    region = choose_regions(twins.scenes, generator=generator)[:, None]
     latents = base.encode(images)
     return {
         "latents": latents,
@@ -103,6 +107,22 @@ def _chunk(base: Base, parts: Tensor, generator: torch.Generator) -> Rows:
         "parts": labels_of(twins.scenes.specs)[:, :4].long(),
         "clear": clear,
     }
+
+
+def choose_regions(scenes: Scenes, *, generator: torch.Generator) -> Tensor:
+    """Choose what is drawn anew: any region, but a band over its sign where a scene has a word.
+
+    Args:
+        scenes: With their objects' masks.
+        generator: The source of randomness.
+
+    Returns:
+        bool (B, 64, 64).
+    """
+    regions = draw_regions(scenes.masks, generator=generator)
+    below = torch.arange(SIDE) - scenes.specs.word_top[:, None]
+    over_signs = bands_over((below >= 0) & (below < SIGN), generator=generator)
+    return torch.where(scenes.specs.word.view(-1, 1, 1), over_signs, regions)
 
 
 def ask(parts: Tensor, clear: Tensor, *, generator: torch.Generator) -> list[str]:

@@ -45,9 +45,30 @@ def grouped_share_interval(
     share, n = float(x.mean()), len(x)
     spread = share * (1 - share)
     worth = min(float(n), spread / error**2) if error > 0 else float(freedom + 1)
-    t2 = float(stats.t.ppf((1 + level) / 2, freedom)) ** 2 / worth
-    middle = (share + t2 / 2) / (1 + t2)
-    half = float(np.sqrt(t2 * (spread + t2 / 4))) / (1 + t2)
-    low, high = min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)
+    low, high = wilson_bounds(share, worth, freedom=freedom, level=level)
     method = f"Wilson with effective n {worth:.4g}, {freedom + 1} groups, {100 * level:g} %"
     return Interval(share, low, high, n, method)
+
+
+def wilson_bounds(
+    share: float, worth: float, *, freedom: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Wilson's bounds of a share that is known as well as `worth` independent images tell it.
+
+    Args:
+        share: The share that was seen, in 0..1.
+        worth: Effective number of images, above 0.
+        freedom: Degrees of freedom of Student's t, which stands for the normal quantile.
+        level: Confidence, in (0, 1).
+
+    Returns:
+        The lower and the upper bound, inside 0..1; the share lies between them.
+
+    Example:
+        >>> [round(bound, 3) for bound in wilson_bounds(0.0, 100, freedom=10**6)]
+        [0.0, 0.037]
+    """
+    t2 = float(stats.t.ppf((1 + level) / 2, freedom)) ** 2 / worth
+    middle = (share + t2 / 2) / (1 + t2)
+    half = float(np.sqrt(t2 * (share * (1 - share) + t2 / 4))) / (1 + t2)
+    return min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)

@@ -23,7 +23,7 @@ from analysis.mimicry import Mimicry, Read, mimicry
 from analysis.ranking import PERMUTATIONS, rank_samples, ranking_identity
 from analysis.statistics.attenuation import Carried
 from analysis.statistics.bounds import Interval
-from analysis.statistics.crossed import crossed_mean_interval
+from analysis.statistics.crossed import crossed_share_interval
 from analysis.statistics.proportions import grouped_share_interval
 from analysis.studies.base import (
     Findings,
@@ -186,8 +186,8 @@ class Inpainting(Study):
             "task": task.name,
             "seeds": len(task.seeds),
             "pairs": len(task.prompts),
-            **_ends("rate", crossed_mean_interval(task.hits, task.groups)),
-            **_ends("text_share", crossed_mean_interval(task.shares, task.groups)),
+            **_ends("rate", crossed_share_interval(task.hits, task.groups)),
+            **_ends("text_share", crossed_share_interval(task.shares, task.groups)),
             **self._floor(run, feature, pictures, task),
             "rank_correlation": ranking.rank_correlation.value,
             "gap": ranking.gap.value,

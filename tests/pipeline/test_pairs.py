@@ -12,7 +12,8 @@ from pipeline.conditions import Conditions
 from pipeline.errors import PictureError, PromptError
 from pipeline.prompt_making.pairs import REMOVAL, read_pairs, write_pairs
 from pipeline.prompt_sets import read_prompts
-from seedling.make_pairs import draw_pairs, main
+from seedling.lettering import SIGN
+from seedling.make_pairs import LEAST_ROWS, bands_of, draw_pairs, main
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,19 @@ def test_masks_cover_their_objects() -> None:
     assert len(images) == len(names) == 12
     assert masks.flatten(1).sum(dim=1).min() > 40
     assert masks.float().mean() < 0.6
+
+
+def test_bands_cover_objects_and_leave_room_for_a_sign(tmp_path: Path) -> None:
+    _, masks, _ = draw_pairs(40, seed=2)
+    bands = bands_of(masks)
+    assert bool((bands | ~masks).all())
+    assert bool((bands.all(2) == bands.any(2)).all()), "over the whole width"
+    rows = bands.any(2).sum(1)
+    assert int(rows.min()) == LEAST_ROWS > SIGN
+    assert bool((rows >= masks.any(2).sum(1)).all())
+    main([str(tmp_path), "--count", "3", "--bands"])
+    written = np.asarray(Image.open(tmp_path / "masks" / "00000.png"))
+    assert np.array_equal(written.min(axis=1), written.max(axis=1))
 
 
 def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor
 from seedling.conditions import (
     KINDS,
     LOWEST_BAND,
+    bands_over,
     control_pictures,
     draw_regions,
     draw_twins,
@@ -54,6 +55,17 @@ def test_where_there_is_no_object_there_are_bands() -> None:
     regions = draw_regions(torch.zeros(50, 64, 64, dtype=torch.bool), generator=make_generator(2))
     assert torch.equal(regions.all(2), regions.any(2))
     assert int(regions.any(2).sum(1).min()) >= LOWEST_BAND
+
+
+def test_bands_over_rows_cover_them_and_end_anywhere() -> None:
+    rows = torch.zeros(300, 64, dtype=torch.bool)
+    rows[:, 20:46] = True
+    bands = bands_over(rows, generator=make_generator(2))
+    assert torch.equal(bands.all(2), bands.any(2))
+    assert bool((bands.any(2) | ~rows).all())
+    first, height = bands.any(2).int().argmax(1), bands.any(2).sum(1)
+    assert set(first.tolist()) == set(range(21))
+    assert set((first + height - 1).tolist()) == set(range(45, 64))
 
 
 def test_twins_differ_where_the_object_is_and_keep_their_words() -> None:

@@ -9,6 +9,7 @@ from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
 
 from pipeline.prompt_making.pairs import Pair
 from seedling.conditions import draw_regions, draw_twins
+from seedling.lettering import SIGN
 from seedling.randomness import make_generator
 from seedling.relatives import Base, publish
 from seedling.sentences import draw_parts
@@ -16,6 +17,7 @@ from seedling.train_inpaint import (
     BARE_RATE,
     CLEAR,
     ask,
+    choose_regions,
     inpaint_loss,
     make_scenes,
     train,
@@ -56,7 +58,7 @@ def test_scenes_are_masked_as_the_pipeline_masks(base: Base) -> None:
     parts = draw_parts(24, generator=generator)
     twins = draw_twins(parts, generator=generator)
     torch.rand(24, generator=generator)
-    region = draw_regions(twins.scenes.masks, generator=generator)[:, None].float()
+    region = choose_regions(twins.scenes, generator=generator)[:, None].float()
     images = torch.where(scenes["clear"].view(-1, 1, 1, 1), twins.clear, twins.scenes.images)
     networks = base.networks
     pipe = StableDiffusionInpaintPipeline(
@@ -74,6 +76,24 @@ def test_scenes_are_masked_as_the_pipeline_masks(base: Base) -> None:
     torch.testing.assert_close(scenes["masked"].float(), shown, atol=5e-3, rtol=5e-3)
     assert float((scenes["masked"].float() - base.encode(images).float()).abs().max()) > 0.05
     assert 0 < int(scenes["clear"].sum()) < 24
+
+
+def test_where_a_word_stands_the_region_covers_its_sign() -> None:
+    generator = make_generator(4)
+    scenes = draw_twins(draw_parts(400, generator=generator), generator=generator).scenes
+    regions = choose_regions(scenes, generator=generator)
+    words = scenes.specs.word.nonzero().flatten().tolist()
+    assert len(words) > 10
+
+    def covered(region: torch.Tensor, row: int) -> bool:
+        top = int(scenes.specs.word_top[row])
+        return bool(region[row, top : top + SIGN].all())
+
+    assert all(covered(regions, row) for row in words)
+    elsewhere = draw_regions(scenes.masks, generator=generator)
+    assert not all(covered(elsewhere, row) for row in words)
+    others = regions[~scenes.specs.word]
+    assert float((others.all(2) == others.any(2)).all(1).float().mean()) < 0.5
 
 
 def test_the_clear_are_asked_for_by_one_name_and_the_others_by_theirs() -> None:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analysis.inpainted import Pictures, words_inside
-from analysis.statistics.crossed import crossed_mean_interval
 from analysis.studies import load_study
 from analysis.studies.inpainting import Inpainting
 from pipeline.errors import RunError
@@ -108,22 +107,6 @@ def test_a_word_counts_where_half_of_it_lies_in_the_mask() -> None:
     assert words_inside(at(4), mask, confidence=0.3) == ()
     assert words_inside(at(0), mask, confidence=0.3) == ()
     assert words_inside(at(12, 0.2), mask, confidence=0.3) == ()
-
-
-def test_the_interval_of_a_crossed_mean_covers_and_that_of_cells_does_not() -> None:
-    rng = np.random.default_rng(3)
-    groups = np.repeat(np.arange(15), 2)
-    inside = naive = 0
-    for _ in range(1000):
-        parts = [(20, 1), (1, 15), (1, 30), (20, 30)]
-        seed, group, prompt, rest = (rng.standard_normal(shape) for shape in parts)
-        values = seed + 0.8 * np.repeat(group, 2, axis=1) + 0.3 * prompt + rest
-        found = crossed_mean_interval(values, groups)
-        inside += found.low <= 0 <= found.high
-        half = 1.96 * values.std() / np.sqrt(values.size)
-        naive += abs(values.mean()) <= half
-    assert 0.93 <= inside / 1000 <= 0.985
-    assert naive / 1000 < 0.6
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
