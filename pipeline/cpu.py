@@ -4,7 +4,7 @@ Three changes, none of which changes what is computed beyond the rounding of a f
 contract test compares the images with diffusers' own call):
 
 - memory that was freed stays with the process (`keep_freed_memory`);
-- matrix products run in oneDNN, like the convolutions (`speed_up`);
+- matrix products run in oneDNN, like the convolutions (`use_onednn`);
 - keys and values of a prompt are computed once for all steps (`speed_up`).
 
 Measured gains stand in the docstring of `benchmarks/generate.py`.
@@ -46,18 +46,19 @@ class OneDnnLinear(nn.Module):
     GFLOP/s on one core for the shapes of a small UNet. For inference only.
 
     Args:
-        linear: The layer; its parameters are shared, not copied.
+        weight: That of the layer, shared, not copied.
+        bias: Likewise; None where it has none.
 
     Example:
         >>> linear, x = nn.Linear(8, 4), torch.ones(2, 8)
         >>> with torch.inference_mode():
-        ...     torch.allclose(OneDnnLinear(linear)(x), linear(x))
+        ...     torch.allclose(OneDnnLinear(linear.weight, linear.bias)(x), linear(x))
         True
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
+        self.weight, self.bias = weight, bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., K) to (..., N)."""
@@ -65,6 +66,45 @@ class OneDnnLinear(nn.Module):
             x, self.weight, self.bias, "none", [], ""
         )
         return y
+
+
+class OneDnnAttention(nn.Module):
+    """`nn.MultiheadAttention` of batches first, without its weights, through oneDNN.
+
+    Args:
+        attention: What it stands for, with one width for queries, keys and values; its parameters
+            are shared, not copied.
+
+    Example:
+        >>> attention, x = nn.MultiheadAttention(8, 2, batch_first=True).eval(), torch.ones(1, 3, 8)
+        >>> with torch.inference_mode():
+        ...     found, _ = OneDnnAttention(attention)(x, x, x)
+        ...     torch.allclose(found, attention(x, x, x)[0], atol=1e-6)
+        True
+    """
+
+    def __init__(self, attention: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.heads = attention.num_heads
+        self.project = OneDnnLinear(attention.in_proj_weight, attention.in_proj_bias)
+        self.out = OneDnnLinear(attention.out_proj.weight, attention.out_proj.bias)
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        need_weights: bool = False,
+        attn_mask: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, None]:
+        """Attention of (B, T, width) to itself; no weights are given, and none may be wanted."""
+        assert query is key is value
+        assert not need_weights
+        parts = self.project(query).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = parts.unbind()
+        seen = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
+        return self.out(seen.transpose(1, 2).flatten(2)), None
 
 
 class Remembering(nn.Module):
@@ -96,17 +136,24 @@ class Remembering(nn.Module):
         return self._answer
 
 
-def speed_up(unet: nn.Module) -> None:
-    """Put `OneDnnLinear` and `Remembering` into a diffusers UNet, in place.
+def use_onednn(network: nn.Module) -> None:
+    """Put `OneDnnLinear` in the place of a network's float32 linear layers.
 
-    Where PyTorch was built without oneDNN the linear layers stay as they are.
+    Where PyTorch was built without oneDNN the network stays as it is. Only plain `nn.Linear`s
+    change: a subclass may be more than a product.
     """
     has_onednn: Callable[[], bool] = torch.backends.mkldnn.is_available
-    if has_onednn():
-        for parent in list(unet.modules()):
-            for name, child in list(parent.named_children()):
-                if type(child) is nn.Linear and child.weight.dtype == torch.float32:
-                    setattr(parent, name, OneDnnLinear(child))
+    if not has_onednn():
+        return
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear and child.weight.dtype == torch.float32:
+                setattr(parent, name, OneDnnLinear(child.weight, child.bias))
+
+
+def speed_up(unet: nn.Module) -> None:
+    """Put `OneDnnLinear` and `Remembering` into a diffusers UNet, in place."""
+    use_onednn(unet)
     for name, module in list(unet.named_modules()):
         if name.endswith(".attn2"):
             attention: Any = module

@@ -121,7 +121,7 @@ def bands_over(rows: Tensor, *, generator: torch.Generator) -> Tensor:
     above, below = torch.rand(2, len(rows), generator=generator)
     top = (above * (first + 1)).long()
     bottom = last + (below * (SIDE - last)).long()
-    inside = (row >= top[:, None]) & (row <= bottom[:, None])
+    inside: Tensor = (row >= top[:, None]) & (row <= bottom[:, None])
     return inside[:, :, None].expand(-1, -1, SIDE)
 
 

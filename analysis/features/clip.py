@@ -26,7 +26,7 @@ class Clip(NetworkFeature):
     """
 
     name: ClassVar[str] = "clip"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     default_card: ClassVar[str] = "clip-vit-l-14-openai"
 
     @property

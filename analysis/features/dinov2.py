@@ -8,7 +8,7 @@ import numpy as np
 from analysis.features.backbones import load_pretrained
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights
-from analysis.features.networks import NetworkFeature, device_of, option
+from analysis.features.networks import NetworkFeature, device_of, option, placed
 from pipeline.schema import Column, vector
 from pipeline.stage import Uint8Images
 
@@ -39,7 +39,7 @@ class Dinov2(NetworkFeature):
     """
 
     name: ClassVar[str] = "dinov2"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     default_card: ClassVar[str] = "dinov2-large"
 
     @property
@@ -56,7 +56,8 @@ class Dinov2(NetworkFeature):
     def setup(self) -> None:
         """Load the network."""
         self.device = device_of(self.card)
-        self._network = load_pretrained("Dinov2Model", find_weights(self.card)).to(self.device)
+        network = load_pretrained("Dinov2Model", find_weights(self.card))
+        self._network = placed(network, self.device)
 
     def extract(self, batch: Batch) -> Columns:
         """Embed a batch; see `Feature.extract`."""

@@ -45,7 +45,7 @@ class Hps(NetworkFeature):
     """
 
     name: ClassVar[str] = "hps"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     default_card: ClassVar[str] = "hps-v2.0"
 
     @property

@@ -22,7 +22,7 @@ from scipy import ndimage
 from analysis.features.backbones import load_pretrained
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import FeatureCard, find_weights, load_card
-from analysis.features.networks import NetworkFeature, device_of
+from analysis.features.networks import NetworkFeature, device_of, placed
 from pipeline.errors import ConfigError, ModelError, ShardError
 from pipeline.schema import Column
 from pipeline.stage import Uint8Images
@@ -95,7 +95,7 @@ class Layout(NetworkFeature):
     """
 
     name: ClassVar[str] = "layout"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     default_card: ClassVar[str] = "clipseg-rd64-refined"
 
     def __init__(self, card: str = "") -> None:
@@ -144,9 +144,10 @@ class Layout(NetworkFeature):
         """
         self._device = device_of(self.card)
         segmenter, depth = find_weights(self.card), find_weights(self.depth_card)
-        loaded: Any = load_pretrained("CLIPSegForImageSegmentation", segmenter)
-        self._segmenter = loaded.to(self._device)
-        self._depth = load_pretrained("DepthAnythingForDepthEstimation", depth).to(self._device)
+        loaded = load_pretrained("CLIPSegForImageSegmentation", segmenter)
+        self._segmenter: Any = placed(loaded, self._device)
+        loaded = load_pretrained("DepthAnythingForDepthEstimation", depth)
+        self._depth = placed(loaded, self._device)
         self._words = _read("CLIPSegProcessor", segmenter)
         self._depth_pixels = _read("AutoImageProcessor", depth)
         self._texts: dict[str, torch.Tensor] = {}

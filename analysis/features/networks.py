@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from analysis.features.base import CheckpointFeature
 from analysis.features.cards import FeatureCard
+from pipeline.cpu import use_onednn
 from pipeline.devices import choose_device
 from pipeline.errors import ModelError
 from pipeline.stage import Resources
@@ -42,6 +43,13 @@ def device_of(card: FeatureCard) -> "torch.device":
         who=f"feature {card.feature}",
         instead=f"take a card without the option `{GPU_OPTION}`",
     )
+
+
+def placed(network: "torch.nn.Module", device: "torch.device") -> "torch.nn.Module":
+    """Move a network to its device; on the CPU its linear layers then run in oneDNN."""
+    if device.type == "cpu":
+        use_onednn(network)
+    return network.to(device)
 
 
 def require_safetensors(card: FeatureCard, weights: Path) -> None:

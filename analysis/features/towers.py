@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.features.cards import FeatureCard, find_weights
-from analysis.features.networks import device_of, option, require_safetensors
+from analysis.features.networks import device_of, option, placed, require_safetensors
+from pipeline.cpu import OneDnnAttention
 from pipeline.errors import ModelError
 from pipeline.stage import Uint8Images
 
@@ -45,7 +46,10 @@ class Towers:
         name = f"local-dir:{found}" if found.is_dir() else option(card, "architecture")
         weights = _in_folder(found) if found.is_dir() else found
         require_safetensors(card, weights)
-        self.model: Any = _load(name, weights, _preprocessing(card)).eval().to(self.device)
+        loaded = _load(name, weights, _preprocessing(card)).eval()
+        if self.device.type == "cpu":
+            _attend_through_onednn(loaded)
+        self.model: Any = placed(loaded, self.device)
         self.tokenizer = open_clip.get_tokenizer(name)
         self._texts: dict[str, torch.Tensor] = {}
 
@@ -103,6 +107,16 @@ class Towers:
         with torch.inference_mode():
             vectors: torch.Tensor = self.model.encode_text(tokens, normalize=True)
         return vectors[0].float().cpu()
+
+
+def _attend_through_onednn(model: "torch.nn.Module") -> None:
+    """Put `OneDnnAttention` into the blocks of self-attention: on an AMD EPYC twice as fast."""
+    from open_clip.transformer import ResidualAttentionBlock
+
+    blocks: list[Any] = [m for m in model.modules() if type(m) is ResidualAttentionBlock]
+    for block in blocks:
+        if block.attn.batch_first and not hasattr(block, "ln_1_kv"):
+            block.attn = OneDnnAttention(block.attn)
 
 
 def _in_folder(folder: Path) -> Path:

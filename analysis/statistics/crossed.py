@@ -94,4 +94,5 @@ def _crossed_error(values: ArrayLike, groups: ArrayLike) -> tuple[float, float, 
         return float(y.mean()), error, freedom, f"over {len(y)} seeds, prompts fixed"
     of_groups, other = grouped_error(y.mean(axis=0), labels)
     both = float(np.hypot(error, of_groups))
-    return float(y.mean()), both, min(freedom, other), f"over {len(y)} seeds and {count} prompt groups"
+    over = f"over {len(y)} seeds and {count} prompt groups"
+    return float(y.mean()), both, min(freedom, other), over

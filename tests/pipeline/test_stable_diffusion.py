@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pipeline.cards import Card, load_cards
-from pipeline.cpu import OneDnnLinear, Remembering, keep_freed_memory, speed_up
+from pipeline.cpu import OneDnnAttention, OneDnnLinear, Remembering, keep_freed_memory, speed_up
 from tests.pipeline import tiny
 
 
@@ -21,8 +21,22 @@ def test_linear_layers_agree(*, bias: bool) -> None:
     linear = nn.Linear(56, 448, bias=bias)
     with torch.inference_mode():
         x = torch.randn(4, 64, 56, generator=torch.Generator().manual_seed(0))
-        torch.testing.assert_close(OneDnnLinear(linear)(x), linear(x), rtol=1e-5, atol=1e-5)
-        assert not torch.allclose(OneDnnLinear(nn.Linear(56, 448))(x), linear(x), atol=1e-3)
+        ours, other = (OneDnnLinear(one.weight, one.bias) for one in (linear, nn.Linear(56, 448)))
+        torch.testing.assert_close(ours(x), linear(x), rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(other(x), linear(x), atol=1e-3)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_attention_agrees(*, masked: bool) -> None:
+    attention = nn.MultiheadAttention(48, 4, batch_first=True).eval()
+    mask = torch.full((7, 7), -torch.inf).triu(1) if masked else None
+    x = torch.randn(3, 7, 48, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        ours, _ = OneDnnAttention(attention)(x, x, x, attn_mask=mask)
+        wanted, _ = attention(x, x, x, attn_mask=mask, need_weights=False)
+        torch.testing.assert_close(ours, wanted, rtol=1e-5, atol=1e-5)
+        other, _ = OneDnnAttention(nn.MultiheadAttention(48, 4, batch_first=True))(x, x, x)
+        assert not torch.allclose(other, wanted, atol=1e-3)
 
 
 def test_a_new_tensor_is_asked_anew() -> None:

@@ -153,7 +153,9 @@ def by_shipped(card: Card, folder: Path) -> torch.Tensor:
     return draw(pipe, list(tiny.PROMPTS), list(tiny.SEEDS), steps=3)
 
 
-@pytest.mark.parametrize("parts", [OWN, {"unet"}, {"text_encoder"}], ids=lambda parts: "-".join(sorted(parts)))
+@pytest.mark.parametrize(
+    "parts", [OWN, {"unet"}, {"text_encoder"}], ids=lambda parts: "-".join(sorted(parts))
+)
 def test_each_part_takes_its_networks_place(out: Path, halved: Networks, parts: set[str]) -> None:
     card = card_of(out, load_cards()["seedling-mini-b"], parts)
     wanted = native(halved, parts)
