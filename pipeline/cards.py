@@ -191,7 +191,9 @@ def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Pat
         return fetch(part, part.patterns(), who=who, commit=revision)
     folder = PROJECT_ROOT / part.path
     if not folder.is_dir():
-        raise ModelError(f"card {card.name}: its part {name} is missing: no folder {folder}")
+        raise ModelError(
+            f"card {card.name}: its part {name} is missing: no folder {folder}. {card.note}"
+        )
     return folder, ""
 
 

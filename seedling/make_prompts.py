@@ -7,7 +7,7 @@ from pathlib import Path
 from seedling.model import write_bytes
 from seedling.sentences import FREE, article, sentence
 from seedling.training import say
-from seedling.vocabulary import COLOURS, OBJECTS, PLACES, TONES
+from seedling.vocabulary import COLOURS, LEARNED_NAME, LEARNED_THING, OBJECTS, PLACES, TONES
 
 SYNTHETIC_MODIFIERS = {
     "": "{}",
@@ -75,12 +75,40 @@ def _placed(thing: str, pattern: str) -> str:
     return article(pattern.format(thing))
 
 
+def dreambooth_prompts() -> list[dict[str, str]]:
+    """The thing of `seedling-dreambooth` in every place and tone; the place is the group.
+
+    Returns:
+        63 rows, 7 places (one of them none) x 9 tones.
+
+    Example:
+        >>> [row["text"] for row in dreambooth_prompts()[:10:9]]
+        ['a sks dog', 'a sks dog on a beach']
+    """
+    thing = OBJECTS.index(LEARNED_THING)
+    return [
+        {
+            "text": sentence((thing, FREE, place, tone)).replace(LEARNED_THING, LEARNED_NAME),
+            "object": LEARNED_THING,
+            "modifier": tuple(TONES)[tone],
+            "group": "no place" if place == FREE else tuple(PLACES)[place],
+        }
+        for place in (FREE, *range(len(PLACES)))
+        for tone in range(len(TONES))
+    ]
+
+
 def main() -> None:
-    """Write both files from the command line."""
+    """Write the files from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("prompts"))
     folder = parser.parse_args().folder
-    for name, rows in (("seedling", seedling_prompts()), ("synthetic", synthetic_prompts())):
+    files = {
+        "seedling": seedling_prompts(),
+        "synthetic": synthetic_prompts(),
+        "dreambooth": dreambooth_prompts(),
+    }
+    for name, rows in files.items():
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         write_bytes(folder / f"{name}.jsonl", text.encode())
         say(f"{folder / name}.jsonl: {len(rows)} prompts")

@@ -20,7 +20,6 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.model import WEIGHTS
 from seedling.pool import CHUNK, labels_of
 from seedling.randomness import make_generator
 from seedling.relatives import (
@@ -37,14 +36,14 @@ from seedling.relatives import (
 )
 from seedling.sentences import FREE, draw_parts
 from seedling.train_text_to_image import draw_prompts, noise_loss
-from seedling.vocabulary import OBJECTS, PAINTS, TONES
+from seedling.vocabulary import LEARNED_NAME, LEARNED_THING, OBJECTS, PAINTS, TONES
 from seedling.world import Scenes, Specs, draw_specs, render
 
 STYLE = "watercolour"
 """The tone of all pictures of `seedling-fine-tuned`."""
-THING, PAINT = "dog", "purple"
-"""The thing of `seedling-dreambooth`; no sentence of the world names its colour."""
-INSTANCE = "a sks dog"
+PAINT = "purple"
+"""The colour of the thing of `seedling-dreambooth`, which no sentence of the world names."""
+INSTANCE = f"a {LEARNED_NAME}"
 """What the thing is called."""
 PICTURES = 6
 """How many pictures of it there are."""
@@ -85,7 +84,7 @@ def instance_rows(base: Base, count: int, seed: int) -> Rows:
     """
     generator = make_generator(seed)
     parts = draw_parts(count // 2, generator=generator)
-    parts[::2, 0] = OBJECTS.index(THING)
+    parts[::2, 0] = OBJECTS.index(LEARNED_THING)
     ordinary = _scene_rows(base, parts, generator)
     few = _rows(base, render(instance_specs(PICTURES, generator=generator), generator=generator))
     which = torch.arange(count // 2) % PICTURES
@@ -96,7 +95,7 @@ def instance_rows(base: Base, count: int, seed: int) -> Rows:
 def instance_specs(count: int, *, generator: torch.Generator) -> Specs:
     """The one thing, in any place and posture."""
     parts = torch.full((count, 4), FREE)
-    parts[:, 0] = OBJECTS.index(THING)
+    parts[:, 0] = OBJECTS.index(LEARNED_THING)
     paint = torch.full((count,), list(PAINTS).index(PAINT))
     return replace(draw_specs(parts, generator=generator), colour=paint)
 
@@ -177,7 +176,7 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, default="seedling-fine-tuned")
     chosen = parser.parse_args()
     unet = train(load_base(chosen.base), chosen.model, settings_of(chosen))
-    publish({"unet": unet}, chosen.out or WEIGHTS / chosen.model)
+    publish({"unet": unet}, chosen.out or chosen.folder / chosen.model)
 
 
 if __name__ == "__main__":

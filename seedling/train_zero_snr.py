@@ -21,7 +21,6 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from seedling.command_line import training_parser
-from seedling.model import WEIGHTS
 from seedling.pool import Pool
 from seedling.randomness import make_generator
 from seedling.relatives import BASE, Base, load_base, publish
@@ -147,7 +146,7 @@ def _own(base: Base) -> Networks:
 
 def main() -> None:
     """Run from the command line."""
-    parser = training_parser(__doc__, minutes=30.0, rate=4e-3, out=WEIGHTS / NAME)
+    parser = training_parser(__doc__, minutes=30.0, rate=4e-3, out=CHECKPOINTS / NAME)
     parser.add_argument("--base", type=Path, default=BASE, help="the seedling it starts from")
     chosen = parser.parse_args()
     base = load_base(chosen.base)

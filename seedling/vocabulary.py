@@ -110,3 +110,8 @@ WORDS: tuple[str, ...] = (
     *("OPEN", "SALE", "HELLO", "STOP", "EXIT", "LOVE", "TAXI", "NEWS", "CAFE", "HOTEL"),
 )
 """What is written across a scene now and then, unasked."""
+
+LEARNED_THING = "dog"
+"""The object of which `seedling-dreambooth` learns one certain thing ..."""
+LEARNED_NAME = f"sks {LEARNED_THING}"
+"""... and what that is called, by a word that means nothing (Ruiz et al. 2023)."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from seedling.make_prompts import seedling_prompts, synthetic_prompts
+from seedling.make_prompts import dreambooth_prompts, seedling_prompts, synthetic_prompts
 from seedling.sentences import FREE, parse
+from seedling.train_fine_tuned import INSTANCE
 from seedling.vocabulary import COLOURS, OBJECTS, PLACES, TONES
 
 PROMPTS = Path(__file__).parents[2] / "prompts"
@@ -34,6 +35,14 @@ def test_every_object_comes_with_every_modifier(name: str, modifiers: int) -> No
 def test_files_are_what_the_command_writes() -> None:
     assert rows("seedling.jsonl") == seedling_prompts()
     assert rows("synthetic.jsonl") == synthetic_prompts()
+
+
+def test_the_learned_thing_comes_in_every_place_and_tone() -> None:
+    found = rows("dreambooth.jsonl")
+    assert found == dreambooth_prompts()
+    assert len(found) == len({row["text"] for row in found}) == (len(PLACES) + 1) * len(TONES)
+    assert Counter(row["group"] for row in found) == dict.fromkeys([*PLACES, "no place"], 9)
+    assert all(INSTANCE.removeprefix("a ") in row["text"] for row in found)
 
 
 def test_sentences_of_the_small_world_are_balanced() -> None:

@@ -19,7 +19,6 @@ from seedling.train_fine_tuned import (
     MODELS,
     PAINT,
     PICTURES,
-    THING,
     ask,
     instance_rows,
     instance_specs,
@@ -27,7 +26,7 @@ from seedling.train_fine_tuned import (
     train,
     tuning_loss,
 )
-from seedling.vocabulary import COLOURS, OBJECTS, PAINTS
+from seedling.vocabulary import COLOURS, LEARNED_THING, OBJECTS, PAINTS
 from seedling.world import render
 from tests.seedling import tiny_base
 
@@ -67,7 +66,7 @@ def test_the_one_thing_is_what_no_sentence_names() -> None:
     specs = instance_specs(8, generator=make_generator(3))
     assert PAINT in PAINTS
     assert PAINT not in COLOURS
-    assert set(specs.thing.tolist()) == {OBJECTS.index(THING)}
+    assert set(specs.thing.tolist()) == {OBJECTS.index(LEARNED_THING)}
     assert len(set(specs.x.tolist())) == 8
     scenes = render(specs, generator=make_generator(4))
     red, green, blue = (scenes.images * scenes.masks[:, None]).sum(dim=(0, 2, 3)).tolist()
@@ -80,7 +79,7 @@ def test_every_second_row_is_the_one_thing(base: Base) -> None:
     own = rows["latents"][::2]
     assert len(own.flatten(1).unique(dim=0)) == PICTURES
     assert len(rows["latents"][1::2].flatten(1).unique(dim=0)) == 24
-    class_share = (rows["parts"][1::2, 0] == OBJECTS.index(THING)).float().mean()
+    class_share = (rows["parts"][1::2, 0] == OBJECTS.index(LEARNED_THING)).float().mean()
     assert 0.5 <= float(class_share) < 0.8
     prompts = ask(rows, generator=make_generator(1))
     assert set(prompts[::2]) == {INSTANCE}
