@@ -26,15 +26,49 @@ def other_runs(run: Run, folders: Mapping[str, str]) -> dict[str, Run]:
         RunError: If a folder is not a run.
     """
     if folders:
-        return {name: _open(run, Path(folder)) for name, folder in folders.items()}
+        return {name: other_run(run, folder) for name, folder in folders.items()}
     places = {name: run.root.parent / name for name in run.recipe.arms if name != run.root.name}
     there = {name: place for name, place in places.items() if (place / RUN_FILE).is_file()}
     return {name: Run.open(place) for name, place in there.items()}
 
 
-def _open(run: Run, folder: Path) -> Run:
+def other_run(run: Run, folder: str) -> Run:
+    """A run that a setting of a study names.
+
+    Args:
+        run: The run that is studied.
+        folder: From its own folder, or else from here; or absolute.
+
+    Raises:
+        RunError: If there is no run.
+    """
     own = run.root / folder
-    return Run.open(own if (own / RUN_FILE).is_file() else folder)
+    return Run.open(own if (own / RUN_FILE).is_file() else Path(folder))
+
+
+def arms_beside(run: Run, folder: str = "..") -> dict[str, Run]:
+    """The runs in a folder that show the same checkpoint, by the names of their folders.
+
+    The arms of a recipe are such runs, side by side.
+
+    Args:
+        run: The run that is studied; it is not among them.
+        folder: Where to look, relative to the folder of `run`, or absolute.
+
+    Raises:
+        RunError: If there is no such folder.
+    """
+    place = Path(run.root / folder).resolve()
+    if not place.is_dir():
+        raise RunError(f"{place} is no folder; name the one that holds the arms of the recipe")
+    found = {
+        file.parent.name: Run.open(file.parent) for file in sorted(place.glob(f"*/{RUN_FILE}"))
+    }
+    return {
+        name: arm
+        for name, arm in found.items()
+        if arm.root != run.root.resolve() and arm.config.card_sha256 == run.config.card_sha256
+    }
 
 
 def differences(run: Run, other: Run) -> str:

@@ -5,45 +5,39 @@ from typing import Any
 
 import yaml
 
+from pipeline.recipe import Recipe, Sampling
 from pipeline.runs import Run
 
 
-def recipe_text(
-    run: Run,
-    name: str,
-    why: str,
-    *,
-    arms: Mapping[str, Mapping[str, Any]] | None = None,
-    changes: Mapping[str, Any] | None = None,
-) -> str:
-    """A recipe like a run's own with something changed; the same cells otherwise.
+def recipe_like(run: Run, changes: Mapping[str, Any], *, note: str) -> str:
+    """A recipe that draws like a run but for some changes.
 
     Args:
-        run: The run; its sampling is written out, so that its arm needs no naming.
-        name: The new recipe's name.
-        why: What it is for: the comment at the top, one line.
-        arms: Name -> what of `sampling` is changed.
-        changes: Other fields of a recipe.
+        run: The run; its sampling is written out, whatever arm of a recipe it was.
+        changes: Fields of `Recipe`; those of `sampling` are laid over the run's, or over nothing
+            where the card is another: then its own sampling holds.
+        note: What it is for; becomes the comment at its head.
 
     Returns:
-        YAML.
+        YAML, valid as a recipe.
 
     Raises:
         ValidationError: If a change is none that a recipe takes (pydantic's).
     """
-    own = run.recipe
-    fields = own.model_dump(mode="json", exclude_defaults=True)
-    fields |= {"name": name, "sampling": sampling_of(run), "arms": dict(arms or {})}
-    made = type(own).model_validate(fields | dict(changes or {}))
-    text = made.model_dump(mode="json", exclude_defaults=True)
-    return f"# {why}\n" + yaml.safe_dump(text, sort_keys=False, allow_unicode=True, width=100)
+    asked = run.recipe.model_dump(mode="json", exclude_defaults=True)
+    asked |= {"batch_size": run.config.batch_size, "arms": {}}
+    own = {} if "card" in changes else sampling_of(run)
+    fields = {**asked, **changes, "sampling": {**own, **changes.get("sampling", {})}}
+    valid = Recipe.model_validate(fields).model_dump(mode="json", exclude_defaults=True)
+    del valid["name"]  # that of the file
+    head = "".join(f"# {line}\n" for line in note.splitlines())
+    text: str = yaml.safe_dump(valid, sort_keys=False, allow_unicode=True, width=100)
+    return head + text
 
 
 def sampling_of(run: Run) -> dict[str, Any]:
-    """How a run samples, as the fields of a recipe's `sampling`."""
-    config = run.config.model_dump(mode="json")
-    known = type(run.recipe.sampling).model_fields
-    found = {name: config[name] for name in known if name in config}
-    used = run.config.intervention
-    found["intervention"] = {"name": used.name, "parameters": dict(used.parameters)}
-    return found
+    """How a run samples, as a recipe's `sampling` says it."""
+    told = {name: getattr(run.config, name) for name in Sampling.model_fields}
+    chosen = run.config.intervention
+    told["intervention"] = {"name": chosen.name, "parameters": dict(chosen.parameters)}
+    return told

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from analysis.features.base import CheckpointFeature
 from analysis.features.cards import FeatureCard
-from pipeline.cpu import use_onednn
 from pipeline.devices import choose_device
 from pipeline.errors import ModelError
 from pipeline.stage import Resources
@@ -48,6 +47,8 @@ def device_of(card: FeatureCard) -> "torch.device":
 def placed(network: "torch.nn.Module", device: "torch.device") -> "torch.nn.Module":
     """Move a network to its device; on the CPU its linear layers then run in oneDNN."""
     if device.type == "cpu":
+        from pipeline.cpu import use_onednn
+
         use_onednn(network)
     return network.to(device)
 

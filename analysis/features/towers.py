@@ -10,7 +10,6 @@ import numpy as np
 
 from analysis.features.cards import FeatureCard, find_weights
 from analysis.features.networks import device_of, option, placed, require_safetensors
-from pipeline.cpu import OneDnnAttention
 from pipeline.errors import ModelError
 from pipeline.stage import Uint8Images
 
@@ -112,6 +111,8 @@ class Towers:
 def _attend_through_onednn(model: "torch.nn.Module") -> None:
     """Put `OneDnnAttention` into the blocks of self-attention: on an AMD EPYC twice as fast."""
     from open_clip.transformer import ResidualAttentionBlock
+
+    from pipeline.cpu import OneDnnAttention
 
     blocks: list[Any] = [m for m in model.modules() if type(m) is ResidualAttentionBlock]
     for block in blocks:

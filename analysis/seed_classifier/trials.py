@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analysis.further_runs import further_run
+from analysis.other_runs import other_run
 from analysis.seed_classifier.changes import CHANGES
 from analysis.seed_classifier.network import grad_cam, pixels_of
 from analysis.seed_classifier.split import Split, some_groups
@@ -144,7 +144,7 @@ class Trials:
         Args:
             trained: The network.
             before: Its answers on the test part.
-            others: Name -> folder, see `further_run`.
+            others: Name -> folder, see `other_run`.
 
         Raises:
             RunError: If a run has no two such groups.
@@ -152,7 +152,7 @@ class Trials:
         parts = (self.split.train, self.split.validation)
         met = {prompt.group for part in parts for prompt in part}
         for name, path in others.items():
-            run = further_run(self.run, path)
+            run = other_run(self.run, path)
             unmet = [prompt for prompt in run.prompts.values() if prompt.group not in met]
             if len({prompt.group for prompt in unmet}) < 2:
                 raise RunError(

@@ -15,7 +15,7 @@ from analysis import plots
 from analysis.cells import Sample, read_cells
 from analysis.measured import refuse_unmeasured
 from analysis.other_runs import aligned, intervention_text, other_runs
-from analysis.recipes import recipe_text
+from analysis.recipes import recipe_like
 from analysis.statistics.crossed import crossed_mean_interval
 from analysis.studies.base import (
     Findings,
@@ -300,6 +300,6 @@ def wanted_recipes(run: Run) -> dict[str, str]:
         "brightness_steps": {f"steps{n}": {"num_inference_steps": n} for n in (1, 2, 5, 10, 50)},
     }
     return {
-        name: recipe_text(run, name, why, arms={"baseline": {}, **own}, changes=changes)
+        name: recipe_like(run, {**changes, "arms": {"baseline": {}, **own}}, note=why)
         for name, own in arms.items()
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import polars as pl
 
 from analysis.contact_sheet import kept_prompts
-from analysis.further_runs import recipe_like
+from analysis.recipes import recipe_like
 from analysis.statistics.bounds import Interval
 from analysis.studies.base import Findings, Study, StudyTable, require
 from pipeline.runs import Run

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from analysis import plots
 from analysis.cells import Sample
-from analysis.further_runs import further_run, recipe_like
 from analysis.metrics import Metric, load_metric
 from analysis.noise_features import NoiseFeatures, noise_features, strongest
+from analysis.other_runs import other_run
+from analysis.recipes import recipe_like
 from analysis.statistics.bounds import Interval
 from analysis.statistics.prediction import (
     Ridge,
@@ -170,7 +171,7 @@ class Explain(Study):
         """What the listed seeds came to, if they are drawn."""
         if not self.unseen:
             return listed, {}
-        other = further_run(run, self.unseen)
+        other = other_run(run, self.unseen)
         if sorted(other.seeds) != sorted(listed["seed"]) or other.run_id != run.run_id:
             raise RunError(
                 f"{other.root} holds other seeds or settings than the list of this study; the "

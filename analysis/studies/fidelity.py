@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,14 +11,15 @@ from numpy.typing import NDArray
 from analysis import plots
 from analysis.confirmation import p_value
 from analysis.diversity import STYLES
-from analysis.further_runs import recipe_like
 from analysis.golden_rule import Judged, judge, top_by_all
 from analysis.measured import measured_feature
 from analysis.metrics import Metric
 from analysis.metrics.base import ReferenceMetric
 from analysis.metrics.frechet import FrechetDistance
+from analysis.other_runs import other_run
 from analysis.pools import assigned, pool_rows, pool_values, product_figures
 from analysis.price import REPORTS
+from analysis.recipes import recipe_like
 from analysis.studies.base import (
     Findings,
     Study,
@@ -118,7 +118,7 @@ class Fidelity(Study):
         kinds = {THIS: (run, metrics)}
         if self.other:
             fitting = [one for one in metrics if not isinstance(one, FrechetDistance)]
-            kinds[OTHER] = (_same_model(run, Run.open(Path(self.other))), fitting)
+            kinds[OTHER] = (_same_model(run, other_run(run, self.other)), fitting)
         rows: list[dict[str, Any]] = []
         product: dict[str, Any] = {}
         nulls: dict[str, tuple[Floats, float]] = {}

@@ -12,7 +12,7 @@ from analysis.guidance_curves import CHANGE_COLUMNS, Measured, adjusted, change_
 from analysis.measured import directed_metrics
 from analysis.metrics import Metric, load_metric
 from analysis.other_runs import other_runs
-from analysis.recipes import recipe_text, sampling_of
+from analysis.recipes import recipe_like, sampling_of
 from analysis.studies.base import Findings, Study, StudyTable, identities, require
 from pipeline.errors import RunError
 from pipeline.runs import Run
@@ -251,4 +251,4 @@ def wanted_recipes(run: Run, runs: Sequence[Run]) -> dict[str, str]:
         for name, change in changes.items():
             arms[f"{name}_guidance{scale:g}"] = {"guidance_scale": scale, "intervention": change}
     why = "Quality against alignment; then: goldenseed study guidance RUN/guidance3"
-    return {"guidance": recipe_text(run, "guidance", why, arms=arms)}
+    return {"guidance": recipe_like(run, {"arms": arms}, note=why)}

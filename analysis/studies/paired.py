@@ -28,7 +28,7 @@ from analysis.paired_rows import (
     Pair,
 )
 from analysis.picture_similarity import shared_embedding
-from analysis.recipes import recipe_text
+from analysis.recipes import recipe_like
 from analysis.studies.base import Findings, Study, StudyTable, identities
 from pipeline.errors import RunError
 from pipeline.runs import Run
@@ -264,4 +264,4 @@ def wanted_recipes(run: Run) -> dict[str, str]:
         "plain": {"guidance_scale": 1.0},
     }
     why = "The same cells with a change; then: goldenseed study paired RUN/baseline"
-    return {"paired": recipe_text(run, "paired", why, arms={"baseline": {}, **changes})}
+    return {"paired": recipe_like(run, {"arms": {"baseline": {}, **changes}}, note=why)}

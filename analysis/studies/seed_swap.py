@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from analysis import plots
 from analysis.contact_sheet import kept_prompts
-from analysis.further_runs import arms_beside, recipe_like
 from analysis.images import read_images
+from analysis.other_runs import arms_beside
 from analysis.picture_similarity import (
     PIXELS,
     SETS,
@@ -20,6 +20,7 @@ from analysis.picture_similarity import (
     picture_vectors,
     shared_embedding,
 )
+from analysis.recipes import recipe_like
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.studies.base import Findings, Study, StudyTable, identities, require
 from pipeline.errors import RunError

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis import plots
-from analysis.further_runs import arms_beside, recipe_like
 from analysis.latents import Transforms, read_transforms, with_mean
+from analysis.other_runs import arms_beside
+from analysis.recipes import recipe_like
 from analysis.statistics.nulls import permute_within_prompt
 from analysis.statistics.spectra import coherence, crossed_errors
 from analysis.studies.base import Findings, Study, StudyTable, require

@@ -12,7 +12,7 @@ from analysis import plots
 from analysis.measured import directed_metrics
 from analysis.metrics import Metric, load_metric
 from analysis.other_runs import differences, other_runs, refuse_other_noise
-from analysis.recipes import recipe_text
+from analysis.recipes import recipe_like
 from analysis.run_pairs import RunPair, only_prompts
 from analysis.statistics.attenuation import Carried, carried, cross_correlation
 from analysis.statistics.nulls import overlap_null
@@ -257,13 +257,13 @@ def wanted_recipes(run: Run) -> dict[str, str]:
     }
     why = "Draws the same cells another way; compare: goldenseed study transfer RUN --set runs=..."
     found = {
-        f"transfer_{family}": recipe_text(run, f"transfer_{family}", why, arms=arms)
+        f"transfer_{family}": recipe_like(run, {"arms": arms}, note=why)
         for family, arms in families.items()
         if arms
     }
     for card in _cards_alike(run):
         name = f"transfer_model_{card}"
-        found[name] = recipe_text(run, name, why, changes={"card": card, "sampling": {}})
+        found[name] = recipe_like(run, {"card": card}, note=why)
     return found
 
 

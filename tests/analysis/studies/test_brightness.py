@@ -12,6 +12,7 @@ from analysis.studies import load_study
 from analysis.studies.brightness import BASELINE, Brightness
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompt_sets import Prompt, read_prompts
+from pipeline.recipe import parse_recipe
 from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import ordered_prompts, write_feature
@@ -79,7 +80,7 @@ def test_recipes_draw_the_prompts_of_the_study(tmp_path: Path) -> None:
     run = planted(tmp_path / "base", 0.5)
     found = Brightness().find(run)
     for text in found.recipes.values():
-        recipe = type(run.recipe).model_validate(yaml.safe_load(text))
+        recipe = parse_recipe(yaml.safe_load(text), Path("named.yaml"))
         assert recipe.prompts.source == "brightness"
         assert "baseline" in recipe.arms
     assert "offset0.25" in found.recipes["brightness_interventions"]

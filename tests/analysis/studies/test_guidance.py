@@ -11,7 +11,7 @@ from analysis.metrics.base import ReferenceMetric
 from analysis.statistics.distances import kid
 from analysis.studies import Findings, load_study
 from pipeline.errors import RunError
-from pipeline.recipe import Recipe
+from pipeline.recipe import parse_recipe
 from tests.analysis.studies.planted_arms import CURVE, arms_of, curve_arm, curves, planted_arm
 from tests.analysis.studies.planted_run import SCORE
 
@@ -95,7 +95,7 @@ def test_quality_is_that_of_the_pooled_images(tmp_path: Path) -> None:
 
 
 def test_recipes_and_refusals(found: Findings, tmp_path: Path) -> None:
-    recipe = Recipe.model_validate(yaml.safe_load(found.recipes["guidance"]))
+    recipe = parse_recipe(yaml.safe_load(found.recipes["guidance"]), Path("named.yaml"))
     assert {"guidance1", "guidance8", "freeu_guidance1.5"} < set(recipe.arms)
     run = curve_arm(tmp_path / "a", 1.0, CURVE[1.0])
     curve_arm(tmp_path / "b", 1.0, CURVE[1.0], change="seed_plant")

@@ -13,7 +13,7 @@ from scipy import stats
 from analysis.contact_sheet import GAP, HEAD, THUMB
 from analysis.studies import Findings, load_study
 from pipeline.errors import RunError
-from pipeline.recipe import Recipe
+from pipeline.recipe import parse_recipe
 from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_arms import (
@@ -120,7 +120,7 @@ def test_detail_pixels_and_the_sheet(tmp_path: Path) -> None:
 
 
 def test_recipes_and_refusals(found: Findings, tmp_path: Path) -> None:
-    recipe = Recipe.model_validate(yaml.safe_load(found.recipes["paired"]))
+    recipe = parse_recipe(yaml.safe_load(found.recipes["paired"]), Path("named.yaml"))
     assert list(recipe.arms) == ["baseline", "freeu", "plain"]
     run = drawn_arm(tmp_path / "run", fine=4.0)
     with pytest.raises(RunError, match=r"1 metrics .*, 0 other runs; this study needs at least 1"):

@@ -12,6 +12,7 @@ from analysis.studies import load_study
 from analysis.studies.transfer import Transfer
 from pipeline.errors import RunError
 from pipeline.prompt_sets import Prompt
+from pipeline.recipe import parse_recipe
 from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
@@ -94,7 +95,7 @@ def test_recipes_are_recipes_and_the_picture_is_there(tmp_path: Path) -> None:
     assert {"transfer_model_seedling-mini-b", "transfer_model_seedling"} < set(found.recipes)
     assert not {name for name in found.recipes if "sd15" in name or name.endswith("seedling-mini")}
     for name, text in found.recipes.items():
-        recipe = type(run.recipe).model_validate(yaml.safe_load(text))
+        recipe = parse_recipe(yaml.safe_load(text), Path("named.yaml"))
         assert recipe.seeds == run.recipe.seeds
         if name.startswith("transfer_model_"):
             assert name.endswith(recipe.card)
