@@ -12,7 +12,7 @@ def print_shares(found: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) ->
     """Print the shares of one or several runs.
 
     Args:
-        found: Of every run, its folder's name and its table (`analysis.studies.variance`).
+        found: Of every run, its folder's name and its table (`analysis.variance_table`).
         as_json: Print JSON.
     """
     if as_json:

@@ -15,7 +15,7 @@ from analysis import ranking as ranks
 from analysis.extract import ExtractStage, FeatureSink, missing_extractions
 from analysis.publish import publish as write_release
 from analysis.ranked import Ranking
-from analysis.studies.variance import variance_table
+from analysis.variance_table import variance_table
 from goldenseed.progress import follow, note
 from pipeline import grid
 from pipeline.errors import ConfigError, RunError

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from analysis.studies.variance import COLUMNS, variance_table
+from analysis.variance_table import COLUMNS, variance_table
 from pipeline.errors import RunError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run

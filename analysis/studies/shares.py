@@ -1,0 +1,204 @@
+"""`shares`: how much of layout and look is the seed's, and what a change of drawing does to it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from analysis import plots
+from analysis.cells import Sample, read_cells
+from analysis.measured import features_of
+from analysis.other_runs import aligned, differences, other_runs
+from analysis.recipes import recipe_like
+from analysis.statistics.share_change import seed_share_change
+from analysis.statistics.variance import seed_share_null, variance_shares
+from analysis.studies.base import Findings, Study, StudyTable, identities, require
+from analysis.variance_table import SETS, Measure, scalar_measures
+from pipeline.errors import RunError
+from pipeline.runs import Run
+
+Floats = NDArray[np.float64]
+THIS = "this run"
+LEAST_SEEDS, LEAST_GROUPS = 8, 4
+
+COLUMNS = {
+    "measure": "metric, or feature.column: one number per image",
+    "run": "name of the run",
+    "differs": "what it is drawn differently with: this run's setting > its own",
+    "seeds": "seeds that all runs have",
+    "groups": "prompt groups that all runs have",
+    "n": "cells with a value",
+    "share": "the seed's share of the variance over cells; an estimate, so it may be below 0",
+    "low": "lower end of its 95 % interval; null where the measure is too rare for one",
+    "high": "upper end",
+    "null_high": "97.5 % point of the share with permuted owners",
+    "p": "share of permuted draws with at least as high a share",
+    "change": "share less this run's, the same seeds and prompts; null for this run itself",
+    "change_low": "lower end of its 95 % interval",
+    "change_high": "upper end",
+}
+
+
+@dataclass(frozen=True)
+class Shares(Study):
+    """The seed's share of everything that is one number per image, here and in other runs.
+
+    Question: How much of where things stand and what pictures look like is the seed's, and does
+        another model, an intervention or a condition take it from the seed or give it more?
+    Method: Variance shares of seed, prompt and their interaction over the seeds and prompts that
+        all runs have, prompt sets 1 and 2; the change of the seed's share with an interval of
+        its own, a jackknife of the difference over seeds and prompt groups.
+    Null: within each prompt it is permuted which seed owns which image.
+    n: cells; seeds and prompt groups.
+    Source: Ours; Xu, Zhang and Shi 2024, arXiv:2405.14828, show layouts and styles by seed.
+
+    Attributes:
+        runs: Name -> folder of another run, from here or from this run's folder; the other arms
+            of this run's recipe if empty.
+        measures: Names; everything that all runs measure if empty.
+        permutations: Draws of the null.
+    """
+
+    name: ClassVar[str] = "shares"
+    version: ClassVar[int] = 1
+
+    runs: dict[str, str] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()
+    permutations: int = 200
+
+    def find(self, run: Run) -> Findings:
+        """Share out the variance of every measure in every run."""
+        runs = {THIS: run, **other_runs(run, self.runs)}
+        rows: list[dict[str, Any]] = []
+        refused: list[str] = []
+        for measure in self._measures(runs):
+            try:
+                rows += self._rows(runs, measure)
+            except (RunError, ValueError) as error:
+                refused.append(f"{measure.name} is left out: {error}")
+        if not rows:
+            raise RunError("; ".join(refused) or "nothing is measured that this study needs")
+        frame = pl.DataFrame(rows, schema_overrides={name: pl.Float64 for name in _FLOATS})
+        control = {"sampling": {"intervention": {"name": "seed_scramble"}}}
+        return Findings(
+            outcome="; ".join([*_sentences(rows), *refused]),
+            numbers={"shares": rows, "refused": refused},
+            tables={"shares": StudyTable(frame.select(list(COLUMNS)), COLUMNS)},
+            pictures={"shares": _picture(rows)},
+            recipes={"scrambled": recipe_like(run, control, note="The control: no seed at all.")},
+            identities=identities(run, needs=[m.needs[0] for m in scalar_measures(run)])
+            | {f"run {name}": each.run_id for name, each in runs.items()},
+        )
+
+    def _measures(self, runs: Mapping[str, Run]) -> list[Measure]:
+        """What all runs measure, or those that were asked for."""
+        measured = [set(each.recipe.features) for each in runs.values()]
+        shared = set.intersection(*measured)
+        known = [m for m in scalar_measures(runs[THIS]) if set(features_of(m.needs)) <= shared]
+        for name in self.measures:
+            if name not in {measure.name for measure in known}:
+                names = ", ".join(measure.name for measure in known) or "none"
+                raise RunError(f"{name} is not measured in all runs; needed is one of: {names}")
+        return [m for m in known if not self.measures or m.name in self.measures]
+
+    def _rows(self, runs: Mapping[str, Run], measure: Measure) -> list[dict[str, Any]]:
+        """One measure: a row per run, this run first."""
+        samples = aligned({name: _sample(each, measure) for name, each in runs.items()})
+        own = samples[THIS]
+        require(len(own.seeds), LEAST_SEEDS, "seeds in all runs")
+        require(len(set(own.groups.tolist())), LEAST_GROUPS, "prompt groups in all runs")
+        values = {name: measure.values(each) for name, each in samples.items()}
+        return [
+            {
+                "measure": measure.name,
+                "run": name,
+                "differs": "" if name == THIS else differences(runs[THIS], runs[name]),
+                "seeds": len(own.seeds),
+                "groups": len(set(own.groups.tolist())),
+                **self._share(runs[name], measure, grid, own),
+                **_change(values[THIS], grid, own, itself=name == THIS),
+            }
+            for name, grid in values.items()
+        ]
+
+    def _share(self, run: Run, measure: Measure, grid: Floats, own: Sample) -> dict[str, Any]:
+        """The share of the seed, its interval and its null."""
+        share = variance_shares(grid, own.groups).seed
+        rng = self.rng(run, measure.name)
+        null = seed_share_null(grid, own.groups, rng, draws=self.permutations)
+        low, high = (None if np.isnan(end) else end for end in (share.low, share.high))
+        return {
+            "n": share.n,
+            "share": share.value,
+            "low": low,
+            "high": high,
+            "null_high": float(np.percentile(null, 97.5)),
+            "p": (1 + int((null >= share.value).sum())) / (self.permutations + 1),
+        }
+
+
+_FLOATS = ("share", "low", "high", "null_high", "p", "change", "change_low", "change_high")
+
+
+def _sample(run: Run, measure: Measure) -> Sample:
+    """The measure's columns in prompt sets 1 and 2."""
+    return read_cells(run, measure.needs, sets=SETS).sample(measure.needs)
+
+
+def _change(before: Floats, after: Floats, own: Sample, *, itself: bool) -> dict[str, Any]:
+    """What became of the share."""
+    if itself:
+        return dict.fromkeys(("change", "change_low", "change_high"))
+    found = seed_share_change(before, after, own.groups)
+    return {"change": found.value, "change_low": found.low, "change_high": found.high}
+
+
+def _sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """One a measure."""
+    found = []
+    for measure in dict.fromkeys(row["measure"] for row in rows):
+        mine, *others = (row for row in rows if row["measure"] == measure)
+        told = [
+            f"{row['run']} {row['share']:.1%} ({row['change']:+.1%} "
+            f"[{row['change_low']:+.1%}, {row['change_high']:+.1%}])"
+            for row in others
+        ]
+        ends = "" if mine["low"] is None else f" [{mine['low']:.1%}, {mine['high']:.1%}]"
+        null = f"{mine['null_high']:.1%} without seeds, p = {mine['p']:.2g}"
+        found.append(f"{measure}: the seed's {mine['share']:.1%}{ends} ({null}); {', '.join(told)}")
+    return [text.rstrip("; ") for text in found]
+
+
+def _picture(rows: Sequence[dict[str, Any]]) -> bytes:
+    """A panel a measure: every run's share with its interval, and what the null reaches."""
+    measures = list(dict.fromkeys(row["measure"] for row in rows))
+    wide = min(3, len(measures))
+    high = -(-len(measures) // wide)
+    runs = len({row["run"] for row in rows})
+
+    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
+        panels = plots.panels(figure, high, wide)
+        for axes in panels[len(measures) :]:
+            axes.set_axis_off()
+        for axes, measure in zip(panels, measures, strict=False):
+            mine = [row for row in rows if row["measure"] == measure]
+            shares = [row["share"] for row in mine]
+            ends = [
+                [row["share"] if row[end] is None else row[end] for row in mine]
+                for end in ("low", "high")
+            ]
+            plots.intervals(axes, [row["run"] for row in mine], shares, *ends)
+            axes.vlines(
+                [row["null_high"] for row in mine],
+                np.arange(len(mine)) - 0.3,
+                np.arange(len(mine)) + 0.3,
+                color=plots.QUIET,
+            )
+            axes.axvline(0, color=plots.QUIET, linewidth=0.8)
+            axes.set_title(measure, fontsize=9)
+            axes.set_xlabel("the seed's share; grey: without seeds", fontsize=8)
+
+    return plots.picture(draw, width=4.4 * wide, height=high * (1.3 + 0.28 * runs))

@@ -1,0 +1,92 @@
+"""The seed's share in several runs, on planted shares: known changes are found, none is not."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from analysis.studies import Findings, load_study
+from pipeline.errors import RunError
+from pipeline.prompt_sets import Prompt
+from pipeline.recipe import parse_recipe
+from pipeline.runs import Run
+from tests.analysis.studies.planted_run import LAYOUT, SCORE, SCORES, Values, planted_run
+
+RECIPE: dict[str, Any] = {"features": [SCORES, LAYOUT], "metrics": [SCORE], "ranking": None}
+SEEDS = 48
+
+
+def planted(path: Path, effect: float, number: int, *, features: Sequence[str] = ()) -> Run:
+    """A run of whose scores the seed has effect^2 / (1 + effect^2), and of places nothing."""
+
+    def make(prompts: Sequence[Prompt], seeds: int) -> Values:
+        rng, shape = np.random.default_rng([7, number]), (seeds, len(prompts))
+        base = np.random.default_rng(1).standard_normal((seeds, 1))
+        score = effect * base + rng.standard_normal(shape)
+        found = rng.random(shape) < 0.9
+        place = {name: np.where(found, rng.random(shape), np.nan) for name in ("x", "y")}
+        rest = {name: np.full(shape, 0.5) for name in ("size", "depth")}
+        return {
+            SCORES: {"score": score, "gap": rng.standard_normal(shape)},
+            LAYOUT: {"found": found.astype(float), **place, **rest},
+        }
+
+    fields = {**RECIPE, **({"features": list(features)} if features else {})}
+    return planted_run(path, make, seeds=SEEDS, prompts=120, **fields)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    path = tmp_path_factory.mktemp("shares")
+    run = planted(path / "a", 1.0, 0)
+    planted(path / "less", 0.5, 1)
+    planted(path / "alike", 1.0, 2)
+    study = load_study("shares", {"runs": {"less": "../less", "alike": "../alike"}})
+    return study.find(run)
+
+
+def row(found: Findings, measure: str, run: str) -> dict[str, Any]:
+    [one] = (r for r in found.numbers["shares"] if (r["measure"], r["run"]) == (measure, run))
+    return dict(one)
+
+
+def test_planted_shares_are_found(found: Findings) -> None:
+    mine = row(found, "score", "this run")
+    assert mine["low"] < 0.5 < mine["high"]
+    assert mine["p"] < 0.01
+    assert mine["null_high"] < 0.05
+    assert mine["change"] is None
+    nothing = row(found, f"{LAYOUT}.x", "this run")
+    assert nothing["low"] < 0 < nothing["high"] < 0.02
+    assert nothing["n"] < SEEDS * 120
+
+
+def test_a_change_is_found_and_none_is_not(found: Findings) -> None:
+    less = row(found, "score", "less")
+    assert less["change_low"] < 0.2 - 0.5 < less["change_high"] < 0
+    alike = row(found, "score", "alike")
+    assert alike["change_low"] < 0 < alike["change_high"]
+    assert "score: the seed's" in found.outcome
+    assert "less" in found.outcome
+
+
+def test_what_does_not_vary_is_left_out_and_said(found: Findings) -> None:
+    assert f"{LAYOUT}.size" not in {r["measure"] for r in found.numbers["shares"]}
+    assert any("size is left out: values do not vary" in text for text in found.numbers["refused"])
+    control = parse_recipe(yaml.safe_load(found.recipes["scrambled"]), Path("scrambled.yaml"))
+    assert control.sampling.intervention is not None
+    assert control.sampling.intervention.name == "seed_scramble"
+
+
+def test_measures_are_those_of_all_runs(tmp_path: Path) -> None:
+    run = planted(tmp_path / "a", 1.0, 0)
+    planted(tmp_path / "b", 1.0, 1, features=[SCORES])
+    study = load_study("shares", {"runs": {"b": "../b"}, "permutations": 20})
+    measures = {r["measure"] for r in study.find(run).numbers["shares"]}
+    assert measures == {"score", f"{SCORES}.gap"}
+    asked = load_study("shares", {"runs": {"b": "../b"}, "measures": [f"{LAYOUT}.x"]})
+    with pytest.raises(RunError, match=r"x is not measured in all runs; needed is one of: score"):
+        asked.find(run)
