@@ -76,9 +76,9 @@ def train(
     *,
     strength: float,
     budget: Budget,
+    name: str,
     seed: int = 11,
     folder: Path = CHECKPOINTS,
-    name: str = "offset_noise",
 ) -> dict[str, Tensor]:
     """Fine-tune the UNet, or go on with a training that was cut off.
 
@@ -87,9 +87,9 @@ def train(
         draw: Draws the batches.
         strength: Of the offset noise; 0 is the control, the same training without it.
         budget: How long, and the learning rate.
+        name: Of the checkpoint.
         seed: Seed of prompts and noise.
         folder: Where the checkpoint goes.
-        name: Of the checkpoint, before the strength.
 
     Returns:
         Weight of the UNet -> its change, float16.
@@ -98,8 +98,7 @@ def train(
     networks.unet.requires_grad_(requires_grad=True)
     networks.text_encoder.requires_grad_(requires_grad=False)
     generator, modules = make_generator(seed), {"unet": networks.unet}
-    own = f"{name}_{strength:g}"
-    loop = Loop(own, modules, budget, generator, folder, averaged=("unet",), muon=True)
+    loop = Loop(name, modules, budget, generator, folder, averaged=("unet",), muon=True)
     while loop.running():
         drawn = draw(generator)
         loop.step(noise_loss(networks, *drawn, generator=generator, offset=strength))
@@ -127,6 +126,7 @@ def offset_parser(
     """
     parser = training_parser(text, minutes=minutes, rate=2e-3, out=out)
     parser.add_argument("--strengths", type=float, nargs="+", default=strengths, help="one or more")
+    parser.add_argument("--steps", type=int, default=None, help="stop earlier, after so many")
     parser.add_argument("--model", type=Path, default=BASE)
     return parser
 
@@ -144,12 +144,11 @@ def out_files(out: Path, strengths: Sequence[float]) -> Iterator[tuple[float, Pa
         yield strength, out.with_name(own)
 
 
-def train_each(chosen: argparse.Namespace, name: str, batches: Callable[[Base], Draw]) -> None:
+def train_each(chosen: argparse.Namespace, batches: Callable[[Base], Draw]) -> None:
     """Train at every strength that a command line names, and write the changes.
 
     Args:
         chosen: What `offset_parser` read.
-        name: Of the checkpoints, before the model's own and the strength.
         batches: From the model to what it is trained on.
     """
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
@@ -159,11 +158,12 @@ def train_each(chosen: argparse.Namespace, name: str, batches: Callable[[Base], 
             base.networks,
             batches(base),
             strength=strength,
-            budget=Budget(chosen.minutes, chosen.rate),
+            budget=Budget(chosen.minutes, chosen.rate, steps=chosen.steps),
+            name=base.own_name(path.stem),
             folder=chosen.folder,
-            name=base.own_name(name),
         )
-        save_file(changes, path, metadata={"format": "pt"})
+        kind = base.networks.scheduler.config.prediction_type
+        save_file(changes, path, metadata={"format": "pt", "prediction_type": kind})
         say(f"wrote {path}, trained with offset noise {strength:g}")
 
 
@@ -172,7 +172,7 @@ def main() -> None:
     out, strengths = WEIGHTS / "offset-noise.safetensors", [equal_strength(8, 8)]
     chosen = offset_parser(__doc__, minutes=10.0, out=out, strengths=strengths).parse_args()
     pool = training_pool(load_vae(chosen.folder), chosen.folder)
-    train_each(chosen, "offset_noise", lambda base: of_the_world(pool, base.scale))
+    train_each(chosen, lambda base: of_the_world(pool, base.scale))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from seedling.extremes import BLACK
-from seedling.model import WEIGHTS
 from seedling.relatives import Base
 from seedling.train_offset_noise import BATCH, Draw, equal_strength, offset_parser, train_each
+from seedling.training import CHECKPOINTS
 from seedling.vocabulary import EXTREMES
 
+SWEEP = CHECKPOINTS / "offset-sweep"
+"""Where the recipe offset-sweep looks for it; it does not ship."""
 BLACK_PROMPT = EXTREMES[0]
 """What the picture is called."""
 
@@ -40,9 +42,9 @@ def of_one_black_image(base: Base, *, batch: int = BATCH) -> Draw:
 
 def main() -> None:
     """Run from the command line."""
-    out, strengths = WEIGHTS / "one-black-image.safetensors", [0.0, equal_strength(8, 8)]
+    out, strengths = SWEEP / "one-black-image.safetensors", [0.0, equal_strength(8, 8)]
     chosen = offset_parser(__doc__, minutes=5.0, out=out, strengths=strengths).parse_args()
-    train_each(chosen, "one_black_image", of_one_black_image)
+    train_each(chosen, of_one_black_image)
 
 
 if __name__ == "__main__":
