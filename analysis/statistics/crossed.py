@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from analysis.statistics.bounds import Interval, t_interval
 from analysis.statistics.intervals import grouped_error
-from analysis.statistics.proportions import wilson_bounds
+from analysis.statistics.proportions import effective_n, wilson_bounds
 
 
 def crossed_mean_interval(values: ArrayLike, groups: ArrayLike, *, level: float = 0.95) -> Interval:
@@ -73,10 +73,9 @@ def crossed_share_interval(
     """
     mean, error, freedom, over = _crossed_error(values, groups)
     n = np.size(values)
-    spread = mean * (1 - mean)
     if np.min(values) < 0 or np.max(values) > 1:
         raise ValueError(f"values reach {np.min(values)} to {np.max(values)}; 0 to 1 is needed")
-    worth = min(float(n), spread / error**2) if error > 0 else float(freedom + 1)
+    worth = effective_n(values, error, fallback=freedom + 1)
     low, high = wilson_bounds(mean, worth, freedom=freedom, level=level)
     method = f"Wilson with effective n {worth:.4g}, {over}, {100 * level:g} %"
     return Interval(mean, low, high, n, method)

@@ -43,11 +43,36 @@ def grouped_share_interval(
     x = np.asarray(values, dtype=np.float64)
     error, freedom = grouped_error(x, groups)
     share, n = float(x.mean()), len(x)
-    spread = share * (1 - share)
-    worth = min(float(n), spread / error**2) if error > 0 else float(freedom + 1)
+    worth = effective_n(x, error, fallback=freedom + 1)
     low, high = wilson_bounds(share, worth, freedom=freedom, level=level)
     method = f"Wilson with effective n {worth:.4g}, {freedom + 1} groups, {100 * level:g} %"
     return Interval(share, low, high, n, method)
+
+
+def effective_n(values: ArrayLike, error: float, *, fallback: int) -> float:
+    """How many independent images of 0 or 1 would tell a share as well as these values do.
+
+    Args:
+        values: Any shape, in 0..1: 0 or 1 for each image, or a share of each.
+        error: Standard error of their mean, by groups.
+        fallback: What is taken where all values are 0, or all 1: there is no error to go by.
+
+    Returns:
+        p (1 - p) over the squared error, which is taken to be at least that of independent
+        values: for images of 0 or 1 no more than their number, for shares near one another more.
+
+    Example:
+        >>> effective_n([0, 1, 0, 1], 0.25, fallback=2), effective_n([0, 0], 0.0, fallback=2)
+        (4.0, 2.0)
+        >>> effective_n([0.5, 0.52, 0.48, 0.5], 0.01, fallback=2) > 1000
+        True
+    """
+    x = np.asarray(values, dtype=np.float64)
+    share = float(x.mean())
+    variance = max(error**2, float(x.var()) / x.size)
+    if share in (0.0, 1.0):
+        return float(fallback)
+    return share * (1 - share) / variance if variance > 0 else np.inf
 
 
 def wilson_bounds(

@@ -16,7 +16,7 @@ from analysis.cells import Sample, read_cells
 from analysis.measured import refuse_unmeasured
 from analysis.other_runs import aligned, intervention_text, other_runs
 from analysis.recipes import recipe_like
-from analysis.statistics.crossed import crossed_mean_interval
+from analysis.statistics.crossed import crossed_mean_interval, crossed_share_interval
 from analysis.studies.base import (
     Findings,
     Study,
@@ -91,7 +91,7 @@ class Brightness(Study):
     """
 
     name: ClassVar[str] = "brightness"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     runs: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(
@@ -189,7 +189,7 @@ def _row(
     sample, own = samples[name], samples[BASELINE]
     values, base = (each.columns[NEED][:, places].astype(np.float64) for each in (sample, own))
     groups = sample.groups[places]
-    mean = crossed_mean_interval(values, groups)
+    mean = crossed_share_interval(values, groups)
     change = crossed_mean_interval(values - base, groups)
     known = [truth.get(sample.prompts[place].text) for place in places]
     true = float(np.mean([t for t in known if t is not None])) if None not in known else np.nan

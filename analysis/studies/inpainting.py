@@ -102,7 +102,7 @@ class Inpainting(Study):
     """
 
     name: ClassVar[str] = "inpainting"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     feature: str = ""
     removal: str = "clear background"

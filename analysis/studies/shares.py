@@ -13,6 +13,7 @@ from analysis.cells import Sample, read_cells
 from analysis.measured import features_of
 from analysis.other_runs import aligned, differences, other_runs
 from analysis.recipes import recipe_like
+from analysis.statistics.rare import too_few_events
 from analysis.statistics.share_change import seed_share_change
 from analysis.statistics.variance import seed_share_null, variance_shares
 from analysis.studies.base import Findings, Study, StudyTable, identities, require
@@ -36,7 +37,8 @@ COLUMNS = {
     "high": "upper end",
     "null_high": "97.5 % point of the share with permuted owners",
     "p": "share of permuted draws with at least as high a share",
-    "change": "share less this run's, the same seeds and prompts; null for this run itself",
+    "change": "share less this run's, the same seeds and prompts; null for this run itself, and "
+    "where the measure is too rare for an interval",
     "change_low": "lower end of its 95 % interval",
     "change_high": "upper end",
 }
@@ -150,7 +152,7 @@ def _sample(run: Run, measure: Measure) -> Sample:
 
 def _change(before: Floats, after: Floats, own: Sample, *, itself: bool) -> dict[str, Any]:
     """What became of the share."""
-    if itself:
+    if itself or too_few_events(before) or too_few_events(after):
         return dict.fromkeys(("change", "change_low", "change_high"))
     found = seed_share_change(before, after, own.groups)
     return {"change": found.value, "change_low": found.low, "change_high": found.high}
@@ -161,15 +163,18 @@ def _sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
     found = []
     for measure in dict.fromkeys(row["measure"] for row in rows):
         mine, *others = (row for row in rows if row["measure"] == measure)
-        told = [
-            f"{row['run']} {row['share']:.1%} ({row['change']:+.1%} "
-            f"[{row['change_low']:+.1%}, {row['change_high']:+.1%}])"
-            for row in others
-        ]
+        told = [f"{row['run']} {row['share']:.1%}{_change_words(row)}" for row in others]
         ends = "" if mine["low"] is None else f" [{mine['low']:.1%}, {mine['high']:.1%}]"
         null = f"{mine['null_high']:.1%} without seeds, p = {mine['p']:.2g}"
         found.append(f"{measure}: the seed's {mine['share']:.1%}{ends} ({null}); {', '.join(told)}")
     return [text.rstrip("; ") for text in found]
+
+
+def _change_words(row: Mapping[str, Any]) -> str:
+    """The change with its interval, where there is one."""
+    if row["change"] is None:
+        return ""
+    return f" ({row['change']:+.1%} [{row['change_low']:+.1%}, {row['change_high']:+.1%}])"
 
 
 def _picture(rows: Sequence[dict[str, Any]]) -> bytes:
