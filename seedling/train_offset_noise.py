@@ -170,7 +170,10 @@ def train_each(chosen: argparse.Namespace, batches: Callable[[Base], Draw]) -> N
 def main() -> None:
     """Run from the command line."""
     out, strengths = WEIGHTS / "offset-noise.safetensors", [equal_strength(8, 8)]
-    chosen = offset_parser(__doc__, minutes=10.0, out=out, strengths=strengths).parse_args()
+    parser = offset_parser(__doc__, minutes=10.0, out=out, strengths=strengths)
+    chosen = parser.parse_args()
+    if len(chosen.strengths) > 1 and chosen.out == out:
+        parser.error("several strengths are a sweep, which does not ship: name a place with --out")
     pool = training_pool(load_vae(chosen.folder), chosen.folder)
     train_each(chosen, lambda base: of_the_world(pool, base.scale))
 

@@ -119,6 +119,7 @@ def test_the_difference_is_what_training_changed(tmp_path: Path) -> None:
         of_the_world(pool, 1.0, batch=4),
         strength=STRENGTH,
         budget=Budget(minutes=60, rate=1e-3, steps=3),
+        name="offset",
         folder=tmp_path,
     )
     assert changes.keys() == before.keys()
