@@ -5,11 +5,18 @@ RECIPE ?= seedling
 BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier
 STAMP := .venv/installed
 
-.PHONY: run test lint bench clean
+.PHONY: run brightness test lint bench clean
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
 	.venv/bin/goldenseed run $(RECIPE)
+
+# The table of the mean-grey flaw and its cures in the README, and its pictures. About 15 minutes.
+brightness: $(STAMP)
+	for recipe in brightness-extremes brightness; do \
+	  .venv/bin/goldenseed run $$recipe && \
+	  .venv/bin/goldenseed study brightness runs/$$recipe/baseline \
+	    --set truth=seedling/figures/brightness.json || exit 1; done
 
 test: $(STAMP)
 	.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90
