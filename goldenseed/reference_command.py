@@ -101,8 +101,8 @@ def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, An
         return there
     tasks = parts.plan_parts(plan, source.names, hashes)
     left = [task for task in tasks if not stage.store.exists(task.key)]
-    run_stage("reference", stage, left, sum(t.stop - t.start for t in left), workers)
-    about = build.finish(plan, tasks, stage.store.root, out, hashes)
+    run_stage("reference", stage, left, sum(len(t.names) for t in left), workers)
+    about = build.finish(plan, tasks, stage.store.root, out)
     remove_empty(stage.store.root)
     return about
 

@@ -16,6 +16,7 @@ from transformers import (
     DepthAnythingForDepthEstimation,
 )
 
+from pipeline.file_hashes import sha256_of_file
 from seedling import depth, preference, segmenter
 from seedling.degrade import KINDS, draw_full_parts, draw_pairs
 from seedling.evaluate import Share, draw, load_shipped, wilson
@@ -32,6 +33,9 @@ CHOICES = 100
 """Distinct prompts among which a scene's own is to be found."""
 LEAST_DIFFERENCE = 0.1
 """Nearness in which two things must differ for their order to be asked."""
+
+JUDGES = (preference.CLIP, preference.PREFERENCE, segmenter.FOLDER, depth.FOLDER)
+"""Their folders."""
 
 Judge = tuple[nn.Module, CLIPTokenizer]
 
@@ -186,6 +190,16 @@ def measure_depth(
     return depth_order(lambda images: depth.estimate(network, images), count=count, seed=seed)
 
 
+def weights_sha256() -> dict[str, str]:
+    """The sha256 of each judge's weights: figures hold for these and no others.
+
+    Example:
+        >>> list(weights_sha256())
+        ['clip', 'preference', 'segmenter', 'depth']
+    """
+    return {each.name: sha256_of_file(next(each.glob("*.safetensors"))) for each in JUDGES}
+
+
 def main() -> None:
     """Run from the command line and write `seedling/figures/judges.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -203,6 +217,7 @@ def main() -> None:
     pairs = preferred(judge, pipe.vae, each=count, seed=seed + 1)
     order = measure_depth(depth.load_network(), count=count, seed=seed + 3)
     figures = {
+        "weights": weights_sha256(),
         "clip_retrieval": vars(retrieval(clip, rounds=max(1, count // CHOICES), seed=seed)),
         "preference_retrieval": vars(retrieval(judge, rounds=max(1, count // CHOICES), seed=seed)),
         "preference_pairs": {name: vars(share) for name, share in pairs.items()},

@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from analysis.features import load_feature
 from analysis.reference.parts import KEY, Part, Plan, read_features, read_notes, vector_column
-from analysis.reference.sources import files_sha256, open_source
+from analysis.reference.sources import files_sha256
 from pipeline.errors import ConfigError, PictureError
 from pipeline.pictures import reasons_in_words
 from pipeline.store import LocalStore
@@ -21,9 +21,7 @@ MAX_SKIPPED = 0.05
 LEAST_IMAGES = 2
 
 
-def finish(
-    plan: Plan, parts: Sequence[Part], work: Path, out: Path, hashes: Sequence[str]
-) -> dict[str, Any]:
+def finish(plan: Plan, parts: Sequence[Part], work: Path, out: Path) -> dict[str, Any]:
     """Join the parts, write the reference and what it is made of, and forget the parts.
 
     Args:
@@ -31,7 +29,6 @@ def finish(
         parts: All of its parts, all there.
         work: Where the parts are kept.
         out: The reference, ending in .safetensors; the JSON goes beside it.
-        hashes: The sha256 of every image of the source.
 
     Returns:
         The content of the JSON.
@@ -40,13 +37,15 @@ def finish(
         PictureError: If more than 5 % of the images could not be used, or fewer than 2 can.
     """
     store = LocalStore(work)
+    names = [name for part in parts for name in part.names]
+    hashes = [sha256 for part in parts for sha256 in part.hashes]
     notes = [read_notes(store, part) for part in parts]
     skipped = [(name, reason) for note in notes for name, reason in note["skipped"]]
     _refuse_skipped(skipped, len(hashes))
     features = np.concatenate([read_features(store, part) for part in parts])
     data = save({KEY: features})
     about = {
-        **identity_of(plan, open_source(plan.source, plan.count).names, hashes),
+        **identity_of(plan, names, hashes),
         "n": len(features),
         "width": features.shape[1],
         "files": len(hashes),

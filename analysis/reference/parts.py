@@ -70,12 +70,19 @@ class Part:
     Attributes:
         id: Hash of the images, the feature and the resize.
         start: The first image.
-        stop: The one after the last.
+        names: Names of the images from there on.
+        hashes: The sha256 of each, as it was when the parts were planned.
     """
 
     id: str
     start: int
-    stop: int
+    names: tuple[str, ...]
+    hashes: tuple[str, ...]
+
+    @property
+    def stop(self) -> int:
+        """The image after the last."""
+        return self.start + len(self.names)
 
     @property
     def key(self) -> str:
@@ -113,9 +120,10 @@ def plan_parts(plan: Plan, names: Sequence[str], hashes: Sequence[str]) -> list[
     what = [load_feature(plan.feature).identity(), plan.column, plan.resize]
     parts = []
     for start in range(0, len(names), PER_PART):
-        stop = min(start + PER_PART, len(names))
-        text = json.dumps([what, list(names[start:stop]), list(hashes[start:stop])])
-        parts.append(Part(hashlib.sha256(text.encode()).hexdigest()[:24], start, stop))
+        own = slice(start, start + PER_PART)
+        text = json.dumps([what, list(names[own]), list(hashes[own])])
+        digest = hashlib.sha256(text.encode()).hexdigest()[:24]
+        parts.append(Part(digest, start, tuple(names[own]), tuple(hashes[own])))
     return parts
 
 
@@ -160,9 +168,13 @@ class ReferenceStage:
     def _measure(self, part: Part) -> bytes:
         assert self._ready is not None
         feature, source = self._ready
-        names = source.names[part.start : part.stop]
+        if tuple(source.names[part.start : part.stop]) != part.names:
+            raise PictureError(
+                f"{self.plan.source} holds other images than when the command began: leave it as "
+                f"it is while it is read"
+            )
         notes: dict[str, Any] = {"skipped": [], "converted": 0, "enlarged": 0}
-        images = _images(names, source.read(part.start, part.stop), self.plan.size, notes)
+        images = _images(part, source.read(part.start, part.stop), self.plan.size, notes)
         rows = [
             extract_in_batches(feature, Batch(batch, [NO_PROMPT] * len(batch)))[self.column]
             for batch in _batches(images, 1 if self.plan.size == 0 else BATCH)
@@ -170,7 +182,7 @@ class ReferenceStage:
         width = _width(feature, self.column)
         features = np.concatenate([np.zeros((0, width), np.float32), *rows])
         if not np.isfinite(features).all():
-            raise ShardError(f"{feature.name} is not finite for an image of {names[0]} ...")
+            raise ShardError(f"{feature.name} is not finite for an image of {part.names[0]} ...")
         return save({KEY: features.astype(np.float32)}, {"notes": json.dumps(notes)})
 
 
@@ -180,18 +192,24 @@ def _width(feature: Feature, column: str) -> int:
 
 
 def _images(
-    names: Sequence[str], files: Iterator[bytes], size: int, notes: dict[str, Any]
+    part: Part, files: Iterator[bytes], size: int, notes: dict[str, Any]
 ) -> Iterator[Uint8Images]:
     """The usable images at the size wanted; what was found goes into the notes."""
-    for name, data in zip(names, files, strict=True):
+    for name, sha256, data in zip(part.names, part.hashes, files, strict=True):
         try:
-            picture = read_picture(data)
+            picture = _picture(data, sha256)
         except PictureError as error:
             notes["skipped"].append([name, str(error)])
             continue
         notes["converted"] += bool(picture.converted)
         notes["enlarged"] += min(picture.image.size) < size
         yield _pixels(picture, size)
+
+
+def _picture(data: bytes, sha256: str) -> Picture:
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PictureError("changed while the command ran")
+    return read_picture(data)
 
 
 def _pixels(picture: Picture, size: int) -> Uint8Images:

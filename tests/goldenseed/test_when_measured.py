@@ -1,5 +1,6 @@
 """A recipe says when its features are measured; the numbers do not hang on it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,22 +11,36 @@ from pipeline.errors import ConfigError
 from pipeline.recipe import load_recipe
 from pipeline.runs import Run
 from tests.goldenseed.conftest import RECIPE, Call
+from tests.in_process import run_recipe
 
 FEATURES = ("perceptual", "appearance")
+NETWORKS = ("clip_seedling", "layout_seedling", "gram_seedling", "ocr@ocr-seedling")
+FEW_CELLS = f"""
+card: seedling
+prompts: {{source: seedling, chosen: [15a27f2db5bf5d00, 21a076897a0f1a68, 0db741c9626e14a0]}}
+seeds: {{chosen: [17, 28]}}
+tile: {{seeds: 2, prompts: 3}}
+batch_size: 4
+sampling: {{num_inference_steps: 20}}
+features: [{", ".join(NETWORKS)}]
+metrics: []
+ranking: null
+"""
+"""With these seeds the seedling writes words unasked, so the reader has something to read."""
 
 
-def content(run: Run) -> dict[tuple[str, str], str]:
+def content(run: Run, features: Sequence[str] = FEATURES) -> dict[tuple[str, str], str]:
     return {
         (name, receipt.shard_id): receipt.content_sha256
-        for name in FEATURES
+        for name in features
         for receipt in feature_folder(run, run_feature(run, name)).receipts()
     }
 
 
-def made_when(run: Run) -> set[object]:
+def made_when(run: Run, features: Sequence[str] = FEATURES) -> set[object]:
     return {
         receipt.provenance["made"]
-        for name in FEATURES
+        for name in features
         for receipt in feature_folder(run, run_feature(run, name)).receipts()
     }
 
@@ -40,6 +55,25 @@ def test_both_ways_give_the_same_shards(made: Path, tmp_path: Path, call: Call) 
     assert len(content(fused)) == 20
     assert content(fused) == content(later)
     assert fused.run_id == later.run_id
+
+
+def test_networks_give_the_same_shards_both_ways(tmp_path: Path) -> None:
+    """On few cells, and once with fewer steps, which must show in every feature."""
+    recipes = {
+        "fused": FEW_CELLS,
+        "later": FEW_CELLS + "measure: afterwards\n",
+        "other": FEW_CELLS.replace("steps: 20", "steps: 16"),
+    }
+    found = {}
+    for name, recipe in recipes.items():
+        (tmp_path / name).mkdir()
+        found[name] = Run.open(run_recipe(tmp_path / name, recipe))
+    fused, later, other = (content(run, NETWORKS) for run in found.values())
+    assert made_when(found["fused"], NETWORKS) == {"while drawing"}
+    assert made_when(found["later"], NETWORKS) == {"from the shard"}
+    assert {name for name, _ in fused} == set(NETWORKS)
+    assert fused == later
+    assert not set(fused.values()) & set(other.values())
 
 
 def test_other_images_give_other_shards(made: Path, tmp_path: Path, call: Call) -> None:

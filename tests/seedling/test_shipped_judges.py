@@ -1,6 +1,8 @@
 """The shipped judges: small, and right about the world, by its own ground truth."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +14,24 @@ from scipy.stats import spearmanr
 from analysis.features.base import Batch
 from analysis.features.layout import LayoutSeedling, layout_numbers
 from seedling import depth, measure_judges
+from seedling.measure_judges import weights_sha256
 from seedling.model import WEIGHTS
 from seedling.vocabulary import OBJECTS
 from seedling.world import Scenes
 
 MIB = 2**20
 JUDGES = ("clip", "preference", "segmenter", "depth")
+FIGURES = WEIGHTS.parent / "figures" / "judges.json"
 SCENES, SEED = 96, 777
 
 
 def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def sha256(folder: Path) -> str:
+    (file,) = folder.glob("*.safetensors")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_judges_are_small_and_are_no_pickles() -> None:
@@ -43,14 +52,31 @@ def test_judges_are_shipped_with_the_figures_that_they_reach() -> None:
     Masks, depth and the preference among drawn pictures are below what is wanted of them (0.80,
     0.95, 0.80), see seedling/README.md; they must not fall further.
     """
-    figures = json.loads((WEIGHTS.parent / "figures" / "judges.json").read_text())
+    figures = json.loads(FIGURES.read_text())
     assert figures["clip_retrieval"]["value"] >= 0.97
     assert figures["preference_retrieval"]["value"] >= 0.97
     assert figures["preference_pairs"]["all"]["value"] >= 0.97
     assert figures["preference_drawn"]["share"]["n"] >= 100
     assert figures["preference_drawn"]["share"]["value"] >= 0.65
     assert figures["masks"]["iou"]["value"] >= 0.75
+    assert figures["masks"]["absent"]["value"] >= 0.80
+    assert figures["depth_order"]["objects"]["value"] >= 0.94
     assert figures["depth_order"]["background"]["value"] >= 0.93
+
+
+def test_figures_are_of_the_weights_that_are_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = json.loads(FIGURES.read_text())["weights"]
+    assert said == {name: sha256(WEIGHTS / name) for name in JUDGES} == weights_sha256(), (
+        "the judges are not those that were measured; if they were trained anew, measure them: "
+        "python -m seedling.measure_judges"
+    )
+    shutil.copytree(WEIGHTS / "depth", tmp_path / "depth")
+    with (tmp_path / "depth" / "model.safetensors").open("ab") as file:
+        file.write(b"!")
+    monkeypatch.setattr(measure_judges, "JUDGES", (tmp_path / "depth",))
+    assert weights_sha256()["depth"] != said["depth"]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """References of real images: the feature's own numbers, every bad image said, resumable."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,7 @@ from analysis.reference import build, parts
 from analysis.reference.parts import NO_PROMPT, Plan
 from goldenseed.reference_command import build_reference
 from goldenseed.work import Workers
-from pipeline.errors import ConfigError, PictureError
+from pipeline.errors import ConfigError, PictureError, RunError
 from pipeline.pictures import crop_square, read_picture
 from pipeline.schema import IMAGE_TYPE
 
@@ -150,6 +152,46 @@ def test_bad_images_are_counted_with_the_reason_or_refused(
     assert "transparent" in reasons["glass.png"]
     assert "1 x 1" in reasons["one.png"]
     assert (about["n"], about["converted_to_rgb"], about["enlarged"]) == (N, 1, 1)
+
+
+def meddle(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
+    """Do something to the files after they were hashed and before they are measured."""
+    cut = parts.plan_parts
+
+    def late(*what: Any) -> list[parts.Part]:  # noqa: ANN401
+        found = cut(*what)
+        change()
+        return found
+
+    monkeypatch.setattr(parts, "plan_parts", late)
+
+
+def test_an_image_that_changes_while_the_command_runs_is_passed_over(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = build_reference(plan(pictures), tmp_path / "before.safetensors", LOCAL)
+    other = (pictures / "2.png").read_bytes()  # a picture like any other
+    meddle(monkeypatch, lambda: (pictures / "0.png").write_bytes(other))
+    out = tmp_path / "r.safetensors"
+    about = build_reference(plan(pictures), out, LOCAL)
+    assert about["skipped"] == [{"name": "0.png", "reason": "changed while the command ran"}]
+    assert (about["n"], before["n"], before["skipped"]) == (N - 1, N, [])
+    assert about["files_sha256"] == before["files_sha256"]
+    features = load_file(tmp_path / "before.safetensors")["features"]
+    np.testing.assert_allclose(load_file(out)["features"], features[1:], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_other_images_than_were_hashed_are_refused(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, gone: bool
+) -> None:
+    png = pictures / "0.png"
+    more = png.read_bytes()
+    meddle(monkeypatch, png.unlink if gone else lambda: (pictures / "00.png").write_bytes(more))
+    out = tmp_path / "r.safetensors"
+    with pytest.raises(RunError, match="holds other images than when the command began"):
+        build_reference(plan(pictures), out, LOCAL)
+    assert not out.exists()
 
 
 def test_images_may_be_left_to_the_feature(pictures: Path, tmp_path: Path) -> None:
