@@ -11,8 +11,7 @@ Measured gains stand in the docstring of `benchmarks/generate.py`.
 """
 
 import ctypes
-from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -38,12 +37,19 @@ def keep_freed_memory() -> bool:
     return all([mallopt(name, value) == 1 for name, value in settings.items()])
 
 
-class OneDnnLinear(nn.Module):
+def has_onednn() -> bool:
+    """Whether this PyTorch was built with oneDNN; without it networks stay as they are."""
+    found: Any = torch.backends.mkldnn
+    return bool(found.is_available())
+
+
+class OneDnnLinear(nn.Linear):
     """A linear layer through oneDNN instead of MKL.
 
     MKL keeps to AVX2 on processors that are not Intel's; oneDNN, which PyTorch uses for
     convolutions everywhere, does not. On an AMD EPYC with AVX-512: 150-200 against 60-85
-    GFLOP/s on one core for the shapes of a small UNet. For inference only.
+    GFLOP/s on one core for the shapes of a small UNet. For inference only. It is an `nn.Linear`
+    since libraries ask whether a layer is one before they call it.
 
     Args:
         weight: That of the layer, shared, not copied.
@@ -57,8 +63,9 @@ class OneDnnLinear(nn.Module):
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        super().__init__()
-        self.weight, self.bias = weight, bias
+        nn.Module.__init__(self)  # nn.Linear's own would draw a weight
+        self.out_features, self.in_features = weight.shape
+        self.weight, self.bias = weight, cast(nn.Parameter, bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., K) to (..., N)."""
@@ -139,10 +146,8 @@ class Remembering(nn.Module):
 def use_onednn(network: nn.Module) -> None:
     """Put `OneDnnLinear` in the place of a network's float32 linear layers.
 
-    Where PyTorch was built without oneDNN the network stays as it is. Only plain `nn.Linear`s
-    change: a subclass may be more than a product.
+    Only plain `nn.Linear`s change: a subclass may be more than a product.
     """
-    has_onednn: Callable[[], bool] = torch.backends.mkldnn.is_available
     if not has_onednn():
         return
     for parent in list(network.modules()):

@@ -21,6 +21,8 @@ class _Reached(Exception):
 class Maps:
     """Runs a network as far as the last of some layers and gives their outputs.
 
+    What a layer gave is copied, since the next one may write over it (an in-place ReLU does).
+
     Args:
         network: A torch module that is called with pixels alone.
         layers: Names of modules in it.
@@ -39,8 +41,10 @@ class Maps:
         self.found: dict[str, Any] = {}
 
     def _keep(self, name: str) -> Callable[[object, object, object], None]:
+        import torch
+
         def hook(_module: object, _inputs: object, output: object) -> None:
-            self.found[name] = output
+            self.found[name] = output.clone() if isinstance(output, torch.Tensor) else output
             if len(self.found) == len(self.layers):
                 raise _Reached
 

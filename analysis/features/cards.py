@@ -213,6 +213,8 @@ def _downloaded(card: FeatureCard) -> Path:
     """The weights from the hub's cache, the hub, or the card's URL."""
     try:
         return _from_hub(card) if card.repo else _from_url(card)
+    except ModelError:
+        raise
     except (OSError, ValueError) as error:
         name = card.file or card.repo.rpartition("/")[2]
         raise ModelError(
@@ -239,5 +241,11 @@ def _from_url(card: FeatureCard) -> Path:
     target = folder / card.file
     if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(card.url, str(target), hash_prefix=card.sha256 or None)
+        try:
+            torch.hub.download_url_to_file(card.url, str(target), hash_prefix=card.sha256 or None)
+        except RuntimeError as error:  # torch's own of a wrong hash; it keeps nothing of the file
+            raise ModelError(
+                f"{card.url} gave another file than its card says ({error}): it is damaged or "
+                f"another one, and is not kept. Try again, or get it from {card.source}"
+            ) from error
     return target

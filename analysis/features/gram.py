@@ -16,15 +16,15 @@ hundred pictures come from `Gram.style_rows` and `analysis.statistics.dual_pca`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.features.backbones import LIBRARIES, Maps, load_backbone
 from analysis.features.base import Batch, Columns
-from analysis.features.cards import FeatureCard, find_weights
-from analysis.features.networks import NetworkFeature, device_of
+from analysis.features.cards import find_weights
+from analysis.features.networks import NetworkFeature, device_of, read_options
 from analysis.statistics.sketch import CountSketch, make_sketch
 from pipeline.errors import ConfigError, nearest
 from pipeline.schema import Column, vector
@@ -61,26 +61,6 @@ class GramOptions:
     std: str
     sketch: int = 2048
     gpu: bool = False
-
-    @classmethod
-    def of(cls, card: FeatureCard) -> "GramOptions":
-        """Read a card's options.
-
-        Raises:
-            ConfigError: If one is missing, unknown or of the wrong kind.
-        """
-        kinds: dict[str, type] = {name: str for name in ("backbone", "layers", "mean", "std")}
-        kinds |= {"size": int, "sketch": int, "gpu": bool}
-        wrong = [n for n, v in card.options.items() if type(v) is not kinds.get(n)]
-        missing = [n for n in kinds if n not in card.options and n not in ("sketch", "gpu")]
-        if wrong or missing:
-            wanted = ", ".join(f"{name} ({kind.__name__})" for name, kind in kinds.items())
-            raise ConfigError(
-                f"card of feature {card.feature}: options missing: {missing}, unknown or of the "
-                f"wrong kind: {wrong}; wanted: {wanted}"
-            )
-        options: dict[str, Any] = dict(card.options)
-        return cls(**options)
 
     def __post_init__(self) -> None:
         """Refuse what can never work.
@@ -137,7 +117,7 @@ class Gram(NetworkFeature):
 
     def __init__(self, card: str = "") -> None:
         super().__init__(card)
-        self.options = GramOptions.of(self.card)
+        self.options = read_options(GramOptions, self.card)
 
     @property
     def columns(self) -> tuple[Column, ...]:

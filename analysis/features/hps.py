@@ -61,7 +61,7 @@ class Hps(NetworkFeature):
     @property
     def parameters(self) -> Mapping[str, object]:
         """The card's options and the resize."""
-        return {**self.card.options, "antialias": self.antialias}
+        return {**super().parameters, "antialias": self.antialias}
 
     @property
     def antialias(self) -> bool:

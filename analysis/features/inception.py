@@ -41,7 +41,7 @@ class Inception(NetworkFeature):
     @property
     def parameters(self) -> Mapping[str, object]:
         """The resize and the card's options."""
-        return {"resize": RESIZE, **self.card.options}
+        return {"resize": RESIZE, **super().parameters}
 
     def setup(self) -> None:
         """Load the network.

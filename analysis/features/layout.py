@@ -10,7 +10,7 @@ the smallest size are our choice, all of them options of the cards.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,8 +21,8 @@ from scipy import ndimage
 
 from analysis.features.backbones import load_pretrained
 from analysis.features.base import Batch, Columns
-from analysis.features.cards import FeatureCard, find_weights, load_card
-from analysis.features.networks import NetworkFeature, device_of, placed
+from analysis.features.cards import find_weights, load_card
+from analysis.features.networks import NetworkFeature, device_of, placed, read_options
 from pipeline.errors import ConfigError, ModelError, ShardError
 from pipeline.schema import Column
 from pipeline.stage import Uint8Images
@@ -41,8 +41,7 @@ class LayoutOptions:
     """What a segmenter's card says beside the weights.
 
     Attributes:
-        depth_card: Card of the depth network, of the feature `layout_depth`; its option
-            `larger_is_nearer` says which way its numbers go (true where it is not stated).
+        depth_card: Card of the depth network, of the feature `layout_depth`.
         template: What the segmenter is told; {} is the object word.
         threshold: Probability from which a pixel belongs to the object, between 0 and 1.
         least_size: Share of the picture below which an object counts as not found.
@@ -54,23 +53,6 @@ class LayoutOptions:
     threshold: float = 0.5
     least_size: float = 0.002
     gpu: bool = False
-
-    @classmethod
-    def of(cls, card: FeatureCard) -> "LayoutOptions":
-        """Read a card's options.
-
-        Raises:
-            ConfigError: If one is missing, unknown, or out of range.
-        """
-        known = cls.__dataclass_fields__
-        unknown = [name for name in card.options if name not in known]
-        if unknown or "depth_card" not in card.options:
-            raise ConfigError(
-                f"card of feature {card.feature}: options {sorted(card.options)}; depth_card is "
-                f"needed and known are {', '.join(known)}"
-            )
-        options: dict[str, Any] = dict(card.options)
-        return cls(**options)
 
     def __post_init__(self) -> None:
         """Refuse what can never work.
@@ -87,6 +69,17 @@ class LayoutOptions:
             raise ConfigError(f"template {self.template!r} must hold one {{}} for the object word")
 
 
+@dataclass(frozen=True)
+class DepthOptions:
+    """What a depth network's card says beside the weights.
+
+    Attributes:
+        larger_is_nearer: Which way its numbers go.
+    """
+
+    larger_is_nearer: bool = True
+
+
 class Layout(NetworkFeature):
     """Found or not, centroid, size and depth of the prompt's object.
 
@@ -100,8 +93,9 @@ class Layout(NetworkFeature):
 
     def __init__(self, card: str = "") -> None:
         super().__init__(card)
-        self.options = LayoutOptions.of(self.card)
+        self.options = read_options(LayoutOptions, self.card)
         self.depth_card = load_card(self.options.depth_card, DEPTH)
+        self._larger_is_nearer = read_options(DepthOptions, self.depth_card).larger_is_nearer
         self.cards = (self.card, self.depth_card)
 
     @property
@@ -123,13 +117,9 @@ class Layout(NetworkFeature):
     @property
     def parameters(self) -> Mapping[str, object]:
         """All options but the depth card's name, and the depth card's own options."""
-        own = {name: getattr(self.options, name) for name in LayoutOptions.__dataclass_fields__}
+        own = asdict(self.options)
         del own["depth_card"]
-        return {**own, "larger_is_nearer": self._larger_is_nearer}
-
-    @property
-    def _larger_is_nearer(self) -> bool:
-        return bool(self.depth_card.options.get("larger_is_nearer", True))
+        return {**own, "larger_is_nearer": self._larger_is_nearer, **self.precision}
 
     def applies(self, prompt: Mapping[str, object]) -> str:
         """A prompt must name an object."""
@@ -184,7 +174,8 @@ class Layout(NetworkFeature):
     def _text(self, word: str) -> "torch.Tensor":
         """The text embedding of an object word, made once per word, alone."""
         if word not in self._texts:
-            tokens = self._words(text=[self.options.template.format(word)], return_tensors="pt")
+            told = self.options.template.replace("{}", word)
+            tokens = self._words(text=[told], return_tensors="pt")
             self._texts[word] = self._segmenter.get_conditional_embeddings(
                 batch_size=1,
                 input_ids=tokens.input_ids.to(self._device),

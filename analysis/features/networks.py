@@ -1,17 +1,22 @@
 """What features of published networks share: the device, and refusals in our own words."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from analysis.features.base import CheckpointFeature
 from analysis.features.cards import FeatureCard
 from pipeline.devices import choose_device
-from pipeline.errors import ModelError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.stage import Resources
 
 if TYPE_CHECKING:
     import torch
+    from _typeshed import DataclassInstance
 
+Made = TypeVar("Made", bound="DataclassInstance")
 GPU_OPTION = "gpu"
 """A card's option: true runs the network on one GPU, and counts in the feature's identity."""
 
@@ -20,15 +25,54 @@ class NetworkFeature(CheckpointFeature):
     """A feature of a published network: on the CPU, or on one GPU where its card says `gpu`.
 
     The numbers of a GPU differ from the CPU's in the last bits, so the option is part of the
-    identity and is never guessed from the machine.
+    identity and is never guessed from the machine. On both, `extract` runs in full float32.
     """
 
     resources: ClassVar[Resources] = Resources()
+
+    def __init_subclass__(cls) -> None:
+        """Let every `extract` run without TF32."""
+        super().__init_subclass__()
+        if "extract" in vars(cls):
+            cls.extract = without_tf32()(cls.extract)  # type: ignore[method-assign]
 
     def __init__(self, card: str = "") -> None:
         super().__init__(card)
         if self.card.options.get(GPU_OPTION):
             self.resources = Resources(gpus=1.0)  # type: ignore[misc]  # of this instance only
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """The card's options, and the precision."""
+        return {**super().parameters, **self.precision}
+
+    @property
+    def precision(self) -> Mapping[str, object]:
+        """What the numbers of a GPU owe to its arithmetic; a CPU has one arithmetic only."""
+        return {"tf32": False} if self.card.options.get(GPU_OPTION) else {}
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """Let convolutions on a GPU keep all 23 bits of float32 for a while.
+
+    cuDNN rounds what it multiplies to TF32, 10 bits, unless told otherwise; PyTorch keeps matrix
+    products in float32 by itself. What is drawn in the same process goes on as it was.
+
+    Example:
+        >>> import torch
+        >>> with without_tf32():
+        ...     torch.backends.cudnn.allow_tf32
+        False
+    """
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def device_of(card: FeatureCard) -> "torch.device":
@@ -75,3 +119,42 @@ def option(card: FeatureCard, name: str) -> str:
     if name not in card.options:
         raise ModelError(f"the card of feature {card.feature} lacks the option {name!r}")
     return str(card.options[name])
+
+
+def read_options(kind: type[Made], card: FeatureCard) -> Made:
+    """Make a dataclass of a card's options.
+
+    Args:
+        kind: Its fields are str, int, float or bool; those without a default are needed.
+        card: The card.
+
+    Raises:
+        ConfigError: If an option is missing, unknown or of the wrong kind, or the dataclass
+            refuses its value.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from analysis.features.cards import load_card
+        >>> @dataclass(frozen=True)
+        ... class Depth:
+        ...     larger_is_nearer: bool
+        >>> read_options(Depth, load_card("depth-anything-v2-small", "layout_depth"))
+        Depth(larger_is_nearer=True)
+    """
+    kinds: dict[str, Any] = {field.name: field.type for field in fields(kind)}
+    needed = [field.name for field in fields(kind) if field.default is MISSING]
+    missing = [name for name in needed if name not in card.options]
+    wrong = [name for name, value in card.options.items() if not _fits(value, kinds.get(name))]
+    if wrong or missing:
+        wanted = ", ".join(f"{name} ({each.__name__})" for name, each in kinds.items())
+        raise ConfigError(
+            f"card of feature {card.feature}: options missing: {missing}, unknown or of the wrong "
+            f"kind: {wrong}; wanted: {wanted}"
+        )
+    options: dict[str, Any] = dict(card.options)
+    return kind(**options)
+
+
+def _fits(value: object, kind: object) -> bool:
+    """Whether a value is of a kind; a whole number is a float too, true and false are none."""
+    return type(value) is kind or (kind is float and type(value) is int)

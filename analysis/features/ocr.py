@@ -10,6 +10,7 @@ boxes are those of `Reader.readtext` of the same RGB array without quantisation.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights
-from analysis.features.networks import GPU_OPTION, NetworkFeature, device_of
+from analysis.features.networks import NetworkFeature, device_of, read_options
 from analysis.features.ocr_pages import (
     HEIGHT,
     Crop,
@@ -30,7 +31,7 @@ from analysis.features.ocr_pages import (
     read_mask,
     text_shares,
 )
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.schema import Column
 from pipeline.stage import Uint8Images
 from pipeline.tensor_files import read_tensors
@@ -41,11 +42,19 @@ GROUPING = (0.1, 0.5, 0.5, 0.5, 0.1)
 LOW_CONTRAST, CONTRAST = 0.1, 0.5
 """`readtext`'s contrast_ths and adjust_contrast: what is read with less confidence than the
 first is read again with the contrast raised to the second, and the better one is kept."""
+RANGES = {
+    **dict.fromkeys(("text_threshold", "low_text", "link_threshold"), (0, 1)),
+    **dict.fromkeys(("legible_confidence", "legible_share"), (0, 1)),
+    **dict.fromkeys(("scale", "mag_ratio"), (1, math.inf)),
+    "min_size": (0, math.inf),
+    "canvas_size": (32, math.inf),  # the detector's stride
+}
+"""Least and largest value of each setting."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a card's options may set; all but the first and the last two are `readtext`'s own.
+    """What a card's options may set; all but the first and the last three are `readtext`'s own.
 
     Attributes:
         scale: How many times a picture is enlarged (bicubic) before it is read.
@@ -57,6 +66,14 @@ class Settings:
         mag_ratio: How many times the detector enlarges on its own.
         legible_confidence: A word counts as legible from this confidence on ...
         legible_share: ... in a picture of which text covers at least this share.
+        gpu: Whether both networks run on a GPU.
+
+    Raises:
+        ConfigError: If a number is out of its range.
+
+    Example:
+        >>> Settings(scale=2).text_threshold
+        0.7
     """
 
     scale: int = 1
@@ -68,6 +85,14 @@ class Settings:
     mag_ratio: float = 1.0
     legible_confidence: float = 0.3
     legible_share: float = 0.001
+    gpu: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work."""
+        for name, (least, most) in RANGES.items():
+            found = getattr(self, name)
+            if not least <= found <= most:
+                raise ConfigError(f"card of ocr: {name} is {found}; {least} to {most} is needed")
 
 
 @dataclass(frozen=True)
@@ -94,7 +119,7 @@ class Ocr(NetworkFeature):
 
     def __init__(self, card: str = "") -> None:
         super().__init__(card)
-        self.settings = settings_of(self.card.options)
+        self.settings = read_options(Settings, self.card)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -117,13 +142,14 @@ class Ocr(NetworkFeature):
     @property
     def parameters(self) -> Mapping[str, object]:
         """All settings, those that the card leaves alone too, and the device."""
-        return {**asdict(self.settings), GPU_OPTION: bool(self.card.options.get(GPU_OPTION))}
+        return {**asdict(self.settings), **self.precision}
 
     def setup(self) -> None:
         """Load both networks.
 
         Raises:
-            ModelError: If the weights are missing or are not those that the card pins.
+            ModelError: If the weights are missing or are not those that the card pins, or the
+                card does not pin both.
         """
         import torch
         from easyocr.config import recognition_models
@@ -131,6 +157,7 @@ class Ocr(NetworkFeature):
         from easyocr.model.vgg_model import Model
         from easyocr.utils import CTCLabelConverter
 
+        self._require_pins()
         folder = find_weights(self.card)
         self._device = device_of(self.card)
         letters = recognition_models["gen2"]["english_g2"]["characters"]
@@ -146,6 +173,14 @@ class Ocr(NetworkFeature):
         # Channels last: on a CPU many crops at once then take two thirds of the time.
         recogniser = recogniser.to(self._device, memory_format=torch.channels_last)
         self._recogniser = recogniser.eval()
+
+    def _require_pins(self) -> None:
+        unpinned = [name for name in (CRAFT, RECOGNISER) if name not in self.card.files]
+        if unpinned:
+            raise ModelError(
+                f"the card of ocr pins no sha256 of {' and '.join(unpinned)}, and a pickle can run "
+                f"any code: state under `files` that of the file that you trust"
+            )
 
     def extract(self, batch: Batch) -> Columns:
         """Read a batch; see `Feature.extract`."""
@@ -245,24 +280,6 @@ class Ocr(NetworkFeature):
             for place, (text, sure) in zip(places, read, strict=True):
                 found[place] = (text, float(sure))
         return found
-
-
-def settings_of(options: Mapping[str, Any]) -> Settings:
-    """The settings that a card's options make.
-
-    Raises:
-        ConfigError: If an option is unknown.
-
-    Example:
-        >>> settings_of({"scale": 2}).scale
-        2
-    """
-    own = {name: value for name, value in options.items() if name != GPU_OPTION}
-    try:
-        return Settings(**own)
-    except TypeError as error:
-        known = ", ".join(asdict(Settings()))
-        raise ConfigError(f"card of feature ocr: {error}; options: {known}, gpu") from error
 
 
 def _json(words: Sequence[Word], scale: int) -> str:

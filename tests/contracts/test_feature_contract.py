@@ -7,8 +7,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from analysis.features import FEATURES, base, load_feature
-from analysis.features.base import Batch, Feature, extract_in_batches
-from pipeline.errors import RegistryError
+from analysis.features.base import Batch, Columns, Feature, extract_in_batches
+from pipeline.errors import GoldenseedError, RegistryError
 from pipeline.stage import Uint8Images
 from seedling.randomness import make_generator
 from seedling.sentences import parse
@@ -147,6 +147,28 @@ def test_other_sizes_are_measured_too(feature: Feature) -> None:
     for column in feature.columns:
         if not (column.may_be_nan or pa.types.is_string(column.type)):
             assert np.isfinite(found[column.name]).all()
+
+
+def measured(feature: Feature, images: Uint8Images) -> Columns | str:
+    """The numbers, or the words in which they are refused."""
+    try:
+        return feature.extract(batch_of(images))
+    except GoldenseedError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])
+def test_the_smallest_sides_give_numbers_or_words(feature: Feature, shape: tuple[int, int]) -> None:
+    if feature.name == "ocr":
+        pytest.skip("its own test reads such pictures, without the scenes above")
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape, 3)).astype(np.uint8)
+    found = measured(feature, images)
+    if isinstance(found, str):
+        assert f"{shape[1]} x {shape[0]}" in found
+        return
+    for column in feature.columns:
+        assert len(found[column.name]) == 2
+        assert column.may_be_nan or np.isfinite(found[column.name]).all()
 
 
 def test_the_identity_is_full_and_stable(

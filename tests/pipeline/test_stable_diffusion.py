@@ -26,9 +26,22 @@ def test_linear_layers_agree(*, bias: bool) -> None:
         assert not torch.allclose(other(x), linear(x), atol=1e-3)
 
 
+def test_a_linear_layer_is_replaced_without_a_draw_and_shares_its_numbers() -> None:
+    linear = nn.Linear(8, 4)
+    before = torch.get_rng_state()
+    fast = OneDnnLinear(linear.weight, linear.bias)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (fast.weight is linear.weight, fast.bias is linear.bias) == (True, True)
+    assert str(fast) == f"OneDnn{linear}"
+    nn.Linear(8, 4)  # the negative control: a layer of torch's own draws
+    assert not torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("masked", [True, False])
 def test_attention_agrees(*, masked: bool) -> None:
     attention = nn.MultiheadAttention(48, 4, batch_first=True).eval()
+    for bias in (attention.in_proj_bias, attention.out_proj.bias):  # torch's own are zero
+        nn.init.normal_(bias, generator=torch.Generator().manual_seed(1))
     mask = torch.full((7, 7), -torch.inf).triu(1) if masked else None
     x = torch.randn(3, 7, 48, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

@@ -1,7 +1,10 @@
 """Cards of features: where weights are found, and what is refused before anything is loaded."""
 
 import hashlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from pydantic import ValidationError
@@ -127,6 +130,33 @@ def test_missing_shipped_weights_say_where_to_read_on() -> None:
 def test_without_a_network_the_error_says_what_to_put_where(folder: Path) -> None:
     with pytest.raises(ModelError, match=rf"needs w\.safetensors.*{WEIGHTS_VARIABLE}"):
         find_weights(card(url=NOWHERE))
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Where a server on this machine gives the file."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(CONTENT)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/w.safetensors"
+        server.shutdown()
+
+
+def test_an_address_that_gives_another_file_is_refused(folder: Path, address: str) -> None:
+    with pytest.raises(ModelError, match=rf"gave another file .*{'0' * 64}.*damaged or another"):
+        find_weights(card(url=address, sha256="0" * 64))
+    kept = folder.parent / "torch" / "hub" / "checkpoints"
+    assert list(kept.iterdir()) == []
+    assert find_weights(card(url=address, sha256=SHA256)).read_bytes() == CONTENT
 
 
 def test_a_card_of_ones_own_is_a_file(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional
+from torchvision.models import get_model
 
 from analysis.features.backbones import Maps
 from analysis.features.base import Batch
 from analysis.features.cards import load_card
 from analysis.features.gram import Gram, GramOptions, cosine_gram, half
+from analysis.features.networks import read_options
 from pipeline.errors import ConfigError, ModelError
 from tests.analysis.features import tiny_gram
 
@@ -60,7 +63,7 @@ def test_the_sketch_is_what_is_stored(gram: Gram) -> None:
 
 def test_the_default_layers_are_vgg19s_and_have_610304_cosines() -> None:
     """The real architecture with the card's own layers, on the meta device: no weights needed."""
-    options = GramOptions.of(load_card("vgg19-tv-in1k", "gram"))
+    options = read_options(GramOptions, load_card("vgg19-tv-in1k", "gram"))
     with torch.device("meta"):
         network = timm.create_model("vgg19", pretrained=False)
         maps = Maps(network, options.layer_names).of(torch.empty(1, 3, 224, 224))
@@ -77,6 +80,43 @@ def test_the_network_runs_no_further_than_its_last_layer() -> None:
     network.head.register_forward_hook(lambda *_: seen.append(1))
     Maps(network, ["features.1"]).of(torch.zeros(1, 3, 64, 64))
     assert seen == []
+
+
+def test_a_layer_is_as_it_gave_it_though_the_next_writes_over_it() -> None:
+    network, pixels = tiny_gram.tiny_vgg(), torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        found, _ = Maps(network, ["features.0", "features.3"]).of(pixels)
+        alone = network.features[0](pixels)
+        assert torch.equal(found, alone)
+        network.features[1](alone)  # the negative control: this layer does write over it
+        assert not torch.equal(found, alone)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "layers", "first"),
+    [
+        ("timm:test_resnet.r160_in1k", "act1, layer1", ["conv1", "bn1", "act1"]),
+        ("torchvision:squeezenet1_1", "features.1, features.3", ["features.0", "features.1"]),
+    ],
+)
+def test_networks_of_the_other_libraries_are_filled_from_the_cards_file(
+    tmp_path: Path, backbone: str, layers: str, first: list[str]
+) -> None:
+    library, _, name = backbone.partition(":")
+    with torch.random.fork_rng():
+        network = {"timm": timm.create_model, "torchvision": get_model}[library](name).eval()
+    weights = tiny_gram.random_weights(network)
+    made = Gram(str(tiny_gram.write_card(tmp_path, backbone=backbone, layers=layers)))
+    save_file(weights, tmp_path / "model.safetensors")
+    made.setup()
+    with torch.inference_mode():
+        maps = pixels = made.prepared(images(1))
+        for layer in first:
+            maps = network.get_submodule(layer)(maps)
+        found = made._maps.of(pixels)[0]
+        torch.testing.assert_close(found, maps, rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(made._maps.of(-pixels)[0], maps, atol=1e-3)
+    assert made.extract(Batch(images(2), [{}] * 2))["style"].shape == (2, 64)
 
 
 def test_bad_cards_are_refused(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import CLIPSegForImageSegmentation, DepthAnythingForDepthEstimation
 
 from analysis.features.base import Batch
+from analysis.features.cards import find_weights
 from analysis.features.layout import Layout, layout_numbers, main_object
 from pipeline.errors import ConfigError, ModelError, ShardError
 from tests.analysis.features import tiny_layout
+from tests.analysis.features.card_files import write_card_file
 
 SIZE = 128
 
@@ -84,8 +87,9 @@ def test_probabilities_are_the_librarys_own_forward(layout: Layout) -> None:
     planes = [torch.from_numpy(image).permute(2, 0, 1) for image in both.images]
     texts = ["a photo of a horse", "a photo of a dog"]
     inputs = layout._words(text=texts, images=planes, padding=True, return_tensors="pt")
+    untouched = CLIPSegForImageSegmentation.from_pretrained(find_weights(layout.card)).eval()
     with torch.no_grad():
-        wanted = layout._segmenter(**inputs).logits.sigmoid().numpy()
+        wanted = untouched(**inputs).logits.sigmoid().numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     # The negative control: with the words exchanged it is another answer.
     other = layout.probabilities(Batch(both.images, both.prompts[::-1]))
@@ -96,9 +100,14 @@ def test_nearness_is_the_librarys_own_depth(layout: Layout) -> None:
     images = batch(["horse"]).images
     planes = torch.from_numpy(images).permute(0, 3, 1, 2)
     pixels = layout._depth_pixels(images=list(planes), return_tensors="pt").pixel_values
+    folder = find_weights(layout.depth_card)
+    untouched = DepthAnythingForDepthEstimation.from_pretrained(folder).eval()
     with torch.no_grad():
-        wanted = layout._depth(pixel_values=pixels).predicted_depth.numpy()
-    np.testing.assert_allclose(layout.nearness(images, wanted.shape[1:]), wanted, atol=1e-4)
+        wanted = untouched(pixel_values=pixels).predicted_depth.numpy()
+    found = layout.nearness(images, wanted.shape[1:])
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    other = layout.nearness(images[..., ::-1].copy(), wanted.shape[1:])  # the negative control
+    assert np.abs(other - wanted).max() > 1e-3
 
 
 def test_the_librarys_preprocessing_is_told_where_the_channels_are(
@@ -137,8 +146,15 @@ def test_another_threshold_is_another_feature(layout: Layout, tmp_path: Path) ->
 def test_bad_cards_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"threshold is 1\.5"):
         Layout(str(tiny_layout.write_card(tmp_path, threshold=1.5)))
-    with pytest.raises(ConfigError, match="depth_card is needed"):
-        Layout(str(tiny_layout.write_card(tmp_path, treshold=0.5)))
+    for wrong in ({"treshold": 0.5}, {"threshold": "0.5"}, {"template": 3}, {"gpu": "no"}):
+        with pytest.raises(ConfigError, match=rf"wrong kind: \['{next(iter(wrong))}'\]"):
+            Layout(str(tiny_layout.write_card(tmp_path, **wrong)))
+    with pytest.raises(ConfigError, match=r"template 'a thing' must hold one \{\}"):
+        Layout(str(tiny_layout.write_card(tmp_path, template="a thing")))
+    card, depth = tiny_layout.write_card(tmp_path), {"larger_is_nearer": "no"}
+    write_card_file(tmp_path, "layout_depth", tmp_path / "depth", options=depth)
+    with pytest.raises(ConfigError, match=r"layout_depth: .*wrong kind: \['larger_is_nearer'\]"):
+        Layout(str(card))
 
 
 def test_damaged_weights_are_a_clear_error(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ import io
 import json
 import math
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from analysis.features import load_feature
 from analysis.features import ocr as ours
 from analysis.features.base import Batch
 from analysis.features.cards import find_weights, load_card
-from analysis.features.ocr import Ocr
+from analysis.features.networks import read_options
+from analysis.features.ocr import RANGES, Ocr, Settings
 from analysis.features.ocr_pages import (
     CROPS,
     Crop,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from easyocr import Reader
 
 Found = list[tuple[str, list[list[float]]]]
+Sure = list[list[float]]
 
 COUNT = 64
 # Warnings of EasyOCR itself, on pinning memory without a GPU and on Pillow's modes.
@@ -66,34 +69,46 @@ def pictures() -> Pixels:
     return lettered(COUNT)
 
 
-def read(feature: Ocr, images: Pixels) -> list[Found]:
+def read_surely(feature: Ocr, images: Pixels) -> tuple[list[Found], Sure]:
     columns = feature.extract(Batch(images, [{}] * len(images)))
     pages = [json.loads(page) for page in columns["words"]]
-    return [[(word["text"], word["box"]) for word in page] for page in pages]
+    found = [[(word["text"], word["box"]) for word in page] for page in pages]
+    return found, [[word["confidence"] for word in page] for page in pages]
 
 
-def expected(reader: "Reader", image: Pixels) -> Found:
-    return [
-        (text, [[round(float(x), 2), round(float(y), 2)] for x, y in box])
-        for box, text, _ in reader.readtext(image)
-    ]
+def read(feature: Ocr, images: Pixels) -> list[Found]:
+    return read_surely(feature, images)[0]
+
+
+def rounded(box: Iterable[Iterable[float]]) -> list[list[float]]:
+    return [[round(float(x), 2), round(float(y), 2)] for x, y in box]
 
 
 @pytest.fixture(scope="module")
-def oracle(reader: "Reader", pictures: Pixels) -> list[Found]:
+def readings(reader: "Reader", pictures: Pixels) -> list[Any]:
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [expected(reader, image) for image in pictures]
+        return [reader.readtext(image) for image in pictures]
+
+
+@pytest.fixture(scope="module")
+def oracle(readings: list[Any]) -> list[Found]:
+    return [[(text, rounded(box)) for box, text, _ in page] for page in readings]
 
 
 @quiet
 @pytest.mark.timeout(900)  # the oracle loads its networks slowly and reads one box at a time
-def test_texts_and_boxes_are_those_of_readtext(
-    ocr: Ocr, pictures: Pixels, oracle: list[Found]
+def test_texts_boxes_and_confidences_are_those_of_readtext(
+    ocr: Ocr, pictures: Pixels, oracle: list[Found], readings: list[Any]
 ) -> None:
-    assert read(ocr, pictures) == oracle
+    found, sure = read_surely(ocr, pictures)
+    assert found == oracle
+    wanted = [float(sure) for page in readings for _, _, sure in page]
+    flat = np.concatenate(sure)
+    np.testing.assert_allclose(flat, wanted, rtol=0, atol=1e-3)
+    assert np.abs(flat[::-1] - wanted).max() > 0.1  # the negative control
     assert sum(map(len, oracle)) > COUNT // 2
     assert any(not page for page in oracle)
 
@@ -229,6 +244,13 @@ def test_weights_that_are_not_the_pinned_ones_are_never_read(tmp_path: Path) -> 
         load_feature(card_file(tmp_path, **own)).setup()
     with pytest.raises(ModelError, match="pins no sha256"):
         load_feature(card_file(tmp_path, **own, files={})).setup()
+    for pinned in ("craft_mlt_25k.pth", "english_g2.pth"):
+        one = {pinned: load_card("easyocr-english", "ocr").files[pinned]}
+        other = {"craft_mlt_25k.pth": "english_g2.pth"}.get(pinned, "craft_mlt_25k.pth")
+        with pytest.raises(ModelError, match=f"pins no sha256 of {other}, and"):
+            load_feature(card_file(tmp_path, **own, files=one)).setup()
+    with pytest.raises(ModelError, match=r"no sha256 of craft_mlt_25k\.pth and english_g2\.pth"):
+        load_feature(card_file(tmp_path, **own, files={}, pickled=False)).setup()
     (folder / "english_g2.pth").unlink()
     with pytest.raises(ModelError, match="is missing"):
         load_feature(card_file(tmp_path, **own)).setup()
@@ -239,6 +261,29 @@ def test_a_package_that_is_not_installed_is_named(tmp_path: Path) -> None:
         load_feature(card_file(tmp_path, package="no_such_weights")).setup()
 
 
-def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="text_treshold"):
-        load_feature(card_file(tmp_path, options={"text_treshold": 0.9}))
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("text_treshold", 0.9), ("scale", 2.5), ("text_threshold", "0.5"), ("gpu", "no")],
+)
+def test_an_option_that_is_unknown_or_of_another_kind_is_refused(
+    tmp_path: Path, option: str, value: object
+) -> None:
+    with pytest.raises(ConfigError, match=rf"wrong kind: \['{option}'\]"):
+        load_feature(card_file(tmp_path, options={option: value}))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("scale", 0), ("text_threshold", 7), ("legible_share", -0.1), ("mag_ratio", 0)],
+)
+def test_an_option_out_of_its_range_is_refused(tmp_path: Path, option: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{option} is {value}; . to .* is needed"):
+        load_feature(card_file(tmp_path, options={option: value}))
+
+
+def test_every_number_has_a_range_and_a_whole_number_is_one() -> None:
+    names = {name for name, kind in Settings.__annotations__.items() if kind is not bool}
+    assert set(RANGES) == names
+    options = {"mag_ratio": 2, "text_threshold": 1}
+    card = load_card("easyocr-english", "ocr").model_copy(update={"options": options})
+    assert read_options(Settings, card).mag_ratio == 2

@@ -1,6 +1,7 @@
 """`clip` and `hps` against open_clip's own forward and the formula, `dinov2` against its own."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -14,6 +15,7 @@ from analysis.features.base import Batch
 from analysis.features.clip import Clip
 from analysis.features.dinov2 import Dinov2, prepared
 from analysis.features.hps import Hps
+from pipeline.cpu import OneDnnAttention, OneDnnLinear, use_onednn
 from pipeline.errors import ModelError
 from pipeline.stage import Uint8Images
 from tests.analysis.features import tiny_clip, tiny_dinov2, tiny_hps
@@ -30,10 +32,11 @@ def pictures(height: int, width: int) -> Uint8Images:
     return coarse.repeat(10, axis=1).repeat(10, axis=2)
 
 
-def test_clip_is_open_clips_own_forward(tmp_path: Path) -> None:
+@pytest.mark.parametrize("config", [tiny_clip.CONFIG, tiny_clip.PROJ_BIAS])
+def test_clip_is_open_clips_own_forward(tmp_path: Path, config: dict[str, Any]) -> None:
     from PIL import Image
 
-    feature = Clip(str(tiny_clip.write_card(tmp_path)))
+    feature = Clip(str(tiny_clip.write_card(tmp_path, config)))
     feature.setup()
     images = pictures(60, 80)
     ours = feature.extract(Batch(images, PROMPTS))
@@ -47,6 +50,31 @@ def test_clip_is_open_clips_own_forward(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours["similarity"], (image * text).sum(1).numpy(), atol=1e-5)
     swapped = feature.extract(Batch(images[..., ::-1].copy(), PROMPTS))
     assert np.abs(swapped["embedding"] - image.numpy()).max() > 1e-3
+
+
+def test_the_projection_of_the_second_model_above_is_a_layer() -> None:
+    """Where `isinstance` decides, the layers put in its place must pass as linear."""
+    network = tiny_clip.random_clip(config=tiny_clip.PROJ_BIAS)
+    assert isinstance(network.text.text_projection, torch.nn.Linear)
+    use_onednn(network)
+    assert type(network.text.text_projection) is OneDnnLinear
+    assert not isinstance(tiny_clip.random_clip().text_projection, torch.nn.Linear)
+
+
+def test_without_onednn_the_networks_stay_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = str(tiny_clip.write_card(tmp_path))
+    kinds, found = [], []
+    for available in (True, False):
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda own=available: own)
+        feature = Clip(card)
+        feature.setup()
+        kinds.append({type(module) for module in feature.towers.model.modules()})
+        found.append(feature.extract(Batch(pictures(60, 80), PROMPTS))["embedding"])
+    assert {OneDnnLinear, OneDnnAttention} <= kinds[0]
+    assert not {OneDnnLinear, OneDnnAttention} & kinds[1]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
 
 
 def by_formula(

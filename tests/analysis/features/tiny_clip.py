@@ -1,4 +1,4 @@
-"""A CLIP of open_clip's own class with tiny random weights, in its folder layout."""
+"""A CLIP of open_clip's own classes with tiny random weights, in its folder layout."""
 
 import copy
 import json
@@ -24,28 +24,39 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def random_clip(seed: int = 0) -> open_clip.CLIP:
+PROJ_BIAS: dict[str, Any] = {
+    **CONFIG,
+    "custom_text": True,
+    "text_cfg": {**CONFIG["text_cfg"], "proj_bias": True},
+}
+"""A text tower of its own whose projection is a layer, not a matrix, as SigLIP's."""
+
+
+def random_clip(seed: int = 0, config: dict[str, Any] = CONFIG) -> open_clip.CLIP:
     """The network, every weight drawn, so that no part of it is trivial."""
+    own = copy.deepcopy(config)
+    kind = open_clip.CustomTextCLIP if own.pop("custom_text", False) else open_clip.CLIP
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
-        network = open_clip.CLIP(**copy.deepcopy(CONFIG))
+        network = kind(**own)
     for values in network.parameters():
         values.data = torch.randn(values.shape, generator=generator) * 0.2
     return network.eval()
 
 
-def write_folder(folder: Path, seed: int = 0) -> Path:
+def write_folder(folder: Path, seed: int = 0, config: dict[str, Any] = CONFIG) -> Path:
     """Write a checkpoint as open_clip's hub repositories hold it."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: v.contiguous() for name, v in random_clip(seed).state_dict().items()}
+    network = random_clip(seed, config)
+    weights = {name: values.contiguous() for name, values in network.state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
     preprocess = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3], "interpolation": "bicubic"}
-    config = {"model_cfg": CONFIG, "preprocess_cfg": preprocess}
-    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    whole = {"model_cfg": config, "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(whole), encoding="utf-8")
     return folder
 
 
-def write_card(folder: Path) -> Path:
+def write_card(folder: Path, config: dict[str, Any] = CONFIG) -> Path:
     """Write a checkpoint and its card."""
-    weights = write_folder(folder / "clip")
+    weights = write_folder(folder / "clip", config=config)
     return write_card_file(folder, "clip", weights, options={"width": CONFIG["embed_dim"]})
