@@ -104,6 +104,8 @@ def check_conditions(
 ) -> None:
     """Refuse cells that lack a condition of their card, have one too many, or of a wrong size.
 
+    Where the card reads a prompt's text as a class number, the text must be one.
+
     Args:
         card: Says which conditions it needs.
         prompts: The run's.
@@ -115,7 +117,10 @@ def check_conditions(
     """
     right: set[tuple[str, str]] = set()
     lengths: dict[str, int] = {}
+    labels = any("label" in stage.sources() for stage in card.stages)
     for prompt in prompts:
+        if labels:
+            class_number(prompt)
         for name, sha256 in (("image", prompt.image), ("mask", prompt.mask)):
             _check_presence(card, prompt, name, sha256)
             if sha256 is None or (name, sha256) in right:
@@ -129,6 +134,24 @@ def check_conditions(
                     f"{card.name} draws {size[0]} x {size[1]} and needs it in that size"
                 )
             right.add((name, sha256))
+
+
+def class_number(prompt: Prompt) -> int:
+    """The class that a prompt's text names.
+
+    Raises:
+        PromptError: If the text is no whole number.
+
+    Example:
+        >>> class_number(Prompt("207"))
+        207
+    """
+    if not prompt.text.isdecimal():
+        raise PromptError(
+            f"prompt {prompt.text!r} is no class number, which the card needs; write the number "
+            f"of a class alone, as 207"
+        )
+    return int(prompt.text)
 
 
 def _check_kind(card: Card, prompt: Prompt, name: str, found: Image.Image) -> None:

@@ -22,7 +22,7 @@ from pipeline.grid import Tile
 from pipeline.groups import group_size
 from pipeline.interventions.base import Intervention
 from pipeline.latents import commit_latents
-from pipeline.models.base import Model
+from pipeline.models.base import ChecksPrompts, Model
 from pipeline.prompt_sets import Prompt
 from pipeline.receipts import Receipt
 from pipeline.registry import load
@@ -140,6 +140,8 @@ def _load(run: Run) -> _Loaded:
     size = (run.config.width, run.config.height)
     check_conditions(run.card, prompts.values(), pictures, size)
     model = load_model(run)
+    if isinstance(model, ChecksPrompts):
+        model.check_prompts(prompts.values())
     if recipe.long_prompts == "refuse":
         _refuse_long(model, prompts.values())
     keep = {"all": len(prompts), "none": 0}.get(str(recipe.keep_images), recipe.keep_images)

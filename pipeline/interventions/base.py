@@ -1,11 +1,12 @@
 """What an intervention is: hooks around sampling, each neutral by default."""
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.choices import SEED_LIMIT
-from pipeline.errors import nearest
+from pipeline.errors import ModelError, nearest
 
 if TYPE_CHECKING:
     import torch  # a plan asks for the size of a group alone, and does without
@@ -135,6 +136,44 @@ class Intervention:
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
         """Undo `prepare`: afterwards the pipe gives the baseline bit for bit."""
+
+
+def refuse_video(who: str, card: "Card", why: str) -> None:
+    """Refuse a card whose picture is a strip of frames.
+
+    Args:
+        who: The intervention.
+        card: The card.
+        why: What goes wrong there, after "and".
+
+    Raises:
+        ModelError: If the card has more than one frame.
+    """
+    if card.frames > 1:
+        raise ModelError(
+            f"card {card.name} draws videos of {card.frames} frames, and {why}: {who} works with "
+            f"single pictures; take a card without `frames`"
+        )
+
+
+def require_argument(who: str, pipe: Any, card: "Card", argument: str) -> None:  # noqa: ANN401
+    """Refuse a pipe whose call does not take what `call_kwargs` gives.
+
+    Args:
+        who: The intervention.
+        pipe: The pipe.
+        card: Its card.
+        argument: The argument's name.
+
+    Raises:
+        ModelError: If the call has no argument of that name.
+    """
+    kind = type(pipe)
+    if argument not in inspect.signature(kind.__call__).parameters:
+        raise ModelError(
+            f"card {card.name}: {kind.__name__} takes no {argument}, through which {who} works; "
+            f"take a card whose pipeline does, as StableDiffusionPipeline"
+        )
 
 
 def number(name: str, value: object, *, low: float, high: float = math.inf) -> float:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from pipeline.cards import Card
 
+APPLY = ("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock3D", "CrossAttnUpBlock3D")
+"""Up blocks that do version 1; `enable_freeu` puts its factors on others too, in vain."""
+
 Values = tuple[float, float, float, float]
 
 PRESETS: Mapping[int, Mapping[str, Values]] = MappingProxyType(
@@ -65,8 +68,8 @@ class FreeU(Intervention):
             stages, by default 1280 and 640: other networks have others.
 
     Raises:
-        ValueError: If a parameter is unknown, missing or not above 0. Diffusers takes a 0 as
-            "off" and says nothing.
+        ValueError: If a parameter is unknown, missing or not above 0 (diffusers takes a 0 as
+            "off" and says nothing), or the widths are not two different ones.
 
     Example:
         >>> FreeU({"version": 2, "preset": "sd2.1"}).factors
@@ -84,9 +87,9 @@ class FreeU(Intervention):
         self.version = given.pop("version", None)
         if self.version not in PRESETS:
             raise ValueError(f"version is {self.version!r}; wanted 1 (diffusers) or 2 (authors)")
-        self.widths = tuple(given.pop("widths", WIDTHS))
-        if len(self.widths) != 2 or ("widths" in parameters and self.version == 1):
+        if "widths" in given and self.version == 1:
             raise ValueError("widths are the two stages of version 2; version 1 goes by up block")
+        self.widths = _two_widths(given.pop("widths", WIDTHS))
         self.factors = _factors(self.version, given)
         self._hooks: list[Any] = []
 
@@ -94,7 +97,7 @@ class FreeU(Intervention):
         """Switch it on.
 
         Raises:
-            ModelError: If the model has no UNet, or none of its features has the widths.
+            ModelError: If the model has no UNet, or one in which a stage would do nothing.
         """
         unet = getattr(pipe, "unet", None)
         if unet is None or not hasattr(unet, "up_blocks"):
@@ -103,21 +106,16 @@ class FreeU(Intervention):
                 f"work with it"
             )
         if self.version == 1:
+            _refuse_up_blocks(unet, card)
             unet.enable_freeu(**self.factors)
             return pipe
         places = backbone_places(unet)
+        _refuse_widths(self.widths, {width for _, width in places}, card)
         for resnet, width in places:
             if width in self.widths:
                 stage = self.widths.index(width) + 1
                 b, s = self.factors[f"b{stage}"], self.factors[f"s{stage}"]
                 self._hooks.append(resnet.register_forward_pre_hook(_changing(width, b, s)))
-        if not self._hooks:
-            found = sorted({width for _, width in places}, reverse=True)
-            raise ModelError(
-                f"card {card.name}: no backbone feature is {self.widths[0]} or {self.widths[1]} "
-                f"channels wide, only {', '.join(map(str, found))}; give two of them as FreeU's "
-                f"`widths`"
-            )
         return pipe
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
@@ -145,6 +143,40 @@ def _factors(version: int, given: dict[str, Any]) -> dict[str, float]:
                 f"switches FreeU off in diffusers), or a `preset`"
             )
     return {name: float(given[name]) for name in FACTORS}
+
+
+def _two_widths(value: object) -> tuple[int, ...]:
+    """The widths of version 2's stages, one each."""
+    widths = tuple(value) if isinstance(value, (list, tuple)) else ()
+    right = all(isinstance(width, int) and width > 0 for width in widths)
+    if not right or len(widths) != 2 or len(set(widths)) != 2:
+        raise ValueError(
+            f"widths are {value!r}; wanted two different whole numbers above 0, the backbone's "
+            f"widths at the stages of version 2"
+        )
+    return widths
+
+
+def _refuse_up_blocks(unet: Any, card: "Card") -> None:  # noqa: ANN401 - diffusers is untyped
+    """Refuse a UNet whose first two up blocks, version 1's stages, would not be changed."""
+    found = [type(block).__name__ for block in unet.up_blocks[:2]]
+    if not hasattr(unet, "enable_freeu") or sum(name in APPLY for name in found) < 2:
+        raise ModelError(
+            f"card {card.name}: FreeU's version 1 changes the first two up blocks where they are "
+            f"{', '.join(APPLY)}; a {type(unet).__name__} with {', '.join(found)} takes no notice "
+            f"of it. Take version 2, which goes by the backbone's widths"
+        )
+
+
+def _refuse_widths(wanted: tuple[int, ...], found: set[int], card: "Card") -> None:
+    """Refuse widths that no backbone feature has: that stage would do nothing."""
+    missing = [str(width) for width in wanted if width not in found]
+    if missing:
+        there = ", ".join(str(width) for width in sorted(found, reverse=True))
+        raise ModelError(
+            f"card {card.name}: no backbone feature is {' or '.join(missing)} channels wide, only "
+            f"{there}; give two of them as FreeU's `widths`"
+        )
 
 
 def backbone_places(unet: Any) -> "list[tuple[nn.Module, int]]":  # noqa: ANN401 - diffusers is untyped

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DOWN = ".lora_A.weight"
 """How the first of a layer's two matrices ends, in peft's spelling."""
+UP = ".lora_B.weight"
+"""How the second one ends."""
 
 
 class OffsetNoise(Intervention):
@@ -53,7 +55,8 @@ class OffsetNoise(Intervention):
         """Add the change to the UNet.
 
         Raises:
-            ModelError: If the file is not one, or is of another network.
+            ModelError: If the file is not one, or is of another network, or of one that
+                predicts something else.
         """
         import torch  # a plan checks the parameters alone, and does without
 
@@ -90,26 +93,42 @@ def read_changes(weights: str, pipe: Any) -> "dict[str, Tensor]":  # noqa: ANN40
     """What a file adds to the weights of a pipe's UNet.
 
     Args:
-        weights: A .safetensors file: differences by the name of the weight, or a LoRA.
+        weights: A .safetensors file: differences by the name of the weight, or a LoRA. What the
+            network of a difference predicts is its metadata's `prediction_type`, epsilon where
+            it says nothing.
         pipe: The pipe, whose class knows how LoRAs for it are spelt.
 
     Returns:
         Name of the weight -> the difference, in its shape.
 
     Raises:
-        ModelError: If the file is missing, damaged or of neither kind.
+        ModelError: If the file is missing, damaged or of neither kind, or a difference for a
+            network that predicts something else.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     path = find_weights(weights)
     try:
-        tensors = load_file(path)
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} is no safetensors file: {error}") from error
     if any("lora" in name for name in tensors):
         return _lora_changes(tensors, pipe, weights)
+    _refuse_prediction(metadata.get("prediction_type", "epsilon"), pipe, weights)
     return tensors
+
+
+def _refuse_prediction(made_for: str, pipe: Any, weights: str) -> None:  # noqa: ANN401
+    """Names and shapes are the same whatever a network predicts, so they do not tell."""
+    predicts = pipe.scheduler.config.get("prediction_type", "epsilon")
+    if predicts != made_for:
+        raise ModelError(
+            f"{weights} is the difference of a network that predicts {made_for} (the file's "
+            f"metadata `prediction_type`, epsilon where there is none), and the card's predicts "
+            f"{predicts}; take a difference that was trained from the card's own network"
+        )
 
 
 def _lora_changes(
@@ -118,27 +137,51 @@ def _lora_changes(
     weights: str,
 ) -> "dict[str, Tensor]":
     """Each layer's up times down, times alpha over the rank (Hu et al. 2021, section 4.1)."""
-    if not hasattr(pipe, "lora_state_dict"):
-        raise ModelError(f"{weights} is a LoRA, and {type(pipe).__name__} takes none")
-    state, alphas = pipe.lora_state_dict(tensors, unet_config=pipe.unet.config)
-    others = sorted({name.split(".")[0] for name in state} - {"unet"})
-    if others:
-        raise ModelError(f"{weights} changes {', '.join(others)} too; only the UNet's is read")
-    layers = _unet_names(state)
-    scales = {
-        name.removesuffix(DOWN): float(value) for name, value in _unet_names(alphas or {}).items()
-    }
+    state, alphas = _read_lora(tensors, pipe, weights)
+    scales = {name.removesuffix(DOWN): float(value) for name, value in alphas.items()}
     changes = {}
-    for name, down in layers.items():
-        layer = name.removesuffix(DOWN)
-        if layer == name:
-            continue
-        up, rank = layers[f"{layer}.lora_B.weight"].float(), len(down)
-        change = (up.flatten(1) @ down.float().flatten(1)).view(len(up), *down.shape[1:])
+    for layer, (down, up) in _pairs(state, weights).items():
+        rank = len(down)
+        change = (up.float().flatten(1) @ down.float().flatten(1)).view(len(up), *down.shape[1:])
         changes[f"{layer}.weight"] = change * (scales.pop(layer, rank) / rank)
     if scales or not changes:
         raise ModelError(f"{weights}: found no layers of the UNet for {', '.join(scales) or 'it'}")
     return changes
+
+
+def _read_lora(
+    tensors: "dict[str, Tensor]",
+    pipe: Any,  # noqa: ANN401 - diffusers is untyped
+    weights: str,
+) -> "tuple[dict[str, Tensor], dict[str, Any]]":
+    """The UNet's matrices and the layers' alphas, by names as peft has them."""
+    if not hasattr(pipe, "lora_state_dict"):
+        raise ModelError(f"{weights} is a LoRA, and {type(pipe).__name__} takes none")
+    try:
+        state, alphas = pipe.lora_state_dict(tensors, unet_config=pipe.unet.config)
+    except (ValueError, KeyError) as error:
+        raise ModelError(
+            f"{weights} is a LoRA whose layers diffusers cannot read: {error}. Take one for "
+            f"{type(pipe).__name__}, in the spelling of peft, diffusers or kohya"
+        ) from error
+    others = sorted({name.split(".")[0] for name in state} - {"unet"})
+    if others:
+        raise ModelError(f"{weights} changes {', '.join(others)} too; only the UNet's is read")
+    return _unet_names(state), _unet_names(alphas or {})
+
+
+def _pairs(matrices: "Mapping[str, Tensor]", weights: str) -> "dict[str, tuple[Tensor, Tensor]]":
+    """Layer -> its two matrices; nothing else may be there, or it would be left out silently."""
+    layers = [name.removesuffix(DOWN) for name in matrices if name.endswith(DOWN)]
+    wanted = {layer + end for layer in layers for end in (DOWN, UP)}
+    odd = sorted(wanted ^ set(matrices))
+    if odd:
+        raise ModelError(
+            f"{weights} is no whole LoRA: a layer has one matrix that ends in {DOWN} and one in "
+            f"{UP}, and {odd[0]} is {'missing' if odd[0] in wanted else 'neither'}; take a file "
+            f"with both of every layer"
+        )
+    return {layer: (matrices[layer + DOWN], matrices[layer + UP]) for layer in layers}
 
 
 def _unet_names(values: Mapping[str, Any]) -> dict[str, Any]:

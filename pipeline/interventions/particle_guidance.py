@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention, number
+from pipeline.interventions.base import Intervention, number, refuse_video
 
 if TYPE_CHECKING:
     import torch
@@ -68,11 +68,13 @@ class ParticleGuidance(Intervention):
         self.coefficient = number("coefficient", coefficient, low=0)
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
-        """Refuse samplers for which the formula does not hold.
+        """Refuse samplers for which the formula does not hold, and groups that are no groups.
 
         Raises:
-            ModelError: For another scheduler, or a network that does not predict the noise.
+            ModelError: For another scheduler, a network that does not predict the noise alone,
+                or a video.
         """
+        refuse_video("particle_guidance", card, "its frames would be taken for a group's images")
         name = type(pipe.scheduler).__name__
         predicts = pipe.scheduler.config.get("prediction_type", "epsilon")
         if name not in SCHEDULERS or predicts != "epsilon":
@@ -80,9 +82,18 @@ class ParticleGuidance(Intervention):
                 f"particle_guidance changes the predicted noise under {' or '.join(SCHEDULERS)}; "
                 f"card {card.name} runs {name} and predicts {predicts}"
             )
+        variance = str(pipe.scheduler.config.get("variance_type", ""))
+        if variance.startswith("learned"):
+            raise ModelError(
+                f"card {card.name} has a variance_type of {variance}: its network gives noise and "
+                f"variance together, and particle_guidance changes a predicted noise alone; take "
+                f"a card whose variance is fixed"
+            )
 
     def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
         """Put the push between the network and the sampler's step."""
+        from diffusers.schedulers.scheduling_utils import SchedulerOutput
+
         scheduler = pipe.scheduler
         step = scheduler.step
 
@@ -97,7 +108,7 @@ class ParticleGuidance(Intervention):
         ) -> Any:  # noqa: ANN401 - as the step's
             coded = self.variant == "as_coded"
             if coded and int(timestep) == int(scheduler.timesteps[-1]):
-                return (sample,)
+                return SchedulerOutput(prev_sample=sample) if return_dict else (sample,)
             alpha_bar = float(scheduler.alphas_cumprod[int(timestep)])
             sigma = math.sqrt((1 - alpha_bar) / alpha_bar)
             if self.coefficient and not (coded and sigma < SMALLEST_SIGMA):

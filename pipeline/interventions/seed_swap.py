@@ -14,7 +14,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention, other_seed, whole
+from pipeline.interventions.base import (
+    Intervention,
+    other_seed,
+    refuse_video,
+    require_argument,
+    whole,
+)
 from pipeline.noise import draw_noise
 
 if TYPE_CHECKING:
@@ -56,9 +62,10 @@ class SeedSwap(Intervention):
         """Refuse a run in which no step noise of another seed could be seen.
 
         Raises:
-            ModelError: If the sampler draws no step noise, multiplies it by 0, or ends before
-                the swap.
+            ModelError: If the card draws videos, the sampler draws no step noise, multiplies it
+                by 0, or ends before the swap, or the pipeline's call shows no steps.
         """
+        refuse_video("seed_swap", card, "each is drawn from its own generator, taken beforehand")
         name = type(pipe.scheduler).__name__
         if name not in STEP_NOISE:
             raise ModelError(f"seed_swap works with {', '.join(STEP_NOISE)}; found {name}")
@@ -74,6 +81,7 @@ class SeedSwap(Intervention):
                 f"seed_swap at step {self.step}: the last step of {config.num_inference_steps} "
                 f"whose noise enters the picture is {last}"
             )
+        require_argument("seed_swap", pipe, card, "callback_on_step_end")
         self._spec, self._dtype = config.noise, config.dtype
 
     def latents(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention
+from pipeline.interventions.base import Intervention, refuse_video
 from pipeline.tensor_files import read_tensors
 from pipeline.weights import find_weights
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 ENCODED_PROMPTS = 256
 """Prompts whose embeddings are kept."""
+
+LEAST_KEPT = 1 / 255
+"""Weight of the picture at the first step; with less, no change by the network would be seen."""
 
 FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 """Weights beside config.json; the authors publish the second."""
@@ -142,22 +145,29 @@ class SingDiffusion(Intervention):
         """Refuse schedulers whose start is not noise of variance 1; keep guidance and start.
 
         Raises:
-            ModelError: If a folder is not there or does not load, or the scheduler or the
-                network's number of channels does not fit.
+            ModelError: If the card draws videos or has no UNet, a folder is not there or does
+                not load, or the scheduler, the network or its text encoder does not fit.
         """
         import torch
 
+        refuse_video("singdiffusion", card, "the strip of them would be taken for one picture")
+        if getattr(pipe, "unet", None) is None:
+            raise ModelError(
+                f"card {card.name} has no UNet ({type(pipe).__name__}): SingDiffusion goes before "
+                f"one; take a card of Stable Diffusion's kind"
+            )
         scheduler = copy.deepcopy(pipe.scheduler)
         scheduler.set_timesteps(config.num_inference_steps)
         _refuse_scheduler(scheduler, config.scheduler)
-        channels, _ = int(self.network.config.in_channels), self._text
-        if channels != card.latent_channels:
-            raise ModelError(
-                f"the SingDiffusion network works on {channels} latent channels and card "
-                f"{card.name} has {card.latent_channels}; take the one trained for this family"
-            )
+        _refuse_network(self.network.config, self._text[1].config, card)
         # In float32, as the scheduler's own `add_noise` has it for float32 latents.
         self._kept = scheduler.alphas_cumprod[int(scheduler.timesteps[0])].to("cpu", torch.float32)
+        if float(self._kept.sqrt()) < LEAST_KEPT:
+            raise ModelError(
+                f"card {card.name} samples from noise alone: at its first step the picture has the "
+                f"weight {float(self._kept.sqrt()):.2g}, so SingDiffusion would change nothing; "
+                f"take a schedule that ends before, as Stable Diffusion's (0.07)"
+            )
         self._guidance = config.guidance_scale
         self._negative = config.negative_prompt
 
@@ -223,6 +233,21 @@ def _refuse_scheduler(scheduler: Any, name: str) -> None:  # noqa: ANN401 - diff
         raise ModelError(
             f"SingDiffusion needs the variance-preserving schedule's alphas_cumprod and {name} "
             f"has none (flow matching starts at t = 1, where nothing is to be mended)"
+        )
+
+
+def _refuse_network(network: Any, text: Any, card: "Card") -> None:  # noqa: ANN401
+    """Refuse, by the configs, a network of other latents or one that reads another text encoder."""
+    if network.in_channels != card.latent_channels:
+        raise ModelError(
+            f"the SingDiffusion network works on {network.in_channels} latent channels and card "
+            f"{card.name} has {card.latent_channels}; take the one trained for this family"
+        )
+    if network.cross_attention_dim != text.hidden_size:
+        raise ModelError(
+            f"the SingDiffusion network reads a text of width {network.cross_attention_dim} and "
+            f"its text encoder gives {text.hidden_size}; name the folder of the one that it was "
+            f"trained with as `text_weights`"
         )
 
 

@@ -7,7 +7,8 @@ and predicting v: from noise alone, epsilon says nothing about the picture, and 
 would divide by 0.
 
 Lin, Liu, Li & Yang 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed",
-arXiv:2305.08891, through diffusers' own flags. Only run with random weights.
+arXiv:2305.08891, through diffusers' own flags. Run with weights that `python -m seedling.train_zero_snr` trains, the
+betas and v of Lin et al.; with published weights never.
 """
 
 import inspect
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import ModelError
-from pipeline.interventions.base import Intervention, number
+from pipeline.interventions.base import Intervention, number, require_argument
 
 if TYPE_CHECKING:
     from pipeline.cards import Card
@@ -49,7 +50,8 @@ class ZeroSnr(Intervention):
 
         Raises:
             ModelError: For a network that does not predict v, a recipe that says so of one
-                whose card does not, or a scheduler that does not reach exactly 0.
+                whose card does not, a pipeline without rescaled guidance, or a scheduler that
+                does not reach exactly 0.
         """
         predicts = pipe.scheduler.config.get("prediction_type", "epsilon")
         if predicts != "v_prediction":
@@ -65,8 +67,7 @@ class ZeroSnr(Intervention):
                 f"the recipe says prediction_type {said} and card {card.name} does not: what a "
                 f"network predicts is a property of its weights, so it belongs into the card"
             )
-        if "guidance_rescale" not in inspect.signature(type(pipe).__call__).parameters:
-            raise ModelError(f"{type(pipe).__name__} takes no guidance_rescale")
+        require_argument("zero_snr", pipe, card, "guidance_rescale")
         end = float(_rescaled(pipe.scheduler).alphas_cumprod[-1])
         if end != 0:
             raise ModelError(

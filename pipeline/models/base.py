@@ -2,9 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,19 @@ class Model(Protocol):
 
     def truncated(self, text: str) -> int:
         """Tokens of a prompt beyond what the text encoder reads; 0 if it reads all."""
+        ...
+
+
+@runtime_checkable
+class ChecksPrompts(Protocol):
+    """A model that knows prompts which it cannot draw, for example classes that it has not."""
+
+    def check_prompts(self, prompts: Collection[Prompt]) -> None:
+        """Refuse them all before the first image.
+
+        Raises:
+            PromptError: If there is one.
+        """
         ...
 
 

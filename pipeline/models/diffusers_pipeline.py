@@ -15,7 +15,7 @@ stage, and its `latents` hook sees every starting noise that has the shape of th
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ from PIL import Image
 
 from pipeline.card_parts import PipelineStage, Source
 from pipeline.cards import Card, ResolvedCard
+from pipeline.conditions import class_number
 from pipeline.config import RunConfig
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, PromptError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import Batch, Drawn, device_of, to_uint8
 from pipeline.models.networks import DECODERS, Finite, load_stage
@@ -171,7 +172,7 @@ class DiffusersPipeline:
         if source == "negative":
             return [self.config.negative_prompt] * len(batch.prompts)
         if source == "label":
-            return [_label(prompt) for prompt in batch.prompts]
+            return [class_number(prompt) for prompt in batch.prompts]
         return len(batch.prompts) if source == "count" else known[source]
 
     def _embedded(self, pipe: Any, pictures: list[Image.Image]) -> torch.Tensor:  # noqa: ANN401
@@ -225,6 +226,22 @@ class DiffusersPipeline:
                 cut.append(len(tokenizer(text, truncation=False, verbose=False).input_ids) - limit)
         return max(cut)
 
+    def check_prompts(self, prompts: Collection[Prompt]) -> None:
+        """Refuse class numbers that a stage's network has not; the one after its last is "none".
+
+        Raises:
+            PromptError: At the first such prompt.
+        """
+        for stage, pipe in zip(self.card.stages, self.pipes, strict=True):
+            if "label" in stage.sources():
+                count = int(pipe.transformer.config.num_embeds_ada_norm)
+                wrong = [prompt.text for prompt in prompts if class_number(prompt) >= count]
+                if wrong:
+                    raise PromptError(
+                        f"prompt {wrong[0]!r} is no class of card {self.card.name}, whose classes "
+                        f"are 0 to {count - 1}; {len(wrong):,} prompt(s) are outside: change them"
+                    )
+
 
 def _parameters(pipe: Any) -> Mapping[str, Any]:  # noqa: ANN401
     return inspect.signature(type(pipe).__call__).parameters
@@ -236,12 +253,6 @@ def _pictures(batch: Batch, name: str) -> list[Image.Image]:
     if missing:
         raise ModelError(f"prompt {missing[0]!r} has no {name}, which this card needs")
     return [batch.pictures[key] for key in found]
-
-
-def _label(prompt: Prompt) -> int:
-    if not prompt.text.isdecimal():
-        raise ModelError(f"prompt {prompt.text!r} is no class number, which this card needs")
-    return int(prompt.text)
 
 
 def _check(card: Card, config: RunConfig, intervention: Intervention, pipes: list[Any]) -> None:

@@ -1,27 +1,29 @@
-"""What every intervention promises, over a tiny model with random weights."""
+"""What every intervention promises, over tiny models with random weights."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.cards import Card, load_cards
+from pipeline.cards import Card, load_cards, resolve
 from pipeline.interventions import INTERVENTIONS
 from pipeline.interventions.base import Intervention
 from pipeline.interventions.seed_scramble import scramble
-from pipeline.models import base
+from pipeline.models import MODELS, base
 from pipeline.models.base import Batch
 from pipeline.noise import draw_noise
 from pipeline.prompt_sets import Prompt
 from pipeline.registry import load
-from tests.pipeline import tiny, tiny_offset_noise, tiny_singdiffusion
+from tests.pipeline import tiny, tiny_offset_noise, tiny_pipelines, tiny_singdiffusion
 
 PARAMETERS: dict[str, Mapping[str, Any]] = {
     "freeu": {"version": 2, "preset": "sd2.1", "widths": [32, 16]},
     "seed_plant": {"strengths": [0.4], "one_in": 1},
     "seed_swap": {"seed": 99, "step": 1},
+    "stage_seed": {"stage": 0, "seed": 99},
 }
 """Parameters with which an intervention that needs some is tested."""
 CARDS: Mapping[str, Mapping[str, Any]] = {
@@ -29,7 +31,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
 }
 """What an intervention wants of a card."""
 OF_CASCADES = ("stage_seed",)
-"""Interventions that want several stages; they are tested with such a card."""
+"""Interventions that want several stages: DALL-E 2's design, where others get the seedling's."""
 SETTINGS: Mapping[str, Mapping[str, Any]] = {"seed_swap": {"eta": 1.0}}
 """What an intervention wants of a run."""
 
@@ -43,14 +45,27 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="module")
-def card(tmp_path_factory: pytest.TempPathFactory) -> Card:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Card:
     return tiny.checkpoint(tmp_path_factory.mktemp("tiny"), load_cards()["seedling-mini"])
 
 
-@pytest.fixture(params=[name for name in INTERVENTIONS if name not in OF_CASCADES])
+@pytest.fixture(scope="module")
+def cascade(tmp_path_factory: pytest.TempPathFactory) -> Card:
+    folder = tmp_path_factory.mktemp("cascade")
+    return tiny_pipelines.checkpoint(folder, load_cards()["kandinsky22"])
+
+
+@pytest.fixture(params=INTERVENTIONS)
 def name(request: pytest.FixtureRequest) -> str:
     found: str = request.param
     return found
+
+
+@pytest.fixture
+def card(name: str, plain: Card, cascade: Card) -> Card:
+    """The card that the named intervention wants."""
+    chosen = cascade if name in OF_CASCADES else plain
+    return chosen.model_copy(update=dict(CARDS.get(name, {})))
 
 
 def make(name: str, parameters: Mapping[str, Any] | None = None) -> Intervention:
@@ -59,11 +74,16 @@ def make(name: str, parameters: Mapping[str, Any] | None = None) -> Intervention
     return made
 
 
+def loaded(card: Card, intervention: Intervention, **changes: Any) -> Any:  # noqa: ANN401
+    """The card's family, with the run that the test wants."""
+    family = load(MODELS, card.family, "model family")
+    return family(card, resolve(card), tiny.config(card, **changes), intervention)
+
+
 def images(card: Card, intervention: Intervention, name: str = "") -> np.ndarray:
-    """The pictures of a batch, with the card and the run that the named intervention wants."""
-    card = card.model_copy(update=dict(CARDS.get(name, {})))
-    settings = tiny.config(card, **SETTINGS.get(name, {}))
-    return np.asarray(tiny.model(card, settings, intervention).generate(cells(name)).images)
+    """The pictures of a batch, with the run that the named intervention wants."""
+    model = loaded(card, intervention, **SETTINGS.get(name, {}))
+    return np.asarray(model.generate(cells(name)).images)
 
 
 def cells(name: str) -> Batch:
@@ -71,6 +91,10 @@ def cells(name: str) -> Batch:
     if not name or make(name).group_size == 1:
         return tiny.batch()
     return tiny.batch((tiny.PROMPTS[0],) * 4, (4, 5, 6, 7))
+
+
+def joined(first: Batch, second: Batch) -> Batch:
+    return Batch(first.prompts + second.prompts, first.seeds + second.seeds)
 
 
 def worst(first: np.ndarray, second: np.ndarray) -> int:
@@ -106,8 +130,7 @@ def test_neutral_parameters_give_the_baseline(card: Card, name: str) -> None:
 def test_restore_gives_the_baseline(card: Card, name: str) -> None:
     baseline = images(card, Intervention({}), name)
     intervention = make(name)
-    wanted = card.model_copy(update=dict(CARDS.get(name, {})))
-    model = tiny.model(wanted, tiny.config(wanted, **SETTINGS.get(name, {})), intervention)
+    model = loaded(card, intervention, **SETTINGS.get(name, {}))
     model.generate(cells(name))
     intervention.restore(model.pipe)
     model.intervention = Intervention({})
@@ -115,8 +138,8 @@ def test_restore_gives_the_baseline(card: Card, name: str) -> None:
 
 
 def test_noise_comes_from_us(card: Card, name: str) -> None:
-    wanted = card.model_copy(update=dict(CARDS.get(name, {})))
-    model = tiny.model(wanted, tiny.config(wanted, eta=1.0), make(name))
+    # The cascade's call takes no eta; its sampler draws step noise as it is.
+    model = loaded(card, make(name), eta=0.0 if name in OF_CASCADES else 1.0)
     first = model.generate(cells(name)).images
     with torch.random.fork_rng():
         torch.manual_seed(31)
@@ -125,8 +148,17 @@ def test_noise_comes_from_us(card: Card, name: str) -> None:
         assert torch.equal(state, torch.get_rng_state())
 
 
-def test_the_batch_size_holds_whole_groups(name: str) -> None:
-    assert make(name).group_size >= 1
+def test_an_image_depends_on_its_own_group_only(card: Card, name: str) -> None:
+    """And on all of it: a group that says it is larger than it is would cost cells."""
+    size = make(name).group_size
+    model = loaded(card, make(name), **SETTINGS.get(name, {}))
+    others = tiny.batch((tiny.PROMPTS[1],) * size, tuple(range(8, 8 + size)))
+    group = tiny.batch((tiny.PROMPTS[0],) * size, tuple(range(4, 4 + size)))
+    alone, together = (model.generate(b).images for b in (group, joined(group, others)))
+    assert worst(together[:size], alone) <= 1
+    if size > 1:
+        other = replace(group, seeds=(*group.seeds[:-1], 99))
+        assert worst(model.generate(other).images[:1], alone[:1]) > 1
 
 
 def test_unknown_parameters_are_refused(name: str) -> None:
@@ -135,34 +167,34 @@ def test_unknown_parameters_are_refused(name: str) -> None:
 
 
 def test_without_intervention_a_seed_is_shared_by_prompts(
-    card: Card, monkeypatch: pytest.MonkeyPatch
+    plain: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noise = noise_of(card, make("none"), monkeypatch)
+    noise = noise_of(plain, make("none"), monkeypatch)
     assert tiny.SEEDS[0] == tiny.SEEDS[1]
     assert tiny.PROMPTS[0] != tiny.PROMPTS[1]
     assert torch.equal(noise[0], noise[1])
 
 
-def test_scrambled_seeds_are_not_shared(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = noise_of(card, make("seed_scramble"), monkeypatch)
+def test_scrambled_seeds_are_not_shared(plain: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = noise_of(plain, make("seed_scramble"), monkeypatch)
     assert not torch.equal(noise[0], noise[1])
     correlation = np.corrcoef(noise[0].flatten(), noise[1].flatten())[0, 1]
     assert abs(correlation) < 4 / np.sqrt(noise[0].numel())
 
 
-def test_scrambled_cells_are_repeatable(card: Card) -> None:
-    first, again = (images(card, make("seed_scramble")) for _ in range(2))
+def test_scrambled_cells_are_repeatable(plain: Card) -> None:
+    first, again = (images(plain, make("seed_scramble")) for _ in range(2))
     assert np.array_equal(first, again)
 
 
-def test_scrambled_step_noise_follows_the_stand_in_seed(card: Card) -> None:
+def test_scrambled_step_noise_follows_the_stand_in_seed(plain: Card) -> None:
     """The image is the native one of the stand-in seeds, step noise included."""
-    settings = tiny.config(card, eta=1.0)
-    drawn = tiny.model(card, settings, make("seed_scramble")).generate(tiny.batch())
+    settings = tiny.config(plain, eta=1.0)
+    drawn = tiny.model(plain, settings, make("seed_scramble")).generate(tiny.batch())
     ids = [Prompt(text).id for text in tiny.PROMPTS]
     stand_ins = tuple(scramble(i, seed) for i, seed in zip(ids, tiny.SEEDS, strict=True))
-    native = tiny.native_images(card, settings, tiny.batch(seeds=stand_ins))
+    native = tiny.native_images(plain, settings, tiny.batch(seeds=stand_ins))
     theirs = np.stack([np.asarray(image) for image in native]).astype(int)
     assert abs(drawn.images.astype(int) - theirs).max() <= 1
-    plain = tiny.native_images(card, settings, tiny.batch())
-    assert abs(drawn.images.astype(int) - np.stack([np.asarray(i) for i in plain])).max() > 1
+    unscrambled = tiny.native_images(plain, settings, tiny.batch())
+    assert abs(drawn.images.astype(int) - np.stack([np.asarray(i) for i in unscrambled])).max() > 1

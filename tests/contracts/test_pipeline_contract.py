@@ -4,11 +4,13 @@ Contract only: real classes, random weights. Every card equals the library's own
 generator per seed.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionXLPipeline
 
 from pipeline.cards import Card, load_cards, resolve
 from pipeline.config import RunConfig
@@ -66,6 +68,34 @@ def test_a_card_keeps_its_promises(loaded: tuple[Card, Any]) -> None:
     if not card.name.startswith("ip-adapter"):
         other = native_calls.native(card, model.pipes, batch, generator=shared)
         assert worst(drawn.images, other) > 1, "one generator for the batch would be noticed"
+
+
+def test_sdxl_turbo_draws_one_trailing_step_without_guidance(tmp_path: Path) -> None:
+    card = tiny_pipelines.checkpoint(tmp_path, load_cards()["sdxl-turbo"])
+    assert (card.num_inference_steps, card.guidance_scale) == (1, 0)
+    model = load(card, settings(card, num_inference_steps=card.num_inference_steps))
+    assert type(model.pipe.scheduler) is EulerAncestralDiscreteScheduler
+    assert model.pipe.scheduler.config.timestep_spacing == "trailing"
+    batch = native_calls.cells(card)
+    drawn = model.generate(batch).images
+    assert worst(drawn, turbo(tmp_path, batch, "trailing")) <= 1
+    assert worst(drawn, turbo(tmp_path, batch, "leading")) > 1
+
+
+def turbo(folder: Path, batch: Batch, spacing: str) -> Any:  # noqa: ANN401
+    """One step without guidance by a pipeline of the library's own, freshly loaded."""
+    pipe = StableDiffusionXLPipeline.from_pretrained(str(folder), add_watermarker=False)
+    pipe.scheduler = EulerAncestralDiscreteScheduler.from_config(
+        pipe.scheduler.config, timestep_spacing=spacing
+    )
+    return pipe(
+        [prompt.text for prompt in batch.prompts],
+        generator=[torch.Generator().manual_seed(seed) for seed in batch.seeds],
+        num_inference_steps=1,
+        guidance_scale=0.0,
+        height=tiny.SIZE,
+        width=tiny.SIZE,
+    ).images
 
 
 def test_an_image_depends_on_its_own_cell_only(loaded: tuple[Card, Any]) -> None:

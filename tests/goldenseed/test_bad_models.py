@@ -169,6 +169,30 @@ def test_prompts_over_the_token_limit(call: Call, tmp_path: Path) -> None:
     assert "1 prompts were longer than the text encoder and cut" in called.err
 
 
+def classes(folder: Path, *texts: str) -> Path:
+    """A recipe of a card whose prompts are class numbers."""
+    card = tiny_pipelines.checkpoint(folder / "card", load_cards()["dit"])
+    prompts = tiny.write_prompts(folder, [{"text": text} for text in texts])
+    return tiny.write_recipe(folder, card, prompts)
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_prompt_that_is_no_class_number(call: Call, tmp_path: Path, command: str) -> None:
+    recipe = classes(tmp_path, "207", "a red ball")
+    refused(call, recipe, command, "prompt 'a red ball' is no class number")
+
+
+def test_a_class_that_the_network_has_not(call: Call, tmp_path: Path) -> None:
+    """The number after the last class stands for no class; the one before it is drawn."""
+    recipe = classes(tmp_path, "207", "1000")
+    refused(
+        call, recipe, "run", "prompt '1000' is no class of card card, whose classes are 0 to 999"
+    )
+    tiny.write_prompts(tmp_path, [{"text": "0"}, {"text": "999"}])
+    called = call("generate", recipe, "--out", tmp_path / "good", "--executor", "local")
+    assert called.code == 0, called.err
+
+
 def canny(folder: Path) -> Card:
     return tiny_pipelines.checkpoint(folder / "card", load_cards()["controlnet-canny"])
 

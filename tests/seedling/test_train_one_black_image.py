@@ -36,7 +36,7 @@ def test_the_command_writes_what_the_intervention_reads(
     words = [str(word) for pair in options.items() for word in pair]
     monkeypatch.setattr("sys.argv", ["train", *words])
     two = Budget(minutes=60, rate=1e-3, warmup=0, steps=2)
-    monkeypatch.setattr("seedling.train_offset_noise.Budget", lambda *_: two)
+    monkeypatch.setattr("seedling.train_offset_noise.Budget", lambda *_, **__: two)
     main()
     changes = {name: load_file(out.parent / f"black-{name}.safetensors") for name in ("0", "0.8")}
     assert len(list(out.parent.iterdir())) == 2

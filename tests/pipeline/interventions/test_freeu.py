@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import UNet2DConditionModel, UNet2DModel
 
 from pipeline.cards import Card, load_cards
 from pipeline.errors import ModelError
@@ -181,6 +181,56 @@ def test_a_zero_is_refused_because_it_switches_off(name: str) -> None:
 def test_wrong_parameters(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FreeU(parameters)
+
+
+@pytest.mark.parametrize(
+    "widths", [[128, 128], ["a", 128], [128, 0], [128, 64.0], [64], [64, 32, 16], 64, "64"]
+)
+def test_widths_that_are_not_two_different_ones(widths: object) -> None:
+    with pytest.raises(ValueError, match="wanted two different whole numbers above 0"):
+        FreeU({"version": 2, **FACTORS, "widths": widths})
+
+
+def test_one_missing_width_is_refused_because_its_stage_would_do_nothing() -> None:
+    network = unet()
+    with pytest.raises(ModelError, match=r"is 999 channels wide, only 64, 32, 16"):
+        prepared(network, version=2, widths=[64, 999], **FACTORS)
+    assert torch.equal(predicted(network), predicted(unet())), "nor is half of it put on"
+    assert len(prepared(network, version=2, widths=[64, 32], **FACTORS)._hooks) == 10
+
+
+def simple(**more: Any) -> UNet2DConditionModel:  # noqa: ANN401
+    """Up blocks as Kandinsky's and DeepFloyd IF's."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return UNet2DConditionModel(**{
+            "sample_size": 16, "in_channels": 4, "out_channels": 4, "block_out_channels": (16, 32),
+            "layers_per_block": 1, "norm_num_groups": 8, "cross_attention_dim": 8,
+            "attention_head_dim": 4,
+            "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": ("ResnetUpsampleBlock2D", "SimpleCrossAttnUpBlock2D"), **more,
+        }).eval()  # fmt: skip
+
+
+def test_version_1_is_refused_where_diffusers_would_do_nothing() -> None:
+    network = simple()
+    plain = predicted(network)
+    network.enable_freeu(**FACTORS)
+    assert torch.equal(predicted(network), plain), "what the refusal is for"
+    with pytest.raises(ModelError, match=r"with ResnetUpsampleBlock2D, SimpleCrossAttnUpBlock2D"):
+        prepared(simple(), version=1, **FACTORS)
+    half = simple(up_block_types=("UpBlock2D", "SimpleCrossAttnUpBlock2D"))
+    with pytest.raises(ModelError, match=r"with UpBlock2D, SimpleCrossAttnUpBlock2D takes no not"):
+        prepared(half, version=1, **FACTORS)
+    unconditional = UNet2DModel(
+        sample_size=8, block_out_channels=(8, 16), norm_num_groups=4, layers_per_block=1,
+        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="a UNet2DModel with UpBlock2D, UpBlock2D"):
+        prepared(unconditional, version=1, **FACTORS)  # type: ignore[arg-type]
+    changed = unet()
+    prepared(changed, version=1, **FACTORS)
+    assert not torch.equal(predicted(changed), predicted(unet()))
 
 
 def test_a_network_without_the_widths_is_refused() -> None:

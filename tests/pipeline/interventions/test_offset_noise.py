@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from pipeline.cards import Card, load_cards
 from pipeline.errors import ModelError
@@ -126,6 +126,50 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, card: Card) -> N
     save_file({"no.such.weight": torch.ones(3)}, file)
     with pytest.raises(ModelError, match="the UNet has nothing there"):
         images(card, OffsetNoise({"weights": str(file)}))
+
+
+@pytest.mark.parametrize("made_for", [None, "epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("predicts", ["epsilon", "v_prediction"])
+def test_a_difference_is_of_a_network_that_predicts_the_same(
+    tmp_path: Path, card: Card, weights: str, made_for: str | None, predicts: str
+) -> None:
+    file = tmp_path / "said.safetensors"
+    said = {"prediction_type": made_for} if made_for else None
+    save_file(load_file(weights), file, metadata=said)
+    settings = tiny.config(card, scheduler_config={"prediction_type": predicts})
+    offset = OffsetNoise({"weights": str(file)})
+    if (made_for or "epsilon") == predicts:
+        tiny.model(card, settings, offset)
+        return
+    message = f"predicts {made_for or 'epsilon'} .*the card's predicts {predicts}"
+    with pytest.raises(ModelError, match=message):
+        tiny.model(card, settings, offset)
+
+
+PEFT = "unet." + LAYER
+
+
+@pytest.mark.parametrize(
+    ("spelling", "changes", "message"),
+    [
+        ("kohya", {"lora_unet_no_such_layer.lora_down.weight": 1}, "diffusers cannot read"),
+        ("peft", {f"{PEFT}.lora_B.weight": None}, r"lora_B\.weight is missing"),
+        ("peft", {f"{PEFT}.lora_A.weight": None}, r"lora_B\.weight is neither"),
+        ("peft", {f"{PEFT}.lora_magnitude_vector": 1}, "lora_magnitude_vector is neither"),
+    ],
+)
+def test_a_lora_that_is_not_whole_is_refused(
+    tmp_path: Path, card: Card, spelling: str, changes: dict[str, int | None], message: str
+) -> None:
+    tensors = lora(spelling)
+    for name, rank in changes.items():
+        tensors.pop(name, None)
+        if rank:
+            tensors[name] = torch.ones(rank, 16)
+    save_file(tensors, tmp_path / "lora.safetensors")
+    pipe: Any = TinyXl()
+    with pytest.raises(ModelError, match=message):
+        OffsetNoise({"weights": str(tmp_path / "lora.safetensors")}).prepare(pipe, card)
 
 
 def test_a_damaged_or_missing_file_is_refused(tmp_path: Path, card: Card) -> None:

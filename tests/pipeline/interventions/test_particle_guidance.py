@@ -157,6 +157,31 @@ def test_other_samplers_are_refused(card: Card, changes: dict[str, Any]) -> None
         tiny.model(card, tiny.config(card, **changes), ParticleGuidance({}))
 
 
+def test_a_learned_variance_and_a_video_are_refused(card: Card) -> None:
+    learned = tiny.config(
+        card, scheduler="DDPMScheduler", scheduler_config={"variance_type": "learned_range"}
+    )
+    with pytest.raises(
+        ModelError, match=r"a variance_type of learned_range.*whose variance is fix"
+    ):
+        tiny.model(card, learned, ParticleGuidance({}))
+    fixed = tiny.config(card, scheduler="DDPMScheduler")
+    pipe = tiny.model(card, fixed, ParticleGuidance({})).pipe
+    video = card.model_copy(update={"frames": 3})
+    with pytest.raises(ModelError, match=r"videos of 3 frames.*a group's images"):
+        ParticleGuidance({}).check(pipe, video, fixed)
+
+
+def test_the_last_step_answers_as_a_step_does(card: Card) -> None:
+    """Some pipelines take a step's answer by name and not by place."""
+    scheduler = tiny.model(card, tiny.config(card), ParticleGuidance({})).pipe.scheduler
+    scheduler.set_timesteps(STEPS)
+    x = torch.ones(4, 16, 8, 8)
+    last = scheduler.timesteps[-1]
+    assert torch.equal(scheduler.step(x, last, x).prev_sample, x)
+    assert torch.equal(scheduler.step(x, last, x, return_dict=False)[0], x)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [({"variant": "coded"}, "variant is 'coded'"), ({"coefficient": -1}, "coefficient is -1")],

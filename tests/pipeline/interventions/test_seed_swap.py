@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionAdapterPipeline
 
 from pipeline.cards import Card, load_cards
 from pipeline.errors import ModelError
@@ -90,6 +91,20 @@ def test_a_swap_that_could_show_nothing_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         swapped(card, {"seed": OTHER, "step": step}, **changes)
+
+
+def test_a_pipeline_that_shows_no_steps_and_a_video_are_refused(card: Card) -> None:
+    settings = tiny.config(card, eta=1.0)
+    pipe = tiny.native(card, settings)
+    SeedSwap({"seed": OTHER, "step": 1}).check(pipe, card, settings)
+    video = card.model_copy(update={"frames": 3})
+    with pytest.raises(ModelError, match=r"videos of 3 frames.*its own generator"):
+        SeedSwap({"seed": OTHER, "step": 1}).check(pipe, video, settings)
+    parts = {**pipe.components, "adapter": None}
+    del parts["image_encoder"]
+    adapted = StableDiffusionAdapterPipeline(**parts, requires_safety_checker=False)
+    with pytest.raises(ModelError, match="AdapterPipeline takes no callback_on_step_end"):
+        SeedSwap({"seed": OTHER, "step": 1}).check(adapted, card, settings)
 
 
 @pytest.mark.parametrize(

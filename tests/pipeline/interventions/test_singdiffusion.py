@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -210,6 +211,35 @@ def test_another_familys_network_is_refused(card: Card, tmp_path: Path) -> None:
     other = SingDiffusion(tiny_singdiffusion.parameters(tmp_path, channels=4))
     with pytest.raises(ModelError, match="works on 4 latent channels"):
         tiny.model(card, settings(card), other)
+
+
+def test_a_text_encoder_of_another_width_is_refused(
+    card: Card, parameters: dict[str, str], tmp_path: Path
+) -> None:
+    """The base model's own is the likely mistake: 32 here, where the network reads 24."""
+    wrong = {**parameters, "text_weights": str(resolve(card).folder)}
+    message = r"reads a text of width 24 and its text encoder gives 32; .*`text_weights`"
+    with pytest.raises(ModelError, match=message):
+        tiny.model(card, settings(card), SingDiffusion(wrong))
+
+
+def test_a_card_without_a_unet_and_a_video_are_refused(
+    card: Card, parameters: dict[str, str]
+) -> None:
+    pipe: Any = SimpleNamespace(scheduler=DDIMScheduler())
+    with pytest.raises(ModelError, match=r"has no UNet \(SimpleNamespace\)"):
+        SingDiffusion(parameters).check(pipe, card, settings(card))
+    video = card.model_copy(update={"frames": 3})
+    with pytest.raises(ModelError, match=r"videos of 3 frames.*for one picture"):
+        SingDiffusion(parameters).check(pipe, video, settings(card))
+    pipe.unet = object()
+    SingDiffusion(parameters).check(pipe, card, settings(card))
+
+
+def test_a_schedule_with_nothing_to_mend_is_refused(card: Card, parameters: dict[str, str]) -> None:
+    pure = {"beta_schedule": "squaredcos_cap_v2", "timestep_spacing": "trailing"}
+    with pytest.raises(ModelError, match=r"has the weight .*e-05.* change nothing"):
+        tiny.model(card, settings(card, scheduler_config=pure), SingDiffusion(parameters))
 
 
 def test_what_is_missing_is_named_before_the_first_image(
