@@ -7,8 +7,8 @@ and predicting v: from noise alone, epsilon says nothing about the picture, and 
 would divide by 0.
 
 Lin, Liu, Li & Yang 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed",
-arXiv:2305.08891, through diffusers' own flags. Run with weights that `python -m seedling.train_zero_snr` trains, the
-betas and v of Lin et al.; with published weights never.
+arXiv:2305.08891, through diffusers' own flags. Run with the weights that `python -m
+seedling.train_zero_snr` trains; with published ones never.
 """
 
 import inspect
