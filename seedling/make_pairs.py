@@ -77,11 +77,12 @@ def bands_of(masks: Tensor) -> Tensor:
     """
     rows, row = masks.any(2), torch.arange(SIDE)
     first = torch.where(rows, row, SIDE).amin(1)
-    height = (torch.where(rows, row, -1).amax(1) + 1 - first).clamp_min(LEAST_ROWS)
-    middle = first + rows.sum(1) // 2
+    extent = torch.where(rows, row, -1).amax(1) + 1 - first
+    height = extent.clamp_min(LEAST_ROWS)
+    middle = first + extent // 2
     top = torch.minimum((middle - height // 2).clamp_min(0), SIDE - height)
     inside = (row >= top[:, None]) & (row < (top + height)[:, None])
-    return inside[:, :, None].expand(-1, -1, SIDE) | masks
+    return inside[:, :, None].expand(-1, -1, SIDE)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

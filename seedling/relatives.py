@@ -137,7 +137,7 @@ def new_parser(
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS, help="of checkpoints")
     parser.add_argument("--base", type=Path, default=BASE, help="the seedling it starts from")
-    parser.add_argument("--out", type=Path, help="the folder that the card names if left out")
+    parser.add_argument("--out", type=Path, help="the folder that the card names, by default")
     return parser
 
 

@@ -37,7 +37,7 @@ FORBIDDEN = {
 }
 
 # All that analysis may take from pipeline: nothing that draws images. (noise: a release states
-# the noise spec with check values.)
+# the noise spec with check values; cpu: judges run on the same faster layers.)
 ANALYSIS_MAY_USE = modules(
     "cards checkpoints choices config cpu devices errors executors file_hashes grid noise pictures "
     "planted prompt prompt_making.sample prompt_sets recipe registry runs schema shards stage "

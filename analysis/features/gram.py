@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from analysis.features.backbones import LIBRARIES, Maps, load_backbone
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights
-from analysis.features.networks import NetworkFeature, device_of, read_options
+from analysis.features.networks import NetworkFeature, device_of, read_options, without_tf32
 from analysis.statistics.sketch import CountSketch, make_sketch
 from pipeline.errors import ConfigError, nearest
 from pipeline.schema import Column, vector
@@ -112,7 +112,7 @@ class Gram(NetworkFeature):
     """
 
     name: ClassVar[str] = "gram"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     default_card: ClassVar[str] = "vgg19-tv-in1k"
 
     def __init__(self, card: str = "") -> None:
@@ -156,6 +156,7 @@ class Gram(NetworkFeature):
         styles = [self.sketch.apply(row[None]) for part in parts for row in part]
         return {"style": np.concatenate(styles).astype(np.float32)}
 
+    @without_tf32()
     def style_rows(self, images: Uint8Images) -> NDArray[np.float32]:
         """The exact style vectors, half of each matrix: all inner products are those of the whole.
 

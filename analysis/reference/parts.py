@@ -196,8 +196,9 @@ def _images(
 ) -> Iterator[Uint8Images]:
     """The usable images at the size wanted; what was found goes into the notes."""
     for name, sha256, data in zip(part.names, part.hashes, files, strict=True):
+        _refuse_changed(name, data, sha256)
         try:
-            picture = _picture(data, sha256)
+            picture = read_picture(data)
         except PictureError as error:
             notes["skipped"].append([name, str(error)])
             continue
@@ -206,10 +207,12 @@ def _images(
         yield _pixels(picture, size)
 
 
-def _picture(data: bytes, sha256: str) -> Picture:
+def _refuse_changed(name: str, data: bytes, sha256: str) -> None:
+    """Keep a reference from holding other images than its identity says."""
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise PictureError("changed while the command ran")
-    return read_picture(data)
+        raise PictureError(
+            f"{name} changed while the command ran: leave it as it is, and start the command again"
+        )
 
 
 def _pixels(picture: Picture, size: int) -> Uint8Images:

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from analysis.statistics.bounds import Interval, t_interval
 from analysis.statistics.intervals import grouped_error
-from analysis.statistics.proportions import effective_n, wilson_bounds
+from analysis.statistics.proportions import effective_n, effective_words, wilson_bounds
 
 
 def crossed_mean_interval(values: ArrayLike, groups: ArrayLike, *, level: float = 0.95) -> Interval:
@@ -46,8 +46,8 @@ def crossed_share_interval(
 
     `crossed_mean_interval`'s error, made into Wilson's bounds: the share is known as well as by
     p (1 - p) / error^2 independent images. The symmetric interval of a rare event reaches below
-    0. Where the cells do not differ there is no error to go by, and the smaller of the numbers of
-    seeds and of prompt groups stands for that of the images.
+    0. Where all cells are 0, or all 1, there is no error to go by, and the smaller of the numbers
+    of seeds and of prompt groups stands for that of the images.
 
     Args:
         values: Shape (S, P), S >= 2, in 0..1; 0 or 1 for each image, or its share.
@@ -77,7 +77,7 @@ def crossed_share_interval(
         raise ValueError(f"values reach {np.min(values)} to {np.max(values)}; 0 to 1 is needed")
     worth = effective_n(values, error, fallback=freedom + 1)
     low, high = wilson_bounds(mean, worth, freedom=freedom, level=level)
-    method = f"Wilson with effective n {worth:.4g}, {over}, {100 * level:g} %"
+    method = f"Wilson, {effective_words(worth)}, {over}, {100 * level:g} %"
     return Interval(mean, low, high, n, method)
 
 

@@ -7,6 +7,9 @@ from scipy import stats
 from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_error
 
+TINY = 1e-24
+"""A variance below this is the rounding of values that do not differ."""
+
 
 def grouped_share_interval(
     values: ArrayLike, groups: ArrayLike, *, level: float = 0.95
@@ -16,7 +19,7 @@ def grouped_share_interval(
     A symmetric interval of a rare event reaches below 0, and has no width at all where the event
     never happened. Wilson's has neither fault, but takes images as independent. So n is divided
     by the design effect: the cluster-robust variance over that of independent images, at least 1.
-    Where all values are equal there is no variance to compare, and each group counts as one
+    Where all values are 0, or all 1, there is no variance to compare, and each group counts as one
     image. Student's t with G - 1 degrees of freedom replaces the normal quantile.
 
     Args:
@@ -45,7 +48,7 @@ def grouped_share_interval(
     share, n = float(x.mean()), len(x)
     worth = effective_n(x, error, fallback=freedom + 1)
     low, high = wilson_bounds(share, worth, freedom=freedom, level=level)
-    method = f"Wilson with effective n {worth:.4g}, {freedom + 1} groups, {100 * level:g} %"
+    method = f"Wilson, {effective_words(worth)}, {freedom + 1} groups, {100 * level:g} %"
     return Interval(share, low, high, n, method)
 
 
@@ -55,7 +58,8 @@ def effective_n(values: ArrayLike, error: float, *, fallback: int) -> float:
     Args:
         values: Any shape, in 0..1: 0 or 1 for each image, or a share of each.
         error: Standard error of their mean, by groups.
-        fallback: What is taken where all values are 0, or all 1: there is no error to go by.
+        fallback: What is taken where all values are 0, or all 1: there is no error to go by, and
+            nothing tells shares from images of 0 or 1, so the wider answer is given.
 
     Returns:
         p (1 - p) over the squared error, which is taken to be at least that of independent
@@ -72,7 +76,12 @@ def effective_n(values: ArrayLike, error: float, *, fallback: int) -> float:
     variance = max(error**2, float(x.var()) / x.size)
     if share in (0.0, 1.0):
         return float(fallback)
-    return share * (1 - share) / variance if variance > 0 else np.inf
+    return share * (1 - share) / variance if variance > TINY else np.inf
+
+
+def effective_words(worth: float) -> str:
+    """An effective n in words."""
+    return f"effective n {worth:.4g}" if np.isfinite(worth) else "values that do not differ"
 
 
 def wilson_bounds(

@@ -9,7 +9,7 @@ from scipy import stats
 from analysis.statistics.bounds import Interval
 from analysis.statistics.kernels import Floats
 from analysis.statistics.leave_out import group_codes
-from analysis.statistics.variance import seed_share
+from analysis.statistics.variance import jackknife_variance, seed_share
 
 
 def seed_share_change(
@@ -44,8 +44,8 @@ def seed_share_change(
         (True, 144)
     """
     y = np.stack([np.asarray(before, np.float64), np.asarray(after, np.float64)])
-    if y.ndim != 3 or min(y.shape[1:]) < 4:
-        raise ValueError(f"grids have shape {y.shape[1:]}; (S >= 4, P >= 4) is needed")
+    if y.ndim != 3 or min(y.shape[1:]) < 4 or np.isinf(y).any():
+        raise ValueError(f"grids have shape {y.shape[1:]}; finite (S >= 4, P >= 4) is needed")
     codes = np.arange(y.shape[2]) if groups is None else group_codes(groups, y.shape[2])
     s, g = y.shape[1], int(codes.max()) + 1
     if g < 4:
@@ -55,9 +55,9 @@ def seed_share_change(
     no_seed = [change(np.arange(s) != i, codes >= 0) for i in range(s)]
     no_group = [change(np.ones(s, dtype=bool), codes != j) for j in range(g)]
     value = change(np.ones(s, dtype=bool), codes >= 0)
-    error = float(np.sqrt(_jackknife_variance(no_seed) + _jackknife_variance(no_group)))
+    error = float(np.sqrt(jackknife_variance(no_seed) + jackknife_variance(no_group)))
     if not np.isfinite([value, error]).all():
-        raise ValueError("without a seed or group too few pairs of cells are left")
+        raise ValueError("without a seed or group too few pairs of cells are left, or none differ")
     half = float(stats.t.ppf((1 + level) / 2, min(s, g) - 1)) * error
     method = f"two-way jackknife over {s} seeds and {g} groups, {100 * level:g} %"
     return Interval(value, value - half, value + half, int((~np.isnan(y[0])).sum()), method)
@@ -71,9 +71,3 @@ def _change(
     with np.errstate(divide="ignore", invalid="ignore"):  # pairs may be lacking: refused above
         before, after = (seed_share(grid[seeds][:, prompts], kept) for grid in y)
     return after - before
-
-
-def _jackknife_variance(without: list[float]) -> float:
-    """Variance of an estimate from what it is without each part."""
-    found = np.asarray(without)
-    return (len(found) - 1) / len(found) * float(((found - found.mean()) ** 2).sum())

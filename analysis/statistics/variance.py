@@ -135,7 +135,8 @@ def seed_share(values: ArrayLike, groups: ArrayLike | None = None) -> float:
 def _balanced_seed_share(y: Floats, _codes: NDArray[np.intp]) -> float:
     s, p = y.shape
     seeds, prompts, rest = mean_squares(y)
-    return float((seeds - rest) / p / ((seeds - rest) / p + (prompts - rest) / s + rest))
+    total = (seeds - rest) / p + (prompts - rest) / s + rest
+    return float((seeds - rest) / p / total) if total else np.nan
 
 
 def _paired_seed_share(y: Floats, codes: NDArray[np.intp]) -> float:
@@ -269,7 +270,7 @@ def _jackknife_shares(y: Floats, codes: NDArray[np.intp], level: float) -> Varia
         no_group = [
             _Sums(np.delete(cells, j, axis=2), whole[:, codes != j]).shares() for j in range(g)
         ]
-        error = np.sqrt(_spread(np.array(no_seed)) + _spread(np.array(no_group)))
+        error = np.sqrt(jackknife_variance(no_seed) + jackknife_variance(no_group))
     if not np.isfinite([value, error]).all():
         raise ValueError(
             f"{n} of {y.size} cells have a value; without a seed or group too few pairs are left"
@@ -293,7 +294,18 @@ def _without_bounds(y: Floats, codes: NDArray[np.intp], reason: str) -> Variance
     return VarianceShares(*(Interval(float(v), np.nan, np.nan, n, reason) for v in value))
 
 
-def _spread(without: Floats) -> Floats:
-    """Jackknife variance of each column."""
-    count = len(without)
-    return np.asarray((count - 1) / count * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+def jackknife_variance(without: ArrayLike) -> Floats:
+    """Variance of estimates, from what each is without one seed, or one group, after another.
+
+    Args:
+        without: Shape (parts, ...): the estimates without each part.
+
+    Returns:
+        Shape (...).
+
+    Example:
+        >>> float(jackknife_variance([1.0, 2.0, 3.0]))
+        1.3333333333333333
+    """
+    found = np.asarray(without, dtype=np.float64)
+    return np.asarray((1 - 1 / len(found)) * ((found - found.mean(axis=0)) ** 2).sum(axis=0))

@@ -51,7 +51,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "recovery": "analysis.studies.recovery:Recovery",
         "search": "analysis.studies.search:Search",
         "seed_swap": "analysis.studies.seed_swap:SeedSwap",
-        "shares": "analysis.studies.shares:Shares",
+        "share_changes": "analysis.studies.share_changes:ShareChanges",
         "spectrum": "analysis.studies.spectrum:Spectrum",
         "style": "analysis.studies.style:Style",
         "transfer": "analysis.studies.transfer:Transfer",

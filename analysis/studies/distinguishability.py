@@ -89,7 +89,7 @@ class Distinguishability(Study):
         seeds: Only the first so many; all if 0.
         fewer: Shares of the training prompts to train on as well.
         null: Whether to train on permuted owners, too, which takes as long as the truth.
-        others: Name -> folder of a run (relative to this run's, or absolute) to test on.
+        others: Name -> folder of a run to test on, from here or from this run's folder.
         device: "cpu", or a CUDA device.
     """
 

@@ -86,7 +86,7 @@ class Explain(Study):
         permutations: Draws of the null.
         check: The target of the unseen seeds; the one predicted best if empty.
         each: Unseen seeds of each of the three groups.
-        unseen: Folder of the run that drew them, relative to this run's, or absolute.
+        unseen: Folder of the run that drew them, from here or from this run's folder.
     """
 
     name: ClassVar[str] = "explain"

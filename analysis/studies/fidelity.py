@@ -94,7 +94,8 @@ class Fidelity(Study):
         preference: Mean of a score per image; the recipe's first with a higher better end.
         share: Share of the seeds that is the top of one metric.
         sets: Random sets.
-        other: Folder of a run of the same model and seeds on another kind of prompts.
+        other: Folder of a run of the same model and seeds on another kind of prompts, from here or
+            from this run's folder.
         other_prompts: Name of that kind in the recipe that is named where there is no such run;
             PartiPrompts if empty, or of the small world's two files the other one.
     """

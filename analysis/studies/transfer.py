@@ -268,7 +268,10 @@ def wanted_recipes(run: Run) -> dict[str, str]:
 
 
 def _cards_alike(run: Run) -> list[str]:
-    """Cards of the same family in which a seed is the same noise, and which ask for no picture."""
+    """Cards of the same family in which a seed is the same noise, and which ask for no picture.
+
+    Those whose weights a training writes first are left out: there may be none.
+    """
     return [
         name
         for name, card in load_cards().items()
@@ -277,4 +280,5 @@ def _cards_alike(run: Run) -> list[str]:
         and (card.width, card.height) == (run.config.width, run.config.height)
         and card.latents_shape(card.height, card.width) == run.latents_shape
         and not card.conditions
+        and not any(part.path.startswith("checkpoints/") for part in card.parts.values())
     ]

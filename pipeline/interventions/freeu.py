@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
     from pipeline.cards import Card
 
-APPLY = ("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock3D", "CrossAttnUpBlock3D")
+APPLY = (
+    *("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock3D", "CrossAttnUpBlock3D"),
+    *("UpBlockMotion", "CrossAttnUpBlockMotion"),
+)
 """Up blocks that do version 1; `enable_freeu` puts its factors on others too, in vain."""
 
 Values = tuple[float, float, float, float]

@@ -4,7 +4,7 @@ DALL-E 2's design draws an embedding and then pixels from it, Imagen's a small p
 larger one; each stage draws noise, and a seed names the noise of all of them. Here one stage
 takes the same seed's noise whatever the image's own is, and all other stages keep their own:
 what seeds still do to the pictures, the other stages' noise does. Set beside the baseline by the
-seed's share of a measure (`goldenseed shares`, the study `paired`): the stage without which
+seed's share of a measure (study `share_changes`, recipe cascade-stages): the stage without which
 the seed's share is gone is the one that decided.
 
 A stage after the one that is held begins with the numbers that the held stage would have used.

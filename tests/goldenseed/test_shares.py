@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 from statsmodels.formula.api import ols
-from tests.analysis.studies.test_variance import scrambled, with_seeds
 
 from analysis.cells import read_cells
 from analysis.metrics.layout import LayoutX, fill_not_found
@@ -21,6 +20,7 @@ from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import LAYOUT, Values, planted_run
+from tests.analysis.test_variance_table import scrambled, with_seeds
 from tests.goldenseed.conftest import Call
 
 SOURCES = ("seed", "prompt", "rest")

@@ -10,7 +10,7 @@ import torch
 from seedling.model import Variant
 from seedling.pool import Pool
 from seedling.randomness import make_generator
-from seedling.train_offset_noise import equal_strength, of_the_world, out_files, train
+from seedling.train_offset_noise import equal_strength, main, of_the_world, out_files, train
 from seedling.train_text_to_image import (
     Networks,
     draw_offset_noise,
@@ -128,3 +128,12 @@ def test_the_difference_is_what_training_changed(tmp_path: Path) -> None:
     for name, value in networks.unet.state_dict().items():
         assert torch.allclose(before[name] + changes[name].float(), value, atol=1e-4)
     assert all(torch.equal(text[n], v) for n, v in networks.text_encoder.state_dict().items())
+
+
+def test_a_sweep_must_say_where(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["train", "--strengths", "0", "0.8"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "name a place with --out" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from pipeline.cards import find_card
@@ -40,6 +41,8 @@ def test_the_command_writes_what_the_intervention_reads(
     main()
     changes = {name: load_file(out.parent / f"black-{name}.safetensors") for name in ("0", "0.8")}
     assert len(list(out.parent.iterdir())) == 2
+    with safe_open(out.parent / "black-0.safetensors", "pt") as file:
+        assert file.metadata()["prediction_type"] == "epsilon"
     assert not tiny_base.same(changes["0"], changes["0.8"])
     pipe = new_pipe(base.vae, base.networks, scale=base.scale)
     before = {name: value.clone() for name, value in pipe.unet.state_dict().items()}

@@ -18,7 +18,7 @@ from analysis.reference import build, parts
 from analysis.reference.parts import NO_PROMPT, Plan
 from goldenseed.reference_command import build_reference
 from goldenseed.work import Workers
-from pipeline.errors import ConfigError, PictureError, RunError
+from pipeline.errors import ConfigError, GoldenseedError, PictureError, RunError
 from pipeline.pictures import crop_square, read_picture
 from pipeline.schema import IMAGE_TYPE
 
@@ -166,19 +166,18 @@ def meddle(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> Non
     monkeypatch.setattr(parts, "plan_parts", late)
 
 
-def test_an_image_that_changes_while_the_command_runs_is_passed_over(
+def test_an_image_that_changes_while_the_command_runs_is_refused(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = build_reference(plan(pictures), tmp_path / "before.safetensors", LOCAL)
-    other = (pictures / "2.png").read_bytes()  # a picture like any other
-    meddle(monkeypatch, lambda: (pictures / "0.png").write_bytes(other))
+    own, other = ((pictures / name).read_bytes() for name in ("0.png", "2.png"))
     out = tmp_path / "r.safetensors"
-    about = build_reference(plan(pictures), out, LOCAL)
-    assert about["skipped"] == [{"name": "0.png", "reason": "changed while the command ran"}]
-    assert (about["n"], before["n"], before["skipped"]) == (N - 1, N, [])
-    assert about["files_sha256"] == before["files_sha256"]
-    features = load_file(tmp_path / "before.safetensors")["features"]
-    np.testing.assert_allclose(load_file(out)["features"], features[1:], rtol=1e-4, atol=1e-5)
+    with monkeypatch.context() as patch:
+        meddle(patch, lambda: (pictures / "0.png").write_bytes(other))
+        with pytest.raises(GoldenseedError, match=r"0\.png changed while the command ran"):
+            build_reference(plan(pictures), out, LOCAL)
+    assert not out.exists()
+    (pictures / "0.png").write_bytes(own)
+    assert build_reference(plan(pictures), out, LOCAL)["n"] == N
 
 
 @pytest.mark.parametrize("gone", [True, False])

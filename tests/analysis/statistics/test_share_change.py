@@ -79,3 +79,11 @@ def test_too_little_is_refused(shape: tuple[int, int], groups: list[int] | None,
     grid = np.random.default_rng(3).standard_normal(shape)
     with pytest.raises(ValueError, match=said):
         seed_share_change(grid, grid, groups)
+
+
+def test_what_does_not_vary_or_end_is_refused() -> None:
+    grid = np.random.default_rng(4).standard_normal((8, 8))
+    with pytest.raises(ValueError, match="none differ"):
+        seed_share_change(grid, np.ones((8, 8)))
+    with pytest.raises(ValueError, match="finite"):
+        seed_share_change(grid, np.where(grid > 1, np.inf, grid))

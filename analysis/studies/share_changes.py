@@ -1,4 +1,4 @@
-"""`shares`: how much of layout and look is the seed's, and what a change of drawing does to it."""
+"""`share_changes`: how much of layout and look is the seed's, and what a change makes of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from analysis.statistics.rare import too_few_events
 from analysis.statistics.share_change import seed_share_change
 from analysis.statistics.variance import seed_share_null, variance_shares
 from analysis.studies.base import Findings, Study, StudyTable, identities, require
-from analysis.variance_table import SETS, Measure, scalar_measures
+from analysis.variance_table import NULL_DRAWS, SETS, Measure, scalar_measures
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -37,15 +37,18 @@ COLUMNS = {
     "high": "upper end",
     "null_high": "97.5 % point of the share with permuted owners",
     "p": "share of permuted draws with at least as high a share",
-    "change": "share less this run's, the same seeds and prompts; null for this run itself, and "
+    "change": "share less this run's, over the cells that both have; null for this run itself, and "
     "where the measure is too rare for an interval",
     "change_low": "lower end of its 95 % interval",
     "change_high": "upper end",
+    "change_n": "cells with a value in both runs, on which the change is measured",
 }
+CHANGES = ("change", "change_low", "change_high", "change_n")
+_FLOATS = ("share", "low", "high", "null_high", "p", "change", "change_low", "change_high")
 
 
 @dataclass(frozen=True)
-class Shares(Study):
+class ShareChanges(Study):
     """The seed's share of everything that is one number per image, here and in other runs.
 
     Question: How much of where things stand and what pictures look like is the seed's, and does
@@ -64,26 +67,25 @@ class Shares(Study):
         permutations: Draws of the null.
     """
 
-    name: ClassVar[str] = "shares"
+    name: ClassVar[str] = "share_changes"
     version: ClassVar[int] = 1
 
     runs: dict[str, str] = field(default_factory=dict)
     measures: tuple[str, ...] = ()
-    permutations: int = 200
+    permutations: int = NULL_DRAWS
 
     def find(self, run: Run) -> Findings:
         """Share out the variance of every measure in every run."""
         runs = {THIS: run, **other_runs(run, self.runs)}
+        measures = self._measures(runs)
         rows: list[dict[str, Any]] = []
         refused: list[str] = []
-        for measure in self._measures(runs):
-            try:
-                rows += self._rows(runs, measure)
-            except (RunError, ValueError) as error:
-                refused.append(f"{measure.name} is left out: {error}")
+        for measure in measures:
+            self._add(runs, measure, rows, refused)
         if not rows:
             raise RunError("; ".join(refused) or "nothing is measured that this study needs")
-        frame = pl.DataFrame(rows, schema_overrides={name: pl.Float64 for name in _FLOATS})
+        used = [measure for measure in measures if measure.name in {row["measure"] for row in rows}]
+        frame = pl.DataFrame(rows, schema_overrides=dict.fromkeys(_FLOATS, pl.Float64))
         control = {"sampling": {"intervention": {"name": "seed_scramble"}}}
         return Findings(
             outcome="; ".join([*_sentences(rows), *refused]),
@@ -91,7 +93,7 @@ class Shares(Study):
             tables={"shares": StudyTable(frame.select(list(COLUMNS)), COLUMNS)},
             pictures={"shares": _picture(rows)},
             recipes={"scrambled": recipe_like(run, control, note="The control: no seed at all.")},
-            identities=identities(run, needs=[m.needs[0] for m in scalar_measures(run)])
+            identities=_identities(run, used)
             | {f"run {name}": each.run_id for name, each in runs.items()},
         )
 
@@ -106,25 +108,40 @@ class Shares(Study):
                 raise RunError(f"{name} is not measured in all runs; needed is one of: {names}")
         return [m for m in known if not self.measures or m.name in self.measures]
 
-    def _rows(self, runs: Mapping[str, Run], measure: Measure) -> list[dict[str, Any]]:
-        """One measure: a row per run, this run first."""
-        samples = aligned({name: _sample(each, measure) for name, each in runs.items()})
-        own = samples[THIS]
-        require(len(own.seeds), LEAST_SEEDS, "seeds in all runs")
-        require(len(set(own.groups.tolist())), LEAST_GROUPS, "prompt groups in all runs")
+    def _add(
+        self,
+        runs: Mapping[str, Run],
+        measure: Measure,
+        rows: list[dict[str, Any]],
+        refused: list[str],
+    ) -> None:
+        """One measure: a row per run, this run first; what has no share is refused by name."""
+        try:
+            samples = aligned({name: _sample(each, measure) for name, each in runs.items()})
+            own = samples[THIS]
+            require(len(own.seeds), LEAST_SEEDS, "seeds in all runs")
+            require(len(set(own.groups.tolist())), LEAST_GROUPS, "prompt groups in all runs")
+        except RunError as error:
+            refused.append(f"{measure.name} is left out: {error}")
+            return
         values = {name: measure.values(each) for name, each in samples.items()}
-        return [
-            {
-                "measure": measure.name,
-                "run": name,
-                "differs": "" if name == THIS else differences(runs[THIS], runs[name]),
-                "seeds": len(own.seeds),
-                "groups": len(set(own.groups.tolist())),
-                **self._share(runs[name], measure, grid, own),
-                **_change(values[THIS], grid, own, itself=name == THIS),
-            }
-            for name, grid in values.items()
-        ]
+        for name, grid in values.items():
+            try:
+                rows.append(
+                    {
+                        "measure": measure.name,
+                        "run": name,
+                        "differs": "" if name == THIS else differences(runs[THIS], runs[name]),
+                        "seeds": len(own.seeds),
+                        "groups": len(set(own.groups.tolist())),
+                        **self._share(runs[name], measure, grid, own),
+                        **_change(values[THIS], grid, own, itself=name == THIS),
+                    }
+                )
+            except ValueError as error:
+                refused.append(f"{measure.name} of {name} is left out: {error}")
+                if name == THIS:
+                    return
 
     def _share(self, run: Run, measure: Measure, grid: Floats, own: Sample) -> dict[str, Any]:
         """The share of the seed, its interval and its null."""
@@ -142,20 +159,25 @@ class Shares(Study):
         }
 
 
-_FLOATS = ("share", "low", "high", "null_high", "p", "change", "change_low", "change_high")
-
-
 def _sample(run: Run, measure: Measure) -> Sample:
     """The measure's columns in prompt sets 1 and 2."""
     return read_cells(run, measure.needs, sets=SETS).sample(measure.needs)
 
 
+def _identities(run: Run, measures: Sequence[Measure]) -> dict[str, str]:
+    """What the numbers hang on."""
+    metrics = [measure.metric for measure in measures if measure.metric]
+    return identities(run, metrics=metrics, needs=[n for each in measures for n in each.needs])
+
+
 def _change(before: Floats, after: Floats, own: Sample, *, itself: bool) -> dict[str, Any]:
-    """What became of the share."""
-    if itself or too_few_events(before) or too_few_events(after):
-        return dict.fromkeys(("change", "change_low", "change_high"))
-    found = seed_share_change(before, after, own.groups)
-    return {"change": found.value, "change_low": found.low, "change_high": found.high}
+    """What became of the share, over the cells that have a value in both runs."""
+    there = ~(np.isnan(before) | np.isnan(after))
+    one, two = (np.where(there, grid, np.nan) for grid in (before, after))
+    if itself or too_few_events(one) or too_few_events(two):
+        return dict.fromkeys(CHANGES)
+    found = seed_share_change(one, two, own.groups)
+    return dict(zip(CHANGES, (found.value, found.low, found.high, found.n), strict=True))
 
 
 def _sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -186,24 +208,24 @@ def _picture(rows: Sequence[dict[str, Any]]) -> bytes:
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         panels = plots.panels(figure, high, wide)
+        for axes, measure in zip(panels, measures, strict=False):
+            _panel(axes, measure, [row for row in rows if row["measure"] == measure])
         for axes in panels[len(measures) :]:
             axes.set_axis_off()
-        for axes, measure in zip(panels, measures, strict=False):
-            mine = [row for row in rows if row["measure"] == measure]
-            shares = [row["share"] for row in mine]
-            ends = [
-                [row["share"] if row[end] is None else row[end] for row in mine]
-                for end in ("low", "high")
-            ]
-            plots.intervals(axes, [row["run"] for row in mine], shares, *ends)
-            axes.vlines(
-                [row["null_high"] for row in mine],
-                np.arange(len(mine)) - 0.3,
-                np.arange(len(mine)) + 0.3,
-                color=plots.QUIET,
-            )
-            axes.axvline(0, color=plots.QUIET, linewidth=0.8)
-            axes.set_title(measure, fontsize=9)
-            axes.set_xlabel("the seed's share; grey: without seeds", fontsize=8)
 
     return plots.picture(draw, width=4.4 * wide, height=high * (1.3 + 0.28 * runs))
+
+
+def _panel(axes: Any, measure: str, rows: Sequence[dict[str, Any]]) -> None:  # noqa: ANN401
+    """One measure; a share without an interval is a dot alone."""
+    shares = [row["share"] for row in rows]
+    low, high = (
+        [row["share"] if row[end] is None else row[end] for row in rows] for end in ("low", "high")
+    )
+    plots.intervals(axes, [row["run"] for row in rows], shares, low, high)
+    places = np.arange(len(rows))
+    nulls = [row["null_high"] for row in rows]
+    axes.vlines(nulls, places - 0.3, places + 0.3, color=plots.QUIET)
+    axes.axvline(0, color=plots.QUIET, linewidth=0.8)
+    axes.set_title(measure, fontsize=9)
+    axes.set_xlabel("the seed's share; grey: without seeds", fontsize=8)

@@ -19,19 +19,31 @@ RECIPE: dict[str, Any] = {"features": [SCORES, LAYOUT], "metrics": [SCORE], "ran
 SEEDS = 48
 
 
-def planted(path: Path, effect: float, number: int, *, features: Sequence[str] = ()) -> Run:
+def planted(
+    path: Path,
+    effect: float,
+    number: int,
+    *,
+    features: Sequence[str] = (),
+    constant: bool = False,
+    rare: int = 0,
+) -> Run:
     """A run of whose scores the seed has effect^2 / (1 + effect^2), and of places nothing."""
 
     def make(prompts: Sequence[Prompt], seeds: int) -> Values:
         rng, shape = np.random.default_rng([7, number]), (seeds, len(prompts))
         base = np.random.default_rng(1).standard_normal((seeds, 1))
-        score = effect * base + rng.standard_normal(shape)
+        score = np.full(shape, 0.5) if constant else effect * base + rng.standard_normal(shape)
         found = rng.random(shape) < 0.9
+        seen = found.astype(float)
+        if rare:
+            seen = np.zeros(shape)
+            seen.flat[rng.choice(seen.size, rare, replace=False)] = 1
         place = {name: np.where(found, rng.random(shape), np.nan) for name in ("x", "y")}
         rest = {name: np.full(shape, 0.5) for name in ("size", "depth")}
         return {
             SCORES: {"score": score, "gap": rng.standard_normal(shape)},
-            LAYOUT: {"found": found.astype(float), **place, **rest},
+            LAYOUT: {"found": seen, **place, **rest},
         }
 
     fields = {**RECIPE, **({"features": list(features)} if features else {})}
@@ -40,11 +52,11 @@ def planted(path: Path, effect: float, number: int, *, features: Sequence[str] =
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    path = tmp_path_factory.mktemp("shares")
+    path = tmp_path_factory.mktemp("share_changes")
     run = planted(path / "a", 1.0, 0)
     planted(path / "less", 0.5, 1)
     planted(path / "alike", 1.0, 2)
-    study = load_study("shares", {"runs": {"less": "../less", "alike": "../alike"}})
+    study = load_study("share_changes", {"runs": {"less": "../less", "alike": "../alike"}})
     return study.find(run)
 
 
@@ -75,18 +87,38 @@ def test_a_change_is_found_and_none_is_not(found: Findings) -> None:
 
 def test_what_does_not_vary_is_left_out_and_said(found: Findings) -> None:
     assert f"{LAYOUT}.size" not in {r["measure"] for r in found.numbers["shares"]}
-    assert any("size is left out: values do not vary" in text for text in found.numbers["refused"])
+    said = f"{LAYOUT}.size of this run is left out: values do not vary"
+    assert any(said in text for text in found.numbers["refused"])
     control = parse_recipe(yaml.safe_load(found.recipes["scrambled"]), Path("scrambled.yaml"))
     assert control.sampling.intervention is not None
     assert control.sampling.intervention.name == "seed_scramble"
 
 
+def test_a_run_without_a_share_leaves_the_others(tmp_path: Path) -> None:
+    run = planted(tmp_path / "a", 1.0, 0)
+    planted(tmp_path / "flat", 0.0, 1, constant=True)
+    found = load_study("share_changes", {"runs": {"flat": "../flat"}, "permutations": 20}).find(run)
+    assert row(found, "score", "this run")["share"] > 0.3
+    assert "score of flat is left out: values do not vary" in found.outcome
+
+
+def test_what_is_rare_has_a_share_and_no_interval(tmp_path: Path) -> None:
+    run = planted(tmp_path / "a", 0.0, 0, rare=8)
+    planted(tmp_path / "b", 0.0, 1, rare=8)
+    found = load_study("share_changes", {"runs": {"b": "../b"}, "permutations": 20}).find(run)
+    rare = row(found, f"{LAYOUT}.found", "b")
+    assert rare["low"] is None
+    assert rare["change"] is None
+    usual = row(found, f"{LAYOUT}.x", "b")
+    assert usual["change_n"] < usual["n"]
+
+
 def test_measures_are_those_of_all_runs(tmp_path: Path) -> None:
     run = planted(tmp_path / "a", 1.0, 0)
     planted(tmp_path / "b", 1.0, 1, features=[SCORES])
-    study = load_study("shares", {"runs": {"b": "../b"}, "permutations": 20})
+    study = load_study("share_changes", {"runs": {"b": "../b"}, "permutations": 20})
     measures = {r["measure"] for r in study.find(run).numbers["shares"]}
     assert measures == {"score", f"{SCORES}.gap"}
-    asked = load_study("shares", {"runs": {"b": "../b"}, "measures": [f"{LAYOUT}.x"]})
+    asked = load_study("share_changes", {"runs": {"b": "../b"}, "measures": [f"{LAYOUT}.x"]})
     with pytest.raises(RunError, match=r"x is not measured in all runs; needed is one of: score"):
         asked.find(run)
