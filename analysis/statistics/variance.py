@@ -304,8 +304,8 @@ def jackknife_variance(without: ArrayLike) -> Floats:
         Shape (...).
 
     Example:
-        >>> float(jackknife_variance([1.0, 2.0, 3.0]))
-        1.3333333333333333
+        >>> round(float(jackknife_variance([1.0, 2.0, 3.0])), 3)
+        1.333
     """
     found = np.asarray(without, dtype=np.float64)
     return np.asarray((1 - 1 / len(found)) * ((found - found.mean(axis=0)) ** 2).sum(axis=0))
