@@ -12,6 +12,8 @@ where noise prediction is singular), makes that first step; the model does the r
 
 The division by w is the authors' normalisation of the guidance, as their code has it. Here x_1
 is the seed's own noise; theirs is drawn from torch's global stream.
+
+Run with the module that ships for the seedling; the authors' layout of weights with random ones.
 """
 
 import copy

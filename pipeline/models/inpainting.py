@@ -14,6 +14,8 @@ differ (huggingface/diffusers#11056); here it is float32.
 The order in which a seed's generator is used: starting noise, then (ordinary checkpoints) the
 picture's latents, then the masked picture's, then step noise. So a seed's starting noise is that
 of text-to-image; a native call of 4 channels without `latents=` encodes the picture first.
+
+Run with the trained weights of seedling-inpaint; with 9 and 4 channels with random ones.
 """
 
 from typing import Any

@@ -12,6 +12,8 @@ picture will be.
 
 Cells are drawn one by one, since the pipeline folds the frames into the batch before the
 scheduler's step: with a list of generators its step noise fails for want of one per frame.
+
+Only run with random weights.
 """
 
 import numpy as np
