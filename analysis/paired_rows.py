@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.cells import Sample, read_cells
 from analysis.measured import refuse_unmeasured
 from analysis.metrics import Metric
-from analysis.metrics.layout import FoundMetric
 from analysis.other_runs import aligned, differences
 from analysis.paired_pictures import SETS, Apart, Detail
 from analysis.run_pairs import RunPair
@@ -18,9 +17,11 @@ from analysis.statistics.attenuation import carried, cross_correlation
 from analysis.statistics.bounds import Interval, t_interval
 from analysis.statistics.crossed import crossed_mean_interval, crossed_share_interval
 from analysis.statistics.exchange import exchange_p
+from analysis.statistics.seed_shares import beside_null, seed_share_change
 from analysis.statistics.spectra import BLOCKS, crossed_errors
-from analysis.statistics.variance import seed_share, seed_share_null, variance_shares
+from analysis.statistics.variance import variance_shares
 from analysis.studies.base import read_sets, require
+from analysis.variance_table import Measure
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -199,31 +200,25 @@ class Pair:
     def share_row(self, metric: Metric, rng: np.random.Generator, draws: int) -> dict[str, Any]:
         """The seed's share of the variance, without and with the change."""
         samples = self.samples(metric)
-        values, groups = [_plain(metric, each) for each in samples], samples[0].groups
+        measure, groups = Measure(metric.name, metric.needs, metric), samples[0].groups
+        without, with_it = (measure.values(each) for each in samples)
         row: dict[str, Any] = dict.fromkeys(SHARE_COLUMNS) | {
             "other": self.name,
             "metric": metric.name,
-            "n": int(np.isfinite(values).all(axis=0).sum()),
+            "n": int(np.isfinite([without, with_it]).all(axis=0).sum()),
             "note": "",
         }
         try:
-            for name, each in zip(("before", "after"), values, strict=True):
+            for name, each in (("before", without), ("after", with_it)):
                 share = variance_shares(each, groups).seed
-                null = seed_share_null(each, groups, rng, draws=draws)
-                p = (1 + int((null >= share.value).sum())) / (draws + 1)
-                row |= {**_ends(name, share), f"{name}_p": p}
+                null = beside_null(share.value, each, groups, rng, draws=draws)
+                row |= {**_ends(name, share), f"{name}_p": null.p}
+            return row | _ends("change", seed_share_change(without, with_it, groups))
         except ValueError as error:
             return dict.fromkeys(SHARE_COLUMNS) | {
                 **{name: row[name] for name in ("other", "metric", "n")},
                 "note": str(error),
             }
-
-        def gained(seeds: Places, prompts: Places) -> float:
-            at = np.ix_(seeds, prompts)
-            one, two = (seed_share(each[at], groups[prompts]) for each in values)
-            return two - one
-
-        return row | _ends("change", _jackknife(gained, len(values[0]), groups))
 
     def rank_row(
         self, metric: Metric, rng: np.random.Generator, permutations: int, draws: int
@@ -255,13 +250,6 @@ def _sample(run: Run, needs: tuple[str, ...], name: str) -> Sample:
         return read_cells(run, needs, sets=SETS).sample(needs)
     except RunError as error:
         raise RunError(f"{name}: {error}") from error
-
-
-def _plain(metric: Metric, sample: Sample) -> Floats:
-    """One number per image; NaN where nothing was found, for a share of a filling is none."""
-    if isinstance(metric, FoundMetric):
-        return np.asarray(sample.columns[metric.needs[0]], dtype=np.float64)
-    return np.asarray(metric.prepare(sample.only(metric.needs))[0])
 
 
 def _jackknife(

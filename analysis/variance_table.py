@@ -18,7 +18,8 @@ from analysis.cells import Cells, Sample, read_cells
 from analysis.features import load_feature
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.layout import FoundMetric
-from analysis.statistics.variance import seed_share_null, variance_shares
+from analysis.statistics.seed_shares import beside_null
+from analysis.statistics.variance import variance_shares
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -73,8 +74,8 @@ def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
             "column": name,
             "source": source,
             "share": interval.value,
-            "low": _bound(interval.low),
-            "high": _bound(interval.high),
+            "low": bound(interval.low),
+            "high": bound(interval.high),
             "n": interval.n,
             "seeds": len(sample.seeds),
             "prompts": sample.n,
@@ -89,7 +90,7 @@ def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _bound(value: float) -> float | None:
+def bound(value: float) -> float | None:
     """A bound, or None where there is none."""
     return None if np.isnan(value) else value
 
@@ -197,17 +198,18 @@ def _shares(cells: Cells, one: Measure, rng: np.random.Generator, draws: int) ->
         values = one.values(sample)
         counts["n"] = int((~np.isnan(values)).sum())
         shares = variance_shares(values, sample.groups)
-        null = seed_share_null(values, sample.groups, rng, draws=draws)
+        seed = shares.seed
+        null = beside_null(seed.value, values, sample.groups, rng, draws=draws)
     except ValueError as error:
         return {**row, **counts, "note": str(error)}
     for part in _PARTS:
         interval = getattr(shares, part)
-        ends = {f"{part}_low": _bound(interval.low), f"{part}_high": _bound(interval.high)}
+        ends = {f"{part}_low": bound(interval.low), f"{part}_high": bound(interval.high)}
         row |= {part: interval.value, **ends}
     bounded = row["seed_low"] is not None
     row |= {
-        "seed_null_high": float(np.percentile(null, 97.5)),
-        "seed_p": (1 + int((null >= shares.seed.value).sum())) / (draws + 1),
-        "method" if bounded else "note": shares.seed.method,
+        "seed_null_high": null.high,
+        "seed_p": null.p,
+        "method" if bounded else "note": seed.method,
     }
     return {**row, **counts}

@@ -115,12 +115,27 @@ def bands_over(rows: Tensor, *, generator: torch.Generator) -> Tensor:
     Returns:
         bool (B, 64, 64).
     """
-    row = torch.arange(SIDE)
-    first = torch.where(rows, row, SIDE).amin(1)
-    last = torch.where(rows, row, -1).amax(1)
+    first, last = first_and_last(rows)
     above, below = torch.rand(2, len(rows), generator=generator)
-    top = (above * (first + 1)).long()
-    bottom = last + (below * (SIDE - last)).long()
+    return band((above * (first + 1)).long(), last + (below * (SIDE - last)).long())
+
+
+def first_and_last(seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Places of the first and the last true of each row (B, 64), int64 (B,).
+
+    Example:
+        >>> seen = torch.zeros(1, 64, dtype=torch.bool)
+        >>> seen[0, 3:9] = True
+        >>> [int(place) for place in first_and_last(seen)]
+        [3, 8]
+    """
+    places = torch.arange(SIDE)
+    return torch.where(seen, places, SIDE).amin(1), torch.where(seen, places, -1).amax(1)
+
+
+def band(top: Tensor, bottom: Tensor) -> Tensor:
+    """Bands over the whole width, bool (B, 64, 64), from row `top` to row `bottom`, both inside."""
+    row = torch.arange(SIDE)
     inside: Tensor = (row >= top[:, None]) & (row <= bottom[:, None])
     return inside[:, :, None].expand(-1, -1, SIDE)
 
@@ -138,10 +153,8 @@ def _boxes(masks: Tensor, margin: Tensor) -> Tensor:
 
 def _span(seen: Tensor, margin: Tensor) -> Tensor:
     """From the first to the last true of each row (B, 64), and a margin."""
-    pixels = torch.arange(SIDE)
-    first = torch.where(seen, pixels, SIDE).amin(1, keepdim=True)
-    last = torch.where(seen, pixels, -1).amax(1, keepdim=True)
-    return (pixels >= first - margin[:, None]) & (pixels <= last + margin[:, None])
+    pixels, (first, last) = torch.arange(SIDE), first_and_last(seen)
+    return (pixels >= (first - margin)[:, None]) & (pixels <= (last + margin)[:, None])
 
 
 def _strokes(count: int, *, generator: torch.Generator) -> Tensor:
@@ -167,6 +180,4 @@ def _bands(count: int, *, generator: torch.Generator) -> Tensor:
     """Bands of `LOWEST_BAND` rows or more, over the whole width."""
     height = LOWEST_BAND + choose(count, SIDE - LOWEST_BAND + 1, generator=generator)
     top = (torch.rand(count, generator=generator) * (SIDE - height + 1)).long()
-    row = torch.arange(SIDE)
-    inside = (row >= top[:, None]) & (row < (top + height)[:, None])
-    return inside[:, :, None].expand(-1, -1, SIDE)
+    return band(top, top + height - 1)

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from seedling.conditions import band, first_and_last
 from seedling.model import write_json
 from seedling.painting import SIDE
 from seedling.randomness import make_generator
@@ -75,14 +76,11 @@ def bands_of(masks: Tensor) -> Tensor:
     Returns:
         bool (B, 64, 64); the object in the middle, unless the band ends at the picture's border.
     """
-    rows, row = masks.any(2), torch.arange(SIDE)
-    first = torch.where(rows, row, SIDE).amin(1)
-    extent = torch.where(rows, row, -1).amax(1) + 1 - first
+    first, last = first_and_last(masks.any(2))
+    extent = last + 1 - first
     height = extent.clamp_min(LEAST_ROWS)
-    middle = first + extent // 2
-    top = torch.minimum((middle - height // 2).clamp_min(0), SIDE - height)
-    inside = (row >= top[:, None]) & (row < (top + height)[:, None])
-    return inside[:, :, None].expand(-1, -1, SIDE)
+    top = torch.minimum((first + extent // 2 - height // 2).clamp_min(0), SIDE - height)
+    return band(top, top + height - 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

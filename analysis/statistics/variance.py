@@ -270,7 +270,7 @@ def _jackknife_shares(y: Floats, codes: NDArray[np.intp], level: float) -> Varia
         no_group = [
             _Sums(np.delete(cells, j, axis=2), whole[:, codes != j]).shares() for j in range(g)
         ]
-        error = np.sqrt(jackknife_variance(no_seed) + jackknife_variance(no_group))
+        error = np.sqrt(_spread(np.array(no_seed)) + _spread(np.array(no_group)))
     if not np.isfinite([value, error]).all():
         raise ValueError(
             f"{n} of {y.size} cells have a value; without a seed or group too few pairs are left"
@@ -294,18 +294,7 @@ def _without_bounds(y: Floats, codes: NDArray[np.intp], reason: str) -> Variance
     return VarianceShares(*(Interval(float(v), np.nan, np.nan, n, reason) for v in value))
 
 
-def jackknife_variance(without: ArrayLike) -> Floats:
-    """Variance of estimates, from what each is without one seed, or one group, after another.
-
-    Args:
-        without: Shape (parts, ...): the estimates without each part.
-
-    Returns:
-        Shape (...).
-
-    Example:
-        >>> round(float(jackknife_variance([1.0, 2.0, 3.0])), 3)
-        1.333
-    """
-    found = np.asarray(without, dtype=np.float64)
-    return np.asarray((1 - 1 / len(found)) * ((found - found.mean(axis=0)) ** 2).sum(axis=0))
+def _spread(without: Floats) -> Floats:
+    """Jackknife variance of each column."""
+    count = len(without)
+    return np.asarray((count - 1) / count * ((without - without.mean(axis=0)) ** 2).sum(axis=0))

@@ -15,7 +15,8 @@ from analysis.measured import measured_feature
 from analysis.metrics.layout import LEAST_FOUND
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.statistics.reliability import rank_correlation
-from analysis.statistics.variance import seed_share_null, variance_shares
+from analysis.statistics.seed_shares import beside_null
+from analysis.statistics.variance import variance_shares
 from analysis.studies.base import (
     Findings,
     Study,
@@ -114,14 +115,14 @@ class Composition(Study):
                 f"{name} has no variance shares, this study needs them: {error}"
             ) from error
         rng = self.rng(run, f"null {name}")
-        null = seed_share_null(values, both.groups, rng, draws=self.draws)
+        null = beside_null(shares.seed.value, values, both.groups, rng, draws=self.draws)
         row: dict[str, Any] = {"measure": name}
         for part in ("seed", "prompt", "rest"):
             share: Interval = getattr(shares, part)
             row |= {part: share.value, f"{part}_low": share.low, f"{part}_high": share.high}
         return row | {
-            "seed_null_high": float(np.percentile(null, 97.5)),
-            "seed_p": (1 + int((null >= shares.seed.value).sum())) / (len(null) + 1),
+            "seed_null_high": null.high,
+            "seed_p": null.p,
             "n": int(np.isfinite(values).sum()),
             "groups": len(set(both.groups.tolist())),
             "method": shares.seed.method,

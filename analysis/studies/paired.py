@@ -82,7 +82,7 @@ class Paired(Study):
     """
 
     name: ClassVar[str] = "paired"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     runs: dict[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()

@@ -13,11 +13,10 @@ from analysis.cells import Sample, read_cells
 from analysis.measured import features_of
 from analysis.other_runs import aligned, differences, other_runs
 from analysis.recipes import recipe_like
-from analysis.statistics.rare import too_few_events
-from analysis.statistics.share_change import seed_share_change
-from analysis.statistics.variance import seed_share_null, variance_shares
+from analysis.statistics.seed_shares import beside_null, seed_share_change
+from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable, identities, require
-from analysis.variance_table import NULL_DRAWS, SETS, Measure, scalar_measures
+from analysis.variance_table import NULL_DRAWS, SETS, Measure, bound, scalar_measures
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -37,9 +36,8 @@ COLUMNS = {
     "high": "upper end",
     "null_high": "97.5 % point of the share with permuted owners",
     "p": "share of permuted draws with at least as high a share",
-    "change": "share less this run's, over the cells that both have; null for this run itself, and "
-    "where the measure is too rare for an interval",
-    "change_low": "lower end of its 95 % interval",
+    "change": "share less this run's, over the cells that both have; null for this run itself",
+    "change_low": "lower end of its 95 % interval; null where the measure is too rare for one",
     "change_high": "upper end",
     "change_n": "cells with a value in both runs, on which the change is measured",
 }
@@ -147,15 +145,14 @@ class ShareChanges(Study):
         """The share of the seed, its interval and its null."""
         share = variance_shares(grid, own.groups).seed
         rng = self.rng(run, measure.name)
-        null = seed_share_null(grid, own.groups, rng, draws=self.permutations)
-        low, high = (None if np.isnan(end) else end for end in (share.low, share.high))
+        null = beside_null(share.value, grid, own.groups, rng, draws=self.permutations)
         return {
             "n": share.n,
             "share": share.value,
-            "low": low,
-            "high": high,
-            "null_high": float(np.percentile(null, 97.5)),
-            "p": (1 + int((null >= share.value).sum())) / (self.permutations + 1),
+            "low": bound(share.low),
+            "high": bound(share.high),
+            "null_high": null.high,
+            "p": null.p,
         }
 
 
@@ -172,12 +169,11 @@ def _identities(run: Run, measures: Sequence[Measure]) -> dict[str, str]:
 
 def _change(before: Floats, after: Floats, own: Sample, *, itself: bool) -> dict[str, Any]:
     """What became of the share, over the cells that have a value in both runs."""
-    there = ~(np.isnan(before) | np.isnan(after))
-    one, two = (np.where(there, grid, np.nan) for grid in (before, after))
-    if itself or too_few_events(one) or too_few_events(two):
+    if itself:
         return dict.fromkeys(CHANGES)
-    found = seed_share_change(one, two, own.groups)
-    return dict(zip(CHANGES, (found.value, found.low, found.high, found.n), strict=True))
+    found = seed_share_change(before, after, own.groups)
+    ends = (bound(found.low), bound(found.high))
+    return dict(zip(CHANGES, (found.value, *ends, found.n), strict=True))
 
 
 def _sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -194,7 +190,7 @@ def _sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _change_words(row: Mapping[str, Any]) -> str:
     """The change with its interval, where there is one."""
-    if row["change"] is None:
+    if row["change_low"] is None:
         return ""
     return f" ({row['change']:+.1%} [{row['change_low']:+.1%}, {row['change_high']:+.1%}])"
 

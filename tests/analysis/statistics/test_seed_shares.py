@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.statistics.share_change import seed_share_change
+from analysis.statistics.seed_shares import seed_share_change
 from analysis.statistics.variance import seed_share
 from tests.analysis.statistics.test_coverage import BAND
 

@@ -1,0 +1,117 @@
+"""The seed's share of a measure's variance: beside its null, and after a change of drawing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.statistics.bounds import Interval, t_interval
+from analysis.statistics.leave_out import group_codes
+from analysis.statistics.rare import too_few_events
+from analysis.statistics.spectra import BLOCKS, crossed_errors
+from analysis.statistics.variance import seed_share, seed_share_null
+
+
+@dataclass(frozen=True)
+class BesideNull:
+    """Where a share stands among those of permuted owners.
+
+    Attributes:
+        high: 97.5 % point of the permuted draws' shares.
+        p: Share of the draws, the share itself counted as one, with at least as high a share.
+    """
+
+    high: float
+    p: float
+
+
+def beside_null(
+    share: float,
+    values: ArrayLike,
+    groups: ArrayLike | None,
+    rng: np.random.Generator,
+    *,
+    draws: int,
+) -> BesideNull:
+    """Set the seed's share beside what "no seed effect" gives.
+
+    Args:
+        share: The seed's share of `values`, as `variance_shares` estimates it.
+        values: Shape (S, P), as for `variance_shares`.
+        groups: Shape (P,), the group of each prompt; None if all are independent.
+        rng: Draws the permutations.
+        draws: How many.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> values = rng.normal(size=(8, 1)) + rng.normal(size=(8, 12))
+        >>> beside_null(seed_share(values), values, None, rng, draws=99).p
+        0.01
+    """
+    null = seed_share_null(values, groups, rng, draws=draws)
+    p = (1 + int((null >= share).sum())) / (draws + 1)
+    return BesideNull(float(np.percentile(null, 97.5)), p)
+
+
+def seed_share_change(
+    before: ArrayLike, after: ArrayLike, groups: ArrayLike | None = None, *, level: float = 0.95
+) -> Interval:
+    """The seed's share of a measure's variance after a change, less that before it.
+
+    Both grids are of the same seeds and prompts, whose luck both share, so the difference is
+    known better than either share. The interval is a two-way jackknife of the difference itself.
+
+    Args:
+        before: Shape (S, P), S >= 4 and P >= 4. NaN marks a missing cell.
+        after: The same seeds and prompts, drawn with the change.
+        groups: Shape (P,), the group of each prompt, at least four; None if all are independent.
+        level: Confidence, in (0, 1).
+
+    Returns:
+        The difference, in -1..1 but for noise; n is the number of cells that both have. Where
+        events are too few for an interval (`too_few_events`) low and high are NaN, and `method`
+        says why.
+
+    Raises:
+        ValueError: If the grids differ in shape, are too small, or do not vary.
+
+    Source:
+        Owen 2007, "The pigeonhole bootstrap", arXiv:0712.1111, section 3, as for
+        `variance_shares`; in blocks, see `crossed_errors`.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> seeds, rest = rng.normal(size=(12, 1)), rng.normal(size=(2, 12, 12))
+        >>> found = seed_share_change(seeds + rest[0], rest[1])
+        >>> found.low < found.value < found.high < 0.1, found.n
+        (True, 144)
+    """
+    y = np.stack([np.asarray(before, np.float64), np.asarray(after, np.float64)])
+    if y.ndim != 3 or min(y.shape[1:]) < 4 or np.isinf(y).any():
+        raise ValueError(f"grids have shape {y.shape[1:]}; finite (S >= 4, P >= 4) is needed")
+    codes = np.arange(y.shape[2]) if groups is None else group_codes(groups, y.shape[2])
+    s, g = y.shape[1], int(codes.max()) + 1
+    if g < 4:
+        raise ValueError(f"prompts fall into {g} groups; at least 4 are needed")
+    y[:, np.isnan(y).any(axis=0)] = np.nan  # a cell counts where both have it
+
+    def gained(seeds: NDArray[np.intp], prompts: NDArray[np.intp]) -> NDArray[np.float64]:
+        one, two = (seed_share(grid[np.ix_(seeds, prompts)], codes[prompts]) for grid in y)
+        return np.array(two - one)
+
+    with np.errstate(divide="ignore", invalid="ignore"):  # pairs may be lacking: refused below
+        value = float(gained(np.arange(s), np.arange(len(codes))))
+        error = float(crossed_errors(gained, np.arange(s), codes))
+    n = int((~np.isnan(y[0])).sum())
+    if not np.isfinite([value, error]).all():
+        raise ValueError("without a seed or group too few pairs of cells are left, or none differ")
+    if few := too_few_events(y[0]) or too_few_events(y[1]):
+        return Interval(value, np.nan, np.nan, n, few)
+    return t_interval(
+        value,
+        error,
+        freedom=min(s, g, BLOCKS) - 1,
+        n=n,
+        method=f"jackknife over {s} seeds and {g} prompt groups",
+        level=level,
+    )
