@@ -110,7 +110,7 @@ def grad_cam(
 
     Source:
         Selvaraju et al. 2017, "Grad-CAM", arXiv:1610.02391, equations 1 and 2; Draelos and Carin
-        2020, "Use HiResCAM instead of Grad-CAM", arXiv:2011.08891.
+        2020, "Use HiResCAM instead of Grad-CAM", arXiv:2011.08891. The gradients are captum's.
     """
     found = contributions(network, pixels, classes)
     if found is None:
@@ -124,12 +124,14 @@ def contributions(
 ) -> torch.Tensor | None:
     """What each place of the last map adds to the class's logit, (B, h, w); None without a map.
 
-    With a linear head they add up to the logit less its bias.
+    With a linear head they add up to the logit less its bias. By captum's `InputXGradient` of the
+    head.
     """
+    from captum.attr import InputXGradient
+
     features = network.forward_features(pixels).detach().requires_grad_()  # type: ignore[operator]
     if features.ndim != 4:
         return None
-    logits = network.forward_head(features)  # type: ignore[operator]
-    (slope,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), features)
-    found: torch.Tensor = (slope * features).sum(dim=1).detach()
+    times_gradient = InputXGradient(network.forward_head).attribute(features, target=classes)
+    found: torch.Tensor = times_gradient.sum(dim=1).detach()
     return found

@@ -3,7 +3,7 @@
 t-SNE draws clusters in pure noise: a map is read beside the same map of its null.
 """
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,11 @@ from scipy import cluster
 from analysis.statistics.dual_pca import dual_pca
 from analysis.statistics.kernels import Floats, as_matrix
 
+if TYPE_CHECKING:  # takes seconds to import, so where a map is made and not where it is named
+    from openTSNE import TSNEEmbedding
+
 NEIGHBOURS = 10
-"""Landmarks whose places an image's place is made of."""
+"""Landmarks whose places a point's place is the median of."""
 BLOCK = 4096
 """Rows at a time."""
 
@@ -75,22 +78,31 @@ def tsne(points: NDArray[np.floating], *, perplexity: float = 30.0, random_state
     Args:
         points: Shape (n, d), n >= 5.
         perplexity: How many neighbours a point keeps near; at most (n - 1) / 3 is used.
-        random_state: Seed of scikit-learn's random numbers; the start is the first two
-            principal components, so they hardly matter.
+        random_state: Seed of openTSNE's random numbers; the start is the first two principal
+            components, so they hardly matter.
 
     Returns:
         Shape (n, 2), float64.
 
     Source:
-        van der Maaten and Hinton 2008, "Visualizing data using t-SNE"; Barnes-Hut form,
-        scikit-learn's `TSNE`.
+        van der Maaten and Hinton 2008, "Visualizing data using t-SNE"; openTSNE (Policar,
+        Strazar and Zupan 2024, Journal of Statistical Software 109(3)), Barnes-Hut form.
     """
-    from sklearn.manifold import TSNE
+    return np.asarray(_fitted(as_matrix(points, least=5), perplexity, random_state))
 
-    x = as_matrix(points, least=5)
-    near = min(perplexity, (len(x) - 1) / 3)
-    made = TSNE(2, perplexity=near, init="pca", random_state=random_state, n_jobs=1)
-    return np.asarray(made.fit_transform(x), dtype=np.float64)
+
+def _fitted(points: Floats, perplexity: float, random_state: int) -> "TSNEEmbedding":
+    """OpenTSNE's map: exact neighbours and one thread, so that it is the same every time."""
+    from openTSNE import TSNE
+
+    return TSNE(
+        perplexity=min(perplexity, (len(points) - 1) / 3),
+        initialization="pca",
+        neighbors="exact",
+        negative_gradient_method="bh",
+        random_state=random_state,
+        n_jobs=1,
+    ).fit(points)
 
 
 def landmark_tsne(
@@ -102,8 +114,9 @@ def landmark_tsne(
 ) -> Floats:
     """A map of very many points: t-SNE of a sample, the others among their nearest of it.
 
-    Every other point is put at the mean of its 10 nearest landmarks' places, weighted by
-    exp(-d^2 / d_10^2), d_10 the distance to the tenth.
+    Every other point is put at the median of its 10 nearest landmarks' places, where openTSNE
+    starts a point that it adds to a map; the optimisation that may follow there would take
+    minutes for the images of 1,024 seeds and is left out.
 
     Args:
         points: Shape (n, d).
@@ -115,33 +128,21 @@ def landmark_tsne(
         Shape (n, 2), float64.
 
     Source:
-        How openTSNE adds points to a map (Policar, Strazar and Zupan 2024, Journal of
-        Statistical Software 109(3)), without the steps of optimisation that follow there.
+        openTSNE's `TSNEEmbedding.prepare_partial`; see `tsne`.
     """
     x = as_matrix(points, least=5)
     seed = int(rng.integers(2**31))
     if len(x) <= landmarks:
         return tsne(x, perplexity=perplexity, random_state=seed)
     chosen = np.sort(rng.permutation(len(x))[:landmarks])
-    placed = tsne(x[chosen], perplexity=perplexity, random_state=seed)
+    made = _fitted(x[chosen], perplexity, seed)
     found = np.empty((len(x), 2))
     for start in range(0, len(x), BLOCK):
-        found[start : start + BLOCK] = _among(x[start : start + BLOCK], x[chosen], placed)
-    found[chosen] = placed
+        block = x[start : start + BLOCK]
+        # This perplexity is for the optimisation; openTSNE looks up 3 times as many neighbours.
+        found[start : start + BLOCK] = made.prepare_partial(block, k=NEIGHBOURS, perplexity=5)
+    found[chosen] = made
     return found
-
-
-def _among(points: Floats, landmarks: Floats, placed: Floats) -> Floats:
-    """Weighted mean places of every point's nearest landmarks."""
-    squares = (landmarks**2).sum(axis=1) - 2 * points @ landmarks.T
-    squares += (points**2).sum(axis=1)[:, None]
-    count = min(NEIGHBOURS, len(landmarks))
-    near = np.argpartition(squares, count - 1, axis=1)[:, :count]
-    distance = np.maximum(np.take_along_axis(squares, near, axis=1), 0.0)
-    scale = np.maximum(distance.max(axis=1, keepdims=True), 1e-300)
-    weights = np.exp(-distance / scale)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.asarray((weights[:, :, None] * placed[near]).sum(axis=1))
 
 
 Linkage = Literal["ward", "average", "complete"]

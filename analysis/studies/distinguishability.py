@@ -69,7 +69,7 @@ class Distinguishability(Study):
         test part; after JPEG, resizing and cropping; on other runs named in `others`: the test
         part redrawn one by one in another order, another kind of prompt, `seed_scramble`. The
         same number of steps on fewer prompts shows what the number of prompts does. Grad-CAM
-        maps of the last features with each place's own gradient (HiResCAM), written here.
+        maps of the last features with each place's own gradient (HiResCAM), by captum.
     Null: The same training on pictures whose owners are permuted within every prompt; and, for p,
         the same answers against permuted owners of the test pictures. Chance is 1 / seeds.
     n: One picture per seed and prompt; per test in the table. Intervals are Wilson's with as many
@@ -96,7 +96,7 @@ class Distinguishability(Study):
     name: ClassVar[str] = "distinguishability"
     version: ClassVar[int] = 1
     resources: ClassVar[Resources] = Resources(cpus=2, threads=1)
-    libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "safetensors", "pillow")
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "captum", "safetensors", "pillow")
 
     backbone: str = "small"
     epochs: int = 6

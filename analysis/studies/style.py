@@ -77,7 +77,7 @@ class Style(Study):
         borders - whatever the prompt?
     Method: Style vectors (cosines between channels) of set 1's images to 50 principal components,
         to two numbers an image by t-SNE (above `landmarks` images, t-SNE of a sample and the
-        others among their nearest); a seed's P images one after the other, 2 P numbers, to two
+        others amid their nearest); a seed's P images one after the other, 2 P numbers, to two
         by t-SNE again. Groups are cut from that map by Ward's method and named by the trait that
         stands out most on set 1. A name is tested on set 2: each seed against the all-seed mean
         of the same prompt, interval by prompt groups, p adjusted by Holm, at 1 %, and only
@@ -98,8 +98,8 @@ class Style(Study):
     """
 
     name: ClassVar[str] = "style"
-    version: ClassVar[int] = 1
-    libraries: ClassVar[tuple[str, ...]] = ("scikit-learn",)
+    version: ClassVar[int] = 2
+    libraries: ClassVar[tuple[str, ...]] = ("openTSNE",)
 
     feature: str = ""
     perplexity: float = 30.0

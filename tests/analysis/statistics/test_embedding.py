@@ -5,7 +5,7 @@ import pytest
 from scipy.cluster.hierarchy import cut_tree, ward
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from statsmodels.stats.multitest import multipletests
 
 from analysis.statistics.embedding import (
@@ -50,6 +50,20 @@ def test_landmarks_keep_groups_together_and_make_none() -> None:
     half = np.arange(len(x)) % 2 == 0
     near = KNeighborsClassifier(5).fit(placed[half], label[half])
     assert near.score(placed[~half], label[~half]) > 0.95
+
+
+def test_a_point_is_put_at_the_median_of_its_ten_nearest_landmarks() -> None:
+    x, _ = blobs(200)
+    placed = landmark_tsne(x, landmarks=60, rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    state = int(rng.integers(2**31))
+    chosen = np.sort(rng.permutation(200)[:60])
+    others = np.setdiff1d(np.arange(200), chosen)
+    np.testing.assert_array_equal(placed[chosen], tsne(x[chosen], random_state=state))
+    near = NearestNeighbors(n_neighbors=11).fit(x[chosen]).kneighbors(x[others])[1]
+    medians = np.median(placed[chosen][near[:, :10]], axis=1)
+    np.testing.assert_allclose(placed[others], medians)
+    assert not np.allclose(placed[others], np.median(placed[chosen][near], axis=1))
 
 
 def test_few_points_are_all_mapped_by_tsne() -> None:
