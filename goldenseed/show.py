@@ -20,6 +20,8 @@ from goldenseed.work import Result
 
 End = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
 """A ranking, the seed's variance shares, and the release."""
+LISTED = 10
+"""Golden seeds and bad seeds that a table shows, at most; with 1,024 there are hundreds."""
 
 
 def line(text: str) -> None:
@@ -204,7 +206,10 @@ def rankings(found: Sequence[Ranking], *, as_json: bool) -> None:
 
 
 def _ranking(ranking: Ranking) -> None:
-    """The lists of one ranking as a table, then the evidence in words."""
+    """The best and the worst of one ranking as a table, then the evidence in words."""
+    by_rank = sorted(ranking.seeds, key=lambda one: one.rank_set2)
+    golden = [seed for seed in by_rank if seed.seed in ranking.golden.seeds]
+    bad = [seed for seed in by_rank if seed.seed in ranking.bad.seeds]
     rows = [
         {
             "list": name,
@@ -215,13 +220,17 @@ def _ranking(ranking: Ranking) -> None:
             "rank, set 1": f"{seed.rank_set1:g}",
             "rank, set 2": f"{seed.rank_set2:g}",
         }
-        for name, listed in (("golden", ranking.golden), ("bad", ranking.bad))
-        for seed in sorted(ranking.seeds, key=lambda one: one.rank_set2)
-        if seed.seed in listed.seeds
+        for name, seeds in (("golden", golden[:LISTED]), ("bad", bad[-LISTED:]))
+        for seed in seeds
     ]
     if rows:
         title = f"seeds by {ranking.metric}: chosen on set 1, confirmed and valued on set 2"
         console().print(columns(title, rows))
+    if len(golden) + len(bad) > len(rows):
+        line(
+            f"The best of {len(golden)} golden and the worst of {len(bad)} bad seeds; `rank "
+            f"--json` and the release list all."
+        )
     for text in _evidence(ranking):
         line(text)
 

@@ -1,0 +1,44 @@
+"""Tables of results: the ends of long lists, and how much is left out."""
+
+import numpy as np
+import pytest
+
+from analysis.ranked import Ranking
+from goldenseed import show
+from tests.analysis.test_ranking import Score, ranked, sample
+
+
+def lists(seeds: int) -> Ranking:
+    rng = np.random.default_rng(1)
+    effects = rng.normal(size=(seeds, 1))
+    noise = [rng.normal(size=(seeds, 20)) for _ in range(2)]
+    return ranked(Score(), [sample("appearance.brightness", effects + one) for one in noise])
+
+
+def lines(ranking: Ranking, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    show.rankings([ranking], as_json=False)
+    return [text for text in capsys.readouterr().out.splitlines() if text]
+
+
+def rows(text: list[str], name: str) -> list[int]:
+    return [int(cells[3]) for cells in map(str.split, text) if cells[1:2] == [name]]
+
+
+def test_of_long_lists_the_ends_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    ranking = lists(200)
+    by_rank = [seed.seed for seed in sorted(ranking.seeds, key=lambda seed: seed.rank_set2)]
+    golden = [seed for seed in by_rank if seed in ranking.golden.seeds]
+    bad = [seed for seed in by_rank if seed in ranking.bad.seeds]
+    assert min(len(golden), len(bad)) > show.LISTED
+    text = lines(ranking, capsys)
+    assert rows(text, "golden") == golden[: show.LISTED]
+    assert rows(text, "bad") == bad[-show.LISTED :]
+    assert f"best of {len(golden)} golden and the worst of {len(bad)} bad" in " ".join(text)
+
+
+def test_short_lists_are_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    ranking = lists(24)
+    text = lines(ranking, capsys)
+    assert {*rows(text, "golden")} == {*ranking.golden.seeds}
+    assert {*rows(text, "bad")} == {*ranking.bad.seeds}
+    assert "release list all" not in " ".join(text)
