@@ -14,9 +14,6 @@ from pipeline.errors import ConfigError
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
-UNIT = 8
-"""Images of a seed in a unit, at least."""
-
 
 def race_metric(ranking: RankingConfig | None, name: str = "") -> Metric:
     """The metric that a race goes by.

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from analysis import plots
-from analysis.racing import UNIT, Floats, Places, cut_units, least_groups, race_metric
+from analysis.racing import Floats, Places, cut_units, least_groups, race_metric
 from analysis.replays import Truth, images_drawn, overlap, replay, spread_evenly
 from analysis.statistics.racing import Plan, Raced, plan_race
 from analysis.statistics.reliability import golden_by_expected_error
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEAST_SEEDS, LEAST_UNITS, LEAST_GROUPS = 16, 5, 4
+UNIT, UNITS = 8, 40
+"""Images of a seed in a unit where there are enough of them; units that are enough."""
 RACE, UNIFORM = "race", "uniform"
 
 CURVE_COLUMNS = {
@@ -79,19 +81,20 @@ class Search(Study):
         share: Share of the seeds in the list; the recipe's if 0.
         budgets: Shares of set 1's images; the first is the headline's.
         error: Probability that any certain seed is wrong, at most.
-        unit: Images of a seed in a unit, at least.
+        unit: Images of a seed in a unit, at least; if 0, so many that set 1 has 40 units, at most
+            8. With few units a small budget leaves no second look.
         replays: Orders of the prompts.
         null_replays: Permuted draws.
     """
 
     name: ClassVar[str] = "search"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     metric: str = ""
     share: float = 0.0
     budgets: tuple[float, ...] = (0.2, 0.1, 0.3, 0.4, 0.6)
     error: float = 0.1
-    unit: int = UNIT
+    unit: int = 0
     replays: int = 20
     null_replays: int = 40
 
@@ -108,7 +111,8 @@ class Search(Study):
         rng = self.rng(run, "replays")
         orders = [self._cut(truth, rng) for _ in range(self.replays)]
         units = min(map(len, orders))
-        require(units, LEAST_UNITS, f"units of {self.unit} images in set 1 (setting `unit`)")
+        wanted = f"units of {self._unit(truth)} images in set 1 (setting `unit`)"
+        require(units, LEAST_UNITS, wanted)
         plans = self._plans(len(truth.seeds), units, truth.top)
         curve = [row for plan in plans for row in self._replay(truth, orders, *plan, rng)]
         first = replay(truth, orders[0], plans[0][1], self.rng(run, "first"))
@@ -133,7 +137,11 @@ class Search(Study):
         groups = truth.samples[0].groups
         order = rng.permutation(np.unique(groups)).tolist()
         each = least_groups(truth.metric)
-        return cut_units(groups.tolist(), self.unit, order, least_groups=each)
+        return cut_units(groups.tolist(), self._unit(truth), order, least_groups=each)
+
+    def _unit(self, truth: Truth) -> int:
+        """Images of a seed in a unit, at least."""
+        return self.unit or min(UNIT, max(1, truth.samples[0].n // UNITS))
 
     def _plans(self, seeds: int, units: int, top: int) -> list[tuple[float, Plan]]:
         """The plans of the budgets that are large enough."""

@@ -63,6 +63,15 @@ def test_no_seed_effect_no_certain_seed(tmp_path: Path) -> None:
     assert found["null_p"] > 0.05
 
 
+def test_units_are_small_where_prompts_are_few(tmp_path: Path) -> None:
+    run = run_with(tmp_path, 0.3, seeds=16, prompts=120, objects=60)
+    settings = {**SETTINGS, "budgets": [0.4], "replays": 2}
+    own = load_study("search", {**settings, "unit": 0}).find(run).tables["seeds"].frame
+    large = load_study("search", {**settings, "unit": 8}).find(run).tables["seeds"].frame
+    assert own["units"].n_unique() > 1  # seeds near the boundary were looked at again
+    assert large["units"].n_unique() == 1
+
+
 def test_what_cannot_be_raced_is_refused(tmp_path: Path) -> None:
     run = run_with(tmp_path / "run", 0.3, seeds=16, prompts=60, objects=20)
     with pytest.raises(RunError, match="gives a seed fewer than 2; at least"):
