@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Item = TypeVar("Item")
+
 DPI = 100
+SIDE_BY_SIDE = 4
+"""Panels in a row, where there are many."""
 INK, QUIET, GOOD, BAD = "#1f3b4d", "#b8bfc4", "#c98a00", "#a8323e"
 """Colours: what is shown, what it stands beside (nulls, all seeds), golden seeds, bad seeds."""
 
@@ -59,6 +63,37 @@ def panels(figure: "Figure", rows: int, columns: int) -> list["Axes"]:
     for axes in found:
         axes.spines[["top", "right"]].set_visible(False)
     return found
+
+
+def panel_each(
+    items: Sequence[Item], draw: Callable[["Axes", Item], None], *, width: float, height: float
+) -> bytes:
+    r"""Draw a panel for every item, at most four side by side.
+
+    Args:
+        items: What the panels show, row by row; at least one.
+        draw: Fills the panel of an item.
+        width: Inches of a panel.
+        height: Likewise.
+
+    Returns:
+        A PNG; see `picture`.
+
+    Example:
+        >>> panel_each("abcde", lambda axes, name: axes.set(title=name), width=1, height=1)[:4]
+        b'\x89PNG'
+    """
+    columns = min(len(items), SIDE_BY_SIDE)
+    rows = -(-len(items) // columns)
+
+    def fill(figure: "Figure") -> None:
+        axes = panels(figure, rows, columns)
+        for empty in axes[len(items) :]:
+            empty.set_axis_off()
+        for one, item in zip(axes, items, strict=False):
+            draw(one, item)
+
+    return picture(fill, width=width * columns, height=height * rows)
 
 
 def scatter(

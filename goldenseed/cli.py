@@ -36,7 +36,7 @@ from goldenseed import (
 )
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.plan import plan_recipe, prompts_to_plan
-from goldenseed.progress import note
+from goldenseed.progress import note, show_progress_lines
 from goldenseed.shares import print_shares
 from goldenseed.status import status_of
 from goldenseed.verify import repair, verify_run
@@ -215,6 +215,7 @@ def _options(
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    show_progress_lines()
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:

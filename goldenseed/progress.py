@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, plain lines elsewhere. Always on stderr."""
 
+import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -92,3 +93,19 @@ def note(text: str) -> None:
     """One line for people, on stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def show_progress_lines() -> None:
+    """Show what long work inside a stage says of itself (`goldenseed.progress`), plainly."""
+    logger = logging.getLogger("goldenseed.progress")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(_Notes())
+
+
+class _Notes(logging.Handler):
+    """Passes records on as notes, to whatever stderr is at that time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())

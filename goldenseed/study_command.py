@@ -11,7 +11,7 @@ from analysis.studies import STUDIES, load_study
 from analysis.study_stage import FOLDER, StudyStage, StudyTask, outcomes, read_summary
 from goldenseed import show, start, work
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
-from goldenseed.progress import note
+from goldenseed.progress import duration, note
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.runs import Run
@@ -101,6 +101,8 @@ def run_studies(
     for outcome in executor.run(stage, [StudyTask(name) for name in studies]):
         if outcome.fatal:
             raise RunError(f"study: {outcome.error}")
+        state = "refused" if outcome.failed else "broke off" if outcome.error else "done"
+        note(f"study {outcome.task_id}: {state} in {duration(outcome.seconds)}")
         found.append(outcome)
     return found
 

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch.nn import functional
 
 from analysis.seed_classifier.network import make_network, pixels_of
+from analysis.seed_classifier.pace import Pace
 from analysis.seed_classifier.stream import Ints, Pictures, Stream
 from pipeline.errors import RunError
 from pipeline.noise import make_generators
@@ -80,6 +81,7 @@ class Classifier:
         entropy: Names the random streams: weights, order of pictures, dropout.
         owners: Shape (P, S) for the training stream: the label given to the image of each prompt
             and seed. None for the truth.
+        name: What is trained, for the lines that say how far it is.
 
     Attributes:
         network: The network.
@@ -91,6 +93,7 @@ class Classifier:
     validation: Stream
     entropy: tuple[int, ...]
     owners: Ints | None = None
+    name: str = "seed classifier"
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -110,12 +113,15 @@ class Classifier:
             stop_after: Leave after so many steps, as a kill would; for tests.
         """
         self._load()
-        left = stop_after
+        left, cells = stop_after, self.train.cells
+        pace = Pace(self.name, self.course.epochs * cells)
         while self.progress.epoch < self.course.epochs:
             for pictures in self._rest_of_epoch():
                 if left == 0:
                     return self
                 self._step(pictures)
+                now = self.progress
+                pace.tell(now.epoch * cells + now.seen, now.right / now.seen)
                 left = None if left is None else left - 1
                 if self.progress.step % self.course.checkpoint_every == 0:
                     self._save()

@@ -120,12 +120,17 @@ class Trials:
         return Stream(run or self.run, tuple(prompts), self.seeds)
 
     def train(
-        self, prompts: Sequence[Prompt], *, epochs: int = 0, owners: Ints | None = None
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        name: str = "seed classifier",
+        epochs: int = 0,
+        owners: Ints | None = None,
     ) -> Classifier:
         """Train, or go on, or take up what is done; see `Classifier`."""
         told = {**self.course.__dict__, "epochs": epochs or self.course.epochs}
         parts = (self.stream(prompts), self.stream(self.split.validation))
-        return Classifier(Course(**told), *parts, self.entropy, owners).fit()
+        return Classifier(Course(**told), *parts, self.entropy, owners, name).fit()
 
     def test(self, trained: Classifier) -> Answers:
         """What a network says of the test part."""
@@ -168,7 +173,7 @@ class Trials:
         shape = (len(self.seeds), len(self.split.train))
         own = np.broadcast_to(np.arange(shape[0])[:, None], shape)
         owners = permute_within_prompt(own, rng).T.astype(np.int64)
-        trained = self.train(self.split.train, owners=owners)
+        trained = self.train(self.split.train, name="permuted owners", owners=owners)
         trial = Trial.of("null: trained on permuted owners", self.test(trained))
         history = trained.progress.history
         return Training("permuted owners", shape[1], history, trial.top1), trial
@@ -177,9 +182,10 @@ class Trials:
         """As many steps as on all prompts, on a share of them."""
         some = some_groups(self.split.train, share)
         epochs = round(self.course.epochs * len(self.split.train) / len(some))
-        trained = self.train(some, epochs=epochs)
+        name = f"{share:g} of the prompts"
+        trained = self.train(some, name=name, epochs=epochs)
         top1 = Trial.of("", self.test(trained)).top1
-        return Training(f"{share:g} of the prompts", len(some), trained.progress.history, top1)
+        return Training(name, len(some), trained.progress.history, top1)
 
     def maps(self, trained: Classifier, *, seeds: int, prompts: int) -> Maps | None:
         """Grad-CAM of the first seeds and test prompts; see `grad_cam`."""

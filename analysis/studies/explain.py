@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,9 @@ from analysis.studies.base import Findings, Study, StudyTable, identities, read_
 from analysis.unseen_seeds import HIGH, LOW, compared, list_unseen, with_found
 from pipeline.errors import RunError
 from pipeline.runs import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 
@@ -272,22 +275,19 @@ def _picture(
     listed: pl.DataFrame,
 ) -> bytes:
     """Held-out predictions against the truth, a panel a target; then the unseen seeds."""
-    drawn = listed["found"].is_not_null().any()
 
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        axes = plots.panels(figure, 1, len(metrics) + int(drawn))
-        for place, metric in enumerate(metrics):
-            plots.scatter(axes[place], predicted[:, place], y[:, place])
-            axes[place].set(
-                title=f"{metric.name}: R2 {rows[place]['r2']:.2f} of {rows[place]['ceiling']:.2f}",
-                xlabel="predicted from noise",
-                ylabel=f"found ({metric.unit})",
-            )
-        if drawn:
-            colours = [
-                {HIGH: plots.GOOD, LOW: plots.BAD}.get(g, plots.QUIET) for g in listed["group"]
-            ]
-            plots.scatter(axes[-1], listed["predicted"], listed["found"], colours=colours)
-            axes[-1].set(title="unseen seeds", xlabel="predicted from noise", ylabel="found")
+    def draw(axes: "Axes", place: int | None) -> None:
+        axes.set_xlabel("predicted from noise")
+        if place is None:
+            colour = {HIGH: plots.GOOD, LOW: plots.BAD}
+            colours = [colour.get(group, plots.QUIET) for group in listed["group"]]
+            plots.scatter(axes, listed["predicted"], listed["found"], colours=colours)
+            axes.set(title="unseen seeds", ylabel="found")
+            return
+        metric, row = metrics[place], rows[place]
+        plots.scatter(axes, predicted[:, place], y[:, place])
+        axes.set_title(f"{metric.name}: R2 {row['r2']:.2f} of {row['ceiling']:.2f}", fontsize=9)
+        axes.set_ylabel(f"found ({metric.unit})")
 
-    return plots.picture(draw, width=4 * (len(metrics) + int(drawn)), height=3.8)
+    drawn = [None] if listed["found"].is_not_null().any() else []
+    return plots.panel_each([*range(len(metrics)), *drawn], draw, width=4, height=3.8)

@@ -219,23 +219,18 @@ PANELS = (
     ("ranks", "cross", "metric", 0.0, "rank correlation of seeds across; red: 95 % of the null"),
 )
 """Table, value, what a line is, where nothing is changed (pictures: another seed), axis."""
-ENDS, WIDE = ("", "_low", "_high"), 3
+ENDS = ("", "_low", "_high")
 
 
 def _picture(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
     """A panel per table, a line per row."""
+
+    def draw(axes: "Axes", panel: Sequence[Any]) -> None:
+        _panel(axes, _told(rows, panel), *panel[1:])
+
     shown = [panel for panel in PANELS if any(_told(rows, panel))]
-
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        every = plots.panels(figure, lines, WIDE)
-        for axes in every[len(shown) :]:
-            axes.set_axis_off()
-        for axes, panel in zip(every, shown, strict=False):
-            _panel(axes, _told(rows, panel), *panel[1:])
-
-    lines = -(-len(shown) // WIDE)
     longest = max(len(_told(rows, panel)) for panel in shown)
-    return plots.picture(draw, width=4.5 * WIDE, height=lines * (1.3 + 0.2 * longest))
+    return plots.panel_each(shown, draw, width=4.5, height=1.3 + 0.2 * longest)
 
 
 def _panel(

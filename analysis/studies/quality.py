@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import polars as pl
@@ -181,7 +181,9 @@ def _sentence(one: SeedQuality, target: float) -> str:
     row = one.row(target)
     best, worst = one.ranking.seeds[0], one.ranking.seeds[-1]
     return (
-        f"{one.metric.name}: {row['seeds']:,} seeds, reliability "
+        f"{one.metric.name}: {row['seeds']:,} seeds, ranks of the sets correlate at "
+        f"{row['rank_correlation']:.2f} [{row['rank_correlation_low']:.2f}, "
+        f"{row['rank_correlation_high']:.2f}], reliability over unlike prompt groups "
         f"{row['reliability']:.2f} [{row['reliability_low']:.2f}, "
         f"{row['reliability_high']:.2f}] with {row['n_set2']:,} images each; true effects "
         f"spread by {row['spread']:.3g} [{row['spread_low']:.3g}, {row['spread_high']:.3g}]; "
@@ -201,23 +203,17 @@ def _sentence(one: SeedQuality, target: float) -> str:
 def _sets_picture(found: Sequence[SeedQuality]) -> bytes:
     """Set 1 against set 2, one panel a metric."""
 
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        for axes, one in zip(plots.panels(figure, 1, len(found)), found, strict=True):
-            rows = one.seed_rows()
-            plots.scatter(axes, [r["set1"] for r in rows], [r["set2"] for r in rows])
-            axes.set(title=one.title, xlabel="prompt set 1", ylabel="prompt set 2")
+    def draw(axes: "Axes", one: SeedQuality) -> None:
+        rows = one.seed_rows()
+        plots.scatter(axes, [r["set1"] for r in rows], [r["set2"] for r in rows])
+        axes.set(title=one.title, xlabel="prompt set 1", ylabel="prompt set 2")
 
-    return plots.picture(draw, width=4.2 * len(found), height=4)
+    return plots.panel_each(found, draw, width=4.2, height=4)
 
 
 def _ends_picture(found: Sequence[SeedQuality]) -> bytes:
     """Best and worst seeds with intervals, beside what single seeds show without any effect."""
-
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        for axes, one in zip(plots.panels(figure, 1, len(found)), found, strict=True):
-            _ends(axes, one)
-
-    return plots.picture(draw, width=4.6 * len(found), height=5)
+    return plots.panel_each(found, _ends, width=4.6, height=5)
 
 
 def _ends(axes: "Axes", one: SeedQuality) -> None:

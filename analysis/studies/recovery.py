@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,9 @@ from analysis.studies.base import Findings, Study, StudyTable, identities, requi
 from pipeline.errors import RunError
 from pipeline.planted import STRENGTHS, planted
 from pipeline.runs import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 
@@ -181,18 +184,17 @@ def _sentences(rows: Sequence[dict[str, Any]], share: float) -> list[str]:
 
 def _picture(rows: Sequence[dict[str, Any]]) -> bytes:
     """The share found against the strength, a panel a metric."""
+
+    def draw(axes: "Axes", metric: str) -> None:
+        none, *mine = (row for row in rows if row["metric"] == metric)
+        x = [row["strength"] for row in mine]
+        ends = ([row["recovered_low"] for row in mine], [row["recovered_high"] for row in mine])
+        axes.vlines(x, *ends, color=plots.BAD)
+        axes.plot(x, [row["recovered"] for row in mine], "o-", color=plots.BAD, label="planted")
+        axes.axhline(none["recovered"], color=plots.QUIET, linestyle="--", label="lose nothing")
+        axes.set(title=metric, xlabel="share of the contrast that is taken", ylim=(-0.02, 1.02))
+        axes.set_ylabel("share found on both sets")
+        axes.legend(fontsize=8, frameon=False)
+
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        for axes, metric in zip(plots.panels(figure, 1, len(metrics)), metrics, strict=True):
-            none, *mine = (row for row in rows if row["metric"] == metric)
-            x = [row["strength"] for row in mine]
-            ends = ([row["recovered_low"] for row in mine], [row["recovered_high"] for row in mine])
-            axes.vlines(x, *ends, color=plots.BAD)
-            axes.plot(x, [row["recovered"] for row in mine], "o-", color=plots.BAD, label="planted")
-            axes.axhline(none["recovered"], color=plots.QUIET, linestyle="--", label="lose nothing")
-            axes.set(title=metric, xlabel="share of the contrast that is taken", ylim=(-0.02, 1.02))
-            axes.set_ylabel("share found on both sets")
-            axes.legend(fontsize=8, frameon=False)
-
-    return plots.picture(draw, width=4.2 * len(metrics), height=3.6)
+    return plots.panel_each(metrics, draw, width=4.2, height=3.6)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,9 @@ from analysis.studies.base import Findings, Study, StudyTable, identities, requi
 from analysis.variance_table import NULL_DRAWS, SETS, Measure, bound, scalar_measures
 from pipeline.errors import RunError
 from pipeline.runs import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 THIS = "this run"
@@ -197,22 +200,16 @@ def _change_words(row: Mapping[str, Any]) -> str:
 
 def _picture(rows: Sequence[dict[str, Any]]) -> bytes:
     """A panel a measure: every run's share with its interval, and what the null reaches."""
+
+    def draw(axes: "Axes", measure: str) -> None:
+        _panel(axes, measure, [row for row in rows if row["measure"] == measure])
+
     measures = list(dict.fromkeys(row["measure"] for row in rows))
-    wide = min(3, len(measures))
-    high = -(-len(measures) // wide)
     runs = len({row["run"] for row in rows})
-
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        panels = plots.panels(figure, high, wide)
-        for axes, measure in zip(panels, measures, strict=False):
-            _panel(axes, measure, [row for row in rows if row["measure"] == measure])
-        for axes in panels[len(measures) :]:
-            axes.set_axis_off()
-
-    return plots.picture(draw, width=4.4 * wide, height=high * (1.3 + 0.28 * runs))
+    return plots.panel_each(measures, draw, width=4.4, height=1.3 + 0.28 * runs)
 
 
-def _panel(axes: Any, measure: str, rows: Sequence[dict[str, Any]]) -> None:  # noqa: ANN401
+def _panel(axes: "Axes", measure: str, rows: Sequence[dict[str, Any]]) -> None:
     """One measure; a share without an interval is a dot alone."""
     shares = [row["share"] for row in rows]
     low, high = (

@@ -15,6 +15,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_a_study_writes_its_results_and_its_line(call: Call, run_folder: Path) -> None:
     done = call("study", "quality", run_folder)
     assert done.code == 0
+    assert "study quality: done in" in done.err
     assert "reliability" in done.out
     assert "no seed effect gives" in call("status", run_folder).out
     (status,) = json.loads(call("status", run_folder, "--json").out)

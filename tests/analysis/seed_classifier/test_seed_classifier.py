@@ -1,6 +1,7 @@
 """The parts of the seed classifier: split, stream, training that survives a kill, Grad-CAM."""
 
 import hashlib
+import re
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from analysis.seed_classifier import pace
 from analysis.seed_classifier.changes import CHANGES, cropped, jpeg, resized
 from analysis.seed_classifier.network import (
     SmallNetwork,
@@ -23,6 +25,7 @@ from analysis.seed_classifier.split import split_by_group
 from analysis.seed_classifier.stream import Stream, ahead
 from analysis.seed_classifier.training import Answers, Classifier, Course
 from analysis.seed_classifier.trials import p_value
+from goldenseed.progress import show_progress_lines
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
@@ -144,6 +147,23 @@ def test_a_killed_training_ends_with_the_same_weights(run: Run, tmp_path: Path) 
     assert sha256(runs[1], resumed) == sha256(runs[0], whole)
     other = classifier(runs[2], entropy=2).fit()
     assert sha256(runs[2], other) != sha256(runs[0], whole)
+
+
+def test_a_training_says_how_far_it_is_and_whose_work_the_rate_is(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pace, "LINE_SECONDS", 0.0)
+    show_progress_lines()
+    copy = Run.open(shutil.copytree(run.root, tmp_path / "run"))
+    classifier(copy).fit(stop_after=4)
+    (line, *_) = capsys.readouterr().err.splitlines()
+    total = COURSE.epochs * classifier(copy).train.cells
+    assert re.match(
+        rf"seed classifier: 64 of {total:,} pictures, \d+ pictures/s, \d+ min left", line
+    )
+    classifier(copy).fit(stop_after=2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"seed classifier: {5 * 32} of")  # the first step only starts the clock
 
 
 def test_a_done_training_is_taken_up_and_a_damaged_file_is_named(run: Run, tmp_path: Path) -> None:
