@@ -94,7 +94,7 @@ class Distinguishability(Study):
     """
 
     name: ClassVar[str] = "distinguishability"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     resources: ClassVar[Resources] = Resources(cpus=2, threads=1)
     libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "captum", "safetensors", "pillow")
 
