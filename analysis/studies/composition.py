@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -29,6 +29,9 @@ from analysis.vectors import LAYOUT
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 ENDS = {
     "x": ("leftmost", "rightmost"),
     "y": ("highest", "lowest"),
@@ -36,6 +39,8 @@ ENDS = {
     "depth": ("nearest", "farthest"),
 }
 LEAST_SEEDS, LEAST_GROUPS = 8, 3
+SEEDS_APART = 64
+"""Seeds whose dots, as large as the object, leave one another room."""
 COLUMNS = 6
 """Prompts on a sheet."""
 
@@ -247,16 +252,17 @@ def _shares_picture(shares: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _places_picture(both: Layouts, shown: Sequence[str]) -> bytes:
-    """Mean place of every seed, the dot as large as the object."""
+    """Mean place of every seed, the dot as large as the object, its colour the depth."""
+    area = 1500 * min(1.0, SEEDS_APART / len(both.seeds))
 
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        for axes, name in zip(plots.panels(figure, 1, len(shown)), shown, strict=True):
-            x, y, size = (both.of_object(measure, name) for measure in ("x", "y", "size"))
-            axes.scatter(x, y, s=1500 * np.nan_to_num(size), color=plots.INK, alpha=0.4, lw=0)
-            axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal", title=f"{name}: one dot a seed")
-            axes.set(xlabel="x, from the left", ylabel="y, from the top")
+    def draw(axes: "Axes", name: str) -> None:
+        x, y, size, depth = (both.of_object(measure, name) for measure in LAYOUT)
+        dots = axes.scatter(x, y, s=area * np.nan_to_num(size), c=depth, alpha=0.7, lw=0)
+        axes.figure.colorbar(dots, ax=axes, label="depth", shrink=0.7)
+        axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal", title=f"{name}: one dot a seed")
+        axes.set(xlabel="x, from the left", ylabel="y, from the top")
 
-    return plots.picture(draw, width=4.2 * len(shown), height=4.4)
+    return plots.panel_each(shown, draw, width=4.8, height=4.4)
 
 
 def _sheet(run: Run, sets: Sequence[Layouts], object_name: str) -> dict[str, bytes]:
