@@ -1,9 +1,11 @@
 """Races over the seeds of a run: prompts cut into units, and a metric's value of every unit."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csgraph
 
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import Array
@@ -13,6 +15,9 @@ from pipeline.errors import ConfigError
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
+
+BUNDLES = 10
+"""Bundles of groups in a race, at least, where there are enough groups: bounds rest on them."""
 
 
 def race_metric(ranking: RankingConfig | None, name: str = "") -> Metric:
@@ -56,7 +61,13 @@ def least_groups(metric: Metric) -> int:
 def cut_units(
     groups: Sequence[str], least: int, order: Sequence[str], *, least_groups: int = 1
 ) -> list[Places]:
-    """Cut prompts into units: whole groups, joined until a unit has enough prompts.
+    """Cut prompts into units that know many prompt groups early.
+
+    Groups are taken together in bundles, ten or more where there are enough groups; a bundle's
+    prompts are dealt into units, one prompt of each group in turn. The first units are the first
+    of every bundle, then come the second ones. So a race meets most groups at its first look,
+    though a group has many prompts, and what it finds still holds for other groups: bundles are
+    independent, see `bundle_numbers`. Where every prompt is a group of its own, a bundle is a unit.
 
     Args:
         groups: Group of each prompt, shape (P,).
@@ -65,25 +76,75 @@ def cut_units(
         least_groups: Groups in a unit, at least.
 
     Returns:
-        Places of the prompts of each unit. What is left at the end joins the last unit.
+        Places of the prompts of each unit. What is left at the end of a bundle joins its last unit.
 
     Example:
-        >>> units = cut_units(["a", "b", "a", "c", "d"], 2, ["b", "a", "c", "d"])
+        >>> order = ["b", "a", "c", "d"]
+        >>> units = cut_units(["a", "b", "a", "c", "d", "b"], 2, order, least_groups=2)
         >>> [unit.tolist() for unit in units]
-        [[0, 1, 2], [3, 4]]
+        [[0, 1], [3, 4], [2, 5]]
     """
-    labels = np.asarray(groups)
-    units: list[Places] = []
-    open_: list[Places] = []
+    labels, least = np.asarray(groups), max(least, least_groups)
+    size = max(least_groups, min(least, len(order) // BUNDLES))
+    dealt = [
+        _deal([np.flatnonzero(labels == group) for group in bundle], least, least_groups)
+        for bundle in _bundles(order, Counter(groups), size, least)
+    ]
+    rounds = range(max(map(len, dealt), default=0))
+    return [units[turn] for turn in rounds for units in dealt if turn < len(units)]
+
+
+def _bundles(
+    order: Sequence[str], prompts: Mapping[str, int], size: int, least: int
+) -> list[list[str]]:
+    """Groups in bundles of at least so many groups and prompts; the rest joins the last."""
+    found: list[list[str]] = []
+    open_: list[str] = []
     for group in order:
-        open_.append(np.flatnonzero(labels == group))
-        if sum(map(len, open_)) >= least and len(open_) >= least_groups:
-            units.append(np.sort(np.concatenate(open_)))
+        open_.append(group)
+        if len(open_) >= size and sum(prompts[each] for each in open_) >= least:
+            found.append(open_)
             open_ = []
-    if open_:
-        rest = np.concatenate([*units[-1:], *open_])
-        units[-1:] = [np.sort(rest)]
-    return units
+    return [*found[:-1], [*found[-1], *open_]] if found else [open_]
+
+
+def _deal(groups: Sequence[Places], least: int, least_groups: int) -> list[Places]:
+    """A bundle's prompts in units, one of every group in turn; the later, the fewer groups."""
+    turns = range(max(map(len, groups)))
+    dealt = [
+        (place, number)
+        for turn in turns
+        for number, places in enumerate(groups)
+        for place in places[turn : turn + 1]
+    ]
+    cuts = list(range(0, len(dealt) - least + 1, least)) or [0]
+    while len(cuts) > 1 and len({number for _, number in dealt[cuts[-1] :]}) < least_groups:
+        cuts.pop()
+    ends = [*cuts[1:], len(dealt)]
+    return [
+        np.sort([place for place, _ in dealt[start:end]])
+        for start, end in zip(cuts, ends, strict=True)
+    ]
+
+
+def bundle_numbers(units: Sequence[Collection[str]]) -> Places:
+    """Number units so that those with a prompt group in common have the same number.
+
+    Args:
+        units: The groups of each unit's prompts.
+
+    Returns:
+        Shape (U,), from 0 on.
+
+    Example:
+        >>> bundle_numbers([{"a", "b"}, {"c"}, {"b"}]).tolist()
+        [0, 1, 0]
+    """
+    names = {name: place for place, name in enumerate(sorted(set().union(*units)))}
+    shared = np.zeros((len(units), len(names)), dtype=np.int64)
+    for row, unit in zip(shared, units, strict=True):
+        row[[names[name] for name in unit]] = 1
+    return np.asarray(csgraph.connected_components(shared @ shared.T)[1], dtype=np.intp)
 
 
 def unit_values(

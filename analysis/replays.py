@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.cells import Sample
 from analysis.metrics import Metric
-from analysis.racing import Floats, Places, unit_values
+from analysis.racing import Floats, Places, bundle_numbers, unit_values
 from analysis.statistics.intervals import Interval, jackknife_interval
 from analysis.statistics.leave_out import balanced_blocks
 from analysis.statistics.nulls import permute_within_prompt
@@ -119,8 +119,14 @@ def replay(truth: Truth, units: Sequence[Places], plan: Plan, rng: np.random.Gen
     """
     sample = truth.samples[0]
     used = units[: plan.looks[-1].units]
-    table = unit_values(truth.metric, sample.only(truth.metric.needs), sample.groups.tolist(), used)
-    return run_race(plan, lambda seeds, wanted: table[seeds, wanted.start : wanted.stop], rng)
+    groups = sample.groups.tolist()
+    table = unit_values(truth.metric, sample.only(truth.metric.needs), groups, used)
+    bundles = bundle_numbers([{groups[place] for place in unit} for unit in used])
+
+    def observe(seeds: Places, wanted: range) -> Floats:
+        return np.asarray(table[seeds, wanted.start : wanted.stop])
+
+    return run_race(plan, observe, rng, bundles)
 
 
 def images_drawn(race: Raced, units: Sequence[Places]) -> NDArray[np.intp]:
@@ -132,7 +138,7 @@ def images_drawn(race: Raced, units: Sequence[Places]) -> NDArray[np.intp]:
 def spread_evenly(truth: Truth, images: int, rng: np.random.Generator) -> Places:
     """The list that as many images, rounded up, give if every seed gets the same prompts.
 
-    The prompts are drawn from all groups alike, which is better than whole groups, as a race
+    The prompts are drawn from all groups alike, which is better than bundles of groups, as a race
     needs them: what stands beside the race is the best that is simple.
     """
     each = -(-images // len(truth.seeds))

@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from analysis.cells import read_cells
 from analysis.metrics import Metric
 from analysis.per_seed import metric_identity
-from analysis.racing import Floats, Places, cut_units, least_groups, race_metric, unit_values
+from analysis.racing import (
+    Floats,
+    Places,
+    bundle_numbers,
+    cut_units,
+    least_groups,
+    race_metric,
+    unit_values,
+)
 from analysis.statistics.racing import Plan, Raced, plan_race, run_race, uniform_error
 from analysis.statistics.reliability import golden_by_expected_error
 from analysis.study_stage import plain
@@ -78,8 +86,8 @@ class AskedRun(Run):
 def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
     """Begin a search's run, or open it if it is there.
 
-    Its grid is the recipe's seeds and its prompts of set 1, a block for each unit: whole prompt
-    groups with at least `tile.prompts` prompts.
+    Its grid is the recipe's seeds and its prompts of set 1, a block for each unit of at least
+    `tile.prompts` prompts, see `cut_units`.
 
     Args:
         recipe: What to draw from.
@@ -173,7 +181,9 @@ def run_search(run: Run, search: Search, workers: work.Workers) -> dict[str, Any
     )
     drawn = _Drawing(run, metric, workers, seeds)
     rng = np.random.default_rng([int(run.run_id, 16), int(run.grid_hash, 16)])
-    raced = run_race(plan, drawn.observe, rng)
+    group = {prompt.id: prompt.group for prompt in run.prompts.values()}
+    bundles = bundle_numbers([{group[name] for name in block.prompt_ids} for block in blocks])
+    raced = run_race(plan, drawn.observe, rng, bundles)
     found = _report(run, metric, search, plan, raced, seeds, rng)
     run.store.replace(SEARCH_FILE, json.dumps(plain(found), indent=1).encode() + b"\n")
     return found

@@ -15,9 +15,10 @@ al. 2021, arXiv:1810.08240) would allow a look after every image; with few plann
 bound costs less, and t intervals need no bound on the values and no guess of their variance, which
 mixtures of normals do.
 
-Observations are *units*: blocks of whole prompt groups, so that units are independent although
-prompts of a group are not. Seeds share their prompts; what a prompt does to all of them is taken
-off by a *panel* of seeds that is drawn to the end.
+Observations are *units* of some prompts. Units with prompts of the same prompt groups make a
+*bundle*: the list goes by all units alike, the intervals by the bundles' means, since bundles are
+independent although units of one are not. Seeds share their prompts; what a prompt does to all of
+them is taken off by a *panel* of seeds that is drawn to the end.
 """
 
 from collections.abc import Callable
@@ -182,7 +183,9 @@ class Raced:
         return top_quarter_probability(self.shrunken.mean, self.shrunken.sd, rng, share=share)
 
 
-def run_race(plan: Plan, observe: Observe, rng: np.random.Generator) -> Raced:
+def run_race(
+    plan: Plan, observe: Observe, rng: np.random.Generator, bundles: Places | None = None
+) -> Raced:
     """Run a race.
 
     Args:
@@ -190,6 +193,7 @@ def run_race(plan: Plan, observe: Observe, rng: np.random.Generator) -> Raced:
         observe: Gives observations, larger is better; called once a look, with seeds and units
             that were not asked for before.
         rng: Chooses the panel.
+        bundles: Which bundle each unit is of, shape (units,); each its own if None.
 
     Returns:
         The list. The same observations and random stream give the same one, so a race that was
@@ -205,7 +209,9 @@ def run_race(plan: Plan, observe: Observe, rng: np.random.Generator) -> Raced:
         [24, 25, 26, 27, 28, 29, 30, 31]
     """
     panel = np.sort(rng.permutation(plan.seeds)[: plan.panel])
-    table = np.full((plan.seeds, plan.looks[-1].units), np.nan)
+    last = plan.looks[-1].units
+    table = np.full((plan.seeds, last), np.nan)
+    labels = np.arange(last) if bundles is None else bundles[:last]
     seen = _Seen.nothing(plan.seeds)
     before = 0
     for look in plan.looks:
@@ -213,7 +219,7 @@ def run_race(plan: Plan, observe: Observe, rng: np.random.Generator) -> Raced:
         asked = np.union1d(contested, panel)
         table[asked, before : look.units] = observe(asked, range(before, look.units))
         before = look.units
-        seen = seen.look(table - table[panel].mean(axis=0), contested, plan.level)
+        seen = seen.look(table - table[panel].mean(axis=0), contested, plan.level, labels)
     shrunken, low, high = seen.shrunken, seen.low, seen.high
     listed = top_with_ties(shrunken.mean, plan.top, direction="higher")
     certain = certainly_top(low, high, plan.top)
@@ -248,23 +254,38 @@ class _Seen:
         order = np.argsort(apart[self.contested], kind="stable")
         return np.sort(self.contested[order[:count]])
 
-    def look(self, deviations: Floats, contested: Places, level: float) -> "_Seen":
+    def look(self, deviations: Floats, contested: Places, level: float, bundles: Places) -> "_Seen":
         """What is known with more units, NaN where a seed was not drawn."""
         count = np.isfinite(deviations).sum(axis=1)
         value = np.nanmean(deviations, axis=1)
         spread = np.nanvar(deviations, axis=1, ddof=1)
-        half = stats.t.ppf((1 + level) / 2, count - 1) * np.sqrt(spread / count)
         # For the choice of seeds alone: a variance from few units is noisy, so all share one.
         noise = float(np.sqrt((spread * (count - 1)).sum() / (count - 1).sum()))
+        low, high = _bundle_interval(deviations, bundles, level)
         return _Seen(
             contested,
             count,
             value,
-            np.maximum(self.low, value - half),
-            np.minimum(self.high, value + half),
+            np.maximum(self.low, low),
+            np.minimum(self.high, high),
             noise,
             shrink(value, np.maximum(noise / np.sqrt(count), TINY)),
         )
+
+
+def _bundle_interval(deviations: Floats, bundles: Places, level: float) -> tuple[Floats, Floats]:
+    """A t interval of every seed from the means of its bundles; endless with fewer than two."""
+    drawn = np.isfinite(deviations)
+    inside = bundles == np.unique(bundles)[:, None]
+    sums, counts = np.where(drawn, deviations, 0.0) @ inside.T, drawn @ inside.T.astype(np.int64)
+    seen = (counts > 0).sum(axis=1)
+    means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    centre = np.nanmean(means, axis=1)
+    squares = np.nansum((means - centre[:, None]) ** 2, axis=1)
+    freedom = np.maximum(seen - 1, 1)
+    half = stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(squares / freedom / seen)
+    half = np.where(seen > 1, half, np.inf)
+    return centre - half, centre + half
 
 
 def certainly_top(low: Floats, high: Floats, top: int) -> NDArray[np.bool_]:

@@ -63,13 +63,13 @@ class Search(Study):
 
     Question: With what share of the images does a race over the seeds find the list that two full
         runs agree on?
-    Method: The race of `analysis.statistics.racing` on units of whole prompt groups of set 1, its
-        plan fixed beforehand, prompts in random order, replayed. Certain seeds by t intervals at
-        level 1 - error / (seeds x looks): by the union bound none of them is wrong, at any look,
-        with probability 1 - error. Sure seeds by posterior probability. Judged by the full list
-        of set 2 and on set 3, beside the same number of images spread evenly, and beside the
-        ceiling, which is what the full list of set 1 shares with that of set 2. Replay and set
-        1's own list share prompts, so that agreement is optimistic.
+    Method: The race of `analysis.statistics.racing` on units of set 1's prompts, its plan fixed
+        beforehand, groups in random order, replayed. Certain seeds by t intervals over bundles of
+        prompt groups at level 1 - error / (seeds x looks): by the union bound none of them is
+        wrong, at any look, with probability 1 - error. Sure seeds by posterior probability.
+        Judged by the full list of set 2 and on set 3, beside the same number of images spread
+        evenly, and beside the ceiling, which is what the full list of set 1 shares with that of
+        set 2. Replay and set 1's own list share prompts, so that agreement is optimistic.
     Null: no seed effect: within each prompt it is permuted which seed owns which image, on both
         sets; the race is then run again.
     n: images drawn of set 1; seeds; replays, one order of the prompts each.

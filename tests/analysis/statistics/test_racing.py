@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.racing import cut_units, unit_values
+from analysis.racing import bundle_numbers, cut_units, unit_values
 from analysis.statistics.racing import (
     Look,
     Plan,
@@ -32,8 +32,10 @@ def grid(rng: np.random.Generator, effects: Floats) -> Floats:
     return np.asarray(effects[:, None, None] + 2 * noise[0] + noise[1] + noise[2] + noise[3])
 
 
-def race(table: Floats, plan: Plan, rng: np.random.Generator) -> Raced:
-    return run_race(plan, lambda seeds, units: table[seeds, units.start : units.stop], rng)
+def race(
+    table: Floats, plan: Plan, rng: np.random.Generator, bundles: NDArray[np.intp] | None = None
+) -> Raced:
+    return run_race(plan, lambda seeds, units: table[seeds, units.start : units.stop], rng, bundles)
 
 
 def naive_holds(values: Floats, effects: Floats, plan: Plan) -> bool:
@@ -131,13 +133,43 @@ def test_equal_seeds_are_listed_whole() -> None:
     assert not found.certain.any()
 
 
-def test_units_are_whole_groups() -> None:
-    groups = [f"g{i % 7}" for i in range(40)]
-    units = cut_units(groups, 8, [f"g{i}" for i in (3, 1, 6, 0, 5, 2, 4)])
-    assert np.array_equal(np.sort(np.concatenate(units)), np.arange(40))
-    for one in units:
-        inside = {groups[i] for i in one}
-        assert len(one) == sum(group in inside for group in groups) >= 8
+@pytest.mark.parametrize("least", [1, 3, 8])
+def test_units_know_all_groups_early_and_bundles_share_none(least: int) -> None:
+    groups = [f"g{i % 37}" for i in range(300)] + ["alone", "g0", "g0", "g0"]
+    order = np.random.default_rng(1).permutation(sorted(set(groups))).tolist()
+    units = cut_units(groups, least, order, least_groups=2)
+    assert np.array_equal(np.sort(np.concatenate(units)), np.arange(len(groups)))
+    inside = [{groups[i] for i in one} for one in units]
+    assert all(len(one) >= least and len(own) >= 2 for one, own in zip(units, inside, strict=True))
+    numbers = bundle_numbers(inside)
+    bundles = [
+        {group for own, at in zip(inside, numbers, strict=True) if at == n for group in own}
+        for n in range(numbers.max() + 1)
+    ]
+    assert len(bundles) >= 10
+    assert sum(map(len, bundles)) == len(set(groups))
+    assert set.union(*inside[: len(bundles)]) >= set.union(*bundles[:-1])  # the rest joins the last
+    assert numbers[: len(bundles)].tolist() == list(range(len(bundles)))
+
+
+def test_where_every_prompt_is_a_group_a_bundle_is_a_unit() -> None:
+    units = cut_units([f"g{i}" for i in range(100)], 8, [f"g{i}" for i in range(100)])
+    assert [len(unit) for unit in units] == [8] * 11 + [12]
+    assert bundle_numbers([{str(i) for i in unit} for unit in units]).tolist() == list(range(12))
+
+
+def test_bounds_by_bundles_hold_where_seeds_suit_some_groups_and_those_by_units_do_not() -> None:
+    rng, draws, held = np.random.default_rng(4), 60, {True: 0, False: 0}
+    bundles = np.tile(np.arange(10), 6)
+    plan = plan_race(16, 60, top=4, budget=0.9)
+    for _ in range(draws):
+        suits = rng.standard_normal((16, 10))[:, bundles]  # no seed is better over all groups
+        table = suits + 0.3 * rng.standard_normal((16, 60))
+        for by_bundles, labels in ((True, bundles), (False, None)):
+            found = race(table, plan, np.random.default_rng(5), labels)
+            held[by_bundles] += bool(((found.low <= 0) & (found.high >= 0)).all())
+    assert held[True] >= 0.9 * draws - 3 * np.sqrt(0.09 * draws)
+    assert held[False] < 0.5 * draws
 
 
 def test_units_of_a_kernel_distance_are_unbiased_and_whole_units_are_not() -> None:
@@ -151,7 +183,7 @@ def test_units_of_a_kernel_distance_are_unbiased_and_whole_units_are_not() -> No
 
     truth = float(metric.values(metric.prepare({need: images(3000, 1)}))[0])
     groups = [f"g{i // 4}" for i in range(4000)]
-    units = cut_units(groups, 8, list(dict.fromkeys(groups)), least_groups=2)
+    units = [np.arange(first, first + 8) for first in range(0, 4000, 8)]
     drawn = {need: images(1000, 4)}
     found = -unit_values(metric, drawn, groups, units)[0]
     error = found.std(ddof=1) / np.sqrt(len(found))
