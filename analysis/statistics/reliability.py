@@ -11,7 +11,6 @@ from analysis.statistics.bounds import Interval
 from analysis.statistics.kernels import Floats, finite_vector
 from analysis.statistics.leave_out import group_codes
 from analysis.statistics.shrinkage import Shrunken, shrink
-from analysis.statistics.variance import mean_squares
 
 __all__ = [
     "Direction",
@@ -68,7 +67,8 @@ def split_half(
 
     Returns:
         The reliability; n is the number of prompts. The interval is exact for independent
-        groups of equal size: bounds outside [-1, 1] are not clipped.
+        groups of equal size; unequal groups weigh as their prompts do. Bounds outside [-1, 1]
+        are not clipped.
 
     Raises:
         ValueError: If there are too few seeds or groups, or a value is missing.
@@ -94,7 +94,7 @@ def split_half(
     sums, sizes = y @ member, member.sum(axis=0)
     order = rng.permuted(np.tile(np.arange(count), (splits, 1)), axis=1)
     half = float(np.mean([_half_correlation(sums, sizes, row) for row in order]))
-    low, high = _feldt(sums / sizes, level)
+    low, high = _feldt(sums / sizes, sizes / sizes.sum(), level)
     method = f"split-half over {count} groups, Spearman-Brown, F interval, {100 * level:g} %"
     full = Interval(2 * half / (1 + half), low, high, y.shape[1], method)
     return Reliability(half, full, splits)
@@ -107,14 +107,19 @@ def _half_correlation(sums: Floats, sizes: Floats, order: NDArray[np.intp]) -> f
     return pearson(first, second)
 
 
-def _feldt(means: Floats, level: float) -> tuple[float, float]:
-    """Interval of 1 - MS_rest / MS_seeds of the seeds x groups table of means."""
-    seeds, _, rest = mean_squares(means)
-    if seeds == 0:
+def _feldt(means: Floats, weights: Floats, level: float) -> tuple[float, float]:
+    """Interval of 1 - error variance / variance of the seeds' weighted means over groups.
+
+    With equal weights that ratio is MS_rest / MS_seeds of the seeds x groups table of means.
+    """
+    seeds, groups = means.shape
+    own = means @ weights
+    if np.ptp(own) == 0:
         return -np.inf, 1.0
-    freedom = len(means) - 1, (len(means) - 1) * (means.shape[1] - 1)
-    tails = stats.f.ppf([(1 + level) / 2, (1 - level) / 2], *freedom)
-    low, high = 1 - rest / seeds * tails
+    rest = means - own[:, None] - means.mean(axis=0) + own.mean()
+    error = (rest**2 @ weights**2).sum() * groups / (groups - 1) / (seeds - 1)
+    tails = stats.f.ppf([(1 + level) / 2, (1 - level) / 2], seeds - 1, (seeds - 1) * (groups - 1))
+    low, high = 1 - error / own.var(ddof=1) * tails
     return float(low), float(high)
 
 

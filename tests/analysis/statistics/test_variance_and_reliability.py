@@ -20,7 +20,7 @@ from analysis.statistics.reliability import (
     top_quarter_probability,
     top_with_ties,
 )
-from analysis.statistics.variance import variance_shares
+from analysis.statistics.variance import mean_squares, variance_shares
 
 
 def test_jackknife_of_a_mean_is_the_group_error() -> None:
@@ -116,6 +116,26 @@ def test_split_half_agrees_with_the_variance_components() -> None:
     assert reliability.full.value == pytest.approx(1 / (1 + 4 / 12), abs=0.05)
     assert reliability.half == pytest.approx(1 / (1 + 4 / 6), abs=0.05)
     assert reliability.full.low < reliability.full.value < reliability.full.high
+
+
+def test_the_interval_of_unequal_groups_is_of_the_value_beside_it() -> None:
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(26), rng.permutation([*[1] * 20, *[6] * 6]))
+    y = rng.normal(size=(1024, 1)) + 2 * rng.normal(size=(1024, len(groups)))
+    found = split_half(y, groups, rng).full
+    assert found.low < found.value < found.high < found.low + 0.06
+    groups_alike = np.stack([y[:, groups == g].mean(axis=1) for g in range(26)], axis=1)
+    alike = split_half(groups_alike, np.arange(26), rng).full
+    assert alike.high < found.low  # a group of one prompt tells less than one of six
+
+
+def test_the_interval_of_equal_groups_is_feldts() -> None:
+    rng = np.random.default_rng(4)
+    y = rng.normal(size=(30, 1)) + 2 * rng.normal(size=(30, 8))
+    seeds, _, rest = mean_squares(y)
+    tails = stats.f.ppf([0.975, 0.025], 29, 29 * 7)
+    found = split_half(y, np.arange(8), rng).full
+    assert [found.low, found.high] == pytest.approx((1 - rest / seeds * tails).tolist(), rel=1e-9)
 
 
 def test_split_half_refuses_few_groups_and_gaps() -> None:
