@@ -5,7 +5,7 @@ RECIPE ?= seedling
 BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier
 STAMP := .venv/installed
 
-.PHONY: run brightness test lint bench clean
+.PHONY: run brightness findings test lint bench clean
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
@@ -17,6 +17,13 @@ brightness: $(STAMP)
 	  .venv/bin/goldenseed run $$recipe && \
 	  .venv/bin/goldenseed study brightness runs/$$recipe/baseline \
 	    --set truth=seedling/figures/brightness.json || exit 1; done
+
+# The runs behind docs/findings: 1,024 seeds, their controls, the search, the seedling. Some hours on two
+# cores, most of them the classifier of 1,024 seeds, its null, and the seedling's pictures.
+findings: $(STAMP)
+	for recipe in showcase-turbo showcase-turbo-search showcase-turbo-planted \
+	  showcase-turbo-scrambled showcase-seedling; do \
+	  .venv/bin/goldenseed run $$recipe && .venv/bin/goldenseed study all runs/$$recipe || exit 1; done
 
 test: $(STAMP)
 	.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90

@@ -104,6 +104,8 @@ class Recovery(Study):
             require(groups, LEAST_GROUPS, f"prompt groups in set {number}")
         sign = 1.0 if metric.higher_is_better else -1.0
         first, second = (sign * one.own for one in sets)
+        if not (np.ptp(first) and np.ptp(second)):
+            raise RunError("its values do not vary; a worst share needs seeds that differ")
         listed = self._worst(first) & self._worst(second)
         others = second[strengths == 0]
         rows = []

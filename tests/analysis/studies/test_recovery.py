@@ -55,6 +55,13 @@ def test_the_stronger_the_loss_the_more_are_found(tmp_path: Path) -> None:
     assert "5 of 5 that lose 40%" in found.outcome
 
 
+def test_a_metric_that_does_not_vary_finds_nobody_and_is_left_out(tmp_path: Path) -> None:
+    run = run_with(tmp_path, 10.0)
+    found = load_study("recovery", {"metrics": [SCORE, "failure_rate"]}).find(run)
+    assert set(found.tables["curve"].frame["metric"]) == {"score"}
+    assert "failure_rate is left out: its values do not vary" in found.outcome
+
+
 def test_found_is_counted_and_compared_with_chance(tmp_path: Path) -> None:
     """Against a plain count and the sum of the hypergeometric terms."""
     run = run_with(tmp_path, 6.0)
