@@ -118,7 +118,7 @@ class Spectrum(Study):
         if next(run.latents.receipts(), None) is None:
             raise RunError(
                 f"{run.root} keeps no latents; this study needs them: draw a run with "
-                f"`keep_latents: all` in its recipe (goldenseed run seedling-mini-spectrum)"
+                f"`keep_latents: all` in its recipe (goldenseed run seedling-spectrum)"
             )
         chosen = sorted((p for p in run.prompts.values() if p.set in SETS), key=lambda p: p.id)
         cells = read_transforms(run, sorted(run.seeds), chosen[: self.prompts or None])
