@@ -18,12 +18,14 @@ brightness: $(STAMP)
 	  .venv/bin/goldenseed study brightness runs/$$recipe/baseline \
 	    --set truth=seedling/figures/brightness.json || exit 1; done
 
-# The runs behind docs/findings: 1,024 seeds, their controls, the search, the seedling. Some hours on two
-# cores, most of them the classifier of 1,024 seeds, its null, and the seedling's pictures.
+# The runs behind docs/findings and every study of them. Some hours on two cores, most of them the
+# classifier of 1,024 seeds, its null, and the seedling's pictures. That page names what it had
+# drawn in addition: unseen seeds, redrawn pictures, other prompts.
+FINDINGS := showcase-turbo showcase-turbo-search showcase-turbo-planted showcase-turbo-scrambled \
+  showcase-seedling seedling-spectrum seedling-mini-swap
 findings: $(STAMP)
-	for recipe in showcase-turbo showcase-turbo-search showcase-turbo-planted \
-	  showcase-turbo-scrambled showcase-seedling; do \
-	  .venv/bin/goldenseed run $$recipe && .venv/bin/goldenseed study all runs/$$recipe || exit 1; done
+	for recipe in $(FINDINGS); do .venv/bin/goldenseed run $$recipe && \
+	  .venv/bin/goldenseed study all runs/$$recipe || exit 1; done
 
 test: $(STAMP)
 	.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90

@@ -61,22 +61,23 @@ def least_groups(metric: Metric) -> int:
 def cut_units(
     groups: Sequence[str], least: int, order: Sequence[str], *, least_groups: int = 1
 ) -> list[Places]:
-    """Cut prompts into units that know many prompt groups early.
+    """Cut prompts into units that know more prompt groups early than whole groups would.
 
     Groups are taken together in bundles, ten or more where there are enough groups; a bundle's
     prompts are dealt into units, one prompt of each group in turn. The first units are the first
-    of every bundle, then come the second ones. So a race meets most groups at its first look,
-    though a group has many prompts, and what it finds still holds for other groups: bundles are
-    independent, see `bundle_numbers`. Where every prompt is a group of its own, a bundle is a unit.
+    of every bundle, then come the second ones. What a race finds still holds for other groups:
+    bundles are independent, see `bundle_numbers`. Where every prompt is a group of its own, a
+    bundle is a unit.
 
     Args:
-        groups: Group of each prompt, shape (P,).
+        groups: Group of each prompt, shape (P,), prompts in the order in which a race meets them.
         least: Prompts in a unit, at least.
         order: The groups in the order in which the race meets them.
         least_groups: Groups in a unit, at least.
 
     Returns:
-        Places of the prompts of each unit. What is left at the end of a bundle joins its last unit.
+        Places of the prompts of each unit. What is left at the end of a bundle joins its last
+        unit, which is large where units need several groups and one group has most prompts.
 
     Example:
         >>> order = ["b", "a", "c", "d"]
@@ -84,13 +85,15 @@ def cut_units(
         >>> [unit.tolist() for unit in units]
         [[0, 1], [3, 4], [2, 5]]
     """
+    if not order:
+        return []
     labels, least = np.asarray(groups), max(least, least_groups)
     size = max(least_groups, min(least, len(order) // BUNDLES))
     dealt = [
         _deal([np.flatnonzero(labels == group) for group in bundle], least, least_groups)
         for bundle in _bundles(order, Counter(groups), size, least)
     ]
-    rounds = range(max(map(len, dealt), default=0))
+    rounds = range(max(map(len, dealt)))
     return [units[turn] for turn in rounds for units in dealt if turn < len(units)]
 
 

@@ -112,6 +112,11 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
         )
     found = start.load_prompts(recipe)
     prompts = [prompt for prompt in found.prompts if prompt.set == CHOOSING_SET]
+    if not prompts:
+        raise ConfigError(
+            f"none of the {len(found.prompts):,} prompts is of set {CHOOSING_SET}, which a search "
+            f"draws; bring more prompts, or raise `prompts.count`"
+        )
     units = _units(prompts, recipe.tile.prompts, least_groups(chosen))
     shape = TileShape(seeds=1, prompts=max(map(len, units)))
     run = _begin(recipe.model_copy(update={"tile": shape}), out, prompts, found.report.path)
@@ -122,7 +127,8 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
 
 
 def _units(prompts: list[Prompt], least: int, each: int) -> list[list[Prompt]]:
-    """The prompts in units; groups in the order of a hash, which is anybody's random order."""
+    """The prompts in units; both they and groups in the order of hashes, as good as random."""
+    prompts = sorted(prompts, key=lambda prompt: prompt.id)
     groups = [prompt.group for prompt in prompts]
     order = sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())
     return [

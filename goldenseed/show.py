@@ -228,8 +228,8 @@ def _ranking(ranking: Ranking) -> None:
         console().print(columns(title, rows))
     if len(golden) + len(bad) > len(rows):
         line(
-            f"The best of {len(golden)} golden and the worst of {len(bad)} bad seeds; `rank "
-            f"--json` and the release list all."
+            f"At most {LISTED} of each: of {len(golden)} golden seeds the best, of {len(bad)} bad "
+            f"ones the worst; `rank --json` and the release list all."
         )
     for text in _evidence(ranking):
         line(text)

@@ -17,6 +17,9 @@ class Pace:
     Args:
         name: What is trained.
         total: Pictures to learn from in all epochs.
+
+    Example:
+        >>> Pace("seed classifier", 1000).tell(10, 0.5)  # not yet time for a line
     """
 
     def __init__(self, name: str, total: int) -> None:

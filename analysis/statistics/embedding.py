@@ -84,6 +84,13 @@ def tsne(points: NDArray[np.floating], *, perplexity: float = 30.0, random_state
     Returns:
         Shape (n, 2), float64.
 
+    Raises:
+        ValueError: If the points do not vary.
+
+    Example:
+        >>> tsne(np.arange(12.0)[:, None], random_state=0).shape
+        (12, 2)
+
     Source:
         van der Maaten and Hinton 2008, "Visualizing data using t-SNE"; openTSNE (Policar,
         Strazar and Zupan 2024, Journal of Statistical Software 109(3)), Barnes-Hut form.
@@ -95,6 +102,10 @@ def _fitted(points: Floats, perplexity: float, random_state: int) -> "TSNEEmbedd
     """OpenTSNE's map: exact neighbours and one thread, so that it is the same every time."""
     from openTSNE import TSNE
 
+    if not np.ptp(points, axis=0).any():
+        raise ValueError(f"{len(points)} points that do not vary; a map needs points that differ")
+    if points.shape[1] == 1:  # the start has two components
+        points = np.column_stack([points, np.zeros(len(points))])
     return TSNE(
         perplexity=min(perplexity, (len(points) - 1) / 3),
         initialization="pca",

@@ -16,7 +16,7 @@ bound costs less, and t intervals need no bound on the values and no guess of th
 mixtures of normals do.
 
 Observations are *units* of some prompts. Units with prompts of the same prompt groups make a
-*bundle*: the list goes by all units alike, the intervals by the bundles' means, since bundles are
+*bundle*: the list goes by all units alike, but every error by the bundles, since bundles are
 independent although units of one are not. Seeds share their prompts; what a prompt does to all of
 them is taken off by a *panel* of seeds that is drawn to the end.
 """
@@ -153,7 +153,7 @@ class Raced:
         shrunken: The deviations drawn towards the population of seeds.
         certain: Whether the bounds put it among the best `top`.
         listed: The best `top` by shrunken value, best first; ties at the boundary listed whole.
-        noise: Standard deviation of one unit's deviation, within seeds.
+        noise: Standard error of a seed's mean, by bundles, as if it were of one unit.
     """
 
     plan: Plan
@@ -258,9 +258,7 @@ class _Seen:
         """What is known with more units, NaN where a seed was not drawn."""
         count = np.isfinite(deviations).sum(axis=1)
         value = np.nanmean(deviations, axis=1)
-        spread = np.nanvar(deviations, axis=1, ddof=1)
-        # For the choice of seeds alone: a variance from few units is noisy, so all share one.
-        noise = float(np.sqrt((spread * (count - 1)).sum() / (count - 1).sum()))
+        squares = _squared_errors(deviations, bundles)
         low, high = _bundle_interval(deviations, bundles, level)
         return _Seen(
             contested,
@@ -268,16 +266,37 @@ class _Seen:
             value,
             np.maximum(self.low, low),
             np.minimum(self.high, high),
-            noise,
-            shrink(value, np.maximum(noise / np.sqrt(count), TINY)),
+            float(np.sqrt((squares * count).mean())),
+            shrink(value, np.maximum(np.sqrt(squares), TINY)),
         )
+
+
+def _bundle_sums(deviations: Floats, bundles: Places) -> tuple[Floats, NDArray[np.intp]]:
+    """Sum and number of every seed's units in every bundle, both of shape (S, B)."""
+    drawn = np.isfinite(deviations)
+    inside = (bundles[:, None] == np.unique(bundles)).astype(np.intp)
+    return np.where(drawn, deviations, 0.0) @ inside, drawn @ inside
+
+
+def _squared_errors(deviations: Floats, bundles: Places) -> Floats:
+    """Squared standard errors of the seeds' means over units, shape (S,), by bundles.
+
+    Seeds with equally many units share one, since that of a single seed is noisy. Where a seed
+    has units of one bundle alone, its units stand for bundles.
+    """
+    sums, counts = _bundle_sums(deviations, bundles)
+    count, seen = counts.sum(axis=1), (counts > 0).sum(axis=1)
+    apart = sums - np.nanmean(deviations, axis=1)[:, None] * counts
+    by_bundles = (apart**2).sum(axis=1) * seen / np.maximum(seen - 1, 1) / count**2
+    by_units = np.nanvar(deviations, axis=1, ddof=1) / count
+    own = np.where(seen > 1, by_bundles, by_units)
+    _, alike = np.unique(count, return_inverse=True)
+    return np.asarray((np.bincount(alike, own) / np.bincount(alike))[alike])
 
 
 def _bundle_interval(deviations: Floats, bundles: Places, level: float) -> tuple[Floats, Floats]:
     """A t interval of every seed from the means of its bundles; endless with fewer than two."""
-    drawn = np.isfinite(deviations)
-    inside = bundles == np.unique(bundles)[:, None]
-    sums, counts = np.where(drawn, deviations, 0.0) @ inside.T, drawn @ inside.T.astype(np.int64)
+    sums, counts = _bundle_sums(deviations, bundles)
     seen = (counts > 0).sum(axis=1)
     means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     centre = np.nanmean(means, axis=1)

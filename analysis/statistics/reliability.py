@@ -67,8 +67,9 @@ def split_half(
 
     Returns:
         The reliability; n is the number of prompts. The interval is exact for independent
-        groups of equal size; unequal groups weigh as their prompts do. Bounds outside [-1, 1]
-        are not clipped.
+        groups of equal size. Unequal groups weigh as their prompts do, and it is approximate: in
+        simulation it covers 92 to 98 % where seeds suit groups unequally, less where only
+        prompts differ and one group holds most of them. Bounds outside [-1, 1] are not clipped.
 
     Raises:
         ValueError: If there are too few seeds or groups, or a value is missing.
@@ -110,15 +111,20 @@ def _half_correlation(sums: Floats, sizes: Floats, order: NDArray[np.intp]) -> f
 def _feldt(means: Floats, weights: Floats, level: float) -> tuple[float, float]:
     """Interval of 1 - error variance / variance of the seeds' weighted means over groups.
 
-    With equal weights that ratio is MS_rest / MS_seeds of the seeds x groups table of means.
+    Each group's own variance is that of its rest, unbiased for unequal variances; the freedom is
+    Satterthwaite's. With equal weights the ratio is MS_rest / MS_seeds of the table of means.
     """
     seeds, groups = means.shape
     own = means @ weights
     if np.ptp(own) == 0:
         return -np.inf, 1.0
-    rest = means - own[:, None] - means.mean(axis=0) + own.mean()
-    error = (rest**2 @ weights**2).sum() * groups / (groups - 1) / (seeds - 1)
-    tails = stats.f.ppf([(1 + level) / 2, (1 - level) / 2], seeds - 1, (seeds - 1) * (groups - 1))
+    rest = means - means.mean(axis=1, keepdims=True) - means.mean(axis=0) + means.mean()
+    squares = (rest**2).sum(axis=0) / (seeds - 1)
+    shared = squares.sum() / (groups * (groups - 1))
+    variances = np.maximum((squares - shared) / (1 - 2 / groups), 0.0)
+    error = variances @ weights**2
+    freedom = (seeds - 1) * (groups - 1) / groups / (weights**4).sum() * (weights**2).sum() ** 2
+    tails = stats.f.ppf([(1 + level) / 2, (1 - level) / 2], seeds - 1, freedom)
     low, high = 1 - error / own.var(ddof=1) * tails
     return float(low), float(high)
 

@@ -40,7 +40,7 @@ ENDS = {
 }
 LEAST_SEEDS, LEAST_GROUPS = 8, 3
 SEEDS_APART = 64
-"""Seeds whose dots, as large as the object, leave one another room."""
+"""Seeds whose dots have room at full size; with more the dots shrink in proportion."""
 COLUMNS = 6
 """Prompts on a sheet."""
 
@@ -252,7 +252,7 @@ def _shares_picture(shares: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _places_picture(both: Layouts, shown: Sequence[str]) -> bytes:
-    """Mean place of every seed, the dot as large as the object, its colour the depth."""
+    """Mean place of every seed, the dot in proportion to the object, its colour the depth."""
     area = 1500 * min(1.0, SEEDS_APART / len(both.seeds))
 
     def draw(axes: "Axes", name: str) -> None:

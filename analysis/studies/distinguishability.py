@@ -65,11 +65,12 @@ class Distinguishability(Study):
     Question: Can a network tell the seed of a picture of a prompt that it never met?
     Method: A network is trained to name the seed. Prompts are cut by whole groups into training,
         validation and test (9 : 1 : 1 unless told otherwise), so nothing said about "a red horse"
-        helps with "a horse"; all prompt sets serve, since no seed is chosen here. Top-1 on the
-        test part; after JPEG, resizing and cropping; on other runs named in `others`: the test
-        part redrawn one by one in another order, another kind of prompt, `seed_scramble`. The
-        same number of steps on fewer prompts shows what the number of prompts does. Grad-CAM
-        maps of the last features with each place's own gradient (HiResCAM), by captum.
+        helps with "a horse"; all prompt sets serve, since no seed is chosen here. Labels are
+        smoothed (0.2). Top-1 on the test part; after JPEG, resizing and cropping; on other runs
+        named in `others`: the test part redrawn one by one in another order, another kind of
+        prompt, `seed_scramble`. The same number of steps on fewer prompts shows what the number of
+        prompts does. Grad-CAM maps of the last features with each place's own gradient
+        (HiResCAM), by captum.
     Null: The same training on pictures whose owners are permuted within every prompt; and, for p,
         the same answers against permuted owners of the test pictures. Chance is 1 / seeds.
     n: One picture per seed and prompt; per test in the table. Intervals are Wilson's with as many

@@ -93,7 +93,7 @@ class Explain(Study):
     """
 
     name: ClassVar[str] = "explain"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("scikit-learn", "torch")
 
     targets: tuple[str, ...] = ()

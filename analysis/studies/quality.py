@@ -105,7 +105,7 @@ class Quality(Study):
     """
 
     name: ClassVar[str] = "quality"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     metrics: tuple[str, ...] = ()
     target: float = 0.9

@@ -68,7 +68,7 @@ class Recovery(Study):
     """
 
     name: ClassVar[str] = "recovery"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     metrics: tuple[str, ...] = ()
     share: float = 0.25

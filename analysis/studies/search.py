@@ -133,11 +133,13 @@ class Search(Study):
         )
 
     def _cut(self, truth: Truth, rng: np.random.Generator) -> list[Places]:
-        """Set 1's prompts as units, its groups in random order."""
-        groups = truth.samples[0].groups
+        """Set 1's prompts as units, its groups and their prompts in random order."""
+        places = rng.permutation(truth.samples[0].n)
+        groups = truth.samples[0].groups[places]
         order = rng.permutation(np.unique(groups)).tolist()
         each = least_groups(truth.metric)
-        return cut_units(groups.tolist(), self._unit(truth), order, least_groups=each)
+        units = cut_units(groups.tolist(), self._unit(truth), order, least_groups=each)
+        return [np.sort(places[unit]) for unit in units]
 
     def _unit(self, truth: Truth) -> int:
         """Images of a seed in a unit, at least."""

@@ -9,6 +9,7 @@ from goldenseed import start, work
 from goldenseed.search import SEARCH_FILE, start_search
 from pipeline.errors import ConfigError, RunError
 from pipeline.manifest import receipt_index
+from pipeline.prompt_sets import write_prompts_jsonl
 from pipeline.recipe import load_recipe
 from pipeline.runs import Run
 from tests.goldenseed.conftest import Call
@@ -91,6 +92,12 @@ def test_what_cannot_be_searched_is_refused(recipe: Path, tmp_path: Path) -> Non
         start_search(load_recipe("seedling-mini-scramble"), tmp_path / "a")
     with pytest.raises(ConfigError, match="4 seeds; a search needs at least 16"):
         start_search(start.choose(chosen, seeds="4"), tmp_path / "a")
+    others = [p for p in start.load_prompts(chosen).prompts if p.set != 1]
+    write_prompts_jsonl(tmp_path / "others.jsonl", others)
+    path = str(tmp_path / "others.jsonl")
+    source = chosen.prompts.model_copy(update={"source": path, "count": len(others)})
+    with pytest.raises(ConfigError, match=r"none of the .* prompts is of set 1"):
+        start_search(chosen.model_copy(update={"prompts": source}), tmp_path / "a")
     start_search(chosen, tmp_path / "b")
     with pytest.raises(RunError, match="holds another grid"):
         start_search(start.choose(chosen, seeds="20"), tmp_path / "b")

@@ -33,7 +33,9 @@ def test_of_long_lists_the_ends_are_shown(capsys: pytest.CaptureFixture[str]) ->
     text = lines(ranking, capsys)
     assert rows(text, "golden") == golden[: show.LISTED]
     assert rows(text, "bad") == bad[-show.LISTED :]
-    assert f"best of {len(golden)} golden and the worst of {len(bad)} bad" in " ".join(text)
+    assert f"of {len(golden)} golden seeds the best, of {len(bad)} bad ones the worst" in " ".join(
+        text
+    )
 
 
 def test_short_lists_are_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:

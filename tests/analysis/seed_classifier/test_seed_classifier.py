@@ -166,6 +166,19 @@ def test_a_training_says_how_far_it_is_and_whose_work_the_rate_is(
     assert line.startswith(f"seed classifier: {5 * 32} of")  # the first step only starts the clock
 
 
+def test_smoothed_labels_leave_a_network_less_sure(run: Run, tmp_path: Path) -> None:
+    sure = {}
+    for smoothing in (0.0, 0.5):
+        copy = Run.open(shutil.copytree(run.root, tmp_path / str(smoothing)))
+        course = replace(COURSE, epochs=8, label_smoothing=smoothing)
+        trained = classifier(copy, course=course).fit()
+        batch = next(trained.train.batches(64))
+        with torch.inference_mode():
+            logits = trained.network(pixels_of(batch.images))
+        sure[smoothing] = float(logits.softmax(dim=1).amax(dim=1).mean())
+    assert sure[0.5] < sure[0.0] - 0.1
+
+
 def test_a_done_training_is_taken_up_and_a_damaged_file_is_named(run: Run, tmp_path: Path) -> None:
     copy = Run.open(shutil.copytree(run.root, tmp_path / "run"))
     made = classifier(copy, course=replace(COURSE, epochs=1)).fit()

@@ -152,6 +152,10 @@ def test_units_know_all_groups_early_and_bundles_share_none(least: int) -> None:
     assert numbers[: len(bundles)].tolist() == list(range(len(bundles)))
 
 
+def test_no_prompts_make_no_units() -> None:
+    assert cut_units([], 2, []) == []
+
+
 def test_where_every_prompt_is_a_group_a_bundle_is_a_unit() -> None:
     units = cut_units([f"g{i}" for i in range(100)], 8, [f"g{i}" for i in range(100)])
     assert [len(unit) for unit in units] == [8] * 11 + [12]
@@ -170,6 +174,26 @@ def test_bounds_by_bundles_hold_where_seeds_suit_some_groups_and_those_by_units_
             held[by_bundles] += bool(((found.low <= 0) & (found.high >= 0)).all())
     assert held[True] >= 0.9 * draws - 3 * np.sqrt(0.09 * draws)
     assert held[False] < 0.5 * draws
+
+
+def test_the_error_that_a_list_tells_is_its_own_by_bundles_and_too_small_by_units() -> None:
+    rng, draws = np.random.default_rng(4), 40
+    bundles = np.tile(np.arange(10), 8)
+    plan = plan_race(128, 80, top=32, budget=0.5)
+    told: dict[bool, list[float]] = {True: [], False: []}
+    true: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(draws):
+        effects = 0.7 * rng.standard_normal(128)
+        table = effects[:, None] + 2 * rng.standard_normal((128, 10))[:, bundles]
+        table += 2 * rng.standard_normal((128, 80))
+        best = set(np.argsort(-effects)[:32].tolist())
+        for by_bundles, labels in ((True, bundles), (False, None)):
+            found = race(table, plan, np.random.default_rng(5), labels)
+            probability = found.probability(np.random.default_rng(6))
+            told[by_bundles].append(1 - float(probability[found.listed].mean()))
+            true[by_bundles].append(1 - len(best & set(found.listed.tolist())) / 32)
+    assert np.mean(told[True]) == pytest.approx(np.mean(true[True]), abs=0.06)
+    assert np.mean(told[False]) < np.mean(true[False]) - 0.08
 
 
 def test_units_of_a_kernel_distance_are_unbiased_and_whole_units_are_not() -> None:

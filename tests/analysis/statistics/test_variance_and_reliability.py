@@ -118,15 +118,23 @@ def test_split_half_agrees_with_the_variance_components() -> None:
     assert reliability.full.low < reliability.full.value < reliability.full.high
 
 
-def test_the_interval_of_unequal_groups_is_of_the_value_beside_it() -> None:
-    rng = np.random.default_rng(3)
-    groups = np.repeat(np.arange(26), rng.permutation([*[1] * 20, *[6] * 6]))
-    y = rng.normal(size=(1024, 1)) + 2 * rng.normal(size=(1024, len(groups)))
-    found = split_half(y, groups, rng).full
-    assert found.low < found.value < found.high < found.low + 0.06
-    groups_alike = np.stack([y[:, groups == g].mean(axis=1) for g in range(26)], axis=1)
-    alike = split_half(groups_alike, np.arange(26), rng).full
-    assert alike.high < found.low  # a group of one prompt tells less than one of six
+@pytest.mark.parametrize("sizes", [[1] * 20 + [6] * 6, [10, 3, 2, 1, 1, 1]])
+def test_the_interval_of_unequal_groups_holds_and_that_of_prompts_does_not(
+    sizes: list[int],
+) -> None:
+    rng, draws = np.random.default_rng(3), 200
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    weights = np.array(sizes) / len(groups)
+    truth = 1 / (1 + (weights**2).sum())  # seeds, and what suits a seed in a group, vary alike
+    held = {True: 0, False: 0}
+    for _ in range(draws):
+        y = rng.normal(size=(256, 1)) + rng.normal(size=(256, len(sizes)))[:, groups]
+        y += 0.1 * rng.normal(size=y.shape)
+        for grouped, labels in ((True, groups), (False, np.arange(len(groups)))):
+            found = split_half(y, labels, rng, splits=2).full
+            held[grouped] += found.low <= truth <= found.high
+    assert held[True] > 0.88 * draws
+    assert held[False] < 0.7 * draws
 
 
 def test_the_interval_of_equal_groups_is_feldts() -> None:
