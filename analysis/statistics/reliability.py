@@ -69,7 +69,9 @@ def split_half(
         The reliability; n is the number of prompts. The interval is exact for independent
         groups of equal size. Unequal groups weigh as their prompts do, and it is approximate: in
         simulation it covers 92 to 98 % where seeds suit groups unequally, less where only
-        prompts differ and one group holds most of them. Bounds outside [-1, 1] are not clipped.
+        prompts differ and one group holds most of them. It is made from mean squares: where
+        groups differ in variance the value, from correlations, can lie some thousandths above it.
+        Bounds outside [-1, 1] are not clipped.
 
     Raises:
         ValueError: If there are too few seeds or groups, or a value is missing.
