@@ -88,7 +88,7 @@ class Transfer(Study):
     """
 
     name: ClassVar[str] = "transfer"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     runs: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
@@ -108,24 +108,41 @@ class Transfer(Study):
                 f"(--set 'runs={{steps4: runs/steps4}}'), draw a recipe with `arms`, or name kinds "
                 f"of prompts (--set 'kinds={{dark: dark}}')"
             )
-        pairs = [self._pair(run, metric, *other) for metric in chosen for other in others.items()]
-        pairs += [
-            self._kind(run, metric, *kind) for metric in chosen for kind in self.kinds.items()
-        ]
+        pairs, refused = self._pairs(run, chosen, others)
         rows = [_row(pair, self, self.rng(run, pair.key)) for pair in pairs]
         values = pl.DataFrame([row for pair in pairs for row in _values(pair)])
         return Findings(
-            outcome="; ".join(map(_sentence, rows)),
-            numbers={"pairs": rows},
+            outcome="; ".join([*map(_sentence, rows), *refused]),
+            numbers={"pairs": rows, "refused": refused},
             tables={
                 "pairs": StudyTable(pl.DataFrame(rows), COLUMNS),
                 "values": StudyTable(values, VALUE_COLUMNS),
             },
             pictures={"transfer": _picture(rows, pairs)},
             recipes=wanted_recipes(run),
-            identities=identities(run, metrics=chosen)
+            identities=identities(
+                run, metrics=list({p.metric.name: p.metric for p in pairs}.values())
+            )
             | {f"run {name}": other.run_id for name, other in others.items()},
         )
+
+    def _pairs(
+        self, run: Run, chosen: Sequence[Metric], others: Mapping[str, Run]
+    ) -> tuple[list[RunPair], list[str]]:
+        """Every comparison, and why metrics that were not asked for by name allow none."""
+        found: list[RunPair] = []
+        refused: list[str] = []
+        for metric in chosen:
+            try:
+                pairs = [self._pair(run, metric, *other) for other in others.items()]
+                found += [*pairs, *(self._kind(run, metric, *each) for each in self.kinds.items())]
+            except RunError as error:
+                if self.metrics:
+                    raise
+                refused.append(f"{metric.name} is left out: {error}")
+        if not found:
+            raise RunError("; ".join(refused))
+        return found, refused
 
     def _pair(self, run: Run, metric: Metric, name: str, other: Run) -> RunPair:
         refuse_other_noise(run, name, other)

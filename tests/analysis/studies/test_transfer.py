@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,9 @@ RECIPE = {"features": [SCORES], "metrics": [SCORE], "ranking": None}
 SEEDS = 96
 
 
-def planted(path: Path, mixing: float, number: int, *, shared: float = 0.0) -> Run:
+def planted(
+    path: Path, mixing: float, number: int, *, shared: float = 0.0, **recipe: object
+) -> Run:
     """A run whose seeds' true effects correlate with run 0's at `mixing`.
 
     `shared` is what seed and prompt do together, alike in every run.
@@ -34,12 +37,27 @@ def planted(path: Path, mixing: float, number: int, *, shared: float = 0.0) -> R
         effect = mixing * base + np.sqrt(1 - mixing**2) * own.standard_normal((seeds, 1))
         return {SCORES: {"score": effect + together + 4 * own.standard_normal(shape)}}
 
-    return planted_run(path, make, seeds=SEEDS, **RECIPE)
+    fields: dict[str, Any] = {**RECIPE, **recipe}
+    return planted_run(path, make, seeds=SEEDS, **fields)
 
 
 def rows(run: Run, **settings: object) -> dict[str, dict[str, float]]:
     study = load_study("transfer", {"draws": 300, **settings})
     return {row["other"]: row for row in study.find(run).numbers["pairs"]}
+
+
+def test_a_metric_that_is_not_measured_is_left_out_unless_it_was_asked_for(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {
+        "features": [SCORES, "perceptual"],
+        "metrics": [SCORE, "kid_perceptual"],
+    }
+    run = planted(tmp_path / "a", 1.0, 0, **fields)
+    other = {"runs": {"b": str(planted(tmp_path / "b", 1.0, 1, **fields).root)}}
+    found = load_study("transfer", {"draws": 300, **other}).find(run)
+    assert {row["metric"] for row in found.numbers["pairs"]} == {"score"}
+    assert "kid_perceptual is left out" in found.outcome
+    with pytest.raises(RunError):
+        load_study("transfer", {**other, "metrics": [SCORE, "kid_perceptual"]}).find(run)
 
 
 def test_known_correlations_are_found(tmp_path: Path) -> None:
