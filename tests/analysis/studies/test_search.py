@@ -40,7 +40,7 @@ def run_with(path: Path, spread: float, **recipe: object) -> Run:
 def test_planted_seeds_are_found_with_fewer_images_than_an_even_spread_needs(
     tmp_path: Path,
 ) -> None:
-    run = run_with(tmp_path / "seeds", 0.35)
+    run = run_with(tmp_path / "seeds", 0.35, seeds=128)
     found = load_study("search", SETTINGS).find(run).numbers
     race, even = found["race"], found["uniform"]
     assert race["images"] <= 0.33 * found["images_full"]
