@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -20,6 +20,8 @@ from analysis.per_seed import metric_identity
 from pipeline.errors import ConfigError, RunError, nearest
 from pipeline.runs import Run
 from pipeline.stage import Resources
+
+Row = TypeVar("Row")
 
 HEADINGS = ("Question", "Method", "Null", "n", "Source")
 """What the docstring of every study states, each as "Heading: text" on a line of its own."""
@@ -201,6 +203,40 @@ def read_sets(
         except RunError as error:
             raise RunError(f"prompt set {number}: {error}") from error
     return found
+
+
+def by_each(
+    metrics: Sequence[Metric], work: Callable[[Metric], Sequence[Row]], *, asked: bool
+) -> tuple[list[Row], list[str]]:
+    """Do something by every metric that a run allows.
+
+    Args:
+        metrics: The metrics.
+        work: Gives what a metric finds.
+        asked: Whether they were asked for by name; then each must be allowed.
+
+    Returns:
+        What all found, in their order, and why metrics are left out.
+
+    Raises:
+        RunError: If none is allowed, or not one that was asked for.
+
+    Example:
+        >>> by_each([load_metric("brightness")], lambda metric: [metric.name], asked=False)
+        (['brightness'], [])
+    """
+    found: list[Row] = []
+    refused: list[str] = []
+    for metric in metrics:
+        try:
+            found += work(metric)
+        except RunError as error:
+            if asked:
+                raise
+            refused.append(f"{metric.name} is left out: {error}")
+    if not found:
+        raise RunError("; ".join(refused))
+    return found, refused
 
 
 def require(found: int, needed: int, what: str) -> None:

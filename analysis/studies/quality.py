@@ -16,6 +16,7 @@ from analysis.studies.base import (
     Findings,
     Study,
     StudyTable,
+    by_each,
     identities,
     read_sets,
     require,
@@ -119,7 +120,9 @@ class Quality(Study):
                 f"recipe {run.recipe.name} has no metric with a better end; this study needs at "
                 f"least 1: add one to its `metrics` (kid_perceptual, hps_v2_1, fid ...)"
             )
-        found, refused = self._measure_all(run, chosen)
+        found, refused = by_each(
+            chosen, lambda metric: [self._measure(run, metric)], asked=bool(self.metrics)
+        )
         seeds = [row for one in found for row in one.seed_rows()]
         return Findings(
             outcome="; ".join([*(_sentence(one, self.target) for one in found), *refused]),
@@ -137,27 +140,6 @@ class Quality(Study):
             pictures={"sets": _sets_picture(found), "ends": _ends_picture(found)},
             identities=identities(run, metrics=[one.metric for one in found]),
         )
-
-    def _measure_all(
-        self, run: Run, chosen: Sequence[Metric]
-    ) -> tuple[list[SeedQuality], list[str]]:
-        """Every metric that the run allows, and why not the others.
-
-        Raises:
-            RunError: If it allows none, or not one that was asked for by name.
-        """
-        found: list[SeedQuality] = []
-        refused: list[str] = []
-        for metric in chosen:
-            try:
-                found.append(self._measure(run, metric))
-            except RunError as error:
-                if self.metrics:
-                    raise
-                refused.append(f"{metric.name} is left out: {error}")
-        if not found:
-            raise RunError("; ".join(refused))
-        return found, refused
 
     def _measure(self, run: Run, metric: Metric) -> SeedQuality:
         n = run.recipe.metric_prompts.get(metric.name)

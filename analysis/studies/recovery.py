@@ -16,7 +16,7 @@ from analysis.metrics import Metric, load_metric
 from analysis.statistics.prediction import welch
 from analysis.statistics.proportions import grouped_share_interval
 from analysis.statistics.reliability import top_with_ties
-from analysis.studies.base import Findings, Study, StudyTable, identities, require
+from analysis.studies.base import Findings, Study, StudyTable, by_each, identities, require
 from pipeline.errors import RunError
 from pipeline.planted import STRENGTHS, planted
 from pipeline.runs import Run
@@ -77,15 +77,11 @@ class Recovery(Study):
         """Look for the planted seeds, by every metric that the run allows."""
         strengths = _strengths(run)
         chosen = [load_metric(name) for name in self.metrics] or directed_metrics(run)
-        rows: list[dict[str, Any]] = []
-        refused = [] if chosen else ["the recipe has no metric with a better end; 1 is needed"]
-        for metric in chosen:
-            try:
-                rows += self._curve(run, metric, strengths)
-            except RunError as error:
-                refused.append(f"{metric.name} is left out: {error}")
-        if not rows:
-            raise RunError("; ".join(refused))
+        if not chosen:
+            raise RunError("the recipe has no metric with a better end; 1 is needed")
+        rows, refused = by_each(
+            chosen, lambda metric: self._curve(run, metric, strengths), asked=False
+        )
         names = {row["metric"] for row in rows}
         return Findings(
             outcome="; ".join([*_sentences(rows, self.share), *refused]),

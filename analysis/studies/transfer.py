@@ -21,6 +21,7 @@ from analysis.studies.base import (
     Findings,
     Study,
     StudyTable,
+    by_each,
     identities,
     read_sets,
 )
@@ -108,7 +109,9 @@ class Transfer(Study):
                 f"(--set 'runs={{steps4: runs/steps4}}'), draw a recipe with `arms`, or name kinds "
                 f"of prompts (--set 'kinds={{dark: dark}}')"
             )
-        pairs, refused = self._pairs(run, chosen, others)
+        pairs, refused = by_each(
+            chosen, lambda metric: self._pairs(run, metric, others), asked=bool(self.metrics)
+        )
         rows = [_row(pair, self, self.rng(run, pair.key)) for pair in pairs]
         values = pl.DataFrame([row for pair in pairs for row in _values(pair)])
         return Findings(
@@ -126,23 +129,10 @@ class Transfer(Study):
             | {f"run {name}": other.run_id for name, other in others.items()},
         )
 
-    def _pairs(
-        self, run: Run, chosen: Sequence[Metric], others: Mapping[str, Run]
-    ) -> tuple[list[RunPair], list[str]]:
-        """Every comparison, and why metrics that were not asked for by name allow none."""
-        found: list[RunPair] = []
-        refused: list[str] = []
-        for metric in chosen:
-            try:
-                pairs = [self._pair(run, metric, *other) for other in others.items()]
-                found += [*pairs, *(self._kind(run, metric, *each) for each in self.kinds.items())]
-            except RunError as error:
-                if self.metrics:
-                    raise
-                refused.append(f"{metric.name} is left out: {error}")
-        if not found:
-            raise RunError("; ".join(refused))
-        return found, refused
+    def _pairs(self, run: Run, metric: Metric, others: Mapping[str, Run]) -> list[RunPair]:
+        """Every comparison by one metric."""
+        pairs = [self._pair(run, metric, *other) for other in others.items()]
+        return [*pairs, *(self._kind(run, metric, *kind) for kind in self.kinds.items())]
 
     def _pair(self, run: Run, metric: Metric, name: str, other: Run) -> RunPair:
         refuse_other_noise(run, name, other)
