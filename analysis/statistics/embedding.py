@@ -99,7 +99,7 @@ def tsne(points: NDArray[np.floating], *, perplexity: float = 30.0, random_state
 
 
 def _fitted(points: Floats, perplexity: float, random_state: int) -> "TSNEEmbedding":
-    """OpenTSNE's map: exact neighbours and one thread, so that it is the same every time."""
+    """The map of openTSNE: exact neighbours and one thread, so that it is the same every time."""
     from openTSNE import TSNE
 
     if not np.ptp(points, axis=0).any():

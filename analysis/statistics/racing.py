@@ -258,8 +258,9 @@ class _Seen:
         """What is known with more units, NaN where a seed was not drawn."""
         count = np.isfinite(deviations).sum(axis=1)
         value = np.nanmean(deviations, axis=1)
-        squares = _squared_errors(deviations, bundles)
-        low, high = _bundle_interval(deviations, bundles, level)
+        sums, counts = _bundle_sums(deviations, bundles)
+        squares = _squared_errors(deviations, sums, counts)
+        low, high = _bundle_interval(sums, counts, level)
         return _Seen(
             contested,
             count,
@@ -278,13 +279,12 @@ def _bundle_sums(deviations: Floats, bundles: Places) -> tuple[Floats, NDArray[n
     return np.where(drawn, deviations, 0.0) @ inside, drawn @ inside
 
 
-def _squared_errors(deviations: Floats, bundles: Places) -> Floats:
+def _squared_errors(deviations: Floats, sums: Floats, counts: NDArray[np.intp]) -> Floats:
     """Squared standard errors of the seeds' means over units, shape (S,), by bundles.
 
     Seeds with equally many units share one, since that of a single seed is noisy. Where a seed
     has units of one bundle alone, its units stand for bundles.
     """
-    sums, counts = _bundle_sums(deviations, bundles)
     count, seen = counts.sum(axis=1), (counts > 0).sum(axis=1)
     apart = sums - np.nanmean(deviations, axis=1)[:, None] * counts
     by_bundles = (apart**2).sum(axis=1) * seen / np.maximum(seen - 1, 1) / count**2
@@ -294,9 +294,8 @@ def _squared_errors(deviations: Floats, bundles: Places) -> Floats:
     return np.asarray((np.bincount(alike, own) / np.bincount(alike))[alike])
 
 
-def _bundle_interval(deviations: Floats, bundles: Places, level: float) -> tuple[Floats, Floats]:
+def _bundle_interval(sums: Floats, counts: NDArray[np.intp], level: float) -> tuple[Floats, Floats]:
     """A t interval of every seed from the means of its bundles; endless with fewer than two."""
-    sums, counts = _bundle_sums(deviations, bundles)
     seen = (counts > 0).sum(axis=1)
     means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     centre = np.nanmean(means, axis=1)
