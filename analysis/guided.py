@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-import yaml
-
+from analysis.recipes import recipe_like
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
 GUIDED = "particle_guidance"
 """Name of the intervention."""
+SCHEDULERS = ("DDIMScheduler", "DDPMScheduler")
+"""Samplers that it can push, as the intervention says; the analysis does not import it."""
 
 
 def open_guided(run: Run, path: str) -> Run:
@@ -34,26 +35,27 @@ def open_guided(run: Run, path: str) -> Run:
     return guided
 
 
-def guided_recipe(run: Run) -> str:
-    """The recipe of the same grid with Particle Guidance.
+def guided_recipes(run: Run) -> dict[str, str]:
+    """The recipe of the same grid with Particle Guidance; none where there can be no such run.
 
-    Its groups are four seeds in a row, so tile and batch are rounded up to fours.
+    It pushes the predicted noise before every step but the last, so a run of one step, another
+    sampler, or a network said to predict something else cannot be drawn with it. Its groups are
+    four seeds in a row, so tile and batch are rounded up to fours.
     """
-    recipe = run.recipe
-    arm = recipe.arms.get(run.root.name)
-    fields = recipe.model_dump(mode="json", exclude_unset=True)
-    fields.pop("arms", None)
-    fields["name"] = f"{recipe.name[:40]}-particle-guidance"
-    sampling = {
-        **recipe.sampling.model_dump(mode="json", exclude_unset=True),
-        **(arm.model_dump(mode="json", exclude_unset=True) if arm else {}),
+    config = run.config
+    predicts = config.scheduler_config.get("prediction_type", "epsilon")
+    pushed = config.scheduler in SCHEDULERS and predicts == "epsilon"
+    if config.num_inference_steps == 1 or not pushed:
+        return {}
+    tile = run.recipe.tile
+    changes = {
+        "sampling": {"intervention": {"name": GUIDED}},
+        "batch_size": -(-config.batch_size // 4) * 4,
+        "tile": {"seeds": -(-tile.seeds // 4) * 4, "prompts": tile.prompts},
     }
-    fields["sampling"] = {**sampling, "intervention": {"name": GUIDED}}
-    fields["batch_size"] = -(-recipe.batch_size // 4) * 4
-    fields["tile"] = {"seeds": -(-recipe.tile.seeds // 4) * 4, "prompts": recipe.tile.prompts}
-    head = (
-        "# The same grid with Particle Guidance, for the study `diversity`:\n"
-        "#   goldenseed run THIS_FILE --out FOLDER\n"
-        "#   goldenseed study diversity RUN --set guided=FOLDER\n"
+    note = (
+        "The same grid with Particle Guidance, for the study `diversity`:\n"
+        "  goldenseed run THIS_FILE --out FOLDER\n"
+        "  goldenseed study diversity RUN --set guided=FOLDER"
     )
-    return head + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    return {GUIDED: recipe_like(run, changes, note=note)}

@@ -11,22 +11,16 @@ from matplotlib.figure import Figure
 
 from seedling.evaluate import Share, accuracy, draw
 from seedling.model import VARIANTS, WEIGHTS, write_json
-from seedling.publish import latent_scale, new_pipe
+from seedling.publish import latent_scale, new_pipe, trained_networks
 from seedling.randomness import make_generator
 from seedling.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.sentences import draw_parts, sentence
-from seedling.train_text_to_image import load_vae, new_networks, snapshot_path
-from seedling.training import CHECKPOINTS, read_checkpoint, say
+from seedling.train_text_to_image import load_vae, snapshot_steps
+from seedling.training import CHECKPOINTS, say
 from seedling.world import draw_scenes
 
 Curve = dict[int, dict[str, Share]]
 """Steps -> what is asked for -> how often it is seen."""
-
-
-def snapshot_steps(model: str, folder: Path) -> list[int]:
-    """Steps of which moving averages were kept, in order."""
-    found = folder.glob(snapshot_path(model, 0, folder).name.replace("000000", "*"))
-    return sorted(int(path.stem.rpartition("-")[2]) for path in found)
 
 
 def measure(model: str, *, count: int, seed: int, folder: Path) -> tuple[Curve, dict[str, Share]]:
@@ -48,10 +42,7 @@ def measure(model: str, *, count: int, seed: int, folder: Path) -> tuple[Curve, 
     vae, scale = load_vae(folder), latent_scale(folder)
     curve: Curve = {}
     for step in snapshot_steps(model, folder):
-        networks = new_networks(VARIANTS[model])
-        state = read_checkpoint(snapshot_path(model, step, folder))
-        networks.unet.load_state_dict(state["unet"])
-        networks.text_encoder.load_state_dict(state["text"])
+        networks = trained_networks(model, folder, step=step)
         images = draw(new_pipe(vae, networks, scale=scale), prompts, seeds)
         curve[step] = accuracy(images, parts, *judge)
         say(f"{model} after {step} steps: {curve[step]}")

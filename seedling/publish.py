@@ -1,7 +1,9 @@
 """Write a trained model as a diffusers folder: `python -m seedling.publish --model NAME`.
 
 A model whose card takes parts of its own beside another model's folder, as the replicates of
-`seedling-mini` do, is written without what the two share.
+`seedling-mini` do, is written without what the two share. With `--step N` it is what the training
+had reached then that is written, to `checkpoints/MODEL-step-N`, and beside it the card by which a
+recipe names it: do the golden seeds of the finished model show half-way?
 """
 
 import argparse
@@ -11,16 +13,24 @@ import shutil
 from pathlib import Path
 
 import torch
+import yaml
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from safetensors.torch import load_file
 from torch import nn
 
-from pipeline.cards import PROJECT_ROOT, find_card
+from pipeline.card_parts import Part
+from pipeline.cards import PROJECT_ROOT, Card, find_card
 from pipeline.errors import ModelError
 from seedling import relatives
 from seedling.model import VARIANTS, WEIGHTS
 from seedling.tokenizer import world_merges, write_tokenizer
-from seedling.train_text_to_image import Networks, load_vae, new_networks
+from seedling.train_text_to_image import (
+    Networks,
+    load_vae,
+    new_networks,
+    snapshot_path,
+    snapshot_steps,
+)
 from seedling.training import CHECKPOINTS, read_checkpoint, say
 
 FOLDER = WEIGHTS / "seedling-mini"
@@ -66,12 +76,24 @@ def _write_clip_files(folder: Path) -> None:
     write_tokenizer(folder, world_merges())
 
 
-def trained_networks(model: str, folder: Path = CHECKPOINTS) -> Networks:
-    """Read the moving averages of noise predictor and text encoder from their checkpoint."""
+def trained_networks(
+    model: str, folder: Path = CHECKPOINTS, *, step: int | None = None
+) -> Networks:
+    """Read the moving averages of noise predictor and text encoder from their checkpoint.
+
+    Args:
+        model: One of `VARIANTS`.
+        folder: Where its checkpoints are.
+        step: Of the averages kept after so many steps; None for those at the end.
+    """
     networks = new_networks(VARIANTS[model])
-    state = read_checkpoint(folder / f"{model}.pt")
-    networks.unet.load_state_dict(state["averages"]["unet"])
-    networks.text_encoder.load_state_dict(state["averages"]["text"])
+    averages = (
+        read_checkpoint(folder / f"{model}.pt")["averages"]
+        if step is None
+        else read_checkpoint(snapshot_path(model, step, folder))
+    )
+    networks.unet.load_state_dict(averages["unet"])
+    networks.text_encoder.load_state_dict(averages["text"])
     return networks
 
 
@@ -133,13 +155,60 @@ def publish_trained(model: str, *, folder: Path = CHECKPOINTS, out: Path) -> Non
     return say(f"wrote {out}")
 
 
+LEARNED = {"unet": "diffusers:UNet2DConditionModel", "text_encoder": "transformers:CLIPTextModel"}
+"""What a step of the training changes, and the classes to read it with."""
+
+
+def publish_step(model: str, step: int, *, folder: Path = CHECKPOINTS, out: Path) -> None:
+    """Write what a training had reached after some steps, and its card beside it.
+
+    Args:
+        model: One of `VARIANTS`.
+        step: One after which moving averages were kept, see `snapshot_path`.
+        folder: Of the checkpoints and the pool.
+        out: Where the two networks go; the card is `out` with `.yaml` at its end.
+
+    Raises:
+        ModelError: See `refuse_other_scale`.
+    """
+    networks = trained_networks(model, folder, step=step)
+    refuse_other_scale(model, latent_scale(folder))
+    relatives.publish({name: getattr(networks, name) for name in LEARNED}, out)
+    fields = card_of_step(find_card(model), step, out).model_dump(
+        mode="json", exclude={"name"}, exclude_defaults=True
+    )
+    card = out.with_name(f"{out.name}.yaml")
+    card.write_text(yaml.safe_dump(fields, sort_keys=False), encoding="utf-8")
+    say(f"wrote {card}")
+
+
+def card_of_step(card: Card, step: int, folder: Path) -> Card:
+    """The card of a training's step: another one's but for what the step changes."""
+    place = folder.resolve()
+    inside = place.is_relative_to(PROJECT_ROOT)
+    path = (place.relative_to(PROJECT_ROOT) if inside else place).as_posix()
+    parts = {
+        name: Part(use="component", component=name, kind=kind, path=path, subfolder=name)
+        for name, kind in LEARNED.items()
+    }
+    note = f"{card.name} after {step:,} steps of its training (python -m seedling.publish)."
+    return card.model_copy(update={"parts": parts, "note": note})
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     parser.add_argument("--model", choices=VARIANTS, default="seedling-mini")
+    parser.add_argument("--step", type=int, default=None, help="what it had reached by then")
     parser.add_argument("--out", type=Path, default=None, help="seedling/weights/MODEL if left out")
     chosen = parser.parse_args()
+    if chosen.step is not None:
+        kept = snapshot_steps(chosen.model, chosen.folder)
+        if chosen.step not in kept:
+            parser.error(f"{chosen.folder} holds {chosen.model} after {kept} steps: name one")
+        out = chosen.out or snapshot_path(chosen.model, chosen.step, chosen.folder).with_suffix("")
+        return publish_step(chosen.model, chosen.step, folder=chosen.folder, out=out)
     out = chosen.out or WEIGHTS / chosen.model
     publish_trained(chosen.model, folder=chosen.folder, out=out)
 

@@ -243,6 +243,12 @@ def snapshot_path(name: str, step: int, folder: Path = CHECKPOINTS) -> Path:
     return folder / f"{name}-step-{step:06d}.pt"
 
 
+def snapshot_steps(name: str, folder: Path = CHECKPOINTS) -> list[int]:
+    """Steps of which moving averages were kept, in order."""
+    found = folder.glob(snapshot_path(name, 0, folder).name.replace("000000", "*"))
+    return sorted(int(path.stem.rpartition("-")[2]) for path in found)
+
+
 def train(
     vae: AutoencoderKL,
     variant: Variant,

@@ -21,7 +21,7 @@ from analysis.diversity import (
     similarities,
     space_feature,
 )
-from analysis.guided import GUIDED, guided_recipe, open_guided
+from analysis.guided import GUIDED, guided_recipes, open_guided
 from analysis.price import REPORTS, quality_of, seconds_per_image, share_found
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.studies.base import (
@@ -90,7 +90,8 @@ class Diversity(Study):
         k: Images of a prompt.
         firsts: Random first seeds.
         draws: Draws of the null.
-        guided: Folder of the same recipe's run with the intervention particle_guidance.
+        guided: Folder of the same recipe's run with the intervention particle_guidance; there can
+            be none of a run of one step, or by another sampler than DDIM and DDPM.
     """
 
     name: ClassVar[str] = "diversity"
@@ -121,7 +122,7 @@ class Diversity(Study):
             numbers={"methods": rows, "first_seeds": self.firsts},
             tables={"methods": StudyTable(pl.DataFrame(rows, infer_schema_length=None), COLUMNS)},
             pictures={"methods": _picture(rows, nulls)},
-            recipes={} if guided is not None else {GUIDED: guided_recipe(run)},
+            recipes={} if guided is not None else guided_recipes(run),
             identities=identities(run, needs=[f"{name}." for name in spaces.values()]),
         )
 

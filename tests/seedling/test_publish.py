@@ -11,17 +11,25 @@ import yaml
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from pipeline.cards import Card, find_card, load_cards, resolve
+from pipeline.cards import PROJECT_ROOT, Card, find_card, load_cards, resolve
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.stable_diffusion import StableDiffusion
 from seedling import evaluate, seed_naming
 from seedling.evaluate import draw, load_pipe, load_shipped
 from seedling.model import VARIANTS
-from seedling.publish import FOLDER, own_parts, publish_trained, refuse_other_scale
+from seedling.publish import (
+    FOLDER,
+    card_of_step,
+    main,
+    own_parts,
+    publish_step,
+    publish_trained,
+    refuse_other_scale,
+)
 from seedling.randomness import make_generator
 from seedling.relatives import load_networks, publish
-from seedling.train_text_to_image import Networks
+from seedling.train_text_to_image import Networks, snapshot_path
 from tests.pipeline import tiny
 
 REPLICATES = ("seedling-mini-b", "seedling-mini-c")
@@ -188,6 +196,43 @@ def test_what_is_written_names_no_place_of_this_machine(tmp_path: Path) -> None:
     assert len(texts) == 2
     assert not any(str(FOLDER.parent) in text for text in texts)
     assert str(FOLDER) in str(read.unet.config["_name_or_path"]), "the caller's network stays"
+
+
+def test_a_step_of_the_training_is_drawn_by_the_card_beside_it(
+    networks: Networks, trained: Path, tmp_path: Path
+) -> None:
+    averages = {"unet": networks.unet.state_dict(), "text": networks.text_encoder.state_dict()}
+    torch.save(averages, snapshot_path("seedling-mini", 2000, trained))
+    out = tmp_path / "halfway"
+    publish_step("seedling-mini", 2000, folder=trained, out=out)
+    card = find_card(str(tmp_path / "halfway.yaml"))
+    finished = load_cards()["seedling-mini"]
+    assert card.name == "halfway"
+    own = {"name", "note", "parts"}
+    assert card.model_dump(exclude=own) == finished.model_dump(exclude=own)
+    halved = load_networks(FOLDER)
+    for name in OWN:
+        state = getattr(networks, name).state_dict()
+        getattr(halved, name).load_state_dict({key: value.half() for key, value in state.items()})
+    drawn = by_family(card)
+    torch.testing.assert_close(drawn, native(halved, OWN), atol=1.5 / 255, rtol=0)
+    assert float((drawn - native(halved, set())).abs().max()) > 0.05
+
+
+def test_the_published_card_names_no_place_of_this_machine() -> None:
+    inside = PROJECT_ROOT / "checkpoints" / "seedling-mini-step-000007"
+    card = card_of_step(load_cards()["seedling-mini"], 7, inside)
+    assert {part.path for part in card.parts.values()} == {"checkpoints/seedling-mini-step-000007"}
+
+
+def test_a_step_that_was_not_kept_is_refused(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["publish", "--model", "seedling-mini-c", "--step", "5", "--folder", str(trained)]
+    monkeypatch.setattr("sys.argv", argv)
+    with pytest.raises(SystemExit):
+        main()
+    assert "holds seedling-mini-c after [] steps" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("run", [evaluate.main, seed_naming.main], ids=["evaluate", "seed_naming"])

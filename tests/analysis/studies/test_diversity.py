@@ -9,11 +9,14 @@ import pytest
 import yaml
 
 import goldenseed
+from analysis.guided import GUIDED, SCHEDULERS, guided_recipes
 from analysis.studies import load_study
 from analysis.studies.base import Findings
 from pipeline.errors import ConfigError, RunError
+from pipeline.interventions import particle_guidance
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
+from tests.analysis import synthetic
 from tests.analysis.studies.everything import STYLE, WIDTH
 from tests.analysis.studies.planted_run import LAYOUT, SCORE, SCORES, Values, planted_run
 
@@ -85,12 +88,30 @@ def test_diverse_seeds_are_the_far_ones(tmp_path: Path) -> None:
 def test_what_must_be_drawn_is_a_recipe_and_a_wrong_run_is_refused(tmp_path: Path) -> None:
     run = run_with(tmp_path, 0.0)
     text = find(run).recipes["particle_guidance"]
-    recipe = type(run.recipe)(**yaml.safe_load(text))
+    recipe = type(run.recipe)(name="apart", **yaml.safe_load(text))
     assert recipe.sampling.intervention is not None
     assert recipe.sampling.intervention.name == "particle_guidance"
     assert recipe.seeds == run.recipe.seeds
     with pytest.raises(RunError, match="intervention none; particle_guidance is needed"):
         load_study("diversity", {"layout": LAYOUT, "guided": str(run.root)}).find(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "recipes"),
+    [
+        ({}, [GUIDED]),
+        ({"num_inference_steps": 1}, []),
+        ({"scheduler": "EulerDiscreteScheduler"}, []),
+        ({"scheduler_config": {"prediction_type": "sample"}}, []),
+    ],
+)
+def test_no_recipe_is_written_that_particle_guidance_refuses(
+    change: dict[str, object], recipes: list[str], tmp_path: Path
+) -> None:
+    asked = synthetic.start(tmp_path / "any").recipe
+    run = Run.start(tmp_path / "run", synthetic.config(**change), asked)
+    assert list(guided_recipes(run)) == recipes
+    assert SCHEDULERS == particle_guidance.SCHEDULERS
 
 
 def test_particle_guidance_is_compared_on_the_same_prompts(tmp_path: Path) -> None:
