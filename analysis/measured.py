@@ -1,6 +1,7 @@
 """What a run's recipe measures: the features that a question about it can be answered from."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import FAILED_CELL
@@ -62,6 +63,32 @@ def directed_metrics(run: Run) -> list[Metric]:
     """The metrics of a run's recipe that have a better end, each once, in its order."""
     names = dict.fromkeys([*run.recipe.metrics, *_ranked(run)])
     return [m for m in map(load_metric, names) if m.higher_is_better is not None]
+
+
+def measuring_only(run: Run, metrics: Sequence[Metric]) -> dict[str, Any]:
+    """The fields of a recipe that measures like a run, but nothing that some metrics do not need.
+
+    Args:
+        run: The run.
+        metrics: The metrics; the run's others stay where the same features give them.
+
+    Returns:
+        Field of `Recipe` -> value, JSON-ready.
+    """
+    kept = set(features_of([need for metric in metrics for need in metric.needs]))
+
+    def given(name: str) -> bool:
+        return kept.issuperset(features_of(load_metric(name).needs))
+
+    recipe = run.recipe.model_dump(mode="json")
+    ranking = recipe["ranking"]
+    return {
+        "features": [name for name in recipe["features"] if name in kept],
+        "feature_prompts": {k: v for k, v in recipe["feature_prompts"].items() if k in kept},
+        "metrics": [name for name in recipe["metrics"] if given(name)],
+        "metric_prompts": {k: v for k, v in recipe["metric_prompts"].items() if given(k)},
+        "ranking": ranking if ranking and given(ranking["metric"]) else None,
+    }
 
 
 def _ranked(run: Run) -> list[str]:

@@ -69,8 +69,8 @@ class RunPair:
         return f"{self.name} {self.metric.name}"
 
     def of_sets(self, side: Sequence[Sequence[Any]]) -> Floats:
-        """Values on set 1 and set 2, shape (2, S), larger is better."""
-        sign = 1.0 if self.metric.higher_is_better else -1.0
+        """Values on set 1 and set 2, shape (2, S): larger is better, or just larger."""
+        sign = -1.0 if self.metric.higher_is_better is False else 1.0
         return sign * np.stack([self.metric.values(arrays) for arrays in side])
 
     def null(self, rng: np.random.Generator) -> Floats:

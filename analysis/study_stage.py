@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from analysis.studies import Findings, Study, StudyTable, load_study
-from analysis.studies.base import LIBRARIES
+from analysis.studies.base import LIBRARIES, NotDrawnError
 from pipeline.errors import GoldenseedError, RunError, StoreError
 from pipeline.registry import source_sha256
 from pipeline.runs import Run
@@ -79,9 +79,20 @@ class StudyStage:
         except StoreError:
             raise
         except GoldenseedError as error:
-            return Outcome(task.id, 1, 1, perf_counter() - start, error=str(error))
+            told = f"{error}{_named(run, study, error)}"
+            return Outcome(task.id, 1, 1, perf_counter() - start, error=told)
         write_findings(run, study, findings)
         return Outcome(task.id, 1, 0, perf_counter() - start)
+
+
+def _named(run: Run, study: Study, error: GoldenseedError) -> str:
+    """Write the recipes that a refusal carries, and say where."""
+    if not isinstance(error, NotDrawnError):
+        return ""
+    names = [f"{FOLDER}/{study.name}/recipes/{name}.yaml" for name in error.recipes]
+    for name, text in zip(names, error.recipes.values(), strict=True):
+        run.store.replace(name, text.encode())
+    return f". Recipes that draw what is lacking: {', '.join(names)} in {run.root}"
 
 
 def write_findings(run: Run, study: Study, findings: Findings) -> Path:

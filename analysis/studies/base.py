@@ -71,6 +71,19 @@ class Findings:
     identities: Mapping[str, str] = field(default_factory=dict)
 
 
+class NotDrawnError(RunError):
+    """What a study compares with is not drawn yet; the recipes that draw it are written.
+
+    Args:
+        message: What is there, what is needed, what to do.
+        recipes: As in `Findings`.
+    """
+
+    def __init__(self, message: str, recipes: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.recipes = dict(recipes)
+
+
 @dataclass(frozen=True)
 class Study(ABC):
     """A question about a run. The fields of a subclass are its settings, all with defaults.
@@ -96,6 +109,7 @@ class Study(ABC):
 
         Raises:
             RunError: If the run holds too little: says what is there and what is needed.
+            NotDrawnError: Likewise, where runs are lacking that a recipe can draw.
         """
 
     def rng_seed(self, run: Run) -> list[int]:

@@ -13,7 +13,14 @@ from analysis.measured import directed_metrics
 from analysis.metrics import Metric, load_metric
 from analysis.other_runs import other_runs
 from analysis.recipes import recipe_like, sampling_of
-from analysis.studies.base import Findings, Study, StudyTable, identities, require
+from analysis.studies.base import (
+    Findings,
+    NotDrawnError,
+    Study,
+    StudyTable,
+    identities,
+    require,
+)
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -82,7 +89,7 @@ class Guidance(Study):
         """Measure every run, then compare the curves."""
         metrics = self._metrics(run)
         arms = guidance_arms({THIS: run, **other_runs(run, self.runs)})
-        require_curve(list(arms))
+        require_curve(run, arms)
         pooled = PooledArms.read(arms, metrics)
         require(pooled.seeds, LEAST_SEEDS, "seeds in all runs")
         require(len(set(pooled.groups.tolist())), LEAST_GROUPS, "prompt groups in all runs")
@@ -126,19 +133,20 @@ class Guidance(Study):
         return rows
 
 
-def require_curve(arms: Sequence[Arm]) -> None:
+def require_curve(run: Run, arms: Mapping[Arm, Run]) -> None:
     """Refuse too few guidance scales without a change.
 
     Raises:
-        RunError: Gives both numbers, and a recipe's lines.
+        NotDrawnError: Gives both numbers, and the recipe.
     """
     plain = [arm for arm in arms if arm.change == NONE]
     if len(plain) < LEAST_SCALES:
-        raise RunError(
+        raise NotDrawnError(
             f"{len(plain)} guidance scales without an intervention among {len(arms)} runs that "
             f"are otherwise alike; this study needs at least {LEAST_SCALES}: draw a recipe with "
             f"`arms` (plain: {{guidance_scale: 1.0}}, guidance5: {{guidance_scale: 5.0}} ...), or "
-            f"name runs (--set 'runs={{guidance5: runs/guidance5}}')"
+            f"name runs (--set 'runs={{guidance5: runs/guidance5}}')",
+            wanted_recipes(run, list(arms.values())),
         )
 
 

@@ -29,7 +29,7 @@ from analysis.paired_rows import (
 )
 from analysis.picture_similarity import shared_embedding
 from analysis.recipes import recipe_like
-from analysis.studies.base import Findings, Study, StudyTable, identities
+from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable, identities
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -94,12 +94,16 @@ class Paired(Study):
         """Compare with every other run."""
         chosen = self._chosen(run)
         others = other_runs(run, self.runs)
-        if not chosen or not others:
+        if not chosen:
             raise RunError(
-                f"{len(chosen)} metrics that are means over images and have a better end, "
-                f"{len(others)} other runs; this study needs at least 1 of each: add to the "
-                f"recipe's `metrics` (hps_v2_1, clip_score, preference_seedling), and name runs "
-                f"(--set 'runs={{freeu: runs/freeu}}') or draw a recipe with `arms` (freeu)"
+                "no metric is a mean over images and has a better end; this study needs one: add "
+                "to the recipe's `metrics` (hps_v2_1, clip_score, preference_seedling)"
+            )
+        if not others:
+            raise NotDrawnError(
+                "0 other runs; this study needs at least 1: draw one and name it (--set "
+                "'runs={freeu: runs/freeu}'), or draw a recipe with `arms` (freeu)",
+                wanted_recipes(run),
             )
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
         sheets: dict[str, bytes] = {}

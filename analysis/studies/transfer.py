@@ -12,20 +12,20 @@ from analysis import plots
 from analysis.measured import directed_metrics
 from analysis.metrics import Metric, load_metric
 from analysis.other_runs import differences, other_runs, refuse_other_noise
-from analysis.recipes import recipe_like
+from analysis.other_ways import other_ways
 from analysis.run_pairs import RunPair, only_prompts
 from analysis.statistics.attenuation import Carried, carried, cross_correlation
 from analysis.statistics.nulls import overlap_null
 from analysis.statistics.reliability import top_with_ties
 from analysis.studies.base import (
     Findings,
+    NotDrawnError,
     Study,
     StudyTable,
     by_each,
     identities,
     read_sets,
 )
-from pipeline.cards import load_cards
 from pipeline.errors import RunError
 from pipeline.runs import Run
 
@@ -70,7 +70,8 @@ class Transfer(Study):
     Method: Per-seed values of both; rank correlation of one's set 1 with the other's set 2, for
         runs of the same prompts share what seed and prompt do together. Beside it, corrected for
         the reliability of both, the whole ratio resampled over seeds and not clipped; and how
-        many seeds of this run's list are in the other's. Only for equal latents and noise.
+        many seeds of this run's list (the highest values, by a metric without a better end) are
+        in the other's. Only for equal latents and noise.
     Null: within each prompt of the other it is permuted which seed owns which image; for lists,
         two unrelated rankings (hypergeometric).
     n: seeds that both have; images per seed in the smallest of the four sets.
@@ -82,7 +83,7 @@ class Transfer(Study):
             of this run's recipe if empty.
         kinds: Name -> regular expression: prompts of this run in whose text it is found, against
             those in which it is not.
-        metrics: Names of metrics; those of the recipe that have a better end if empty.
+        metrics: Names of metrics, any; those of the recipe that have a better end if empty.
         share: Share of the seeds in a list.
         permutations: Draws of the null.
         draws: Bootstrap draws.
@@ -102,12 +103,17 @@ class Transfer(Study):
         """Compare with every other run, by every metric."""
         chosen = [load_metric(name) for name in self.metrics] or directed_metrics(run)
         others = other_runs(run, self.runs)
-        if not chosen or not (others or self.kinds):
+        if not chosen:
             raise RunError(
-                f"{len(chosen)} metrics with a better end, {len(others)} other runs; this study "
-                f"needs at least 1 of each: add to the recipe's `metrics`, and name other runs "
-                f"(--set 'runs={{steps4: runs/steps4}}'), draw a recipe with `arms`, or name kinds "
-                f"of prompts (--set 'kinds={{dark: dark}}')"
+                "no metric has a better end; this study needs one: add it to the recipe's "
+                "`metrics`, or name any (--set 'metrics=[brightness]')"
+            )
+        if not (others or self.kinds):
+            raise NotDrawnError(
+                "0 other runs; this study needs at least 1: draw one and name it (--set "
+                "'runs={steps5: runs/steps5}'), draw a recipe with `arms`, or name kinds of "
+                "prompts (--set 'kinds={dark: dark}')",
+                other_ways(run, chosen),
             )
         pairs, refused = by_each(
             chosen, lambda metric: self._pairs(run, metric, others), asked=bool(self.metrics)
@@ -122,7 +128,7 @@ class Transfer(Study):
                 "values": StudyTable(values, VALUE_COLUMNS),
             },
             pictures={"transfer": _picture(rows, pairs)},
-            recipes=wanted_recipes(run),
+            recipes=other_ways(run, chosen),
             identities=identities(
                 run, metrics=list({p.metric.name: p.metric for p in pairs}.values())
             )
@@ -242,50 +248,3 @@ ENDS = ("", "_low", "_high")
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Floats:
     return np.array([row[name] for row in rows], dtype=np.float64)
-
-
-def wanted_recipes(run: Run) -> dict[str, str]:
-    """Recipes of the same cells drawn in other ways, one family of changes each."""
-    steps, scale = run.config.num_inference_steps, run.config.guidance_scale
-    counts = sorted({max(1, steps // 4), max(1, steps // 2), 2 * steps} - {steps})
-    scales = sorted({1.0, scale / 2, 1.5 * scale} - {scale})
-    families: dict[str, dict[str, dict[str, Any]]] = {
-        "steps": {f"steps{n}": {"num_inference_steps": n} for n in counts},
-        "guidance": {f"guidance{w:g}": {"guidance_scale": w} for w in scales if w},
-        "schedulers": {
-            name.removesuffix("Scheduler").lower(): {"scheduler": name}
-            for name in ("DDIMScheduler", "EulerDiscreteScheduler", "DPMSolverMultistepScheduler")
-            if name != run.config.scheduler
-        },
-        "interventions": {
-            "seed_scramble": {"intervention": {"name": "seed_scramble"}},
-            "seed_plant": {"intervention": {"name": "seed_plant"}},
-        },
-    }
-    why = "Draws the same cells another way; compare: goldenseed study transfer RUN --set runs=..."
-    found = {
-        f"transfer_{family}": recipe_like(run, {"arms": arms}, note=why)
-        for family, arms in families.items()
-        if arms
-    }
-    for card in _cards_alike(run):
-        name = f"transfer_model_{card}"
-        found[name] = recipe_like(run, {"card": card}, note=why)
-    return found
-
-
-def _cards_alike(run: Run) -> list[str]:
-    """Cards of the same family in which a seed is the same noise, and which ask for no picture.
-
-    Those whose weights a training writes first are left out: there may be none.
-    """
-    return [
-        name
-        for name, card in load_cards().items()
-        if name != run.config.card
-        and (card.family, card.demonstration) == (run.card.family, run.card.demonstration)
-        and (card.width, card.height) == (run.config.width, run.config.height)
-        and card.latents_shape(card.height, card.width) == run.latents_shape
-        and not card.conditions
-        and not any(part.path.startswith("checkpoints/") for part in card.parts.values())
-    ]

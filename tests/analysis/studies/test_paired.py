@@ -12,6 +12,7 @@ from scipy import stats
 
 from analysis.contact_sheet import GAP, HEAD, THUMB
 from analysis.studies import Findings, load_study
+from analysis.studies.base import NotDrawnError
 from pipeline.errors import RunError
 from pipeline.recipe import parse_recipe
 from pipeline.runs import Run
@@ -123,8 +124,9 @@ def test_recipes_and_refusals(found: Findings, tmp_path: Path) -> None:
     recipe = parse_recipe(yaml.safe_load(found.recipes["paired"]), Path("named.yaml"))
     assert list(recipe.arms) == ["baseline", "freeu", "plain"]
     run = drawn_arm(tmp_path / "run", fine=4.0)
-    with pytest.raises(RunError, match=r"1 metrics .*, 0 other runs; this study needs at least 1"):
+    with pytest.raises(NotDrawnError, match="0 other runs; this study needs at least 1") as lacking:
         load_study("paired").find(run)
+    assert list(lacking.value.recipes) == ["paired"]
     Run.start(tmp_path / "noisy", synthetic.config(noise="philox", eta=0.0), run.recipe)
     with pytest.raises(RunError, match="needs runs of equal latents and noise"):
         load_study("paired", {"runs": {"noisy": "../noisy"}}).find(run)

@@ -2,24 +2,50 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 import pytest
 import yaml
 
+from analysis.metrics import load_metric
+from analysis.other_ways import other_ways
 from analysis.studies import load_study
+from analysis.studies.base import NotDrawnError
 from analysis.studies.transfer import Transfer
+from analysis.study_stage import StudyStage, StudyTask
 from pipeline.errors import RunError
+from pipeline.executors.base import make_executor
 from pipeline.prompt_sets import Prompt
-from pipeline.recipe import parse_recipe
+from pipeline.recipe import Recipe, parse_recipe
 from pipeline.runs import Run
 from tests.analysis import synthetic
-from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
+from tests.analysis.studies.planted_run import (
+    LAYOUT,
+    SCORE,
+    SCORES,
+    Score,
+    Values,
+    planted_run,
+)
 
 RECIPE = {"features": [SCORES], "metrics": [SCORE], "ranking": None}
 SEEDS = 96
+
+
+class Level(Score):
+    """The planted score, neither good nor bad."""
+
+    name: ClassVar[str] = "level"
+    higher_is_better: ClassVar[bool | None] = None
+
+
+class Flaw(Score):
+    """The planted score, taken for a fault."""
+
+    name: ClassVar[str] = "flaw"
+    higher_is_better: ClassVar[bool | None] = False
 
 
 def planted(
@@ -123,10 +149,54 @@ def test_recipes_are_recipes_and_the_picture_is_there(tmp_path: Path) -> None:
             assert recipe.arms
 
 
+def recipe_of(text: str) -> Recipe:
+    return parse_recipe(yaml.safe_load(text), Path("named.yaml"))
+
+
+def test_what_is_lacking_is_named_and_measures_no_more_than_is_compared(tmp_path: Path) -> None:
+    more: dict[str, Any] = {
+        "features": [SCORES, LAYOUT, "ocr"],
+        "feature_prompts": {"ocr": {"every": 10}},
+    }
+    metrics = [SCORE, "text_artifact_rate", "failure_rate"]
+    more |= {"metrics": metrics, "ranking": {"metric": SCORE}}
+    run = planted(tmp_path / "a", 1.0, 0, **more)
+    stage = StudyStage(run.root, {"transfer": {"metrics": [SCORE]}})
+    (outcome,) = make_executor("local").run(stage, [StudyTask("transfer")])
+    assert "0 other runs" in outcome.error
+    assert "studies/transfer/recipes/transfer_steps.yaml" in outcome.error
+    written = {p.stem: p.read_text() for p in run.root.glob("studies/transfer/recipes/*.yaml")}
+    assert {"transfer_steps", "transfer_model_seedling-mini-b"} < set(written)
+    for text in written.values():
+        recipe = recipe_of(text)
+        assert recipe.features == [SCORES]
+        assert recipe.feature_prompts == {}
+        assert recipe.metrics == [SCORE, "failure_rate"]
+        assert recipe.ranking == run.recipe.ranking
+    both = other_ways(run, [load_metric(SCORE), load_metric("text_artifact_rate")])
+    assert recipe_of(both["transfer_steps"]).features == [SCORES, "ocr"]
+    text_alone = recipe_of(other_ways(run, [load_metric("text_artifact_rate")])["transfer_steps"])
+    assert text_alone.ranking is None
+
+
+def test_without_a_better_end_the_list_is_of_the_highest(tmp_path: Path) -> None:
+    metrics = (SCORE, f"{__name__}:Level")
+    run, other = planted(tmp_path / "a", 1.0, 0), planted(tmp_path / "b", 0.5, 1)
+    study = load_study("transfer", {"runs": {"b": str(other.root)}, "metrics": metrics})
+    better, higher = study.find(run).numbers["pairs"]
+    assert higher["metric"] == "level"
+    assert [higher[k] for k in ("cross", "again")] == [better[k] for k in ("cross", "again")]
+    lowest = load_study("transfer", {**study.settings(), "metrics": [f"{__name__}:Flaw"]})
+    (row,) = lowest.find(run).numbers["pairs"]
+    assert row["cross"] == pytest.approx(better["cross"])
+    assert row["again"] != better["again"]
+
+
 def test_what_does_not_compare_is_refused(tmp_path: Path) -> None:
     run = planted(tmp_path / "a", 1.0, 0)
-    with pytest.raises(RunError, match="needs at least 1 of each"):
+    with pytest.raises(NotDrawnError, match="0 other runs; this study needs at least 1") as lacking:
         Transfer().find(run)
+    assert "transfer_schedulers" in lacking.value.recipes
     with pytest.raises(RunError, match="is not a run folder"):
         Transfer(runs={"b": "nowhere"}).find(run)
     config = synthetic.config(noise="philox", eta=0.0)
