@@ -89,10 +89,11 @@ def _named(run: Run, study: Study, error: GoldenseedError) -> str:
     """Write the recipes that a refusal carries, and say where."""
     if not isinstance(error, NotDrawnError):
         return ""
-    names = [f"{FOLDER}/{study.name}/recipes/{name}.yaml" for name in error.recipes]
-    for name, text in zip(names, error.recipes.values(), strict=True):
-        run.store.replace(name, text.encode())
-    return f". Recipes that draw what is lacking: {', '.join(names)} in {run.root}"
+    folder = f"{FOLDER}/{study.name}/recipes"
+    for name, text in error.recipes.items():
+        run.store.replace(f"{folder}/{name}.yaml", text.encode())
+    names = ", ".join(error.recipes)
+    return f". Recipes that draw what is lacking are in {run.store.path(folder)}: {names}"
 
 
 def write_findings(run: Run, study: Study, findings: Findings) -> Path:

@@ -164,7 +164,7 @@ def test_what_is_lacking_is_named_and_measures_no_more_than_is_compared(tmp_path
     stage = StudyStage(run.root, {"transfer": {"metrics": [SCORE]}})
     (outcome,) = make_executor("local").run(stage, [StudyTask("transfer")])
     assert "0 other runs" in outcome.error
-    assert "studies/transfer/recipes/transfer_steps.yaml" in outcome.error
+    assert "studies/transfer/recipes: transfer_steps" in outcome.error
     written = {p.stem: p.read_text() for p in run.root.glob("studies/transfer/recipes/*.yaml")}
     assert {"transfer_steps", "transfer_model_seedling-mini-b"} < set(written)
     for text in written.values():
