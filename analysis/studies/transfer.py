@@ -90,7 +90,7 @@ class Transfer(Study):
     """
 
     name: ClassVar[str] = "transfer"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     runs: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
