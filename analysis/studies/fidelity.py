@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -75,13 +75,13 @@ class Fidelity(Study):
 
     Question: Are pictures by golden seeds better than by random seeds, by how much against the
         best of four random ones, and what does a small pool of seeds cost in diversity?
-    Method: Golden is who is in the top share by distance and preference on sets 1 and 2. On set
-        3 every prompt is drawn by one golden seed at random; the value stands against `sets`
-        random sets of as many seeds under the same assignment (a pool of seeds is broader than
-        its members) and against a fresh random seed per prompt. Win rate: share of (prompt,
-        golden seed, other seed) in which the golden one's preference is higher, interval by
-        prompt groups. The gain as a share of what the best of four random seeds gains, interval
-        by jackknife over prompt groups of the whole ratio.
+    Method: Golden is who is in the top share on sets 1 and 2, see `rule`. On set 3 every prompt
+        is drawn by one golden seed at random; the value stands against `sets` random sets of as
+        many seeds under the same assignment (a pool of seeds is broader than its members) and
+        against a fresh random seed per prompt. Win rate: share of (prompt, golden seed, other
+        seed) in which the golden one's preference is higher, interval by prompt groups. The gain
+        as a share of what the best of four random seeds gains, interval by jackknife over prompt
+        groups of the whole ratio.
     Null: The random sets: p is the share of them that are at least as good.
     n: Prompts of set 3, one image each; a second kind of prompts is a run of its own (`other`),
         which a Frechet distance does not judge: there are no real pictures of those prompts, and
@@ -92,6 +92,8 @@ class Fidelity(Study):
     Attributes:
         distance: Metric where lower is better; the recipe's first such if empty.
         preference: Mean of a score per image; the recipe's first with a higher better end.
+        rule: Golden is who is in the top share by `both`, as in the paper, or by `preference`
+            alone: the list that `goldenseed rank` makes by that metric.
         share: Share of the seeds that is the top of one metric.
         sets: Random sets.
         other: Folder of a run of the same model and seeds on another kind of prompts, from here or
@@ -105,6 +107,7 @@ class Fidelity(Study):
 
     distance: str = ""
     preference: str = ""
+    rule: Literal["both", "preference"] = "both"
     share: float = 0.25
     sets: int = 1000
     other: str = ""
@@ -115,7 +118,8 @@ class Fidelity(Study):
         metrics = distance_and_preference(run, self.distance, self.preference)
         companies = [judge(run, metrics, number) for number in (1, 2)]
         require(len(companies[0][0].sample.seeds), LEAST_SEEDS, "seeds")
-        golden = self._golden(companies)
+        ruling = [one if self.rule == "both" else one[-1:] for one in companies]
+        golden = self._golden(ruling)
         kinds = {THIS: (run, metrics)}
         if self.other:
             fitting = [one for one in metrics if not isinstance(one, FrechetDistance)]
@@ -131,7 +135,7 @@ class Fidelity(Study):
                 nulls[f"{one.metric.name}, {kind}"] = (null, row["golden"])
             product[kind] = product_figures(company[-1], golden)
         last = _judge_last(run, metrics, companies)
-        pools = self._pools(run, companies, last)
+        pools = self._pools(run, ruling, last)
         seeds = [companies[0][0].sample.seeds[place] for place in golden]
         return Findings(
             outcome=_sentence(rows, product, len(golden)),
@@ -145,16 +149,16 @@ class Fidelity(Study):
             identities=identities(run, metrics=metrics),
         )
 
-    def _golden(self, companies: Sequence[Sequence[Judged]]) -> list[int]:
+    def _golden(self, ruling: Sequence[Sequence[Judged]]) -> list[int]:
         """Places of the seeds that are listed on both sets.
 
         Raises:
             RunError: If there is none.
         """
-        found = frozenset.intersection(*(top_by_all(one, self.share) for one in companies))
+        found = frozenset.intersection(*(top_by_all(one, self.share) for one in ruling))
         if not found:
             raise RunError(
-                f"0 seeds are in the top {self.share:.0%} by both metrics on sets 1 and 2; this "
+                f"0 seeds are in the top {self.share:.0%} by {self.rule} on sets 1 and 2; this "
                 f"study needs at least 1: see `goldenseed study golden`, or draw more prompts"
             )
         return sorted(found)

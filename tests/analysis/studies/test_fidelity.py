@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
+from analysis.ranking import rank
 from analysis.studies import load_study
 from analysis.studies.base import Findings
 from pipeline.errors import RunError
@@ -63,6 +64,24 @@ def test_a_list_by_chance_gains_nothing_on_set_3(tmp_path: Path) -> None:
     assert found["golden"]
     assert found["preference"]["this run"]["gain"].low < 0.05
     assert all(row["p"] > 0.02 for row in found["table"])
+
+
+def test_by_preference_alone_the_golden_seeds_are_those_of_the_ranking(tmp_path: Path) -> None:
+    def at_odds(prompts: Sequence[Prompt], _: int) -> Values:
+        values = planted(prompts, 1.0)[SCORES]
+        return {SCORES: {"score": values["score"], "gap": 2 * values["score"] - values["gap"]}}
+
+    run = planted_run(tmp_path, at_odds, seeds=SEEDS, prompts=200, **RECIPE)
+    found = find(run, rule="preference").numbers
+    golden = rank(run, metric=SCORE, share=0.25).golden.seeds
+    assert set(GOOD) <= set(golden)
+    assert sorted(found["golden"]) == sorted(golden)
+    assert found["preference"]["this run"]["win_rate"].low > 0.5
+    best = found["pools"][0]
+    assert best["preference"] > found["pools"][-1]["preference"]
+    assert best["distance"] > best["distance_random"]  # what both disagree on is no flaw here
+    with pytest.raises(RunError, match="top 25% by both"):
+        find(run)
 
 
 def test_another_kind_of_prompts_is_a_run_of_its_own(
