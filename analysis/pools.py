@@ -21,7 +21,7 @@ AT_ONCE = 16
 ASSIGNMENTS = 20
 """Random assignments of a pool's seeds to prompts, and random pools of a size."""
 PAIRS = 64
-"""Seeds of a pool whose pictures are compared with one another at most."""
+"""Seeds of a random pool whose pictures are compared with one another at most."""
 
 
 def pool_values(metric: Metric, prepared: Sequence[Any], owners: Places) -> Floats:
@@ -169,7 +169,8 @@ def pool_rows(
         np.array([rng.permutation(seeds)[: len(pool)] for _ in range(ASSIGNMENTS)])
         for pool in pools
     ]
-    alike = pool_similarities(images, [*(pool[None] for pool in pools), *random])
+    some = [each[:, :PAIRS] for each in random]  # a random pool's first seeds are random, too
+    alike = pool_similarities(images, [*(pool[None] for pool in pools), *some])
     own, null = alike[: len(pools)], alike[len(pools) :]
     return [
         {**_row(last, pool, others, rng), "similarity": mine, "similarity_random": theirs}
@@ -206,7 +207,7 @@ def pool_similarities(
 
     Args:
         images: Shape (S, P, d), or None.
-        pools: Each of shape (N, k): N pools of k seeds; at most 64 seeds of each are compared.
+        pools: Each of shape (N, k): N pools of k seeds, all of which are compared.
 
     Returns:
         The mean over prompts and over each one's N pools; None where k is 1, or without images.
@@ -216,7 +217,7 @@ def pool_similarities(
     sums = np.zeros(len(pools))
     for p in range(images.shape[1]):  # outside, so that a prompt's matrix is made once
         matrix = cosine_matrix(images[:, p])
-        sums += [float(nanmean(mean_pairs(matrix, pool[:, :PAIRS]))) for pool in pools]
+        sums += [float(nanmean(mean_pairs(matrix, pool))) for pool in pools]
     means = sums / images.shape[1]
     return [
         float(one) if pool.shape[1] > 1 else None for one, pool in zip(means, pools, strict=True)

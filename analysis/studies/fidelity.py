@@ -103,7 +103,7 @@ class Fidelity(Study):
     """
 
     name: ClassVar[str] = "fidelity"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     distance: str = ""
     preference: str = ""

@@ -5,13 +5,14 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.spatial.distance import pdist
 from scipy.stats import mannwhitneyu
 
 from analysis.golden_rule import Judged, in_company
-from analysis.pools import assigned, best_of, pool_values, product_figures, wins
+from analysis.pools import assigned, best_of, pool_rows, pool_values, product_figures, wins
 from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_mean_interval
-from tests.analysis.planted import Score, sample
+from tests.analysis.planted import Distance, Score, sample
 
 
 def test_best_of_four_is_the_mean_over_all_choices() -> None:
@@ -43,6 +44,21 @@ def test_a_pool_is_judged_by_what_its_seeds_draw() -> None:
     found = pool_values(Score(), [values], np.tile(owners, (9, 1)))  # more than are judged at once
     np.testing.assert_allclose(found, np.tile(wanted, 9), rtol=1e-12)
     assert found[0] != pytest.approx(values[pools[0]].mean())
+
+
+def test_a_pools_pictures_are_all_compared_also_of_many_seeds() -> None:
+    """The best come first: those beyond the first 64 would be forgotten."""
+    rng = np.random.default_rng(4)
+    images = rng.normal(size=(90, 3, 5)) + 4 * (np.arange(90) < 64)[:, None, None]
+    values = sample(rng.normal(size=(90, 3)), np.arange(3))
+    pools = [np.arange(90), np.arange(64)]
+    whole, best = pool_rows(in_company([Distance(), Score()], [values] * 2), pools, images, rng)
+    unit = images / np.linalg.norm(images, axis=-1, keepdims=True)
+    pairs = [1 - pdist(unit[:, p], "cosine").mean() for p in range(3)]
+    assert whole["similarity"] == pytest.approx(np.mean(pairs), rel=1e-9)
+    assert whole["similarity_random"] == pytest.approx(whole["similarity"], abs=0.05)
+    assert best["similarity"] > whole["similarity"] + 0.1
+    assert best["similarity_random"] == pytest.approx(whole["similarity"], abs=0.05)
 
 
 GOLDEN = (0, 1, 2)
