@@ -121,7 +121,8 @@ class Transfer(Study):
         rows = [_row(pair, self, self.rng(run, pair.key)) for pair in pairs]
         values = pl.DataFrame([row for pair in pairs for row in _values(pair)])
         return Findings(
-            outcome="; ".join([*map(_sentence, rows), *refused]),
+            outcome="rank correlation of set 1 here with set 2 there, both ways: "
+            + "; ".join([*map(_sentence, rows), *refused]),
             numbers={"pairs": rows, "refused": refused},
             tables={
                 "pairs": StudyTable(pl.DataFrame(rows), COLUMNS),
@@ -213,18 +214,15 @@ def _bounds(found: Carried) -> dict[str, float]:
 
 def _sentence(row: Mapping[str, Any]) -> str:
     corrected = (
-        f"{row['corrected']:.2f} [{row['corrected_low']:.2f}, {row['corrected_high']:.2f}] "
-        f"corrected for reliabilities {row['reliability']:.2f} and {row['reliability_other']:.2f}"
+        f"corrected {row['corrected']:.2f} [{row['corrected_low']:.2f}, {row['corrected_high']:.2f}]"
         if np.isfinite(row["corrected_low"])
         else "not to be corrected: no reliability"
     )
     return (
-        f"{row['other']} ({row['differs']}), {row['metric']}, {row['seeds']:,} seeds, "
-        f"{row['n']:,} images each: cross-set rank correlation {row['cross']:.2f} "
-        f"[{row['cross_low']:.2f}, {row['cross_high']:.2f}], 95 % of permuted owners below "
-        f"{row['null_high']:.2f} (p = {row['p']:.2g}); {corrected}; {row['again']} of "
-        f"{row['listed']} listed seeds again in the other's list, unrelated "
-        f"{row['again_chance']:.1f} (p = {row['again_p']:.2g})"
+        f"{row['other']} by {row['metric']} ({row['seeds']:,} seeds, {row['n']:,} images each) "
+        f"{row['cross']:.2f} [{row['cross_low']:.2f}, {row['cross_high']:.2f}], permuted owners "
+        f"below {row['null_high']:.2f} (p = {row['p']:.2g}), {corrected}, {row['again']} of "
+        f"{row['listed']} listed again, unrelated {row['again_chance']:.1f}"
     )
 
 
