@@ -38,14 +38,18 @@ def open_guided(run: Run, path: str) -> Run:
 def guided_recipes(run: Run) -> dict[str, str]:
     """The recipe of the same grid with Particle Guidance; none where there can be no such run.
 
-    It pushes the predicted noise before every step but the last, so a run of one step, another
-    sampler, or a network said to predict something else cannot be drawn with it. Its groups are
-    four seeds in a row, so tile and batch are rounded up to fours.
+    It pushes the predicted noise before every step but the last, so a run of one step or by
+    another sampler, a video, or a network that is said to predict something else or a variance,
+    too, cannot be drawn with it. Its groups are four seeds in a row, so tile and batch are
+    rounded up to fours.
     """
     config = run.config
-    predicts = config.scheduler_config.get("prediction_type", "epsilon")
-    pushed = config.scheduler in SCHEDULERS and predicts == "epsilon"
-    if config.num_inference_steps == 1 or not pushed:
+    said = config.scheduler_config
+    noise_alone = said.get("prediction_type", "epsilon") == "epsilon" and not str(
+        said.get("variance_type", "")
+    ).startswith("learned")
+    several = config.num_inference_steps > 1 and config.frames == 1
+    if not (config.scheduler in SCHEDULERS and noise_alone and several):
         return {}
     tile = run.recipe.tile
     changes = {

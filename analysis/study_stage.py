@@ -1,8 +1,9 @@
 """Studies on the executors, and their results in the run folder.
 
 A study's results are derived, rebuilt at will: `<run>/studies/<name>/` with `summary.json`
-(written last), a Parquet file per table, PNG pictures and, in `recipes/`, what must be drawn in
-addition. No clock: the same run, settings and versions give the same bytes.
+(written last), a Parquet file per table, PNG pictures and, in `recipes/`, what could be drawn in
+addition. A study that lacks what a recipe can draw writes no results, but the recipe, to
+`<run>/wanted/<name>/`. No clock: the same run, settings and versions give the same bytes.
 """
 
 import json
@@ -26,6 +27,7 @@ from pipeline.shards import file_sha256, read_table, replace_table
 from pipeline.stage import Outcome, Resources
 
 FOLDER = "studies"
+WANTED = "wanted"
 SUMMARY = "summary.json"
 
 
@@ -44,7 +46,8 @@ class StudyStage:
     """Runs studies of one run and commits their results; a `pipeline.stage.Stage`.
 
     A study that refuses the run (`RunError` and its like) gives an outcome with `failed` 1 and
-    the reason; any other exception is a defect and the executor's business.
+    the reason, and where recipes of what it lacks are (`NotDrawnError`); any other exception is
+    a defect and the executor's business.
 
     Args:
         run_root: The run folder.
@@ -79,21 +82,25 @@ class StudyStage:
         except StoreError:
             raise
         except GoldenseedError as error:
-            told = f"{error}{_named(run, study, error)}"
-            return Outcome(task.id, 1, 1, perf_counter() - start, error=told)
+            told = [str(error)]
+            if isinstance(error, NotDrawnError):
+                told.append(_write_wanted(run, study, error.recipes))
+            return Outcome(task.id, 1, 1, perf_counter() - start, error=". ".join(told))
         write_findings(run, study, findings)
         return Outcome(task.id, 1, 0, perf_counter() - start)
 
 
-def _named(run: Run, study: Study, error: GoldenseedError) -> str:
-    """Write the recipes that a refusal carries, and say where."""
-    if not isinstance(error, NotDrawnError):
-        return ""
-    folder = f"{FOLDER}/{study.name}/recipes"
-    for name, text in error.recipes.items():
-        run.store.replace(f"{folder}/{name}.yaml", text.encode())
-    names = ", ".join(error.recipes)
-    return f". Recipes that draw what is lacking are in {run.store.path(folder)}: {names}"
+def _write_wanted(run: Run, study: Study, recipes: Mapping[str, str]) -> str:
+    """Write the recipes of what a study lacks, replacing older ones, and say where.
+
+    They lie outside the results: those of an earlier run of the study still hold.
+    """
+    folder = f"{WANTED}/{study.name}"
+    files = {f"{name}.yaml": text.encode() for name, text in recipes.items()}
+    _remove_others(run, folder, files)
+    for name, data in files.items():
+        run.store.replace(f"{folder}/{name}", data)
+    return f"Recipes of what is lacking are in {run.store.path(folder)}: {', '.join(files)}"
 
 
 def write_findings(run: Run, study: Study, findings: Findings) -> Path:

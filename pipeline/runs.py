@@ -9,6 +9,7 @@ images/               image shards and their receipts
 latents/              kept latents and their receipts, where the recipe says `keep_latents`
 features/<name>-<id>/ feature shards and their receipts
 per_seed.parquet, ranking.json, studies/, releases/   derived, rebuilt at will
+wanted/               recipes of what a study lacked
 """
 
 import json

@@ -15,8 +15,8 @@ from seedling.publish import latent_scale, new_pipe, trained_networks
 from seedling.randomness import make_generator
 from seedling.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.sentences import draw_parts, sentence
-from seedling.train_text_to_image import load_vae, snapshot_steps
-from seedling.training import CHECKPOINTS, say
+from seedling.train_text_to_image import load_vae
+from seedling.training import CHECKPOINTS, say, snapshot_steps
 from seedling.world import draw_scenes
 
 Curve = dict[int, dict[str, Share]]

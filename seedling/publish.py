@@ -24,14 +24,15 @@ from pipeline.errors import ModelError
 from seedling import relatives
 from seedling.model import VARIANTS, WEIGHTS
 from seedling.tokenizer import world_merges, write_tokenizer
-from seedling.train_text_to_image import (
-    Networks,
-    load_vae,
-    new_networks,
+from seedling.train_text_to_image import Networks, load_vae, new_networks
+from seedling.training import (
+    CHECKPOINTS,
+    SNAPSHOT_STEPS,
+    read_checkpoint,
+    say,
     snapshot_path,
     snapshot_steps,
 )
-from seedling.training import CHECKPOINTS, read_checkpoint, say
 
 FOLDER = WEIGHTS / "seedling-mini"
 
@@ -206,7 +207,10 @@ def main() -> None:
     if chosen.step is not None:
         kept = snapshot_steps(chosen.model, chosen.folder)
         if chosen.step not in kept:
-            parser.error(f"{chosen.folder} holds {chosen.model} after {kept} steps: name one")
+            parser.error(
+                f"{chosen.folder} holds {chosen.model} after {kept or 'no'} steps, not after "
+                f"{chosen.step}; a training keeps its averages every {SNAPSHOT_STEPS} steps"
+            )
         out = chosen.out or snapshot_path(chosen.model, chosen.step, chosen.folder).with_suffix("")
         return publish_step(chosen.model, chosen.step, folder=chosen.folder, out=out)
     out = chosen.out or WEIGHTS / chosen.model

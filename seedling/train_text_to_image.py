@@ -26,10 +26,16 @@ from seedling.randomness import choose, happens, make_generator
 from seedling.sentences import FREE, sentence
 from seedling.tokenizer import new_tokenizer
 from seedling.train_text_encoder import teach, token_ids
-from seedling.training import CHECKPOINTS, Budget, Loop, read_checkpoint, say
+from seedling.training import (
+    CHECKPOINTS,
+    SNAPSHOT_STEPS,
+    Budget,
+    Loop,
+    read_checkpoint,
+    say,
+    snapshot_path,
+)
 
-SNAPSHOT_STEPS = 1_000
-"""Steps after which the moving averages are kept, so that a learning curve can be drawn."""
 POOL_SEED = 3
 """Seed of the scenes that all variants are trained on."""
 EMPTY_RATE = 0.10
@@ -236,17 +242,6 @@ def draw_batch(
     rows = draw_rows(pool, batch, generator=generator, extremes=extremes)
     prompts = draw_prompts(pool.parts[rows], generator=generator)
     return pool.latents[rows].float() * scale, pool.cover[rows].float(), prompts
-
-
-def snapshot_path(name: str, step: int, folder: Path = CHECKPOINTS) -> Path:
-    """Where a model's moving averages after so many steps are kept."""
-    return folder / f"{name}-step-{step:06d}.pt"
-
-
-def snapshot_steps(name: str, folder: Path = CHECKPOINTS) -> list[int]:
-    """Steps of which moving averages were kept, in order."""
-    found = folder.glob(snapshot_path(name, 0, folder).name.replace("000000", "*"))
-    return sorted(int(path.stem.rpartition("-")[2]) for path in found)
 
 
 def train(

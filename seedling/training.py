@@ -15,6 +15,8 @@ from seedling.muon import MuonWithAdamW
 
 CHECKPOINTS = Path("checkpoints")
 """Where checkpoints go: an ignored folder of the working directory."""
+SNAPSHOT_STEPS = 1_000
+"""Steps after which the moving averages are kept, so that a learning curve can be drawn."""
 BETAS = (0.9, 0.95)
 """AdamW's decay rates."""
 
@@ -214,6 +216,17 @@ class Loop:
         self.losses = state["losses"]
         self.generator.set_state(state["generator"])
         say(f"{self.name}: resumed at step {self.steps_done}, {self.elapsed:.0f} s")
+
+
+def snapshot_path(name: str, step: int, folder: Path = CHECKPOINTS) -> Path:
+    """Where a model's moving averages after so many steps are kept."""
+    return folder / f"{name}-step-{step:06d}.pt"
+
+
+def snapshot_steps(name: str, folder: Path = CHECKPOINTS) -> list[int]:
+    """Steps of which moving averages were kept, in order."""
+    found = folder.glob(snapshot_path(name, 0, folder).name.replace("000000", "*"))
+    return sorted(int(path.stem.rpartition("-")[2]) for path in found)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

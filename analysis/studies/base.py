@@ -83,6 +83,10 @@ class NotDrawnError(RunError):
         super().__init__(message)
         self.recipes = dict(recipes)
 
+    def __reduce__(self) -> tuple[type["NotDrawnError"], tuple[str, dict[str, str]]]:
+        """Pickle with its recipes, so that it can leave a worker process."""
+        return type(self), (str(self), self.recipes)
+
 
 @dataclass(frozen=True)
 class Study(ABC):

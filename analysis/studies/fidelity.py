@@ -93,7 +93,7 @@ class Fidelity(Study):
         distance: Metric where lower is better; the recipe's first such if empty.
         preference: Mean of a score per image; the recipe's first with a higher better end.
         rule: Golden is who is in the top share by `both`, as in the paper, or by `preference`
-            alone: the list that `goldenseed rank` makes by that metric.
+            alone: the list of `goldenseed rank` by that metric and share, where it is confirmed.
         share: Share of the seeds that is the top of one metric.
         sets: Random sets.
         other: Folder of a run of the same model and seeds on another kind of prompts, from here or
@@ -159,7 +159,8 @@ class Fidelity(Study):
         if not found:
             raise RunError(
                 f"0 seeds are in the top {self.share:.0%} by {self.rule} on sets 1 and 2; this "
-                f"study needs at least 1: see `goldenseed study golden`, or draw more prompts"
+                f"study needs at least 1: see `goldenseed study golden` and `goldenseed rank`, or "
+                f"draw more prompts"
             )
         return sorted(found)
 

@@ -96,8 +96,9 @@ class Paired(Study):
         others = other_runs(run, self.runs)
         if not chosen:
             raise RunError(
-                "no metric is a mean over images and has a better end; this study needs one: add "
-                "to the recipe's `metrics` (hps_v2_1, clip_score, preference_seedling)"
+                f"the metrics are {', '.join(self.metrics or run.recipe.metrics) or 'none'}, and "
+                f"none is a mean over images with a better end; this study needs one: add it to "
+                f"the recipe's `metrics` (hps_v2_1, clip_score, preference_seedling)"
             )
         if not others:
             raise NotDrawnError(

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis import plots
-from analysis.measured import directed_metrics
+from analysis.measured import directed_metrics, refuse_unmeasured
 from analysis.metrics import Metric, load_metric
 from analysis.other_runs import differences, other_runs, refuse_other_noise
 from analysis.other_ways import other_ways
@@ -105,9 +105,12 @@ class Transfer(Study):
         others = other_runs(run, self.runs)
         if not chosen:
             raise RunError(
-                "no metric has a better end; this study needs one: add it to the recipe's "
-                "`metrics`, or name any (--set 'metrics=[brightness]')"
+                f"the recipe's metrics are {', '.join(run.recipe.metrics) or 'none'}, and none has "
+                f"a better end; this study needs one: add it to `metrics`, or name any (--set "
+                f"'metrics=[brightness]')"
             )
+        for metric in chosen if self.metrics else ():
+            refuse_unmeasured(run, metric.needs)
         if not (others or self.kinds):
             raise NotDrawnError(
                 "0 other runs; this study needs at least 1: draw one and name it (--set "
@@ -128,7 +131,7 @@ class Transfer(Study):
                 "pairs": StudyTable(pl.DataFrame(rows), COLUMNS),
                 "values": StudyTable(values, VALUE_COLUMNS),
             },
-            pictures={"transfer": _picture(rows, pairs)},
+            pictures={"transfer": _picture(rows), "seeds": _seeds_picture(pairs)},
             recipes=other_ways(run, chosen),
             identities=identities(
                 run, metrics=list({p.metric.name: p.metric for p in pairs}.values())
@@ -214,7 +217,8 @@ def _bounds(found: Carried) -> dict[str, float]:
 
 def _sentence(row: Mapping[str, Any]) -> str:
     corrected = (
-        f"corrected {row['corrected']:.2f} [{row['corrected_low']:.2f}, {row['corrected_high']:.2f}]"
+        f"corrected {row['corrected']:.2f} [{row['corrected_low']:.2f}, "
+        f"{row['corrected_high']:.2f}]"
         if np.isfinite(row["corrected_low"])
         else "not to be corrected: no reliability"
     )
@@ -226,19 +230,34 @@ def _sentence(row: Mapping[str, Any]) -> str:
     )
 
 
-def _picture(rows: Sequence[Mapping[str, Any]], pairs: Sequence[RunPair]) -> bytes:
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        left, right = plots.panels(figure, 1, 2)
-        labels = [f"{row['other']}, {row['metric']}" for row in rows]
-        plots.intervals(left, labels, *(_column(rows, f"cross{end}") for end in ENDS))
-        plots.scatter(left, _column(rows, "corrected"), np.arange(len(rows)), colours=plots.GOOD)
-        plots.scatter(left, _column(rows, "null_high"), np.arange(len(rows)), colours=plots.BAD)
-        left.set_xlabel("rank correlation; gold: corrected, red: 95 % of the null")
-        first = pairs[0]
-        plots.scatter(right, first.of_sets(first.first)[0], first.of_sets(first.second)[1])
-        right.set(xlabel=f"{first.metric.name}, here, set 1", ylabel=f"{first.name}, set 2")
+def _picture(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """A panel for every metric, a line for every comparison."""
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
 
-    return plots.picture(draw, width=10, height=1.5 + max(2.5, 0.35 * len(rows)))
+    def draw(axes: Any, metric: str) -> None:  # noqa: ANN401 - matplotlib's
+        own = [row for row in rows if row["metric"] == metric]
+        lines = np.arange(len(own))
+        labels = [row["other"] for row in own]
+        plots.intervals(axes, labels, *(_column(own, f"cross{end}") for end in ENDS))
+        plots.scatter(axes, _column(own, "corrected"), lines, colours=plots.GOOD)
+        plots.scatter(axes, _column(own, "null_high"), lines, colours=plots.BAD)
+        axes.set_title(metric, fontsize=9)
+        axes.set_xlabel("gold: corrected, red: 95 % of the null", fontsize=8)
+
+    most = max(sum(row["metric"] == metric for row in rows) for metric in metrics)
+    return plots.panel_each(metrics, draw, width=4.2, height=1.4 + 0.3 * most)
+
+
+def _seeds_picture(pairs: Sequence[RunPair]) -> bytes:
+    """Every comparison by the first metric, a point for every seed."""
+
+    def draw(axes: Any, pair: RunPair) -> None:  # noqa: ANN401 - matplotlib's
+        plots.scatter(axes, *map(pair.metric.values, (pair.first[0], pair.second[1])))
+        axes.set_xlabel(f"{pair.metric.name}, here, set 1", fontsize=8)
+        axes.set_ylabel(f"{pair.name}, set 2", fontsize=8)
+
+    shown = [pair for pair in pairs if pair.metric.name == pairs[0].metric.name]
+    return plots.panel_each(shown, draw, width=3.4, height=3.2)
 
 
 ENDS = ("", "_low", "_high")

@@ -29,7 +29,8 @@ from seedling.publish import (
 )
 from seedling.randomness import make_generator
 from seedling.relatives import load_networks, publish
-from seedling.train_text_to_image import Networks, snapshot_path
+from seedling.train_text_to_image import Networks
+from seedling.training import snapshot_path
 from tests.pipeline import tiny
 
 REPLICATES = ("seedling-mini-b", "seedling-mini-c")
@@ -219,6 +220,15 @@ def test_a_step_of_the_training_is_drawn_by_the_card_beside_it(
     assert float((drawn - native(halved, set())).abs().max()) > 0.05
 
 
+def test_a_step_on_latents_of_another_scale_is_refused(networks: Networks, tmp_path: Path) -> None:
+    averages = {"unet": networks.unet.state_dict(), "text": networks.text_encoder.state_dict()}
+    torch.save(averages, snapshot_path("seedling-mini", 2000, tmp_path))
+    write_pool(tmp_path, 1.02 * SCALE)
+    with pytest.raises(ModelError, match="scale factor"):
+        publish_step("seedling-mini", 2000, folder=tmp_path, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_published_card_names_no_place_of_this_machine() -> None:
     inside = PROJECT_ROOT / "checkpoints" / "seedling-mini-step-000007"
     card = card_of_step(load_cards()["seedling-mini"], 7, inside)
@@ -232,7 +242,7 @@ def test_a_step_that_was_not_kept_is_refused(
     monkeypatch.setattr("sys.argv", argv)
     with pytest.raises(SystemExit):
         main()
-    assert "holds seedling-mini-c after [] steps" in capsys.readouterr().err
+    assert "holds seedling-mini-c after no steps, not after 5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("run", [evaluate.main, seed_naming.main], ids=["evaluate", "seed_naming"])

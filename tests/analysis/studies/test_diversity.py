@@ -92,6 +92,8 @@ def test_what_must_be_drawn_is_a_recipe_and_a_wrong_run_is_refused(tmp_path: Pat
     assert recipe.sampling.intervention is not None
     assert recipe.sampling.intervention.name == "particle_guidance"
     assert recipe.seeds == run.recipe.seeds
+    text = guided_recipes(synthetic.start(tmp_path / "odd", tile=(10, 40)))[GUIDED]
+    assert yaml.safe_load(text)["tile"]["seeds"] == 12  # whole groups of four
     with pytest.raises(RunError, match="intervention none; particle_guidance is needed"):
         load_study("diversity", {"layout": LAYOUT, "guided": str(run.root)}).find(run)
 
@@ -103,6 +105,8 @@ def test_what_must_be_drawn_is_a_recipe_and_a_wrong_run_is_refused(tmp_path: Pat
         ({"num_inference_steps": 1}, []),
         ({"scheduler": "EulerDiscreteScheduler"}, []),
         ({"scheduler_config": {"prediction_type": "sample"}}, []),
+        ({"scheduler_config": {"variance_type": "learned_range"}}, []),
+        ({"frames": 4}, []),
     ],
 )
 def test_no_recipe_is_written_that_particle_guidance_refuses(

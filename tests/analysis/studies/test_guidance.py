@@ -10,6 +10,7 @@ from analysis.metrics import load_metric
 from analysis.metrics.base import ReferenceMetric
 from analysis.statistics.distances import kid
 from analysis.studies import Findings, load_study
+from analysis.studies.base import NotDrawnError
 from pipeline.errors import RunError
 from pipeline.recipe import parse_recipe
 from tests.analysis.studies.planted_arms import CURVE, arms_of, curve_arm, curves, planted_arm
@@ -100,8 +101,10 @@ def test_recipes_and_refusals(found: Findings, tmp_path: Path) -> None:
     run = curve_arm(tmp_path / "a", 1.0, CURVE[1.0])
     curve_arm(tmp_path / "b", 1.0, CURVE[1.0], change="seed_plant")
     curve_arm(tmp_path / "c", 1.0, CURVE[2.0])
-    with pytest.raises(RunError, match=r"1 guidance scales without .* needs at least 2"):
+    with pytest.raises(NotDrawnError, match=r"1 guidance scales .* needs at least 2") as lacking:
         load_study("guidance", {"alignment": SCORE, "runs": {"b": "../b"}}).find(run)
+    wanted = parse_recipe(yaml.safe_load(lacking.value.recipes["guidance"]), Path("named.yaml"))
+    assert "seed_plant_guidance3" in wanted.arms
     with pytest.raises(RunError, match=r"both none at guidance 1; a curve needs one"):
         load_study("guidance", {"alignment": SCORE, "runs": {"c": "../c"}}).find(run)
     with pytest.raises(RunError, match="needed is clip or clip_seedling"):

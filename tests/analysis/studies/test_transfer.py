@@ -1,5 +1,6 @@
 """Whether seeds carry over, on planted scores: known correlations are found, others are not."""
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,12 +15,13 @@ from analysis.other_ways import other_ways
 from analysis.studies import load_study
 from analysis.studies.base import NotDrawnError
 from analysis.studies.transfer import Transfer
-from analysis.study_stage import StudyStage, StudyTask
+from analysis.study_stage import StudyStage, StudyTask, outcomes, read_summary
 from pipeline.errors import RunError
 from pipeline.executors.base import make_executor
 from pipeline.prompt_sets import Prompt
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.runs import Run
+from pipeline.shards import file_sha256
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import (
     LAYOUT,
@@ -164,8 +166,9 @@ def test_what_is_lacking_is_named_and_measures_no_more_than_is_compared(tmp_path
     stage = StudyStage(run.root, {"transfer": {"metrics": [SCORE]}})
     (outcome,) = make_executor("local").run(stage, [StudyTask("transfer")])
     assert "0 other runs" in outcome.error
-    assert "studies/transfer/recipes: transfer_steps" in outcome.error
-    written = {p.stem: p.read_text() for p in run.root.glob("studies/transfer/recipes/*.yaml")}
+    assert "wanted/transfer: transfer_steps.yaml" in outcome.error
+    assert outcomes(run) == {}
+    written = {p.stem: p.read_text() for p in run.root.glob("wanted/transfer/*.yaml")}
     assert {"transfer_steps", "transfer_model_seedling-mini-b"} < set(written)
     for text in written.values():
         recipe = recipe_of(text)
@@ -173,10 +176,25 @@ def test_what_is_lacking_is_named_and_measures_no_more_than_is_compared(tmp_path
         assert recipe.feature_prompts == {}
         assert recipe.metrics == [SCORE, "failure_rate"]
         assert recipe.ranking == run.recipe.ranking
+    with pytest.raises(RunError, match="needs perceptual"):  # no recipe could help
+        load_study("transfer", {"metrics": ["kid_perceptual"]}).find(run)
+    again = pickle.loads(pickle.dumps(NotDrawnError("0 other runs", {"a": "b"})))
+    assert (str(again), again.recipes) == ("0 other runs", {"a": "b"})
     both = other_ways(run, [load_metric(SCORE), load_metric("text_artifact_rate")])
     assert recipe_of(both["transfer_steps"]).features == [SCORES, "ocr"]
     text_alone = recipe_of(other_ways(run, [load_metric("text_artifact_rate")])["transfer_steps"])
     assert text_alone.ranking is None
+
+
+def test_a_refusal_leaves_earlier_findings_whole(tmp_path: Path) -> None:
+    run, _ = planted(tmp_path / "a", 1.0, 0), planted(tmp_path / "b", 1.0, 1)
+    settings = {"runs": {"b": "../b"}, "draws": 50, "permutations": 20}
+    for chosen, failed in ((settings, 0), ({}, 1)):
+        stage = StudyStage(run.root, {"transfer": chosen})
+        (outcome,) = make_executor("local").run(stage, [StudyTask("transfer")])
+        assert outcome.failed == failed
+    for file, wanted in read_summary(run, "transfer")["files"].items():
+        assert file_sha256(run.root / "studies" / "transfer" / file) == wanted
 
 
 def test_without_a_better_end_the_list_is_of_the_highest(tmp_path: Path) -> None:
