@@ -239,7 +239,9 @@ def _picture(rows: Sequence[Mapping[str, Any]]) -> bytes:
         lines = np.arange(len(own))
         labels = [row["other"] for row in own]
         plots.intervals(axes, labels, *(_column(own, f"cross{end}") for end in ENDS))
-        plots.scatter(axes, _column(own, "corrected"), lines, colours=plots.GOOD)
+        known = np.isfinite(_column(own, "corrected_low"))  # a value without interval says nothing
+        corrected = np.where(known, _column(own, "corrected"), np.nan)
+        plots.scatter(axes, corrected, lines, colours=plots.GOOD)
         plots.scatter(axes, _column(own, "null_high"), lines, colours=plots.BAD)
         axes.set_title(metric, fontsize=9)
         axes.set_xlabel("gold: corrected, red: 95 % of the null", fontsize=8)
