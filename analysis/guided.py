@@ -54,8 +54,8 @@ def guided_recipes(run: Run) -> dict[str, str]:
     tile = run.recipe.tile
     changes = {
         "sampling": {"intervention": {"name": GUIDED}},
-        "batch_size": -(-config.batch_size // 4) * 4,
-        "tile": {"seeds": -(-tile.seeds // 4) * 4, "prompts": tile.prompts},
+        "batch_size": _fours(config.batch_size),
+        "tile": {"seeds": _fours(tile.seeds), "prompts": tile.prompts},
     }
     note = (
         "The same grid with Particle Guidance, for the study `diversity`:\n"
@@ -63,3 +63,8 @@ def guided_recipes(run: Run) -> dict[str, str]:
         "  goldenseed study diversity RUN --set guided=FOLDER"
     )
     return {GUIDED: recipe_like(run, changes, note=note)}
+
+
+def _fours(count: int) -> int:
+    """The next multiple of four, the size of a group."""
+    return -(-count // 4) * 4
