@@ -22,7 +22,14 @@ from analysis.picture_similarity import (
 )
 from analysis.recipes import recipe_like
 from analysis.statistics.intervals import Interval, grouped_mean_interval
-from analysis.studies.base import Findings, Study, StudyTable, identities, require
+from analysis.studies.base import (
+    Findings,
+    NotDrawnError,
+    Study,
+    StudyTable,
+    identities,
+    require,
+)
 from pipeline.errors import RunError
 from pipeline.prompt_sets import Prompt
 from pipeline.runs import Run
@@ -140,10 +147,11 @@ def _swaps(run: Run, beside: Mapping[str, Run]) -> dict[str, Run]:
         and _swap(arm)[0] in run.seeds
     }
     if not found:
-        raise RunError(
+        raise NotDrawnError(
             f"no run beside {run.root} swaps to one of its seeds and samples like it otherwise; "
             f"this study needs at least 1: draw them as arms of one recipe (goldenseed run "
-            f"seedling-mini-swap)"
+            f"seedling-mini-swap)",
+            {"swaps": _recipe(run)},
         )
     return found
 

@@ -15,8 +15,7 @@ from analysis.other_runs import arms_beside
 from analysis.recipes import recipe_like
 from analysis.statistics.nulls import permute_within_prompt
 from analysis.statistics.spectra import coherence, crossed_errors
-from analysis.studies.base import Findings, Study, StudyTable, require
-from pipeline.errors import RunError
+from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable, require
 from pipeline.noise import noise_spec
 from pipeline.runs import Run
 
@@ -116,9 +115,10 @@ class Spectrum(Study):
 
     def _measured(self, run: Run, name: str) -> "_Measured":
         if next(run.latents.receipts(), None) is None:
-            raise RunError(
+            raise NotDrawnError(
                 f"{run.root} keeps no latents; this study needs them: draw a run with "
-                f"`keep_latents: all` in its recipe (goldenseed run seedling-spectrum)"
+                f"`keep_latents: all` in its recipe (goldenseed run seedling-spectrum)",
+                _recipes(run),
             )
         chosen = sorted((p for p in run.prompts.values() if p.set in SETS), key=lambda p: p.id)
         cells = read_transforms(run, sorted(run.seeds), chosen[: self.prompts or None])

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from analysis.studies import Findings, load_study
+from analysis.studies.base import NotDrawnError
 from pipeline.errors import RunError
 from pipeline.recipe import Recipe
 from tests.analysis.studies.swapped import arm, swapped_runs
@@ -65,8 +66,9 @@ def test_only_swaps_that_sample_alike_and_name_a_seed_of_the_run_count(
 def test_refusals_say_what_is_needed(tmp_path: Path) -> None:
     study = load_study("seed_swap")
     alone = arm(tmp_path / "alone" / "plain", 0.0)
-    with pytest.raises(RunError, match=r"needs at least 1: .* seedling-mini-swap"):
+    with pytest.raises(NotDrawnError, match=r"needs at least 1: .* seedling-mini-swap") as lacking:
         study.find(alone)
+    assert "to_0_at_0" in yaml.safe_load(lacking.value.recipes["swaps"])["arms"]
     with pytest.raises(RunError, match="no step noise; this study needs"):
         study.find(arm(tmp_path / "still" / "plain", 0.0, eta=0.0))
     swapped = arm(tmp_path / "alone" / "swap", 0.0, (1, 0))

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from analysis.studies import Findings, load_study
+from analysis.studies.base import NotDrawnError
 from pipeline.errors import RunError
 from pipeline.recipe import Recipe
 from pipeline.runs import Run
@@ -81,8 +82,9 @@ def test_recipes_and_refusals(found: Findings, arms: dict[str, Run], tmp_path: P
         assert recipe.keep_latents == "all"
         assert recipe.arms
     study = load_study("spectrum")
-    with pytest.raises(RunError, match=r"needs them: .* `keep_latents: all`"):
+    with pytest.raises(NotDrawnError, match=r"needs them: .* `keep_latents: all`") as lacking:
         study.find(arms["blind"])
+    assert set(lacking.value.recipes) == set(found.recipes)
     few = start(tmp_path / "few", seeds=4)
     plant_latents(few)
     with pytest.raises(RunError, match="4 seeds; this study needs at least 8"):
