@@ -5,8 +5,9 @@ dataclass derived from `analysis.studies.base.Study`; its fields are its setting
 states the question, the method, the null, n and the source under these very headings, and `find`
 turns a run into `Findings`: an outcome in one line, numbers, tables whose every column is
 explained, pictures. The contract suite then finds it. What it shares with others stands in
-`base.py`, `analysis.plots` or `analysis.statistics`; what must be drawn in addition it names as
-recipes, which are ordinary runs.
+`base.py`, `analysis.plots` or `analysis.statistics`; what could be drawn in addition it names as
+recipes, which are ordinary runs, and where it can say nothing without them it raises
+`NotDrawnError` with these recipes.
 
     @dataclass(frozen=True)
     class Evenness(Study):

@@ -101,16 +101,7 @@ class Transfer(Study):
 
     def find(self, run: Run) -> Findings:
         """Compare with every other run, by every metric."""
-        chosen = [load_metric(name) for name in self.metrics] or directed_metrics(run)
-        others = other_runs(run, self.runs)
-        if not chosen:
-            raise RunError(
-                f"the recipe's metrics are {', '.join(run.recipe.metrics) or 'none'}, and none has "
-                f"a better end; this study needs one: add it to `metrics`, or name any (--set "
-                f"'metrics=[brightness]')"
-            )
-        for metric in chosen if self.metrics else ():
-            refuse_unmeasured(run, metric.needs)
+        chosen, others = self._chosen(run), other_runs(run, self.runs)
         if not (others or self.kinds):
             raise NotDrawnError(
                 "0 other runs; this study needs at least 1: draw one and name it (--set "
@@ -138,6 +129,23 @@ class Transfer(Study):
             )
             | {f"run {name}": other.run_id for name, other in others.items()},
         )
+
+    def _chosen(self, run: Run) -> list[Metric]:
+        """The metrics to compare by.
+
+        Raises:
+            RunError: If there is none, or one that was named is not measured.
+        """
+        named = [load_metric(name) for name in self.metrics]
+        for metric in named:
+            refuse_unmeasured(run, metric.needs)
+        if not (chosen := named or directed_metrics(run)):
+            raise RunError(
+                f"the recipe's metrics are {', '.join(run.recipe.metrics) or 'none'}, and none has "
+                f"a better end; this study needs one: add it to `metrics`, or name any (--set "
+                f"'metrics=[brightness]')"
+            )
+        return chosen
 
     def _pairs(self, run: Run, metric: Metric, others: Mapping[str, Run]) -> list[RunPair]:
         """Every comparison by one metric."""
