@@ -14,9 +14,9 @@ from analysis.feature_rows import NOT_APPLICABLE
 from analysis.features.base import Feature
 from analysis.metrics.base import FAILED_CELL
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
-from pipeline.schema import STATUS_OK
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.storage.schema import STATUS_OK
 
 Array = NDArray[Any]
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from analysis.cell_reader import Array, CellReader
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 
 Places = NDArray[np.intp]
 

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from analysis.images import Cell, read_images
 from analysis.ranked import RankedSeed, Ranking
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
 
 THUMB = 128

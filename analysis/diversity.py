@@ -10,7 +10,7 @@ from analysis.measured import measured_feature
 from analysis.statistics.kernels import Floats, as_matrix
 from analysis.vectors import SeedVectors, layout_vectors, style_vectors
 from pipeline.errors import ConfigError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 Places = NDArray[np.intp]
 By = Literal["style", "composition"]

@@ -19,10 +19,10 @@ from analysis.features import load_feature
 from analysis.features.base import Feature
 from analysis.images import decode_rows
 from pipeline.errors import ConfigError, ShardError
-from pipeline.runs import Run, utc_now
-from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
-from pipeline.shards import Receipt, ShardFolder
+from pipeline.runs.run import Run, utc_now
 from pipeline.stage import DrawnShard, Outcome, Uint8Images, most_of
+from pipeline.storage.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
+from pipeline.storage.shards import Receipt, ShardFolder
 
 IMAGE_COLUMNS = [
     *(column.name for column in (*CELL_KEY, *PROMPT_FIELDS)),

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from analysis.features.base import Batch, Columns, Feature, extract_in_batches
 from pipeline.errors import ShardError
-from pipeline.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK, Column
 from pipeline.stage import Uint8Images
+from pipeline.storage.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK, Column
 
 NOT_APPLICABLE = "does not apply: "
 """A null with this reason is no failure: the feature means nothing for the prompt."""

@@ -18,7 +18,7 @@ from analysis.metrics import Metric
 from analysis.statistics.nulls import Direction, permute_within_prompt
 from analysis.statistics.reliability import midranks, top_with_ties
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

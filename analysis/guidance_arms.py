@@ -15,7 +15,7 @@ from analysis.metrics import Metric, load_metric
 from analysis.other_runs import UNSAID, aligned, intervention_text
 from analysis.statistics.spectra import BLOCKS
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

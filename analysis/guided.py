@@ -4,7 +4,7 @@ from pathlib import Path
 
 from analysis.recipes import recipe_like
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 GUIDED = "particle_guidance"
 """Name of the intervention."""

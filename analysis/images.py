@@ -9,7 +9,7 @@ import pyarrow as pa
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import ShardError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
 
 FORMATS = ("WEBP", "PNG")

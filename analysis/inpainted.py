@@ -15,9 +15,9 @@ from analysis.extract import CONDITIONS, feature_folder, run_feature
 from analysis.features.base import Batch, Feature, extract_in_batches
 from analysis.features.ocr_pages import white
 from pipeline.errors import RunError
-from pipeline.pictures import read_picture
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.pictures import read_picture
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -16,7 +16,7 @@ from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_mean_interval
 from analysis.statistics.reliability import top_with_ties
 from analysis.statistics.spelling import likeness
-from pipeline.prompt_sets import Prompt, normalise
+from pipeline.prompts.prompt_sets import Prompt, normalise
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

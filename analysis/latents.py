@@ -20,8 +20,8 @@ from analysis.statistics.spectra import (
 )
 from pipeline.errors import RunError
 from pipeline.noise import draw_noise
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 
 
 @dataclass(frozen=True, eq=False)

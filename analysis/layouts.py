@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from analysis.cells import Sample
 from analysis.metrics.layout import fill_not_found
 from analysis.vectors import LAYOUT
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from typing import Any
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import FAILED_CELL
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 
 def features_of(needs: Sequence[str]) -> list[str]:

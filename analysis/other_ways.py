@@ -6,8 +6,8 @@ from typing import Any
 from analysis.measured import measuring_only
 from analysis.metrics import Metric
 from analysis.recipes import recipe_like
-from pipeline.cards import load_cards
-from pipeline.runs import Run
+from pipeline.cards.card import load_cards
+from pipeline.runs.run import Run
 
 WHY = "Draws the same cells another way; compare: goldenseed study transfer RUN --set runs=..."
 

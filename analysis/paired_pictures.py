@@ -12,8 +12,8 @@ from analysis.contact_sheet import GAP, HEAD, PAPER, THUMB, Row, draw_sheet, kep
 from analysis.images import read_images
 from analysis.other_runs import aligned
 from analysis.statistics.spectra import octave_bands, spectrum
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

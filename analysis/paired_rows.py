@@ -23,7 +23,7 @@ from analysis.statistics.variance import variance_shares
 from analysis.studies.base import read_sets, require
 from analysis.variance_table import Measure
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

@@ -17,9 +17,9 @@ from analysis.extract import run_feature
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import ReferenceMetric
 from pipeline.errors import RunError
-from pipeline.runs import Run
-from pipeline.schema import PER_SEED
-from pipeline.shards import read_table, replace_table
+from pipeline.runs.run import Run
+from pipeline.storage.schema import PER_SEED
+from pipeline.storage.shards import read_table, replace_table
 
 LOGGER = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def measure(
         sets: Prompt sets, each measured for itself.
 
     Returns:
-        The table `pipeline.schema.PER_SEED`, one row per (metric, set, seed). A metric that
+        The table `pipeline.storage.schema.PER_SEED`, one row per (metric, set, seed). A metric that
         cannot be shown is left out, with a warning that says why.
 
     Raises:

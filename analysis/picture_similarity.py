@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from analysis.cells import read_cells
 from analysis.images import read_images
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ from analysis.cells import Sample, read_cells
 from analysis.diversity import By
 from analysis.measured import directed_metrics
 from pipeline.errors import GoldenseedError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 Places = NDArray[np.intp]
 

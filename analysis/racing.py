@@ -10,8 +10,8 @@ from scipy.sparse import csgraph
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import Array
 from analysis.metrics.kid import KernelDistance
-from pipeline.choices import RankingConfig
 from pipeline.errors import ConfigError
+from pipeline.settings.choices import RankingConfig
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

@@ -26,9 +26,9 @@ from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.nulls import Direction, permute_within_prompt
 from analysis.statistics.reliability import rank_correlation
 from analysis.strict import strict_golden
-from pipeline.choices import RankingConfig
 from pipeline.errors import ConfigError, RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
+from pipeline.settings.choices import RankingConfig
 
 Floats = NDArray[np.float64]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from pipeline.recipe import Recipe, Sampling
-from pipeline.runs import Run
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import Recipe, Sampling
 
 
 def recipe_like(run: Run, changes: Mapping[str, Any], *, note: str) -> str:

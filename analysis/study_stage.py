@@ -22,9 +22,9 @@ from analysis.studies import Findings, Study, StudyTable, load_study
 from analysis.studies.base import LIBRARIES, NotDrawnError
 from pipeline.errors import GoldenseedError, RunError, StoreError
 from pipeline.registry import source_sha256
-from pipeline.runs import Run
-from pipeline.shards import file_sha256, read_table, replace_table
+from pipeline.runs.run import Run
 from pipeline.stage import Outcome, Resources
+from pipeline.storage.shards import file_sha256, read_table, replace_table
 
 FOLDER = "studies"
 WANTED = "wanted"

@@ -9,7 +9,7 @@ import polars as pl
 from analysis.noise_features import noise_features
 from analysis.statistics.prediction import Ridge, welch
 from analysis.statistics.reliability import pearson
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 CANDIDATES = 4096
 """Seeds after a run's last, from which the list is taken."""

@@ -21,7 +21,7 @@ from analysis.metrics.layout import FoundMetric
 from analysis.statistics.seed_shares import beside_null
 from analysis.statistics.variance import variance_shares
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 COLUMNS = (
     "appearance.brightness",

@@ -11,8 +11,8 @@ from analysis.cells import Sample, read_cells
 from analysis.metrics.layout import fill_not_found
 from analysis.statistics.dual_pca import dual_pca
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 Join = Literal["mean", "prompts"]

@@ -26,12 +26,12 @@ import torch
 from analysis.seed_classifier.stream import Pictures, Stream
 from analysis.seed_classifier.training import Classifier, Course
 from benchmarks.harness import report
-from pipeline.cards import find_card, resolve
-from pipeline.codec import encode_image
-from pipeline.prompt_sets import Prompt
-from pipeline.recipe import Recipe
-from pipeline.runs import Run
-from pipeline.schema import IMAGES
+from pipeline.cards.card import find_card, resolve
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import Recipe
+from pipeline.storage.codec import encode_image
+from pipeline.storage.schema import IMAGES
 
 GOAL = 0.9
 

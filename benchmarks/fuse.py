@@ -21,8 +21,8 @@ from analysis.extract import feature_folder, run_features
 from benchmarks.harness import alternate, report_ratio
 from goldenseed.start import start_runs
 from goldenseed.work import Workers, draw_and_measure
-from pipeline.recipe import Recipe, load_recipe
-from pipeline.runs import Run
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import Recipe, load_recipe
 
 GOAL = 0.0
 

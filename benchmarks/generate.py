@@ -49,15 +49,15 @@ from PIL import Image
 
 from benchmarks.harness import report
 from goldenseed.start import start_runs
-from pipeline.cards import resolve
-from pipeline.choices import PromptChoice, SeedChoice
+from pipeline.cards.card import resolve
+from pipeline.drawing.stage import GenerateStage, generate_stage
 from pipeline.executors.base import make_executor
-from pipeline.generate import GenerateStage, generate_stage
-from pipeline.grid import Tile
-from pipeline.random_access import read_image
-from pipeline.recipe import Recipe, Sampling, load_recipe
-from pipeline.runs import Run
+from pipeline.runs.grid import Tile
+from pipeline.runs.run import Run
+from pipeline.settings.choices import PromptChoice, SeedChoice
+from pipeline.settings.recipe import Recipe, Sampling, load_recipe
 from pipeline.stage import Uint8Images
+from pipeline.storage.random_access import read_image
 
 WORKERS = 2
 TOLERANCE = 1

@@ -71,11 +71,11 @@ def write_inputs(folder: Path, size: Size) -> None:
 def write_run(folder: Path, size: Size) -> int:
     """A run folder whose every tile has a receipt; returns how many."""
     from goldenseed.start import load_prompts
-    from pipeline.choices import SeedChoice
-    from pipeline.config import RunConfig
-    from pipeline.receipts import Receipt
-    from pipeline.recipe import load_recipe
-    from pipeline.runs import Run
+    from pipeline.runs.run import Run
+    from pipeline.settings.choices import SeedChoice
+    from pipeline.settings.config import RunConfig
+    from pipeline.settings.recipe import load_recipe
+    from pipeline.storage.receipts import Receipt
 
     recipe = load_recipe(str(folder / f"{CARDS[0]}.yaml"))
     seeds = SeedChoice(count=STATUS_SEEDS * size.seeds)
@@ -100,7 +100,7 @@ def child(work: str, folder: Path) -> None:
     if work == "plan":
         from goldenseed.plan import plan_recipe
         from goldenseed.start import load_prompts
-        from pipeline.recipe import load_recipe
+        from pipeline.settings.recipe import load_recipe
 
         for card in CARDS:
             recipe = load_recipe(str(folder / f"{card}.yaml"))
@@ -109,7 +109,7 @@ def child(work: str, folder: Path) -> None:
             print(json.dumps([plan.as_dict() for plan in plans]))
     else:
         from goldenseed.status import status_of
-        from pipeline.runs import Run
+        from pipeline.runs.run import Run
 
         print(json.dumps(status_of(Run.open(folder / "run")).as_dict()))
     print(peak_megabytes())
@@ -148,8 +148,8 @@ def median_life(work: str, folder: Path, runs: int) -> tuple[Life, list[dict[str
 
 def measure(folder: Path, size: Size) -> tuple[dict[str, Life], bool]:
     """All figures, and whether the answers are right."""
-    from pipeline.manifest import compact
-    from pipeline.runs import Run
+    from pipeline.runs.run import Run
+    from pipeline.storage.manifest import compact
 
     write_inputs(folder, size)
     found = {}

@@ -29,9 +29,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.harness import report, seconds
-from pipeline.random_access import read_image
-from pipeline.schema import IMAGES
-from pipeline.shards import read_table, write_table
+from pipeline.storage.random_access import read_image
+from pipeline.storage.schema import IMAGES
+from pipeline.storage.shards import read_table, write_table
 
 WRITE_GOAL = 1.3
 READ_GOAL = 50.0

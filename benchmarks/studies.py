@@ -28,7 +28,7 @@ from analysis.statistics.embedding import landmark_tsne, principal_scores, tsne
 from analysis.statistics.nulls import permute_within_prompt, permuted_means
 from analysis.strict import deviation_errors
 from benchmarks.harness import report, seconds
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
 
 LIMITS = {"map": 60.0, "farthest_points": 1.0, "jackknife_and_null": 10.0}
 """Seconds."""

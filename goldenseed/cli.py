@@ -41,8 +41,8 @@ from goldenseed.shares import print_shares
 from goldenseed.status import status_of
 from goldenseed.verify import repair, verify_run
 from pipeline.errors import GoldenseedError
-from pipeline.recipe import Recipe, load_recipe
-from pipeline.runs import Run, parse_part
+from pipeline.runs.run import Run, parse_part
+from pipeline.settings.recipe import Recipe, load_recipe
 
 EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from analysis.diversity import By, central_point, farthest_points, seed_space
 from pipeline.errors import ConfigError, RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 
 def golden_seeds(release: str | Path) -> list[int]:

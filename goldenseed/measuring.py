@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analysis.features import Feature, load_feature
-from pipeline.choices import PromptShare
-from pipeline.recipe import Recipe
+from pipeline.settings.choices import PromptShare
+from pipeline.settings.recipe import Recipe
 
 H100_FLOAT32 = 0.4 * 67e12
 """Assumed rate of one H100 in float32, in which features run: 40 % of the 67 TFLOP/s that its data

@@ -12,12 +12,12 @@ from analysis.study_stage import outcomes, read_summary
 from goldenseed import start
 from goldenseed.measuring import measuring
 from goldenseed.progress import note
-from pipeline import grid
-from pipeline.cards import Card, find_card
+from pipeline.cards.card import Card, find_card
 from pipeline.errors import ConfigError
-from pipeline.prompt_sets import Prompt
-from pipeline.recipe import Recipe, Sampling
-from pipeline.runs import RUN_FILE, Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs import grid
+from pipeline.runs.run import RUN_FILE, Run
+from pipeline.settings.recipe import Recipe, Sampling
 
 BYTES_PER_PIXEL = 1.45
 """Lossless WebP (method 0) of a 512 x 512 photograph: 370 KiB."""

@@ -32,8 +32,8 @@ def coco(
     as_json: AsJson = False,
 ) -> None:
     """Sample captions of MS-COCO, one an image, with the image as group."""
-    from pipeline.prompt_making.coco import sample_captions
-    from pipeline.prompt_making.sample import write_sample
+    from pipeline.prompts.making.coco import sample_captions
+    from pipeline.prompts.making.sample import write_sample
 
     _check_name(out)
     prompts, report = sample_captions(captions, images, count=count)
@@ -81,7 +81,7 @@ def pairs(
     as_json: AsJson = False,
 ) -> None:
     """Prompts for inpainting, removal and completion, from pictures with masks."""
-    from pipeline.prompt_making.pairs import read_pairs, write_pairs
+    from pipeline.prompts.making.pairs import read_pairs, write_pairs
 
     _check_name(out)
     found = read_pairs(folder, size=size, count=count)
@@ -117,11 +117,11 @@ def describe(
     Raises:
         GoldenseedError: If pictures, card, model or file are not as they must be.
     """
-    from pipeline.pictures import list_pictures
-    from pipeline.prompt_making import dense as making
-    from pipeline.prompt_making.cards import find_describer, resolve_describer
-    from pipeline.prompt_making.sample import write_sample
-    from pipeline.store import LocalStore
+    from pipeline.prompts.making import dense as making
+    from pipeline.prompts.making.cards import find_describer, resolve_describer
+    from pipeline.prompts.making.sample import write_sample
+    from pipeline.prompts.pictures import list_pictures
+    from pipeline.storage.store import LocalStore
 
     chosen = find_describer(card)
     names, others = list_pictures(images)

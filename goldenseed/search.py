@@ -34,14 +34,14 @@ from analysis.statistics.reliability import golden_by_expected_error
 from analysis.study_stage import plain
 from goldenseed import start, work
 from goldenseed.progress import note
-from pipeline.cards import find_card, resolve
-from pipeline.choices import TileShape
-from pipeline.conditions import FOLDER, Conditions, bring_conditions, check_conditions
+from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ConfigError, RunError
-from pipeline.grid import Block, Tile, cut
-from pipeline.prompt_sets import Prompt
-from pipeline.recipe import Recipe
-from pipeline.runs import Run
+from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.grid import Block, Tile, cut
+from pipeline.runs.run import Run
+from pipeline.settings.choices import TileShape
+from pipeline.settings.recipe import Recipe
 
 SEARCH_FILE = "search.json"
 CHOOSING_SET = 1

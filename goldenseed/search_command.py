@@ -9,7 +9,7 @@ from goldenseed import show, start, work
 from goldenseed.options import AsJson, Executor, WorkerCount
 from goldenseed.progress import note
 from goldenseed.search import SEARCH_FILE, Incomplete, Search, run_search, start_search
-from pipeline.recipe import load_recipe
+from pipeline.settings.recipe import load_recipe
 
 EXIT_INCOMPLETE = 3
 SHOWN = 20

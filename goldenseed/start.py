@@ -8,16 +8,16 @@ from analysis.features import load_features
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import ReferenceMetric
 from goldenseed.progress import note
-from pipeline.cards import find_card, resolve
-from pipeline.choices import SeedChoice
-from pipeline.conditions import FOLDER, Conditions, bring_conditions, check_conditions
+from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ConfigError, PromptError, nearest
-from pipeline.groups import check_groups
 from pipeline.noise import noise_spec
-from pipeline.prompt_sets import PromptSet, read_prompts
-from pipeline.recipe import Recipe, Sampling
-from pipeline.runs import RUN_FILE, Run
-from pipeline.sampling import check_prediction, check_sampling
+from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
+from pipeline.prompts.prompt_sets import PromptSet, read_prompts
+from pipeline.runs.run import RUN_FILE, Run
+from pipeline.settings.choices import SeedChoice
+from pipeline.settings.groups import check_groups
+from pipeline.settings.recipe import Recipe, Sampling
+from pipeline.settings.sampling import check_prediction, check_sampling
 
 PROMPTS = Path(__file__).parent.parent / "prompts"
 """The shipped prompt files."""

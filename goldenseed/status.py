@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 
 from analysis.study_stage import outcomes
 from goldenseed.verify import feature_folders
-from pipeline.manifest import receipt_index
-from pipeline.runs import Run
+from pipeline.runs.run import Run
+from pipeline.storage.manifest import receipt_index
 
 
 @dataclass(frozen=True)

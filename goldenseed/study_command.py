@@ -14,7 +14,7 @@ from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.progress import duration, note
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from pipeline.stage import Outcome
 
 ALL = "all"

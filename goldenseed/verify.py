@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline.content_hash import content_sha256
 from pipeline.errors import ShardError, StoreError
-from pipeline.receipts import Receipt
-from pipeline.runs import Run
-from pipeline.schema import IMAGE_CONTENT, IMAGE_TYPE
-from pipeline.shards import ShardFolder, file_sha256
+from pipeline.runs.run import Run
+from pipeline.storage.content_hash import content_sha256
+from pipeline.storage.receipts import Receipt
+from pipeline.storage.schema import IMAGE_CONTENT, IMAGE_TYPE
+from pipeline.storage.shards import ShardFolder, file_sha256
 
 SUMS = "SHA256SUMS"
 

@@ -22,10 +22,10 @@ from analysis.study_stage import read_study_table, read_summary
 from goldenseed.status import Status, status_of
 from goldenseed.verify import feature_folders
 from pipeline.errors import RunError, nearest
-from pipeline.manifest import receipt_index
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
-from pipeline.shards import ShardFolder
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.storage.manifest import receipt_index
+from pipeline.storage.shards import ShardFolder
 
 
 def open_run(path: str | Path) -> "RunView":

@@ -17,12 +17,12 @@ from analysis.publish import publish as write_release
 from analysis.ranked import Ranking
 from analysis.variance_table import variance_table
 from goldenseed.progress import follow, note
-from pipeline import grid
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
-from pipeline.manifest import compact
-from pipeline.runs import Run
+from pipeline.runs import grid
+from pipeline.runs.run import Run
 from pipeline.stage import Outcome
+from pipeline.storage.manifest import compact
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def generate(
         measure: Measure the recipe's features in the same pass, while pixels are in memory;
             always so where not all images are kept.
     """
-    from pipeline.generate import generate_stage  # loads torch and diffusers
+    from pipeline.drawing.stage import generate_stage  # loads torch and diffusers
 
     keeps_all = run.recipe.keep_images == "all"
     if not keeps_all:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pipeline.choices import SEED_LIMIT
 from pipeline.errors import ConfigError, nearest
+from pipeline.settings.choices import SEED_LIMIT
 
 if TYPE_CHECKING:
     import torch

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from transformers import ResNetModel
 
 from analysis.statistics.distances import Reference, frechet_distance
-from pipeline.cards import find_card, resolve
-from pipeline.choices import PromptChoice, SeedChoice
+from pipeline.cards.card import find_card, resolve
 from pipeline.models.networks import load_pipeline
-from pipeline.recipe import Recipe
+from pipeline.settings.choices import PromptChoice, SeedChoice
+from pipeline.settings.recipe import Recipe
 from seedling.model import VARIANTS, WEIGHTS, to_images, to_model, write_json
 from seedling.painting import brightness
 from seedling.pool import scene_chunks

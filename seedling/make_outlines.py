@@ -16,10 +16,10 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from pipeline.conditions import FOLDER
-from pipeline.prompt import Prompt
-from pipeline.prompt_sets import write_prompts_jsonl
-from pipeline.store import LocalStore
+from pipeline.prompts.conditions import FOLDER
+from pipeline.prompts.prompt import Prompt
+from pipeline.prompts.prompt_sets import write_prompts_jsonl
+from pipeline.storage.store import LocalStore
 from seedling.conditions import outlines
 from seedling.make_pairs import draw_seen
 from seedling.sentences import sentence

@@ -16,7 +16,7 @@ from transformers import (
     DepthAnythingForDepthEstimation,
 )
 
-from pipeline.file_hashes import sha256_of_file
+from pipeline.storage.file_hashes import sha256_of_file
 from seedling import depth, preference, segmenter
 from seedling.degrade import KINDS, draw_full_parts, draw_pairs
 from seedling.evaluate import Share, draw, load_shipped, wilson

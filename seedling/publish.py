@@ -18,8 +18,9 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from safetensors.torch import load_file
 from torch import nn
 
-from pipeline.card_parts import Part
-from pipeline.cards import PROJECT_ROOT, Card, find_card
+from pipeline.cards.card import Card, find_card
+from pipeline.cards.card_parts import Part
+from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ModelError
 from seedling import relatives
 from seedling.model import VARIANTS, WEIGHTS

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from pipeline.cards import files_sha256
+from pipeline.cards.card import files_sha256
 from seedling.model import WEIGHTS, to_model
 from seedling.randomness import choose, make_generator
 from seedling.train_text_to_image import Networks

@@ -17,8 +17,8 @@ from analysis.studies.base import Findings
 from goldenseed.cli import main
 from pipeline.errors import RunError
 from pipeline.planted import planted
-from pipeline.runs import Run
-from pipeline.schema import Column
+from pipeline.runs.run import Run
+from pipeline.storage.schema import Column
 
 pytestmark = pytest.mark.timeout(1200)  # four arms are drawn; a busy machine takes minutes
 

@@ -8,7 +8,7 @@ import pytest
 from analysis.per_seed import PER_SEED_FILE
 from analysis.variance_table import variance_table
 from pipeline.interventions.seed_plant import planted
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from tests.in_process import run_recipe
 
 RECIPE = """

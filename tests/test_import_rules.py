@@ -39,16 +39,14 @@ FORBIDDEN = {
 # All that analysis may take from pipeline: nothing that draws images. (noise: a release states
 # the noise spec with check values; cpu: judges run on the same faster layers.)
 ANALYSIS_MAY_USE = modules(
-    "cards checkpoints choices config cpu devices errors executors file_hashes grid noise pictures "
-    "planted prompt prompt_making.sample prompt_sets recipe registry runs schema shards stage "
-    "store tensor_files yaml_files"
+    "cards cpu devices errors executors noise planted prompts.making.sample prompts.pictures "
+    "prompts.prompt prompts.prompt_sets registry runs settings stage storage"
 )
 
 # A laptop plans a run and reads results without the libraries that draw.
 PLANNING = modules(
-    "card_parts cards checkpoints choices conditions config errors file_hashes grid pictures "
-    "prompt prompt_making.coco prompt_making.sample prompt_sets recipe registry sampling schema "
-    "weights"
+    "batch cards.card cards.card_parts cards.checkpoints cards.weights errors prompts.conditions prompts.making.coco prompts.making.sample "
+    "prompts.pictures prompts.prompt prompts.prompt_sets registry runs settings storage"
 )
 HEAVY = ("torch", "diffusers", "transformers", "ray")
 
@@ -87,7 +85,7 @@ GLOBAL_SEEDING = {
 # weights exist as pickles only.
 SAFE_LOADS = {
     "torch.load": "seedling/training.py",
-    "huggingface_hub.load_state_dict_from_file": "pipeline/tensor_files.py",
+    "huggingface_hub.load_state_dict_from_file": "pipeline/cards/tensor_files.py",
 }
 UNSAFE_OPTIONS = ("trust_remote_code=", "allow_pickle=")
 DYNAMIC_IMPORTS = ("import_module", "__import__")
@@ -146,7 +144,7 @@ def import_violations(path: str, names: set[str]) -> Iterator[str]:
         for library, homes in HOMES.items():
             if is_under(name, (library,)) and not path.startswith(homes):
                 yield f"{path} must not import {name}: its home is {', '.join(homes)}"
-        if module in PLANNING and is_under(name, HEAVY):
+        if is_under(module, PLANNING) and is_under(name, HEAVY):
             yield f"{path} must not import {name}: plans are made without it"
         if (
             path.startswith("analysis/")
@@ -181,9 +179,9 @@ def call_violations(path: str, tree: ast.AST, names: dict[str, str]) -> Iterator
                 call == "torch.Generator" or last in ("manual_seed", "manual_seed_all")
             ):
                 yield f"{where} makes a generator: only pipeline/noise.py does"
-        ours = path == "pipeline/shards.py" or call.startswith("pipeline.shards.")
+        ours = path == "pipeline/storage/shards.py" or call.startswith("pipeline.storage.shards.")
         if last in PARQUET_WRITERS and not ours:
-            yield f"{where} writes Parquet: only pipeline/shards.py does"
+            yield f"{where} writes Parquet: only pipeline/storage/shards.py does"
         if call in SAFE_LOADS and not (path == SAFE_LOADS[call] and is_safe_load(node)):
             yield f"{where} may run code from a file: use safetensors"
         for option in map(ast.unparse, node.keywords):

@@ -29,9 +29,9 @@ def heavy_modules_after(imports: str, *, python_path: str = "") -> list[str]:
 @pytest.mark.parametrize(
     "imports",
     [
-        "pipeline.schema, pipeline.grid, pipeline.prompt_sets",
-        "pipeline.config, pipeline.runs, pipeline.shards, pipeline.registry",
-        "goldenseed, goldenseed.plan, pipeline.sampling, pipeline.conditions",
+        "pipeline.storage.schema, pipeline.runs.grid, pipeline.prompts.prompt_sets",
+        "pipeline.settings.config, pipeline.runs.run, pipeline.storage.shards, pipeline.registry",
+        "goldenseed, goldenseed.plan, pipeline.settings.sampling, pipeline.prompts.conditions",
         ", ".join(sorted(path.split(":")[0] for path in INTERVENTIONS.values())),
     ],
 )

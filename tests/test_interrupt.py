@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from goldenseed.cli import EXIT_STOPPED
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from tests.goldenseed.conftest import RECIPE
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from pipeline.failpoints import EXIT_CODE, FAILPOINTS
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 RECIPE = """
 card: seedling-mini

@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.features.base import Batch, Columns, Feature
-from pipeline.schema import Column
 from pipeline.stage import Uint8Images
+from pipeline.storage.schema import Column
 
 Floats = NDArray[np.float64]
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.features.cards import FeatureCard, commit_of, load_card, weights_sha256
-from pipeline.choices import PromptShare
 from pipeline.registry import source_sha256
-from pipeline.schema import Column, Table, feature_table
+from pipeline.settings.choices import PromptShare
 from pipeline.stage import Resources, Uint8Images
+from pipeline.storage.schema import Column, Table, feature_table
 
 BATCH = 64
 """Images in one call of `extract`. Fixed: an image's company moves the last bits of a float."""

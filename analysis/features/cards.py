@@ -14,10 +14,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.checkpoints import Checkpoint
+from pipeline.cards.checkpoints import Checkpoint
 from pipeline.errors import ConfigError, ModelError, nearest
-from pipeline.file_hashes import sha256_of_file
-from pipeline.yaml_files import read_mapping, validated
+from pipeline.storage.file_hashes import sha256_of_file
+from pipeline.storage.yaml_files import read_mapping, validated
 
 CARDS_FILE = Path(__file__).with_name("cards.yaml")
 PROJECT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from analysis.features.base import Batch, Columns
 from analysis.features.networks import NetworkFeature, option
 from analysis.features.towers import Towers, as_float32, texts_of
 from pipeline.errors import ModelError
-from pipeline.schema import Column, vector
+from pipeline.storage.schema import Column, vector
 
 
 class Clip(NetworkFeature):

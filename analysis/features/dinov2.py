@@ -9,8 +9,8 @@ from analysis.features.backbones import load_pretrained
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights
 from analysis.features.networks import NetworkFeature, device_of, option, placed
-from pipeline.schema import Column, vector
 from pipeline.stage import Uint8Images
+from pipeline.storage.schema import Column, vector
 
 if TYPE_CHECKING:
     import torch

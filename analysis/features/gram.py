@@ -27,8 +27,8 @@ from analysis.features.cards import find_weights
 from analysis.features.networks import NetworkFeature, device_of, read_options, without_tf32
 from analysis.statistics.sketch import CountSketch, make_sketch
 from pipeline.errors import ConfigError, nearest
-from pipeline.schema import Column, vector
 from pipeline.stage import Uint8Images
+from pipeline.storage.schema import Column, vector
 
 if TYPE_CHECKING:
     import torch

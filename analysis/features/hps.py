@@ -25,8 +25,8 @@ import pyarrow as pa
 from analysis.features.base import Batch, Columns
 from analysis.features.networks import NetworkFeature, option
 from analysis.features.towers import Towers, as_float32, texts_of
-from pipeline.schema import Column
 from pipeline.stage import Uint8Images
+from pipeline.storage.schema import Column
 
 if TYPE_CHECKING:
     import torch

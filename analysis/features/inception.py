@@ -9,9 +9,9 @@ import numpy as np
 from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights
 from analysis.features.networks import NetworkFeature, device_of, require_safetensors
+from pipeline.cards.tensor_files import read_tensors
 from pipeline.errors import ModelError
-from pipeline.schema import Column, vector
-from pipeline.tensor_files import read_tensors
+from pipeline.storage.schema import Column, vector
 
 WIDTH = 2048
 RESIZE = "299 x 299, bilinear as in TensorFlow 1, not antialiased, aspect not kept"

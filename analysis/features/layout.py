@@ -24,8 +24,8 @@ from analysis.features.base import Batch, Columns
 from analysis.features.cards import find_weights, load_card
 from analysis.features.networks import NetworkFeature, device_of, placed, read_options
 from pipeline.errors import ConfigError, ModelError, ShardError
-from pipeline.schema import Column
 from pipeline.stage import Uint8Images
+from pipeline.storage.schema import Column
 
 if TYPE_CHECKING:
     import torch

@@ -31,10 +31,10 @@ from analysis.features.ocr_pages import (
     read_mask,
     text_shares,
 )
+from pipeline.cards.tensor_files import read_tensors
 from pipeline.errors import ConfigError, ModelError
-from pipeline.schema import Column
 from pipeline.stage import Uint8Images
-from pipeline.tensor_files import read_tensors
+from pipeline.storage.schema import Column
 
 CRAFT, RECOGNISER = "craft_mlt_25k.pth", "english_g2.pth"
 GROUPING = (0.1, 0.5, 0.5, 0.5, 0.1)

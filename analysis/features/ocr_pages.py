@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import ShardError
-from pipeline.pictures import read_picture
+from pipeline.prompts.pictures import read_picture
 from pipeline.stage import Uint8Images
 
 Mask = NDArray[np.bool_]

@@ -15,8 +15,8 @@ import numpy as np
 
 from analysis.features.base import Batch, Columns, Feature
 from pipeline.errors import ModelError
-from pipeline.schema import Column, vector
 from pipeline.stage import Uint8Images
+from pipeline.storage.schema import Column, vector
 
 if TYPE_CHECKING:
     import torch

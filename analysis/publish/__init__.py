@@ -10,7 +10,7 @@ from types import MappingProxyType
 from analysis.publish.base import Artifact, write_release
 from analysis.ranked import Ranking
 from pipeline.registry import load
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 __all__ = ["PUBLISH", "Artifact", "publish"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from analysis.ranked import Ranking
 from pipeline.errors import RunError, StoreError
-from pipeline.runs import Run
-from pipeline.store import sync_file
+from pipeline.runs.run import Run
+from pipeline.storage.store import sync_file
 
 SUMS = "SHA256SUMS"
 FORMULA_START = ("=", "+", "-", "@", "\t", "\r")

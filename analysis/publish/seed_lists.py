@@ -11,7 +11,7 @@ from analysis.publish.base import Artifact, check_same_run, safe_cell
 from analysis.ranked import STRICT_RULE, RankedSeed, Ranking, SeedList
 from analysis.statistics.intervals import Interval
 from pipeline.noise import noise_description, noise_spec
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 FORMAT = "goldenseed seed list 1"
 DEMONSTRATION = (

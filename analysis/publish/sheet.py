@@ -7,7 +7,7 @@ from analysis.contact_sheet import contact_sheet
 from analysis.publish.base import Artifact, check_same_run
 from analysis.ranked import Ranking
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 SHEET = "contact_sheet.png"
 

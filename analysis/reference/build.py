@@ -13,8 +13,8 @@ from analysis.features import load_feature
 from analysis.reference.parts import KEY, Part, Plan, read_features, read_notes, vector_column
 from analysis.reference.sources import files_sha256
 from pipeline.errors import ConfigError, PictureError
-from pipeline.pictures import reasons_in_words
-from pipeline.store import LocalStore
+from pipeline.prompts.pictures import reasons_in_words
+from pipeline.storage.store import LocalStore
 
 MAX_SKIPPED = 0.05
 """Share of the images that may be unusable before the whole is refused."""

@@ -22,10 +22,10 @@ from analysis.features import load_feature
 from analysis.features.base import BATCH, Batch, Feature, extract_in_batches
 from analysis.reference.sources import Source, open_source
 from pipeline.errors import ConfigError, PictureError, ShardError
-from pipeline.pictures import Picture, crop_square, read_picture
-from pipeline.schema import PROMPT_FIELDS
+from pipeline.prompts.pictures import Picture, crop_square, read_picture
 from pipeline.stage import Outcome, Resources, Uint8Images
-from pipeline.store import LocalStore
+from pipeline.storage.schema import PROMPT_FIELDS
+from pipeline.storage.store import LocalStore
 
 KEY = "features"
 """Name of the (m, d) float32 tensor."""

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import PictureError
-from pipeline.pictures import list_pictures
-from pipeline.prompt_making.sample import sample_order
-from pipeline.schema import IMAGE_TYPE
+from pipeline.prompts.making.sample import sample_order
+from pipeline.prompts.pictures import list_pictures
+from pipeline.storage.schema import IMAGE_TYPE
 
 READ_ROWS = 64
 """Rows that are in memory together."""

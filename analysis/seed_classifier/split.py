@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
 
 SALT = "goldenseed classifier split 1"
 SHARES = 11

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from analysis.images import decode_rows
 from pipeline.errors import RunError
-from pipeline.grid import Tile
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.grid import Tile
+from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
 
 BUFFER_BYTES = 256 * 2**20

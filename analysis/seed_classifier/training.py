@@ -18,7 +18,7 @@ from analysis.seed_classifier.pace import Pace
 from analysis.seed_classifier.stream import Ints, Pictures, Stream
 from pipeline.errors import RunError
 from pipeline.noise import make_generators
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
 from pipeline.stage import Uint8Images
 
 FOLDER = "classifiers"

@@ -19,8 +19,8 @@ from analysis.statistics.intervals import grouped_mean_interval
 from analysis.statistics.nulls import permute_within_prompt
 from analysis.statistics.proportions import grouped_share_interval
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
 
 NULL_DRAWS = 1000

@@ -18,7 +18,7 @@ from analysis.measured import directed_metrics, features_of, refuse_unmeasured
 from analysis.metrics import Metric, load_metric
 from analysis.per_seed import metric_identity
 from pipeline.errors import ConfigError, RunError, nearest
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from pipeline.stage import Resources
 
 Row = TypeVar("Row")

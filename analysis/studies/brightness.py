@@ -25,7 +25,7 @@ from analysis.studies.base import (
     require,
 )
 from pipeline.errors import ConfigError, RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

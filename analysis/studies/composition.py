@@ -27,7 +27,7 @@ from analysis.studies.base import (
 )
 from analysis.vectors import LAYOUT
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

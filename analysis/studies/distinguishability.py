@@ -10,7 +10,7 @@ from analysis.contact_sheet import kept_prompts
 from analysis.recipes import recipe_like
 from analysis.statistics.bounds import Interval
 from analysis.studies.base import Findings, Study, StudyTable, require
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from pipeline.stage import Resources
 
 if TYPE_CHECKING:  # torch is needed where a network is trained, not where a study is named

@@ -34,7 +34,7 @@ from analysis.studies.base import (
 )
 from analysis.vectors import LAYOUT
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

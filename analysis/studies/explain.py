@@ -26,7 +26,7 @@ from analysis.statistics.reliability import split_half
 from analysis.studies.base import Findings, Study, StudyTable, identities, read_sets, require
 from analysis.unseen_seeds import HIGH, LOW, compared, list_unseen, with_found
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -30,7 +30,7 @@ from analysis.studies.base import (
     require,
 )
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

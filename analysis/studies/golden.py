@@ -20,7 +20,7 @@ from analysis.studies.base import (
     require,
 )
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
 SHOWN, COLUMNS = 3, 8

@@ -32,8 +32,8 @@ from analysis.studies.base import (
     identities,
     require,
 )
-from pipeline.prompt_sets import normalise
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import normalise
+from pipeline.runs.run import Run
 
 LEAST_SEEDS, LEAST_PAIRS, LEAST_GROUPS = 8, 6, 3
 

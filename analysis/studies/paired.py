@@ -31,7 +31,7 @@ from analysis.picture_similarity import shared_embedding
 from analysis.recipes import recipe_like
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable, identities
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

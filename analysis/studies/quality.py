@@ -22,7 +22,7 @@ from analysis.studies.base import (
     require,
 )
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,7 +19,7 @@ from analysis.statistics.reliability import top_with_ties
 from analysis.studies.base import Findings, Study, StudyTable, by_each, identities, require
 from pipeline.errors import RunError
 from pipeline.planted import STRENGTHS, planted
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from analysis.statistics.racing import Plan, Raced, plan_race
 from analysis.statistics.reliability import golden_by_expected_error
 from analysis.studies.base import Findings, Study, StudyTable, identities, read_sets, require
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -31,8 +31,8 @@ from analysis.studies.base import (
     require,
 )
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable, identities, require
 from analysis.variance_table import NULL_DRAWS, SETS, Measure, bound, scalar_measures
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from analysis.statistics.nulls import permute_within_prompt
 from analysis.statistics.spectra import coherence, crossed_errors
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable, require
 from pipeline.noise import noise_spec
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from analysis.statistics.intervals import grouped_error, grouped_mean_interval
 from analysis.statistics.nulls import permute_within_prompt, permuted_means
 from analysis.studies.base import Findings, Study, StudyTable, identities, read_sets, require
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

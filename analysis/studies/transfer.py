@@ -27,7 +27,7 @@ from analysis.studies.base import (
     read_sets,
 )
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 
 Floats = NDArray[np.float64]
 COLUMNS = {

@@ -5,15 +5,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.choices import SEED_LIMIT
 from pipeline.errors import ModelError, nearest
+from pipeline.settings.choices import SEED_LIMIT
 
 if TYPE_CHECKING:
     import torch  # a plan asks for the size of a group alone, and does without
 
-    from pipeline.cards import Card
-    from pipeline.config import RunConfig
-    from pipeline.models.base import Batch
+    from pipeline.batch import Batch
+    from pipeline.cards.card import Card
+    from pipeline.settings.config import RunConfig
 
 
 class Intervention:
@@ -35,7 +35,7 @@ class Intervention:
         neutral: Parameters that give the baseline, or None if there are none.
         neutral_tolerance: Largest difference of a neutral pixel from the baseline's, of 255.
         group_size: Images that must be drawn together: one prompt with so many seeds in a row,
-            the first of them a multiple of this number (see `pipeline/groups.py`).
+            the first of them a multiple of this number (see `pipeline/settings/groups.py`).
     """
 
     known: ClassVar[tuple[str, ...]] = ()

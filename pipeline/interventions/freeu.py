@@ -25,7 +25,7 @@ from pipeline.interventions.base import Intervention
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.cards import Card
+    from pipeline.cards.card import Card
 
 APPLY = (
     *("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock3D", "CrossAttnUpBlock3D"),

@@ -15,14 +15,14 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.cards.weights import find_weights
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention, number
-from pipeline.weights import find_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.cards import Card
+    from pipeline.cards.card import Card
 
 DOWN = ".lora_A.weight"
 """How the first of a layer's two matrices ends, in peft's spelling."""

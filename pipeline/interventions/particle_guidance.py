@@ -31,9 +31,9 @@ from pipeline.interventions.base import Intervention, number, refuse_video
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.cards import Card
-    from pipeline.config import RunConfig
-    from pipeline.models.base import Batch
+    from pipeline.batch import Batch
+    from pipeline.cards.card import Card
+    from pipeline.settings.config import RunConfig
 
 COEFFICIENT = 30.0
 """The authors' demonstration of the latent variant, SD 1.5, DDIM, 30 steps, their w = 8."""

@@ -15,7 +15,7 @@ from pipeline.planted import ONE_IN, STRENGTHS, planted
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.models.base import Batch
+    from pipeline.batch import Batch
 
 
 class SeedPlant(Intervention):

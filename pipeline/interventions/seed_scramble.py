@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.interventions.base import Intervention
 
 if TYPE_CHECKING:
-    from pipeline.models.base import Batch
+    from pipeline.batch import Batch
 
 
 class SeedScramble(Intervention):

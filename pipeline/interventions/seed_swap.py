@@ -26,9 +26,9 @@ from pipeline.noise import draw_noise
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.cards import Card
-    from pipeline.config import RunConfig
-    from pipeline.models.base import Batch
+    from pipeline.batch import Batch
+    from pipeline.cards.card import Card
+    from pipeline.settings.config import RunConfig
 
 STEP_NOISE = ("DDIMScheduler", "DDPMScheduler", "EulerAncestralDiscreteScheduler")
 """Samplers that draw one noise tensor a step, each image's from its own generator."""

@@ -22,17 +22,17 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.cards.tensor_files import read_tensors
+from pipeline.cards.weights import find_weights
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention, refuse_video
-from pipeline.tensor_files import read_tensors
-from pipeline.weights import find_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.cards import Card
-    from pipeline.config import RunConfig
-    from pipeline.models.base import Batch
+    from pipeline.batch import Batch
+    from pipeline.cards.card import Card
+    from pipeline.settings.config import RunConfig
 
 ENCODED_PROMPTS = 256
 """Prompts whose embeddings are kept."""

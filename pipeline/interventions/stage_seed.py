@@ -22,9 +22,9 @@ from pipeline.noise import make_generators
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.cards import Card
-    from pipeline.config import RunConfig
-    from pipeline.models.base import Batch
+    from pipeline.batch import Batch
+    from pipeline.cards.card import Card
+    from pipeline.settings.config import RunConfig
 
 
 class StageSeed(Intervention):

@@ -19,9 +19,9 @@ from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention, number, require_argument
 
 if TYPE_CHECKING:
-    from pipeline.cards import Card
-    from pipeline.config import RunConfig
-    from pipeline.models.base import Batch
+    from pipeline.batch import Batch
+    from pipeline.cards.card import Card
+    from pipeline.settings.config import RunConfig
 
 GUIDANCE_RESCALE = 0.7
 """The paper's and diffusers' documented share of the rescaled guidance."""

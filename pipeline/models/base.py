@@ -2,61 +2,20 @@
 
 import os
 import shutil
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 
-from pipeline.cards import Card, ResolvedCard
-from pipeline.config import RunConfig
+from pipeline.batch import Batch, Drawn
+from pipeline.cards.card import Card, ResolvedCard
 from pipeline.devices import choose_device
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.latents import Kept
 from pipeline.noise import draw_noise
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.settings.config import RunConfig
 from pipeline.stage import Uint8Images
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Cells that are drawn in one call.
-
-    Attributes:
-        prompts: One prompt per image.
-        seeds: One seed per image, each in [0, 2**32).
-        pictures: The condition pictures that the prompts name, RGB, by their sha256.
-        keep_latents: "none", "last" or "all"; see `pipeline.latents`.
-    """
-
-    prompts: tuple[Prompt, ...]
-    seeds: tuple[int, ...]
-    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
-    keep_latents: str = "none"
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What came out of a batch.
-
-    Attributes:
-        images: (B, H, W, 3) uint8 RGB; meaningless where not finite or flagged.
-        finite: (B,) whether the decoder's floats were all finite, asked before the cast to
-            uint8, which turns NaN into black.
-        flagged: (B,) whether a safety checker replaced the image.
-        truncated_tokens: (B,) prompt tokens that did not fit the text encoder.
-        latents: Step -> (B, C, h, w) float32, if the batch asks for them and the family can.
-    """
-
-    images: Uint8Images
-    finite: npt.NDArray[np.bool_]
-    flagged: npt.NDArray[np.bool_]
-    truncated_tokens: npt.NDArray[np.int32]
-    latents: Kept = field(default_factory=dict)
 
 
 class Model(Protocol):

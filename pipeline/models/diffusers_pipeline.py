@@ -22,16 +22,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.card_parts import PipelineStage, Source
-from pipeline.cards import Card, ResolvedCard
-from pipeline.conditions import class_number
-from pipeline.config import RunConfig
+from pipeline.batch import Batch, Drawn
+from pipeline.cards.card import Card, ResolvedCard
+from pipeline.cards.card_parts import PipelineStage, Source
 from pipeline.errors import ModelError, PromptError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import Batch, Drawn, device_of, to_uint8
+from pipeline.models.base import device_of, to_uint8
 from pipeline.models.networks import DECODERS, Finite, load_stage
 from pipeline.noise import draw_next, make_generators
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.conditions import class_number
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.settings.config import RunConfig
 
 OPTIONAL = ("height", "width", "num_inference_steps", "guidance_scale", "eta")
 """Settings of a run that the last stage gets, if its call takes them."""

@@ -27,21 +27,14 @@ import transformers
 from safetensors import SafetensorError
 from torch import Tensor
 
-from pipeline.cards import Card, ResolvedCard
-from pipeline.config import RunConfig
+from pipeline.batch import Batch, Drawn
+from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import (
-    Batch,
-    Drawn,
-    begin,
-    changed_pixels,
-    device_of,
-    to_uint8,
-    tokens_cut,
-)
+from pipeline.models.base import begin, changed_pixels, device_of, to_uint8, tokens_cut
 from pipeline.models.networks import quiet
 from pipeline.noise import draw_next
+from pipeline.settings.config import RunConfig
 
 UPSAMPLE_TEMPERATURE = 0.997
 """Factor of the up-sampler's starting noise, the authors' choice."""

@@ -27,13 +27,11 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from pipeline.cards import Card, ResolvedCard
-from pipeline.config import RunConfig
+from pipeline.batch import Batch, Drawn
+from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import (
-    Batch,
-    Drawn,
     begin,
     call_arguments,
     changed_pixels,
@@ -43,7 +41,8 @@ from pipeline.models.base import (
 )
 from pipeline.models.networks import Finite, load_pipeline
 from pipeline.noise import draw_next
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.settings.config import RunConfig
 
 PIPELINE = "StableDiffusionInpaintPipeline"
 

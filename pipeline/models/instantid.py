@@ -19,21 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.cards import Card, ResolvedCard
-from pipeline.conditions import numbers_of
-from pipeline.config import RunConfig
+from pipeline.batch import Batch, Drawn
+from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import (
-    Batch,
-    Drawn,
-    begin,
-    changed_pixels,
-    device_of,
-    to_uint8,
-    tokens_cut,
-)
+from pipeline.models.base import begin, changed_pixels, device_of, to_uint8, tokens_cut
 from pipeline.models.networks import Finite, load_stage
+from pipeline.prompts.conditions import numbers_of
+from pipeline.settings.config import RunConfig
 
 SCALES = ("controlnet_conditioning_scale", "ip_adapter_scale")
 """Arguments of the card's stage: how strongly IdentityNet and the face's tokens count."""

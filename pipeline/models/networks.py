@@ -14,10 +14,10 @@ from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
-from pipeline.card_parts import Part, PipelineStage
-from pipeline.cards import Card, ResolvedCard
-from pipeline.config import RunConfig
+from pipeline.cards.card import Card, ResolvedCard
+from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.errors import ModelError, nearest
+from pipeline.settings.config import RunConfig
 
 DECODERS = ("vae", "vqvae", "movq")
 """Names of what turns latents into pixels."""

@@ -11,14 +11,11 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from pipeline.cards import Card, ResolvedCard
-from pipeline.config import RunConfig
+from pipeline.batch import Batch, Drawn
+from pipeline.cards.card import Card, ResolvedCard
 from pipeline.cpu import keep_freed_memory, speed_up
 from pipeline.interventions.base import Intervention
-from pipeline.latents import Recorder
 from pipeline.models.base import (
-    Batch,
-    Drawn,
     begin,
     call_arguments,
     device_of,
@@ -27,6 +24,8 @@ from pipeline.models.base import (
     tokens_cut,
 )
 from pipeline.models.networks import load_pipeline
+from pipeline.settings.config import RunConfig
+from pipeline.storage.latents import Recorder
 
 PIPELINE = "StableDiffusionPipeline"
 
@@ -50,11 +49,11 @@ class StableDiffusion:
         ModelError: If a GPU or a compiler is missing, or the folder does not load.
 
     Example:
-        >>> from pipeline.cards import find_card, resolve
-        >>> from pipeline.recipe import load_recipe
+        >>> from pipeline.cards.card import find_card, resolve
+        >>> from pipeline.settings.recipe import load_recipe
         >>> from pipeline.interventions.none import NoIntervention
-        >>> from pipeline.models.base import Batch
-        >>> from pipeline.prompt_sets import Prompt
+        >>> from pipeline.batch import Batch
+        >>> from pipeline.prompts.prompt_sets import Prompt
         >>> card = find_card("seedling-mini")
         >>> files = resolve(card)
         >>> config = load_recipe("seedling-mini").run_configs(files)[""]

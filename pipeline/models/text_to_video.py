@@ -19,13 +19,11 @@ Only run with random weights.
 import numpy as np
 import torch
 
-from pipeline.cards import Card, ResolvedCard
-from pipeline.config import RunConfig
+from pipeline.batch import Batch, Drawn
+from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import (
-    Batch,
-    Drawn,
     begin,
     call_arguments,
     changed_pixels,
@@ -34,6 +32,7 @@ from pipeline.models.base import (
     tokens_cut,
 )
 from pipeline.models.networks import Finite, load_pipeline
+from pipeline.settings.config import RunConfig
 
 PIPELINE = "TextToVideoSDPipeline"
 

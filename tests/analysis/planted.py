@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analysis.cells import Sample
 from analysis.metrics.base import MeanMetric
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
 
 Floats = NDArray[np.float64]
 NEED = "appearance.brightness"

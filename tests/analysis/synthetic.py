@@ -16,13 +16,13 @@ from PIL import Image
 from analysis.extract import ExtractStage, missing_extractions
 from analysis.features.base import Batch, Columns, Feature
 from analysis.metrics.kid import KidPerceptual
-from pipeline.config import RunConfig
-from pipeline.grid import Tile
-from pipeline.prompt_sets import Prompt
-from pipeline.recipe import Recipe
-from pipeline.runs import Run
-from pipeline.schema import IMAGES, STATUS_FAILED, STATUS_OK, Column, vector
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.grid import Tile
+from pipeline.runs.run import Run
+from pipeline.settings.config import RunConfig
+from pipeline.settings.recipe import Recipe
 from pipeline.stage import DrawnShard
+from pipeline.storage.schema import IMAGES, STATUS_FAILED, STATUS_OK, Column, vector
 
 Pixels = NDArray[np.uint8]
 Draw = Callable[[Prompt, int], Pixels | None]

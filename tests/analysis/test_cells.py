@@ -9,9 +9,9 @@ from analysis import cells
 from analysis.cells import read_cells, read_status, seed_blocks
 from analysis.metrics.base import FAILED_CELL
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
-from pipeline.shards import Receipt, ShardFolder
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.storage.shards import Receipt, ShardFolder
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, Pixels, noisy
 

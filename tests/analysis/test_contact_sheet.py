@@ -20,7 +20,7 @@ from analysis.contact_sheet import (
 from analysis.ranked import Ranking
 from analysis.ranking import rank
 from pipeline.errors import RunError
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 
 

@@ -18,8 +18,8 @@ from analysis.features import load_feature
 from analysis.features.appearance import Appearance
 from analysis.features.base import BATCH
 from pipeline.errors import RegistryError, RunError, ShardError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from pipeline.stage import Resources
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, Pixels, noisy

@@ -22,10 +22,10 @@ from analysis.per_seed import (
     read_per_seed,
 )
 from pipeline.errors import RegistryError, RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
-from pipeline.schema import PER_SEED
-from pipeline.shards import read_table
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.storage.schema import PER_SEED
+from pipeline.storage.shards import read_table
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, COLOUR_KID, noisy
 

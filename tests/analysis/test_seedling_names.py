@@ -12,9 +12,9 @@ from analysis.picture_similarity import shared_embedding
 from analysis.racing import race_metric
 from analysis.studies.base import distance_and_preference
 from goldenseed.start import check_recipe, load_prompts
-from pipeline.choices import RankingConfig
-from pipeline.recipe import load_recipe
-from pipeline.runs import Run
+from pipeline.runs.run import Run
+from pipeline.settings.choices import RankingConfig
+from pipeline.settings.recipe import load_recipe
 from seedling.preference import DIMENSIONS
 from seedling.segmenter import TEMPLATE
 from tests.analysis import synthetic

@@ -6,8 +6,8 @@ import pytest
 
 from analysis.variance_table import COLUMNS, variance_table
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, Pixels
 

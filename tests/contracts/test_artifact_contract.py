@@ -11,7 +11,7 @@ from analysis.ranked import Ranking
 from analysis.ranking import rank
 from pipeline.errors import RunError
 from pipeline.registry import load
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, COLOUR_KID
 

@@ -15,21 +15,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.cards import Card, load_cards, resolve
+from pipeline.batch import Batch, Drawn
+from pipeline.cards.card import Card, load_cards, resolve
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models import MODELS, base
-from pipeline.models.base import Batch, Drawn
 from pipeline.noise import draw_noise
 from pipeline.registry import load
-from tests.pipeline import (
-    test_glide,
-    test_inpainting,
-    test_text_to_video,
-    tiny,
-    tiny_instantid,
-    tiny_pipelines,
-)
+from tests.pipeline import tiny, tiny_instantid, tiny_pipelines
+from tests.pipeline.models import test_glide, test_inpainting, test_text_to_video
 
 # diffusers 0.42 turns a tensor into an array in a way that numpy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.cards import Card, load_cards, resolve
+from pipeline.batch import Batch
+from pipeline.cards.card import Card, load_cards, resolve
 from pipeline.interventions import INTERVENTIONS
 from pipeline.interventions.base import Intervention
 from pipeline.interventions.seed_scramble import scramble
 from pipeline.models import MODELS, base
-from pipeline.models.base import Batch
 from pipeline.noise import draw_noise
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
 from pipeline.registry import load
 from tests.pipeline import tiny, tiny_offset_noise, tiny_pipelines, tiny_singdiffusion
 

@@ -15,13 +15,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.cards import Card, load_cards, resolve
+from pipeline.batch import Batch
+from pipeline.cards.card import Card, load_cards, resolve
 from pipeline.errors import ModelError
 from pipeline.interventions import INTERVENTIONS
 from pipeline.interventions.base import Intervention
 from pipeline.interventions.none import NoIntervention
 from pipeline.models import MODELS
-from pipeline.models.base import Batch
 from pipeline.registry import load
 from tests.contracts import test_family_contract as families
 from tests.pipeline import native_calls, tiny, tiny_pipelines, tiny_singdiffusion

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.cards import Card, load_cards, resolve
+from pipeline.cards.card import Card, load_cards, resolve
 from pipeline.errors import ModelError
 from pipeline.models import MODELS, base
 from pipeline.noise import draw_noise

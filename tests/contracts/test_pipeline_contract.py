@@ -12,11 +12,11 @@ import pytest
 import torch
 from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionXLPipeline
 
-from pipeline.cards import Card, load_cards, resolve
-from pipeline.config import RunConfig
+from pipeline.batch import Batch
+from pipeline.cards.card import Card, load_cards, resolve
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import Batch
 from pipeline.models.diffusers_pipeline import DiffusersPipeline
+from pipeline.settings.config import RunConfig
 from tests.pipeline import native_calls, tiny, tiny_pipelines
 
 # diffusers 0.42 turns a tensor into an array in a way that numpy 2 warns of.

@@ -18,7 +18,7 @@ from analysis.study_stage import (
     read_summary,
 )
 from pipeline.executors.base import make_executor
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.everything import OWN, SETTINGS, everything
 

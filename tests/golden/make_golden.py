@@ -8,7 +8,7 @@ A change here means that no run drawn before is found again. Run it only to add 
 import json
 from pathlib import Path
 
-from pipeline.grid import Block, cut, grid_hash
+from pipeline.runs.grid import Block, cut, grid_hash
 
 BLOCKS = {
     "one cell": [Block((0,), ("0123456789abcdef",), 1, 1, "seeds")],

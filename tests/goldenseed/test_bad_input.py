@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from analysis.metrics.base import REFERENCES_VARIABLE
+from pipeline.drawing.stage import generate_stage
 from pipeline.errors import RunError
-from pipeline.generate import generate_stage
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from tests.goldenseed.conftest import RECIPE, Call
 
 GOOD = '{"text": "a red ball"}\n'

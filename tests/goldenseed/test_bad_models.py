@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.card_parts import Part
-from pipeline.cards import Card, load_cards
+from pipeline.cards.card import Card, load_cards
+from pipeline.cards.card_parts import Part
 from tests.goldenseed import tiny_recipes as tiny
 from tests.goldenseed.conftest import Call
 from tests.pipeline import tiny_pipelines

@@ -4,7 +4,7 @@ import pytest
 
 from goldenseed.start import load_prompts
 from pipeline.errors import PromptError
-from pipeline.recipe import Recipe
+from pipeline.settings.recipe import Recipe
 
 
 def recipe(**prompts: object) -> Recipe:

@@ -11,14 +11,15 @@ from PIL import Image
 
 from analysis.features.appearance import Appearance
 from analysis.features.base import Batch as Images
-from pipeline.cards import Card, load_cards, resolve
-from pipeline.conditions import FOLDER, Conditions
-from pipeline.generate import load_model
-from pipeline.models.base import Batch
-from pipeline.runs import Run
+from pipeline.batch import Batch
+from pipeline.cards.card import Card, load_cards, resolve
+from pipeline.drawing.stage import load_model
+from pipeline.prompts.conditions import FOLDER, Conditions
+from pipeline.runs.run import Run
 from tests.goldenseed import tiny_recipes as tiny
 from tests.goldenseed.conftest import Call
-from tests.pipeline import test_inpainting, test_text_to_video, tiny_instantid, tiny_pipelines
+from tests.pipeline import tiny_instantid, tiny_pipelines
+from tests.pipeline.models import test_inpainting, test_text_to_video
 
 # diffusers 0.42 turns a tensor into an array in a way that numpy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from analysis.per_seed import read_per_seed
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, COLOUR_KID
 from tests.goldenseed.conftest import Call

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from tests.goldenseed.conftest import RECIPE, Call
 
 

@@ -14,7 +14,7 @@ from datasets import load_dataset
 
 import goldenseed
 from goldenseed.cli import EXIT_DAMAGED
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from tests.goldenseed.conftest import Call
 
 

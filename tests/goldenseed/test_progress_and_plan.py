@@ -9,8 +9,8 @@ import pytest
 from goldenseed import progress, show
 from goldenseed.plan import plan_recipe, seconds_per_image
 from goldenseed.start import load_prompts
-from pipeline.cards import find_card
-from pipeline.recipe import Sampling, load_recipe
+from pipeline.cards.card import find_card
+from pipeline.settings.recipe import Sampling, load_recipe
 from pipeline.stage import Outcome
 
 

@@ -8,10 +8,10 @@ import pytest
 from goldenseed import start, work
 from goldenseed.search import SEARCH_FILE, start_search
 from pipeline.errors import ConfigError, RunError
-from pipeline.manifest import receipt_index
-from pipeline.prompt_sets import write_prompts_jsonl
-from pipeline.recipe import load_recipe
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import write_prompts_jsonl
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import load_recipe
+from pipeline.storage.manifest import receipt_index
 from tests.goldenseed.conftest import Call
 
 RECIPE = """

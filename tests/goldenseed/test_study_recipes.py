@@ -13,9 +13,9 @@ from analysis.seed_classifier.split import split_by_group
 from goldenseed.measuring import CORE_FLOAT32, H100_FLOAT32, measuring
 from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.start import check_recipe, start_runs
-from pipeline.cards import find_card, resolve
+from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ModelError, PromptError
-from pipeline.recipe import RECIPES, Recipe, load_recipe, recipe_names
+from pipeline.settings.recipe import Recipe, load_recipe, recipe_files, recipe_names
 
 SAID = re.compile(r"our choice|[Tt]he paper|likewise")
 
@@ -72,7 +72,7 @@ def test_the_papers_classifier_has_its_pictures() -> None:
     split = split_by_group(prompts_to_plan(recipe).values(), counts)
     assert (len(split.train), len(split.validation), len(split.test)) == counts
     assert recipe.keep_images == "all"
-    text = (RECIPES / "paper-sd2-classifier.yaml").read_text()
+    text = recipe_files()["paper-sd2-classifier"].read_text()
     assert f"pictures={list(counts)}" in text
 
 
@@ -96,7 +96,7 @@ def test_the_paper_has_10000_prompts_in_both_sets(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["paper-sd2", "paper-sdxl-turbo"])
 def test_every_value_says_whether_the_paper_states_it(name: str) -> None:
-    text = (RECIPES / f"{name}.yaml").read_text()
+    text = recipe_files()[name].read_text()
     said = dict(comments(text))
     keys = yaml.safe_load(text)
     assert set(said) == set(keys) - {"sampling"} | set(keys["sampling"])

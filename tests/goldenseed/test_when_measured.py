@@ -8,8 +8,8 @@ import pytest
 from analysis.extract import feature_folder, run_feature
 from goldenseed.start import check_recipe
 from pipeline.errors import ConfigError
-from pipeline.recipe import load_recipe
-from pipeline.runs import Run
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import load_recipe
 from tests.goldenseed.conftest import RECIPE, Call
 from tests.in_process import run_recipe
 

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from pipeline.cards import Card
+from pipeline.cards.card import Card
 
 SMALL: Mapping[str, Any] = {
     "seeds": {"count": 2},

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import ModelError, PromptError, StoreError
-from pipeline.shards import Receipt, ShardFolder
 from pipeline.stage import Outcome, Resources
-from pipeline.store import LocalStore
+from pipeline.storage.shards import Receipt, ShardFolder
+from pipeline.storage.store import LocalStore
 
 BLOCK = "0a0b0c0d"
 CONTENT = ("name", "value")

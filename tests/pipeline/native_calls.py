@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from PIL import Image
 
-from pipeline.cards import Card
-from pipeline.models.base import Batch
-from pipeline.prompt_sets import Prompt
+from pipeline.batch import Batch
+from pipeline.cards.card import Card
+from pipeline.prompts.prompt_sets import Prompt
 from tests.pipeline.tiny import PROMPTS, SEEDS, SIZE
 
 Pipe = Any

@@ -14,12 +14,12 @@ from diffusers import (
 from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from pipeline.cards import Card, load_cards, resolve
-from pipeline.config import InterventionConfig, RunConfig
+from pipeline.batch import Batch
+from pipeline.cards.card import Card, load_cards, resolve
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import Batch
 from pipeline.models.stable_diffusion import StableDiffusion
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.settings.config import InterventionConfig, RunConfig
 
 SIZE = 64
 TEXT_WIDTH = 32

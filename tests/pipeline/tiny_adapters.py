@@ -7,7 +7,7 @@ import diffusers as d
 import torch
 from safetensors.torch import save_file
 
-from pipeline.cards import Card
+from pipeline.cards.card import Card
 from tests.pipeline import tiny_networks as nets
 from tests.pipeline.tiny import TEXT_WIDTH
 

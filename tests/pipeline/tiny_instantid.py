@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pipeline.cards import Card, load_cards
-from pipeline.models.base import Batch
-from pipeline.prompt_sets import Prompt
+from pipeline.batch import Batch
+from pipeline.cards.card import Card, load_cards
+from pipeline.prompts.prompt_sets import Prompt
 from tests.pipeline import native_calls, tiny, tiny_adapters, tiny_networks, tiny_pipelines
 
 TOKENS, NUMBERS, WIDTH, OUT = 16, 512, 16, 2 * tiny.TEXT_WIDTH

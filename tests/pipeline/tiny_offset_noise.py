@@ -6,7 +6,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 
-from pipeline.cards import Card, load_cards, resolve
+from pipeline.cards.card import Card, load_cards, resolve
 from tests.pipeline import tiny
 
 

@@ -11,7 +11,7 @@ import diffusers as d
 import torch
 import transformers as t
 
-from pipeline.cards import Card
+from pipeline.cards.card import Card
 from tests.pipeline import tiny_networks as nets
 from tests.pipeline.tiny import SIZE, TEXT_WIDTH, spelling_tokenizer
 from tests.pipeline.tiny_adapters import PARTS, controlnet

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cards import Card, find_card
-from pipeline.conditions import Conditions, check_conditions
+from pipeline.cards.card import Card, find_card
 from pipeline.errors import PromptError
-from pipeline.prompt_sets import read_prompts
+from pipeline.prompts.conditions import Conditions, check_conditions
+from pipeline.prompts.prompt_sets import read_prompts
 from seedling.conditions import control_pictures, outlines
 from seedling.make_outlines import main
 from seedling.make_pairs import draw_seen

@@ -11,7 +11,8 @@ import yaml
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from pipeline.cards import PROJECT_ROOT, Card, find_card, load_cards, resolve
+from pipeline.cards.card import Card, find_card, load_cards, resolve
+from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.stable_diffusion import StableDiffusion

@@ -9,15 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.cards import find_card, resolve
-from pipeline.config import InterventionConfig
+from pipeline.batch import Batch, Drawn
+from pipeline.cards.card import find_card, resolve
+from pipeline.cards.weights import find_weights
 from pipeline.interventions import INTERVENTIONS
 from pipeline.models import MODELS
-from pipeline.models.base import Batch, Drawn
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
 from pipeline.registry import load
+from pipeline.settings.config import InterventionConfig
 from pipeline.stage import Uint8Images
-from pipeline.weights import find_weights
 from seedling.conditions import control_pictures, outlines
 from seedling.make_pairs import draw_seen
 from seedling.measure_brightness import LUMA

@@ -12,12 +12,12 @@ from diffusers import (
 )
 from PIL import Image
 
-from pipeline.cards import find_card, resolve
+from pipeline.batch import Batch
+from pipeline.cards.card import find_card, resolve
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import Batch
 from pipeline.models.diffusers_pipeline import DiffusersPipeline
 from pipeline.models.stable_diffusion import StableDiffusion
-from pipeline.prompt_sets import Prompt
+from pipeline.prompts.prompt_sets import Prompt
 from seedling.conditions import control_pictures
 from seedling.publish import new_pipe
 from seedling.randomness import make_generator

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
 
-from pipeline.prompt_making.pairs import Pair
+from pipeline.prompts.making.pairs import Pair
 from seedling.conditions import draw_regions, draw_twins
 from seedling.lettering import SIGN
 from seedling.randomness import make_generator

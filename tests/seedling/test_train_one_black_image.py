@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from pipeline.cards import find_card
+from pipeline.cards.card import find_card
 from pipeline.interventions.offset_noise import OffsetNoise
 from seedling.extremes import BLACK
 from seedling.publish import new_pipe

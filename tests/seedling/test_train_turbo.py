@@ -9,7 +9,7 @@ import torch
 import yaml
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-from pipeline.cards import find_card, resolve
+from pipeline.cards.card import find_card, resolve
 from pipeline.interventions.base import Intervention
 from pipeline.models.stable_diffusion import StableDiffusion
 from seedling import train_turbo

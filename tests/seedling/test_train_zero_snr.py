@@ -9,7 +9,7 @@ import torch
 import yaml
 from diffusers import DDIMScheduler
 
-from pipeline.cards import Card, find_card, resolve
+from pipeline.cards.card import Card, find_card, resolve
 from pipeline.errors import ModelError
 from pipeline.interventions.zero_snr import ZeroSnr
 from pipeline.models.stable_diffusion import StableDiffusion

@@ -11,7 +11,7 @@ from analysis.features.base import Batch, Columns, Feature
 from analysis.features.cards import cards
 from analysis.features.networks import NetworkFeature
 from analysis.features.perceptual import Perceptual
-from pipeline.schema import Column
+from pipeline.storage.schema import Column
 
 BATCH = Batch(np.zeros((1, 2, 2, 3), np.uint8), [{}])
 

@@ -16,7 +16,7 @@ from analysis.ranked import Ranking
 from analysis.ranking import rank
 from pipeline.errors import RunError, StoreError
 from pipeline.noise import noise_spec
-from pipeline.runs import Run
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 
 NAMES = {

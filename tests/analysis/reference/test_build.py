@@ -19,8 +19,8 @@ from analysis.reference.parts import NO_PROMPT, Plan
 from goldenseed.reference_command import build_reference
 from goldenseed.work import Workers
 from pipeline.errors import ConfigError, GoldenseedError, PictureError, RunError
-from pipeline.pictures import crop_square, read_picture
-from pipeline.schema import IMAGE_TYPE
+from pipeline.prompts.pictures import crop_square, read_picture
+from pipeline.storage.schema import IMAGE_TYPE
 
 LOCAL = Workers("local")
 N, SIZE = 21, 64

@@ -11,8 +11,8 @@ import pytest
 from analysis.reference import sources
 from analysis.reference.sources import open_source
 from pipeline.errors import PictureError
-from pipeline.prompt_making.dense import plan_tasks
-from pipeline.schema import IMAGE_TYPE
+from pipeline.prompts.making.dense import plan_tasks
+from pipeline.storage.schema import IMAGE_TYPE
 
 N = 40
 

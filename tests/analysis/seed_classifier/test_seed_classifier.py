@@ -27,8 +27,8 @@ from analysis.seed_classifier.training import Answers, Classifier, Course
 from analysis.seed_classifier.trials import p_value
 from goldenseed.progress import show_progress_lines
 from pipeline.errors import ConfigError, RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.seed_classifier.painted import painted_run
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.seed_classifier.painted import painted_run
 from tests.analysis.studies.planted_arms import curves, with_pictures

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.metrics.base import MeanMetric
-from pipeline.prompt_sets import Prompt
-from pipeline.recipe import Recipe
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import Recipe
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import (
     GAP,

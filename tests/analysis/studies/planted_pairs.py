@@ -11,9 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.features.base import Batch, Columns, Feature
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
-from pipeline.schema import Column
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.storage.schema import Column
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import ordered_prompts, write_feature
 

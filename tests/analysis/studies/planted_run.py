@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from analysis.extract import feature_folder, run_feature
 from analysis.features.base import Batch, Columns, Feature
 from analysis.metrics.base import MeanMetric
-from pipeline.grid import Tile
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
-from pipeline.schema import Column
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.grid import Tile
+from pipeline.runs.run import Run
+from pipeline.storage.schema import Column
 from tests.analysis import synthetic
 
 Array = NDArray[Any]

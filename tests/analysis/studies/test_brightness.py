@@ -11,9 +11,9 @@ import yaml
 from analysis.studies import load_study
 from analysis.studies.brightness import BASELINE, Brightness
 from pipeline.errors import ConfigError, RunError
-from pipeline.prompt_sets import Prompt, read_prompts
-from pipeline.recipe import parse_recipe
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt, read_prompts
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import parse_recipe
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import ordered_prompts, write_feature
 

@@ -10,8 +10,8 @@ from analysis.cells import read_cells
 from analysis.studies import load_study
 from analysis.studies.base import Findings
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis.studies.planted_run import LAYOUT, Values, planted_run
 
 SEEDS = 30

@@ -10,8 +10,8 @@ import yaml
 from analysis.studies import Findings, load_study
 from analysis.studies.base import Study
 from pipeline.errors import RunError
-from pipeline.recipe import Recipe
-from pipeline.runs import Run
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import Recipe
 from tests.analysis import synthetic
 from tests.analysis.seed_classifier.painted import (
     of_cell,

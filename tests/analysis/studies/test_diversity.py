@@ -14,8 +14,8 @@ from analysis.studies import load_study
 from analysis.studies.base import Findings
 from pipeline.errors import ConfigError, RunError
 from pipeline.interventions import particle_guidance
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.everything import STYLE, WIDTH
 from tests.analysis.studies.planted_run import LAYOUT, SCORE, SCORES, Values, planted_run

@@ -12,9 +12,9 @@ from analysis.studies import Findings, load_study
 from analysis.unseen_seeds import HIGH, LOW, RANDOM
 from pipeline.errors import RunError
 from pipeline.noise import draw_noise
-from pipeline.prompt_sets import Prompt
-from pipeline.recipe import Recipe
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import Recipe
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import (
     SCORE,

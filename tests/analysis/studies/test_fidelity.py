@@ -11,9 +11,9 @@ from analysis.ranking import rank
 from analysis.studies import load_study
 from analysis.studies.base import Findings
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.recipe import parse_recipe
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import parse_recipe
 from tests.analysis.studies.planted_run import GAP, SCORE, SCORES, Gap, Values, planted_run
 
 SEEDS, GOOD = 40, tuple(range(6))

@@ -14,8 +14,8 @@ from analysis.contact_sheet import Row
 from analysis.golden_lists import again_unrelated
 from analysis.studies import load_study
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis.studies.planted_run import GAP, SCORE, SCORES, Values, planted_run
 
 RECIPE = {"features": [SCORES], "metrics": [SCORE, GAP], "ranking": None}

@@ -12,7 +12,7 @@ from analysis.statistics.distances import kid
 from analysis.studies import Findings, load_study
 from analysis.studies.base import NotDrawnError
 from pipeline.errors import RunError
-from pipeline.recipe import parse_recipe
+from pipeline.settings.recipe import parse_recipe
 from tests.analysis.studies.planted_arms import CURVE, arms_of, curve_arm, curves, planted_arm
 from tests.analysis.studies.planted_run import SCORE
 

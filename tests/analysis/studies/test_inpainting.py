@@ -12,8 +12,8 @@ from analysis.inpainted import Pictures, words_inside
 from analysis.studies import load_study
 from analysis.studies.inpainting import Inpainting
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_pairs import CLEAR, READER, as_json, run_of_pairs
 

@@ -14,8 +14,8 @@ from analysis.contact_sheet import GAP, HEAD, THUMB
 from analysis.studies import Findings, load_study
 from analysis.studies.base import NotDrawnError
 from pipeline.errors import RunError
-from pipeline.recipe import parse_recipe
-from pipeline.runs import Run
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import parse_recipe
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_arms import (
     LIGHT,

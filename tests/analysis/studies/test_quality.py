@@ -13,8 +13,8 @@ from analysis.metrics.frechet import FrechetPerceptual
 from analysis.statistics.shrinkage import spread_interval
 from analysis.studies import load_study
 from pipeline.errors import ConfigError, RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
 from tests.analysis.synthetic import COLOUR, COLOUR_KID, ColourKid
 

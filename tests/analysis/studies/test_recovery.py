@@ -13,8 +13,8 @@ from analysis.studies import load_study
 from analysis.studies.base import Findings
 from pipeline.errors import RunError
 from pipeline.planted import STRENGTHS, planted
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis.studies.planted_run import GAP, SCORE, SCORES, Values, planted_run
 
 SEEDS = 400

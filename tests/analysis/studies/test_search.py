@@ -9,8 +9,8 @@ import pytest
 from analysis.studies import load_study
 from analysis.studies.search import Search
 from pipeline.errors import ConfigError, RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
 
 SETTINGS = {"budgets": [0.3], "unit": 2, "replays": 8, "null_replays": 19}

@@ -8,7 +8,7 @@ import yaml
 from analysis.studies import Findings, load_study
 from analysis.studies.base import NotDrawnError
 from pipeline.errors import RunError
-from pipeline.recipe import Recipe
+from pipeline.settings.recipe import Recipe
 from tests.analysis.studies.swapped import arm, swapped_runs
 
 

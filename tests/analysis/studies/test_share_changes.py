@@ -10,9 +10,9 @@ import yaml
 
 from analysis.studies import Findings, load_study
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.recipe import parse_recipe
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import parse_recipe
 from tests.analysis.studies.planted_run import LAYOUT, SCORE, SCORES, Values, planted_run
 
 RECIPE: dict[str, Any] = {"features": [SCORES, LAYOUT], "metrics": [SCORE], "ranking": None}

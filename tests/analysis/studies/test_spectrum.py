@@ -9,8 +9,8 @@ import yaml
 from analysis.studies import Findings, load_study
 from analysis.studies.base import NotDrawnError
 from pipeline.errors import RunError
-from pipeline.recipe import Recipe
-from pipeline.runs import Run
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import Recipe
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_latents import LOW, plant_latents
 

@@ -9,8 +9,8 @@ import pytest
 
 from analysis.studies import load_study
 from pipeline.errors import RunError
-from pipeline.prompt_sets import Prompt
-from pipeline.runs import Run
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
 from tests.analysis.studies.everything import STYLE, WIDTH
 from tests.analysis.studies.planted_run import Values, planted_run
 

@@ -18,10 +18,10 @@ from analysis.studies.transfer import Transfer
 from analysis.study_stage import StudyStage, StudyTask, outcomes, read_summary
 from pipeline.errors import RunError
 from pipeline.executors.base import make_executor
-from pipeline.prompt_sets import Prompt
-from pipeline.recipe import Recipe, parse_recipe
-from pipeline.runs import Run
-from pipeline.shards import file_sha256
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.settings.recipe import Recipe, parse_recipe
+from pipeline.storage.shards import file_sha256
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import (
     LAYOUT,

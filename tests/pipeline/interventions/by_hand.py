@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.cards import Card
-from pipeline.config import RunConfig
-from pipeline.models.base import Batch
+from pipeline.batch import Batch
+from pipeline.cards.card import Card
+from pipeline.settings.config import RunConfig
 from tests.pipeline import tiny
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel, UNet2DModel
 
-from pipeline.cards import Card, load_cards
+from pipeline.cards.card import Card, load_cards
 from pipeline.errors import ModelError
 from pipeline.interventions.freeu import FreeU, backbone_places
 from tests.pipeline import tiny

@@ -9,7 +9,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
-from pipeline.cards import Card, load_cards
+from pipeline.cards.card import Card, load_cards
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.interventions.offset_noise import OffsetNoise

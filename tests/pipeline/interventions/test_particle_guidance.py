@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.cards import Card, load_cards
+from pipeline.cards.card import Card, load_cards
 from pipeline.errors import ModelError
 from pipeline.interventions.particle_guidance import ParticleGuidance, push
 from tests.pipeline import tiny

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.cards import Card, load_cards
+from pipeline.cards.card import Card, load_cards
 from pipeline.interventions.base import Intervention
 from pipeline.interventions.seed_plant import SeedPlant
 from pipeline.planted import STRENGTHS, planted

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionAdapterPipeline
 
-from pipeline.cards import Card, load_cards
+from pipeline.cards.card import Card, load_cards
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.interventions.seed_swap import SeedSwap

@@ -12,7 +12,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from safetensors.torch import save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from pipeline.cards import Card, load_cards, resolve
+from pipeline.cards.card import Card, load_cards, resolve
 from pipeline.errors import ModelError
 from pipeline.interventions.singdiffusion import SingDiffusion, load_network
 from tests.pipeline import tiny, tiny_singdiffusion

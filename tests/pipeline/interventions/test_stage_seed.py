@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.cards import Card, load_cards, resolve
+from pipeline.cards.card import Card, load_cards, resolve
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.interventions.stage_seed import StageSeed

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
-from pipeline.cards import Card, load_cards
+from pipeline.cards.card import Card, load_cards
 from pipeline.errors import ModelError
 from pipeline.interventions.zero_snr import ZeroSnr
 from tests.pipeline import tiny

@@ -1,0 +1,53 @@
+"""A batch: the cells that go into a model together, and what comes out.
+
+It stands below both models and interventions, so that a model may call an intervention and an
+intervention may look at a batch without importing a model. No torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.stage import Uint8Images
+from pipeline.storage.latents import Kept
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Cells that are drawn in one call.
+
+    Attributes:
+        prompts: One prompt per image.
+        seeds: One seed per image, each in [0, 2**32).
+        pictures: The condition pictures that the prompts name, RGB, by their sha256.
+        keep_latents: "none", "last" or "all"; see `pipeline.storage.latents`.
+    """
+
+    prompts: tuple[Prompt, ...]
+    seeds: tuple[int, ...]
+    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
+    keep_latents: str = "none"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What came out of a batch.
+
+    Attributes:
+        images: (B, H, W, 3) uint8 RGB; meaningless where not finite or flagged.
+        finite: (B,) whether the decoder's floats were all finite, asked before the cast to
+            uint8, which turns NaN into black.
+        flagged: (B,) whether a safety checker replaced the image.
+        truncated_tokens: (B,) prompt tokens that did not fit the text encoder.
+        latents: Step -> (B, C, h, w) float32, if the batch asks for them and the family can.
+    """
+
+    images: Uint8Images
+    finite: npt.NDArray[np.bool_]
+    flagged: npt.NDArray[np.bool_]
+    truncated_tokens: npt.NDArray[np.int32]
+    latents: Kept = field(default_factory=dict)

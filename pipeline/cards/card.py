@@ -1,0 +1,234 @@
+"""Cards: one checkpoint = one entry of `models/cards.yaml`. No torch, so plans stay cheap.
+
+A card pins what is loaded and how it is sampled. Checkpoints are safetensors folders in the
+diffusers layout; no remote code is ever run.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline import models
+from pipeline.cards.card_parts import Part, PipelineStage
+from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
+from pipeline.errors import ConfigError, ModelError, nearest
+from pipeline.registry import is_user_path
+from pipeline.storage.file_hashes import sha256_of_files
+from pipeline.storage.yaml_files import read_mapping, validated
+
+CARDS_FILE = Path(__file__).parents[1] / "models" / "cards.yaml"
+
+
+class Card(Checkpoint):
+    """A pinned checkpoint and the settings it is sampled with by default.
+
+    A local folder is in the diffusers layout, and relative to the project.
+
+    Attributes:
+        name: Name in recipes.
+        family: Name in the model registry (`pipeline/models/__init__.py`); a card of a family
+            that is not there yet can be planned, not drawn.
+        dtype: Torch dtype the networks run in.
+        variant: File variant on the hub ("fp16"), or empty.
+        scheduler: Diffusers scheduler class.
+        scheduler_config: Settings over the checkpoint's own scheduler config.
+        num_inference_steps: Denoising steps.
+        guidance_scale: Classifier-free guidance; 1 or less switches it off.
+        height: Image height in pixels.
+        width: Image width in pixels.
+        latent_channels: Channels of the latents.
+        vae_factor: Image pixels per latent pixel along one axis.
+        safety_checker: Whether the checkpoint's safety checker runs (and flags rows).
+        gpu: Whether the card needs a GPU.
+        seconds_per_image: Rough cost for `plan`, on the device it is meant for; None if it was
+            never measured.
+        gflop_forward: Floating-point operations (2 per multiply-add) of one UNet forward of one
+            image at the card's size, in 1e9; None if unknown.
+        gflop_decode: The same for decoding one image.
+        stages: How the family `diffusers_pipeline` calls the card's pipelines, in order.
+        parts: Weights beside the card's own folder, by name.
+        conditions: The pictures that every prompt must bring: `same` for one of the image's own
+            size, `any` for one of any size, `numbers` for a row of numbers (an embedding).
+        frames: Frames of a video; they lie one below the other in a cell's image, and `height` is
+            that of all of them.
+        demonstration: A model of ours that shows the study; lists from it are not advice.
+        licence: Licence of the weights.
+        note: What a user must know.
+    """
+
+    name: str
+    family: str
+    dtype: Literal["float32", "float16", "bfloat16"]
+    variant: str = ""
+    scheduler: str
+    scheduler_config: dict[str, Any] = Field(default_factory=dict)
+    num_inference_steps: int
+    guidance_scale: float
+    height: int
+    width: int
+    latent_channels: int
+    vae_factor: int
+    safety_checker: bool = False
+    gpu: bool
+    seconds_per_image: float | None = None
+    gflop_forward: float | None = None
+    gflop_decode: float | None = None
+    stages: tuple[PipelineStage, ...] = ()
+    parts: dict[str, Part] = Field(default_factory=dict)
+    conditions: dict[Literal["image", "mask"], Literal["same", "any", "numbers"]] = Field(
+        default_factory=dict
+    )
+    frames: int = 1
+    demonstration: bool = False
+    licence: str
+    note: str = ""
+
+    def latents_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(C, h, w) of one image's latents at this size.
+
+        Raises:
+            ConfigError: If the size is not a multiple of the VAE's factor.
+        """
+        for name, size in (("height", height), ("width", width)):
+            if size % self.vae_factor or size <= 0:
+                raise ConfigError(f"{name} {size} is not a multiple of {self.vae_factor}")
+        return self.latent_channels, height // self.vae_factor, width // self.vae_factor
+
+
+class ResolvedCard(BaseModel):
+    """A card whose files are on this machine.
+
+    Attributes:
+        folder: The diffusers folder.
+        revision: The commit that was read; empty for local folders.
+        sha256: Hash over the names and contents of all files that define the model.
+        parts: Folders of the card's parts.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+    revision: str
+    sha256: str
+    parts: dict[str, Path] = Field(default_factory=dict)
+
+
+@cache
+def load_cards(path: Path = CARDS_FILE) -> dict[str, Card]:
+    """All cards of a file, by name."""
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {name: Card(name=name, **entry) for name, entry in entries.items()}
+
+
+def find_card(name: str) -> Card:
+    """The card of this name, or of a user's own YAML file.
+
+    A path to a file that holds one card (without its name) works where a name does, so a
+    checkpoint of one's own needs no change here.
+
+    Raises:
+        ConfigError: If there is none (the message names the nearest), or the file is malformed.
+    """
+    cards = load_cards()
+    if name in cards:
+        return cards[name]
+    if name.endswith((".yaml", ".yml")) and Path(name).is_file():
+        fields = {"name": Path(name).stem, **read_mapping(Path(name), "a card")}
+        return validated(Card, fields, Path(name))
+    raise ConfigError(
+        f"unknown model card {name!r}; {nearest(name, cards)}known: {', '.join(cards)}"
+    )
+
+
+def resolve(card: Card, revision: str = "") -> ResolvedCard:
+    """Find (for a hub card: fetch) a card's files and hash them.
+
+    Args:
+        card: The card.
+        revision: The commit that a run began with; empty for the card's own.
+
+    Raises:
+        ModelError: If the card's family cannot be drawn yet (asked before anything is
+            fetched), the folder is missing, or the hub cannot be reached.
+    """
+    if card.family not in models.MODELS and not is_user_path(card.family):
+        raise ModelError(
+            f"card {card.name} is of the family {card.family}, which this version cannot draw: "
+            f"it can be planned only. Families that can be drawn: {', '.join(models.MODELS)}; "
+            f"a class of your own works by its dotted path"
+        )
+    begun = dict(item.split("=") for item in revision.split()[1:])
+    own = revision.split()[0] if revision.split() else ""
+    folder, found = (
+        (_local(card), "")
+        if card.path
+        else fetch(card, _patterns(card), who=f"card {card.name}", commit=own)
+    )
+    sha256, parts, revisions = files_sha256(folder, _patterns(card)), {}, [found or "local"]
+    for name, part in card.parts.items():
+        parts[name], commit = _resolve_part(card, name, part, begun.get(name, ""))
+        revisions += [f"{name}={commit}"] if commit else []
+        whole = f"{sha256}\0{name}\0{_part_sha256(parts[name], part)}"
+        sha256 = hashlib.sha256(whole.encode()).hexdigest()
+    found = " ".join(revisions) if len(revisions) > 1 else found
+    return ResolvedCard(folder=folder, revision=found, sha256=sha256, parts=parts)
+
+
+def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Path, str]:
+    """The part's folder and commit ("" for a local one)."""
+    if not part.path and not part.repo:
+        raise ModelError(f"card {card.name}: part {name} has neither path nor repo")
+    if not part.path:
+        who = f"card {card.name}, part {name},"
+        return fetch(part, part.patterns(), who=who, commit=revision)
+    folder = PROJECT_ROOT / part.path
+    if not folder.is_dir():
+        raise ModelError(
+            f"card {card.name}: its part {name} is missing: no folder {folder}. {card.note}"
+        )
+    return folder, ""
+
+
+def _part_sha256(folder: Path, part: Part) -> str:
+    """Hash of what a part is loaded from."""
+    if part.use == "pipeline":
+        return files_sha256(folder, part.patterns())
+    return sha256_of_files(folder, [p for t in part.patterns() for p in folder.glob(t)])
+
+
+def _patterns(card: Card) -> list[str]:
+    """Names of the files that a pipeline reads."""
+    return ["*.json", "*.txt", "*.model", f"*{card.variant and '.' + card.variant}.safetensors"]
+
+
+def _local(card: Card) -> Path:
+    folder = PROJECT_ROOT / card.path
+    if not (folder / "model_index.json").is_file():
+        raise ModelError(f"card {card.name}: {folder} holds no model_index.json")
+    return folder
+
+
+def files_sha256(folder: Path, patterns: Sequence[str]) -> str:
+    """Hash of the names and contents of the files that define a diffusers folder's model.
+
+    Only the components that its `model_index.json` names count, so what another program put
+    into the same folder changes nothing.
+
+    Args:
+        folder: The folder.
+        patterns: Patterns of file names, for example "*.json".
+
+    Returns:
+        sha256 as hex.
+    """
+    index = json.loads((folder / "model_index.json").read_bytes())
+    components = [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
+    files = [folder / "model_index.json"]
+    files += [p for name in components for t in patterns for p in (folder / name).glob(t)]
+    return sha256_of_files(folder, files)

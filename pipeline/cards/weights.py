@@ -1,0 +1,57 @@
+"""Weights that come with an intervention: where they lie, and the hash that names them in a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.cards.checkpoints import PROJECT_ROOT
+from pipeline.errors import ModelError
+from pipeline.storage.file_hashes import sha256_of_files
+
+PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.bin")
+"""Names of the files that a folder of weights is read from."""
+
+
+def find_weights(path: str) -> Path:
+    """The file or folder that a `weights` parameter names.
+
+    Args:
+        path: Absolute, or relative to the project.
+
+    Raises:
+        ModelError: If it is not there.
+    """
+    found = PROJECT_ROOT / path
+    if not path or not found.exists():
+        raise ModelError(
+            f"found no weights at {found}; give the file, or the folder with config.json and the "
+            f"weights, by its absolute path or relative to {PROJECT_ROOT}"
+        )
+    return found
+
+
+def weights_sha256(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Hashes of the files that an intervention's parameters name.
+
+    Args:
+        parameters: The recipe's; those called `weights` or `<something>_weights` are paths.
+
+    Returns:
+        Parameter -> sha256 over the names and contents of its files, so that a run is named by
+        what was loaded and not by where it lay.
+
+    Raises:
+        ModelError: If a path is not there.
+
+    Example:
+        >>> weights_sha256({"strength": 0.1})
+        {}
+    """
+    paths = {k: v for k, v in parameters.items() if k == "weights" or k.endswith("_weights")}
+    return {name: _sha256(find_weights(str(path))) for name, path in paths.items() if path}
+
+
+def _sha256(path: Path) -> str:
+    if path.is_file():
+        return sha256_of_files(path.parent, [path])
+    return sha256_of_files(path, [file for pattern in PATTERNS for file in path.rglob(pattern)])

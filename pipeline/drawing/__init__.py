@@ -1,0 +1,1 @@
+"""Drawing a grid: tiles become image shards."""

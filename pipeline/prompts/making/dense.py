@@ -1,0 +1,296 @@
+"""Dense descriptions of pictures by LLaVA 1.5, as prompts: a stage like any other.
+
+Liu et al. 2023, "Improved Baselines with Visual Instruction Tuning" (arXiv:2310.03744), through
+transformers' own class. Decoding is greedy, so a description follows from the picture and the
+card. Tested with tiny random weights of the real class; the real weights never ran here.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from PIL import Image
+
+from pipeline.devices import choose_device
+from pipeline.errors import ModelError, PictureError, PromptError
+from pipeline.prompts.making.cards import DescriberCard, DescriberFiles
+from pipeline.prompts.making.sample import sample_order, without_duplicates
+from pipeline.prompts.pictures import read_picture, reasons_in_words
+from pipeline.prompts.prompt import Prompt
+from pipeline.stage import Outcome, Resources
+from pipeline.storage.file_hashes import sha256_of_file
+from pipeline.storage.store import LocalStore
+
+PICTURES_PER_TASK = 64
+"""Pictures that are described and kept together: what a kill costs."""
+MAX_SKIPPED = 0.05
+"""Share of the pictures that may be unusable before the whole is refused."""
+SENTENCE_ENDS = ".!?"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What came of one picture.
+
+    Attributes:
+        name: Its name in the folder.
+        sha256: Of its file.
+        text: The description; empty if there is none.
+        cut: Whether it reached the longest length and was cut after its last whole sentence.
+        reason: Why there is none; empty if there is one.
+    """
+
+    name: str
+    sha256: str
+    text: str = ""
+    cut: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DenseTask:
+    """Pictures that are described together.
+
+    Attributes:
+        names: Their names in the folder.
+        sha256: Of each file, so that changed pictures are described anew.
+    """
+
+    names: tuple[str, ...]
+    sha256: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Hash of the pictures."""
+        return hashlib.sha256(json.dumps([self.names, self.sha256]).encode()).hexdigest()[:16]
+
+    @property
+    def key(self) -> str:
+        """Where the descriptions are kept."""
+        return f"{self.id}.jsonl"
+
+
+def plan_tasks(folder: Path, names: Iterable[str], *, count: int | None = None) -> list[DenseTask]:
+    """Choose pictures by the hash of their names and cut them into tasks.
+
+    A larger count keeps the tasks of a smaller one but for the last.
+
+    Args:
+        folder: The pictures' folder.
+        names: Their names in it.
+        count: How many; all if None.
+
+    Raises:
+        PictureError: If there are fewer, or one cannot be read.
+    """
+    chosen = sorted(names, key=lambda name: sample_order(f"picture {name}"))
+    if count is not None and count > len(chosen):
+        raise PictureError(f"{folder} holds {len(chosen):,} pictures; {count:,} are wanted")
+    chosen = chosen[:count]
+    cuts = range(0, len(chosen), PICTURES_PER_TASK)
+    return [_task(folder, chosen[cut : cut + PICTURES_PER_TASK]) for cut in cuts]
+
+
+def _task(folder: Path, names: Sequence[str]) -> DenseTask:
+    try:
+        return DenseTask(tuple(names), tuple(sha256_of_file(folder / name) for name in names))
+    except OSError as error:
+        raise PictureError(
+            f"a picture in {folder} cannot be read: {error}; make it readable, or take it away"
+        ) from error
+
+
+def work_folder(out: Path, card: DescriberCard, files: DescriberFiles) -> Path:
+    """Where descriptions lie until all are there; another card or question has another."""
+    what = [files.sha256, card.question, card.max_new_tokens, card.batch_size, card.dtype]
+    return Path(f"{out}.parts") / hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+class DenseStage:
+    """Describes pictures; a `pipeline.stage.Stage`.
+
+    Args:
+        pictures: Their folder.
+        work: Where descriptions are kept.
+        card: What is asked of which model.
+        model_folder: The model's files.
+    """
+
+    name: str = "describe"
+
+    def __init__(self, pictures: Path, work: Path, card: DescriberCard, model_folder: Path) -> None:
+        self.pictures = pictures.absolute()
+        self.store = LocalStore(work)
+        self.card = card
+        self.model_folder = model_folder.absolute()
+        self.resources = Resources(gpus=1.0 if card.gpu else 0.0)
+        self._loaded: Any = None
+
+    def setup(self) -> None:
+        """Load processor and model, once per actor.
+
+        Raises:
+            ModelError: If a GPU is missing or the files do not load.
+        """
+        self._loaded = _load(self.card, self.model_folder)
+
+    def run(self, task: DenseTask) -> Outcome:
+        """Describe a task's pictures and keep the result; done already, it costs a look."""
+        start = perf_counter()
+        if not self.store.exists(task.key):
+            rows = self._describe(task)
+            lines = [json.dumps(asdict(row), ensure_ascii=False) for row in rows]
+            self.store.put_if_absent(task.key, ("\n".join(lines) + "\n").encode())
+        failed = sum(bool(row.reason) for row in read_descriptions(self.store, task))
+        return Outcome(task.id, len(task.names), failed, perf_counter() - start)
+
+    def _describe(self, task: DenseTask) -> list[Description]:
+        found: dict[str, Description] = {}
+        good: list[tuple[str, str, Image.Image]] = []
+        for name, sha256 in zip(task.names, task.sha256, strict=True):
+            try:
+                picture = self._picture(name, sha256)
+                good.append((name, sha256, picture))
+            except PictureError as error:
+                found[name] = Description(name, sha256, reason=str(error))
+        for cut in range(0, len(good), self.card.batch_size):
+            batch = good[cut : cut + self.card.batch_size]
+            texts = _answers(self._loaded, self.card, [picture for *_, picture in batch])
+            for (name, sha256, _), (text, cut_off) in zip(batch, texts, strict=True):
+                found[name] = _description(name, sha256, text, cut_off=cut_off)
+        return [found[name] for name in task.names]
+
+    def _picture(self, name: str, sha256: str) -> Image.Image:
+        data = (self.pictures / name).read_bytes()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise PictureError("changed while the command ran")
+        return read_picture(data).image
+
+
+def _description(name: str, sha256: str, text: str, *, cut_off: bool) -> Description:
+    words = " ".join(text.split())
+    if cut_off:
+        words = whole_sentences(words)
+    try:
+        return Description(name, sha256, Prompt(words).text, cut_off)
+    except PromptError as error:
+        return Description(name, sha256, reason=f"the model's words are no prompt: {error}")
+
+
+def whole_sentences(text: str) -> str:
+    """Cut a text after its last whole sentence; one without an end stays as it is.
+
+    Example:
+        >>> whole_sentences("A dog runs. It is bro"), whole_sentences("A dog")
+        ('A dog runs.', 'A dog')
+    """
+    end = max(text.rfind(mark) for mark in SENTENCE_ENDS)
+    return text[: end + 1] if end > 0 else text
+
+
+def _load(card: DescriberCard, folder: Path) -> Any:  # noqa: ANN401 - transformers is untyped
+    """Processor and model, ready to answer."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+    device = choose_device(
+        gpu=card.gpu, who="describing pictures", instead="take a card that says `gpu: false`"
+    )
+    try:
+        processor = LlavaProcessor.from_pretrained(str(folder), local_files_only=True)
+        model, report = LlavaForConditionalGeneration.from_pretrained(
+            str(folder), dtype=getattr(torch, card.dtype), use_safetensors=True,
+            local_files_only=True, output_loading_info=True,
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{folder} does not load as LLaVA 1.5: {error}") from error
+    _refuse_gaps(folder, [*report["missing_keys"], *report["mismatched_keys"]])
+    return processor, model.to(device).eval()
+
+
+def _refuse_gaps(folder: Path, gaps: Iterable[object]) -> None:
+    """Transformers fills what a checkpoint lacks at random, and says so in its log only."""
+    names = sorted(map(str, gaps))
+    if names:
+        raise ModelError(
+            f"{folder} lacks {len(names)} weights of LLaVA 1.5, {names[0]} the first; get the "
+            f"checkpoint anew, or name another one in the card"
+        )
+
+
+def _answers(
+    loaded: Any,  # noqa: ANN401 - transformers is untyped
+    card: DescriberCard,
+    pictures: Sequence[Image.Image],
+) -> list[tuple[str, bool]]:
+    """Of each picture the text, and whether it was cut off. The batch keeps its shape."""
+    import torch
+
+    processor, model = loaded
+    padded = [*pictures, *[pictures[-1]] * (card.batch_size - len(pictures))]
+    inputs = processor(text=[card.question] * len(padded), images=padded, return_tensors="pt")
+    inputs = inputs.to(model.device, model.dtype)
+    with torch.inference_mode():
+        tokens = model.generate(
+            **inputs, do_sample=False, num_beams=1, max_new_tokens=card.max_new_tokens
+        )
+    new = tokens[: len(pictures), inputs["input_ids"].shape[1] :]
+    ends = model.generation_config.eos_token_id
+    ended = torch.isin(new, torch.as_tensor(ends, device=new.device)).any(dim=1).tolist()
+    texts = processor.batch_decode(new, skip_special_tokens=True)
+    return [(text, not end) for text, end in zip(texts, ended, strict=True)]
+
+
+def read_descriptions(store: LocalStore, task: DenseTask) -> list[Description]:
+    """What is kept of a task.
+
+    Raises:
+        PromptError: If it is damaged; the message says what to delete.
+    """
+    try:
+        lines = store.read(task.key).decode().splitlines()
+        return [Description(**json.loads(line)) for line in lines]
+    except (ValueError, TypeError) as error:
+        raise PromptError(f"{store.path(task.key)} is damaged ({error}); delete it") from error
+
+
+def missing_tasks(store: LocalStore, tasks: Iterable[DenseTask]) -> list[DenseTask]:
+    """The tasks whose descriptions are not there yet."""
+    return [task for task in tasks if not store.exists(task.key)]
+
+
+def collect_prompts(
+    store: LocalStore, tasks: Iterable[DenseTask]
+) -> tuple[list[Prompt], dict[str, Any]]:
+    """Make prompts of all descriptions, each with its picture as group.
+
+    Returns:
+        The prompts, and counts: pictures, prompts, cut, same_text, and the skipped pictures
+        with their reasons.
+
+    Raises:
+        PictureError: If more than 5 % of the pictures could not be used.
+    """
+    rows = [row for task in tasks for row in read_descriptions(store, task)]
+    skipped = [(row.name, row.reason) for row in rows if row.reason]
+    if len(skipped) > MAX_SKIPPED * len(rows):
+        raise PictureError(
+            f"{len(skipped):,} of {len(rows):,} pictures could not be used (at most "
+            f"{MAX_SKIPPED:.0%} are passed over): {reasons_in_words(skipped)}"
+        )
+    good = [row for row in rows if not row.reason]
+    prompts, same = without_duplicates(
+        Prompt(row.text, group=f"picture:{row.name}") for row in good
+    )
+    return prompts, {
+        "pictures": len(rows),
+        "prompts": len(prompts),
+        "cut": sum(row.cut for row in good),
+        "same_text": same,
+        "skipped": [{"name": name, "reason": reason} for name, reason in skipped],
+    }

@@ -1,0 +1,1 @@
+"""What a user asks for: recipes, and the run configurations that follow from them."""

@@ -1,0 +1,156 @@
+"""Run configurations: what is drawn, and the name that follows from it.
+
+A *run configuration* is one arm of a recipe (`pipeline/settings/recipe.py`), frozen and
+validated, with every default resolved. The `run_id` hashes an explicit list of what defines a
+cell's image and nothing else. Where and how fast a run is drawn is provenance; the seeds and
+prompts that it holds are its grid, which may grow.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipeline import interventions
+from pipeline.cards.weights import weights_sha256
+from pipeline.registry import is_user_path, load, source_sha256
+from pipeline.settings.choices import (
+    Frozen,
+)
+
+IDENTITY_VERSION = 1
+"""Version of the list in `RunConfig.identity`; a change renames every run."""
+
+
+Dtype = Literal["float32", "float16", "bfloat16"]
+
+
+class InterventionConfig(Frozen):
+    """Which intervention, with which parameters.
+
+    Attributes:
+        name: Name in the intervention registry, or a dotted path of the user's own class.
+        parameters: Its parameters.
+        source_sha256: Hash of the source file of a user's own class, filled in when the run
+            begins; empty for the ones that ship.
+        weights_sha256: Hash of the files of each parameter that names weights, filled in when
+            the run begins.
+    """
+
+    name: str = "none"
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    source_sha256: str = ""
+    weights_sha256: dict[str, str] = Field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """What of it defines an image; weights by what they are, not by where they lie."""
+        own = {"source_sha256": self.source_sha256} if self.source_sha256 else {}
+        return {"name": self.name, "parameters": self.parameters | self.weights_sha256, **own}
+
+    def with_source(self) -> "InterventionConfig":
+        """The same with the hashes of source and weights as they are now."""
+        sha256 = own_source_sha256(interventions.INTERVENTIONS, self.name, "intervention")
+        weights = weights_sha256(self.parameters)
+        return self.model_copy(update={"source_sha256": sha256, "weights_sha256": weights})
+
+
+def own_source_sha256(family: Mapping[str, str], name: str, what: str) -> str:
+    """Hash of the source file of a user's own class; empty for a name that ships."""
+    return source_sha256(load(family, name, what)) if is_user_path(name) else ""
+
+
+class RunConfig(Frozen):
+    """Everything that defines the image of a cell, resolved; one arm of a recipe.
+
+    Attributes:
+        card: Name of the card.
+        card_sha256: Hash of the checkpoint's files.
+        revision: Commit of a hub card; empty for a local one. Not identity: the files are.
+        dtype: Torch dtype of the networks.
+        decoder: What turns latents into pixels.
+        height: Pixels.
+        width: Pixels.
+        scheduler: Diffusers scheduler class.
+        scheduler_config: Settings over the checkpoint's own.
+        num_inference_steps: Steps.
+        guidance_scale: Classifier-free guidance.
+        negative_prompt: The text of the unconditional branch.
+        eta: DDIM's eta; at 0 a generator gives nothing but the starting noise.
+        noise: Short name of the noise spec.
+        intervention: Change of sampling.
+        batch_size: Images drawn together; the shape is fixed because the company of an image
+            moves the last bits of a float.
+        compiled: Whether the networks run through torch.compile.
+        safety_checker: Whether the checkpoint's safety checker may replace images.
+        family_sha256: Hash of the source of a user's own model family.
+        frames: Frames of a video, one below the other in an image.
+        stages: How the card's pipelines are called, where it says so; see `PipelineStage`.
+    """
+
+    card: str
+    card_sha256: str
+    revision: str = ""
+    dtype: Dtype
+    decoder: str = "vae"
+    height: int
+    width: int
+    scheduler: str
+    scheduler_config: dict[str, Any] = Field(default_factory=dict)
+    num_inference_steps: int
+    guidance_scale: float
+    negative_prompt: str = ""
+    eta: float = 0.0
+    noise: str = "torch-cpu"
+    intervention: InterventionConfig = InterventionConfig()
+    batch_size: int
+    compiled: bool = False
+    safety_checker: bool = False
+    family_sha256: str = ""
+    stages: list[dict[str, Any]] = Field(default_factory=list)
+    frames: int = 1
+
+    def identity(self) -> dict[str, Any]:
+        """The explicit list that names the run; fields at their default are left out.
+
+        So a field that is added later, at its default, renames no old run.
+        """
+        always = {
+            "identity_version": IDENTITY_VERSION,
+            "card_sha256": self.card_sha256,
+            "dtype": self.dtype,
+            "height": self.height,
+            "width": self.width,
+            "scheduler": self.scheduler,
+            "num_inference_steps": self.num_inference_steps,
+            "guidance_scale": self.guidance_scale,
+            "batch_size": self.batch_size,
+        }
+        optional = {
+            "decoder": self.decoder,
+            "scheduler_config": self.scheduler_config,
+            "negative_prompt": self.negative_prompt,
+            "eta": self.eta,
+            "noise": self.noise,
+            "compiled": self.compiled,
+            "safety_checker": self.safety_checker,
+            "family_sha256": self.family_sha256,
+            "stages": self.stages,
+            "frames": self.frames,
+        }
+        fields = type(self).model_fields
+        changed = {
+            k: v
+            for k, v in optional.items()
+            if v != fields[k].get_default(call_default_factory=True)
+        }
+        if self.intervention != InterventionConfig():
+            changed["intervention"] = self.intervention.identity()
+        return always | changed
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run: 16 hex digits of the identity's sha256."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

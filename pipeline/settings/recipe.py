@@ -1,0 +1,188 @@
+"""Recipes: what a user writes, and the run configurations that follow from it.
+
+A *recipe* is a YAML file, or the name of one below `recipes/`. Each of its *arms* becomes one
+`pipeline.settings.config.RunConfig`, with every default resolved.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from pipeline import models
+from pipeline.cards.card import Card, ResolvedCard, find_card
+from pipeline.errors import ConfigError, nearest
+from pipeline.settings.choices import (
+    Frozen,
+    PromptChoice,
+    PromptShare,
+    RankingConfig,
+    SeedChoice,
+    TileShape,
+)
+from pipeline.settings.config import Dtype, InterventionConfig, RunConfig, own_source_sha256
+from pipeline.storage.yaml_files import read_mapping, validated
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
+"""A recipe's or an arm's name: it names folders and releases."""
+
+
+class Sampling(Frozen):
+    """Overrides of a card's sampling settings; None keeps the card's value.
+
+    Attributes are those of `RunConfig`.
+    """
+
+    dtype: Dtype | None = None
+    height: int | None = Field(default=None, gt=0)
+    width: int | None = Field(default=None, gt=0)
+    scheduler: str | None = None
+    scheduler_config: dict[str, Any] | None = None
+    num_inference_steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = Field(default=None, ge=0)
+    negative_prompt: str | None = None
+    eta: float | None = Field(default=None, ge=0, le=1)
+    noise: str | None = None
+    intervention: InterventionConfig | None = None
+    compiled: bool | None = None
+
+
+class Recipe(Frozen):
+    """What a user asks for. Sampling fields left out come from the card.
+
+    Attributes:
+        name: The recipe's name, by default that of its file; names the run folder.
+        card: Name of a card, or a path to a YAML file with one.
+        prompts: Which prompts.
+        seeds: Which seeds.
+        tile: Shape of a tile.
+        order: Which axis is finished first.
+        batch_size: Images drawn together.
+        workers: Actors; None lets the executor decide.
+        long_prompts: What becomes of prompts that the text encoder cannot read to their end:
+            `refuse` them before the first image, or `cut` them, counted in each image's row.
+        keep_images: "all", "none", or the number of prompts whose images are kept. Hashes and
+            features are always kept.
+        keep_latents: "last" keeps the latents that were decoded, "all" those of every step and
+            the start too; each costs 4 bytes a number, as much as a small picture.
+        codec: Lossless image format in the shards.
+        sampling: Overrides of the card, see `Sampling`.
+        arms: Name -> overrides of `sampling`; each is a run of its own. Empty: one arm.
+        features: Features to measure.
+        feature_prompts: Feature -> the share of the prompts it is measured on; a feature that
+            is not named is measured on all to which it applies.
+        measure: When `goldenseed run` measures: while images are drawn, with pixels still in
+            memory, or afterwards, from the shards. The numbers are the same. Images that are
+            not kept are always measured while they are drawn.
+        metrics: Metrics to compute.
+        metric_prompts: Metric -> how many prompts of each set it uses, the first in the order of
+            their ids; a metric that is not named uses all.
+        ranking: How seeds are ranked; None if the recipe has no quality metric.
+    """
+
+    name: Name
+    card: str
+    prompts: PromptChoice
+    seeds: SeedChoice
+    tile: TileShape = TileShape()
+    order: Literal["seeds", "prompts"] = "seeds"
+    batch_size: int = Field(default=32, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+    long_prompts: Literal["refuse", "cut"] = "refuse"
+    keep_images: Literal["all", "none"] | Annotated[int, Field(ge=0)] = "all"
+    keep_latents: Literal["none", "last", "all"] = "none"
+    codec: Literal["webp", "png"] = "webp"
+    sampling: Sampling = Sampling()
+    arms: dict[Name, Sampling] = Field(default_factory=dict)
+    features: list[str] = Field(default_factory=lambda: ["perceptual", "appearance"])
+    feature_prompts: dict[str, PromptShare] = Field(default_factory=dict)
+    measure: Literal["while_drawing", "afterwards"] = "while_drawing"
+    metrics: list[str] = Field(default_factory=list)
+    metric_prompts: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    ranking: RankingConfig | None = RankingConfig()
+
+    def run_configs(self, resolved: ResolvedCard) -> dict[str, RunConfig]:
+        """One run configuration per arm, by the arm's name ("" when there is one only).
+
+        Args:
+            resolved: The card's files on this machine.
+        """
+        card = find_card(self.card)
+        arms = self.arms or {"": Sampling()}
+        return {
+            name: _resolve_arm(card, resolved, self.batch_size, [self.sampling, arm])
+            for name, arm in arms.items()
+        }
+
+
+def _resolve_arm(
+    card: Card, resolved: ResolvedCard, batch_size: int, layers: list[Sampling]
+) -> RunConfig:
+    """Lay the recipe's and the arm's overrides over the card."""
+    names = set(Sampling.model_fields) & set(Card.model_fields)
+    settings = {name: getattr(card, name) for name in names}
+    for layer in layers:
+        settings |= {
+            k: getattr(layer, k) for k in layer.model_fields_set if getattr(layer, k) is not None
+        }
+    card.latents_shape(settings["height"], settings["width"])
+    if "intervention" in settings:
+        settings["intervention"] = settings["intervention"].with_source()
+    return RunConfig(
+        card=card.name,
+        card_sha256=resolved.sha256,
+        revision=resolved.revision,
+        batch_size=batch_size,
+        safety_checker=card.safety_checker,
+        family_sha256=own_source_sha256(models.MODELS, card.family, "model family"),
+        stages=[stage.identity() for stage in card.stages],
+        frames=card.frames,
+        **settings,
+    )
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes."""
+    return sorted(recipe_files())
+
+
+def recipe_files() -> dict[str, Path]:
+    """Name -> file of the shipped recipes; the folder that holds one is no part of its name."""
+    return {path.stem: path for path in RECIPES.glob("*/*.yaml")}
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a shipped recipe by name, or a user's own file by path.
+
+    Raises:
+        ConfigError: If there is no such recipe (the nearest names are given), if the YAML is
+            malformed (with its line), or if a field is unknown or out of range.
+
+    Example:
+        >>> load_recipe("seedling-mini").card
+        'seedling-mini'
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else recipe_files().get(name)
+    if path is None or not path.is_file():
+        known = recipe_names()
+        hint = nearest(name, known)
+        raise ConfigError(
+            f"no recipe {name!r}; {hint}known: {', '.join(known)}, or a path to a .yaml file"
+        )
+    return parse_recipe(read_mapping(path, "a recipe"), path)
+
+
+def parse_recipe(fields: Mapping[str, Any], path: Path) -> Recipe:
+    """Validate the fields of a recipe.
+
+    Args:
+        fields: The mapping as read from YAML.
+        path: Where it is from; its stem is the default name.
+
+    Raises:
+        ConfigError: For unknown fields (with the nearest) and values out of range, all at once.
+    """
+    named = {"name": path.stem, **fields}
+    return validated(Recipe, named, path, also=Sampling.model_fields)

@@ -1,0 +1,1 @@
+"""Files of a run: a store that never overwrites, shards with their receipts, and what they hold."""

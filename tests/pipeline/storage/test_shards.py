@@ -1,0 +1,192 @@
+"""Shards: whole or absent, one receipt each, and no changed byte unnoticed."""
+
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import ShardError
+from pipeline.storage import shards
+from pipeline.storage.schema import IMAGES, SCHEMA_VERSION
+from pipeline.storage.shards import Receipt, ShardFolder, read_table, write_table
+from pipeline.storage.store import LocalStore
+from tests.pipeline import faults
+from tests.pipeline.faults import BLOCK, commit, data_file, names, table
+
+
+def image_table(rows: int = 6) -> pa.Table:
+    row = {name: "x" for name in ("text", "object", "modifier", "group", "status")}
+    return pa.Table.from_pylist(
+        [
+            {
+                **row,
+                "prompt_id": "ab",
+                "seed": seed,
+                "set": 1,
+                "image": {"bytes": bytes([seed]) * 40, "path": None},
+                "image_sha256": "ff",
+                "constant": False,
+                "truncated_tokens": 0,
+                "micro_batch": 1,
+            }
+            for seed in range(rows)
+        ],
+        schema=IMAGES.arrow(),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ShardFolder:
+    return faults.folder(tmp_path)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> ShardFolder:
+    return ShardFolder(LocalStore(tmp_path), "images", ("prompt_id", "seed", "image"))
+
+
+def test_what_is_committed_is_read(folder: ShardFolder) -> None:
+    receipt = commit(folder)
+    assert folder.has(receipt.shard_id, BLOCK)
+    assert folder.read(receipt).equals(table(0))
+    assert folder.read(receipt, ["value"]).column_names == ["value"]
+    assert list(folder.receipts()) == [receipt]
+    assert receipt.rows == 40
+    assert receipt.file_bytes == data_file(folder, receipt).stat().st_size
+    metadata = pq.read_schema(data_file(folder, receipt)).metadata
+    assert json.loads(metadata[b"goldenseed"]) == {"host": "a"}
+
+
+def test_a_shard_without_rows_is_a_shard(folder: ShardFolder) -> None:
+    receipt = folder.commit("0", BLOCK, table(0, rows=0), run_id="run", provenance={})
+    assert folder.has("0", BLOCK)
+    assert folder.read(receipt).num_rows == 0
+
+
+def test_the_second_of_two_attempts_leaves_nothing(folder: ShardFolder) -> None:
+    first, second = commit(folder), commit(folder)
+    assert second == first
+    assert names(folder) == {data_file(folder, first).name}
+
+
+def test_another_source_makes_a_shard_absent_and_supersedes_it(folder: ShardFolder) -> None:
+    old = commit(folder, source_sha256="a")
+    assert folder.has(old.shard_id, BLOCK, "a")
+    assert not folder.has(old.shard_id, BLOCK, "b")
+    new = commit(folder, source_sha256="b")
+    assert new.source_sha256 == "b"
+    assert list(folder.receipts()) == [new]
+    assert data_file(folder, old).exists()
+    assert len(list(folder.store.list("things/superseded", ".json"))) == 1
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "one byte short": lambda raw: raw[:-1],
+    "half": lambda raw: raw[: len(raw) // 2],
+    "empty": lambda raw: b"",
+    "five bytes": lambda raw: raw[:5],
+    "one byte flipped": lambda raw: raw[:40] + bytes([raw[40] ^ 1]) + raw[41:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_shard_is_never_read(folder: ShardFolder, damage: str) -> None:
+    receipt = commit(folder)
+    path = data_file(folder, receipt)
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(ShardError, match=path.name):
+        folder.read(receipt)
+    path.unlink()
+    assert not folder.has(receipt.shard_id, BLOCK)
+    with pytest.raises(ShardError, match=path.name):
+        folder.read(receipt)
+
+
+def flips(folder: ShardFolder, receipt: Receipt, read: Callable[[], pa.Table]) -> int:
+    """How many of some flipped bits, spread over the file, change what is read in silence."""
+    path = data_file(folder, receipt)
+    raw, whole = path.read_bytes(), folder.read(receipt)
+    rng, silent = random.Random(7), 0
+    for place in range(0, len(raw), 29):
+        changed = bytearray(raw)
+        changed[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(changed)
+        try:
+            silent += not read().equals(whole)
+        except ShardError:
+            continue
+    path.write_bytes(raw)
+    return silent
+
+
+def test_no_flipped_bit_changes_what_is_read(images: ShardFolder) -> None:
+    receipt = images.commit("0", BLOCK, image_table(), run_id="run", provenance={})
+    assert flips(images, receipt, lambda: images.read(receipt)) == 0
+    assert images.read(receipt).equals(image_table())
+
+
+def test_page_checksums_alone_miss_the_footer(images: ShardFolder) -> None:
+    receipt = images.commit("0", BLOCK, image_table(), run_id="run", provenance={})
+    path = data_file(images, receipt)
+    assert flips(images, receipt, lambda: read_table(path)) > 0
+
+
+def test_parquet_by_itself_misses_even_the_data(tmp_path: Path) -> None:
+    """Why checksums are written: pyarrow's own defaults read a changed image in silence."""
+    path = tmp_path / "plain.parquet"
+    write_table(path, image_table(), provenance={})
+    raw = path.read_bytes()
+    place = raw.index(bytes([3]) * 40) + 10
+    path.write_bytes(raw[:place] + b"\xff" + raw[place + 1 :])
+    assert not pq.read_table(path).equals(image_table())
+    with pytest.raises(ShardError, match="page integrity"):
+        read_table(path)
+
+
+def test_what_reads_back_differently_is_not_committed(
+    folder: ShardFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "read_table", lambda path, columns: table(1))
+    with pytest.raises(ShardError, match="read back differently"):
+        commit(folder)
+    assert list(folder.receipts()) == []
+    assert names(folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"{", "is damaged"),
+        (b"[]", "is damaged"),
+        (json.dumps({"schema_version": SCHEMA_VERSION}).encode(), "is damaged"),
+        (json.dumps({"schema_version": 999}).encode(), "schema 999"),
+    ],
+)
+def test_a_damaged_receipt_is_said(folder: ShardFolder, text: bytes, message: str) -> None:
+    key = folder.receipt_key("0", BLOCK)
+    folder.store.replace(key, text)
+    with pytest.raises(ShardError, match=message):
+        list(folder.receipts())
+
+
+def test_an_interruption_after_the_link_keeps_the_data(
+    folder: ShardFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the receipt's folder is flushed: the receipt stands, so must its data."""
+    link = os.link
+
+    def link_and_interrupt(source: Path, target: Path) -> None:
+        link(source, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", link_and_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            commit(folder)
+    (receipt,) = folder.receipts()
+    assert folder.read(receipt).equals(table(0))

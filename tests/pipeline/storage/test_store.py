@@ -1,0 +1,163 @@
+"""The store: one winner per key, no half values, errors that say what to do."""
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import RunError, StoreError
+from pipeline.storage.store import REMEDIES, LocalStore, make_folder, store_errors
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "root")
+
+
+def test_of_many_writers_exactly_one_wins(store: LocalStore) -> None:
+    barrier = threading.Barrier(16)
+    won: list[bytes] = []
+
+    def write(value: bytes) -> None:
+        barrier.wait()
+        if store.put_if_absent("a/key", value):
+            won.append(value)
+
+    threads = [threading.Thread(target=write, args=(b"%d" % n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert won == [store.read("a/key")]
+    assert os.listdir(store.root / "a") == ["key"]  # noqa: PTH208 - hidden names count
+
+
+def test_a_link_whose_answer_was_lost_still_won(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network disk may make the link, lose the answer, and refuse the repetition."""
+    link = os.link
+
+    def link_twice(source: Path, target: Path) -> None:
+        link(source, target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_twice)
+    assert store.put_if_absent("key", b"1")
+    assert not store.put_if_absent("key", b"2")
+    assert store.read("key") == b"1"
+
+
+def test_replace_and_remove(store: LocalStore) -> None:
+    store.replace("key", b"1")
+    store.replace("key", b"2")
+    assert store.read("key") == b"2"
+    assert os.listdir(store.root) == ["key"]  # noqa: PTH208
+    store.remove("key")
+    store.remove("key")
+    assert not store.exists("key")
+
+
+def test_list_is_sorted_and_hides_leftovers(store: LocalStore) -> None:
+    for key in ("b/2.json", "b/1.json", "a/3.json", "b/.1.json.0a", "b/1.txt"):
+        store.replace(key, b"")
+    assert list(store.list("", ".json")) == ["./a/3.json", "./b/1.json", "./b/2.json"] or list(
+        store.list("", ".json")
+    ) == ["a/3.json", "b/1.json", "b/2.json"]
+    assert list(store.list("b", ".json")) == ["b/1.json", "b/2.json"]
+    assert list(store.list("nothing", ".json")) == []
+
+
+@pytest.mark.parametrize("key", ["../out", "a/../../out", "/etc/passwd"])
+def test_keys_stay_inside(store: LocalStore, key: str) -> None:
+    with pytest.raises(RunError, match="leads outside"):
+        store.read(key)
+
+
+def test_a_missing_value_is_an_answer(store: LocalStore) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.read("nothing")
+    with pytest.raises(FileNotFoundError):
+        store.move("nothing", "other")
+
+
+def test_a_file_where_a_folder_is_wanted(store: LocalStore) -> None:
+    store.replace("a", b"")
+    with pytest.raises(StoreError, match="a file"):
+        store.put_if_absent("a/b", b"")
+    with pytest.raises(StoreError, match="a part of the path is a file"):
+        store.put_if_absent("a/b/c", b"")
+    with pytest.raises(StoreError, match="is a file; a folder is wanted"):
+        make_folder(store.root / "a")
+
+
+@pytest.mark.parametrize("code", sorted(REMEDIES))
+def test_errors_say_what_where_and_what_to_do(tmp_path: Path, code: int) -> None:
+    path = tmp_path / "not" / "there"
+    with (
+        pytest.raises(StoreError, match=r"choose another.*MB free.*the same command") as caught,
+        store_errors(path),
+    ):
+        raise OSError(code, os.strerror(code))
+    assert str(path) in str(caught.value)
+    assert os.strerror(code) in str(caught.value)
+
+
+def test_other_errors_pass_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Is a directory") as caught, store_errors(tmp_path):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    assert not isinstance(caught.value, StoreError)
+
+
+CALLS: dict[str, Callable[[LocalStore], object]] = {
+    "put_if_absent": lambda store: store.put_if_absent("a/new", b"2"),
+    "replace": lambda store: store.replace("a/old", b"2"),
+}
+
+
+@pytest.mark.parametrize("call", sorted(CALLS))
+@pytest.mark.parametrize("seam", ["fsync", "link", "replace"])
+def test_a_failing_call_leaves_nothing_behind(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, call: str, seam: str
+) -> None:
+    store.replace("a/old", b"1")
+
+    def full(*args: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, seam, full)
+        if (call, seam) in {("put_if_absent", "replace"), ("replace", "link")}:
+            CALLS[call](store)
+            return
+        with pytest.raises(StoreError, match="the disk is full"):
+            CALLS[call](store)
+    assert store.read("a/old") == b"1"
+    assert os.listdir(store.root / "a") == ["old"]  # noqa: PTH208
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_is_not_empty(store: LocalStore) -> None:
+    store.replace("a/b.json", b"")
+    (store.root / "a").chmod(0)
+    try:
+        with pytest.raises(StoreError, match="no permission"):
+            list(store.list("a", ".json"))
+    finally:
+        (store.root / "a").chmod(0o700)
+
+
+def test_a_listing_that_fails_is_an_error(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.replace("a/b.json", b"")
+
+    def denied(path: object) -> object:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(StoreError, match="no permission"):
+        list(store.list("a", ".json"))
