@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from analysis.cells import Cells, Sample, read_cells, read_status, seed_blocks
-from analysis.extract import run_feature
+from analysis.cells.cells import Cells, Sample, read_cells, read_status, seed_blocks
+from analysis.extraction.extract import run_feature
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import ReferenceMetric
 from pipeline.errors import RunError

@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from analysis.seed_classifier.stream import Pictures, Stream
-from analysis.seed_classifier.training import Classifier, Course
+from analysis.studies.distinguishability.stream import Pictures, Stream
+from analysis.studies.distinguishability.training import Classifier, Course
 from benchmarks.harness import report
 from pipeline.cards.card import find_card, resolve
 from pipeline.prompts.prompt_sets import Prompt

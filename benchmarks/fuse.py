@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from analysis.extract import feature_folder, run_features
+from analysis.extraction.extract import feature_folder, run_features
 from benchmarks.harness import alternate, report_ratio
 from goldenseed.start import start_runs
 from goldenseed.work import Workers, draw_and_measure

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from analysis.cells import Sample
-from analysis.diversity import farthest_points
+from analysis.cells.cells import Sample
 from analysis.metrics import load_metric
+from analysis.ranking.strict_rule import deviation_errors
 from analysis.statistics.embedding import landmark_tsne, principal_scores, tsne
 from analysis.statistics.nulls import permute_within_prompt, permuted_means
-from analysis.strict import deviation_errors
+from analysis.study_tools.farthest_seeds import farthest_points
 from benchmarks.harness import report, seconds
 from pipeline.prompts.prompt_sets import Prompt
 

@@ -22,8 +22,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from analysis.study_stage import outcomes
-from analysis.variance_table import share_table
+from analysis.seed_shares import share_table
+from analysis.studies.stage import outcomes
 from goldenseed import (
     __version__,
     prompts_command,

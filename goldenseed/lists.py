@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from analysis.diversity import By, central_point, farthest_points, seed_space
+from analysis.study_tools.farthest_seeds import By, central_point, farthest_points, seed_space
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs.run import Run
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from analysis.repeatability import Repeatability, prompts_needed
+from analysis.ranking.repeatability import Repeatability, prompts_needed
 from analysis.statistics.bounds import Interval
-from analysis.study_stage import outcomes, read_summary
+from analysis.studies.stage import outcomes, read_summary
 from goldenseed import start
 from goldenseed.measuring import measuring
 from goldenseed.progress import note

@@ -17,10 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.cells import read_cells
+from analysis.cells.cells import read_cells
 from analysis.metrics import Metric
 from analysis.per_seed import metric_identity
-from analysis.racing import (
+from analysis.statistics.racing import Plan, Raced, plan_race, run_race, uniform_error
+from analysis.statistics.reliability import golden_by_expected_error
+from analysis.studies.stage import plain
+from analysis.study_tools.race_units import (
     Floats,
     Places,
     bundle_numbers,
@@ -29,9 +32,6 @@ from analysis.racing import (
     race_metric,
     unit_values,
 )
-from analysis.statistics.racing import Plan, Raced, plan_race, run_race, uniform_error
-from analysis.statistics.reliability import golden_by_expected_error
-from analysis.study_stage import plain
 from goldenseed import start, work
 from goldenseed.progress import note
 from pipeline.cards.card import find_card, resolve

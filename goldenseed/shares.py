@@ -12,7 +12,7 @@ def print_shares(found: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) ->
     """Print the shares of one or several runs.
 
     Args:
-        found: Of every run, its folder's name and its table (`analysis.variance_table`).
+        found: Of every run, its folder's name and its table (`analysis.seed_shares`).
         as_json: Print JSON.
     """
     if as_json:

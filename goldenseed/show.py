@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.publish.sheet import SHEET
-from analysis.ranked import Ranking
+from analysis.ranking.result import Ranking
 from goldenseed.plan import ArmPlan
 from goldenseed.progress import duration, note
 from goldenseed.status import Status

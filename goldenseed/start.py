@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from analysis.extract import refuse_without_mean
+from analysis.extraction.extract import refuse_without_mean
 from analysis.features import load_features
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import ReferenceMetric

@@ -8,7 +8,7 @@ import typer
 import yaml
 
 from analysis.studies import STUDIES, load_study
-from analysis.study_stage import FOLDER, StudyStage, StudyTask, outcomes, read_summary
+from analysis.studies.stage import FOLDER, StudyStage, StudyTask, outcomes, read_summary
 from goldenseed import show, start, work
 from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.progress import duration, note

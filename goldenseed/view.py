@@ -15,10 +15,10 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from analysis.contact_sheet import Row, draw_sheet
-from analysis.images import read_images
+from analysis.extraction.images import read_images
 from analysis.per_seed import read_per_seed
-from analysis.study_stage import read_study_table, read_summary
+from analysis.pictures.contact_sheet import Row, draw_sheet
+from analysis.studies.stage import read_study_table, read_summary
 from goldenseed.status import Status, status_of
 from goldenseed.verify import feature_folders
 from pipeline.errors import RunError, nearest

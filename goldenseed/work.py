@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis import per_seed
-from analysis import ranking as ranks
-from analysis.extract import ExtractStage, FeatureSink, missing_extractions
+from analysis.extraction.extract import ExtractStage, FeatureSink, missing_extractions
 from analysis.publish import publish as write_release
-from analysis.ranked import Ranking
-from analysis.variance_table import variance_table
+from analysis.ranking import rank as ranks
+from analysis.ranking.result import Ranking
+from analysis.seed_shares import variance_table
 from goldenseed.progress import follow, note
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor

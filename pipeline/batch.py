@@ -13,7 +13,9 @@ from PIL import Image
 
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.stage import Uint8Images
-from pipeline.storage.latents import Kept
+
+Kept = Mapping[int, npt.NDArray[np.float32]]
+"""Step -> latents; step 0 is the start, step k what the k-th step left."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Batch:
         prompts: One prompt per image.
         seeds: One seed per image, each in [0, 2**32).
         pictures: The condition pictures that the prompts name, RGB, by their sha256.
-        keep_latents: "none", "last" or "all"; see `pipeline.storage.latents`.
+        keep_latents: "none", "last" or "all"; see `pipeline.drawing.latents`.
     """
 
     prompts: tuple[Prompt, ...]

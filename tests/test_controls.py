@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from analysis.per_seed import PER_SEED_FILE
-from analysis.variance_table import variance_table
+from analysis.seed_shares import variance_table
 from pipeline.interventions.seed_plant import planted
 from pipeline.runs.run import Run
 from tests.in_process import run_recipe

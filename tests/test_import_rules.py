@@ -45,8 +45,9 @@ ANALYSIS_MAY_USE = modules(
 
 # A laptop plans a run and reads results without the libraries that draw.
 PLANNING = modules(
-    "batch cards.card cards.card_parts cards.checkpoints cards.weights errors prompts.conditions prompts.making.coco prompts.making.sample "
-    "prompts.pictures prompts.prompt prompts.prompt_sets registry runs settings storage"
+    "batch cards.card cards.card_parts cards.checkpoints cards.weights errors prompts.conditions "
+    "prompts.making.coco prompts.making.sample prompts.pictures prompts.prompt "
+    "prompts.prompt_sets registry runs settings storage"
 )
 HEAVY = ("torch", "diffusers", "transformers", "ray")
 
@@ -60,7 +61,7 @@ HOMES = {
 }
 
 # Members of a family share through its base.py, or what that was cut into: no other siblings.
-SHARED = ("backbones", "base", "cards", "networks", "ocr_pages", "pool", "towers")
+SHARED = ("backbones", "base", "cards", "latents", "networks", "ocr_pages", "pool", "towers")
 FAMILIES = (
     *modules("models interventions executors"),
     "analysis.features",

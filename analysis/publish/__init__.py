@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from analysis.publish.base import Artifact, write_release
-from analysis.ranked import Ranking
+from analysis.ranking.result import Ranking
 from pipeline.registry import load
 from pipeline.runs.run import Run
 
@@ -16,7 +16,7 @@ __all__ = ["PUBLISH", "Artifact", "publish"]
 
 PUBLISH: Mapping[str, str] = MappingProxyType(
     {
-        "seed_lists": "analysis.publish.seed_lists:SeedLists",
+        "seed_lists": "analysis.publish.lists:SeedLists",
         "sheet": "analysis.publish.sheet:Sheet",
     }
 )

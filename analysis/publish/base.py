@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
-from analysis.ranked import Ranking
+from analysis.ranking.result import Ranking
 from pipeline.errors import RunError, StoreError
 from pipeline.runs.run import Run
 from pipeline.storage.store import sync_file

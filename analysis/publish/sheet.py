@@ -3,9 +3,9 @@
 import io
 from collections.abc import Mapping
 
-from analysis.contact_sheet import contact_sheet
+from analysis.pictures.contact_sheet import contact_sheet
 from analysis.publish.base import Artifact, check_same_run
-from analysis.ranked import Ranking
+from analysis.ranking.result import Ranking
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 

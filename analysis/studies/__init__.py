@@ -1,13 +1,16 @@
 """Studies: what is found in a run, one file per finding. A study never draws an image.
 
-How to add one: a file here with one class, and a line in `STUDIES`. The class is a frozen
-dataclass derived from `analysis.studies.base.Study`; its fields are its settings, its docstring
-states the question, the method, the null, n and the source under these very headings, and `find`
-turns a run into `Findings`: an outcome in one line, numbers, tables whose every column is
-explained, pictures. The contract suite then finds it. What it shares with others stands in
-`base.py`, `analysis.plots` or `analysis.statistics`; what could be drawn in addition it names as
-recipes, which are ordinary runs, and where it can say nothing without them it raises
-`NotDrawnError` with these recipes.
+A new study is a file here with one class, and a line in `STUDIES`; one that needs helpers of its
+own is a package with the class in `study.py`. The class is a frozen dataclass derived from
+`analysis.studies.base.Study`. Its fields are its settings. Its docstring states the question, the
+method, the null, n and the source under these headings, and `find` turns a run into `Findings`: an
+outcome in one line, numbers, tables whose every column is explained, and figures. The contract
+suite then finds the study by itself.
+
+What several studies share is in `analysis.study_tools`; figures are drawn by
+`analysis.pictures.plots`. A study never draws an image. What could be drawn in addition it names as
+recipes, which are ordinary runs; where it can say nothing without them, it raises `NotDrawnError`
+with these recipes.
 
     @dataclass(frozen=True)
     class Evenness(Study):
@@ -39,23 +42,23 @@ __all__ = ["STUDIES", "Findings", "Study", "StudyTable", "load_study"]
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "brightness": "analysis.studies.brightness:Brightness",
-        "composition": "analysis.studies.composition:Composition",
-        "distinguishability": "analysis.studies.distinguishability:Distinguishability",
-        "diversity": "analysis.studies.diversity:Diversity",
-        "explain": "analysis.studies.explain:Explain",
-        "fidelity": "analysis.studies.fidelity:Fidelity",
-        "golden": "analysis.studies.golden:Golden",
-        "guidance": "analysis.studies.guidance:Guidance",
-        "inpainting": "analysis.studies.inpainting:Inpainting",
-        "paired": "analysis.studies.paired:Paired",
-        "quality": "analysis.studies.quality:Quality",
+        "composition": "analysis.studies.composition.study:Composition",
+        "distinguishability": "analysis.studies.distinguishability.study:Distinguishability",
+        "diversity": "analysis.studies.diversity.study:Diversity",
+        "explain": "analysis.studies.explain.study:Explain",
+        "fidelity": "analysis.studies.fidelity.study:Fidelity",
+        "golden": "analysis.studies.golden.study:Golden",
+        "guidance": "analysis.studies.guidance.study:Guidance",
+        "inpainting": "analysis.studies.inpainting.study:Inpainting",
+        "paired": "analysis.studies.paired.study:Paired",
+        "quality": "analysis.studies.quality.study:Quality",
         "recovery": "analysis.studies.recovery:Recovery",
-        "search": "analysis.studies.search:Search",
+        "search": "analysis.studies.search.study:Search",
         "seed_swap": "analysis.studies.seed_swap:SeedSwap",
         "share_changes": "analysis.studies.share_changes:ShareChanges",
-        "spectrum": "analysis.studies.spectrum:Spectrum",
+        "spectrum": "analysis.studies.spectrum.study:Spectrum",
         "style": "analysis.studies.style:Style",
-        "transfer": "analysis.studies.transfer:Transfer",
+        "transfer": "analysis.studies.transfer.study:Transfer",
     }
 )
 """Name -> "module:Class"."""

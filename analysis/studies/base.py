@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -12,16 +12,9 @@ import numpy as np
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
-from analysis.cells import Sample, read_cells
-from analysis.extract import run_feature
-from analysis.measured import directed_metrics, features_of, refuse_unmeasured
-from analysis.metrics import Metric, load_metric
-from analysis.per_seed import metric_identity
 from pipeline.errors import ConfigError, RunError, nearest
 from pipeline.runs.run import Run
 from pipeline.stage import Resources
-
-Row = TypeVar("Row")
 
 HEADINGS = ("Question", "Method", "Null", "n", "Source")
 """What the docstring of every study states, each as "Heading: text" on a line of its own."""
@@ -58,7 +51,7 @@ class Findings:
             the run's summary.
         numbers: The result as numbers, JSON-ready; an `Interval` may stand anywhere in it.
         tables: Name of the file, without suffix -> table.
-        pictures: Name of the file, without suffix -> PNG; see `analysis.plots`.
+        pictures: Name of the file, without suffix -> PNG; see `analysis.pictures.plots`.
         recipes: Name of the file, without suffix -> YAML of a recipe that draws what was lacking.
         identities: What the numbers hang on: metric or feature -> identity.
     """
@@ -176,116 +169,3 @@ def with_settings(kind: type[StudyT], settings: Mapping[str, Any]) -> StudyT:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ConfigError(f"settings of study {kind.name}: {'; '.join(lines)}") from error
-
-
-def distance_and_preference(run: Run, distance: str, preference: str) -> list[Metric]:
-    """A metric where lower is better, and one where higher is.
-
-    Args:
-        run: The run.
-        distance: Name of the first; the recipe's first such if empty.
-        preference: Name of the second; likewise.
-
-    Raises:
-        RunError: If there is none of either.
-    """
-    found = []
-    for asked, higher, what in (
-        (distance, False, "a distance (lower is better)"),
-        (preference, True, "a preference (higher is better)"),
-    ):
-        known = [load_metric(asked)] if asked else directed_metrics(run)
-        fitting = [metric for metric in known if metric.higher_is_better is higher]
-        if not fitting:
-            names = ", ".join(metric.name for metric in known) or "no metric with a better end"
-            raise RunError(f"there is {names}; this study needs {what}: add one to `metrics`")
-        refuse_unmeasured(run, fitting[0].needs)
-        found.append(fitting[0])
-    return found
-
-
-def read_sets(
-    run: Run, needs: Sequence[str], sets: Sequence[int] = (1, 2), *, n: int | None = None
-) -> list[Sample]:
-    """Columns of a run's cells, one sample per prompt set.
-
-    Raises:
-        RunError: If the recipe does not measure a feature of them, a set is empty, or cells are
-            missing; the message names the set.
-    """
-    refuse_unmeasured(run, needs)
-    found = []
-    for number in sets:
-        try:
-            found.append(read_cells(run, needs, sets=[number]).sample(needs, n=n))
-        except RunError as error:
-            raise RunError(f"prompt set {number}: {error}") from error
-    return found
-
-
-def by_each(
-    metrics: Sequence[Metric], work: Callable[[Metric], Sequence[Row]], *, asked: bool
-) -> tuple[list[Row], list[str]]:
-    """Do something by every metric that a run allows.
-
-    Args:
-        metrics: The metrics.
-        work: Gives what a metric finds.
-        asked: Whether they were asked for by name; then each must be allowed.
-
-    Returns:
-        What all found, in their order, and why metrics are left out.
-
-    Raises:
-        RunError: If none is allowed, or not one that was asked for.
-
-    Example:
-        >>> by_each([load_metric("brightness")], lambda metric: [metric.name], asked=False)
-        (['brightness'], [])
-    """
-    found: list[Row] = []
-    refused: list[str] = []
-    for metric in metrics:
-        try:
-            found += work(metric)
-        except RunError as error:
-            if asked:
-                raise
-            refused.append(f"{metric.name} is left out: {error}")
-    if not found:
-        raise RunError("; ".join(refused))
-    return found, refused
-
-
-def require(found: int, needed: int, what: str) -> None:
-    """Refuse too little data.
-
-    Args:
-        found: How much there is.
-        needed: How much is needed at least.
-        what: Of what, in the plural, with where: "prompt groups in set 2".
-
-    Raises:
-        RunError: If `found` is less; gives both numbers.
-
-    Example:
-        >>> require(3, 8, "seeds")
-        Traceback (most recent call last):
-        ...
-        pipeline.errors.RunError: 3 seeds; this study needs at least 8: draw more ...
-    """
-    if found < needed:
-        raise RunError(
-            f"{found:,} {what}; this study needs at least {needed:,}: draw more (the same recipe "
-            f"with larger `seeds` or `prompts`), then measure"
-        )
-
-
-def identities(
-    run: Run, *, metrics: Sequence[Metric] = (), needs: Sequence[str] = ()
-) -> dict[str, str]:
-    """What findings hang on: the identities of metrics and of the features of columns."""
-    found = {f"metric {metric.name}": metric_identity(run, metric) for metric in metrics}
-    return found | {
-        f"feature {name}": run_feature(run, name).identity() for name in features_of(needs)
-    }

@@ -11,19 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analysis import plots
-from analysis.cells import Sample, read_cells
-from analysis.measured import refuse_unmeasured
-from analysis.other_runs import aligned, intervention_text, other_runs
-from analysis.recipes import recipe_like
+from analysis.cells.cells import Sample, read_cells
+from analysis.pictures import plots
 from analysis.statistics.crossed import crossed_mean_interval, crossed_share_interval
-from analysis.studies.base import (
-    Findings,
-    Study,
-    StudyTable,
-    identities,
-    require,
-)
+from analysis.studies.base import Findings, Study, StudyTable
+from analysis.study_tools.measured import identities, refuse_unmeasured, require
+from analysis.study_tools.other_runs import aligned, intervention_text, other_runs
+from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs.run import Run
 

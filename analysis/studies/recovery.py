@@ -9,14 +9,20 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis import plots
-from analysis.golden_rule import judge
-from analysis.measured import directed_metrics, refuse_unmeasured
 from analysis.metrics import Metric, load_metric
+from analysis.pictures import plots
+from analysis.ranking.joint_rule import judge
 from analysis.statistics.prediction import welch
 from analysis.statistics.proportions import grouped_share_interval
 from analysis.statistics.reliability import top_with_ties
-from analysis.studies.base import Findings, Study, StudyTable, by_each, identities, require
+from analysis.studies.base import Findings, Study, StudyTable
+from analysis.study_tools.measured import (
+    by_each,
+    directed_metrics,
+    identities,
+    refuse_unmeasured,
+    require,
+)
 from pipeline.errors import RunError
 from pipeline.planted import STRENGTHS, planted
 from pipeline.runs.run import Run

@@ -8,11 +8,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analysis import plots
-from analysis.contact_sheet import kept_prompts
-from analysis.images import read_images
-from analysis.other_runs import arms_beside
-from analysis.picture_similarity import (
+from analysis.extraction.images import read_images
+from analysis.pictures import plots
+from analysis.pictures.contact_sheet import kept_prompts
+from analysis.statistics.intervals import Interval, grouped_mean_interval
+from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
+from analysis.study_tools.measured import identities, require
+from analysis.study_tools.other_runs import arms_beside
+from analysis.study_tools.picture_similarity import (
     PIXELS,
     SETS,
     Vectors,
@@ -20,16 +23,7 @@ from analysis.picture_similarity import (
     picture_vectors,
     shared_embedding,
 )
-from analysis.recipes import recipe_like
-from analysis.statistics.intervals import Interval, grouped_mean_interval
-from analysis.studies.base import (
-    Findings,
-    NotDrawnError,
-    Study,
-    StudyTable,
-    identities,
-    require,
-)
+from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run

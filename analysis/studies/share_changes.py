@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analysis import plots
-from analysis.cells import Sample, read_cells
-from analysis.measured import features_of
-from analysis.other_runs import aligned, differences, other_runs
-from analysis.recipes import recipe_like
+from analysis.cells.cells import Sample, read_cells
+from analysis.pictures import plots
+from analysis.seed_shares import NULL_DRAWS, SETS, Measure, bound, scalar_measures
 from analysis.statistics.seed_shares import beside_null, seed_share_change
 from analysis.statistics.variance import variance_shares
-from analysis.studies.base import Findings, Study, StudyTable, identities, require
-from analysis.variance_table import NULL_DRAWS, SETS, Measure, bound, scalar_measures
+from analysis.studies.base import Findings, Study, StudyTable
+from analysis.study_tools.measured import features_of, identities, require
+from analysis.study_tools.other_runs import aligned, differences, other_runs
+from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 

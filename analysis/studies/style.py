@@ -8,16 +8,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analysis import plots
-from analysis.cells import Sample
-from analysis.confirmation import p_value
-from analysis.contact_sheet import one_prompt
-from analysis.diversity import STYLES, farthest_points
-from analysis.measured import measured_feature
+from analysis.cells.cells import Sample
+from analysis.pictures import plots
+from analysis.pictures.contact_sheet import one_prompt
+from analysis.ranking.confirmation import p_value
 from analysis.statistics.embedding import cut_groups, holm, landmark_tsne, principal_scores, tsne
 from analysis.statistics.intervals import grouped_error, grouped_mean_interval
 from analysis.statistics.nulls import permute_within_prompt, permuted_means
-from analysis.studies.base import Findings, Study, StudyTable, identities, read_sets, require
+from analysis.studies.base import Findings, Study, StudyTable
+from analysis.study_tools.farthest_seeds import STYLES, farthest_points
+from analysis.study_tools.measured import identities, measured_feature, read_sets, require
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pipeline import models
 from pipeline.cards.card import resolve
 from pipeline.drawing.canary import check_canary, check_token, provenance
+from pipeline.drawing.latents import commit_latents
 from pipeline.drawing.tile import CellImage, draw_tile
 from pipeline.errors import PromptError, RunError
 from pipeline.interventions.base import Intervention
@@ -27,7 +28,6 @@ from pipeline.settings.sampling import make_intervention
 from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images, most_of
 from pipeline.storage.codec import Codec, encode_image
 from pipeline.storage.content_hash import content_sha256
-from pipeline.storage.latents import commit_latents
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import (
     IMAGE_CONTENT,

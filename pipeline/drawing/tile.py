@@ -7,13 +7,12 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from pipeline.batch import Batch, Drawn
+from pipeline.batch import Batch, Drawn, Kept
 from pipeline.errors import GoldenseedError, ModelError
 from pipeline.models.base import Model
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.grid import Tile
 from pipeline.stage import Uint8Images
-from pipeline.storage.latents import Kept
 from pipeline.storage.schema import STATUS_FAILED, STATUS_FLAGGED, STATUS_NONFINITE, STATUS_OK
 
 LOGGER = logging.getLogger(__name__)

@@ -23,9 +23,9 @@ from pipeline.models.base import (
     to_uint8,
     tokens_cut,
 )
+from pipeline.models.latents import Recorder
 from pipeline.models.networks import load_pipeline
 from pipeline.settings.config import RunConfig
-from pipeline.storage.latents import Recorder
 
 PIPELINE = "StableDiffusionPipeline"
 

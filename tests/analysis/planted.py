@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.cells import Sample
+from analysis.cells.cells import Sample
 from analysis.metrics.base import MeanMetric
 from pipeline.prompts.prompt_sets import Prompt
 

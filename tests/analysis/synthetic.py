@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from analysis.extract import ExtractStage, missing_extractions
+from analysis.extraction.extract import ExtractStage, missing_extractions
 from analysis.features.base import Batch, Columns, Feature
 from analysis.metrics.kid import KidPerceptual
 from pipeline.prompts.prompt_sets import Prompt

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from analysis import cells
-from analysis.cell_reader import CellReader
-from analysis.cells import Sample
+from analysis.cells import cells
+from analysis.cells.cells import Sample
+from analysis.cells.reader import CellReader
 from analysis.features import load_feature
 from analysis.metrics import load_metric
 from analysis.metrics.base import Array

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from analysis.diversity import space_feature
 from analysis.features.cards import load_card
-from analysis.measured import directed_metrics, measured_feature
 from analysis.metrics import load_metric
-from analysis.picture_similarity import shared_embedding
-from analysis.racing import race_metric
-from analysis.studies.base import distance_and_preference
+from analysis.study_tools.farthest_seeds import space_feature
+from analysis.study_tools.measured import (
+    directed_metrics,
+    distance_and_preference,
+    measured_feature,
+)
+from analysis.study_tools.picture_similarity import shared_embedding
+from analysis.study_tools.race_units import race_metric
 from goldenseed.start import check_recipe, load_prompts
 from pipeline.runs.run import Run
 from pipeline.settings.choices import RankingConfig

@@ -19,7 +19,7 @@ def test_it_reports_shares_of_both_sides(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_slow_input_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
-    from analysis.seed_classifier import stream
+    from analysis.studies.distinguishability import stream
 
     run = classifier.drawn_run(tmp_path / "run", 16, 32)
     decode = stream.decode_rows

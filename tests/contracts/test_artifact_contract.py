@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from analysis.publish import PUBLISH, Artifact
-from analysis.ranked import Ranking
-from analysis.ranking import rank
+from analysis.ranking.rank import rank
+from analysis.ranking.result import Ranking
 from pipeline.errors import RunError
 from pipeline.registry import load
 from pipeline.runs.run import Run

@@ -1,7 +1,7 @@
 """What every metric of the registry keeps. A new one is found here by itself.
 
 That unequal n is refused, and that shard cuts do not matter, is kept by what feeds them all:
-see tests/analysis/test_cells.py and test_per_seed.py.
+see tests/analysis/cells/test_cells.py and test_per_seed.py.
 """
 
 import json

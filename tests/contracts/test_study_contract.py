@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.studies import STUDIES, load_study
-from analysis.study_stage import (
+from analysis.studies.stage import (
     FOLDER,
     SUMMARY,
     StudyStage,

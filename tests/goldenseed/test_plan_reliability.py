@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.study_stage import StudyStage, StudyTask
+from analysis.studies.stage import StudyStage, StudyTask
 from goldenseed.plan import needed
 from pipeline.errors import ConfigError
 from pipeline.executors.base import make_executor
-from tests.analysis.studies.test_quality import run_with
+from tests.analysis.studies.quality.test_study import run_with
 
 
 def test_the_formula_is_spearman_and_brown(tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.formula.api import ols
 
-from analysis.cells import read_cells
+from analysis.cells.cells import read_cells
 from analysis.metrics.layout import LayoutX, fill_not_found
+from analysis.seed_shares import scalar_measures, share_table
 from analysis.statistics.variance import seed_share_null, variance_shares
-from analysis.variance_table import scalar_measures, share_table
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import LAYOUT, Values, planted_run
-from tests.analysis.test_variance_table import scrambled, with_seeds
+from tests.analysis.test_seed_shares import scrambled, with_seeds
 from tests.goldenseed.conftest import Call
 
 SOURCES = ("seed", "prompt", "rest")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.ranked import Ranking
+from analysis.ranking.result import Ranking
 from goldenseed import show
-from tests.analysis.test_ranking import Score, ranked, sample
+from tests.analysis.ranking.test_rank import Score, ranked, sample
 
 
 def lists(seeds: int) -> Ranking:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import goldenseed
-from analysis.study_stage import FOLDER
+from analysis.studies.stage import FOLDER
 from tests.goldenseed.conftest import Call
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from analysis.features import load_features
 from analysis.features.networks import NetworkFeature
-from analysis.seed_classifier.split import split_by_group
+from analysis.studies.distinguishability.split import split_by_group
 from goldenseed.measuring import CORE_FLOAT32, H100_FLOAT32, measuring
 from goldenseed.plan import plan_recipe, prompts_to_plan
 from goldenseed.start import check_recipe, start_runs

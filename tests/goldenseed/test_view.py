@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import goldenseed
-from analysis.images import decode_image
+from analysis.extraction.images import decode_image
 from goldenseed.view import RunView
 from pipeline.errors import RunError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.extract import feature_folder, run_feature
+from analysis.extraction.extract import feature_folder, run_feature
 from goldenseed.start import check_recipe
 from pipeline.errors import ConfigError
 from pipeline.runs.run import Run

@@ -11,9 +11,9 @@ import torch
 
 from analysis.publish import publish
 from analysis.publish.base import SUMS, safe_cell, write_release
-from analysis.publish.seed_lists import ROW_COLUMNS, SeedLists, to_csv
-from analysis.ranked import Ranking
-from analysis.ranking import rank
+from analysis.publish.lists import ROW_COLUMNS, SeedLists, to_csv
+from analysis.ranking.rank import rank
+from analysis.ranking.result import Ranking
 from pipeline.errors import RunError, StoreError
 from pipeline.noise import noise_spec
 from pipeline.runs.run import Run

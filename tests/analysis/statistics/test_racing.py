@@ -5,7 +5,6 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.racing import bundle_numbers, cut_units, unit_values
 from analysis.statistics.racing import (
     Look,
     Plan,
@@ -15,6 +14,7 @@ from analysis.statistics.racing import (
     uniform_error,
 )
 from analysis.statistics.reliability import golden_by_expected_error
+from analysis.study_tools.race_units import bundle_numbers, cut_units, unit_values
 from tests.analysis.synthetic import ColourKid
 
 Floats = NDArray[np.float64]

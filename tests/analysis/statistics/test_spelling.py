@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.mimicry import Read, mimicry
 from analysis.statistics.spelling import edit_distance, likeness
+from analysis.studies.inpainting.mimicry import Read, mimicry
 
 LETTERS = st.text("abcA ", max_size=9)
 

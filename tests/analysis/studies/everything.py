@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
-from tests.analysis.seed_classifier.painted import painted_run
+from tests.analysis.studies.distinguishability.painted import painted_run
 from tests.analysis.studies.planted_arms import curves, with_pictures
 from tests.analysis.studies.planted_latents import plant_latents
 from tests.analysis.studies.planted_pairs import (

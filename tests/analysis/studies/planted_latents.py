@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.statistics.spectra import octave_bands
+from pipeline.drawing.latents import commit_latents
 from pipeline.noise import draw_noise
 from pipeline.runs.run import Run
-from pipeline.storage.latents import commit_latents
 from tests.analysis.studies.planted_run import commit_pictures
 
 LOW = 0.8

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.extract import feature_folder, run_feature
+from analysis.extraction.extract import feature_folder, run_feature
 from analysis.features.base import Batch, Columns, Feature
 from analysis.metrics.base import MeanMetric
 from pipeline.prompts.prompt_sets import Prompt

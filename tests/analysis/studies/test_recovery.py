@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.golden_rule import judge
 from analysis.metrics import load_metric
+from analysis.ranking.joint_rule import judge
 from analysis.studies import load_study
 from analysis.studies.base import Findings
 from pipeline.errors import RunError

@@ -1,0 +1,1 @@
+"""Features of a run as arrays of (seeds, prompts)."""

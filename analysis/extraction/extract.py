@@ -1,0 +1,254 @@
+"""Image shards to feature shards: afterwards from disk, or from memory while they are drawn.
+
+Both ways run the same function on the same pixels with the same batch cuts, so they give the
+same content hash. A feature shard's receipt names the content of the image shard that it was
+made from; when the two disagree the feature counts as absent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pyarrow as pa
+
+from analysis.extraction.images import decode_rows
+from analysis.extraction.rows import feature_rows
+from analysis.features import load_feature
+from analysis.features.base import Feature
+from pipeline.errors import ConfigError, ShardError
+from pipeline.runs.run import Run, utc_now
+from pipeline.stage import DrawnShard, Outcome, Uint8Images, most_of
+from pipeline.storage.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
+from pipeline.storage.shards import Receipt, ShardFolder
+
+IMAGE_COLUMNS = [
+    *(column.name for column in (*CELL_KEY, *PROMPT_FIELDS)),
+    *("image", "image_sha256", "status", "reason"),
+]
+CONDITIONS = "conditions"
+"""Folder of a run with the pictures that its prompts name, by their sha256."""
+
+
+@dataclass(frozen=True)
+class ExtractTask:
+    """One image shard to measure.
+
+    Attributes:
+        shard_id: The tile's id.
+        block: The seed block, the receipts' folder.
+    """
+
+    shard_id: str
+    block: str
+
+    @property
+    def id(self) -> str:
+        """The shard's id."""
+        return self.shard_id
+
+
+def run_feature(run: Run, name: str) -> Feature:
+    """The feature of this name as a run measures it: on the prompts that its recipe chooses.
+
+    Another choice gives it another identity, so values of different choices never mix.
+
+    Args:
+        run: The run.
+        name: As in the recipe.
+    """
+    feature = load_feature(name)
+    feature.prompt_share = run.recipe.feature_prompts.get(name)
+    feature.frames = run.config.frames
+    feature.conditions = run.root / CONDITIONS
+    refuse_without_mean(feature, run.config.frames)
+    return feature
+
+
+def refuse_without_mean(feature: Feature, frames: int) -> None:
+    """Refuse, for videos, a feature with values that have no mean over frames.
+
+    Args:
+        feature: The feature.
+        frames: Frames of an image; 1 is no video.
+
+    Raises:
+        ConfigError: If a column holds other than real numbers, as words do.
+    """
+    real = ("float", "double")  # also as the items of a vector
+    others = [c.name for c in feature.columns if not any(t in str(c.type) for t in real)]
+    if frames > 1 and others:
+        raise ConfigError(
+            f"feature {feature.name} gives {', '.join(others)}, which are no real numbers and have "
+            f"no mean over a video's frames; take another feature for this run"
+        )
+
+
+def run_features(run: Run, names: Sequence[str]) -> list[Feature]:
+    """Several features of a run, each name once, in the order given."""
+    return [run_feature(run, name) for name in dict.fromkeys(names)]
+
+
+def feature_folder(run: Run, feature: Feature) -> ShardFolder:
+    """Where a run keeps the shards of a feature."""
+    return run.features(feature.identity(), feature.table)
+
+
+def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:
+    """The drawn shards of a run's grid that a feature has not measured, in drawing order.
+
+    Args:
+        run: The run.
+        features: Names in the feature registry.
+
+    Returns:
+        One task per image shard for which the shard of a feature is absent or was made from
+        other images.
+    """
+    folders = [feature_folder(run, feature) for feature in run_features(run, features)]
+    tasks = []
+    for tile in run.tiles():
+        receipt = run.images.receipt(tile.id, tile.block)
+        if receipt is not None and not all(
+            folder.has(tile.id, tile.block, receipt.content_sha256) for folder in folders
+        ):
+            tasks.append(ExtractTask(tile.id, tile.block))
+    return tasks
+
+
+class _Extractor:
+    """What the stage and the sink share: a run, its features, and the one way to commit."""
+
+    def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
+        self.run_root = Path(run_root).absolute()
+        self.feature_names = tuple(features)
+        self.resources = most_of(feature.resources for feature in map(load_feature, features))
+
+    @cached_property
+    def opened(self) -> Run:
+        return Run.open(self.run_root)
+
+    @cached_property
+    def features(self) -> list[Feature]:
+        return run_features(self.opened, self.feature_names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to an actor without what `setup` made."""
+        return {key: v for key, v in vars(self).items() if key not in ("opened", "features")}
+
+    def setup(self) -> None:
+        """Open the run and load the features' weights, once per actor."""
+        _ = self.opened
+        for feature in self.features:
+            feature.setup()
+
+    def absent(self, shard_id: str, block: str, content_sha256: str) -> list[Feature]:
+        return [
+            feature
+            for feature in self.features
+            if not feature_folder(self.opened, feature).has(shard_id, block, content_sha256)
+        ]
+
+    def commit(self, shard: DrawnShard, kept: Sequence[bool], made: str) -> int:
+        """Compute and commit what is absent of one shard; give the rows without values."""
+        failed = 0
+        for feature in self.absent(shard.shard_id, shard.block, shard.content_sha256):
+            table = feature_rows(feature, shard.rows, shard.images, kept)
+            failed = max(failed, table.num_rows - table["null_reason"].null_count)
+            feature_folder(self.opened, feature).commit(
+                shard.shard_id,
+                shard.block,
+                table,
+                run_id=self.opened.run_id,
+                failed=table.num_rows - table["null_reason"].null_count,
+                source_sha256=shard.content_sha256,
+                provenance=_provenance(feature, made),
+            )
+        return failed
+
+
+def _provenance(feature: Feature, made: str) -> Mapping[str, object]:
+    return {
+        "feature": feature.identity(),
+        "code_version": feature.code_version,
+        "card_sha256": feature.card_sha256,
+        "commit": feature.commit,
+        "parameters": dict(feature.parameters),
+        "made": made,
+        "created": utc_now(),
+    }
+
+
+class ExtractStage(_Extractor):
+    """Measures image shards that are on disk; a `pipeline.stage.Stage`.
+
+    Args:
+        run_root: The run folder.
+        features: Names in the feature registry.
+    """
+
+    name: str = "extract"
+
+    def run(self, task: ExtractTask) -> Outcome:
+        """Read, decode, measure and commit one shard; done already, it costs a look.
+
+        Raises:
+            ShardError: If the image shard is absent, or an image in it is damaged.
+        """
+        start = perf_counter()
+        receipt = self.opened.images.receipt(task.shard_id, task.block)
+        if receipt is None:
+            raise ShardError(f"shard {task.shard_id} of {self.run_root} is not drawn")
+        failed = receipt.failed
+        if self.absent(task.shard_id, task.block, receipt.content_sha256):
+            rows, images, kept = self._pixels(receipt)
+            shard = DrawnShard(task.shard_id, task.block, receipt.content_sha256, rows, images)
+            failed = self.commit(shard, kept, "from the shard")
+        return Outcome(task.id, receipt.rows, failed, perf_counter() - start)
+
+    def _pixels(self, receipt: Receipt) -> tuple[pa.Table, Uint8Images, list[bool]]:
+        """The rows of an image shard, their pixels, and which rows have any."""
+        config = self.opened.config
+        try:
+            rows = self.opened.images.read(receipt, IMAGE_COLUMNS)
+            images, kept = decode_rows(rows, height=config.height, width=config.width)
+        except ShardError as error:
+            raise ShardError(
+                f"{error} (shard {receipt.shard_id}); set it aside with "
+                f"`goldenseed verify {self.run_root} --repair`, then run again"
+            ) from error
+        _refuse_lost_images(rows, kept, self.run_root)
+        return rows, images, kept
+
+
+def _refuse_lost_images(rows: pa.Table, kept: Sequence[bool], root: Path) -> None:
+    """Refuse to measure what is gone: its null would count as measured for ever."""
+    states = zip(rows["status"].to_pylist(), kept, strict=True)
+    lost = sum(status == STATUS_OK and not there for status, there in states)
+    if lost:
+        raise ShardError(
+            f"{lost} images of this shard were not kept and their features are missing; "
+            f"`goldenseed run RECIPE --out {root}` draws them again and measures them"
+        )
+
+
+class FeatureSink(_Extractor):
+    """Measures shards while they are drawn; a `pipeline.stage.Sink`.
+
+    The only way to measure images that are not kept.
+
+    Args:
+        run_root: The run folder.
+        features: Names in the feature registry.
+    """
+
+    def wants(self, shard_id: str, block: str) -> bool:
+        """Whether a feature of this shard is missing; true where nothing is drawn yet."""
+        receipt = self.opened.images.receipt(shard_id, block)
+        return receipt is None or bool(self.absent(shard_id, block, receipt.content_sha256))
+
+    def take(self, shard: DrawnShard) -> None:
+        """Measure and commit one shard."""
+        self.commit(shard, [True] * shard.rows.num_rows, "while drawing")

@@ -1,0 +1,200 @@
+"""The picture of a ranking: best, middle and worst seeds as rows, the same prompts as columns."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from analysis.extraction.images import Cell, read_images
+from analysis.ranking.result import RankedSeed, Ranking
+from pipeline.errors import RunError
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.stage import Uint8Images
+
+THUMB = 128
+"""Side of one picture on the sheet, in pixels."""
+LABEL, HEAD, GAP = 150, 64, 4
+"""Width of the row labels, height of the column labels, space between pictures; pixels."""
+FONT_SIZE = 13
+PAPER, INK = (255, 255, 255), (20, 20, 20)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a sheet.
+
+    Attributes:
+        label: What stands beside it; lines are kept.
+        seed: The seed.
+    """
+
+    label: str
+    seed: int
+
+
+def contact_sheet(
+    run: Run, ranking: Ranking, *, rows_each: int = 3, columns: int = 8
+) -> Image.Image:
+    """Draw a ranking's best, middle and worst seeds by set 1 over the same prompts of set 2.
+
+    Args:
+        run: The run, with images kept.
+        ranking: Its ranking.
+        rows_each: Seeds from each of the three places of the ranking.
+        columns: Prompts, of as many different groups as there are.
+
+    Returns:
+        An RGB image; the same run and ranking give the same pixels.
+
+    Raises:
+        RunError: If the run kept no images of set 2.
+    """
+    rows = pick_rows(ranking, rows_each)
+    return draw_sheet(run, rows, pick_prompts(run, columns))
+
+
+def pick_rows(ranking: Ranking, each: int) -> list[Row]:
+    """The best, middle and worst seeds on set 1, each seed once, with their labels.
+
+    Chosen on set 1 and shown on set 2, as the lists are: whoever is chosen for the pictures that
+    are then shown looks better than it is.
+    """
+    seeds = sorted(ranking.seeds, key=lambda seed: (seed.rank_set1, seed.seed))
+    middle = max(0, len(seeds) // 2 - each // 2)
+    parts = {
+        "best": seeds[:each],
+        "middle": seeds[middle : middle + each],
+        "worst": seeds[-each:],
+    }
+    rows: dict[int, Row] = {}
+    for place, part in parts.items():
+        for seed in part:
+            rows.setdefault(seed.seed, Row(_label(place, seed, ranking), seed.seed))
+    return list(rows.values())
+
+
+def _label(place: str, seed: RankedSeed, ranking: Ranking) -> str:
+    listed = "golden" if seed.seed in ranking.golden.seeds else ""
+    listed = "bad" if seed.seed in ranking.bad.seeds else listed
+    rank = f"rank {seed.rank_set1:g}, set 2: {seed.rank_set2:g}"
+    value = f"{ranking.metric}\n{seed.value:.4g}"
+    return "\n".join([f"seed {seed.seed}", listed or place, rank, value])
+
+
+def pick_prompts(run: Run, count: int) -> list[Prompt]:
+    """Prompts of set 2 that differ: each next one repeats the fewest words of those before.
+
+    Only prompts whose images the run keeps, as long as set 2 has one of them. Every group comes
+    once before any comes twice; of equals, the first by id.
+    """
+    pool = [prompt for prompt in run.prompts.values() if prompt.set == 2]
+    kept = kept_prompts(run)
+    left = sorted([p for p in pool if p.id in kept] or pool, key=lambda p: p.id)
+    chosen: list[Prompt] = []
+    words: Counter[str] = Counter()
+    groups: Counter[str] = Counter()
+    while left and len(chosen) < count:
+        best = min(left, key=lambda p: (groups[p.group], *_repeats(p, words)))
+        left.remove(best)
+        chosen.append(best)
+        words.update(best.text.split())
+        groups[best.group] += 1
+    return chosen
+
+
+def one_prompt(run: Run, seeds: Sequence[int]) -> dict[int, Uint8Images]:
+    """Pictures of one and the same prompt of set 2.
+
+    Args:
+        run: The run.
+        seeds: The seeds that are wanted.
+
+    Returns:
+        Seed -> (H, W, 3) uint8; seeds whose picture was not kept are left out.
+    """
+    found: dict[int, Uint8Images] = {}
+    for prompt in pick_prompts(run, 1):
+        images = read_images(run, [(prompt.id, seed) for seed in seeds])
+        found = {seed: pixels for (_, seed), pixels in images.items()}
+    return found
+
+
+def kept_prompts(run: Run) -> frozenset[str]:
+    """Ids of the prompts whose images a run's recipe keeps: the first so many of its prompts."""
+    ids, keep = list(run.prompts), run.recipe.keep_images
+    if isinstance(keep, str):
+        return frozenset(ids if keep == "all" else ())
+    return frozenset(ids[:keep])
+
+
+def _repeats(prompt: Prompt, words: Counter[str]) -> tuple[float, int]:
+    """How often a prompt's words were there before, on average; then, the longer the better."""
+    own = prompt.text.split()
+    return sum(words[word] for word in own) / len(own), -len(own)
+
+
+def draw_sheet(run: Run, rows: Sequence[Row], prompts: Sequence[Prompt]) -> Image.Image:
+    """Draw some seeds over some prompts; a grey field stands where there is no image.
+
+    Raises:
+        RunError: If not a single one of the images is there.
+    """
+    cells = [(prompt.id, row.seed) for row in rows for prompt in prompts]
+    images = read_images(run, cells)
+    if not images:
+        raise RunError(f"{run.root} keeps no image of these seeds and prompts to show")
+    size = (LABEL + len(prompts) * (THUMB + GAP), HEAD + len(rows) * (THUMB + GAP))
+    sheet = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(FONT_SIZE)
+    for column, prompt in enumerate(prompts):
+        text = wrapped(prompt.text, font, THUMB, lines=4)
+        draw.multiline_text((LABEL + column * (THUMB + GAP), GAP), text, INK, font, spacing=1)
+    for line, row in enumerate(rows):
+        top = HEAD + line * (THUMB + GAP)
+        draw.multiline_text((GAP, top + GAP), row.label, INK, font)
+        for column, prompt in enumerate(prompts):
+            place = (LABEL + column * (THUMB + GAP), top)
+            _paste(sheet, images, (prompt.id, row.seed), place)
+    return sheet
+
+
+def _paste(
+    sheet: Image.Image, images: dict[Cell, Uint8Images], cell: Cell, place: tuple[int, int]
+) -> None:
+    pixels = images.get(cell, np.full((1, 1, 3), 128, dtype=np.uint8))
+    picture = Image.fromarray(pixels)
+    way = Image.Resampling.NEAREST if picture.width <= THUMB else Image.Resampling.LANCZOS
+    scale = THUMB / max(picture.size)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    sheet.paste(picture.resize((width, height), way), place)
+
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def wrapped(text: str, font: Font, width: int, *, lines: int) -> str:
+    """Break a text at blanks into at most so many lines of at most so many pixels.
+
+    What does not fit ends in an ellipsis. Line breaks and tabs of the text count as blanks.
+    """
+    broken = [""]
+    for word in text.split():
+        longer = f"{broken[-1]} {word}".strip()
+        if broken[-1] and font.getlength(longer) > width:
+            broken.append(word)
+        else:
+            broken[-1] = longer
+    if len(broken) > lines:
+        broken = [*broken[: lines - 1], f"{broken[lines - 1]} ..."]
+    return "\n".join(_cut(line, font, width) for line in broken)
+
+
+def _cut(line: str, font: Font, width: int) -> str:
+    """A line of at most so many pixels; a single word may be too long."""
+    while font.getlength(line) > width:
+        line = f"{line.removesuffix('...')[:-1]}..."
+    return line

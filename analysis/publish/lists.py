@@ -1,0 +1,221 @@
+"""The golden and the bad seeds of a run, with all that one needs to use and to doubt them."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.publish.base import Artifact, check_same_run, safe_cell
+from analysis.ranking.result import STRICT_RULE, RankedSeed, Ranking, SeedList
+from analysis.statistics.intervals import Interval
+from pipeline.noise import noise_description, noise_spec
+from pipeline.runs.run import Run
+
+FORMAT = "goldenseed seed list 1"
+DEMONSTRATION = (
+    "This list comes from a small model that was trained to show the method. It says nothing "
+    "about seeds of any other model, and its images are not good pictures."
+)
+CAUTION = (
+    "Values are those of prompt set 2. A listed seed was in the top share of both sets, so its "
+    "own set-2 value is a little too good; chosen_mean_set2 is the unbiased figure, the set-2 "
+    "mean of all seeds that set 1 chose."
+)
+
+
+class SeedLists(Artifact):
+    """golden_seeds and bad_seeds as JSON and CSV, and the README of the release."""
+
+    def files(self, run: Run, ranking: Ranking) -> Mapping[str, bytes]:
+        """Make the five files."""
+        check_same_run(run, ranking)
+        about = describe(run, ranking)
+        files = {"README.md": readme(run, ranking).encode()}
+        for name, listed in (("golden", ranking.golden), ("bad", ranking.bad)):
+            rows = list_rows(ranking, listed, better=name == "golden")
+            value = {"format": FORMAT, "list": name, **about, **_result(listed), "seeds": rows}
+            text = json.dumps(value, indent=1, ensure_ascii=False)
+            files[f"{name}_seeds.json"] = f"{text}\n".encode()
+            files[f"{name}_seeds.csv"] = to_csv(rows, _constants(name, about))
+        return files
+
+
+def describe(run: Run, ranking: Ranking) -> dict[str, Any]:
+    """What both lists share: model, noise, grid, metric, method, nulls. JSON-ready."""
+    config, card = run.config, run.card
+    sampling = config.identity()
+    return {
+        "demonstration": card.demonstration,
+        "demonstration_note": DEMONSTRATION if card.demonstration else "",
+        "run_id": run.run_id,
+        "grid_hash": run.grid_hash,
+        "model": {
+            "card": card.name,
+            "repo": card.repo,
+            "revision": config.revision,
+            "card_sha256": config.card_sha256,
+            "licence": card.licence,
+        },
+        "sampling": {key: value for key, value in sampling.items() if key != "card_sha256"},
+        "noise": noise_description(config.noise, run.latents_shape),
+        "metric": {
+            "name": ranking.metric,
+            "metric_id": ranking.metric_id,
+            "unit": ranking.unit,
+            "higher_is_better": ranking.higher_is_better,
+            "method": ranking.method,
+        },
+        "rule": {
+            "name": ranking.rule,
+            "share": ranking.share,
+            "seeds_ranked": ranking.n_seeds,
+            "prompts_set1": ranking.n_set1,
+            "prompts_set2": ranking.n_set2,
+            "prompts_dropped": ranking.dropped,
+            "permutations": ranking.permutations,
+        },
+        "evidence": {
+            "rank_correlation_of_the_sets": dataclasses.asdict(ranking.rank_correlation),
+            "reliability": dataclasses.asdict(ranking.reliability),
+            "reliability_at_half_as_many_images": _or_none(ranking.reliability_half),
+            "prompts_needed": ranking.prompts_needed,
+            "prompts_needed_note": ranking.prompts_needed_note,
+            "strict_golden": {"rule": STRICT_RULE, "seeds": list(ranking.strict_golden)},
+            "mean_of_all_seeds_set2": ranking.mean_set2,
+            "best_worst_gap": dataclasses.asdict(ranking.gap),
+            "null_of_one_seed": {"low": ranking.null_low, "high": ranking.null_high},
+        },
+        "caution": CAUTION,
+    }
+
+
+def _or_none(interval: Interval | None) -> dict[str, Any] | None:
+    return None if interval is None else dataclasses.asdict(interval)
+
+
+def _result(listed: SeedList) -> dict[str, Any]:
+    """How the list came out, its seeds left to their rows."""
+    fields = dataclasses.asdict(listed)
+    return {key: value for key, value in fields.items() if key != "seeds"}
+
+
+def list_rows(ranking: Ranking, listed: SeedList, *, better: bool) -> list[dict[str, Any]]:
+    """One row per listed seed, in the list's order.
+
+    Args:
+        ranking: The ranking.
+        listed: One of its two ends.
+        better: Whether `p` is for being at least as good, or at least as bad, as the null.
+    """
+    by_seed = {row.seed: row for row in ranking.seeds}
+    return [
+        _row(place, by_seed[seed], ranking, better=better)
+        for place, seed in enumerate(listed.seeds, start=1)
+    ]
+
+
+def _row(place: int, seed: RankedSeed, ranking: Ranking, *, better: bool) -> dict[str, Any]:
+    return {
+        "place": place,
+        "seed": seed.seed,
+        "value": seed.value,
+        "low": seed.low,
+        "high": seed.high,
+        "n": seed.n,
+        "rank_set1": seed.rank_set1,
+        "rank_set2": seed.rank_set2,
+        "p": seed.p_better if better else seed.p_worse,
+        "null_low": ranking.null_low,
+        "null_high": ranking.null_high,
+    }
+
+
+def _constants(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that let one row of the CSV stand alone."""
+    return {
+        "list": name,
+        "metric": about["metric"]["name"],
+        "metric_id": about["metric"]["metric_id"],
+        "unit": about["metric"]["unit"],
+        "noise_spec": about["noise"]["noise_spec"],
+        "card": about["model"]["card"],
+        "card_sha256": about["model"]["card_sha256"],
+        "revision": about["model"]["revision"],
+        "run_id": about["run_id"],
+        "grid_hash": about["grid_hash"],
+        "demonstration": about["demonstration"],
+    }
+
+
+ROW_COLUMNS = [
+    *("place", "seed", "value", "low", "high", "n", "rank_set1", "rank_set2"),
+    *("p", "null_low", "null_high"),
+]
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], constants: Mapping[str, Any]) -> bytes:
+    """Rows as CSV: numbers raw, texts safe in a spreadsheet; the header also where it is empty.
+
+    Args:
+        rows: With the columns `ROW_COLUMNS`.
+        constants: Columns that are the same in every row.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180; so a CR in a cell is quoted
+    writer.writerow([*ROW_COLUMNS, *constants])
+    for row in rows:
+        cells = [*(row[name] for name in ROW_COLUMNS), *constants.values()]
+        writer.writerow([safe_cell(cell) for cell in cells])
+    return buffer.getvalue().encode()
+
+
+def readme(run: Run, ranking: Ranking) -> str:
+    """The release in words."""
+    note = f"**Demonstration.** {DEMONSTRATION}\n\n" if run.card.demonstration else ""
+    correlation = ranking.rank_correlation
+    return f"""# Golden and bad seeds of {run.card.name}
+
+{note}## Result
+
+- Golden seeds: {_seeds(ranking.golden)}. {ranking.golden.verdict}
+- Bad seeds: {_seeds(ranking.bad)}. {ranking.bad.verdict}
+- {ranking.n_seeds} seeds, {ranking.n_set1} prompts in set 1 and {ranking.n_set2} in set 2, one \
+image each; metric {ranking.metric} ({ranking.unit}, \
+{"higher" if ranking.higher_is_better else "lower"} is better).
+- Rank correlation of the two sets: {correlation.value:.2f} [{correlation.low:.2f}, \
+{correlation.high:.2f}].
+- Best less worst seed: {ranking.gap.value:.4g}; with permuted owners {ranking.gap.null_mean:.4g} \
+(95 %: {ranking.gap.null_high:.4g}), p = {ranking.gap.p:.2g}.
+- Set-2 mean of all seeds {ranking.mean_set2:.4g}; of those that set 1 chose \
+{ranking.golden.chosen_mean_set2:.4g} (best) and {ranking.bad.chosen_mean_set2:.4g} (worst).
+
+{CAUTION}
+
+## How it was found
+
+{ranking.rule}. Within each prompt it was drawn anew which seed owns which image, \
+{ranking.permutations} times in both sets, and the rule was applied again: that is what "chance" \
+means here. Run {run.run_id}, grid {run.grid_hash}, metric {ranking.metric_id}.
+
+## How to use a seed
+
+A seed is the name of a noise tensor, by the rule in `noise` of the JSON files. In diffusers, for \
+this model, its revision, its size ({run.config.width} x {run.config.height}) and its sampling \
+settings:
+
+```python
+{noise_spec(run.config.noise).user_code}
+image = pipe(prompt, generator=generator).images[0]
+```
+
+One generator per image, on the CPU, in float32. At another size, on another device's generator \
+or with another model the same number is other noise. `noise.check` holds numbers to compare with.
+
+`sha256sum --check SHA256SUMS` verifies the files.
+"""
+
+
+def _seeds(listed: SeedList) -> str:
+    return ", ".join(map(str, listed.seeds)) or "none"

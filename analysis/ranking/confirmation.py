@@ -1,0 +1,117 @@
+"""What set 2 confirms of what set 1 chose, beside what chance alone would give."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.ranking.result import Gap, RankedSeed, SeedList
+from analysis.statistics.intervals import Interval
+from analysis.statistics.nulls import Direction, best_worst_gap, overlap_null, pooled_p_values
+from analysis.statistics.reliability import midranks, top_with_ties
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.05
+"""A list is confirmed when the permuted null gives as many seeds at most this often."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Values under permuted owners: shape (B, S) on each set."""
+
+    set1: Floats
+    set2: Floats
+
+
+def gap_beside_null(values: Floats, draws: Floats) -> Gap:
+    """The gap of values of shape (S,), and that of permuted draws of shape (B, S)."""
+    gap, null = float(best_worst_gap(values)), best_worst_gap(draws)
+    return Gap(gap, float(null.mean()), float(np.percentile(null, 95)), p_value(null, gap))
+
+
+def p_value(null: Floats, observed: float) -> float:
+    """Share of draws at least as large, never 0."""
+    return float(((null >= observed).sum() + 1) / (len(null) + 1))
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of the ranking: where it is, its name, its share, advice if it stays empty."""
+
+    direction: Direction
+    name: str
+    share: float
+    hint: str
+
+    def tops(self, values: Floats) -> list[int]:
+        """Places of the seeds of this end, ties at the boundary listed whole."""
+        m = max(1, round(self.share * len(values)))
+        return [int(place) for place in top_with_ties(values, m, direction=self.direction)]
+
+    def again(self, first: Floats, second: Floats) -> list[int]:
+        """Places in both sets' ends, in the second one's order."""
+        chosen = set(self.tops(first))
+        return [place for place in self.tops(second) if place in chosen]
+
+
+def seed_list(seeds: Sequence[int], values: Sequence[Floats], draws: Draws, end: End) -> SeedList:
+    """One end of the ranking with both nulls."""
+    chosen, second = end.tops(values[0]), end.tops(values[1])
+    again = end.again(*values)
+    null = np.array([len(end.again(*pair)) for pair in zip(draws.set1, draws.set2, strict=True)])
+    p = p_value(null, len(again))
+    unrelated = overlap_null(len(seeds), len(chosen), len(second))
+    confirmed = p <= LEVEL
+    found = (
+        f"{len(again)} of {len(chosen)} seeds again in the {end.name} {end.share:.0%}, "
+        f"chance gives {null.mean():.1f} +- {null.std():.1f} (p = {p:.2g})."
+    )
+    return SeedList(
+        seeds=tuple(seeds[place] for place in again) if confirmed else (),
+        confirmed=confirmed,
+        chosen=len(chosen),
+        top_set2=len(second),
+        again=len(again),
+        null_mean=float(null.mean()),
+        null_sd=float(null.std()),
+        null_p=p,
+        unrelated_mean=unrelated.mean,
+        unrelated_sd=unrelated.sd,
+        unrelated_p=unrelated.probability_at_least(len(again)),
+        chosen_mean_set2=float(values[1][chosen].mean()),
+        verdict=f"set 2 confirms set 1: {found}"
+        if confirmed
+        else f"set 2 does not confirm set 1: {found} The list is empty.{end.hint}",
+    )
+
+
+def ranked_seeds(
+    seeds: Sequence[int],
+    values: Sequence[Floats],
+    intervals: Sequence[Interval],
+    draws: Floats,
+    best: Direction,
+    at_infinity: Floats | None,
+) -> tuple[RankedSeed, ...]:
+    """All seeds, best on set 2 first; equal values in the order of the seeds."""
+    sign = -1.0 if best == "higher" else 1.0
+    ranks = [midranks(sign * each) for each in values]
+    better = pooled_p_values(values[1], draws, direction=best)
+    worse = pooled_p_values(values[1], draws, direction="lower" if best == "higher" else "higher")
+    return tuple(
+        RankedSeed(
+            seed=seeds[i],
+            rank_set1=float(ranks[0][i]),
+            rank_set2=float(ranks[1][i]),
+            value=intervals[i].value,
+            low=intervals[i].low,
+            high=intervals[i].high,
+            n=intervals[i].n,
+            p_better=float(better[i]),
+            p_worse=float(worse[i]),
+            at_infinity=None if at_infinity is None else float(at_infinity[i]),
+        )
+        for i in np.argsort(ranks[1], kind="stable")
+    )

@@ -1,0 +1,252 @@
+"""Which seeds are good and which are bad, chosen on prompt set 1 and confirmed on set 2.
+
+The best of many noisy values is mostly luck. So the top quarter of set 1 is only a proposal;
+listed is who is in the top quarter of set 2 again, and only when more are than with permuted
+owners: within each prompt it is drawn anew which seed owns which image, in both sets, and the
+whole rule is applied again. Values are those of set 2, never of the set that chose.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from analysis.cells.cells import Sample, read_cells
+from analysis.metrics import METRICS, Metric, load_metric
+from analysis.metrics.base import ReferenceMetric
+from analysis.metrics.frechet import FrechetDistance
+from analysis.per_seed import group_refusal, metric_identity
+from analysis.ranking.confirmation import Draws, End, gap_beside_null, ranked_seeds, seed_list
+from analysis.ranking.repeatability import prompts_needed, repeatability
+from analysis.ranking.result import Ranking
+from analysis.ranking.strict_rule import strict_golden
+from analysis.statistics.extrapolation import AtInfinity
+from analysis.statistics.floors import NoiseFloor
+from analysis.statistics.nulls import Direction, permute_within_prompt
+from analysis.statistics.reliability import rank_correlation
+from pipeline.errors import ConfigError, RunError
+from pipeline.runs.run import Run
+from pipeline.settings.choices import RankingConfig
+
+Floats = NDArray[np.float64]
+
+RULE = "top share of set 1, confirmed on set 2, against permuted owners; version 1"
+"""The rule of the lists. The stricter `analysis.ranking.result.STRICT_RULE` stands beside it."""
+RANKING_FILE = "ranking.json"
+PERMUTATIONS = 200
+"""Least number of permuted draws: the smallest p-value of a list is then 1 / 201."""
+LEAST_SEEDS = 8
+
+
+def rank(
+    run: Run,
+    *,
+    metric: str | None = None,
+    share: float | None = None,
+    n: int | None = None,
+    permutations: int = PERMUTATIONS,
+) -> Ranking:
+    """Rank the seeds of a run.
+
+    Args:
+        run: The run; the features of the metric must be extracted.
+        metric: Name of the metric; the recipe's if None.
+        share: Share of the seeds that a list holds before confirmation; the recipe's if None.
+        n: Prompts of each set to use; if None, as many as the recipe says, else all.
+        permutations: Draws of the null, at least 200.
+
+    Returns:
+        The ranking; the same run gives the same one, draws included.
+
+    Raises:
+        ConfigError: If the metric has no better end, or there are too few permutations.
+        RunError: If there are fewer than 8 seeds, or cells are missing: see `Cells.sample`.
+    """
+    settings = run.recipe.ranking or RankingConfig()
+    name = metric or settings.metric
+    chosen = load_metric(name)
+    _refuse_settings(chosen, permutations)
+    n = n or run.recipe.metric_prompts.get(name)
+    cells = [read_cells(run, chosen.needs, sets=[number]) for number in (1, 2)]
+    samples = [each.sample(chosen.needs, n=n) for each in cells]
+    share = share or settings.share
+    identity = ranking_identity(run, chosen)
+    return rank_samples(chosen, samples, identity, share=share, permutations=permutations)
+
+
+def ranking_identity(run: Run, metric: Metric) -> tuple[str, str, str]:
+    """What a ranking is of: run id, grid hash and metric identity."""
+    return run.run_id, run.grid_hash, metric_identity(run, metric)
+
+
+def _refuse_settings(metric: Metric, permutations: int) -> None:
+    if metric.higher_is_better is None:
+        directed = [name for name in METRICS if load_metric(name).higher_is_better is not None]
+        raise ConfigError(
+            f"metric {metric.name} has no better end, so no seed is golden by it; "
+            f"rank by one of: {', '.join(directed)}"
+        )
+    if permutations < PERMUTATIONS:
+        raise ConfigError(f"{permutations} permutations; at least {PERMUTATIONS} are needed")
+
+
+def rank_samples(
+    metric: Metric,
+    samples: Sequence[Sample],
+    identity: tuple[str, str, str],
+    *,
+    share: float,
+    permutations: int = PERMUTATIONS,
+) -> Ranking:
+    """Rank seeds by a metric on two samples of prompts; see `rank`.
+
+    Args:
+        metric: A metric with a better end.
+        samples: Set 1, which chooses, and set 2, which confirms, of the same seeds.
+        identity: From `ranking_identity`.
+        share: Share of the seeds that a list holds before confirmation.
+        permutations: Draws of the null.
+    """
+    _refuse_samples(metric, samples)
+    rng = np.random.default_rng([int(name, 16) for name in identity])
+    prepared = [metric.prepare(sample.only(metric.needs)) for sample in samples]
+    values = [metric.values(arrays) for arrays in prepared]
+    draws = Draws(*(_permuted(metric, arrays, permutations, rng) for arrays in prepared))
+    second = samples[1]
+    intervals = metric.compute(second.only(metric.needs), second.groups)
+    found = repeatability(metric, prepared, samples, rng)
+    needed = prompts_needed(found, per_image_mean=metric.per_image_mean)
+    best: Direction = "higher" if metric.higher_is_better else "lower"
+    worst: Direction = "lower" if metric.higher_is_better else "higher"
+    low, high = np.percentile(draws.set2, [2.5, 97.5])
+    apart = rng.spawn(2)
+    floor, floor_note = _floor(metric, second.n, apart[0])
+    limit, limit_note = _at_infinity(metric, prepared[1], second, apart[1])
+    hint = f" {needed.words}"
+    return Ranking(
+        rule=RULE,
+        run_id=identity[0],
+        grid_hash=identity[1],
+        metric=metric.name,
+        metric_id=identity[2],
+        unit=metric.unit,
+        higher_is_better=bool(metric.higher_is_better),
+        method=f"{metric.method}; {intervals[0].method}",
+        share=share,
+        n_seeds=len(second.seeds),
+        n_set1=samples[0].n,
+        n_set2=second.n,
+        dropped=sum(len(sample.dropped) for sample in samples),
+        permutations=permutations,
+        rank_correlation=rank_correlation(*values),
+        reliability=found.full,
+        reliability_half=found.half,
+        prompts_needed=needed.prompts,
+        prompts_needed_note=needed.words,
+        mean_set2=float(values[1].mean()),
+        null_low=float(low),
+        null_high=float(high),
+        gap=gap_beside_null(values[1], draws.set2),
+        golden=seed_list(second.seeds, values, draws, End(best, "top", share, hint)),
+        bad=seed_list(second.seeds, values, draws, End(worst, "bottom", share, hint)),
+        strict_golden=strict_golden(metric, prepared[1], second, rng, share=share),
+        seeds=ranked_seeds(
+            second.seeds, values, intervals, draws.set2, best, limit.values if limit else None
+        ),
+        floor=floor,
+        floor_note=floor_note,
+        at_infinity_n=limit.n if limit else (),
+        at_infinity_note=limit_note,
+    )
+
+
+def _refuse_samples(metric: Metric, samples: Sequence[Sample]) -> None:
+    first, second = samples
+    if first.seeds != second.seeds:
+        raise RunError("the two prompt sets were drawn with different seeds; finish the run")
+    if len(first.seeds) < LEAST_SEEDS:
+        raise RunError(
+            f"{len(first.seeds)} seeds; a ranking of fewer than {LEAST_SEEDS} says nothing"
+        )
+    for number, sample in enumerate(samples, start=1):
+        refusal = metric.refusal(sample.only(metric.needs)) or group_refusal(sample)
+        if refusal:
+            raise RunError(f"{metric.name} cannot rank, set {number} has {refusal}")
+
+
+def _floor(metric: Metric, n: int, rng: np.random.Generator) -> tuple[NoiseFloor | None, str]:
+    """The noise floor of a distance and in words, or why there is none; "" for no distance."""
+    if not isinstance(metric, ReferenceMetric):
+        return None, ""
+    floor = metric.floor(n, rng)
+    if floor is None:
+        wanted = f"2n = {2 * n:,} reference images, there are {len(metric.reference):,}"
+        return None, f"No noise floor: it needs {wanted}."
+    return floor, (
+        f"Noise floor: {n:,} of the reference's images from its {floor.reference_n:,} others "
+        f"{floor.mean:.4g} on average, standard deviation {floor.spread:.2g} over {floor.splits} "
+        f"random splits."
+    )
+
+
+def _at_infinity(
+    metric: Metric, prepared: Sequence[Any], sample: Sample, rng: np.random.Generator
+) -> tuple[AtInfinity | None, str]:
+    """Distances at infinitely many images and in words, or why not; "" where there is no bias."""
+    if not isinstance(metric, FrechetDistance):
+        return None, ""
+    try:
+        limit = metric.at_infinity(prepared, sample.groups, rng)
+    except ValueError as error:
+        return None, f"Not extrapolated to infinitely many images: {error}."
+    order = np.argsort(metric.values(prepared))
+    best, worst = (f"seed {sample.seeds[i]} {limit.values[i]:.4g}" for i in order[[0, -1]])
+    width = metric.reference.shape[1]
+    short = f" With n under 4 x {width:,} it takes off up to a fifth too much."
+    return limit, (
+        f"Extrapolated to infinitely many images per seed (straight line in 1/n through "
+        f"{', '.join(f'{n:,}' for n in limit.n)} images, whole prompt groups): best {best}, worst "
+        f"{worst}, mean of all {limit.values.mean():.4g}. That is for comparing with distances of "
+        f"another n; seeds are ranked at this n. The reference's own n is not extrapolated."
+        f"{short if sample.n < 4 * width else ''}"
+    )
+
+
+def _permuted(
+    metric: Metric, arrays: Sequence[Any], permutations: int, rng: np.random.Generator
+) -> Floats:
+    """The metric of every seed under permuted owners, shape (B, S)."""
+    seeds, prompts = arrays[0].shape[:2]
+    owners = np.broadcast_to(np.arange(seeds)[:, None], (seeds, prompts))
+    place = np.arange(prompts)
+    draws = np.empty((permutations, seeds))
+    for row in draws:
+        owner = permute_within_prompt(owners, rng)
+        row[:] = metric.values([array[owner, place] for array in arrays])
+    return draws
+
+
+def save_ranking(run: Run, ranking: Ranking) -> None:
+    """Write the run's `ranking.json`, replacing an older one."""
+    run.store.replace(RANKING_FILE, ranking.to_json())
+
+
+def read_ranking(run: Run) -> Ranking:
+    """The ranking that was saved last.
+
+    Raises:
+        RunError: If there is none, it is damaged, or the grid has grown since.
+    """
+    try:
+        ranking = Ranking.from_json(run.store.read(RANKING_FILE))
+    except (FileNotFoundError, ValidationError) as error:
+        raise RunError(
+            f"{run.root / RANKING_FILE} is missing or damaged; run `goldenseed rank` first"
+        ) from error
+    if (ranking.run_id, ranking.grid_hash) != (run.run_id, run.grid_hash):
+        raise RunError(
+            f"{run.root / RANKING_FILE} is of an earlier grid; run `goldenseed rank` again"
+        )
+    return ranking

@@ -1,0 +1,250 @@
+"""How far a ranking repeats on other prompts, and how many prompts a better one would take.
+
+Means of per-image values follow the Spearman-Brown formula. A distance between distributions
+does not, so its reliability is measured: the prompt groups of both sets are pooled and cut at
+random into halves, each as large as one set, and the metric is computed anew on each.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from analysis.cells.cells import Sample
+from analysis.metrics import Metric
+from analysis.statistics.intervals import Interval
+from analysis.statistics.leave_out import deal_groups, group_codes
+from analysis.statistics.reliability import (
+    fisher_bounds,
+    rank_correlation,
+    split_half,
+)
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+SPLITS = 20
+QUARTERS = 4
+LEAST_IMAGES = 3
+"""Images per seed in a quarter: a distance of fewer has no interval either."""
+TARGET_RELIABILITY = 0.5
+"""What the estimate of needed prompts aims at: half of the variance of a set's values is the
+seeds', so that a second set repeats most of the order."""
+FURTHEST = 4
+"""A measured curve is followed to so many times its largest n, no further."""
+
+
+@dataclass(frozen=True)
+class Repeatability:
+    """Reliability of a ranking.
+
+    Attributes:
+        full: With `full.n` images per seed, as many as a set has.
+        half: Measured with half as many; None for per-image means, whose growth is known, and
+            where there are too few prompts.
+    """
+
+    full: Interval
+    half: Interval | None
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Prompts per set for a reliability of 0.5.
+
+    Attributes:
+        prompts: The number; None where none can be given, or where it is reached.
+        words: The number in words, or why there is none.
+    """
+
+    prompts: int | None
+    words: str
+
+
+def repeatability(
+    metric: Metric,
+    prepared: Sequence[Sequence[Any]],
+    samples: Sequence[Sample],
+    rng: np.random.Generator,
+) -> Repeatability:
+    """Reliability of a ranking by a metric.
+
+    Per-image means: split-half over the prompt groups of set 2, stepped up by Spearman-Brown.
+    Distances: see `measured`. Where neither can be had (fewer than 4 prompt groups), the rank
+    correlation of the two sets, and `method` says so.
+
+    Args:
+        metric: The metric.
+        prepared: What `metric.prepare` made of each set.
+        samples: Set 1 and set 2.
+        rng: Draws the splits.
+    """
+    if not metric.per_image_mean:
+        found = measured(metric, prepared, samples, rng)
+        if found is not None:
+            return found
+    elif len(set(samples[1].groups)) >= QUARTERS:
+        full = split_half(prepared[1][0], samples[1].groups, rng).full
+        if np.isfinite([full.value, full.low, full.high]).all():
+            return Repeatability(full, None)
+    between = rank_correlation(*(metric.values(arrays) for arrays in prepared))
+    method = f"correlation between the two sets; {between.method}"
+    return Repeatability(
+        Interval(between.value, between.low, between.high, samples[1].n, method), None
+    )
+
+
+def measured(
+    metric: Metric,
+    prepared: Sequence[Sequence[Any]],
+    samples: Sequence[Sample],
+    rng: np.random.Generator,
+    *,
+    splits: int = SPLITS,
+) -> Repeatability | None:
+    """Reliability of any metric, measured and not extrapolated.
+
+    The prompt groups of both sets are dealt at random into four parts of nearly equal size.
+    Two parts against the other two give the rank correlation at the size of one set; single
+    parts give it at half that size. Groups are never split.
+
+    Args:
+        metric: The metric.
+        prepared: What `metric.prepare` made of each set.
+        samples: Set 1 and set 2.
+        rng: Draws the splits.
+        splits: Number of random splits.
+
+    Returns:
+        Mean Spearman correlations over splits. n is images per seed on each side. The interval
+        is Fisher's for one split, with the seeds as the sample: the mean of several is no less
+        exact, so it is rather too wide. None for fewer than 4 groups or 12 prompts.
+    """
+    groups = np.concatenate([sample.groups for sample in samples])
+    codes = group_codes(groups, len(groups))
+    found: list[tuple[float, float]] = []
+    for _ in range(splits):
+        part = deal_groups(codes, QUARTERS, rng)
+        if np.bincount(part, minlength=QUARTERS).min() < LEAST_IMAGES:
+            return None
+        found.append(_correlations(metric, prepared, part))
+    full, half = (float(value) for value in np.mean(found, axis=0))
+    seeds = len(samples[0].seeds)
+    return Repeatability(
+        _interval(full, seeds, len(codes) // 2, splits),
+        _interval(half, seeds, len(codes) // QUARTERS, splits),
+    )
+
+
+def _interval(value: float, seeds: int, n: int, splits: int) -> Interval:
+    method = (
+        f"measured: mean Spearman correlation over {splits} random splits of both sets' prompt "
+        f"groups, {n} images per seed on each side; Fisher z over {seeds} seeds, 95 %"
+    )
+    return Interval(value, *fisher_bounds(value, seeds), n, method)
+
+
+def _correlations(
+    metric: Metric, prepared: Sequence[Sequence[Any]], part: Rows
+) -> tuple[float, float]:
+    """Rank correlation of the halves, and the mean over all pairs of quarters."""
+    halves = [_values(metric, prepared, np.isin(part, pair)) for pair in ((0, 1), (2, 3))]
+    quarters = [_values(metric, prepared, part == number) for number in range(QUARTERS)]
+    pairs = [rank_correlation(*pair).value for pair in itertools.combinations(quarters, 2)]
+    return rank_correlation(*halves).value, float(np.mean(pairs))
+
+
+def _values(metric: Metric, prepared: Sequence[Sequence[Any]], chosen: NDArray[np.bool_]) -> Floats:
+    """The metric on some prompts of both sets, the first set's prompts counted first."""
+    first, second = prepared
+    cut = first[0].shape[1]
+    return metric.values(
+        [
+            np.concatenate([one[:, chosen[:cut]], two[:, chosen[cut:]]], axis=1)
+            for one, two in zip(first, second, strict=True)
+        ]
+    )
+
+
+def prompts_needed(
+    found: Repeatability, *, per_image_mean: bool, target: float = TARGET_RELIABILITY
+) -> Needed:
+    """How many prompts per set a reliability of `target` would take.
+
+    Per-image means: Spearman-Brown, turned round. Distances: reliability n / (n + k) is fitted
+    to the two measured points (the seeds' variance is fixed and the noise falls as 1/n, which
+    an unbiased estimator's does), and followed to 4 times the measured n at most.
+
+    Args:
+        found: The reliability.
+        per_image_mean: Whether the metric is a mean of per-image values.
+        target: The reliability, in (0, 1).
+
+    Example:
+        >>> half, full = (Interval(10 * i / (10 * i + 50), 0, 1, 10 * i, "") for i in (1, 2))
+        >>> prompts_needed(Repeatability(full, half), per_image_mean=False).prompts
+        50
+    """
+    r, n = found.full.value, found.full.n
+    odds = target / (1 - target)
+    if r >= target:
+        return Needed(
+            None,
+            f"The reliability is {r:.2f} with {n:,} prompts already, so no larger number of "
+            "prompts is given.",
+        )
+    if r <= 0:
+        return Needed(
+            None,
+            f"No number of prompts can be given: the reliability is {r:.2f}, so there is no "
+            "repeatable difference between seeds to go by.",
+        )
+    if per_image_mean:
+        return _number(int(np.ceil(n * odds * (1 - r) / r)), target, "Spearman-Brown")
+    return _followed(found, target)
+
+
+def _number(prompts: int, target: float, how: str) -> Needed:
+    return Needed(
+        prompts,
+        f"With this noise about {prompts:,} prompts per set would be needed for a reliability "
+        f"of {target:g} ({how}).",
+    )
+
+
+def _followed(found: Repeatability, target: float) -> Needed:
+    """The measured curve of a distance, followed at most `FURTHEST` times as far as measured."""
+    full, half = found.full, found.half
+    if half is None:
+        return Needed(
+            None,
+            "No number of prompts can be given: there are too few prompt groups to measure the "
+            "reliability of this distance at two sizes.",
+        )
+    noise = _noise(half, full)
+    prompts = max(int(np.ceil(target / (1 - target) * noise)), full.n + 1)
+    if prompts > FURTHEST * full.n:
+        return Needed(
+            None,
+            f"No number of prompts can be given: it would be more than {FURTHEST * full.n:,} per "
+            f"set, {FURTHEST} times as many as were measured, and a distance's reliability is not "
+            "extrapolated further.",
+        )
+    how = f"noise as 1/n, fitted at {half.n:,} and {full.n:,} images per seed"
+    return _number(prompts, target, how)
+
+
+def _noise(half: Interval, full: Interval) -> float:
+    """The k at which n / (n + k) fits both points best, by least squares."""
+
+    def misfit(log_k: float) -> float:
+        k = float(np.exp(log_k))
+        return sum((each.n / (each.n + k) - each.value) ** 2 for each in (half, full))
+
+    span = (np.log(full.n) - 7, np.log(full.n) + 7)
+    best = optimize.minimize_scalar(misfit, bounds=span, options={"xatol": 1e-9}, method="bounded")
+    return round(float(np.exp(best.x)), 3)

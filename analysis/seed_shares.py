@@ -1,0 +1,215 @@
+"""How much of a picture's brightness, contrast ... belongs to the seed.
+
+A seed that means the same for every prompt has a share of its own; where the noise comes from
+prompt and seed together (the intervention `seed_scramble`) no such share can exist, and the
+interval must cover 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from analysis.cells.cells import Cells, Sample, read_cells
+from analysis.cells.reader import Array
+from analysis.features import load_feature
+from analysis.metrics import Metric, load_metric
+from analysis.metrics.layout import FoundMetric
+from analysis.statistics.seed_shares import beside_null
+from analysis.statistics.variance import variance_shares
+from pipeline.errors import RunError
+from pipeline.runs.run import Run
+
+COLUMNS = (
+    "appearance.brightness",
+    "appearance.contrast",
+    "appearance.colourfulness",
+    "appearance.saturation",
+)
+"""Scalar columns of features that vary in every run."""
+SETS = (1, 2)
+"""Nothing is chosen here, so both sets serve; set 3 is kept for reporting gains."""
+NULL_DRAWS = 200
+"""Permutations behind a p-value; the smallest is 1 / 201."""
+
+
+def variance_table(
+    run: Run, columns: str | Sequence[str] = COLUMNS, *, sets: Sequence[int] = SETS
+) -> pl.DataFrame:
+    """Variance shares of seed, prompt and rest for scalar features of a run.
+
+    A cell is deterministic, so "rest" is the interaction of seed and prompt.
+
+    Args:
+        run: The run; the features must be extracted.
+        columns: One or several scalar columns, each "feature.column".
+        sets: Prompt sets whose prompts are used together.
+
+    Returns:
+        One row per column and source: column, source (seed, prompt, rest), share, low, high,
+        n (cells), seeds, prompts, groups, method. Shares may be negative: they are estimates.
+        low and high are null where events are too rare for an interval: `method` says so.
+
+    Raises:
+        RunError: If cells are missing, or a column holds vectors, or does not vary.
+    """
+    chosen = [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
+    cells = read_cells(run, chosen, sets=sets)
+    return pl.DataFrame([row for name in chosen for row in _rows(cells.sample([name]), name)])
+
+
+def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
+    values = sample.columns[name]
+    if values.ndim != 2:
+        raise RunError(f"{name} holds vectors; variance shares are of single numbers")
+    try:
+        shares = variance_shares(values.astype(np.float64), sample.groups)
+    except ValueError as error:
+        raise RunError(f"{name} has no variance shares in this run: {error}") from error
+    return [
+        {
+            "column": name,
+            "source": source,
+            "share": interval.value,
+            "low": bound(interval.low),
+            "high": bound(interval.high),
+            "n": interval.n,
+            "seeds": len(sample.seeds),
+            "prompts": sample.n,
+            "groups": len(set(sample.groups.tolist())),
+            "method": interval.method,
+        }
+        for source, interval in (
+            ("seed", shares.seed),
+            ("prompt", shares.prompt),
+            ("rest", shares.rest),
+        )
+    ]
+
+
+def bound(value: float) -> float | None:
+    """A bound, or None where there is none."""
+    return None if np.isnan(value) else value
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number per image whose variance is shared out.
+
+    Attributes:
+        name: Name of the metric that is its mean, or else "feature.column".
+        needs: The columns it is made from.
+        metric: The metric that turns them into one number per image; None for a plain column.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    metric: Metric | None = None
+
+    def values(self, sample: Sample) -> Array:
+        """The number of every cell, shape (S, P), float64; NaN where it was not found.
+
+        A share of what the metric fills in would be one of the filling.
+        """
+        if self.metric is None or isinstance(self.metric, FoundMetric):
+            return np.asarray(sample.columns[self.needs[0]], dtype=np.float64)
+        return self.metric.prepare(sample.only(self.needs))[0]
+
+
+def scalar_measures(run: Run) -> list[Measure]:
+    """Everything of a run that is one number per image.
+
+    That are the recipe's metrics that are means over images, by their names, and the columns
+    of its features that no such metric stands for.
+    """
+    metrics = [load_metric(name) for name in dict.fromkeys(run.recipe.metrics)]
+    found = [Measure(one.name, one.needs, one) for one in metrics if one.per_image_mean]
+    named = {one.needs[0] for one in found if len(one.needs) == 1}
+    for name in dict.fromkeys(run.recipe.features):
+        for column in load_feature(name).columns:
+            full = f"{name}.{column.name}"
+            if full not in named and _is_number(column.type):
+                found.append(Measure(full, (full,)))
+    return found
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    )
+
+
+def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS) -> pl.DataFrame:
+    """Shares of seed, prompt and rest for every scalar measure of a run.
+
+    The null of the seed's share: within each prompt it is drawn anew which seed owns which
+    image, so that no seed means anything across prompts. The same run gives the same draws.
+
+    Args:
+        run: The run; its features must be extracted.
+        sets: Prompt sets whose prompts are used together.
+        draws: Permutations of the null.
+
+    Returns:
+        One row per measure: measure; seed, prompt and rest, each a share with _low and _high;
+        seed_null_high (97.5 % point of the null) and seed_p; n (cells), seeds, prompts,
+        groups, method; note, which says why the shares, or their bounds, are null where they are.
+
+    Raises:
+        RunError: If the run measures nothing, or cells are missing.
+    """
+    measures = scalar_measures(run)
+    if not measures:
+        raise RunError(f"recipe {run.recipe.name} has no measure with one number per image")
+    needs = list(dict.fromkeys(need for measure in measures for need in measure.needs))
+    cells = read_cells(run, needs, sets=sets)
+    entropy = [int(run.run_id, 16), int(run.grid_hash, 16)]
+    rows = [_shares(cells, one, np.random.default_rng(entropy), draws) for one in measures]
+    return pl.DataFrame(rows, schema=SHARE_COLUMNS)
+
+
+_PARTS = ("seed", "prompt", "rest")
+SHARE_COLUMNS: dict[str, Any] = {
+    "measure": pl.String,
+    **{f"{part}{end}": pl.Float64 for part in _PARTS for end in ("", "_low", "_high")},
+    "seed_null_high": pl.Float64,
+    "seed_p": pl.Float64,
+    **dict.fromkeys(("n", "seeds", "prompts", "groups"), pl.Int64),
+    "method": pl.String,
+    "note": pl.String,
+}
+"""Columns of `share_table`."""
+
+
+def _shares(cells: Cells, one: Measure, rng: np.random.Generator, draws: int) -> dict[str, Any]:
+    row: dict[str, Any] = {**dict.fromkeys(SHARE_COLUMNS), "measure": one.name, "note": ""}
+    if not cells.inside(one.needs).any():
+        return {**row, "note": "applies to no prompt of this run"}
+    sample = cells.sample(one.needs)
+    counts = {
+        "seeds": len(sample.seeds),
+        "prompts": sample.n,
+        "groups": len(set(sample.groups.tolist())),
+    }
+    try:
+        values = one.values(sample)
+        counts["n"] = int((~np.isnan(values)).sum())
+        shares = variance_shares(values, sample.groups)
+        seed = shares.seed
+        null = beside_null(seed.value, values, sample.groups, rng, draws=draws)
+    except ValueError as error:
+        return {**row, **counts, "note": str(error)}
+    for part in _PARTS:
+        interval = getattr(shares, part)
+        ends = {f"{part}_low": bound(interval.low), f"{part}_high": bound(interval.high)}
+        row |= {part: interval.value, **ends}
+    bounded = row["seed_low"] is not None
+    row |= {
+        "seed_null_high": null.high,
+        "seed_p": null.p,
+        "method" if bounded else "note": seed.method,
+    }
+    return {**row, **counts}

@@ -1,0 +1,1 @@
+"""Does a seed decide where things are, and how large?"""

@@ -1,0 +1,1 @@
+"""Does an image give away its seed?"""

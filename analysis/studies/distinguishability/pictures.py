@@ -1,0 +1,58 @@
+"""How well seeds are told apart, and by what, as pictures."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from analysis.pictures import plots
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from analysis.studies.distinguishability.trials import Maps, Training, Trial
+
+COLOURS = (plots.QUIET, plots.INK, plots.GOOD, plots.BAD, "#5b8e7d", "#7a5c99")
+
+
+def top1_picture(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> bytes:
+    """Top-1 on the validation part over the steps of each training, and of every test."""
+
+    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
+        epochs, every = plots.panels(figure, 1, 2)
+        _epochs(epochs, trainings, tests[0].chance)
+        shares = [test.top1 for test in tests]
+        ends = ([s.value for s in shares], [s.low for s in shares], [s.high for s in shares])
+        plots.intervals(every, [test.name for test in tests], *ends)
+        every.axvline(tests[0].chance, color=plots.QUIET, linestyle=":")
+        every.set(xlabel="top-1 with 95 % interval; dotted: chance", xlim=(-0.02, 1.02))
+
+    return plots.picture(draw, width=11, height=4.2)
+
+
+def _epochs(axes: "Axes", trainings: "Sequence[Training]", chance: float) -> None:
+    for one, colour in zip(reversed(trainings), COLOURS, strict=False):
+        x = [line["epoch"] / one.history[-1]["epoch"] for line in one.history]
+        y = [line["validation_top1"] for line in one.history]
+        name = f"{one.name} ({one.prompts:,} prompts)"
+        axes.plot(x, y, color=colour, marker="o", markersize=3, label=name)
+    axes.axhline(chance, color=plots.QUIET, linestyle=":", label="chance")
+    axes.set(xlabel="share of the steps", ylabel="top-1, validation", ylim=(-0.02, 1.02))
+    axes.legend(fontsize=7, frameon=False)
+
+
+def maps_picture(maps: "Maps | None") -> dict[str, bytes]:
+    """Pictures, a row per seed, under where the network looked; none where that is no map."""
+    if maps is None:
+        return {}
+    seeds = maps.seeds.tolist()
+    order = sorted(range(len(seeds)), key=lambda place: (seeds[place], maps.prompts[place].id))
+    rows = len(set(seeds))
+    columns = -(-len(order) // rows)
+
+    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
+        for axes, place in zip(plots.panels(figure, rows, columns), order, strict=False):
+            axes.imshow(maps.images[place])
+            axes.imshow(maps.maps[place], cmap="inferno", alpha=0.45, vmin=0, vmax=1)
+            axes.set_axis_off()
+            axes.set_title(f"seed {seeds[place]}: {maps.prompts[place].text[:24]}", size=7)
+
+    return {"grad_cam": plots.picture(draw, width=2 * columns, height=2.2 * rows)}

@@ -1,0 +1,1 @@
+"""Do seeds chosen to be unlike draw unlike images?"""

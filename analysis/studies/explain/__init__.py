@@ -1,0 +1,1 @@
+"""Can the noise alone tell what a seed will do?"""

@@ -1,0 +1,1 @@
+"""Does a pool of golden seeds draw better images than random seeds?"""

@@ -1,0 +1,1 @@
+"""What do guidance and its cures trade against each other?"""

@@ -1,0 +1,1 @@
+"""Which seeds write unwanted text into an inpainted region?"""

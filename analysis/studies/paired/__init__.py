@@ -1,0 +1,1 @@
+"""Which of two ways of drawing is preferred, pair by pair?"""

@@ -1,0 +1,1 @@
+"""How far does the quality of an image depend on its seed?"""

@@ -1,0 +1,1 @@
+"""How many images does a race need to find the good seeds?"""

@@ -1,0 +1,1 @@
+"""How much of the starting noise is left in the image?"""

@@ -1,0 +1,1 @@
+"""What several studies share: measured arrays, other runs, pairs of runs, recipes."""

@@ -1,0 +1,89 @@
+"""How alike pictures of two runs are: their pixels, and what a network sees in them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.cells.cells import read_cells
+from analysis.extraction.images import read_images
+from pipeline.errors import RunError
+from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.run import Run
+from pipeline.stage import Uint8Images
+
+Floats = NDArray[np.float64]
+Vectors = Mapping[int, Floats]
+"""Seed -> (P, d), one vector per prompt."""
+
+SETS = (1, 2)
+"""The prompt sets that are compared; set 3 is kept for reporting gains."""
+PIXELS = "pixels"
+EMBEDDINGS = ("dinov2", "clip", "perceptual", "inception", "clip_seedling")
+"""Features whose embeddings can be compared, the best first."""
+
+
+def shared_embedding(runs: Sequence[Run]) -> list[str]:
+    """The best feature with embeddings that all runs measure; none if there is none."""
+    shared = [name for name in runs[0].recipe.features if all(_measures(run, name) for run in runs)]
+    return [name for kind in EMBEDDINGS for name in shared if name.split("@")[0] == kind][:1]
+
+
+def _measures(run: Run, feature: str) -> bool:
+    return feature in run.recipe.features
+
+
+def picture_vectors(run: Run, prompts: Sequence[Prompt], measure: str) -> Vectors:
+    """Every seed's pictures as vectors.
+
+    Args:
+        run: The run.
+        prompts: Of the sets 1 and 2.
+        measure: `PIXELS`, each picture less its mean, or a feature with a column "embedding".
+
+    Raises:
+        RunError: If a picture or a value is missing.
+    """
+    if measure != PIXELS:
+        return _embeddings(run, prompts, measure)
+    cells = [(prompt.id, seed) for prompt in prompts for seed in run.seeds]
+    images = read_images(run, cells)
+    if len(images) < len(cells):
+        raise RunError(
+            f"{run.root} lacks {len(cells) - len(images):,} of {len(cells):,} pictures; this study "
+            f"needs all of them drawn and kept"
+        )
+    return {
+        seed: np.stack([_less_mean(images[(prompt.id, seed)]) for prompt in prompts])
+        for seed in run.seeds
+    }
+
+
+def _embeddings(run: Run, prompts: Sequence[Prompt], feature: str) -> Vectors:
+    need = f"{feature}.embedding"
+    sample = read_cells(run, [need], sets=SETS).sample([need])
+    place = {prompt.id: at for at, prompt in enumerate(sample.prompts)}
+    missing = [prompt.text for prompt in prompts if prompt.id not in place]
+    if missing:
+        raise RunError(f"{run.root} has no {feature} of {missing[0]!r}; this study needs it")
+    values = np.asarray(sample.columns[need], np.float64)
+    chosen = values[:, [place[prompt.id] for prompt in prompts]]
+    return dict(zip(sample.seeds, chosen, strict=True))
+
+
+def _less_mean(image: Uint8Images) -> Floats:
+    return np.asarray(image.astype(np.float64).ravel() - image.mean())
+
+
+def cosines(one: Floats, two: Floats) -> Floats:
+    """Cosine of every row with its partner, shape (P, d) twice -> (P,); 0 without a length.
+
+    Of pictures less their means it is the correlation of pixels.
+
+    Example:
+        >>> cosines(np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[2.0, 0.0], [1.0, 1.0]]))
+        array([1., 0.])
+    """
+    size = np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1)
+    product = (one * two).sum(axis=1)
+    return np.asarray(np.divide(product, size, out=np.zeros_like(product), where=size > 0))

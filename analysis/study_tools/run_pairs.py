@@ -1,0 +1,99 @@
+"""Two ways of drawing the same seeds, side by side: two runs, or two kinds of prompts."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.cells.cells import Sample
+from analysis.metrics import Metric
+from analysis.statistics.nulls import permute_within_prompt
+from analysis.study_tools.measured import require
+
+Floats = NDArray[np.float64]
+
+LEAST_SEEDS, LEAST_GROUPS = 8, 4
+
+
+@dataclass(frozen=True, eq=False)
+class RunPair:
+    """Two ways of drawing, by one metric: what the metric made of each set, seeds aligned.
+
+    Attributes:
+        name: Of the second.
+        differs: What tells them apart, in words.
+        metric: The metric.
+        seeds: Seeds that both have, ascending.
+        n: Images per seed in the smallest of the four sets.
+        first: What the metric made of the first's set 1 and set 2.
+        second: The same of the second.
+    """
+
+    name: str
+    differs: str
+    metric: Metric
+    seeds: tuple[int, ...]
+    n: int
+    first: Sequence[Sequence[Any]]
+    second: Sequence[Sequence[Any]]
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        differs: str,
+        metric: Metric,
+        first: Sequence[Sample],
+        second: Sequence[Sample],
+    ) -> "RunPair":
+        """Align two ways of drawing.
+
+        Raises:
+            RunError: If they have too few seeds in common, or a set too few prompt groups.
+        """
+        seeds = sorted(set(first[0].seeds) & set(second[0].seeds))
+        require(len(seeds), LEAST_SEEDS, f"seeds in both this run and {name}")
+        for sample in (*first, *second):
+            groups = len(set(sample.groups.tolist()))
+            require(groups, LEAST_GROUPS, f"prompt groups in a set, comparing with {name}")
+        sides = [[_prepared(metric, s, seeds) for s in side] for side in (first, second)]
+        n = min(sample.n for sample in (*first, *second))
+        return cls(name, differs, metric, tuple(seeds), n, *sides)
+
+    @property
+    def key(self) -> str:
+        """Name of the pair."""
+        return f"{self.name} {self.metric.name}"
+
+    def of_sets(self, side: Sequence[Sequence[Any]]) -> Floats:
+        """Values on set 1 and set 2, shape (2, S): larger is better, or just larger."""
+        sign = -1.0 if self.metric.higher_is_better is False else 1.0
+        return sign * np.stack([self.metric.values(arrays) for arrays in side])
+
+    def null(self, rng: np.random.Generator) -> Floats:
+        """`of_sets` of the second, with permuted owners: no seed effect."""
+        return self.of_sets([permuted(arrays, rng) for arrays in self.second])
+
+
+def _prepared(metric: Metric, sample: Sample, seeds: Sequence[int]) -> Sequence[Any]:
+    rows = np.searchsorted(sample.seeds, seeds)
+    return metric.prepare({name: sample.columns[name][rows] for name in metric.needs})
+
+
+def only_prompts(sample: Sample, pattern: str, *, wanted: bool) -> Sample:
+    """The prompts in whose text a pattern is found, or those in which it is not."""
+    places = [i for i, p in enumerate(sample.prompts) if bool(re.search(pattern, p.text)) == wanted]
+    prompts = tuple(sample.prompts[i] for i in places)
+    columns = {name: values[:, places] for name, values in sample.columns.items()}
+    return Sample(sample.seeds, prompts, columns, sample.dropped)
+
+
+def permuted(arrays: Sequence[Any], rng: np.random.Generator) -> list[Any]:
+    """One draw of "no seed effect"; everything of an image moves together."""
+    seeds, prompts = arrays[0].shape[:2]
+    owner = permute_within_prompt(np.tile(np.arange(seeds)[:, None], (1, prompts)), rng)
+    at = (np.asarray(owner, dtype=np.intp), np.arange(prompts))
+    return [array[at] for array in arrays]

@@ -1,0 +1,54 @@
+"""Watching the steps of a diffusers pipeline, to keep its latents."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.batch import Kept
+
+if TYPE_CHECKING:
+    import torch
+
+CALLBACK, INPUTS = "callback_on_step_end", "callback_on_step_end_tensor_inputs"
+
+
+class Recorder:
+    """Watches the steps of one call of a diffusers pipeline.
+
+    Args:
+        keep: "none", "last" or "all".
+        start: (B, C, h, w), what the call begins with.
+    """
+
+    def __init__(self, keep: str, start: "torch.Tensor") -> None:
+        self.keep = keep
+        self._kept = {0: _array(start)} if keep == "all" else {}
+
+    def watching(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the call, with a look at the end of each step.
+
+        A callback that is there already comes first: what it changes is what is kept.
+        """
+        if self.keep == "none":
+            return dict(arguments)
+        inner = arguments.get(CALLBACK)
+
+        def after(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+            changed = dict(inner(pipe, step, time, tensors)) if inner else {}
+            kept = {} if self.keep == "last" else self._kept
+            self._kept = {**kept, step + 1: _array(changed.get("latents", tensors["latents"]))}
+            return changed
+
+        wanted = [*dict.fromkeys([*arguments.get(INPUTS, ()), "latents"])]
+        return {**arguments, CALLBACK: after, INPUTS: wanted}
+
+    @property
+    def kept(self) -> Kept:
+        """Step -> (B, C, h, w) float32."""
+        return self._kept
+
+
+def _array(latents: "torch.Tensor") -> npt.NDArray[np.float32]:
+    return np.array(latents.float().cpu().numpy())
