@@ -22,11 +22,8 @@ from pipeline.cards.card import Card, find_card
 from pipeline.cards.card_parts import Part
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ModelError
-from seedling import relatives
-from seedling.model import VARIANTS, WEIGHTS
-from seedling.tokenizer import world_merges, write_tokenizer
-from seedling.train_text_to_image import Networks, load_vae, new_networks
-from seedling.training import (
+from seedling.learning import relatives
+from seedling.learning.loop import (
     CHECKPOINTS,
     SNAPSHOT_STEPS,
     read_checkpoint,
@@ -34,6 +31,9 @@ from seedling.training import (
     snapshot_path,
     snapshot_steps,
 )
+from seedling.networks.model import VARIANTS, WEIGHTS
+from seedling.networks.tokenizer import world_merges, write_tokenizer
+from seedling.train.text_to_image import Networks, load_vae, new_networks
 
 FOLDER = WEIGHTS / "seedling-mini"
 

@@ -56,7 +56,7 @@ HOMES = {
     "ray": ("pipeline/executors/ray.py",),
     "diffusers": ("pipeline/models/", "pipeline/interventions/", "seedling/"),
     "open_clip": ("analysis/features/", "seedling/"),
-    "easyocr": ("analysis/features/", "seedling/legibility.py"),
+    "easyocr": ("analysis/features/", "seedling/measure/legibility.py"),
     "joblib": ("analysis/statistics/parallel.py",),
 }
 
@@ -85,7 +85,7 @@ GLOBAL_SEEDING = {
 # resumes from its own checkpoint, whose optimiser state is no safetensors, and some published
 # weights exist as pickles only.
 SAFE_LOADS = {
-    "torch.load": "seedling/training.py",
+    "torch.load": "seedling/learning/loop.py",
     "huggingface_hub.load_state_dict_from_file": "pipeline/cards/tensor_files.py",
 }
 UNSAFE_OPTIONS = ("trust_remote_code=", "allow_pickle=")

@@ -67,7 +67,7 @@ class Perceptual(Feature):
         except OSError as error:
             raise ModelError(
                 f"feature {self.name} needs {self.folder / name} ({error.strerror}); it is part "
-                f"of the project: restore it, or train it with: python -m seedling.train_perceptual"
+                f"of the project: restore it, or train it with: python -m seedling.train.perceptual"
             ) from error
 
     def _json(self, name: str) -> dict[str, Any]:

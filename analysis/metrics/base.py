@@ -220,7 +220,7 @@ class ReferenceMetric(Metric):
     @property
     def _remedy(self) -> str:
         if self.reference_file is not None:
-            return "make it with: python -m seedling.reference"
+            return "make it with: python -m seedling.make.reference"
         return f"make it with: goldenseed reference build IMAGES --feature {self.features[0]}"
 
     @cached_property

@@ -81,7 +81,7 @@ class Brightness(Study):
             of this run's recipe if empty.
         kinds: Name -> regular expression; a prompt is of the first found in its small letters.
         truth: JSON file, prompt text -> {"mean": luma of true pictures}, as `python -m
-            seedling.measure_brightness` writes; relative to here or to the run's folder.
+            seedling.measure.brightness` writes; relative to here or to the run's folder.
     """
 
     name: ClassVar[str] = "brightness"
@@ -168,7 +168,7 @@ def read_truth(run: Run, file: str) -> dict[str, float]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path} is no file of true brightness ({error}); `python -m "
-            f"seedling.measure_brightness` writes one for the small world"
+            f"seedling.measure.brightness` writes one for the small world"
         ) from error
 
 

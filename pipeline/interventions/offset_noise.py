@@ -4,7 +4,7 @@ A *training* change (Guttenberg 2023, "Diffusion with Offset Noise", crosslabs.o
 that is added and predicted gets one more random number per picture and channel, because plain
 noise hardly moves a picture's mean and so the network never learns to. Here its result is
 loaded: what the training changed in the UNet's weights, as a whole difference (what
-`python -m seedling.train_offset_noise` writes) or as a LoRA, whose many spellings diffusers
+`python -m seedling.train.offset_noise` writes) or as a LoRA, whose many spellings diffusers
 reads (SDXL's offset LoRA is one). Sampling stays as it was. Adding an offset to the *starting*
 noise of an ordinary network is another thing and not done here.
 

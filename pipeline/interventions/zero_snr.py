@@ -8,7 +8,7 @@ would divide by 0.
 
 Lin, Liu, Li & Yang 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed",
 arXiv:2305.08891, through diffusers' own flags. Run with the weights that `python -m
-seedling.train_zero_snr` trains; with published ones never.
+seedling.train.zero_snr` trains; with published ones never.
 """
 
 import inspect

@@ -18,8 +18,8 @@ from goldenseed.start import check_recipe, load_prompts
 from pipeline.runs.run import Run
 from pipeline.settings.choices import RankingConfig
 from pipeline.settings.recipe import load_recipe
-from seedling.preference import DIMENSIONS
-from seedling.segmenter import TEMPLATE
+from seedling.networks.preference import DIMENSIONS
+from seedling.networks.segmenter import TEMPLATE
 from tests.analysis import synthetic
 
 RECIPE = load_recipe("seedling")

@@ -11,8 +11,8 @@ from analysis.features.base import Batch, Columns, Feature, extract_in_batches
 from pipeline.errors import GoldenseedError, RegistryError
 from pipeline.stage import Uint8Images
 from seedling.randomness import make_generator
-from seedling.sentences import parse
-from seedling.world import draw_scenes
+from seedling.world.scenes import draw_scenes
+from seedling.world.sentences import parse
 from tests.contracts.tiny import with_tiny_card
 
 # Largest difference between an image alone and in company. Numpy's numbers are the same bit

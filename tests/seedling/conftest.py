@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seedling.relatives import Base
+from seedling.learning.relatives import Base
 from tests.seedling import tiny_base
 
 

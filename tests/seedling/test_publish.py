@@ -16,9 +16,11 @@ from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.stable_diffusion import StableDiffusion
-from seedling import evaluate, seed_naming
-from seedling.evaluate import draw, load_pipe, load_shipped
-from seedling.model import VARIANTS
+from seedling.learning.loop import snapshot_path
+from seedling.learning.relatives import load_networks, publish
+from seedling.measure import evaluate, seed_naming
+from seedling.measure.evaluate import draw, load_pipe, load_shipped
+from seedling.networks.model import VARIANTS
 from seedling.publish import (
     FOLDER,
     card_of_step,
@@ -29,9 +31,7 @@ from seedling.publish import (
     refuse_other_scale,
 )
 from seedling.randomness import make_generator
-from seedling.relatives import load_networks, publish
-from seedling.train_text_to_image import Networks
-from seedling.training import snapshot_path
+from seedling.train.text_to_image import Networks
 from tests.pipeline import tiny
 
 REPLICATES = ("seedling-mini-b", "seedling-mini-c")

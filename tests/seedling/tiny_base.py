@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from seedling.model import new_scheduler, new_text_encoder, new_unet, new_vae
+from seedling.learning.loop import Budget, Loop
+from seedling.learning.relatives import Base, Settings, load_base
+from seedling.networks.model import new_scheduler, new_text_encoder, new_unet, new_vae
+from seedling.networks.tokenizer import new_tokenizer
 from seedling.publish import publish
-from seedling.relatives import Base, Settings, load_base
-from seedling.tokenizer import new_tokenizer
-from seedling.train_text_to_image import Networks
-from seedling.training import Budget, Loop
+from seedling.train.text_to_image import Networks
 
 WIDTHS = (8, 16)
 

@@ -88,7 +88,7 @@ def test_recipes_draw_the_prompts_of_the_study(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     run = planted(tmp_path / "base", 0.5)
-    with pytest.raises(ConfigError, match=r"seedling.measure_brightness"):
+    with pytest.raises(ConfigError, match=r"seedling.measure.brightness"):
         Brightness(truth="nowhere.json").find(run)
     other = synthetic.start(tmp_path / "other", features=["perceptual"], ranking=None)
     with pytest.raises(RunError, match=r"other: .*this study needs appearance"):

@@ -12,8 +12,8 @@ from pipeline.errors import PictureError, PromptError
 from pipeline.prompts.conditions import Conditions
 from pipeline.prompts.making.pairs import REMOVAL, read_pairs, write_pairs
 from pipeline.prompts.prompt_sets import read_prompts
-from seedling.lettering import SIGN
-from seedling.make_pairs import LEAST_ROWS, bands_of, draw_pairs, main
+from seedling.make.pairs import LEAST_ROWS, bands_of, draw_pairs, main
+from seedling.world.lettering import SIGN
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,183 @@
+"""Pictures that steer a model beside the prompt: which part to draw anew, and outlines.
+
+Masks are bool (B, 64, 64), scenes are the world's.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seedling.randomness import choose, uniform
+from seedling.world.painting import SIDE, axes, column
+from seedling.world.scenes import Scenes, draw_specs, render
+
+KINDS = ("object", "box", "strokes", "band")
+"""The kinds of regions that are drawn anew, evenly drawn; see `draw_regions`."""
+LOWEST_BAND = 28
+"""Rows of the lowest band: a written sign, 26 rows high and as wide as the picture, fits in."""
+STROKES = 5
+"""Straight strokes one after the other."""
+AWAY = 10.0
+"""Where a thing stands that is not to be seen, in widths of the picture."""
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The same scenes with their object and without.
+
+    Attributes:
+        scenes: With it.
+        clear: float32 (B, 3, 64, 64) in 0..1, without the object and its shadow, all else equal.
+    """
+
+    scenes: Scenes
+    clear: Tensor
+
+
+def draw_twins(parts: Tensor, *, generator: torch.Generator) -> Twins:
+    """Draw scenes, and once more without their objects.
+
+    Args:
+        parts: int64 (B, 4) as for `world.draw_specs`.
+        generator: The source of randomness.
+
+    Returns:
+        B scenes, twice.
+    """
+    specs = draw_specs(parts, generator=generator)
+    state = generator.get_state()
+    scenes = render(specs, generator=generator)
+    generator.set_state(state)
+    absent = dataclasses.replace(specs, x=specs.x + AWAY)
+    return Twins(scenes, render(absent, generator=generator).images)
+
+
+def outlines(masks: Tensor) -> Tensor:
+    """Edges of masks: their pixels with a neighbour outside, or beyond the picture's border.
+
+    Args:
+        masks: bool (B, 64, 64).
+
+    Returns:
+        bool (B, 64, 64).
+
+    Example:
+        >>> outlines(torch.ones(1, 3, 3, dtype=torch.bool)).int().tolist()
+        [[[1, 1, 1], [1, 0, 1], [1, 1, 1]]]
+    """
+    outside = functional.pad(~masks[:, None], [1] * 4, value=1.0).float()
+    return masks & (functional.max_pool2d(outside, 3, 1)[:, 0] > 0)
+
+
+def control_pictures(edges: Tensor) -> Tensor:
+    """Edges (B, 64, 64) as a ControlNet sees them: float32 (B, 3, 64, 64), white on black."""
+    return edges[:, None].expand(-1, 3, -1, -1).float()
+
+
+def draw_regions(masks: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Draw which part of each picture is drawn anew.
+
+    One of `KINDS`: the object's own pixels and a few around it, a box around it, thick strokes
+    anywhere, or a band over the whole width, at times the whole picture. Where no object is to be
+    seen, a band.
+
+    Args:
+        masks: bool (B, 64, 64), the objects.
+        generator: The source of randomness.
+
+    Returns:
+        bool (B, 64, 64).
+    """
+    count = len(masks)
+    options = torch.stack(
+        [
+            _grown(masks, 1 + choose(count, 4, generator=generator)),
+            _boxes(masks, 1 + choose(count, 6, generator=generator)),
+            _strokes(count, generator=generator),
+            _bands(count, generator=generator),
+        ]
+    )
+    kinds = choose(count, len(KINDS), generator=generator)
+    kinds = torch.where(masks.any(dim=(1, 2)), kinds, KINDS.index("band"))
+    return options[kinds, torch.arange(count)]
+
+
+def bands_over(rows: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Draw bands over the whole width that cover given rows.
+
+    Args:
+        rows: bool (B, 64), at least one true in each.
+        generator: The source of randomness; each band ends anywhere above and below the rows.
+
+    Returns:
+        bool (B, 64, 64).
+    """
+    first, last = first_and_last(rows)
+    above, below = torch.rand(2, len(rows), generator=generator)
+    return band((above * (first + 1)).long(), last + (below * (SIDE - last)).long())
+
+
+def first_and_last(seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Places of the first and the last true of each row (B, 64), int64 (B,).
+
+    Example:
+        >>> seen = torch.zeros(1, 64, dtype=torch.bool)
+        >>> seen[0, 3:9] = True
+        >>> [int(place) for place in first_and_last(seen)]
+        [3, 8]
+    """
+    places = torch.arange(SIDE)
+    return torch.where(seen, places, SIDE).amin(1), torch.where(seen, places, -1).amax(1)
+
+
+def band(top: Tensor, bottom: Tensor) -> Tensor:
+    """Bands over the whole width, bool (B, 64, 64), from row `top` to row `bottom`, both inside."""
+    row = torch.arange(SIDE)
+    inside: Tensor = (row >= top[:, None]) & (row <= bottom[:, None])
+    return inside[:, :, None].expand(-1, -1, SIDE)
+
+
+def _grown(masks: Tensor, by: Tensor) -> Tensor:
+    """Masks grown by 1 to 4 pixels, each by its own number."""
+    grown = [functional.max_pool2d(masks.float(), 2 * n + 1, 1, n) > 0 for n in range(1, 5)]
+    return torch.stack(grown)[by - 1, torch.arange(len(masks))]
+
+
+def _boxes(masks: Tensor, margin: Tensor) -> Tensor:
+    """The boxes around masks, with a margin in pixels."""
+    return _span(masks.any(dim=1), margin)[:, None] & _span(masks.any(dim=2), margin)[:, :, None]
+
+
+def _span(seen: Tensor, margin: Tensor) -> Tensor:
+    """From the first to the last true of each row (B, 64), and a margin."""
+    pixels, (first, last) = torch.arange(SIDE), first_and_last(seen)
+    return (pixels >= (first - margin)[:, None]) & (pixels <= (last + margin)[:, None])
+
+
+def _strokes(count: int, *, generator: torch.Generator) -> Tensor:
+    """Thick lines through random points."""
+    points = torch.rand(count, STROKES + 1, 2, generator=generator)
+    radius = column(uniform(count, 0.04, 0.12, generator=generator))
+    drawn = torch.zeros(count, SIDE, SIDE, dtype=torch.bool)
+    for start, end in zip(points[:, :-1].unbind(1), points[:, 1:].unbind(1), strict=True):
+        drawn |= _distance(start, end) < radius
+    return drawn
+
+
+def _distance(start: Tensor, end: Tensor) -> Tensor:
+    """Distance of each pixel from lines between points (B, 2), fractions of the width."""
+    x, y = axes()
+    dx, dy = (column(part) for part in (end - start).unbind(1))
+    u, v = x - column(start[:, 0]), y - column(start[:, 1])
+    share = ((u * dx + v * dy) / (dx * dx + dy * dy + 1e-9)).clamp(0, 1)
+    return torch.hypot(u - share * dx, v - share * dy)
+
+
+def _bands(count: int, *, generator: torch.Generator) -> Tensor:
+    """Bands of `LOWEST_BAND` rows or more, over the whole width."""
+    height = LOWEST_BAND + choose(count, SIDE - LOWEST_BAND + 1, generator=generator)
+    top = (torch.rand(count, generator=generator) * (SIDE - height + 1)).long()
+    return band(top, top + height - 1)

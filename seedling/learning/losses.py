@@ -1,0 +1,49 @@
+"""Plot the losses of trainings from their checkpoints.
+
+Usage: `python -m seedling.learning.losses NAME ...`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from seedling.learning.loop import CHECKPOINTS, read_checkpoint, say
+from seedling.networks.model import WEIGHTS
+
+TRAININGS = ("vae", "seedling-mini", "perceptual", "recogniser")
+
+
+def read_losses(path: Path) -> tuple[list[float], list[float], int]:
+    """Read minutes, mean losses since the report before, and the steps in all."""
+    state = read_checkpoint(path)
+    minutes = [seconds / 60 for seconds, _ in state["losses"]]
+    return minutes, [loss for _, loss in state["losses"]], int(state["steps"])
+
+
+def draw_losses(folder: Path, names: Sequence[str], out: Path) -> None:
+    """Draw one panel a training, loss against minutes, both as they were reported."""
+    figure = Figure(figsize=(2.75 * len(names), 2.6), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
+        minutes, losses, steps = read_losses(folder / f"{name}.pt")
+        axes.plot(minutes, losses)
+        axes.set(title=f"{name}: {steps:,} steps", xlabel="minutes", yscale="log")
+    figure.savefig(out, dpi=80)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=TRAININGS, help="of checkpoints")
+    parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
+    parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / "losses.png")
+    chosen = parser.parse_args()
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    draw_losses(chosen.folder, chosen.names, chosen.out)
+    say(f"wrote {chosen.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Commands that write shipped data: prompts, pairs, outlines, reference features."""

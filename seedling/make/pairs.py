@@ -1,0 +1,108 @@
+"""Pairs of scene and mask for inpainting: `python -m seedling.make.pairs FOLDER`.
+
+Writes true scenes of the small world, the masks of their objects, grown a little, and the names
+of these: the folder that `goldenseed prompts pairs` reads. With `--bands` the masks are bands over
+the whole width, in which a sign has room: the world's signs are as wide as the picture, so only in
+a band can a model write one.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from seedling.learning.conditions import band, first_and_last
+from seedling.learning.loop import say
+from seedling.networks.model import write_json
+from seedling.randomness import make_generator
+from seedling.world.painting import SIDE
+from seedling.world.scenes import draw_scenes
+from seedling.world.sentences import draw_parts
+from seedling.world.vocabulary import OBJECTS
+
+GROWN = 2
+"""Pixels that a mask reaches beyond its object."""
+LEAST_ROWS = 44
+"""Rows of a band, at least: an object of middle size and a sign (26 rows) above or below it."""
+LEAST = 40
+"""Pixels of an object in a pair, at least: some are hidden behind a frame."""
+
+
+def draw_seen(count: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw scenes whose object is to be seen.
+
+    Args:
+        count: How many.
+        seed: Seed of the scenes.
+
+    Returns:
+        Images, float32 (count, 3, 64, 64) in 0..1; masks, bool (count, 64, 64); what sentences
+        say of them, int64 (count, 4).
+    """
+    generator = make_generator(seed)
+    parts = draw_parts(2 * count + 16, generator=generator)
+    parts = parts[parts[:, 0] < len(OBJECTS)]  # scenes without an object have no mask
+    scenes = draw_scenes(parts, generator=generator)
+    good = torch.nonzero(scenes.masks.sum(dim=(1, 2)) >= LEAST).ravel()[:count]
+    return scenes.images[good], scenes.masks[good], parts[good]
+
+
+def draw_pairs(count: int, *, seed: int) -> tuple[Tensor, Tensor, list[str]]:
+    """Draw scenes with their masks.
+
+    Args:
+        count: How many.
+        seed: Seed of the scenes.
+
+    Returns:
+        Images, float32 (count, 3, 64, 64) in 0..1; masks, bool (count, 64, 64); names of the
+        objects.
+    """
+    images, masks, parts = draw_seen(count, seed=seed)
+    grown = functional.max_pool2d(masks.float()[:, None], 2 * GROWN + 1, 1, GROWN)
+    return images, grown[:, 0] > 0, [OBJECTS[int(label)] for label in parts[:, 0]]
+
+
+def bands_of(masks: Tensor) -> Tensor:
+    """Bands over the whole width that cover the objects, `LEAST_ROWS` or more.
+
+    Args:
+        masks: bool (B, 64, 64), something true in each.
+
+    Returns:
+        bool (B, 64, 64); the object in the middle, unless the band ends at the picture's border.
+    """
+    first, last = first_and_last(masks.any(2))
+    extent = last + 1 - first
+    height = extent.clamp_min(LEAST_ROWS)
+    top = torch.minimum((first + extent // 2 - height // 2).clamp_min(0), SIDE - height)
+    return band(top, top + height - 1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=23)
+    parser.add_argument("--bands", action="store_true", help="masks with room for a sign")
+    chosen = parser.parse_args(arguments)
+    images, masks, names = draw_pairs(chosen.count, seed=chosen.seed)
+    masks = bands_of(masks) if chosen.bands else masks
+    for kind in ("images", "masks"):
+        (chosen.folder / kind).mkdir(parents=True, exist_ok=True)
+    stems = [f"{number:05d}" for number in range(len(names))]
+    for stem, image, mask in zip(stems, images, masks, strict=True):
+        pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(chosen.folder / "images" / f"{stem}.png")
+        Image.fromarray(mask.byte().numpy() * 255).save(chosen.folder / "masks" / f"{stem}.png")
+    write_json(chosen.folder / "objects.json", dict(zip(stems, names, strict=True)))
+    say(f"{chosen.folder}: {len(names)} pairs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""Measure the shipped judges on fresh scenes: `python -m seedling.measure.judges`.
+
+What was not trained on: other seeds of scenes, and pictures that a shipped model draws.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from torch import Tensor, nn
+from transformers import (
+    CLIPSegForImageSegmentation,
+    CLIPTokenizer,
+    DepthAnythingForDepthEstimation,
+)
+
+from pipeline.storage.file_hashes import sha256_of_file
+from seedling.learning.degrade import KINDS, draw_full_parts, draw_pairs
+from seedling.learning.loop import say
+from seedling.learning.pool import fresh_scenes
+from seedling.measure.evaluate import Share, draw, load_shipped, wilson
+from seedling.networks import depth, preference, segmenter
+from seedling.networks.model import VARIANTS, WEIGHTS, write_json
+from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads, recognise
+from seedling.randomness import choose, make_generator
+from seedling.world.scenes import Scenes, draw_scenes
+from seedling.world.sentences import sentence
+from seedling.world.vocabulary import OBJECTS
+
+CHOICES = 100
+"""Distinct prompts among which a scene's own is to be found."""
+LEAST_DIFFERENCE = 0.1
+"""Nearness in which two things must differ for their order to be asked."""
+
+JUDGES = (preference.CLIP, preference.PREFERENCE, segmenter.FOLDER, depth.FOLDER)
+"""Their folders."""
+
+Judge = tuple[nn.Module, CLIPTokenizer]
+
+
+def retrieval(judge: Judge, *, rounds: int, seed: int) -> Share:
+    """How often a scene's own prompt scores highest among 100 distinct full prompts."""
+    network, tokenizer = judge
+    generator, hits = make_generator(seed), 0
+    for _ in range(rounds):
+        parts = torch.unique(draw_full_parts(2 * CHOICES, generator=generator), dim=0)
+        parts = parts[torch.randperm(len(parts), generator=generator)[:CHOICES]]
+        images = draw_scenes(parts, generator=generator).images
+        ids = preference.tokens(tokenizer, [sentence(row) for row in parts.tolist()])
+        with torch.no_grad():
+            pictures = preference.image_vectors(network, images)
+            found = (pictures @ preference.text_vectors(network, ids).T).argmax(dim=1)
+        hits += int((found == torch.arange(CHOICES)).sum())
+    return wilson(hits, rounds * CHOICES)
+
+
+def preferred(judge: Judge, vae: AutoencoderKL, *, each: int, seed: int) -> dict[str, Share]:
+    """How often the better picture scores higher, by kind of pair, and over all kinds evenly."""
+    generator, right = make_generator(seed), {}
+    for kind, name in enumerate(KINDS):
+        kinds = torch.full((each,), kind)
+        pairs = draw_pairs(each, vae=vae, generator=generator, kinds=kinds)
+        better = preference.scores(*judge, pairs.better, pairs.texts)
+        right[name] = int((better > preference.scores(*judge, pairs.worse, pairs.texts)).sum())
+    shares = {name: wilson(hits, each) for name, hits in right.items()}
+    return {**shares, "all": wilson(sum(right.values()), each * len(KINDS))}
+
+
+def preferred_drawn(
+    judge: Judge, pipe: StableDiffusionPipeline, *, count: int, seed: int, guidance: float
+) -> dict[str, object]:
+    """Among a model's own pictures: is the one preferred whose object the recogniser finds?
+
+    Args:
+        judge: A network and its tokenizer.
+        pipe: The model.
+        count: Prompts, each drawn from two seeds. Only prompts count of which the recogniser,
+            which no judge was trained with, finds the object in exactly one picture.
+        seed: Seed of prompts and pictures.
+        guidance: Guidance scale.
+
+    Returns:
+        The share, and of how many prompts it is.
+    """
+    parts = draw_full_parts(count, generator=make_generator(seed))
+    prompts = [sentence(row) for row in parts.tolist()]
+    backbone, heads = load_backbone(RECOGNISER), load_heads(RECOGNISER)
+    found, score = [], []
+    for turn in range(2):
+        first = seed * 10_000 + turn * count
+        images = draw(pipe, prompts, list(range(first, first + count)), guidance=guidance)
+        found.append(recognise(backbone, heads, images)["object"] == parts[:, 0])
+        score.append(preference.scores(*judge, images, prompts))
+    counted = found[0] != found[1]
+    right = ((score[0] > score[1]) == found[0]) & counted
+    total = int(counted.sum())
+    share = vars(wilson(int(right.sum()), total)) if total else None
+    return {"share": share, "prompts": count}
+
+
+def with_objects(count: int, seed: int) -> list[Scenes]:
+    """Fresh scenes in chunks, those with an object that is to be seen."""
+    chunks = []
+    for scenes in fresh_scenes(count, seed):
+        seen = (scenes.specs.thing < len(OBJECTS)) & scenes.masks.flatten(1).any(dim=1)
+        rows = seen.nonzero().flatten()
+        specs = scenes.specs.take(rows)
+        chunks.append(Scenes(scenes.images[rows], scenes.masks[rows], specs))
+    return chunks
+
+
+def masks_found(
+    network: CLIPSegForImageSegmentation, tokenizer: CLIPTokenizer, *, count: int, seed: int
+) -> dict[str, object]:
+    """Mean IoU of found and exact masks, and how rarely an absent object is found.
+
+    Returns:
+        `iou`: mean, its 95 % interval and n scenes; `absent`: the share of scenes in which the mask
+        of an object that is not there covers less than 0.5 % of the picture.
+    """
+    overlaps, empty, generator = [], 0, make_generator(seed + 1)
+    for scenes in with_objects(count, seed):
+        thing = scenes.specs.thing
+        words = [OBJECTS[label] for label in thing.tolist()]
+        found = segmenter.segment(network, tokenizer, scenes.images, words)
+        both = (found & scenes.masks).sum(dim=(1, 2))
+        overlaps.append(both / (found | scenes.masks).sum(dim=(1, 2)))
+        other = thing + 1 + choose(len(thing), len(OBJECTS) - 1, generator=generator)
+        wrong = [OBJECTS[label] for label in (other % len(OBJECTS)).tolist()]
+        found = segmenter.segment(network, tokenizer, scenes.images, wrong)
+        empty += int((found.float().mean(dim=(1, 2)) < 0.005).sum())
+    values = torch.cat(overlaps).double()
+    return {"iou": mean_of(values), "absent": vars(wilson(empty, len(values)))}
+
+
+def mean_of(values: Tensor) -> dict[str, float]:
+    """Mean of independent values with its 95 % interval (normal) and their number.
+
+    Example:
+        >>> mean_of(torch.tensor([0.0, 1.0] * 50))
+        {'value': 0.5, 'low': 0.402, 'high': 0.598, 'n': 100}
+    """
+    mean, half = float(values.mean()), 1.96 * float(values.std() / len(values) ** 0.5)
+    ends = {"value": mean, "low": mean - half, "high": mean + half}
+    return {**{name: round(end, 3) for name, end in ends.items()}, "n": len(values)}
+
+
+def depth_order(estimate: Callable[[Tensor], Tensor], *, count: int, seed: int) -> dict[str, Share]:
+    """How often of two things the nearer one is said to be nearer.
+
+    Args:
+        estimate: Pictures (B, 3, 64, 64) -> nearness (B, 64, 64), larger is nearer.
+        count: Scenes.
+        seed: Seed of the scenes.
+
+    Returns:
+        `objects`: the objects of two scenes, by their median; `background`: object and one pixel
+        beside it; both where the exact values differ by `LEAST_DIFFERENCE` or more.
+    """
+    generator = make_generator(seed + 1)
+    objects, points = [], []
+    for scenes in with_objects(count, seed):
+        masks, said = scenes.masks, estimate(scenes.images)
+        exact = depth.depth_map(scenes.specs, masks)
+        inside = [near[mask].median() for near, mask in zip(said, masks, strict=True)]
+        own = torch.stack([depth.object_nearness(scenes.specs.depth), torch.stack(inside)])
+        objects.append(own)
+        point = torch.multinomial((~masks).flatten(1).float(), 1, generator=generator)
+        there = torch.stack([near.flatten(1).gather(1, point)[:, 0] for near in (exact, said)])
+        points.append(own - there)
+    both = torch.cat(objects, dim=1)
+    pairs = both[:, 0 : both.shape[1] // 2 * 2 : 2] - both[:, 1::2]
+    return {"objects": _in_order(pairs), "background": _in_order(torch.cat(points, dim=1))}
+
+
+def _in_order(differences: Tensor) -> Share:
+    """The share of pairs whose said difference (row 1) has the sign of the exact one (row 0)."""
+    exact, said = differences
+    counted = exact.abs() >= LEAST_DIFFERENCE
+    right = (exact.sign() == said.sign()) & counted
+    return wilson(int(right.sum()), int(counted.sum()))
+
+
+def measure_depth(
+    network: DepthAnythingForDepthEstimation, *, count: int, seed: int
+) -> dict[str, Share]:
+    """`depth_order` of a network."""
+    return depth_order(lambda images: depth.estimate(network, images), count=count, seed=seed)
+
+
+def weights_sha256() -> dict[str, str]:
+    """The sha256 of each judge's weights: figures hold for these and no others.
+
+    Example:
+        >>> list(weights_sha256())
+        ['clip', 'preference', 'segmenter', 'depth']
+    """
+    return {each.name: sha256_of_file(next(each.glob("*.safetensors"))) for each in JUDGES}
+
+
+def main() -> None:
+    """Run from the command line and write `seedling/figures/judges.json`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000, help="of scenes, and pairs a kind")
+    parser.add_argument("--drawn", type=int, default=512, help="prompts that the model draws twice")
+    parser.add_argument("--model", choices=VARIANTS, default="seedling")
+    parser.add_argument("--seed", type=int, default=91)
+    parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / "judges.json")
+    chosen = parser.parse_args()
+    count, seed = chosen.count, chosen.seed
+    clip = preference.load_judge(preference.CLIP)
+    judge = preference.load_judge(preference.PREFERENCE)
+    pipe, guidance = load_shipped(chosen.model), VARIANTS[chosen.model].guidance
+    drawn = preferred_drawn(judge, pipe, count=chosen.drawn, seed=seed + 2, guidance=guidance)
+    pairs = preferred(judge, pipe.vae, each=count, seed=seed + 1)
+    order = measure_depth(depth.load_network(), count=count, seed=seed + 3)
+    figures = {
+        "weights": weights_sha256(),
+        "clip_retrieval": vars(retrieval(clip, rounds=max(1, count // CHOICES), seed=seed)),
+        "preference_retrieval": vars(retrieval(judge, rounds=max(1, count // CHOICES), seed=seed)),
+        "preference_pairs": {name: vars(share) for name, share in pairs.items()},
+        "preference_drawn": drawn,
+        "drawn_by": chosen.model,
+        "depth_order": {name: vars(share) for name, share in order.items()},
+        "masks": masks_found(*segmenter.load_segmenter(), count=count, seed=seed + 4),
+    }
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(chosen.out, figures)
+    say(figures)
+
+
+if __name__ == "__main__":
+    main()

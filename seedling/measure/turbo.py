@@ -1,0 +1,113 @@
+"""Measure `seedling-turbo` beside the seedling: `python -m seedling.measure.turbo`.
+
+Both draw the same prompts from the same seeds, none of them trained on.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import ResNetModel
+
+from seedling.learning.loop import say
+from seedling.learning.relatives import BASE, load_base
+from seedling.measure.evaluate import STEPS, accuracy, draw, write_sheet
+from seedling.networks.model import WEIGHTS, write_json
+from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
+from seedling.publish import new_pipe
+from seedling.randomness import make_generator
+from seedling.train.turbo import GUIDANCE, NAME
+from seedling.world.sentences import draw_parts, sentence
+
+
+def load_pipes(base: Path, turbo: Path) -> dict[str, StableDiffusionPipeline]:
+    """Read teacher and student in fp32, without progress bars.
+
+    Args:
+        base: The seedling's folder.
+        turbo: The folder with the student's `unet` and `scheduler`.
+
+    Returns:
+        `teacher` and `student`.
+    """
+    shared = load_base(base)
+    unet = UNet2DConditionModel.from_pretrained(turbo / "unet", local_files_only=True).float()
+    scheduler = DDIMScheduler.from_pretrained(turbo / "scheduler", local_files_only=True)
+    student = replace(shared.networks, unet=unet.eval(), scheduler=scheduler)
+    return {
+        "teacher": new_pipe(shared.vae, shared.networks, scale=shared.scale),
+        "student": new_pipe(shared.vae, student, scale=shared.scale),
+    }
+
+
+def draw_both(
+    pipes: dict[str, StableDiffusionPipeline], prompts: list[str], seeds: list[int]
+) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Draw with both: pictures (B, 3, 64, 64) in 0..1, and pictures a second."""
+    images, speed = {}, {}
+    for name, steps, guidance in (("teacher", STEPS, GUIDANCE), ("student", 1, 0.0)):
+        started = time.monotonic()
+        images[name] = draw(pipes[name], prompts, seeds, steps=steps, guidance=guidance)
+        speed[name] = round(len(prompts) / (time.monotonic() - started), 2)
+    return images, speed
+
+
+def measure(
+    pipes: dict[str, StableDiffusionPipeline],
+    backbone: ResNetModel,
+    heads: nn.ModuleDict,
+    *,
+    count: int,
+    seed: int,
+) -> tuple[dict[str, object], Tensor]:
+    """Measure how often what the prompt names is recognised in the pictures of both.
+
+    Args:
+        pipes: As `load_pipes` gives them.
+        backbone: The recogniser's backbone.
+        heads: Its heads.
+        count: How many prompts, each with a seed of its own.
+        seed: Seed of prompts and seeds.
+
+    Returns:
+        The figures by name, and the first pictures of both, (2, 16, 3, 64, 64) at most.
+    """
+    parts = draw_parts(count, generator=make_generator(seed))
+    prompts = [sentence(row) for row in parts.tolist()]
+    images, speed = draw_both(pipes, prompts, list(range(seed * 10_000, seed * 10_000 + count)))
+    shares = {name: accuracy(found, parts, backbone, heads) for name, found in images.items()}
+    apart = (images["teacher"] - images["student"]).square().mean(dim=(1, 2, 3))
+    figures = {
+        "n": count,
+        **{name: {k: vars(v) for k, v in found.items()} for name, found in shares.items()},
+        "images_per_second": speed,
+        "threads": torch.get_num_threads(),
+        "median_rms_difference": round(float(apart.median().sqrt()), 4),
+    }
+    return figures, torch.stack([images["teacher"][:16], images["student"][:16]])
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=512)
+    parser.add_argument("--seed", type=int, default=77)
+    parser.add_argument("--base", type=Path, default=BASE)
+    parser.add_argument("--turbo", type=Path, default=WEIGHTS / NAME)
+    chosen = parser.parse_args()
+    pipes = load_pipes(chosen.base, chosen.turbo)
+    judge = load_backbone(RECOGNISER), load_heads(RECOGNISER)
+    figures, pictures = measure(pipes, *judge, count=chosen.count, seed=chosen.seed)
+    out = WEIGHTS.parent / "figures" / NAME
+    out.mkdir(parents=True, exist_ok=True)
+    write_sheet(pictures, out / "teacher_and_student.png")
+    write_json(out / "figures.json", figures)
+    say(figures)
+
+
+if __name__ == "__main__":
+    main()

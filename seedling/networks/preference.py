@@ -1,0 +1,203 @@
+"""The judges of picture and prompt: small CLIPs in open_clip's format, and their losses.
+
+Two networks of one architecture. `clip` learns which sentence belongs to which scene; `preference`
+goes on from there with pairs of pictures of one prompt of which one is better. Both score a
+picture by the cosine of its vector and the prompt's, as CLIP and HPS v2 do.
+"""
+
+import copy
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTokenizer
+
+from seedling.learning.loop import say
+from seedling.networks.model import TEXT_LENGTH, WEIGHTS, write_json
+from seedling.networks.recogniser import MEAN, STD
+from seedling.networks.tokenizer import new_tokenizer, world_merges, write_tokenizer
+
+CLIP, PREFERENCE = WEIGHTS / "clip", WEIGHTS / "preference"
+"""The folders of the two shipped networks."""
+DIMENSIONS = 64
+"""Length of a vector."""
+CHUNK = 128
+HIGHEST_SCALE = math.log(100)
+"""Bound of the logarithm of CLIP's temperature (Radford et al. 2021, section 2.5)."""
+MODEL: dict[str, Any] = {
+    "embed_dim": DIMENSIONS,
+    "vision_cfg": {"image_size": 64, "layers": [2, 2, 2, 1], "width": 16, "head_width": 64},
+    "text_cfg": {
+        "context_length": TEXT_LENGTH,
+        "hf_tokenizer_name": "seedling",  # any name: of a folder, open_clip reads the files in it
+        "width": 64,
+        "heads": 4,
+        "layers": 2,
+    },
+}
+"""open_clip's description of the network, all but the length of the vocabulary."""
+
+
+def configuration(vocabulary: int) -> dict[str, Any]:
+    """open_clip's own description for a vocabulary of so many tokens."""
+    described = copy.deepcopy(MODEL)
+    described["text_cfg"]["vocab_size"] = vocabulary
+    return described
+
+
+def new_judge(vocabulary: int) -> nn.Module:
+    """Make an untrained network: a ResNet for pictures, a transformer for sentences.
+
+    Args:
+        vocabulary: How many tokens. The end token must be the last: the sentence's vector is
+            read where the highest id stands first.
+
+    Returns:
+        An `open_clip.CLIP` in fp32.
+    """
+    made: nn.Module = open_clip.CLIP(**configuration(vocabulary))
+    return made
+
+
+def tokens(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
+    """Token ids of sentences, int64 (B, 24), padded by the end token."""
+    ids: Tensor = tokenizer(
+        list(texts),
+        padding="max_length",
+        max_length=TEXT_LENGTH,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids
+    return ids
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Pictures (B, 3, 64, 64) in 0..1 as the networks take them."""
+    return (images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+def image_vectors(judge: nn.Module, images: Tensor) -> Tensor:
+    """Vectors of pictures in 0..1, float32 (B, 64), each of length 1."""
+    vectors: Tensor = judge.encode_image(normalised(images), normalize=True)  # type: ignore[operator]
+    return vectors
+
+
+def text_vectors(judge: nn.Module, ids: Tensor) -> Tensor:
+    """Vectors of tokenised sentences, float32 (B, 64), each of length 1."""
+    vectors: Tensor = judge.encode_text(ids, normalize=True)  # type: ignore[operator]
+    return vectors
+
+
+def scores(
+    judge: nn.Module, tokenizer: CLIPTokenizer, images: Tensor, texts: Sequence[str]
+) -> Tensor:
+    """Cosine of each picture with its own sentence, float32 (B,), without gradients."""
+    found = []
+    with torch.no_grad():
+        for start in range(0, len(images), CHUNK):
+            ids = tokens(tokenizer, texts[start : start + CHUNK])
+            pictures = image_vectors(judge, images[start : start + CHUNK])
+            found.append((pictures * text_vectors(judge, ids)).sum(dim=1))
+    return torch.cat(found)
+
+
+def scale(judge: nn.Module) -> Tensor:
+    """The temperature's inverse, a scalar of at most 100."""
+    raw: Any = judge.logit_scale
+    bounded: Tensor = raw.clamp(max=HIGHEST_SCALE).exp()
+    return bounded
+
+
+def contrastive_loss(pictures: Tensor, sentences: Tensor, ids: Tensor, factor: Tensor) -> Tensor:
+    """CLIP's loss; equal sentences of a batch share the target evenly.
+
+    Args:
+        pictures: float32 (B, D), of length 1.
+        sentences: float32 (B, D), of length 1, in the same order.
+        ids: int64 (B, T), the sentences' tokens, by which equal ones are known.
+        factor: Inverse temperature, a scalar.
+
+    Returns:
+        A scalar. Source: Radford et al. 2021, arXiv:2103.00020, figure 3.
+
+    Example:
+        >>> unit, ids = torch.eye(4), torch.arange(4)[:, None]
+        >>> bool(contrastive_loss(unit, unit, ids, torch.tensor(50.0)) < 1e-3)
+        True
+        >>> bool(contrastive_loss(unit, unit.roll(1, 0), ids, torch.tensor(50.0)) > 1)
+        True
+    """
+    logits = factor * pictures @ sentences.T
+    same = (ids[:, None] == ids[None]).all(dim=2).float()
+    target = same / same.sum(dim=1, keepdim=True)
+    there = functional.cross_entropy(logits, target)
+    return (there + functional.cross_entropy(logits.T, target)) / 2
+
+
+def preference_loss(better: Tensor, worse: Tensor, sentences: Tensor, factor: Tensor) -> Tensor:
+    """Minus the log probability that the better picture of each pair is chosen.
+
+    Args:
+        better: float32 (B, D) vectors, as `worse`; `sentences` are their prompts'.
+        worse: float32 (B, D).
+        sentences: float32 (B, D).
+        factor: Inverse temperature, a scalar.
+
+    Returns:
+        A scalar. The probability is the softmax of both scaled cosines: Bradley and Terry 1952,
+        with the scores of Wu et al. 2023, arXiv:2306.09341, section 4.
+
+    Example:
+        >>> one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+        >>> right = preference_loss(one, other, one, torch.tensor(10.0))
+        >>> bool(right < 1e-3 < 9 < preference_loss(other, one, one, torch.tensor(10.0)))
+        True
+    """
+    margin = ((better - worse) * sentences).sum(dim=1)
+    return functional.softplus(-factor * margin).mean()
+
+
+def publish(judge: nn.Module, folder: Path) -> None:
+    """Write a network in open_clip's layout: fp16 weights, its description, our vocabulary.
+
+    Args:
+        judge: The network.
+        folder: Where to; an earlier one there is replaced once the new one is whole.
+    """
+    aside = folder.with_name(f".{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    tokenizer = new_tokenizer()
+    tokenizer.save_pretrained(aside)
+    write_tokenizer(aside, world_merges())
+    preprocessing = {"mean": list(MEAN), "std": list(STD), "interpolation": "bicubic"}
+    described = {"model_cfg": configuration(len(tokenizer)), "preprocess_cfg": preprocessing}
+    write_json(aside / "open_clip_config.json", described)
+    save_file(half(judge), aside / "open_clip_model.safetensors", metadata={"format": "pt"})
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
+    say(f"wrote {folder}")
+
+
+def half(module: nn.Module) -> dict[str, Tensor]:
+    """The whole state, numbers with a fraction as fp16, counters as they are."""
+    return {
+        name: (value.half() if value.is_floating_point() else value).detach().clone().contiguous()
+        for name, value in module.state_dict().items()
+    }
+
+
+def load_judge(folder: Path) -> tuple[nn.Module, CLIPTokenizer]:
+    """Read a shipped network, fp32, in eval mode, and its tokenizer."""
+    tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    judge = new_judge(len(tokenizer))
+    weights = str(folder / "open_clip_model.safetensors")
+    open_clip.load_checkpoint(judge, weights, strict=True, weights_only=True)
+    return judge.float().eval(), tokenizer

@@ -1,0 +1,164 @@
+"""Small ResNets that name what a scene shows: `perceptual` and `recogniser`.
+
+The pooled output of `perceptual` is the feature of that name. `recogniser` is wider, trained on
+other scenes from other first weights, and is what follows-the-prompt is measured with, so that
+what judges a model is not what measures it. Linear heads, kept beside each backbone, read
+objects, colours, places, tones and positions back out.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import ResNetConfig, ResNetModel
+
+from seedling.networks.model import WEIGHTS, write_json
+from seedling.world.sentences import FREE
+from seedling.world.vocabulary import COLOURS, PLACES, THINGS, TONES
+
+FOLDER = WEIGHTS / "perceptual"
+RECOGNISER = WEIGHTS / "recogniser"
+DIMENSIONS = 32
+"""Length of the feature `perceptual`."""
+WIDTHS: dict[str, tuple[int, ...]] = {
+    "perceptual": (32, 64, 128, DIMENSIONS),
+    "recogniser": (32, 64, 128, 256),
+}
+"""Network -> widths of its stages; the last is the length of its pooled output."""
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+"""Pictures in 0..1 are normalised by (x - MEAN) / STD before the backbone."""
+HEADS = {
+    "object": len(THINGS),
+    "colour": len(COLOURS),
+    "place": len(PLACES),
+    "tone": len(TONES),
+    "position": 3,
+    "flags": 4,
+}
+"""What the heads read. Extreme scenes count as objects; position is x, y, size; flags are grey,
+frame, large sky, word."""
+COLOURLESS = tuple(list(TONES).index(name) for name in ("mono", "sketch"))
+"""Tones in which no colour is to be seen."""
+OBJECT_WEIGHT = 3.0
+"""Weight of the object's loss: shapes are learned last, colours and places within a minute."""
+
+
+def new_backbone(name: str = "perceptual") -> ResNetModel:
+    """Make an untrained backbone: (B, 3, 64, 64) normalised to pooled (B, D, 1, 1)."""
+    widths = WIDTHS[name]
+    return ResNetModel(
+        ResNetConfig(
+            num_channels=3,
+            embedding_size=widths[0],
+            layer_type="basic",
+            hidden_sizes=list(widths),
+            depths=[1, 1, 1, 1],
+        )
+    )
+
+
+def new_heads(dimensions: int = DIMENSIONS) -> nn.ModuleDict:
+    """Make untrained heads for features of so many numbers, one linear layer each."""
+    return nn.ModuleDict({name: nn.Linear(dimensions, size) for name, size in HEADS.items()})
+
+
+def features(backbone: ResNetModel, images: Tensor) -> Tensor:
+    """Compute the features of pictures.
+
+    Args:
+        backbone: The backbone, in eval mode for anything but training.
+        images: float32 (B, 3, 64, 64), RGB in 0..1.
+
+    Returns:
+        float32 (B, D).
+    """
+    mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
+    pooled: Tensor = backbone((images - mean) / std).pooler_output
+    return pooled.flatten(1)
+
+
+def is_colourless(tone: Tensor) -> Tensor:
+    """Whether no colour is to be seen in each of these tones, bool (B,)."""
+    return torch.isin(tone, torch.tensor(COLOURLESS))
+
+
+def recognition_loss(heads: nn.ModuleDict, found: Tensor, labels: Tensor) -> Tensor:
+    """Sum of the heads' losses; the colour counts only where it is to be seen.
+
+    Args:
+        heads: The heads.
+        found: float32 (B, D) features.
+        labels: float32 (B, 14), as `pool.labels_of` gives them.
+
+    Returns:
+        A scalar.
+    """
+    whole = labels[:, :4].long()
+    seen = ~is_colourless(whole[:, 3]) & (labels[:, 7] == 0)
+    colour = torch.where(seen, whole[:, 1], FREE)
+    loss = OBJECT_WEIGHT * functional.cross_entropy(heads["object"](found), whole[:, 0])
+    loss = loss + functional.cross_entropy(heads["colour"](found), colour, ignore_index=FREE)
+    loss = loss + functional.cross_entropy(heads["place"](found), whole[:, 2], ignore_index=FREE)
+    loss = loss + functional.cross_entropy(heads["tone"](found), whole[:, 3], ignore_index=FREE)
+    loss = loss + 20 * functional.mse_loss(heads["position"](found), labels[:, 4:7])
+    flags = functional.binary_cross_entropy_with_logits(heads["flags"](found), labels[:, 7:11])
+    return loss + flags
+
+
+def publish(backbone: ResNetModel, heads: nn.ModuleDict, *, folder: Path = FOLDER) -> None:
+    """Write backbone, heads and how pictures are to be normalised."""
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone.save_pretrained(folder)
+    aside = folder / ".heads"
+    save_file({name: value.contiguous() for name, value in heads.state_dict().items()}, aside)
+    aside.replace(folder / "heads.safetensors")
+    write_json(
+        folder / "preprocessor_config.json",
+        {
+            "image_mean": list(MEAN),
+            "image_std": list(STD),
+            "do_normalize": True,
+            "do_rescale": False,
+            "do_resize": False,
+            "size": {"height": 64, "width": 64},
+            "range": "RGB in 0..1 before normalisation",
+        },
+    )
+
+
+def load_backbone(folder: Path = FOLDER) -> ResNetModel:
+    """Read the shipped backbone, fp32, in eval mode."""
+    backbone: ResNetModel = ResNetModel.from_pretrained(folder, dtype=torch.float32)
+    return backbone.eval()
+
+
+def load_heads(folder: Path = FOLDER) -> nn.ModuleDict:
+    """Read the shipped heads."""
+    weights = load_file(folder / "heads.safetensors")
+    heads = new_heads(weights["object.weight"].shape[1])
+    heads.load_state_dict(weights)
+    return heads.eval()
+
+
+def recognise(backbone: ResNetModel, heads: nn.ModuleDict, images: Tensor) -> dict[str, Tensor]:
+    """Name what pictures show.
+
+    Args:
+        backbone: The backbone, in eval mode.
+        heads: The heads.
+        images: float32 (B, 3, 64, 64) in 0..1.
+
+    Returns:
+        `object`, `colour`, `place`, `tone`: int64 (B,); `position`: float32 (B, 3);
+        `flags`: bool (B, 4).
+    """
+    with torch.no_grad():
+        found = torch.cat([features(backbone, chunk) for chunk in torch.split(images, 128)])
+        answers = {
+            name: heads[name](found).argmax(1) for name in ("object", "colour", "place", "tone")
+        }
+        answers["position"] = heads["position"](found)
+        answers["flags"] = heads["flags"](found) > 0
+    return answers

@@ -1,0 +1,178 @@
+"""Train the seedling's first step: `python -m seedling.train.singdiffusion --minutes 10`.
+
+The network g of SingDiffusion (Zhang et al. 2024, arXiv:2403.08381) predicts a picture from pure
+noise and a prompt: at t = 1 the noise says nothing of the picture, so what it learns is the mean
+picture of the prompt. The loss is theirs, E |g(x_1, prompt) - x_0|^2; they publish no training
+code, so batch, rate and length are our choice. Empty prompts, at the rate of the seedling's own
+training, are for the guided prediction. The text encoder is the shipped seedling's, unchanged.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from pipeline.interventions.singdiffusion import without_time
+from seedling.learning.command_line import training_parser
+from seedling.learning.loop import CHECKPOINTS, Budget, Loop, say
+from seedling.learning.pool import Pool
+from seedling.learning.relatives import load_base
+from seedling.networks.model import WEIGHTS, new_unet, save_half
+from seedling.randomness import make_generator
+from seedling.train.text_encoder import token_ids
+from seedling.train.text_to_image import draw_prompts, draw_rows, load_vae, training_pool
+
+BASE = WEIGHTS / "seedling"
+FOLDER = WEIGHTS / "seedling-singdiffusion"
+CHANNELS = (48, 80)
+"""Widths of the network's levels: a little thinner than the seedling's own."""
+EXTREMES = 0.15
+"""Share of the pictures that are extreme scenes: whose means the method is there for."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """The frozen text encoder of the base model.
+
+    Attributes:
+        tokenizer: Its tokenizer.
+        encoder: Token ids to states.
+    """
+
+    tokenizer: CLIPTokenizer
+    encoder: CLIPTextModel
+
+    @staticmethod
+    def of(base: Path) -> "Text":
+        """Read it from a diffusers folder."""
+        tokenizer = CLIPTokenizer.from_pretrained(str(base / "tokenizer"), local_files_only=True)
+        encoder = CLIPTextModel.from_pretrained(str(base / "text_encoder"), local_files_only=True)
+        return Text(tokenizer, encoder.float().eval())
+
+    @torch.no_grad()
+    def states(self, prompts: list[str]) -> Tensor:
+        """Encoded prompts, float32 (B, tokens, D)."""
+        ids = token_ids(self.tokenizer, prompts)
+        states: Tensor = self.encoder(ids).last_hidden_state
+        return states
+
+
+def picture_loss(
+    network: Any,  # noqa: ANN401 - diffusers is untyped
+    latents: Tensor,
+    states: Tensor,
+    *,
+    generator: torch.Generator,
+) -> Tensor:
+    """Mean squared error of the picture predicted from pure noise.
+
+    Args:
+        network: g, without time.
+        latents: float32 (B, C, h, w), scaled as the base model's are.
+        states: Encoded prompts, (B, tokens, D).
+        generator: The source of noise.
+
+    Returns:
+        A scalar.
+    """
+    noise = torch.randn(latents.shape, generator=generator)
+    steps = torch.ones(len(latents))
+    predicted = network(noise, steps, encoder_hidden_states=states).sample
+    loss: Tensor = (predicted - latents).square().mean()
+    return loss
+
+
+def train(
+    pool: Pool,
+    text: Text,
+    *,
+    scale: float,
+    budget: Budget,
+    seed: int = 11,
+    batch: int = 64,
+    folder: Path = CHECKPOINTS,
+    channels: tuple[int, ...] = CHANNELS,
+    name: str = "singdiffusion",
+) -> Any:  # noqa: ANN401 - diffusers is untyped
+    """Train the network, or go on with a training that was cut off.
+
+    Args:
+        pool: The scenes that the base model was trained on.
+        text: The base model's text encoder; it stays as it is.
+        scale: The base model's latent scale factor.
+        budget: How long, and the learning rate.
+        seed: Seed of prompts and noise; the first weights are from torch's own stream.
+        batch: Latents a step.
+        folder: Where the checkpoint goes.
+        channels: Widths of the network's levels.
+        name: Of the checkpoint.
+
+    Returns:
+        The network with its moving average in place.
+    """
+    generator = make_generator(seed)
+    network = without_time(new_unet(channels, pooled_text=False))
+    modules: dict[str, torch.nn.Module] = {"unet": network}
+    loop = Loop(name, modules, budget, generator, folder=folder, averaged=("unet",), muon=True)
+    while loop.running():
+        rows = draw_rows(pool, batch, generator=generator, extremes=EXTREMES)
+        states = text.states(draw_prompts(pool.parts[rows], generator=generator))
+        latents = pool.latents[rows].float() * scale
+        loop.step(picture_loss(network, latents, states, generator=generator))
+    loop.finish()
+    loop.use_averages()
+    return network
+
+
+def publish(network: Any, base: Path, folder: Path = FOLDER) -> None:  # noqa: ANN401
+    """Write the network in the authors' layout, in fp16, with its text encoder beside it.
+
+    Args:
+        network: The trained network.
+        base: The base model's diffusers folder.
+        folder: Where to; an earlier one there is replaced once the new one is whole.
+    """
+    aside = folder.with_name(f".{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    for part in ("text_encoder", "tokenizer"):
+        shutil.copytree(base / part, aside / part)
+    network.save_config(aside)
+    save_half(network, aside / "diffusion_pytorch_model.safetensors")
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
+
+
+def latent_scale(base: Path) -> float:
+    """The base model's latent scale factor."""
+    config = json.loads((base / "vae" / "config.json").read_bytes())
+    return float(config["scaling_factor"])
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = training_parser(__doc__, minutes=10.0, rate=4e-3, out=FOLDER)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--base", type=Path, default=BASE, help="the model it is trained for")
+    chosen = parser.parse_args()
+    network = train(
+        training_pool(load_vae(chosen.folder), chosen.folder),
+        Text.of(chosen.base),
+        scale=latent_scale(chosen.base),
+        budget=Budget(chosen.minutes, chosen.rate),
+        seed=chosen.seed,
+        batch=chosen.batch,
+        folder=chosen.folder,
+        name=load_base(chosen.base).own_name("singdiffusion"),
+    )
+    publish(network, chosen.base, chosen.out)
+    say(f"wrote {chosen.out}")
+
+
+if __name__ == "__main__":
+    main()

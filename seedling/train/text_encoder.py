@@ -1,0 +1,92 @@
+"""Teach a text encoder what sentences say, before it learns together with the noise predictor.
+
+A noise predictor learns slowly from an encoder whose states say nothing yet. A few hundred steps
+of reading sentences back into their parts give it states that already tell objects, colours,
+places and tones apart.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from seedling.learning.loop import CHECKPOINTS, Budget, Loop
+from seedling.networks.model import TEXT_WIDTH
+from seedling.randomness import choose, make_generator
+from seedling.world.sentences import draw_parts, sentence
+from seedling.world.vocabulary import COLOURS, PLACES, THINGS, TONES
+
+CHOICES = (len(THINGS), len(COLOURS) + 1, len(PLACES) + 1, len(TONES) + 1)
+"""Labels of each part; the last one of each stands for a part that is not named."""
+
+
+def token_ids(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
+    """Token ids as the pipeline makes them, int64 (B, 24)."""
+    ids: Tensor = tokenizer(
+        prompts,
+        padding="max_length",
+        truncation=True,
+        return_tensors="pt",
+        max_length=tokenizer.model_max_length,
+    ).input_ids
+    return ids
+
+
+def reading_loss(head: nn.Linear, states: Tensor, parts: Tensor) -> Tensor:
+    """How badly the parts of sentences are read from the mean of their states.
+
+    Args:
+        head: From the states' width to all labels of all parts.
+        states: float32 (B, 24, 128).
+        parts: int64 (B, 4), `FREE` where not named.
+
+    Returns:
+        A scalar, the sum of four cross-entropies.
+    """
+    answers = head(states.mean(1)).split(CHOICES, dim=1)
+    free = torch.tensor(CHOICES) - 1
+    wanted = torch.where(parts < 0, free, parts)
+    losses = [
+        functional.cross_entropy(answer, wanted[:, column]) for column, answer in enumerate(answers)
+    ]
+    return torch.stack(losses).sum()
+
+
+def teach(
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    *,
+    steps: int = 600,
+    seed: int,
+    name: str,
+    batch: int = 64,
+    folder: Path = CHECKPOINTS,
+) -> None:
+    """Train an encoder in place to say the parts of sentences, or take up a finished training.
+
+    Args:
+        text_encoder: The encoder.
+        tokenizer: Its tokenizer.
+        steps: How many steps.
+        seed: Seed of the sentences.
+        name: Name of the checkpoint.
+        batch: Sentences a step.
+        folder: Where the checkpoint goes.
+    """
+    generator = make_generator(seed)
+    head = nn.Linear(TEXT_WIDTH, sum(CHOICES))
+    modules: dict[str, nn.Module] = {"text": text_encoder, "head": head}
+    budget = Budget(minutes=600.0, rate=1e-3, steps=steps)
+    loop = Loop(name, modules, budget, generator, folder=folder)
+    while loop.running():
+        parts = draw_parts(batch, generator=generator)
+        variants = choose(batch, 6, generator=generator).tolist()
+        prompts = [
+            sentence(row, variant=variant)
+            for row, variant in zip(parts.tolist(), variants, strict=True)
+        ]
+        states = text_encoder(token_ids(tokenizer, prompts)).last_hidden_state
+        loop.step(reading_loss(head, states, parts))
+    loop.finish()

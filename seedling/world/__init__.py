@@ -1,0 +1,1 @@
+"""The procedural world: scenes with exact ground truth, and the sentences that describe them."""

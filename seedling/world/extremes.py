@@ -1,0 +1,58 @@
+"""Scenes at the ends of brightness: solid grounds, and line-art logos on them."""
+
+import torch
+from torch import Tensor
+
+from seedling.randomness import choose, uniform
+from seedling.world.painting import SIDE, axes, column
+from seedling.world.specs import Specs
+from seedling.world.vocabulary import EXTREMES, OBJECTS
+
+BLACK, WHITE = 0.01, 0.99
+"""Levels of the grounds; the lines of a logo have the other one."""
+
+
+def is_extreme(thing: Tensor) -> Tensor:
+    """Which labels of things stand for an extreme scene, bool of the same shape."""
+    return thing >= len(OBJECTS)
+
+
+def extreme(specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw extreme scenes.
+
+    Args:
+        specs: Specs of B scenes, all of them extreme.
+        generator: The source of randomness of the logos.
+
+    Returns:
+        Images, float32 (B, 3, 64, 64), and how far each pixel is from a line of the logo, in
+        pixels, negative inside the line, float32 (B, 64, 64).
+    """
+    names = [EXTREMES[label - len(OBJECTS)] for label in specs.thing.tolist()]
+    white = column(torch.tensor([name.endswith("white background") for name in names]))
+    logo = column(torch.tensor(["logo" in name for name in names]))
+    ground = torch.where(white, WHITE, BLACK)
+    distance = torch.where(logo, _logo(specs, generator=generator), 9.0)
+    image = torch.lerp(ground, 1 - ground, torch.sigmoid(-2 * distance))
+    return image[:, None].expand(-1, 3, -1, -1), distance
+
+
+def _logo(specs: Specs, *, generator: torch.Generator) -> Tensor:
+    """Two closed figures, one in the other, as lines: distance to a line in pixels."""
+    x, y = axes()
+    u, v = x - column(specs.x), y - column(specs.y)
+    radius = column(specs.size)
+    lines = [
+        _figure(u, v, radius * scale, choose(len(u), 4, generator=generator)).abs()
+        for scale in (column(uniform(len(u), s, s + 0.2, generator=generator)) for s in (0.75, 0.3))
+    ]
+    return torch.minimum(*lines) * SIDE - 1.1
+
+
+def _figure(u: Tensor, v: Tensor, radius: Tensor, which: Tensor) -> Tensor:
+    ring = torch.sqrt(u * u + v * v + 1e-12) - radius
+    square = torch.maximum(u.abs(), v.abs()) - 0.85 * radius
+    diamond = (u.abs() + v.abs() - radius) * 0.7071
+    triangle = torch.maximum(0.8944 * u.abs() - 0.4472 * (v + radius), v - 0.7 * radius)
+    figures = torch.stack([ring, square, diamond, triangle])
+    return figures[which, torch.arange(len(which))]
