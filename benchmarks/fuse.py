@@ -19,8 +19,8 @@ from pathlib import Path
 
 from analysis.extraction.extract import feature_folder, run_features
 from benchmarks.harness import alternate, report_ratio
-from goldenseed.start import start_runs
-from goldenseed.work import Workers, draw_and_measure
+from goldenseed.steps.begin import start_runs
+from goldenseed.steps.steps import Workers, draw_and_measure
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import Recipe, load_recipe
 

@@ -48,7 +48,7 @@ import torch
 from PIL import Image
 
 from benchmarks.harness import report
-from goldenseed.start import start_runs
+from goldenseed.steps.begin import start_runs
 from pipeline.cards.card import resolve
 from pipeline.drawing.stage import GenerateStage, generate_stage
 from pipeline.executors.base import make_executor

@@ -70,7 +70,7 @@ def write_inputs(folder: Path, size: Size) -> None:
 
 def write_run(folder: Path, size: Size) -> int:
     """A run folder whose every tile has a receipt; returns how many."""
-    from goldenseed.start import load_prompts
+    from goldenseed.steps.begin import load_prompts
     from pipeline.runs.run import Run
     from pipeline.settings.choices import SeedChoice
     from pipeline.settings.config import RunConfig
@@ -98,8 +98,8 @@ def write_run(folder: Path, size: Size) -> int:
 def child(work: str, folder: Path) -> None:
     """What the measured process does, along the same functions as the command."""
     if work == "plan":
-        from goldenseed.plan import plan_recipe
-        from goldenseed.start import load_prompts
+        from goldenseed.steps.begin import load_prompts
+        from goldenseed.steps.plan import plan_recipe
         from pipeline.settings.recipe import load_recipe
 
         for card in CARDS:
@@ -108,7 +108,7 @@ def child(work: str, folder: Path) -> None:
             plans = plan_recipe(recipe, prompts, folder / "absent")
             print(json.dumps([plan.as_dict() for plan in plans]))
     else:
-        from goldenseed.status import status_of
+        from goldenseed.steps.status import status_of
         from pipeline.runs.run import Run
 
         print(json.dumps(status_of(Run.open(folder / "run")).as_dict()))

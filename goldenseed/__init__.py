@@ -14,8 +14,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goldenseed.lists import diverse_seeds, golden_seeds
-    from goldenseed.view import open_run
+    from goldenseed.api.lists import diverse_seeds, golden_seeds
+    from goldenseed.api.run_view import open_run
     from pipeline.noise import draw_noise
 
 __all__ = ["diverse_seeds", "draw_noise", "golden_seeds", "open_run"]
@@ -23,10 +23,10 @@ __all__ = ["diverse_seeds", "draw_noise", "golden_seeds", "open_run"]
 __version__ = version("goldenseed")
 
 _HOMES = {
-    "diverse_seeds": "goldenseed.lists",
+    "diverse_seeds": "goldenseed.api.lists",
     "draw_noise": "pipeline.noise",
-    "golden_seeds": "goldenseed.lists",
-    "open_run": "goldenseed.view",
+    "golden_seeds": "goldenseed.api.lists",
+    "open_run": "goldenseed.api.run_view",
 }
 
 

@@ -24,22 +24,19 @@ import typer
 
 from analysis.seed_shares import share_table
 from analysis.studies.stage import outcomes
-from goldenseed import (
-    __version__,
-    prompts_command,
-    reference_command,
-    search_command,
-    show,
-    start,
-    study_command,
-    work,
-)
-from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
-from goldenseed.plan import plan_recipe, prompts_to_plan
-from goldenseed.progress import note, show_progress_lines
-from goldenseed.shares import print_shares
-from goldenseed.status import status_of
-from goldenseed.verify import repair, verify_run
+from goldenseed import __version__
+from goldenseed.commands import prompts as prompts_command
+from goldenseed.commands import reference as reference_command
+from goldenseed.commands import search as search_command
+from goldenseed.commands import study as study_command
+from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
+from goldenseed.output import tables
+from goldenseed.output.progress import note, show_progress_lines
+from goldenseed.output.shares import print_shares
+from goldenseed.steps import begin, steps
+from goldenseed.steps.plan import plan_recipe, prompts_to_plan
+from goldenseed.steps.status import status_of
+from goldenseed.steps.verify import repair, verify_run
 from pipeline.errors import GoldenseedError
 from pipeline.runs.run import Run, parse_part
 from pipeline.settings.recipe import Recipe, load_recipe
@@ -83,11 +80,11 @@ def plan(
     reliability: Reliability = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
-    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    start.check_recipe(chosen)
+    chosen = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    begin.check_recipe(chosen)
     folder = _folder(chosen, out)
     plans = plan_recipe(chosen, prompts_to_plan(chosen), folder, reliability=reliability)
-    show.result([arm.as_dict() for arm in plans], as_json=as_json, table=show.plan_table(plans))
+    tables.result([arm.as_dict() for arm in plans], as_json=as_json, table=tables.plan_table(plans))
 
 
 @app.command()
@@ -97,10 +94,10 @@ def generate(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Draw the grid: only what is not there yet."""
-    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    runs = start.start_runs(chosen, _folder(chosen, out))
-    place = work.Workers(executor, workers or chosen.workers)
-    results = [work.generate(run, place, part=parse_part(part)) for run in runs]
+    chosen = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = begin.start_runs(chosen, _folder(chosen, out))
+    place = steps.Workers(executor, workers or chosen.workers)
+    results = [steps.generate(run, place, part=parse_part(part)) for run in runs]
     _finish(runs, results, as_json=as_json)
 
 
@@ -109,29 +106,29 @@ def measure(
     run: RunPath, executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False
 ) -> None:
     """Measure every image, and every seed: features, then metrics."""
-    runs = start.open_runs(run)
-    place = work.Workers(executor, workers)
-    results = [step for one in runs for step in work.measure(one, place)]
+    runs = begin.open_runs(run)
+    place = steps.Workers(executor, workers)
+    results = [step for one in runs for step in steps.measure(one, place)]
     _finish(runs, results, as_json=as_json)
 
 
 @app.command()
 def rank(run: RunPath, as_json: AsJson = False) -> None:
     """Rank the seeds, confirm them on the second prompt set, and say what chance gives."""
-    show.rankings([work.rank(one) for one in start.open_runs(run)], as_json=as_json)
+    tables.rankings([steps.rank(one) for one in begin.open_runs(run)], as_json=as_json)
 
 
 @app.command()
 def shares(run: RunPath, as_json: AsJson = False) -> None:
     """Say how much of every measure's variance belongs to the seed, the prompt, and neither."""
-    found = [(one.root.name, share_table(one)) for one in start.open_runs(run)]
+    found = [(one.root.name, share_table(one)) for one in begin.open_runs(run)]
     print_shares(found, as_json=as_json)
 
 
 @app.command()
 def publish(run: RunPath, as_json: AsJson = False) -> None:
     """Write the golden and the bad list as a release."""
-    show.releases([work.publish(one) for one in start.open_runs(run)], as_json=as_json)
+    tables.releases([steps.publish(one) for one in begin.open_runs(run)], as_json=as_json)
 
 
 @app.command()
@@ -140,25 +137,25 @@ def run(
     executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """All of it: draw, measure, rank, publish. The same command again goes on."""
-    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    runs = start.start_runs(chosen, _folder(chosen, out))
-    place = work.Workers(executor, workers or chosen.workers)
-    results = [step for one in runs for step in work.draw_and_measure(one, place)]
+    chosen = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = begin.start_runs(chosen, _folder(chosen, out))
+    place = steps.Workers(executor, workers or chosen.workers)
+    results = [step for one in runs for step in steps.draw_and_measure(one, place)]
     _stop_if_incomplete(results)
     if chosen.ranking is None:
         note(f"recipe {chosen.name} has no quality metric, so nothing is ranked")
         return _finish(runs, results, as_json=as_json)
-    ends = [(work.rank(one), work.seed_shares(one), work.publish(one)) for one in runs]
-    show.conclusion(ends, as_json=as_json)
-    show.findings([outcomes(one) for one in runs if not as_json])
+    ends = [(steps.rank(one), steps.seed_shares(one), steps.publish(one)) for one in runs]
+    tables.conclusion(ends, as_json=as_json)
+    tables.findings([outcomes(one) for one in runs if not as_json])
     return None
 
 
 @app.command()
 def status(run: RunPath, as_json: AsJson = False) -> None:
     """Say how far a run is."""
-    found = [status_of(one) for one in start.open_runs(run)]
-    show.statuses(found, as_json=as_json)
+    found = [status_of(one) for one in begin.open_runs(run)]
+    tables.statuses(found, as_json=as_json)
 
 
 @app.command()
@@ -167,8 +164,8 @@ def verify(
     mend: Annotated[bool, typer.Option("--repair", help="Set damaged shards aside.")] = False,
 ) -> None:  # fmt: skip
     """Read every shard back and hash it again."""
-    report = show.Verification()
-    for one in start.open_runs(run):
+    report = tables.Verification()
+    for one in begin.open_runs(run):
         for found in verify_run(one):
             repaired = bool(found.problem) and mend and repair(one, found)
             report.add(found, repaired=repaired)
@@ -181,7 +178,7 @@ def _folder(recipe: Recipe, out: Path | None) -> Path:
     return out or Path("runs") / recipe.name
 
 
-def _stop_if_incomplete(results: list[work.Result]) -> None:
+def _stop_if_incomplete(results: list[steps.Result]) -> None:
     errors = [error for result in results for error in result.errors]
     if errors:
         note(f"{len(errors)} shard(s) have no result; the same command tries them again:")
@@ -190,16 +187,16 @@ def _stop_if_incomplete(results: list[work.Result]) -> None:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def _finish(runs: list[Run], results: list[work.Result], *, as_json: bool) -> None:
+def _finish(runs: list[Run], results: list[steps.Result], *, as_json: bool) -> None:
     found = [status_of(one) for one in runs]
-    show.steps(results)
-    show.result([s.as_dict() for s in found], as_json=as_json, table=show.status_table(found))
+    tables.steps(results)
+    tables.result([s.as_dict() for s in found], as_json=as_json, table=tables.status_table(found))
     _stop_if_incomplete(results)
 
 
 def _version(value: bool) -> None:
     if value:
-        show.line(__version__)
+        tables.line(__version__)
         raise typer.Exit
 
 

@@ -31,7 +31,8 @@ def heavy_modules_after(imports: str, *, python_path: str = "") -> list[str]:
     [
         "pipeline.storage.schema, pipeline.runs.grid, pipeline.prompts.prompt_sets",
         "pipeline.settings.config, pipeline.runs.run, pipeline.storage.shards, pipeline.registry",
-        "goldenseed, goldenseed.plan, pipeline.settings.sampling, pipeline.prompts.conditions",
+        "goldenseed, goldenseed.steps.plan, pipeline.settings.sampling",
+        "pipeline.prompts.conditions",
         ", ".join(sorted(path.split(":")[0] for path in INTERVENTIONS.values())),
     ],
 )

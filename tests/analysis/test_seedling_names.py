@@ -14,7 +14,7 @@ from analysis.study_tools.measured import (
 )
 from analysis.study_tools.picture_similarity import shared_embedding
 from analysis.study_tools.race_units import race_metric
-from goldenseed.start import check_recipe, load_prompts
+from goldenseed.steps.begin import check_recipe, load_prompts
 from pipeline.runs.run import Run
 from pipeline.settings.choices import RankingConfig
 from pipeline.settings.recipe import load_recipe

@@ -2,7 +2,7 @@
 
 import pytest
 
-from goldenseed.start import load_prompts
+from goldenseed.steps.begin import load_prompts
 from pipeline.errors import PromptError
 from pipeline.settings.recipe import Recipe
 

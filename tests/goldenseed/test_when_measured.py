@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.extraction.extract import feature_folder, run_feature
-from goldenseed.start import check_recipe
+from goldenseed.steps.begin import check_recipe
 from pipeline.errors import ConfigError
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import load_recipe

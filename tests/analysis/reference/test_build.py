@@ -16,8 +16,8 @@ from analysis.features import load_feature
 from analysis.features.base import Batch
 from analysis.reference import build, parts
 from analysis.reference.parts import NO_PROMPT, Plan
-from goldenseed.reference_command import build_reference
-from goldenseed.work import Workers
+from goldenseed.commands.reference import build_reference
+from goldenseed.steps.steps import Workers
 from pipeline.errors import ConfigError, GoldenseedError, PictureError, RunError
 from pipeline.prompts.pictures import crop_square, read_picture
 from pipeline.storage.schema import IMAGE_TYPE

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goldenseed.start import check_recipe
+from goldenseed.steps.begin import check_recipe
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
 from pipeline.drawing.stage import generate_stage

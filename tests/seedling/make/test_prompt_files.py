@@ -11,7 +11,7 @@ from seedling.train.fine_tuned import INSTANCE
 from seedling.world.sentences import FREE, parse
 from seedling.world.vocabulary import COLOURS, OBJECTS, PLACES, TONES
 
-PROMPTS = Path(__file__).parents[2] / "prompts"
+PROMPTS = Path(__file__).parents[3] / "prompts"
 
 
 def rows(name: str) -> list[dict[str, str]]:

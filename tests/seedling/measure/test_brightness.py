@@ -13,7 +13,7 @@ from seedling.measure.brightness import (
 )
 from seedling.world.vocabulary import OBJECTS
 
-PROMPTS = Path(__file__).parents[2] / "prompts"
+PROMPTS = Path(__file__).parents[3] / "prompts"
 
 
 def test_the_prompt_file_is_what_the_command_writes() -> None:

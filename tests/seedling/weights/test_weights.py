@@ -94,7 +94,7 @@ def test_reference_is_of_this_backbone_and_can_be_drawn_again() -> None:
     said = json.loads((PERCEPTUAL / "reference.json").read_text())
     stored = load_file(PERCEPTUAL / "reference.safetensors")["features"]
     weights = (PERCEPTUAL / "model.safetensors").read_bytes()
-    prompts = Path(__file__).parents[2] / "prompts" / said["prompts"]
+    prompts = Path(__file__).parents[3] / "prompts" / said["prompts"]
     assert said["backbone_sha256"] == hashlib.sha256(weights).hexdigest()
     assert said["prompts_sha256"] == hashlib.sha256(prompts.read_bytes()).hexdigest()
     assert stored.shape == (said["n"], recogniser.DIMENSIONS)

@@ -11,8 +11,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from goldenseed.prompts_command import describe
-from goldenseed.work import Workers
+from goldenseed.commands.prompts import describe
+from goldenseed.steps.steps import Workers
 from pipeline.errors import ModelError, PictureError
 from pipeline.prompts.making import dense
 from pipeline.prompts.making.cards import find_describer, resolve_describer

@@ -9,7 +9,7 @@ from PIL import Image
 
 import goldenseed
 from analysis.extraction.images import decode_image
-from goldenseed.view import RunView
+from goldenseed.api.run_view import RunView
 from pipeline.errors import RunError
 
 

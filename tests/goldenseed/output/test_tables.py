@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.ranking.result import Ranking
-from goldenseed import show
+from goldenseed.output import tables
 from tests.analysis.ranking.test_rank import Score, ranked, sample
 
 
@@ -16,7 +16,7 @@ def lists(seeds: int) -> Ranking:
 
 
 def lines(ranking: Ranking, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    show.rankings([ranking], as_json=False)
+    tables.rankings([ranking], as_json=False)
     return [text for text in capsys.readouterr().out.splitlines() if text]
 
 
@@ -29,10 +29,10 @@ def test_of_long_lists_the_ends_are_shown(capsys: pytest.CaptureFixture[str]) ->
     by_rank = [seed.seed for seed in sorted(ranking.seeds, key=lambda seed: seed.rank_set2)]
     golden = [seed for seed in by_rank if seed in ranking.golden.seeds]
     bad = [seed for seed in by_rank if seed in ranking.bad.seeds]
-    assert min(len(golden), len(bad)) > show.LISTED
+    assert min(len(golden), len(bad)) > tables.LISTED
     text = lines(ranking, capsys)
-    assert rows(text, "golden") == golden[: show.LISTED]
-    assert rows(text, "bad") == bad[-show.LISTED :]
+    assert rows(text, "golden") == golden[: tables.LISTED]
+    assert rows(text, "bad") == bad[-tables.LISTED :]
     assert f"of {len(golden)} golden seeds the best, of {len(bad)} bad ones the worst" in " ".join(
         text
     )

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from analysis.metrics.base import REFERENCES_VARIABLE, reference_name
-from goldenseed import show, work
-from goldenseed.options import AsJson, Executor, WorkerCount
-from goldenseed.progress import follow, note
+from goldenseed.commands.options import AsJson, Executor, WorkerCount
+from goldenseed.output import tables
+from goldenseed.output.progress import follow, note
+from goldenseed.steps import steps
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.stage import Outcome, Stage
@@ -47,11 +48,11 @@ def build(
     from analysis.reference.parts import Plan
 
     plan = Plan(source.absolute(), feature, size, column, count)
-    about = build_reference(plan, _target(out, feature), work.Workers(executor, workers))
+    about = build_reference(plan, _target(out, feature), steps.Workers(executor, workers))
     if as_json:
-        show.line(show.to_json(about))
+        tables.line(tables.to_json(about))
         return
-    show.line(
+    tables.line(
         f"{about['n']:,} images of {about['files']:,} files, {about['width']} numbers each "
         f"({about['feature_identity']}); {len(about['skipped']):,} skipped, "
         f"{about['converted_to_rgb']:,} converted to RGB, {about['enlarged']:,} enlarged, "
@@ -71,7 +72,7 @@ def _target(out: Path | None, feature: str) -> Path:
     return target
 
 
-def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, Any]:  # noqa: ANN401
+def build_reference(plan: Any, out: Path, workers: steps.Workers) -> dict[str, Any]:  # noqa: ANN401
     """Build a reference, or go on with one.
 
     Args:
@@ -108,7 +109,7 @@ def build_reference(plan: Any, out: Path, workers: work.Workers) -> dict[str, An
 
 
 def run_stage(
-    title: str, stage: Stage[Any], tasks: Sequence[Any], total: int, workers: work.Workers
+    title: str, stage: Stage[Any], tasks: Sequence[Any], total: int, workers: steps.Workers
 ) -> None:
     """Run a stage to its end.
 

@@ -32,8 +32,8 @@ from analysis.study_tools.race_units import (
     race_metric,
     unit_values,
 )
-from goldenseed import start, work
-from goldenseed.progress import note
+from goldenseed.output.progress import note
+from goldenseed.steps import begin, steps
 from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
@@ -68,7 +68,7 @@ class Search:
 class Incomplete(Exception):
     """Some shards of a round have no result: the same command tries them again."""
 
-    def __init__(self, results: list[work.Result]) -> None:
+    def __init__(self, results: list[steps.Result]) -> None:
         super().__init__(f"{sum(len(result.errors) for result in results)} shards have no result")
         self.results = results
 
@@ -103,14 +103,14 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
         raise ConfigError(
             f"recipe {recipe.name} has arms; a search draws one run: take one of them"
         )
-    start.check_recipe(recipe)
+    begin.check_recipe(recipe)
     chosen = race_metric(recipe.ranking, metric)
-    start.check_references([chosen])
+    begin.check_references([chosen])
     if len(recipe.seeds.values()) < LEAST_SEEDS:
         raise ConfigError(
             f"{len(recipe.seeds.values())} seeds; a search needs at least {LEAST_SEEDS}"
         )
-    found = start.load_prompts(recipe)
+    found = begin.load_prompts(recipe)
     prompts = [prompt for prompt in found.prompts if prompt.set == CHOOSING_SET]
     if not prompts:
         raise ConfigError(
@@ -159,7 +159,7 @@ def _refuse_other_grid(run: Run, seeds: list[int], units: list[list[Prompt]]) ->
         )
 
 
-def run_search(run: Run, search: Search, workers: work.Workers) -> dict[str, Any]:
+def run_search(run: Run, search: Search, workers: steps.Workers) -> dict[str, Any]:
     """Run the race, drawing what it asks for, and keep what it found in `search.json`.
 
     Args:
@@ -198,7 +198,7 @@ def run_search(run: Run, search: Search, workers: work.Workers) -> dict[str, Any
 class _Drawing:
     """Draws and measures what a race asks for, and gives the values."""
 
-    def __init__(self, run: Run, metric: Metric, workers: work.Workers, seeds: list[int]) -> None:
+    def __init__(self, run: Run, metric: Metric, workers: steps.Workers, seeds: list[int]) -> None:
         self.run = AskedRun(run.root, run.config, run.card)
         self.metric, self.workers, self.seeds = metric, workers, seeds
 
@@ -207,9 +207,9 @@ class _Drawing:
         blocks = [self.run.blocks[unit] for unit in units]
         chosen = [self.seeds[place] for place in seeds]
         self.run.asked |= {tile.id for block in blocks for tile in _tiles(block, chosen)}
-        results = [work.generate(self.run, self.workers, measure=True)]
+        results = [steps.generate(self.run, self.workers, measure=True)]
         if not results[0].errors:
-            results.append(work.extract(self.run, self.workers))
+            results.append(steps.extract(self.run, self.workers))
         if any(result.errors for result in results):
             raise Incomplete(results)
         return self._values(chosen, blocks)

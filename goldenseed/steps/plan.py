@@ -9,9 +9,9 @@ from pathlib import Path
 from analysis.ranking.repeatability import Repeatability, prompts_needed
 from analysis.statistics.bounds import Interval
 from analysis.studies.stage import outcomes, read_summary
-from goldenseed import start
-from goldenseed.measuring import measuring
-from goldenseed.progress import note
+from goldenseed.output.progress import note
+from goldenseed.steps import begin
+from goldenseed.steps.measuring import measuring
 from pipeline.cards.card import Card, find_card
 from pipeline.errors import ConfigError
 from pipeline.prompts.prompt_sets import Prompt
@@ -79,10 +79,10 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
             not say how many prompts it takes of it; if a prompt's picture is missing or wrong.
     """
     source, count = recipe.prompts.source, recipe.prompts.count
-    shipped = start.PROMPTS / f"{source}.jsonl"
+    shipped = begin.PROMPTS / f"{source}.jsonl"
     if count is None or shipped.is_file() or Path(source).exists():
-        found = start.load_prompts(recipe)
-        start.check_pictures(recipe, found)
+        found = begin.load_prompts(recipe)
+        begin.check_pictures(recipe, found)
         return {prompt.id: prompt for prompt in found.prompts}
     note(f"{source} is not there yet: planned with {count:,} stand-ins; see the recipe's comments")
     stand_ins = (Prompt(f"stand-in {number}") for number in range(count))

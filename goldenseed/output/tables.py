@@ -12,11 +12,11 @@ from rich.text import Text
 
 from analysis.publish.sheet import SHEET
 from analysis.ranking.result import Ranking
-from goldenseed.plan import ArmPlan
-from goldenseed.progress import duration, note
-from goldenseed.status import Status
-from goldenseed.verify import Checked
-from goldenseed.work import Result
+from goldenseed.output.progress import duration, note
+from goldenseed.steps.plan import ArmPlan
+from goldenseed.steps.status import Status
+from goldenseed.steps.steps import Result
+from goldenseed.steps.verify import Checked
 
 End = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
 """A ranking, the seed's variance shares, and the release."""

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from goldenseed import show, start, work
-from goldenseed.options import AsJson, Executor, WorkerCount
-from goldenseed.progress import note
-from goldenseed.search import SEARCH_FILE, Incomplete, Search, run_search, start_search
+from goldenseed.commands.options import AsJson, Executor, WorkerCount
+from goldenseed.output import tables
+from goldenseed.output.progress import note
+from goldenseed.steps import begin, steps
+from goldenseed.steps.search import SEARCH_FILE, Incomplete, Search, run_search, start_search
 from pipeline.settings.recipe import load_recipe
 
 EXIT_INCOMPLETE = 3
@@ -33,10 +34,10 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find the good seeds by a race that draws only what it asks for. Goes on after a kill."""
-    chosen = start.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    chosen = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
     asked = Search(metric, share, budget, error)
     run = start_search(chosen, out or Path("runs") / f"{chosen.name}-search", metric=metric)
-    place = work.Workers(executor, workers or chosen.workers)
+    place = steps.Workers(executor, workers or chosen.workers)
     try:
         found = run_search(run, asked, place)
     except Incomplete as stop:
@@ -45,7 +46,7 @@ def search(
         note(f"{stop}; the same command tries them again")
         raise typer.Exit(EXIT_INCOMPLETE) from stop
     if as_json:
-        show.line(show.to_json(found))
+        tables.line(tables.to_json(found))
         return
     _show(found, run.root / SEARCH_FILE)
 
@@ -63,10 +64,10 @@ def _show(found: dict[str, Any], file: Path) -> None:
         for row in found["list"]
     ]
     title = f"seeds by {found['metric']}, best first (positive is better)"
-    show.console().print(show.columns(title, rows[:SHOWN]))
+    tables.console().print(tables.columns(title, rows[:SHOWN]))
     for text in conclusion(found):
-        show.line(text)
-    show.line(f"all {len(rows):,} listed seeds: {show.shown(file)}")
+        tables.line(text)
+    tables.line(f"all {len(rows):,} listed seeds: {tables.shown(file)}")
 
 
 def conclusion(found: dict[str, Any]) -> list[str]:

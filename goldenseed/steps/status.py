@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from analysis.studies.stage import outcomes
-from goldenseed.verify import feature_folders
+from goldenseed.steps.verify import feature_folders
 from pipeline.runs.run import Run
 from pipeline.storage.manifest import receipt_index
 

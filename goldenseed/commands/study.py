@@ -9,9 +9,10 @@ import yaml
 
 from analysis.studies import STUDIES, load_study
 from analysis.studies.stage import FOLDER, StudyStage, StudyTask, outcomes, read_summary
-from goldenseed import show, start, work
-from goldenseed.options import AsJson, Executor, RunPath, WorkerCount
-from goldenseed.progress import duration, note
+from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
+from goldenseed.output import tables
+from goldenseed.output.progress import duration, note
+from goldenseed.steps import begin, steps
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.runs.run import Run
@@ -36,8 +37,8 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Find one thing in a run, with intervals and nulls; `all` finds everything it allows."""
-    runs = start.open_runs(run)
-    place = work.Workers(executor, workers)
+    runs = begin.open_runs(run)
+    place = steps.Workers(executor, workers)
     if name == ALL and settings:
         raise ConfigError("--set belongs to one study; `all` runs each with its defaults")
     chosen = {key: {} for key in STUDIES} if name == ALL else {name: read_settings(settings or [])}
@@ -79,7 +80,7 @@ def read_settings(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def run_studies(
-    run: Run, studies: Mapping[str, Mapping[str, Any]], workers: work.Workers
+    run: Run, studies: Mapping[str, Mapping[str, Any]], workers: steps.Workers
 ) -> list[Outcome]:
     """Run studies of a run on an executor.
 
@@ -115,14 +116,14 @@ def _show(run: Run, names: Sequence[str], refused: Mapping[str, str], *, as_json
     keys = [load_study(name).name for name in names]
     if as_json:
         done = [read_summary(run, key) for key in keys]
-        show.line(show.to_json({"run": str(run.root), "studies": done, "refused": refused}))
+        tables.line(tables.to_json({"run": str(run.root), "studies": done, "refused": refused}))
         return
     said = outcomes(run)
     for key in keys:
-        show.line(f"{key}: {said[key]}")
-        show.line(f"  {show.shown(run.root / FOLDER / key)}/: {', '.join(_files(run, key))}")
+        tables.line(f"{key}: {said[key]}")
+        tables.line(f"  {tables.shown(run.root / FOLDER / key)}/: {', '.join(_files(run, key))}")
     for key, why in refused.items():
-        show.line(f"{key}: refused: {why}")
+        tables.line(f"{key}: refused: {why}")
 
 
 def _files(run: Run, key: str) -> list[str]:

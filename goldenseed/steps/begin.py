@@ -7,8 +7,9 @@ from analysis.extraction.extract import refuse_without_mean
 from analysis.features import load_features
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import ReferenceMetric
-from goldenseed.progress import note
+from goldenseed.output.progress import note
 from pipeline.cards.card import find_card, resolve
+from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError, PromptError, nearest
 from pipeline.noise import noise_spec
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
@@ -19,7 +20,7 @@ from pipeline.settings.groups import check_groups
 from pipeline.settings.recipe import Recipe, Sampling
 from pipeline.settings.sampling import check_prediction, check_sampling
 
-PROMPTS = Path(__file__).parent.parent / "prompts"
+PROMPTS = PROJECT_ROOT / "prompts"
 """The shipped prompt files."""
 
 

@@ -10,9 +10,9 @@ import yaml
 from analysis.features import load_features
 from analysis.features.networks import NetworkFeature
 from analysis.studies.distinguishability.split import split_by_group
-from goldenseed.measuring import CORE_FLOAT32, H100_FLOAT32, measuring
-from goldenseed.plan import plan_recipe, prompts_to_plan
-from goldenseed.start import check_recipe, start_runs
+from goldenseed.steps.begin import check_recipe, start_runs
+from goldenseed.steps.measuring import CORE_FLOAT32, H100_FLOAT32, measuring
+from goldenseed.steps.plan import plan_recipe, prompts_to_plan
 from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ModelError, PromptError
 from pipeline.settings.recipe import Recipe, load_recipe, recipe_files, recipe_names

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 from rich.table import Table
 
-from goldenseed import show
+from goldenseed.output import tables
 
 
 def print_shares(found: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -> None:
@@ -16,13 +16,13 @@ def print_shares(found: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) ->
         as_json: Print JSON.
     """
     if as_json:
-        show.line(show.to_json([{"run": name, "measures": t.to_dicts()} for name, t in found]))
+        tables.line(tables.to_json([{"run": name, "measures": t.to_dicts()} for name, t in found]))
         return
     for name, frame in found:
-        show.console().print(_table(name, frame))
+        tables.console().print(_table(name, frame))
         methods = frame["method"].drop_nulls().unique(maintain_order=True).to_list()
-        show.line(f"Intervals: {'; '.join(methods) or 'none'}.")
-    show.line(
+        tables.line(f"Intervals: {'; '.join(methods) or 'none'}.")
+    tables.line(
         "One cell is deterministic, so the rest is the interaction of seed and "
         "prompt. Negative shares are estimates of shares near 0, printed as they are. "
         "Null: owners permuted within each prompt."
@@ -30,7 +30,7 @@ def print_shares(found: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) ->
 
 
 def _table(name: str, frame: pl.DataFrame) -> Table:
-    return show.columns(
+    return tables.columns(
         f"variance shares, run {name}",
         [
             {

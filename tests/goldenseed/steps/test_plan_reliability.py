@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.studies.stage import StudyStage, StudyTask
-from goldenseed.plan import needed
+from goldenseed.steps.plan import needed
 from pipeline.errors import ConfigError
 from pipeline.executors.base import make_executor
 from tests.analysis.studies.quality.test_study import run_with

@@ -181,4 +181,4 @@ class Place(LayoutX):
     needs: ClassVar[tuple[str, ...]] = (f"{LAYOUT}.x",)
 
 
-PLACE = "tests.goldenseed.test_shares:Place"
+PLACE = "tests.goldenseed.output.test_shares:Place"

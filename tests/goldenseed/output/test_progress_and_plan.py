@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from goldenseed import progress, show
-from goldenseed.plan import plan_recipe, seconds_per_image
-from goldenseed.start import load_prompts
+from goldenseed.output import progress, tables
+from goldenseed.steps.begin import load_prompts
+from goldenseed.steps.plan import plan_recipe, seconds_per_image
 from pipeline.cards.card import find_card
 from pipeline.settings.recipe import Sampling, load_recipe
 from pipeline.stage import Outcome
@@ -83,7 +83,7 @@ def test_cost_follows_steps_and_guidance() -> None:
 
 
 def test_texts_are_never_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    show.console().print(show.columns("t", [{"prompt": "[red]a[/red] \x1b[31mcup"}]))
+    tables.console().print(tables.columns("t", [{"prompt": "[red]a[/red] \x1b[31mcup"}]))
     out = capsys.readouterr().out
     assert "[red]a[/red]" in out
     assert "\x1b[31m" not in out

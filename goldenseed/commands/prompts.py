@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from goldenseed import show, work
-from goldenseed.options import AsJson, Executor, WorkerCount
-from goldenseed.progress import note
-from goldenseed.reference_command import run_stage
+from goldenseed.commands.options import AsJson, Executor, WorkerCount
+from goldenseed.commands.reference import run_stage
+from goldenseed.output import tables
+from goldenseed.output.progress import note
+from goldenseed.steps import steps
 from pipeline.errors import ConfigError
 
 app = typer.Typer(help="Prompts from somebody's pictures.", no_args_is_help=True)
@@ -40,10 +41,10 @@ def coco(
     write_sample(out, prompts)
     found = report.as_dict()
     if as_json:
-        show.line(show.to_json({"out": str(out), **found}))
+        tables.line(tables.to_json({"out": str(out), **found}))
         return
     words = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in found.items())
-    show.line(f"{out}: {words}")
+    tables.line(f"{out}: {words}")
 
 
 @app.command()
@@ -59,11 +60,11 @@ def dense(
 ) -> None:
     """Describe pictures densely with LLaVA 1.5; the same command again goes on."""
     _check_name(out)
-    found = describe(images, out, count=count, card=card, workers=work.Workers(executor, workers))
+    found = describe(images, out, count=count, card=card, workers=steps.Workers(executor, workers))
     if as_json:
-        show.line(show.to_json({"out": str(out), **found}))
+        tables.line(tables.to_json({"out": str(out), **found}))
         return
-    show.line(
+    tables.line(
         f"{out}: {found['prompts']:,} prompts of {found['pictures']:,} pictures; "
         f"{len(found['skipped']):,} skipped (reasons in {out.with_suffix('.json').name}), "
         f"{found['cut']:,} cut at the longest length, {found['same_text']:,} with a text that "
@@ -87,9 +88,9 @@ def pairs(
     found = read_pairs(folder, size=size, count=count)
     prompts = write_pairs(out, found)
     if as_json:
-        show.line(show.to_json({"out": str(out), "pairs": len(found), "prompts": prompts}))
+        tables.line(tables.to_json({"out": str(out), "pairs": len(found), "prompts": prompts}))
         return
-    show.line(f"{out}: {prompts:,} prompts; {len(found):,} pairs, pictures beside it")
+    tables.line(f"{out}: {prompts:,} prompts; {len(found):,} pairs, pictures beside it")
 
 
 def _check_name(out: Path) -> None:
@@ -98,7 +99,7 @@ def _check_name(out: Path) -> None:
 
 
 def describe(
-    images: Path, out: Path, *, count: int | None, card: str, workers: work.Workers
+    images: Path, out: Path, *, count: int | None, card: str, workers: steps.Workers
 ) -> dict[str, Any]:
     """Describe pictures and write the prompts, with a JSON of how they were made beside them.
 

@@ -19,8 +19,8 @@ from analysis.extraction.images import read_images
 from analysis.per_seed import read_per_seed
 from analysis.pictures.contact_sheet import Row, draw_sheet
 from analysis.studies.stage import read_study_table, read_summary
-from goldenseed.status import Status, status_of
-from goldenseed.verify import feature_folders
+from goldenseed.steps.status import Status, status_of
+from goldenseed.steps.verify import feature_folders
 from pipeline.errors import RunError, nearest
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from goldenseed import start, work
-from goldenseed.search import SEARCH_FILE, start_search
+from goldenseed.steps import begin, steps
+from goldenseed.steps.search import SEARCH_FILE, start_search
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.prompt_sets import write_prompts_jsonl
 from pipeline.runs.run import Run
@@ -56,14 +56,14 @@ def test_a_broken_search_ends_as_one_that_was_not(
     with monkeypatch.context() as patch:
         rounds = []
 
-        def stop_in_round_two(*arguments: object, **options: object) -> work.Result:
+        def stop_in_round_two(*arguments: object, **options: object) -> steps.Result:
             rounds.append(1)
             if len(rounds) == 2:
                 raise KeyboardInterrupt
             return generate(*arguments, **options)  # type: ignore[arg-type]
 
-        generate = work.generate
-        patch.setattr(work, "generate", stop_in_round_two)
+        generate = steps.generate
+        patch.setattr(steps, "generate", stop_in_round_two)
         broken = call("search", recipe, "--out", tmp_path / "broken", *OPTIONS)
     assert broken.code == 130
     assert 0 < drawn(Run.open(tmp_path / "broken")) < found["images"]
@@ -91,8 +91,8 @@ def test_what_cannot_be_searched_is_refused(recipe: Path, tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="has arms"):
         start_search(load_recipe("seedling-mini-scramble"), tmp_path / "a")
     with pytest.raises(ConfigError, match="4 seeds; a search needs at least 16"):
-        start_search(start.choose(chosen, seeds="4"), tmp_path / "a")
-    others = [p for p in start.load_prompts(chosen).prompts if p.set != 1]
+        start_search(begin.choose(chosen, seeds="4"), tmp_path / "a")
+    others = [p for p in begin.load_prompts(chosen).prompts if p.set != 1]
     write_prompts_jsonl(tmp_path / "others.jsonl", others)
     path = str(tmp_path / "others.jsonl")
     source = chosen.prompts.model_copy(update={"source": path, "count": len(others)})
@@ -100,4 +100,4 @@ def test_what_cannot_be_searched_is_refused(recipe: Path, tmp_path: Path) -> Non
         start_search(chosen.model_copy(update={"prompts": source}), tmp_path / "a")
     start_search(chosen, tmp_path / "b")
     with pytest.raises(RunError, match="holds another grid"):
-        start_search(start.choose(chosen, seeds="20"), tmp_path / "b")
+        start_search(begin.choose(chosen, seeds="20"), tmp_path / "b")
