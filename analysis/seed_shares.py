@@ -14,10 +14,10 @@ import polars as pl
 import pyarrow as pa
 
 from analysis.cells.cells import Cells, Sample, read_cells
-from analysis.cells.reader import Array
 from analysis.features import load_feature
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.layout import FoundMetric
+from analysis.statistics.arrays import Array
 from analysis.statistics.seed_shares import beside_null
 from analysis.statistics.variance import variance_shares
 from pipeline.errors import RunError

@@ -24,6 +24,7 @@ from scipy.spatial.distance import cdist
 from analysis.cells.cells import Sample
 from analysis.metrics import load_metric
 from analysis.ranking.strict_rule import deviation_errors
+from analysis.statistics.arrays import Floats
 from analysis.statistics.embedding import landmark_tsne, principal_scores, tsne
 from analysis.statistics.nulls import permute_within_prompt, permuted_means
 from analysis.study_tools.farthest_seeds import farthest_points
@@ -34,8 +35,6 @@ LIMITS = {"map": 60.0, "farthest_points": 1.0, "jackknife_and_null": 10.0}
 """Seconds."""
 WIDTH, LANDMARKS, KINDS = 512, 2000, 4
 CHOSEN, FIRSTS = 4, 100
-
-Floats = NDArray[np.float64]
 
 
 def styles(seeds: int, prompts: int) -> NDArray[np.float32]:

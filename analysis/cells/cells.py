@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.cells.reader import Array, CellReader
+from analysis.cells.reader import CellReader
+from analysis.statistics.arrays import Array, Indices
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
-
-Places = NDArray[np.intp]
 
 MAX_LOST = 0.05
 """Share of a set's prompts that failed cells may cost before the set is refused."""
@@ -94,7 +93,7 @@ class Cells:
             tuple(self.prompts[place].id for place in lost),
         )
 
-    def places(self, needs: Sequence[str], *, n: int | None = None) -> tuple[Places, Places]:
+    def places(self, needs: Sequence[str], *, n: int | None = None) -> tuple[Indices, Indices]:
         """Which prompts every seed stands on, and which went because a cell has no value.
 
         Args:

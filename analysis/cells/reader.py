@@ -13,12 +13,11 @@ from analysis.extraction.extract import feature_folder, run_feature
 from analysis.extraction.rows import NOT_APPLICABLE
 from analysis.features.base import Feature
 from analysis.metrics.base import FAILED_CELL
+from analysis.statistics.arrays import Array
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from pipeline.storage.schema import STATUS_OK
-
-Array = NDArray[Any]
 
 CELL = FAILED_CELL.removesuffix(".failed")
 """Stands for a feature where the column is the cells' own status."""

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.metrics.layout import fill_not_found
+from analysis.statistics.arrays import Floats
 from analysis.statistics.dual_pca import dual_pca
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
-Floats = NDArray[np.float64]
 Join = Literal["mean", "prompts"]
 LAYOUT = ("x", "y", "size", "depth")
 

@@ -10,13 +10,11 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from analysis.features.base import Batch, Columns, Feature
+from analysis.statistics.arrays import Floats
 from pipeline.stage import Uint8Images
 from pipeline.storage.schema import Column
-
-Floats = NDArray[np.float64]
 
 AT_ONCE = 8
 """Images computed together: what fits the cache takes half the time. No number depends on it."""

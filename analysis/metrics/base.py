@@ -11,19 +11,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from analysis.features import load_feature
+from analysis.statistics.arrays import Array, Floats
 from analysis.statistics.floors import NoiseFloor, noise_floor
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.statistics.proportions import grouped_share_interval
 from pipeline.errors import ConfigError
 from pipeline.registry import source_sha256
-
-Floats = NDArray[np.float64]
-Array = NDArray[Any]
 
 FAILED_CELL = "cell.failed"
 """A column that every run has: 1 where the cell has no usable image, else 0."""

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from analysis.metrics.base import PERCEPTUAL_REFERENCE, Array, Floats, ReferenceMetric
+from analysis.metrics.base import PERCEPTUAL_REFERENCE, ReferenceMetric
+from analysis.statistics.arrays import Array, Floats
 from analysis.statistics.distances import Reference, frechet_distance, frechet_method
 from analysis.statistics.extrapolation import AtInfinity, at_infinity
 from analysis.statistics.intervals import Interval, frechet_interval

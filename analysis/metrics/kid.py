@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from analysis.metrics.base import PERCEPTUAL_REFERENCE, Array, Floats, ReferenceMetric
+from analysis.metrics.base import PERCEPTUAL_REFERENCE, ReferenceMetric
+from analysis.statistics.arrays import Array, Floats
 from analysis.statistics.distances import KidReference
 from analysis.statistics.floors import kid_from_rest
 from analysis.statistics.intervals import Interval, kid_interval

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from analysis.metrics.base import Array, Floats, MeanMetric, ShareMetric
+from analysis.metrics.base import MeanMetric, ShareMetric
+from analysis.statistics.arrays import Array, Floats
 from analysis.statistics.intervals import Interval
 
 LEAST_FOUND = 0.5

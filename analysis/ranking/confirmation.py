@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.ranking.result import Gap, RankedSeed, SeedList
+from analysis.statistics.arrays import Floats
 from analysis.statistics.intervals import Interval
 from analysis.statistics.nulls import Direction, best_worst_gap, overlap_null, pooled_p_values
 from analysis.statistics.reliability import midranks, top_with_ties
-
-Floats = NDArray[np.float64]
 
 LEVEL = 0.05
 """A list is confirmed when the permuted null gives as many seeds at most this often."""

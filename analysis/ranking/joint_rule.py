@@ -11,17 +11,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.metrics import Metric
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.nulls import Direction, permute_within_prompt
 from analysis.statistics.reliability import midranks, top_with_ties
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +35,7 @@ class Judged:
     metric: Metric
     sample: Sample
     prepared: Sequence[Any]
-    among: Places
+    among: Indices
 
     @property
     def best(self) -> Direction:
@@ -55,7 +52,7 @@ class Judged:
         """Rank of every seed, 1 is best, ties share their mean rank."""
         return midranks(-self.own if self.best == "higher" else self.own)
 
-    def values(self, owner: Places) -> Floats:
+    def values(self, owner: Indices) -> Floats:
         """The metric of every seed under other owners, shape (S,).
 
         Args:
@@ -102,7 +99,7 @@ def in_company(metrics: Sequence[Metric], samples: Sequence[Sample]) -> list[Jud
     ]
 
 
-def permuted_owners(company: Sequence[Judged], rng: np.random.Generator) -> Places:
+def permuted_owners(company: Sequence[Judged], rng: np.random.Generator) -> Indices:
     """Who owns which image under "no seed effect", shape (S, U), one draw for all metrics."""
     seeds = len(company[0].sample.seeds)
     prompts = 1 + max(int(one.among.max()) for one in company)
@@ -111,7 +108,7 @@ def permuted_owners(company: Sequence[Judged], rng: np.random.Generator) -> Plac
 
 
 def top_by_all(
-    company: Sequence[Judged], share: float, owner: Places | None = None
+    company: Sequence[Judged], share: float, owner: Indices | None = None
 ) -> frozenset[int]:
     """Places of the seeds that are in the top share by every metric.
 

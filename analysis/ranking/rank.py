@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from analysis.cells.cells import Sample, read_cells
@@ -22,6 +21,7 @@ from analysis.ranking.confirmation import Draws, End, gap_beside_null, ranked_se
 from analysis.ranking.repeatability import prompts_needed, repeatability
 from analysis.ranking.result import Ranking
 from analysis.ranking.strict_rule import strict_golden
+from analysis.statistics.arrays import Floats
 from analysis.statistics.extrapolation import AtInfinity
 from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.nulls import Direction, permute_within_prompt
@@ -29,8 +29,6 @@ from analysis.statistics.reliability import rank_correlation
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs.run import Run
 from pipeline.settings.choices import RankingConfig
-
-Floats = NDArray[np.float64]
 
 RULE = "top share of set 1, confirmed on set 2, against permuted owners; version 1"
 """The rule of the lists. The stricter `analysis.ranking.result.STRICT_RULE` stands beside it."""

@@ -16,6 +16,7 @@ from scipy import optimize
 
 from analysis.cells.cells import Sample
 from analysis.metrics import Metric
+from analysis.statistics.arrays import Floats
 from analysis.statistics.intervals import Interval
 from analysis.statistics.leave_out import deal_groups, group_codes
 from analysis.statistics.reliability import (
@@ -24,7 +25,6 @@ from analysis.statistics.reliability import (
     split_half,
 )
 
-Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 SPLITS = 20

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.metrics import Metric
+from analysis.statistics.arrays import Floats
 from analysis.statistics.intervals import jackknife_error
 from analysis.statistics.leave_out import balanced_blocks
 from analysis.statistics.nulls import Direction
@@ -16,8 +16,6 @@ from analysis.statistics.reliability import (
     shrink,
     top_quarter_probability,
 )
-
-Floats = NDArray[np.float64]
 
 EXPECTED_ERROR = 0.10
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
-from analysis.statistics.kernels import Floats
 
 LOST = 0.05
 """Share of the resampled ratios that may be missing before there is no interval."""

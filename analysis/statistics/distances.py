@@ -12,13 +12,8 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 from scipy.linalg import blas, lapack
 
-from analysis.statistics.kernels import (
-    Floats,
-    as_matrix,
-    kernel_diagonal,
-    kernel_sums,
-    require_width,
-)
+from analysis.statistics.arrays import Floats
+from analysis.statistics.kernels import as_matrix, kernel_diagonal, kernel_sums, require_width
 
 Method = Literal["full", "low_rank"]
 

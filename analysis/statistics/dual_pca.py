@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.statistics.kernels import Floats
+from analysis.statistics.arrays import Floats
 
 Rows = Callable[[int, int], NDArray[np.floating]]
 """Gives the vectors from `start` to before `stop`, shape (stop - start, D)."""

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import cluster
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.dual_pca import dual_pca
-from analysis.statistics.kernels import Floats, as_matrix
+from analysis.statistics.kernels import as_matrix
 
 if TYPE_CHECKING:  # takes seconds to import, so where a map is made and not where it is named
     from openTSNE import TSNEEmbedding

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.statistics.kernels import Floats
+from analysis.statistics.arrays import Floats
 from analysis.statistics.leave_out import deal_groups, group_codes
 
 Chosen = NDArray[np.bool_]

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.distances import KidReference
-from analysis.statistics.kernels import Floats, as_matrix, kernel_diagonal, kernel_sums
+from analysis.statistics.kernels import as_matrix, kernel_diagonal, kernel_sums
 
 Distance = Callable[[Floats, Floats], float]
 """Takes the features of a sample and of a reference, gives their distance."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval, root_scale, t_interval
 from analysis.statistics.distances import (
     KidReference,
@@ -21,7 +22,7 @@ from analysis.statistics.distances import (
     frechet_distance,
     kid,
 )
-from analysis.statistics.kernels import Floats, as_matrix, kernel_diagonal, kernel_sums
+from analysis.statistics.kernels import as_matrix, kernel_diagonal, kernel_sums
 from analysis.statistics.leave_out import (
     balanced_blocks,
     frechet_without_groups,

@@ -1,9 +1,9 @@
 """Feature matrices as every statistic here takes them, and the polynomial kernel between them."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from analysis.statistics.arrays import Floats
 
 
 def as_matrix(features: ArrayLike, *, least: int = 2) -> Floats:

@@ -7,6 +7,7 @@ are made once; each remainder then costs a subtraction.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.distances import (
     KidReference,
     Reference,
@@ -14,7 +15,7 @@ from analysis.statistics.distances import (
     frechet_method,
     root_sum,
 )
-from analysis.statistics.kernels import Floats, as_matrix, kernel, kernel_sums, require_width
+from analysis.statistics.kernels import as_matrix, kernel, kernel_sums, require_width
 
 Codes = NDArray[np.intp]
 

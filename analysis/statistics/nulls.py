@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from analysis.statistics.kernels import Floats
+from analysis.statistics.arrays import Floats
 
 Direction = Literal["higher", "lower"]
 

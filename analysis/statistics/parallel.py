@@ -10,8 +10,8 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from numpy.typing import ArrayLike
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.distances import Reference, frechet_distance
-from analysis.statistics.kernels import Floats
 
 NARROW = 256
 """Features of fewer numbers are measured in this process: a distance takes milliseconds then."""

@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.bounds import Interval
-from analysis.statistics.kernels import Floats
-
-Places = NDArray[np.intp]
 
 PENALTIES = np.logspace(-1, 5, 13)
 """Ridge penalties to choose from; the largest predicts hardly more than the mean."""
@@ -21,7 +19,7 @@ def held_out(
     y: ArrayLike,
     rng: np.random.Generator,
     *,
-    blocks: Sequence[Places] = (),
+    blocks: Sequence[Indices] = (),
     folds: int = 5,
     repeats: int = 3,
 ) -> Floats:
@@ -72,7 +70,7 @@ class Ridge:
         chosen: (T,) the block of each target.
     """
 
-    def __init__(self, x: ArrayLike, y: ArrayLike, blocks: Sequence[Places] = ()) -> None:
+    def __init__(self, x: ArrayLike, y: ArrayLike, blocks: Sequence[Indices] = ()) -> None:
         from sklearn.linear_model import RidgeCV
 
         features, targets = np.asarray(x, np.float64), np.asarray(y, np.float64)
@@ -86,7 +84,7 @@ class Ridge:
             for own in columns
         ]
         scores = np.stack([np.broadcast_to(fit.best_score_, count) for fit in fits])
-        self.chosen: Places = np.asarray(scores.argmax(axis=0))
+        self.chosen: Indices = np.asarray(scores.argmax(axis=0))
         penalties = np.stack([np.broadcast_to(fit.alpha_, count) for fit in fits])
         self.penalties: Floats = penalties[self.chosen, np.arange(count)]
         self.coefficients: Floats = np.zeros((count, features.shape[1]))

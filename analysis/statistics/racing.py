@@ -28,12 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.statistics.kernels import Floats
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.reliability import top_quarter_probability, top_with_ties
 from analysis.statistics.shrinkage import Shrunken, shrink
 
-Places = NDArray[np.intp]
-Observe = Callable[[Places, range], Floats]
+Observe = Callable[[Indices, range], Floats]
 """Takes places of seeds, shape (A,), and numbers of units; gives values of shape (A, units)."""
 
 FIRST = 0.5
@@ -157,14 +156,14 @@ class Raced:
     """
 
     plan: Plan
-    panel: Places
+    panel: Indices
     units: NDArray[np.intp]
     value: Floats
     low: Floats
     high: Floats
     shrunken: Shrunken
     certain: NDArray[np.bool_]
-    listed: Places
+    listed: Indices
     noise: float
 
     @property
@@ -184,7 +183,7 @@ class Raced:
 
 
 def run_race(
-    plan: Plan, observe: Observe, rng: np.random.Generator, bundles: Places | None = None
+    plan: Plan, observe: Observe, rng: np.random.Generator, bundles: Indices | None = None
 ) -> Raced:
     """Run a race.
 
@@ -232,7 +231,7 @@ def run_race(
 class _Seen:
     """What is known after a look; arrays of shape (S,), but for `contested`."""
 
-    contested: Places
+    contested: Indices
     count: NDArray[np.intp]
     value: Floats
     low: Floats
@@ -246,7 +245,7 @@ class _Seen:
         none = Shrunken(zeros, np.ones(seeds), 0.0, 0.0)
         return cls(np.arange(seeds), zeros.astype(np.intp), zeros, -far, far, 0.0, none)
 
-    def nearest(self, top: int, count: int) -> Places:
+    def nearest(self, top: int, count: int) -> Indices:
         """The contested seeds whose place is least settled, in order of their number."""
         ranked = np.sort(self.shrunken.mean)[::-1]
         boundary = (ranked[top - 1] + ranked[top]) / 2
@@ -254,7 +253,9 @@ class _Seen:
         order = np.argsort(apart[self.contested], kind="stable")
         return np.sort(self.contested[order[:count]])
 
-    def look(self, deviations: Floats, contested: Places, level: float, bundles: Places) -> "_Seen":
+    def look(
+        self, deviations: Floats, contested: Indices, level: float, bundles: Indices
+    ) -> "_Seen":
         """What is known with more units, NaN where a seed was not drawn."""
         count = np.isfinite(deviations).sum(axis=1)
         value = np.nanmean(deviations, axis=1)
@@ -272,7 +273,7 @@ class _Seen:
         )
 
 
-def _bundle_sums(deviations: Floats, bundles: Places) -> tuple[Floats, NDArray[np.intp]]:
+def _bundle_sums(deviations: Floats, bundles: Indices) -> tuple[Floats, NDArray[np.intp]]:
     """Sum and number of every seed's units in every bundle, both of shape (S, B)."""
     drawn = np.isfinite(deviations)
     inside = (bundles[:, None] == np.unique(bundles)).astype(np.intp)

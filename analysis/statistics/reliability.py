@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
-from analysis.statistics.kernels import Floats, finite_vector
+from analysis.statistics.kernels import finite_vector
 from analysis.statistics.leave_out import group_codes
 from analysis.statistics.shrinkage import Shrunken, shrink
 

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
-from analysis.statistics.kernels import Floats, finite_vector
+from analysis.statistics.kernels import finite_vector
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.statistics.kernels import Floats
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.leave_out import balanced_blocks
 
 Complexes = NDArray[np.complex128]
-Places = NDArray[np.intp]
 
 BLOCKS = 20
 """Most blocks that a jackknife leaves out in turn, of seeds and of prompt groups."""
@@ -132,7 +131,7 @@ def _power(values: Complexes) -> Floats:
 
 
 def crossed_errors(
-    statistic: Callable[[Places, Places], Floats], seeds: ArrayLike, groups: ArrayLike
+    statistic: Callable[[Indices, Indices], Floats], seeds: ArrayLike, groups: ArrayLike
 ) -> Floats:
     """Standard errors of a statistic of seeds crossed with prompts.
 

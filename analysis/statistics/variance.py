@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
-from analysis.statistics.kernels import Floats
 from analysis.statistics.leave_out import group_codes
 from analysis.statistics.nulls import permute_within_prompt
 from analysis.statistics.rare import too_few_events

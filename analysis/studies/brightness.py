@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.pictures import plots
@@ -24,7 +23,6 @@ from pipeline.runs.run import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 
 NEED, BASELINE, LEAST_SEEDS = "appearance.brightness", "this run", 4
 TONES = r"night|sunset|black and white|sketch|drawing|watercolour|oil painting"

@@ -12,6 +12,7 @@ from scipy import stats
 from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
 from analysis.ranking.joint_rule import judge
+from analysis.statistics.arrays import Floats
 from analysis.statistics.prediction import welch
 from analysis.statistics.proportions import grouped_share_interval
 from analysis.statistics.reliability import top_with_ties
@@ -30,7 +31,6 @@ from pipeline.runs.run import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 
 PLANTING = "seed_plant"
 LEAST_SEEDS, LEAST_GROUPS = 2, 4

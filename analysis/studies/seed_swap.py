@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from analysis.extraction.images import read_images
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import kept_prompts
+from analysis.statistics.arrays import Floats
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
 from analysis.study_tools.measured import identities, require
@@ -27,8 +27,6 @@ from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
-
-Floats = NDArray[np.float64]
 
 LEAST_SEEDS, LEAST_GROUPS = 3, 4
 SWAP_STEPS = (0, 4, 10, 20, 30, 36)

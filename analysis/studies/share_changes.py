@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.pictures import plots
 from analysis.seed_shares import NULL_DRAWS, SETS, Measure, bound, scalar_measures
+from analysis.statistics.arrays import Floats
 from analysis.statistics.seed_shares import beside_null, seed_share_change
 from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable
@@ -23,7 +23,6 @@ from pipeline.runs.run import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 THIS = "this run"
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
 

@@ -12,6 +12,7 @@ from analysis.cells.cells import Sample
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import one_prompt
 from analysis.ranking.confirmation import p_value
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.embedding import cut_groups, holm, landmark_tsne, principal_scores, tsne
 from analysis.statistics.intervals import grouped_error, grouped_mean_interval
 from analysis.statistics.nulls import permute_within_prompt, permuted_means
@@ -24,8 +25,6 @@ from pipeline.runs.run import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 TRAITS = {
     "grey": ("appearance.saturation", -1.0),
@@ -180,7 +179,7 @@ class Style(Study):
         return share(apart), np.array([share(each) for each in moved])
 
     def _test(
-        self, run: Run, traits: Sequence[Sample], labels: Places, *, there_are_seeds: bool
+        self, run: Run, traits: Sequence[Sample], labels: Indices, *, there_are_seeds: bool
     ) -> list[dict[str, Any]]:
         """Name every group on set 1 and test the name on set 2.
 
@@ -275,7 +274,7 @@ def _sentence(numbers: dict[str, Any]) -> str:
 
 
 def _map_picture(
-    run: Run, seeds: Sequence[int], places: Floats, null: Floats, labels: Places, count: int
+    run: Run, seeds: Sequence[int], places: Floats, null: Floats, labels: Indices, count: int
 ) -> bytes:
     """The map with thumbnails, and beside it what the same method makes of no seed effect."""
     shown = farthest_points(places, min(THUMBNAILS, len(places)), first=0)
@@ -294,6 +293,6 @@ def _map_picture(
     return plots.picture(draw, width=13, height=6.5)
 
 
-def _dots(axes: "Axes", places: Floats, labels: Places) -> None:
+def _dots(axes: "Axes", places: Floats, labels: Indices) -> None:
     axes.scatter(places[:, 0], places[:, 1], s=14, c=labels, cmap="tab20", linewidths=0)
     axes.set(xticks=[], yticks=[], xlabel="one dot a seed, coloured by group")

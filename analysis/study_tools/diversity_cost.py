@@ -4,28 +4,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample, read_cells
+from analysis.statistics.arrays import Indices
 from analysis.study_tools.farthest_seeds import By
 from analysis.study_tools.measured import directed_metrics
 from pipeline.errors import GoldenseedError
 from pipeline.runs.run import Run
 
-Places = NDArray[np.intp]
-
 REPORTS = 3
 """The prompt set on which gains are reported."""
 
 
-def share_found(by: By, sample: Sample, needs: Sequence[str], places: Places) -> float | None:
+def share_found(by: By, sample: Sample, needs: Sequence[str], places: Indices) -> float | None:
     """Share of the images of some seeds that show the object; None for a space without objects."""
     if by != "composition":
         return None
     return float(np.isfinite(sample.columns[needs[0]])[places.ravel()].mean())
 
 
-def quality_of(run: Run, places: Places, prompt_ids: Sequence[str]) -> dict[str, Any]:
+def quality_of(run: Run, places: Indices, prompt_ids: Sequence[str]) -> dict[str, Any]:
     """Mean of the recipe's first metric of single images over the images that a method draws."""
     metrics = [one for one in directed_metrics(run) if one.per_image_mean]
     if not metrics:

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.cells.vectors import SeedVectors, layout_vectors, style_vectors
-from analysis.statistics.kernels import Floats, as_matrix
+from analysis.statistics.arrays import Floats, Indices
+from analysis.statistics.kernels import as_matrix
 from analysis.study_tools.measured import measured_feature
 from pipeline.errors import ConfigError
 from pipeline.runs.run import Run
 
-Places = NDArray[np.intp]
 By = Literal["style", "composition"]
 Metric = Literal["euclidean", "cosine"]
 
@@ -22,7 +22,7 @@ LAYOUTS = ("layout", "layout_seedling")
 
 def farthest_points(
     vectors: ArrayLike, k: int, *, first: int, metric: Metric = "euclidean"
-) -> Places:
+) -> Indices:
     """Farthest point sampling: each next point is the one farthest from all chosen so far.
 
     Args:
@@ -129,7 +129,7 @@ def cosine_matrix(images: NDArray[np.floating]) -> Floats:
     return similar
 
 
-def mean_pairs(similar: Floats, groups: Places) -> Floats:
+def mean_pairs(similar: Floats, groups: Indices) -> Floats:
     """Mean similarity of the pairs within groups of seeds; NaN where no pair has one.
 
     Args:
@@ -148,7 +148,7 @@ def mean_pairs(similar: Floats, groups: Places) -> Floats:
 
 
 def similarities(
-    images: Floats, sets: Mapping[str, Places], rng: np.random.Generator, draws: int
+    images: Floats, sets: Mapping[str, Indices], rng: np.random.Generator, draws: int
 ) -> tuple[dict[str, Floats], Floats]:
     """How alike a prompt's images are by two choices of seeds, and the null of their difference.
 

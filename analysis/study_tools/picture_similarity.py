@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.cells.cells import read_cells
 from analysis.extraction.images import read_images
+from analysis.statistics.arrays import Floats
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
 
-Floats = NDArray[np.float64]
 Vectors = Mapping[int, Floats]
 """Seed -> (P, d), one vector per prompt."""
 

@@ -8,13 +8,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csgraph
 
 from analysis.metrics import Metric, load_metric
-from analysis.metrics.base import Array
 from analysis.metrics.kid import KernelDistance
+from analysis.statistics.arrays import Array, Floats, Indices
 from pipeline.errors import ConfigError
 from pipeline.settings.choices import RankingConfig
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 BUNDLES = 10
 """Bundles of groups in a race, at least, where there are enough groups: bounds rest on them."""
@@ -60,7 +57,7 @@ def least_groups(metric: Metric) -> int:
 
 def cut_units(
     groups: Sequence[str], least: int, order: Sequence[str], *, least_groups: int = 1
-) -> list[Places]:
+) -> list[Indices]:
     """Cut prompts into units that know more prompt groups early than whole groups would.
 
     Groups are taken together in bundles, ten or more where there are enough groups; a bundle's
@@ -111,7 +108,7 @@ def _bundles(
     return [*found[:-1], [*found[-1], *open_]] if found else [open_]
 
 
-def _deal(groups: Sequence[Places], least: int, least_groups: int) -> list[Places]:
+def _deal(groups: Sequence[Indices], least: int, least_groups: int) -> list[Indices]:
     """A bundle's prompts in units, one of every group in turn; the later, the fewer groups."""
     turns = range(max(map(len, groups)))
     dealt = [
@@ -130,7 +127,7 @@ def _deal(groups: Sequence[Places], least: int, least_groups: int) -> list[Place
     ]
 
 
-def bundle_numbers(units: Sequence[Collection[str]]) -> Places:
+def bundle_numbers(units: Sequence[Collection[str]]) -> Indices:
     """Number units so that those with a prompt group in common have the same number.
 
     Args:
@@ -151,7 +148,7 @@ def bundle_numbers(units: Sequence[Collection[str]]) -> Places:
 
 
 def unit_values(
-    metric: Metric, columns: Mapping[str, Array], groups: Sequence[str], units: Sequence[Places]
+    metric: Metric, columns: Mapping[str, Array], groups: Sequence[str], units: Sequence[Indices]
 ) -> Floats:
     """The metric of every seed on every unit, turned so that larger is better.
 

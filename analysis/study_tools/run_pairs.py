@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.metrics import Metric
+from analysis.statistics.arrays import Floats
 from analysis.statistics.nulls import permute_within_prompt
 from analysis.study_tools.measured import require
-
-Floats = NDArray[np.float64]
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
 

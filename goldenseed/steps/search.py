@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from analysis.cells.cells import read_cells
 from analysis.metrics import Metric
 from analysis.per_seed import metric_identity
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.racing import Plan, Raced, plan_race, run_race, uniform_error
 from analysis.statistics.reliability import golden_by_expected_error
 from analysis.studies.stage import plain
 from analysis.study_tools.race_units import (
-    Floats,
-    Places,
     bundle_numbers,
     cut_units,
     least_groups,
@@ -202,7 +201,7 @@ class _Drawing:
         self.run = AskedRun(run.root, run.config, run.card)
         self.metric, self.workers, self.seeds = metric, workers, seeds
 
-    def observe(self, seeds: Places, units: range) -> Floats:
+    def observe(self, seeds: Indices, units: range) -> Floats:
         """Values of these seeds on these units, shape (A, units); drawn first where missing."""
         blocks = [self.run.blocks[unit] for unit in units]
         chosen = [self.seeds[place] for place in seeds]
@@ -234,7 +233,7 @@ def _tiles(block: Block, seeds: Iterable[int]) -> list[Tile]:
     return [tile for tile in cut(block) if wanted.issuperset(tile.seeds)]
 
 
-def _good(block: Block, place: dict[str, int], bad: NDArray[np.bool_]) -> Places:
+def _good(block: Block, place: dict[str, int], bad: NDArray[np.bool_]) -> Indices:
     """Places of a unit's prompts, those left out that failed for any of the seeds asked for."""
     places = np.sort([place[prompt] for prompt in block.prompt_ids])
     return np.asarray(places[~bad[places]])

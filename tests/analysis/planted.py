@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.metrics.base import MeanMetric
+from analysis.statistics.arrays import Floats
 from pipeline.prompts.prompt_sets import Prompt
 
-Floats = NDArray[np.float64]
 NEED = "appearance.brightness"
 
 

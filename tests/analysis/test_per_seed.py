@@ -13,7 +13,6 @@ from analysis.cells.cells import Sample
 from analysis.cells.reader import CellReader
 from analysis.features import load_feature
 from analysis.metrics import load_metric
-from analysis.metrics.base import Array
 from analysis.per_seed import (
     PER_SEED_FILE,
     group_refusal,
@@ -21,6 +20,7 @@ from analysis.per_seed import (
     metric_identity,
     read_per_seed,
 )
+from analysis.statistics.arrays import Array
 from pipeline.errors import RegistryError, RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run

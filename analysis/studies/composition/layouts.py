@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from analysis.cells.cells import Sample
 from analysis.cells.vectors import LAYOUT
 from analysis.metrics.layout import fill_not_found
+from analysis.statistics.arrays import Floats
 from pipeline.prompts.prompt_sets import Prompt
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

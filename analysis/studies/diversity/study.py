@@ -12,6 +12,7 @@ from analysis.cells.cells import Sample
 from analysis.cells.vectors import LAYOUT
 from analysis.pictures import plots
 from analysis.ranking.confirmation import p_value
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.diversity.guided_run import GUIDED, guided_recipes, open_guided
@@ -29,9 +30,6 @@ from analysis.study_tools.farthest_seeds import (
 from analysis.study_tools.measured import identities, read_sets, require
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 SPACES: tuple[By, ...] = ("style", "composition")
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
@@ -167,7 +165,7 @@ class _Compared:
     by: By
     needs: Sequence[str]
     sample: Sample
-    sets: Mapping[str, Places]
+    sets: Mapping[str, Indices]
     similar: Mapping[str, Floats]
     null: Floats
 
@@ -209,7 +207,7 @@ class _Compared:
         ]
 
     def _row(
-        self, run: Run, method: str, similar: Floats, places: Places, sample: Sample
+        self, run: Run, method: str, similar: Floats, places: Indices, sample: Sample
     ) -> dict[str, Any]:
         own = _mean(similar, sample.groups)
         less = self._less_random(similar, sample.groups) if method != "random seeds" else None
@@ -249,7 +247,7 @@ class _Compared:
         return self._row(guided, GUIDED, similar, places, sample)
 
 
-def _random_set(first: int, k: int, space: Any, rng: np.random.Generator) -> Places:  # noqa: ANN401
+def _random_set(first: int, k: int, space: Any, rng: np.random.Generator) -> Indices:  # noqa: ANN401
     """The same first seed, the others at random."""
     others = np.delete(np.arange(len(space.seeds)), first)
     return np.concatenate([[first], rng.permutation(others)[: k - 1]]).astype(np.intp)

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.prediction import Ridge, correlations
 from pipeline.noise import draw_noise
-
-Floats = NDArray[np.float64]
 
 LOW = 4
 """Cosine coefficients per side that count as low frequencies; the first is the mean."""

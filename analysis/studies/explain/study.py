@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
+from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
 from analysis.statistics.prediction import (
     Ridge,
@@ -32,7 +32,6 @@ from pipeline.runs.run import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 
 LEAST_SEEDS, LEAST_GROUPS = 20, 4
 

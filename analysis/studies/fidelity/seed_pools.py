@@ -9,12 +9,10 @@ from scipy import special
 
 from analysis.metrics import Metric
 from analysis.ranking.joint_rule import Judged
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import delete_group_jackknife, grouped_mean_interval
-from analysis.statistics.kernels import Floats
 from analysis.study_tools.farthest_seeds import cosine_matrix, mean_pairs, nanmean
 from pipeline.errors import RunError
-
-Places = NDArray[np.intp]
 
 AT_ONCE = 16
 """Pools judged together."""
@@ -24,7 +22,7 @@ PAIRS = 64
 """Seeds of a random pool whose pictures are compared with one another at most."""
 
 
-def pool_values(metric: Metric, prepared: Sequence[Any], owners: Places) -> Floats:
+def pool_values(metric: Metric, prepared: Sequence[Any], owners: Indices) -> Floats:
     """The metric of pictures that several seeds draw between them.
 
     A pool of seeds is broader than its members, so its Frechet distance is lower than theirs on
@@ -46,7 +44,7 @@ def pool_values(metric: Metric, prepared: Sequence[Any], owners: Places) -> Floa
     return np.concatenate(parts)
 
 
-def assigned(pools: Places, turns: Places) -> Places:
+def assigned(pools: Indices, turns: Indices) -> Indices:
     """Whose image each prompt gets: the same turn of every pool.
 
     Args:
@@ -148,7 +146,7 @@ def product_figures(one: Judged, golden: Sequence[int]) -> dict[str, Any]:
 
 def pool_rows(
     last: Sequence[Judged],
-    pools: Sequence[Places],
+    pools: Sequence[Indices],
     images: NDArray[np.floating] | None,
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
@@ -179,7 +177,7 @@ def pool_rows(
 
 
 def _row(
-    last: Sequence[Judged], pool: Places, random: Places, rng: np.random.Generator
+    last: Sequence[Judged], pool: Indices, random: Indices, rng: np.random.Generator
 ) -> dict[str, Any]:
     distance, preference = last
     turns = rng.integers(len(pool), size=(ASSIGNMENTS, distance.sample.n))
@@ -201,7 +199,7 @@ def _row(
 
 
 def pool_similarities(
-    images: NDArray[np.floating] | None, pools: Sequence[Places]
+    images: NDArray[np.floating] | None, pools: Sequence[Indices]
 ) -> list[float | None]:
     """Mean cosine similarity of a prompt's images by different seeds of a pool.
 

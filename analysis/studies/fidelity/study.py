@@ -14,6 +14,7 @@ from analysis.metrics.frechet import FrechetDistance
 from analysis.pictures import plots
 from analysis.ranking.confirmation import p_value
 from analysis.ranking.joint_rule import Judged, judge, top_by_all
+from analysis.statistics.arrays import Floats
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.fidelity.seed_pools import assigned, pool_rows, pool_values, product_figures
 from analysis.study_tools.diversity_cost import REPORTS
@@ -29,9 +30,6 @@ from analysis.study_tools.other_runs import other_run
 from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
 POOLS = (1, 4, 16, 65, 256)

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.ranking.confirmation import p_value
 from analysis.ranking.joint_rule import Judged, ListNull, top_by_all
 from analysis.ranking.repeatability import prompts_needed, repeatability
 from analysis.ranking.strict_rule import EXPECTED_ERROR, top_probabilities
+from analysis.statistics.arrays import Floats
 from analysis.statistics.nulls import overlap_null
 from analysis.statistics.reliability import golden_by_expected_error, rank_correlation
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.metrics import Metric, load_metric
+from analysis.statistics.arrays import Flags, Floats, Indices
 from analysis.statistics.spectra import BLOCKS
 from analysis.study_tools.measured import measured_feature, refuse_unmeasured
 from analysis.study_tools.other_runs import UNSAID, aligned, intervention_text
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
-Flags = NDArray[np.bool_]
 
 NONE = "none"
 SETS = (1, 2, 3)
@@ -141,7 +138,7 @@ class PooledArms:
         return self.seeds * len(self.groups)
 
     @property
-    def everything(self) -> tuple[Places, Places]:
+    def everything(self) -> tuple[Indices, Indices]:
         """All seeds and all prompts, by place."""
         return np.arange(self.seeds), np.arange(len(self.groups))
 
@@ -150,7 +147,7 @@ class PooledArms:
         """Degrees of freedom of a jackknife over seeds and over groups: the smaller of both."""
         return min(self.seeds, len(set(self.groups.tolist())), BLOCKS) - 1
 
-    def values(self, seeds: Places, prompts: Places) -> Floats:
+    def values(self, seeds: Indices, prompts: Indices) -> Floats:
         """Alignment and quality of every arm's pooled images, shape (A, 2), metrics' own units."""
         return np.array([self._of(each, seeds, prompts) for each in self.prepared])
 
@@ -177,7 +174,7 @@ class PooledArms:
         return found
 
     def _of(
-        self, of_metrics: Sequence[Sequence[NDArray[Any]]], seeds: Places, prompts: Places
+        self, of_metrics: Sequence[Sequence[NDArray[Any]]], seeds: Indices, prompts: Indices
     ) -> list[float]:
         at = np.ix_(seeds, prompts)
         return [

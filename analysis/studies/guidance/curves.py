@@ -4,16 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval, t_interval
 from analysis.statistics.embedding import holm
 from analysis.statistics.exchange import exchanged
 from analysis.statistics.pareto import best_beyond, undominated
 from analysis.statistics.spectra import crossed_errors
 from analysis.studies.guidance.arms import NONE, PooledArms
-
-Floats = NDArray[np.float64]
 
 LEVEL = 0.05
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.metrics.base import ShareMetric
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.attenuation import Carried, carried
 from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_mean_interval
@@ -17,9 +18,6 @@ from analysis.statistics.reliability import top_with_ties
 from analysis.statistics.spelling import likeness
 from analysis.studies.inpainting.writing import Inside
 from pipeline.prompts.prompt_sets import Prompt, normalise
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 REMOVAL, COMPLETION = "removal", "completion"
 
@@ -65,7 +63,7 @@ class Task:
         """What makes prompts dependent, shape (P,): the object, or the image if none is named."""
         return np.array([group_of(prompt) for prompt in self.prompts])
 
-    def places(self, number: int, *, without: frozenset[str] = frozenset()) -> Places:
+    def places(self, number: int, *, without: frozenset[str] = frozenset()) -> Indices:
         """Places of a set's prompts, but for those of some images."""
         found = [p.set == number and p.image not in without for p in self.prompts]
         return np.flatnonzero(found)
@@ -84,12 +82,12 @@ class Task:
         """Rate of every seed on one set, shape (S,)."""
         return np.asarray(self.hits[:, self.places(number, without=without)].mean(axis=1))
 
-    def chosen(self, share: float) -> Places:
+    def chosen(self, share: float) -> Indices:
         """Places of the cleanest seeds of set 1, ties at the boundary listed whole."""
         m = max(1, round(share * len(self.seeds)))
         return top_with_ties(self.rates(1), m, direction="lower")
 
-    def gain(self, chosen: Places) -> tuple[Interval, int]:
+    def gain(self, chosen: Indices) -> tuple[Interval, int]:
         """Rate of chosen seeds less that of all, on set 3, and on how many held-out pairs.
 
         Pairs whose image stands in set 1 or 2 are left out: a seed that writes into one picture

@@ -14,12 +14,12 @@ from analysis.cells.cells import read_cells
 from analysis.extraction.extract import CONDITIONS, feature_folder, run_feature
 from analysis.features.base import Batch, Feature, extract_in_batches
 from analysis.features.ocr_pages import white
+from analysis.statistics.arrays import Floats
 from pipeline.errors import RunError
 from pipeline.prompts.pictures import read_picture
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Words = tuple[Mapping[str, Any], ...]
 """Words as the feature `ocr` writes them: text, confidence, box."""

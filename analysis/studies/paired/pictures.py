@@ -10,13 +10,11 @@ from PIL import Image
 from analysis.cells.cells import read_cells
 from analysis.extraction.images import read_images
 from analysis.pictures.contact_sheet import GAP, HEAD, PAPER, THUMB, Row, draw_sheet, kept_prompts
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.spectra import octave_bands, spectrum
 from analysis.study_tools.other_runs import aligned
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 SETS = (1, 2, 3)
 """All: nothing is chosen here."""
@@ -41,7 +39,7 @@ class Apart:
     change: Floats
     seeds: Floats
 
-    def distances(self, seeds: Places, prompts: Places) -> Floats:
+    def distances(self, seeds: Indices, prompts: Indices) -> Floats:
         """Root mean square distance by the change, by another seed, and their ratio, (3,)."""
         changed = np.sqrt(self.change[np.ix_(seeds, prompts)].mean())
         pairs = len(seeds) * (len(seeds) - 1) * len(prompts)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.metrics import Metric
 from analysis.seed_shares import Measure
+from analysis.statistics.arrays import Indices
 from analysis.statistics.attenuation import carried, cross_correlation
 from analysis.statistics.bounds import Interval, t_interval
 from analysis.statistics.crossed import crossed_mean_interval, crossed_share_interval
@@ -23,9 +24,6 @@ from analysis.study_tools.other_runs import aligned, differences
 from analysis.study_tools.run_pairs import RunPair
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
 
@@ -252,7 +250,7 @@ def _sample(run: Run, needs: tuple[str, ...], name: str) -> Sample:
 
 
 def _jackknife(
-    statistic: Callable[[Places, Places], float], seeds: int, groups: ArrayLike
+    statistic: Callable[[Indices, Indices], float], seeds: int, groups: ArrayLike
 ) -> Interval:
     """A statistic of seeds crossed with prompts, with its interval."""
     labels = np.asarray(groups)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.metrics import Metric
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import Interval, jackknife_interval
 from analysis.statistics.leave_out import balanced_blocks
 from analysis.statistics.nulls import permute_within_prompt
 from analysis.statistics.racing import Plan, Raced, run_race
 from analysis.statistics.reliability import top_with_ties
-from analysis.study_tools.race_units import Floats, Places, bundle_numbers, unit_values
+from analysis.study_tools.race_units import bundle_numbers, unit_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +55,12 @@ class Truth:
         return (1.0 if self.metric.higher_is_better else -1.0) * self.metric.values(chosen)
 
     @cached_property
-    def own(self) -> Places:
+    def own(self) -> Indices:
         """Set 1's full list, places of seeds, best first."""
         return top_with_ties(self.values(0), self.top, direction="higher")
 
     @cached_property
-    def other(self) -> Places:
+    def other(self) -> Indices:
         """Set 2's full list: a second full run, on other prompts."""
         return top_with_ties(self.values(1), self.top, direction="higher")
 
@@ -68,7 +69,7 @@ class Truth:
         """What the two full lists share: no list of set 1 can be expected to do better."""
         return overlap(self.own, self.other)
 
-    def judge(self, lists: Sequence[Places]) -> dict[str, float]:
+    def judge(self, lists: Sequence[Indices]) -> dict[str, float]:
         """How lists of one kind do, over replays."""
         other = np.array([overlap(each, self.other) for each in lists])
         gain = self.gain(lists)
@@ -84,7 +85,7 @@ class Truth:
             "gain_high": gain.high,
         }
 
-    def gain(self, lists: Sequence[Places]) -> Interval:
+    def gain(self, lists: Sequence[Indices]) -> Interval:
         """Mean of the listed seeds on set 3 less that of all, jackknife over its groups."""
         weights = np.full(len(self.seeds), -1 / len(self.seeds))
         for each in lists:
@@ -108,7 +109,7 @@ def permute_owners(sample: Sample, rng: np.random.Generator) -> Sample:
     return Sample(sample.seeds, sample.prompts, columns, sample.dropped)
 
 
-def replay(truth: Truth, units: Sequence[Places], plan: Plan, rng: np.random.Generator) -> Raced:
+def replay(truth: Truth, units: Sequence[Indices], plan: Plan, rng: np.random.Generator) -> Raced:
     """Run a race on set 1 as if nothing of it were drawn yet.
 
     Args:
@@ -123,19 +124,19 @@ def replay(truth: Truth, units: Sequence[Places], plan: Plan, rng: np.random.Gen
     table = unit_values(truth.metric, sample.only(truth.metric.needs), groups, used)
     bundles = bundle_numbers([{groups[place] for place in unit} for unit in used])
 
-    def observe(seeds: Places, wanted: range) -> Floats:
+    def observe(seeds: Indices, wanted: range) -> Floats:
         return np.asarray(table[seeds, wanted.start : wanted.stop])
 
     return run_race(plan, observe, rng, bundles)
 
 
-def images_drawn(race: Raced, units: Sequence[Places]) -> NDArray[np.intp]:
+def images_drawn(race: Raced, units: Sequence[Indices]) -> NDArray[np.intp]:
     """Images that a race drew of each seed, shape (S,)."""
     sizes = np.cumsum([len(unit) for unit in units])
     return np.asarray(sizes[race.units - 1])
 
 
-def spread_evenly(truth: Truth, images: int, rng: np.random.Generator) -> Places:
+def spread_evenly(truth: Truth, images: int, rng: np.random.Generator) -> Indices:
     """The list that as many images, rounded up, give if every seed gets the same prompts.
 
     The prompts are drawn from all groups alike, which is better than bundles of groups, as a race
@@ -146,7 +147,7 @@ def spread_evenly(truth: Truth, images: int, rng: np.random.Generator) -> Places
     return top_with_ties(truth.values(0, keep), truth.top, direction="higher")
 
 
-def overlap(found: Places, truth: Places) -> float:
+def overlap(found: Indices, truth: Indices) -> float:
     """Share of the longer of two lists that is in both.
 
     Example:

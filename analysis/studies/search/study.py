@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 
 from analysis.pictures import plots
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.racing import Plan, Raced, plan_race
 from analysis.statistics.reliability import golden_by_expected_error
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.search.replays import Truth, images_drawn, overlap, replay, spread_evenly
 from analysis.study_tools.measured import identities, read_sets, require
-from analysis.study_tools.race_units import Floats, Places, cut_units, least_groups, race_metric
+from analysis.study_tools.race_units import cut_units, least_groups, race_metric
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
@@ -133,7 +134,7 @@ class Search(Study):
             identities=identities(run, metrics=[metric]),
         )
 
-    def _cut(self, truth: Truth, rng: np.random.Generator) -> list[Places]:
+    def _cut(self, truth: Truth, rng: np.random.Generator) -> list[Indices]:
         """Set 1's prompts as units, its groups and their prompts in random order."""
         places = rng.permutation(truth.samples[0].n)
         groups = truth.samples[0].groups[places]
@@ -162,7 +163,7 @@ class Search(Study):
     def _replay(
         self,
         truth: Truth,
-        orders: Sequence[Sequence[Places]],
+        orders: Sequence[Sequence[Indices]],
         budget: float,
         plan: Plan,
         rng: np.random.Generator,
@@ -197,7 +198,7 @@ class Search(Study):
 
 
 def _seed_rows(
-    truth: Truth, units: Sequence[Places], race: Raced, probability: Floats
+    truth: Truth, units: Sequence[Indices], race: Raced, probability: Floats
 ) -> list[dict[str, Any]]:
     images = images_drawn(race, units)
     sure = golden_by_expected_error(probability, limit=race.plan.error)

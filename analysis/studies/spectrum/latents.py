@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.statistics.kernels import Floats
+from analysis.statistics.arrays import Floats
 from analysis.statistics.spectra import (
     Bands,
     Complexes,

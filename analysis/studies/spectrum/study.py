@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.pictures import plots
+from analysis.statistics.arrays import Floats
 from analysis.statistics.nulls import permute_within_prompt
 from analysis.statistics.spectra import coherence, crossed_errors
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
@@ -19,8 +20,6 @@ from analysis.study_tools.other_runs import arms_beside
 from analysis.study_tools.recipes import recipe_like
 from pipeline.noise import noise_spec
 from pipeline.runs.run import Run
-
-Floats = NDArray[np.float64]
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
 SETS = (1, 2)

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
+from analysis.statistics.arrays import Floats
 from analysis.statistics.attenuation import Carried, carried, cross_correlation
 from analysis.statistics.nulls import overlap_null
 from analysis.statistics.reliability import top_with_ties
@@ -27,7 +27,6 @@ from analysis.study_tools.run_pairs import RunPair, only_prompts
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
-Floats = NDArray[np.float64]
 COLUMNS = {
     "other": "what this run is compared with",
     "differs": "what it is drawn differently with: this run's setting > the other's",

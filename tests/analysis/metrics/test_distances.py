@@ -4,15 +4,14 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import linalg
 
 from analysis.metrics.base import ReferenceMetric
 from analysis.metrics.frechet import FrechetPerceptual
 from analysis.metrics.kid import SEEDS_AT_ONCE, KidPerceptual
+from analysis.statistics.arrays import Floats
 from pipeline.errors import ConfigError
 
-Floats = NDArray[np.float64]
 NEED = "perceptual.embedding"
 REFERENCE = np.random.default_rng(7).normal(size=(50, 4))
 

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.metrics.base import MeanMetric, Metric
@@ -19,12 +18,12 @@ from analysis.ranking.rank import (
     save_ranking,
 )
 from analysis.ranking.result import Ranking
+from analysis.statistics.arrays import Floats
 from analysis.statistics.nulls import permute_within_prompt
 from pipeline.errors import ConfigError, RunError
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, COLOUR_KID
 
-Floats = NDArray[np.float64]
 IDENTITY = ("0123456789abcdef", "fedcba9876543210", "00112233445566ff")
 PROMPTS = 36
 PLANTED = 5

@@ -2,15 +2,13 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.ranking.strict_rule import deviation_errors, strict_golden
+from analysis.statistics.arrays import Floats
 from analysis.statistics.intervals import grouped_error
 from analysis.statistics.reliability import golden_by_expected_error, top_quarter_probability
 from tests.analysis.planted import NEED, Score, sample, two_sets
-
-Floats = NDArray[np.float64]
 
 
 def strict(one: Sample, *, rng: np.random.Generator) -> tuple[int, ...]:

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.attenuation import carried, cross_correlation
 from analysis.statistics.reliability import fisher_bounds, rank_correlation
 
-Floats = NDArray[np.float64]
 SEEDS, LATENT, RUNS = 150, 0.7, 400
 RELIABLE = (0.7, 0.5)
 BAND = tuple(float(k) / RUNS for k in stats.binom(RUNS, 0.95).ppf([0.0005, 0.9995]))

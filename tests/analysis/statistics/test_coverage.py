@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
 from analysis.statistics.distances import KidReference, Reference, frechet_distance
 from analysis.statistics.intervals import (
@@ -24,7 +24,6 @@ from analysis.statistics.leave_out import balanced_blocks, frechet_without_group
 from analysis.statistics.reliability import rank_correlation, split_half
 from analysis.statistics.variance import variance_shares
 
-Floats = NDArray[np.float64]
 RUNS = 2000
 BAND = tuple(float(k) / RUNS for k in stats.binom(RUNS, 0.95).ppf([0.0005, 0.9995]))
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy import linalg
 from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.distances import (
     KidReference,
     Reference,
@@ -25,7 +25,6 @@ from analysis.statistics.leave_out import (
     kid_without_groups,
 )
 
-Floats = NDArray[np.float64]
 SIZES = [(60, 12), (13, 12), (12, 12), (7, 12), (2, 12), (40, 1)]
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.distances import Reference, frechet_distance
 from analysis.statistics.extrapolation import DEALS, at_infinity, intercept, subsets
 from analysis.statistics.parallel import frechet_distances
 
-Floats = NDArray[np.float64]
 D = 6
 SPREADS, SHIFT = np.linspace(0.5, 1.5, D), 0.3
 REFERENCE = Reference.from_moments(np.zeros(D), np.eye(D), 10**9)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.distances import KidReference, Reference, frechet_distance, kid
 from analysis.statistics.floors import Distance, kid_from_rest, noise_floor
-from analysis.statistics.kernels import Floats
 
 IMAGES = np.random.default_rng(3).normal(size=(800, 6))
 SHIFT = 0.7

@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.racing import (
     Look,
     Plan,
@@ -17,7 +18,6 @@ from analysis.statistics.reliability import golden_by_expected_error
 from analysis.study_tools.race_units import bundle_numbers, cut_units, unit_values
 from tests.analysis.synthetic import ColourKid
 
-Floats = NDArray[np.float64]
 SEEDS, GROUPS, EACH, TOP, ERROR = 24, 24, 3, 6, 0.1
 RUNS = 2000
 HIGHEST = float(stats.binom(RUNS, ERROR).ppf(0.9995)) / RUNS

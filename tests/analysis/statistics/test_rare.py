@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.statistics.arrays import Floats
 from analysis.statistics.rare import LEAST_EVENTS, too_few_events
 from analysis.statistics.variance import seed_share, seed_share_null, variance_shares
 
-Floats = NDArray[np.float64]
 SEEDS, GROUPS, EACH = 32, 20, 4
 OWNERS = np.repeat(np.arange(GROUPS), EACH)
 SPREAD = 1.0  # variance of the rates of seeds about a mean of 1; of groups it is half of that

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.metrics.base import MeanMetric
 from pipeline.prompts.prompt_sets import Prompt
@@ -20,8 +19,6 @@ from tests.analysis.studies.planted_run import (
     planted_prompt,
     write_feature,
 )
-
-Floats = NDArray[np.float64]
 
 LIGHT = "tests.analysis.studies.planted_arms:Light"
 CURVE = {1.0: (0.0, 1.0), 2.0: (1.0, 0.6), 4.0: (2.0, 0.8), 8.0: (2.5, 1.4)}

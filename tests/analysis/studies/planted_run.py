@@ -6,18 +6,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from analysis.extraction.extract import feature_folder, run_feature
 from analysis.features.base import Batch, Columns, Feature
 from analysis.metrics.base import MeanMetric
+from analysis.statistics.arrays import Array
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.grid import Tile
 from pipeline.runs.run import Run
 from pipeline.storage.schema import Column
 from tests.analysis import synthetic
 
-Array = NDArray[Any]
 Values = Mapping[str, Mapping[str, Array]]
 """Feature -> column -> shape (S, P, ...), prompts in the order of `ordered_prompts`."""
 
