@@ -21,7 +21,7 @@ INK, QUIET, GOOD, BAD = "#1f3b4d", "#b8bfc4", "#c98a00", "#a8323e"
 """Colours: what is shown, what it stands beside (nulls, all seeds), golden seeds, bad seeds."""
 
 
-def picture(draw: Callable[["Figure"], None], *, width: float, height: float) -> bytes:
+def figure_png(draw: Callable[["Figure"], None], *, width: float, height: float) -> bytes:
     r"""Draw with matplotlib's own defaults.
 
     Args:
@@ -33,8 +33,8 @@ def picture(draw: Callable[["Figure"], None], *, width: float, height: float) ->
         A PNG without date or version in it.
 
     Example:
-        >>> drawn = picture(lambda figure: None, width=1, height=1)
-        >>> drawn[:4], drawn == picture(lambda figure: None, width=1, height=1)
+        >>> drawn = figure_png(lambda figure: None, width=1, height=1)
+        >>> drawn[:4], drawn == figure_png(lambda figure: None, width=1, height=1)
         (b'\x89PNG', True)
     """
     from matplotlib import style
@@ -77,7 +77,7 @@ def panel_each(
         height: Likewise.
 
     Returns:
-        A PNG; see `picture`.
+        A PNG; see `figure_png`.
 
     Example:
         >>> panel_each("abcde", lambda axes, name: axes.set(title=name), width=1, height=1)[:4]
@@ -93,7 +93,7 @@ def panel_each(
         for one, item in zip(axes, items, strict=False):
             draw(one, item)
 
-    return picture(fill, width=width * columns, height=height * rows)
+    return figure_png(fill, width=width * columns, height=height * rows)
 
 
 def scatter(

@@ -51,7 +51,7 @@ class Findings:
             the run's summary.
         numbers: The result as numbers, JSON-ready; an `Interval` may stand anywhere in it.
         tables: Name of the file, without suffix -> table.
-        pictures: Name of the file, without suffix -> PNG; see `analysis.pictures.plots`.
+        figures: Name of the file, without suffix -> PNG; see `analysis.pictures.plots`.
         recipes: Name of the file, without suffix -> YAML of a recipe that draws what was lacking.
         identities: What the numbers hang on: metric or feature -> identity.
     """
@@ -59,7 +59,7 @@ class Findings:
     outcome: str
     numbers: Mapping[str, Any]
     tables: Mapping[str, StudyTable]
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    figures: Mapping[str, bytes] = field(default_factory=dict)
     recipes: Mapping[str, str] = field(default_factory=dict)
     identities: Mapping[str, str] = field(default_factory=dict)
 

@@ -120,7 +120,7 @@ class Brightness(Study):
                 "means": StudyTable(frame, MEAN_COLUMNS),
                 "documents": StudyTable(documents, DOCUMENT_COLUMNS),
             },
-            pictures={"brightness": _picture(rows)},
+            figures={"brightness": _figure(rows)},
             recipes=wanted_recipes(run),
             identities=identities(run, needs=[NEED])
             | {f"run {name}": each.run_id for name, each in runs.items()},
@@ -231,7 +231,7 @@ def _value(row: Mapping[str, Any]) -> str:
     )
 
 
-def _picture(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Every kind in every run beside the truth; brightness against the number of steps."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -240,7 +240,7 @@ def _picture(rows: Sequence[Mapping[str, Any]]) -> bytes:
         _steps(right, rows)
 
     names = len({row["run"] for row in rows})
-    return plots.picture(draw, width=11, height=2.5 + 0.12 * len(rows) + 0.2 * names)
+    return plots.figure_png(draw, width=11, height=2.5 + 0.12 * len(rows) + 0.2 * names)
 
 
 def _kinds(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:

@@ -93,7 +93,7 @@ class Recovery(Study):
             outcome="; ".join([*_sentences(rows, self.share), *refused]),
             numbers={"curve": rows, "refused": refused},
             tables={"curve": StudyTable(pl.DataFrame(rows, infer_schema_length=None), COLUMNS)},
-            pictures={"curve": _picture(rows)},
+            figures={"curve": _figure(rows)},
             identities=identities(run, metrics=[one for one in chosen if one.name in names]),
         )
 
@@ -186,7 +186,7 @@ def _sentences(rows: Sequence[dict[str, Any]], share: float) -> list[str]:
     return found
 
 
-def _picture(rows: Sequence[dict[str, Any]]) -> bytes:
+def _figure(rows: Sequence[dict[str, Any]]) -> bytes:
     """The share found against the strength, a panel a metric."""
 
     def draw(axes: "Axes", metric: str) -> None:

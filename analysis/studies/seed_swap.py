@@ -13,16 +13,16 @@ from analysis.pictures.contact_sheet import kept_prompts
 from analysis.statistics.arrays import Floats
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
-from analysis.study_tools.measured import identities, require
-from analysis.study_tools.other_runs import arms_beside
-from analysis.study_tools.picture_similarity import (
+from analysis.study_tools.image_similarity import (
     PIXELS,
     SETS,
     Vectors,
     cosines,
-    picture_vectors,
+    image_vectors,
     shared_embedding,
 )
+from analysis.study_tools.measured import identities, require
+from analysis.study_tools.other_runs import arms_beside
 from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
@@ -95,17 +95,17 @@ class SeedSwap(Study):
         measures = [PIXELS, *shared_embedding([run, *swaps.values()])]
         rows = []
         for measure in measures:
-            own = picture_vectors(run, prompts, measure)
+            own = image_vectors(run, prompts, measure)
             centre = np.mean([*own.values()], axis=(0, 1)) if measure != PIXELS else 0.0
             for name, arm in swaps.items():
-                theirs = picture_vectors(arm, prompts, measure)
+                theirs = image_vectors(arm, prompts, measure)
                 rows.append(_row(name, arm, measure, _compare(own, theirs, centre, arm), groups))
         rows.sort(key=lambda row: (measures.index(row["measure"]), row["seed"], row["step"]))
         return Findings(
             outcome=_sentence(rows, run),
             numbers={"swaps": rows},
             tables={"swaps": StudyTable(pl.DataFrame(rows), SWAP_COLUMNS)},
-            pictures={"similarity": _picture(rows), "strip": _strip(run, swaps, prompts, rows)},
+            figures={"similarity": _figure(rows), "strip": _strip(run, swaps, prompts, rows)},
             recipes={"swaps": _recipe(run)},
             identities={
                 "pictures": f"run {run.run_id}",
@@ -226,7 +226,7 @@ def _sentence(rows: Sequence[Mapping[str, Any]], run: Run) -> str:
     )
 
 
-def _picture(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Similarity against the step of the swap."""
     measures = list(dict.fromkeys(row["measure"] for row in rows))
     lines = {"to_i": plots.GOOD, "to_j": plots.BAD, "to_other": plots.QUIET}
@@ -243,7 +243,7 @@ def _picture(rows: Sequence[Mapping[str, Any]]) -> bytes:
             axes.set_ylabel("similarity to this run's picture")
             axes.legend(fontsize=8, frameon=False)
 
-    return plots.picture(draw, width=4.8 * len(measures), height=3.8)
+    return plots.figure_png(draw, width=4.8 * len(measures), height=3.8)
 
 
 def _strip(
@@ -269,7 +269,7 @@ def _strip(
             if row == 0:
                 one.set_title(columns[column][0], size=8)
 
-    return plots.picture(draw, width=1.3 * len(columns), height=1.4 * len(shown))
+    return plots.figure_png(draw, width=1.3 * len(columns), height=1.4 * len(shown))
 
 
 def _recipe(run: Run) -> str:

@@ -91,7 +91,7 @@ class ShareChanges(Study):
             outcome="; ".join([*_sentences(rows), *refused]),
             numbers={"shares": rows, "refused": refused},
             tables={"shares": StudyTable(frame.select(list(COLUMNS)), COLUMNS)},
-            pictures={"shares": _picture(rows)},
+            figures={"shares": _figure(rows)},
             recipes={"scrambled": recipe_like(run, control, note="The control: no seed at all.")},
             identities=_identities(run, used)
             | {f"run {name}": each.run_id for name, each in runs.items()},
@@ -197,7 +197,7 @@ def _change_words(row: Mapping[str, Any]) -> str:
     return f" ({row['change']:+.1%} [{row['change_low']:+.1%}, {row['change_high']:+.1%}])"
 
 
-def _picture(rows: Sequence[dict[str, Any]]) -> bytes:
+def _figure(rows: Sequence[dict[str, Any]]) -> bytes:
     """A panel a measure: every run's share with its interval, and what the null reaches."""
 
     def draw(axes: "Axes", measure: str) -> None:

@@ -112,7 +112,7 @@ def write_findings(run: Run, study: Study, findings: Findings) -> Path:
     folder = f"{FOLDER}/{study.name}"
     run.store.remove(f"{folder}/{SUMMARY}")
     stamp = _stamp(run, study, findings)
-    files = {f"{name}.png": data for name, data in findings.pictures.items()}
+    files = {f"{name}.png": data for name, data in findings.figures.items()}
     files |= {f"recipes/{name}.yaml": text.encode() for name, text in findings.recipes.items()}
     names = [f"{name}.parquet" for name in findings.tables]
     _remove_others(run, folder, [*files, *names])

@@ -146,7 +146,7 @@ class Style(Study):
                 "map": StudyTable(frame, MAP_COLUMNS),
                 "groups": StudyTable(pl.DataFrame(rows), GROUP_COLUMNS),
             },
-            pictures={"map": _map_picture(run, seeds, places, null_places, labels, count)},
+            figures={"map": _map_figure(run, seeds, places, null_places, labels, count)},
             identities=identities(run, needs=[need, *columns]),
         )
 
@@ -273,7 +273,7 @@ def _sentence(numbers: dict[str, Any]) -> str:
     )
 
 
-def _map_picture(
+def _map_figure(
     run: Run, seeds: Sequence[int], places: Floats, null: Floats, labels: Indices, count: int
 ) -> bytes:
     """The map with thumbnails, and beside it what the same method makes of no seed effect."""
@@ -290,7 +290,7 @@ def _map_picture(
         left.set_title("this run")
         right.set_title("no seed effect: the same method, owners permuted")
 
-    return plots.picture(draw, width=13, height=6.5)
+    return plots.figure_png(draw, width=13, height=6.5)
 
 
 def _dots(axes: "Axes", places: Floats, labels: Indices) -> None:

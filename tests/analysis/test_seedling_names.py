@@ -7,12 +7,12 @@ import pytest
 from analysis.features.cards import load_card
 from analysis.metrics import load_metric
 from analysis.study_tools.farthest_seeds import space_feature
+from analysis.study_tools.image_similarity import shared_embedding
 from analysis.study_tools.measured import (
     directed_metrics,
     distance_and_preference,
     measured_feature,
 )
-from analysis.study_tools.picture_similarity import shared_embedding
 from analysis.study_tools.race_units import race_metric
 from goldenseed.steps.begin import check_recipe, load_prompts
 from pipeline.runs.run import Run

@@ -79,9 +79,9 @@ class Composition(Study):
         _refuse_small(both)
         shares = [self._share(run, both, name) for name in LAYOUT]
         shown = _shown(both, sets, self.objects)
-        pictures = {"places": _places_picture(both, shown)} if shown else {}
+        figures = {"places": _places_figure(both, shown)} if shown else {}
         for object_name in shown:
-            pictures |= _sheet(run, sets, object_name)
+            figures |= _sheet(run, sets, object_name)
         repeats = {
             name: rank_correlation(*(one.seed_means(name) for one in sets)) for name in LAYOUT
         }
@@ -100,7 +100,7 @@ class Composition(Study):
                 "objects": StudyTable(_object_frame(both), OBJECT_COLUMNS),
                 "shares": StudyTable(pl.DataFrame(shares), SHARE_COLUMNS),
             },
-            pictures={**pictures, "shares": _shares_picture(shares)},
+            figures={**figures, "shares": _shares_figure(shares)},
             identities=identities(run, needs=needs),
         )
 
@@ -232,7 +232,7 @@ def _sentence(both: Layouts, shares: Sequence[dict[str, Any]], repeats: dict[str
     )
 
 
-def _shares_picture(shares: Sequence[dict[str, Any]]) -> bytes:
+def _shares_figure(shares: Sequence[dict[str, Any]]) -> bytes:
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         (axes,) = plots.panels(figure, 1, 1)
         columns = [[row[key] for row in shares] for key in ("seed", "seed_low", "seed_high")]
@@ -241,10 +241,10 @@ def _shares_picture(shares: Sequence[dict[str, Any]]) -> bytes:
             axes.plot([row["seed_null_high"]] * 2, [place - 0.3, place + 0.3], color=plots.BAD)
         axes.set_xlabel("the seed's share of the variance; red: 97.5 % of the null lies below")
 
-    return plots.picture(draw, width=6, height=2.6)
+    return plots.figure_png(draw, width=6, height=2.6)
 
 
-def _places_picture(both: Layouts, shown: Sequence[str]) -> bytes:
+def _places_figure(both: Layouts, shown: Sequence[str]) -> bytes:
     """Mean place of every seed, the dot in proportion to the object, its colour the depth."""
     area = 1500 * min(1.0, SEEDS_APART / len(both.seeds))
 

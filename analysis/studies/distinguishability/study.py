@@ -113,7 +113,7 @@ class Distinguishability(Study):
 
     def find(self, run: Run) -> Findings:
         """Train, test, change, redraw."""
-        from analysis.studies.distinguishability.pictures import maps_picture, top1_picture
+        from analysis.studies.distinguishability.figures import maps_figure, top1_figure
         from analysis.studies.distinguishability.split import split_by_group
         from analysis.studies.distinguishability.trials import Training, Trial, Trials, p_value
 
@@ -144,9 +144,9 @@ class Distinguishability(Study):
                 "prompts": _prompts(curve),
                 "seeds": _seeds(answers),
             },
-            pictures={
-                "top1": top1_picture([*curve, *(one for one, _ in nulls)], tests),
-                **maps_picture(trials.maps(trained, seeds=SHOWN, prompts=SHOWN)),
+            figures={
+                "top1": top1_figure([*curve, *(one for one, _ in nulls)], tests),
+                **maps_figure(trials.maps(trained, seeds=SHOWN, prompts=SHOWN)),
             },
             recipes=self._recipes(run, split, seeds),
             identities={"classifier": trained.key},

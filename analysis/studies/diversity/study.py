@@ -113,7 +113,7 @@ class Diversity(Study):
             outcome=_sentence(rows),
             numbers={"methods": rows, "first_seeds": self.firsts},
             tables={"methods": StudyTable(pl.DataFrame(rows, infer_schema_length=None), COLUMNS)},
-            pictures={"methods": _picture(rows, nulls)},
+            figures={"methods": _figure(rows, nulls)},
             recipes={} if guided is not None else guided_recipes(run),
             identities=identities(run, needs=[f"{name}." for name in spaces.values()]),
         )
@@ -280,7 +280,7 @@ def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join(parts)
 
 
-def _picture(rows: Sequence[Mapping[str, Any]], nulls: Mapping[str, tuple[Floats, float]]) -> bytes:
+def _figure(rows: Sequence[Mapping[str, Any]], nulls: Mapping[str, tuple[Floats, float]]) -> bytes:
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         for axes, by in zip(plots.panels(figure, 1, len(nulls)), nulls, strict=True):
             plots.against_null(axes, *nulls[by], name=f"farthest less random, {by}")
@@ -289,4 +289,4 @@ def _picture(rows: Sequence[Mapping[str, Any]], nulls: Mapping[str, tuple[Floats
                     axes.axvline(row["less_random"], color=plots.BAD, label=GUIDED)
                     axes.legend(fontsize=8, frameon=False)
 
-    return plots.picture(draw, width=4.6 * len(nulls), height=3.6)
+    return plots.figure_png(draw, width=4.6 * len(nulls), height=3.6)

@@ -132,7 +132,7 @@ class Explain(Study):
                 "features": StudyTable(pl.DataFrame(features), FEATURE_COLUMNS),
                 "unseen": StudyTable(listed, UNSEEN_COLUMNS),
             },
-            pictures={"explain": _picture(metrics, y, predicted, rows, listed)},
+            figures={"explain": _figure(metrics, y, predicted, rows, listed)},
             recipes={"unseen": _recipe(run, listed, metrics[asked])},
             identities=identities(run, metrics=metrics),
         )
@@ -267,7 +267,7 @@ def _sentence(
     )
 
 
-def _picture(
+def _figure(
     metrics: Sequence[Metric],
     y: Floats,
     predicted: Floats,

@@ -140,7 +140,7 @@ class Fidelity(Study):
                 "table1": StudyTable(pl.DataFrame(rows, infer_schema_length=None), TABLE_COLUMNS),
                 "pools": StudyTable(pl.DataFrame(pools, infer_schema_length=None), POOL_COLUMNS),
             },
-            pictures={"random_sets": _random_picture(nulls), "pools": _pool_picture(pools)},
+            figures={"random_sets": _random_figure(nulls), "pools": _pool_figure(pools)},
             recipes={} if self.other else {"other_prompts": self._other_recipe(run)},
             identities=identities(run, metrics=metrics),
         )
@@ -267,17 +267,17 @@ def _sentence(rows: Sequence[dict[str, Any]], product: dict[str, Any], k: int) -
     return f"{k} golden seeds: {'; '.join(parts)}"
 
 
-def _random_picture(nulls: dict[str, tuple[Floats, float]]) -> bytes:
+def _random_figure(nulls: dict[str, tuple[Floats, float]]) -> bytes:
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         for axes, (name, found) in zip(
             plots.panels(figure, 1, len(nulls)), nulls.items(), strict=True
         ):
             plots.against_null(axes, *found, name=name, null_name="random sets")
 
-    return plots.picture(draw, width=4.4 * len(nulls), height=3.6)
+    return plots.figure_png(draw, width=4.4 * len(nulls), height=3.6)
 
 
-def _pool_picture(pools: Sequence[dict[str, Any]]) -> bytes:
+def _pool_figure(pools: Sequence[dict[str, Any]]) -> bytes:
     lines = ("preference", "distance", "similarity")
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -292,4 +292,4 @@ def _pool_picture(pools: Sequence[dict[str, Any]]) -> bytes:
             axes.set(xscale="log", xlabel="seeds in the pool", title=name)
             axes.legend(fontsize=8, frameon=False)
 
-    return plots.picture(draw, width=11, height=3.6)
+    return plots.figure_png(draw, width=11, height=3.6)

@@ -68,7 +68,7 @@ class Golden(Study):
             outcome=_sentence(lists),
             numbers=lists.numbers(),
             tables={"seeds": _table(lists)},
-            pictures={"chance": _chance_picture(lists), **_sheet(run, lists)},
+            figures={"chance": _chance_figure(lists), **_sheet(run, lists)},
             identities=identities(run, metrics=metrics),
         )
 
@@ -126,7 +126,7 @@ def _table(lists: GoldenLists) -> StudyTable:
     )
 
 
-def _chance_picture(lists: GoldenLists) -> bytes:
+def _chance_figure(lists: GoldenLists) -> bytes:
     numbers = lists.numbers()
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -151,7 +151,7 @@ def _chance_picture(lists: GoldenLists) -> bytes:
             null_name=label,
         )
 
-    return plots.picture(draw, width=9, height=3.6)
+    return plots.figure_png(draw, width=9, height=3.6)
 
 
 def _sheet(run: Run, lists: GoldenLists) -> dict[str, bytes]:

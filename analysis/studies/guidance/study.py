@@ -103,7 +103,7 @@ class Guidance(Study):
                 "points": StudyTable(frames[0], POINT_COLUMNS),
                 "changes": StudyTable(frames[1], CHANGE_COLUMNS),
             },
-            pictures={"guidance": _picture(measured, points, changes)},
+            figures={"guidance": _figure(measured, points, changes)},
             recipes=wanted_recipes(run, list(arms.values())),
             identities=identities(run, metrics=metrics)
             | {f"run {arm.name}": each.run_id for arm, each in arms.items()},
@@ -200,7 +200,7 @@ def _number(row: Mapping[str, Any], name: str) -> str:
     return f"{row[name]:+.3g} [{row[f'{name}_low']:+.3g}, {row[f'{name}_high']:+.3g}]"
 
 
-def _picture(
+def _figure(
     measured: Measured, points: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]
 ) -> bytes:
     """One curve per change; and the gaps from the curve without one."""
@@ -219,7 +219,7 @@ def _picture(
         right.axhline(0, color=plots.QUIET, linewidth=1)
         right.set(xlabel="guidance", ylabel="better than the curve without it", title="gap")
 
-    return plots.picture(draw, width=11, height=5)
+    return plots.figure_png(draw, width=11, height=5)
 
 
 def _curve(axes: "Axes", rows: Sequence[Mapping[str, Any]], colour: str) -> None:

@@ -135,7 +135,7 @@ class Inpainting(Study):
                 "seeds": StudyTable(pl.DataFrame(seeds), SEED_COLUMNS),
                 "tasks": StudyTable(pl.DataFrame(rows).drop("clean"), TASK_COLUMNS),
             },
-            pictures={"seeds": _picture(tasks)},
+            figures={"seeds": _figure(tasks)},
             identities=identities(run, needs=[f"{feature}.words"]),
         )
 
@@ -286,7 +286,7 @@ def _compared(found: Carried | None) -> str:
     )
 
 
-def _picture(tasks: Sequence[Task]) -> bytes:
+def _figure(tasks: Sequence[Task]) -> bytes:
     """Set 1 against set 2, seed by seed."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -295,4 +295,4 @@ def _picture(tasks: Sequence[Task]) -> bytes:
             title = f"{task.name}: images with a word in the mask"
             axes.set(title=title, xlabel="rate, pairs of set 1", ylabel="rate, pairs of set 2")
 
-    return plots.picture(draw, width=4.6 * len(tasks), height=4)
+    return plots.figure_png(draw, width=4.6 * len(tasks), height=4)

@@ -26,9 +26,9 @@ from analysis.studies.paired.rows import (
     WIN_COLUMNS,
     Pair,
 )
+from analysis.study_tools.image_similarity import shared_embedding
 from analysis.study_tools.measured import directed_metrics, identities
 from analysis.study_tools.other_runs import other_runs, refuse_other_noise
-from analysis.study_tools.picture_similarity import shared_embedding
 from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
@@ -124,7 +124,7 @@ class Paired(Study):
             outcome="; ".join([*(_sentence(name, rows) for name in others), *notes]),
             numbers=rows,
             tables={name: StudyTable(frame, TABLES[name]) for name, frame in frames.items()},
-            pictures={"paired": _picture(rows), **sheets},
+            figures={"paired": _figure(rows), **sheets},
             recipes=wanted_recipes(run),
             identities=identities(run, metrics=chosen)
             | {f"run {name}": other.run_id for name, other in others.items()},
@@ -227,7 +227,7 @@ PANELS = (
 ENDS = ("", "_low", "_high")
 
 
-def _picture(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+def _figure(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
     """A panel per table, a line per row."""
 
     def draw(axes: "Axes", panel: Sequence[Any]) -> None:

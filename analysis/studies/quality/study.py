@@ -129,7 +129,7 @@ class Quality(Study):
                     pl.DataFrame([one.row(self.target) for one in found]), METRIC_COLUMNS
                 ),
             },
-            pictures={"sets": _sets_picture(found), "ends": _ends_picture(found)},
+            figures={"sets": _sets_figure(found), "ends": _ends_figure(found)},
             identities=identities(run, metrics=[one.metric for one in found]),
         )
 
@@ -174,7 +174,7 @@ def _sentence(one: SeedQuality, target: float) -> str:
     )
 
 
-def _sets_picture(found: Sequence[SeedQuality]) -> bytes:
+def _sets_figure(found: Sequence[SeedQuality]) -> bytes:
     """Set 1 against set 2, one panel a metric."""
 
     def draw(axes: "Axes", one: SeedQuality) -> None:
@@ -185,7 +185,7 @@ def _sets_picture(found: Sequence[SeedQuality]) -> bytes:
     return plots.panel_each(found, draw, width=4.2, height=4)
 
 
-def _ends_picture(found: Sequence[SeedQuality]) -> bytes:
+def _ends_figure(found: Sequence[SeedQuality]) -> bytes:
     """Best and worst seeds with intervals, beside what single seeds show without any effect."""
     return plots.panel_each(found, _ends, width=4.6, height=5)
 

@@ -130,7 +130,7 @@ class Search(Study):
                     pl.DataFrame(_seed_rows(truth, orders[0], first, probability)), SEED_COLUMNS
                 ),
             },
-            pictures={"curve": _picture(truth, curve, null)},
+            figures={"curve": _figure(truth, curve, null)},
             identities=identities(run, metrics=[metric]),
         )
 
@@ -270,7 +270,7 @@ def _sentence(truth: Truth, numbers: Mapping[str, Any]) -> str:
     )
 
 
-def _picture(truth: Truth, curve: Sequence[Mapping[str, Any]], null: Mapping[str, Any]) -> bytes:
+def _figure(truth: Truth, curve: Sequence[Mapping[str, Any]], null: Mapping[str, Any]) -> bytes:
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         left, right = plots.panels(figure, 1, 2)
         _curves(left, truth, curve)
@@ -278,7 +278,7 @@ def _picture(truth: Truth, curve: Sequence[Mapping[str, Any]], null: Mapping[str
             right, null["agreement"], curve[0]["agreement"], name="agreement with the second list"
         )
 
-    return plots.picture(draw, width=9, height=4)
+    return plots.figure_png(draw, width=9, height=4)
 
 
 def _curves(axes: "Axes", truth: Truth, curve: Sequence[Mapping[str, Any]]) -> None:

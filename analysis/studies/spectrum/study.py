@@ -108,7 +108,7 @@ class Spectrum(Study):
                 "steps": StudyTable(pl.DataFrame(steps), STEP_COLUMNS),
                 "bands": StudyTable(pl.DataFrame(rows, infer_schema_length=None), BAND_COLUMNS),
             },
-            pictures={"spectrum": _picture(steps, rows)},
+            figures={"spectrum": _figure(steps, rows)},
             recipes=_recipes(run),
             identities={"noise": noise_spec(run.config.noise).name},
         )
@@ -236,7 +236,7 @@ def _sentence(compared: Sequence[_Measured]) -> str:
     )
 
 
-def _picture(steps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _figure(steps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> bytes:
     bands = list(dict.fromkeys(str(row["band"]) for row in steps))
     mean = [row for row in rows if row["channel"] is None]
 
@@ -261,7 +261,7 @@ def _picture(steps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any
         shared.set(xlabel="cycles per side", ylabel="coherence of noise and final latents")
         shared.legend(fontsize=7, frameon=False)
 
-    return plots.picture(draw, width=11, height=4.4)
+    return plots.figure_png(draw, width=11, height=4.4)
 
 
 def _recipes(run: Run) -> dict[str, str]:

@@ -119,7 +119,7 @@ class Transfer(Study):
                 "pairs": StudyTable(pl.DataFrame(rows), COLUMNS),
                 "values": StudyTable(values, VALUE_COLUMNS),
             },
-            pictures={"transfer": _picture(rows), "seeds": _seeds_picture(pairs)},
+            figures={"transfer": _figure(rows), "seeds": _seeds_figure(pairs)},
             recipes=other_ways(run, chosen),
             identities=identities(
                 run, metrics=list({p.metric.name: p.metric for p in pairs}.values())
@@ -235,7 +235,7 @@ def _sentence(row: Mapping[str, Any]) -> str:
     )
 
 
-def _picture(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """A panel for every metric, a line for every comparison."""
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
 
@@ -255,7 +255,7 @@ def _picture(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return plots.panel_each(metrics, draw, width=4.2, height=1.4 + 0.3 * most)
 
 
-def _seeds_picture(pairs: Sequence[RunPair]) -> bytes:
+def _seeds_figure(pairs: Sequence[RunPair]) -> bytes:
     """Every comparison by the first metric, a point for every seed."""
 
     def draw(axes: Any, pair: RunPair) -> None:  # noqa: ANN401 - matplotlib's

@@ -57,7 +57,7 @@ def test_only_swaps_that_sample_alike_and_name_a_seed_of_the_run_count(
     rows = found[0.0].tables["swaps"].frame
     assert rows["arm"].to_list() == ["to_1_at_0", "to_1_at_20"]
     assert rows["seeds"].to_list() == [3, 3]
-    assert set(found[0.0].pictures) == {"similarity", "strip"}
+    assert set(found[0.0].figures) == {"similarity", "strip"}
     recipe = Recipe(name="swaps", **yaml.safe_load(found[0.0].recipes["swaps"]))
     assert recipe.sampling.eta == 1.0
     assert {"plain", "to_0_at_0", "to_1_at_36"} <= set(recipe.arms)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COLOURS = (plots.QUIET, plots.INK, plots.GOOD, plots.BAD, "#5b8e7d", "#7a5c99")
 
 
-def top1_picture(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> bytes:
+def top1_figure(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> bytes:
     """Top-1 on the validation part over the steps of each training, and of every test."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -25,7 +25,7 @@ def top1_picture(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> b
         every.axvline(tests[0].chance, color=plots.QUIET, linestyle=":")
         every.set(xlabel="top-1 with 95 % interval; dotted: chance", xlim=(-0.02, 1.02))
 
-    return plots.picture(draw, width=11, height=4.2)
+    return plots.figure_png(draw, width=11, height=4.2)
 
 
 def _epochs(axes: "Axes", trainings: "Sequence[Training]", chance: float) -> None:
@@ -39,7 +39,7 @@ def _epochs(axes: "Axes", trainings: "Sequence[Training]", chance: float) -> Non
     axes.legend(fontsize=7, frameon=False)
 
 
-def maps_picture(maps: "Maps | None") -> dict[str, bytes]:
+def maps_figure(maps: "Maps | None") -> dict[str, bytes]:
     """Pictures, a row per seed, under where the network looked; none where that is no map."""
     if maps is None:
         return {}
@@ -55,4 +55,4 @@ def maps_picture(maps: "Maps | None") -> dict[str, bytes]:
             axes.set_axis_off()
             axes.set_title(f"seed {seeds[place]}: {maps.prompts[place].text[:24]}", size=7)
 
-    return {"grad_cam": plots.picture(draw, width=2 * columns, height=2.2 * rows)}
+    return {"grad_cam": plots.figure_png(draw, width=2 * columns, height=2.2 * rows)}

@@ -32,7 +32,7 @@ def _measures(run: Run, feature: str) -> bool:
     return feature in run.recipe.features
 
 
-def picture_vectors(run: Run, prompts: Sequence[Prompt], measure: str) -> Vectors:
+def image_vectors(run: Run, prompts: Sequence[Prompt], measure: str) -> Vectors:
     """Every seed's pictures as vectors.
 
     Args:
