@@ -23,7 +23,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from analysis.seed_shares import share_table
-from analysis.studies.stage import outcomes
+from analysis.studies.results import outcomes
 from goldenseed import __version__
 from goldenseed.commands import prompts as prompts_command
 from goldenseed.commands import reference as reference_command

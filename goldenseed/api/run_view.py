@@ -18,7 +18,7 @@ from PIL import Image
 from analysis.extraction.images import read_images
 from analysis.per_seed import read_per_seed
 from analysis.pictures.contact_sheet import Row, draw_sheet
-from analysis.studies.stage import read_study_table, read_summary
+from analysis.studies.results import read_study_table, read_summary
 from goldenseed.steps.status import Status, status_of
 from goldenseed.steps.verify import feature_folders
 from pipeline.errors import RunError, nearest

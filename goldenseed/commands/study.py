@@ -8,7 +8,8 @@ import typer
 import yaml
 
 from analysis.studies import STUDIES, load_study
-from analysis.studies.stage import FOLDER, StudyStage, StudyTask, outcomes, read_summary
+from analysis.studies.results import FOLDER, outcomes, read_summary
+from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
 from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.output import tables
 from goldenseed.output.progress import duration, note
@@ -16,10 +17,14 @@ from goldenseed.steps import begin, steps
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.runs.run import Run
-from pipeline.stage import Outcome
 
 ALL = "all"
 EXIT_DEFECT = 1
+ENDED = {
+    StudyState.FOUND: "done",
+    StudyState.REFUSED: "refused",
+    StudyState.FAILED: "broke off",
+}
 
 Name = Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}; or all.")]
 Settings = Annotated[
@@ -45,16 +50,22 @@ def study(
     defects = 0
     for one in runs:
         results = run_studies(one, chosen, place)
-        refused = {each.task_id: each.error for each in results if each.failed}
-        broken = [each for each in results if each.error and not each.failed]
-        for each in broken:
-            note(f"study {each.task_id} broke off: {each.error}")
-        defects += len(broken)
+        answered = set(_in_state(results, StudyState.FOUND))
+        refused = _in_state(results, StudyState.REFUSED)
+        failed = _in_state(results, StudyState.FAILED)
+        for key, error in failed.items():
+            note(f"study {key} broke off: {error}")
+        defects += len(failed)
         if len(refused) == len(chosen):
             raise RunError("; ".join(f"study {key}: {why}" for key, why in refused.items()))
-        _show(one, [key for key in chosen if _done(key, results)], refused, as_json=as_json)
+        _show(one, [key for key in chosen if key in answered], refused, as_json=as_json)
     if defects:
         raise typer.Exit(EXIT_DEFECT)
+
+
+def _in_state(results: Sequence[StudyOutcome], state: StudyState) -> dict[str, str]:
+    """The studies that ended so, each with the reason why it has no findings."""
+    return {result.task_id: result.reason for result in results if result.state == state}
 
 
 def read_settings(texts: Sequence[str]) -> dict[str, Any]:
@@ -81,7 +92,7 @@ def read_settings(texts: Sequence[str]) -> dict[str, Any]:
 
 def run_studies(
     run: Run, studies: Mapping[str, Mapping[str, Any]], workers: steps.Workers
-) -> list[Outcome]:
+) -> list[StudyOutcome]:
     """Run studies of a run on an executor.
 
     Args:
@@ -90,26 +101,21 @@ def run_studies(
         workers: Where.
 
     Returns:
-        One outcome each; `failed` is 1 where the run holds too little, and `error` says what is
-        needed.
+        One outcome per study.
 
     Raises:
         RunError: If the executor itself fails (a full disk, a lost machine).
     """
     stage = StudyStage(run.root, studies)
     executor = make_executor(workers.executor, workers.count)
-    found = []
+    results = []
     for outcome in executor.run(stage, [StudyTask(name) for name in studies]):
         if outcome.fatal:
             raise RunError(f"study: {outcome.error}")
-        state = "refused" if outcome.failed else "broke off" if outcome.error else "done"
-        note(f"study {outcome.task_id}: {state} in {duration(outcome.seconds)}")
-        found.append(outcome)
-    return found
-
-
-def _done(name: str, results: Sequence[Outcome]) -> bool:
-    return any(each.task_id == name and not each.error for each in results)
+        result = StudyOutcome.of(outcome)
+        note(f"study {result.task_id}: {ENDED[result.state]} in {duration(result.seconds)}")
+        results.append(result)
+    return results
 
 
 def _show(run: Run, names: Sequence[str], refused: Mapping[str, str], *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis.ranking.repeatability import Repeatability, prompts_needed
 from analysis.statistics.bounds import Interval
-from analysis.studies.stage import outcomes, read_summary
+from analysis.studies.results import outcomes, read_summary
 from goldenseed.output.progress import note
 from goldenseed.steps import begin
 from goldenseed.steps.measuring import measuring

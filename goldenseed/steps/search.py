@@ -23,7 +23,7 @@ from analysis.per_seed import metric_identity
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.racing import Plan, Raced, plan_race, run_race, uniform_error
 from analysis.statistics.reliability import golden_by_expected_error
-from analysis.studies.stage import plain
+from analysis.studies.results import plain
 from analysis.study_tools.race_units import (
     bundle_numbers,
     cut_units,

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from analysis.studies.stage import outcomes
+from analysis.studies.results import outcomes
 from goldenseed.steps.verify import feature_folders
 from pipeline.runs.run import Run
 from pipeline.storage.manifest import receipt_index

@@ -9,14 +9,8 @@ from pathlib import Path
 import pytest
 
 from analysis.studies import STUDIES, load_study
-from analysis.studies.stage import (
-    FOLDER,
-    SUMMARY,
-    StudyStage,
-    StudyTask,
-    read_study_table,
-    read_summary,
-)
+from analysis.studies.results import FOLDER, SUMMARY, read_study_table, read_summary
+from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
 from pipeline.executors.base import make_executor
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
@@ -41,9 +35,10 @@ def results(root: Path, name: str) -> dict[str, str]:
 
 
 def run_study(root: Path, name: str) -> None:
-    stage = StudyStage(root, {name: SETTINGS.get(name, {})})
-    (outcome,) = make_executor("local").run(stage, [StudyTask(name)])
-    assert outcome.error == ""
+    (outcome,) = make_executor("local").run(
+        StudyStage(root, {name: SETTINGS.get(name, {})}), [StudyTask(name)]
+    )
+    assert StudyOutcome.of(outcome).state == StudyState.FOUND, outcome
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,8 +78,9 @@ def test_too_little_is_refused_with_a_reason(name: str, tmp_path: Path) -> None:
     )
     synthetic.draw_all(run)
     synthetic.extract_all(run, "appearance")
-    stage = StudyStage(run.root, {name: {}})
-    (outcome,) = make_executor("local").run(stage, [StudyTask(name)])
-    assert outcome.failed == 1
-    assert "need" in outcome.error
+    (outcome,) = make_executor("local").run(StudyStage(run.root, {name: {}}), [StudyTask(name)])
+    result = StudyOutcome.of(outcome)
+    assert result.state == StudyState.REFUSED
+    assert "need" in result.reason
+    assert (result.cells, result.failed, result.error) == (0, 0, "")
     assert not (run.root / FOLDER).exists()

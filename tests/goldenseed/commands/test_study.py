@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import goldenseed
-from analysis.studies.stage import FOLDER
+from analysis.studies.results import FOLDER
 from tests.goldenseed.conftest import Call
 
 

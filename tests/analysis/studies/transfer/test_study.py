@@ -13,7 +13,8 @@ import yaml
 from analysis.metrics import load_metric
 from analysis.studies import load_study
 from analysis.studies.base import NotDrawnError
-from analysis.studies.stage import StudyStage, StudyTask, outcomes, read_summary
+from analysis.studies.results import outcomes, read_summary
+from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
 from analysis.studies.transfer.study import Transfer
 from analysis.studies.transfer.wanted_recipes import other_ways
 from pipeline.errors import RunError
@@ -165,8 +166,10 @@ def test_what_is_lacking_is_named_and_measures_no_more_than_is_compared(tmp_path
     run = planted(tmp_path / "a", 1.0, 0, **more)
     stage = StudyStage(run.root, {"transfer": {"metrics": [SCORE]}})
     (outcome,) = make_executor("local").run(stage, [StudyTask("transfer")])
-    assert "0 other runs" in outcome.error
-    assert "wanted/transfer: transfer_steps.yaml" in outcome.error
+    result = StudyOutcome.of(outcome)
+    assert "0 other runs" in result.refusal
+    assert "wanted/transfer: transfer_steps.yaml" in result.reason
+    assert result.recipes[0].name == "transfer_steps.yaml"
     assert outcomes(run) == {}
     written = {p.stem: p.read_text() for p in run.root.glob("wanted/transfer/*.yaml")}
     assert {"transfer_steps", "transfer_model_seedling-mini-b"} < set(written)
@@ -189,10 +192,10 @@ def test_what_is_lacking_is_named_and_measures_no_more_than_is_compared(tmp_path
 def test_a_refusal_leaves_earlier_findings_whole(tmp_path: Path) -> None:
     run, _ = planted(tmp_path / "a", 1.0, 0), planted(tmp_path / "b", 1.0, 1)
     settings = {"runs": {"b": "../b"}, "draws": 50, "permutations": 20}
-    for chosen, failed in ((settings, 0), ({}, 1)):
+    for chosen, state in ((settings, StudyState.FOUND), ({}, StudyState.REFUSED)):
         stage = StudyStage(run.root, {"transfer": chosen})
         (outcome,) = make_executor("local").run(stage, [StudyTask("transfer")])
-        assert outcome.failed == failed
+        assert StudyOutcome.of(outcome).state == state
     for file, wanted in read_summary(run, "transfer")["files"].items():
         assert file_sha256(run.root / "studies" / "transfer" / file) == wanted
 
