@@ -22,6 +22,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from analysis.ranking.rank import nothing_ranked
 from analysis.seed_shares import share_table
 from analysis.studies.results import outcomes
 from goldenseed import __version__
@@ -82,6 +83,8 @@ def plan(
     """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
     chosen = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
     begin.check_recipe(chosen)
+    if chosen.ranking is None:
+        note(nothing_ranked(chosen.name))
     folder = _folder(chosen, out)
     plans = plan_recipe(chosen, prompts_to_plan(chosen), folder, reliability=reliability)
     tables.result([arm.as_dict() for arm in plans], as_json=as_json, table=tables.plan_table(plans))
@@ -143,7 +146,7 @@ def run(
     results = [step for one in runs for step in steps.draw_and_measure(one, place)]
     _stop_if_incomplete(results)
     if chosen.ranking is None:
-        note(f"recipe {chosen.name} has no quality metric, so nothing is ranked")
+        note(nothing_ranked(chosen.name))
         return _finish(runs, results, as_json=as_json)
     ends = [(steps.rank(one), steps.seed_shares(one), steps.publish(one)) for one in runs]
     tables.conclusion(ends, as_json=as_json)

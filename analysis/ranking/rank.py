@@ -28,7 +28,7 @@ from analysis.statistics.nulls import Direction, permute_within_prompt
 from analysis.statistics.reliability import rank_correlation
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs.run import Run
-from pipeline.settings.choices import RankingConfig
+from pipeline.settings.choices import LIST_SHARE
 
 RULE = "top share of set 1, confirmed on set 2, against permuted owners; version 1"
 """The rule of the lists. The stricter `analysis.ranking.result.STRICT_RULE` stands beside it."""
@@ -59,19 +59,35 @@ def rank(
         The ranking; the same run gives the same one, draws included.
 
     Raises:
-        ConfigError: If the metric has no better end, or there are too few permutations.
+        ConfigError: If no metric is given and the recipe ranks by none, if the metric has no better
+            end, or if there are too few permutations.
         RunError: If there are fewer than 8 seeds, or cells are missing: see `Cells.sample`.
     """
-    settings = run.recipe.ranking or RankingConfig()
-    name = metric or settings.metric
+    ranking = run.recipe.ranking
+    name = metric or (ranking.metric if ranking else "")
+    if not name:
+        raise ConfigError(nothing_ranked(run.recipe.name))
     chosen = load_metric(name)
     _refuse_settings(chosen, permutations)
     n = n or run.recipe.metric_prompts.get(name)
     cells = [read_cells(run, chosen.needs, sets=[number]) for number in (1, 2)]
     samples = [each.sample(chosen.needs, n=n) for each in cells]
-    share = share or settings.share
+    share = share or (ranking.share if ranking else LIST_SHARE)
     identity = ranking_identity(run, chosen)
     return rank_samples(chosen, samples, identity, share=share, permutations=permutations)
+
+
+def nothing_ranked(recipe: str) -> str:
+    """Say that a recipe ranks nothing, and how to ask for a ranking.
+
+    Args:
+        recipe: Its name.
+
+    Example:
+        >>> nothing_ranked("mine")
+        'recipe mine ranks nothing; to rank its seeds, add `ranking: {metric: NAME}`'
+    """
+    return f"recipe {recipe} ranks nothing; to rank its seeds, add `ranking: {{metric: NAME}}`"
 
 
 def ranking_identity(run: Run, metric: Metric) -> tuple[str, str, str]:

@@ -131,10 +131,7 @@ def rank(run: Run) -> Ranking:
         ConfigError: If the recipe ranks by nothing.
     """
     if run.recipe.ranking is None:
-        raise ConfigError(
-            f"recipe {run.recipe.name} has no quality metric to rank by; add `ranking: "
-            f"{{metric: ...}}` to it"
-        )
+        raise ConfigError(ranks.nothing_ranked(run.recipe.name))
     ranking = ranks.rank(run)
     ranks.save_ranking(run, ranking)
     return ranking

@@ -7,6 +7,9 @@ from pipeline.errors import ConfigError
 SEED_LIMIT = 2**32
 """Seeds lie below this: torch's CPU generator keeps 32 bits."""
 
+LIST_SHARE = 0.25
+"""Share of the seeds that a list holds before confirmation, where nothing else is asked for."""
+
 
 class Frozen(BaseModel):
     """Settings that cannot be changed and take no unknown field."""
@@ -127,9 +130,9 @@ class RankingConfig(Frozen):
     """How seeds are ranked.
 
     Attributes:
-        metric: Name of the metric that ranks.
+        metric: Name of the metric that ranks them.
         share: Share of the seeds that a list holds before confirmation.
     """
 
-    metric: str = "kid_perceptual"
-    share: float = Field(default=0.25, gt=0, le=0.5)
+    metric: str
+    share: float = Field(default=LIST_SHARE, gt=0, le=0.5)

@@ -79,7 +79,7 @@ class Recipe(Frozen):
         metrics: Metrics to compute.
         metric_prompts: Metric -> how many prompts of each set it uses, the first in the order of
             their ids; a metric that is not named uses all.
-        ranking: How seeds are ranked; None if the recipe has no quality metric.
+        ranking: How seeds are ranked; if it is left out, nothing is ranked.
     """
 
     name: Name
@@ -101,7 +101,7 @@ class Recipe(Frozen):
     measure: Literal["while_drawing", "afterwards"] = "while_drawing"
     metrics: list[str] = Field(default_factory=list)
     metric_prompts: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
-    ranking: RankingConfig | None = RankingConfig()
+    ranking: RankingConfig | None = None
 
     def run_configs(self, resolved: ResolvedCard) -> dict[str, RunConfig]:
         """One run configuration per arm, by the arm's name ("" when there is one only).

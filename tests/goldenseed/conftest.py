@@ -18,6 +18,7 @@ batch_size: 16
 sampling: {num_inference_steps: 2}
 features: [perceptual, appearance]
 metrics: [kid_perceptual, brightness]
+ranking: {metric: kid_perceptual}
 """
 
 

@@ -251,6 +251,8 @@ def test_a_run_is_ranked_saved_and_read_again(tmp_path: Path) -> None:
 
 def test_settings_that_mean_nothing_are_refused(tmp_path: Path) -> None:
     run = synthetic.start(tmp_path, n_prompts=4)
+    with pytest.raises(ConfigError, match="recipe synthetic ranks nothing"):
+        rank(run)
     with pytest.raises(ConfigError, match=r"no better end.*kid_perceptual"):
         rank(run, metric="brightness")
     with pytest.raises(ConfigError, match="at least 200"):

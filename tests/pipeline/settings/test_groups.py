@@ -91,7 +91,6 @@ def recipe(**changes: Any) -> Recipe:  # noqa: ANN401
             ),
         },
         "features": [],
-        "ranking": None,
     }
     return Recipe(**(fields | changes))
 

@@ -1,5 +1,6 @@
 """Recipes: arms over sampling over card, and every mistake named."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,21 @@ def test_recipes_that_could_do_harm(change: dict[str, object]) -> None:
 def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"(?s)card.*seeds|seeds.*card"):
         parse_recipe({"prompts": {"source": "x"}}, Path("r.yaml"))
+
+
+def test_a_recipe_ranks_nothing_unless_it_names_a_metric() -> None:
+    fields = {"card": "seedling-mini", "prompts": {"source": "x"}, "seeds": {"count": 1}}
+    assert parse_recipe(fields, Path("r.yaml")).ranking is None
+    with pytest.raises(ConfigError, match=r"ranking\.metric: Field required"):
+        parse_recipe({**fields, "ranking": {"share": 0.1}}, Path("r.yaml"))
+
+
+@pytest.mark.parametrize("ranking", [None, {"metric": "kid_perceptual", "share": 0.25}])
+def test_a_stored_recipe_opens_with_or_without_a_ranking(ranking: dict[str, object] | None) -> None:
+    """A run's recipe.json holds every field, so it keeps the ranking that it was made with."""
+    stored = {**load_recipe("seedling-mini").model_dump(mode="json"), "ranking": ranking}
+    opened = Recipe(**json.loads(json.dumps(stored)))
+    assert opened.model_dump(mode="json")["ranking"] == ranking
 
 
 def test_what_is_measured_and_when_renames_no_run() -> None:
