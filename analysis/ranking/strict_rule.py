@@ -13,9 +13,9 @@ from analysis.statistics.leave_out import balanced_blocks
 from analysis.statistics.nulls import Direction
 from analysis.statistics.reliability import (
     golden_by_expected_error,
-    shrink,
     top_quarter_probability,
 )
+from analysis.statistics.shrinkage import shrink
 
 EXPECTED_ERROR = 0.10
 

@@ -21,7 +21,7 @@ from analysis.cells.cells import read_cells
 from analysis.metrics import Metric
 from analysis.per_seed import metric_identity
 from analysis.statistics.arrays import Floats, Indices
-from analysis.statistics.racing import Plan, Raced, plan_race, run_race, uniform_error
+from analysis.statistics.racing import Plan, RaceResult, plan_race, run_race, uniform_error
 from analysis.statistics.reliability import golden_by_expected_error
 from analysis.studies.results import plain
 from analysis.study_tools.race_units import (
@@ -252,7 +252,7 @@ def _report(
     metric: Metric,
     search: Search,
     plan: Plan,
-    raced: Raced,
+    raced: RaceResult,
     seeds: list[int],
     rng: np.random.Generator,
 ) -> dict[str, Any]:
@@ -279,7 +279,7 @@ def _report(
 
 
 def _row(
-    raced: Raced, probability: Floats, images: NDArray[Any], seeds: list[int], i: int
+    raced: RaceResult, probability: Floats, images: NDArray[Any], seeds: list[int], i: int
 ) -> dict[str, Any]:
     """A listed seed: its deviation from the panel, positive is better, with what holds for it."""
     return {

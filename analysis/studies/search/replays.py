@@ -14,7 +14,7 @@ from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import Interval, jackknife_interval
 from analysis.statistics.leave_out import balanced_blocks
 from analysis.statistics.nulls import permute_within_prompt
-from analysis.statistics.racing import Plan, Raced, run_race
+from analysis.statistics.racing import Plan, RaceResult, run_race
 from analysis.statistics.reliability import top_with_ties
 from analysis.study_tools.race_units import bundle_numbers, unit_values
 
@@ -109,7 +109,9 @@ def permute_owners(sample: Sample, rng: np.random.Generator) -> Sample:
     return Sample(sample.seeds, sample.prompts, columns, sample.dropped)
 
 
-def replay(truth: Truth, units: Sequence[Indices], plan: Plan, rng: np.random.Generator) -> Raced:
+def replay(
+    truth: Truth, units: Sequence[Indices], plan: Plan, rng: np.random.Generator
+) -> RaceResult:
     """Run a race on set 1 as if nothing of it were drawn yet.
 
     Args:
@@ -130,7 +132,7 @@ def replay(truth: Truth, units: Sequence[Indices], plan: Plan, rng: np.random.Ge
     return run_race(plan, observe, rng, bundles)
 
 
-def images_drawn(race: Raced, units: Sequence[Indices]) -> NDArray[np.intp]:
+def images_drawn(race: RaceResult, units: Sequence[Indices]) -> NDArray[np.intp]:
     """Images that a race drew of each seed, shape (S,)."""
     sizes = np.cumsum([len(unit) for unit in units])
     return np.asarray(sizes[race.units - 1])

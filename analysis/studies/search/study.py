@@ -9,7 +9,7 @@ import polars as pl
 
 from analysis.pictures import plots
 from analysis.statistics.arrays import Floats, Indices
-from analysis.statistics.racing import Plan, Raced, plan_race
+from analysis.statistics.racing import Plan, RaceResult, plan_race
 from analysis.statistics.reliability import golden_by_expected_error
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.search.replays import Truth, images_drawn, overlap, replay, spread_evenly
@@ -198,7 +198,7 @@ class Search(Study):
 
 
 def _seed_rows(
-    truth: Truth, units: Sequence[Indices], race: Raced, probability: Floats
+    truth: Truth, units: Sequence[Indices], race: RaceResult, probability: Floats
 ) -> list[dict[str, Any]]:
     images = images_drawn(race, units)
     sure = golden_by_expected_error(probability, limit=race.plan.error)
@@ -225,7 +225,7 @@ def _numbers(
     truth: Truth,
     curve: Sequence[Mapping[str, Any]],
     null: Mapping[str, Any],
-    first: Raced,
+    first: RaceResult,
     probability: Floats,
     error: float,
 ) -> dict[str, Any]:

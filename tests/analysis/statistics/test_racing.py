@@ -9,7 +9,7 @@ from analysis.statistics.arrays import Floats
 from analysis.statistics.racing import (
     Look,
     Plan,
-    Raced,
+    RaceResult,
     plan_race,
     run_race,
     uniform_error,
@@ -34,7 +34,7 @@ def grid(rng: np.random.Generator, effects: Floats) -> Floats:
 
 def race(
     table: Floats, plan: Plan, rng: np.random.Generator, bundles: NDArray[np.intp] | None = None
-) -> Raced:
+) -> RaceResult:
     return run_race(plan, lambda seeds, units: table[seeds, units.start : units.stop], rng, bundles)
 
 

@@ -15,11 +15,11 @@ from analysis.statistics.reliability import (
     golden_by_expected_error,
     midranks,
     rank_correlation,
-    shrink,
     split_half,
     top_quarter_probability,
     top_with_ties,
 )
+from analysis.statistics.shrinkage import shrink
 from analysis.statistics.variance import mean_squares, variance_shares
 
 
