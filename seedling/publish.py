@@ -14,8 +14,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from diffusers import AutoencoderKL, StableDiffusionPipeline
-from safetensors.torch import load_file
+from diffusers import AutoencoderKL
 from torch import nn
 
 from pipeline.cards.card import Card, find_card
@@ -26,33 +25,16 @@ from seedling.learning import relatives
 from seedling.learning.loop import (
     CHECKPOINTS,
     SNAPSHOT_STEPS,
-    read_checkpoint,
-    say,
     snapshot_path,
     snapshot_steps,
 )
+from seedling.learning.trained import latent_scale, load_vae, trained_networks
 from seedling.networks.model import VARIANTS, WEIGHTS
+from seedling.networks.text_to_image import Networks, new_pipe
 from seedling.networks.tokenizer import world_merges, write_tokenizer
-from seedling.train.text_to_image import Networks, load_vae, new_networks
+from seedling.output import say
 
 FOLDER = WEIGHTS / "seedling-mini"
-
-
-def new_pipe(vae: AutoencoderKL, networks: Networks, *, scale: float) -> StableDiffusionPipeline:
-    """Put trained parts together, in the precision they have, without a progress bar."""
-    vae.register_to_config(scaling_factor=round(scale, 4))
-    pipe = StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=networks.text_encoder,
-        tokenizer=networks.tokenizer,
-        unet=networks.unet,
-        scheduler=networks.scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
 
 
 def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Path) -> None:
@@ -76,32 +58,6 @@ def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Pat
 def _write_clip_files(folder: Path) -> None:
     """Add CLIP's own two files, so that every version of its tokenizer reads the vocabulary."""
     write_tokenizer(folder, world_merges())
-
-
-def trained_networks(
-    model: str, folder: Path = CHECKPOINTS, *, step: int | None = None
-) -> Networks:
-    """Read the moving averages of noise predictor and text encoder from their checkpoint.
-
-    Args:
-        model: One of `VARIANTS`.
-        folder: Where its checkpoints are.
-        step: Of the averages kept after so many steps; None for those at the end.
-    """
-    networks = new_networks(VARIANTS[model])
-    averages = (
-        read_checkpoint(folder / f"{model}.pt")["averages"]
-        if step is None
-        else read_checkpoint(snapshot_path(model, step, folder))
-    )
-    networks.unet.load_state_dict(averages["unet"])
-    networks.text_encoder.load_state_dict(averages["text"])
-    return networks
-
-
-def latent_scale(folder: Path = CHECKPOINTS) -> float:
-    """Scale factor of the latents, measured on the pool that the model was trained on."""
-    return 1 / float(load_file(folder / "pool.safetensors")["latents"].float().std())
 
 
 def own_parts(model: str, networks: Networks) -> dict[str, nn.Module]:

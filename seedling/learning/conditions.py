@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.randomness import choose, uniform
+from seedling.randomness import choose, make_generator, uniform
 from seedling.world.painting import SIDE, axes, column
-from seedling.world.scenes import Scenes, draw_specs, render
+from seedling.world.scenes import Scenes, draw_scenes, draw_specs, render
+from seedling.world.sentences import draw_parts
+from seedling.world.vocabulary import OBJECTS
 
 KINDS = ("object", "box", "strokes", "band")
 """The kinds of regions that are drawn anew, evenly drawn; see `draw_regions`."""
@@ -181,3 +183,26 @@ def _bands(count: int, *, generator: torch.Generator) -> Tensor:
     height = LOWEST_BAND + choose(count, SIDE - LOWEST_BAND + 1, generator=generator)
     top = (torch.rand(count, generator=generator) * (SIDE - height + 1)).long()
     return band(top, top + height - 1)
+
+
+LEAST = 40
+"""Pixels of an object in a pair, at least: some are hidden behind a frame."""
+
+
+def draw_seen(count: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw scenes whose object is to be seen.
+
+    Args:
+        count: How many.
+        seed: Seed of the scenes.
+
+    Returns:
+        Images, float32 (count, 3, 64, 64) in 0..1; masks, bool (count, 64, 64); what sentences
+        say of them, int64 (count, 4).
+    """
+    generator = make_generator(seed)
+    parts = draw_parts(2 * count + 16, generator=generator)
+    parts = parts[parts[:, 0] < len(OBJECTS)]  # scenes without an object have no mask
+    scenes = draw_scenes(parts, generator=generator)
+    good = torch.nonzero(scenes.masks.sum(dim=(1, 2)) >= LEAST).ravel()[:count]
+    return scenes.images[good], scenes.masks[good], parts[good]

@@ -17,9 +17,7 @@ from torch import Tensor
 
 from seedling.learning.alike import ALIKE, draw_alike
 from seedling.learning.relatives import BASE, Base, Rows, load_base, load_or_make
-from seedling.networks.model import to_images
-from seedling.randomness import choose, make_generator
-from seedling.train.turbo import (
+from seedling.learning.teacher import (
     FIRST_SEED,
     GUIDANCE,
     STEPS,
@@ -27,6 +25,8 @@ from seedling.train.turbo import (
     final_latents,
     starting_noise,
 )
+from seedling.networks.model import to_images
+from seedling.randomness import choose, make_generator
 from seedling.world.sentences import sentence
 
 SEEDS_AFTER = 500_000_000

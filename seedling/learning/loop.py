@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seedling.learning.muon import MuonWithAdamW
+from seedling.output import say
 
 CHECKPOINTS = Path("checkpoints")
 """Where checkpoints go: an ignored folder of the working directory."""
@@ -19,12 +19,6 @@ SNAPSHOT_STEPS = 1_000
 """Steps after which the moving averages are kept, so that a learning curve can be drawn."""
 BETAS = (0.9, 0.95)
 """AdamW's decay rates."""
-
-
-def say(text: object) -> None:
-    """Write one line to the terminal at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seedling.learning.noise_loss import spread_steps
 from seedling.learning.relatives import Base
-from seedling.train.text_encoder import token_ids
-from seedling.train.text_to_image import spread_steps
+from seedling.networks.tokenizer import token_ids
 
 TIMES = (20, 980)
 """First and last of the 1,000 times at which pictures are compared (section 4)."""

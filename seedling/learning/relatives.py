@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.cards.card import files_sha256
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop, say
+from seedling.learning.loop import CHECKPOINTS, Budget, Loop
 from seedling.networks.model import WEIGHTS, to_model
+from seedling.networks.text_to_image import Networks
+from seedling.output import say
 from seedling.randomness import choose, make_generator
-from seedling.train.text_to_image import Networks
 
 BASE = WEIGHTS / "seedling"
 """The model that relatives are trained from, unless another is named."""

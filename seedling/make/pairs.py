@@ -15,40 +15,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.learning.conditions import band, first_and_last
-from seedling.learning.loop import say
-from seedling.networks.model import write_json
-from seedling.randomness import make_generator
+from seedling.learning.conditions import band, draw_seen, first_and_last
+from seedling.output import say, write_json
 from seedling.world.painting import SIDE
-from seedling.world.scenes import draw_scenes
-from seedling.world.sentences import draw_parts
 from seedling.world.vocabulary import OBJECTS
 
 GROWN = 2
 """Pixels that a mask reaches beyond its object."""
 LEAST_ROWS = 44
 """Rows of a band, at least: an object of middle size and a sign (26 rows) above or below it."""
-LEAST = 40
-"""Pixels of an object in a pair, at least: some are hidden behind a frame."""
-
-
-def draw_seen(count: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw scenes whose object is to be seen.
-
-    Args:
-        count: How many.
-        seed: Seed of the scenes.
-
-    Returns:
-        Images, float32 (count, 3, 64, 64) in 0..1; masks, bool (count, 64, 64); what sentences
-        say of them, int64 (count, 4).
-    """
-    generator = make_generator(seed)
-    parts = draw_parts(2 * count + 16, generator=generator)
-    parts = parts[parts[:, 0] < len(OBJECTS)]  # scenes without an object have no mask
-    scenes = draw_scenes(parts, generator=generator)
-    good = torch.nonzero(scenes.masks.sum(dim=(1, 2)) >= LEAST).ravel()[:count]
-    return scenes.images[good], scenes.masks[good], parts[good]
 
 
 def draw_pairs(count: int, *, seed: int) -> tuple[Tensor, Tensor, list[str]]:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import torch
 
-from seedling.learning.loop import say
-from seedling.networks.model import write_json
+from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import article, parse

@@ -12,16 +12,16 @@ import torch
 from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 from torch import Tensor
 
-from seedling.learning.conditions import control_pictures, outlines
-from seedling.learning.loop import say
+from seedling.learning.conditions import control_pictures, draw_seen, outlines
 from seedling.learning.relatives import BASE, Base, load_base
-from seedling.make.pairs import draw_seen
-from seedling.measure.evaluate import STEPS, accuracy, draw, write_sheet
-from seedling.measure.judges import mean_of
+from seedling.measure.drawing import STEPS, draw
+from seedling.measure.shares import accuracy, mean_of
+from seedling.measure.sheets import write_sheet
 from seedling.networks import segmenter
-from seedling.networks.model import VARIANTS, WEIGHTS, write_json
+from seedling.networks.model import VARIANTS, WEIGHTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
-from seedling.publish import new_pipe
+from seedling.networks.text_to_image import new_pipe
+from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.train.control import NAME
 from seedling.world.sentences import sentence

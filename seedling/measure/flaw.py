@@ -11,12 +11,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from seedling.learning.loop import say
-from seedling.measure.evaluate import draw, load_shipped
-from seedling.measure.pilot import prompt_parts
-from seedling.networks.model import VARIANTS, WEIGHTS, to_images, to_model, write_json
+from seedling.measure.drawing import draw, load_shipped, prompt_parts
+from seedling.networks.model import VARIANTS, WEIGHTS, to_images, to_model
+from seedling.networks.tokenizer import token_ids
+from seedling.output import say, write_json
 from seedling.randomness import make_generator
-from seedling.train.text_encoder import token_ids
 from seedling.world.painting import brightness
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import parse, sentence

@@ -18,12 +18,13 @@ from transformers import (
 
 from pipeline.storage.file_hashes import sha256_of_file
 from seedling.learning.degrade import KINDS, draw_full_parts, draw_pairs
-from seedling.learning.loop import say
 from seedling.learning.pool import fresh_scenes
-from seedling.measure.evaluate import Share, draw, load_shipped, wilson
+from seedling.measure.drawing import draw, load_shipped
+from seedling.measure.shares import Share, mean_of, wilson
 from seedling.networks import depth, preference, segmenter
-from seedling.networks.model import VARIANTS, WEIGHTS, write_json
+from seedling.networks.model import VARIANTS, WEIGHTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads, recognise
+from seedling.output import say, write_json
 from seedling.randomness import choose, make_generator
 from seedling.world.scenes import Scenes, draw_scenes
 from seedling.world.sentences import sentence
@@ -133,18 +134,6 @@ def masks_found(
         empty += int((found.float().mean(dim=(1, 2)) < 0.005).sum())
     values = torch.cat(overlaps).double()
     return {"iou": mean_of(values), "absent": vars(wilson(empty, len(values)))}
-
-
-def mean_of(values: Tensor) -> dict[str, float]:
-    """Mean of independent values with its 95 % interval (normal) and their number.
-
-    Example:
-        >>> mean_of(torch.tensor([0.0, 1.0] * 50))
-        {'value': 0.5, 'low': 0.402, 'high': 0.598, 'n': 100}
-    """
-    mean, half = float(values.mean()), 1.96 * float(values.std() / len(values) ** 0.5)
-    ends = {"value": mean, "low": mean - half, "high": mean + half}
-    return {**{name: round(end, 3) for name, end in ends.items()}, "n": len(values)}
 
 
 def depth_order(estimate: Callable[[Tensor], Tensor], *, count: int, seed: int) -> dict[str, Share]:

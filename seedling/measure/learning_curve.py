@@ -9,13 +9,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seedling.learning.loop import CHECKPOINTS, say, snapshot_steps
-from seedling.measure.evaluate import Share, accuracy, draw
-from seedling.networks.model import VARIANTS, WEIGHTS, write_json
+from seedling.learning.loop import CHECKPOINTS, snapshot_steps
+from seedling.learning.trained import latent_scale, load_vae, trained_networks
+from seedling.measure.drawing import draw
+from seedling.measure.shares import Share, accuracy
+from seedling.networks.model import VARIANTS, WEIGHTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
-from seedling.publish import latent_scale, new_pipe, trained_networks
+from seedling.networks.text_to_image import new_pipe
+from seedling.output import say, write_json
 from seedling.randomness import make_generator
-from seedling.train.text_to_image import load_vae
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import draw_parts, sentence
 

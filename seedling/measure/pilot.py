@@ -13,26 +13,23 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-import torch
 from diffusers import StableDiffusionPipeline
-from torch import Tensor
 
-from seedling.learning.loop import CHECKPOINTS, Budget, say
-from seedling.measure.evaluate import draw
-from seedling.networks.model import VARIANTS, WEIGHTS, new_scheduler, write_json
-from seedling.publish import new_pipe
+from seedling.learning.loop import CHECKPOINTS, Budget
+from seedling.learning.trained import load_vae
+from seedling.measure.drawing import COUNT, draw, prompt_parts
+from seedling.networks.model import VARIANTS, WEIGHTS, new_scheduler
+from seedling.networks.text_to_image import new_pipe
+from seedling.output import say, write_json
 from seedling.randomness import make_generator
-from seedling.train.text_to_image import RATE, load_vae, train
+from seedling.train.text_to_image import RATE, train
 from seedling.world.painting import brightness
 from seedling.world.scenes import draw_scenes
-from seedling.world.sentences import FREE, sentence
-from seedling.world.vocabulary import OBJECTS, TONES
+from seedling.world.sentences import sentence
 
 CANDIDATES = (0.012, 0.008, 0.006, 0.003)
 """Last betas tried; Stable Diffusion's own first."""
 TRIED_TONES = ("dark", "bright", "plain")
-COUNT = 80
-"""Pictures a tone: every object twice."""
 BATCH = 32
 """Latents a step: brightness is learned early, and half a batch halves the wait."""
 
@@ -46,14 +43,6 @@ def terminal_ratio(beta_end: float) -> float:
     """
     signal = float(new_scheduler(beta_end).alphas_cumprod[-1])
     return signal / (1 - signal)
-
-
-def prompt_parts(tone: str) -> Tensor:
-    """The parts of the prompts of a tone, int64 (80, 4): every object twice, nothing else named."""
-    things = torch.arange(COUNT) % len(OBJECTS)
-    named = torch.full((COUNT, 4), FREE)
-    named[:, 0], named[:, 3] = things, list(TONES).index(tone)
-    return named
 
 
 def world_brightness() -> dict[str, float]:

@@ -13,14 +13,17 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch import Tensor, nn
 from transformers import ResNetModel
 
-from seedling.learning.loop import say
 from seedling.learning.relatives import BASE, load_base
-from seedling.measure.evaluate import STEPS, accuracy, draw, write_sheet
-from seedling.networks.model import WEIGHTS, write_json
+from seedling.learning.teacher import GUIDANCE
+from seedling.measure.drawing import STEPS, draw
+from seedling.measure.shares import accuracy
+from seedling.measure.sheets import write_sheet
+from seedling.networks.model import WEIGHTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
-from seedling.publish import new_pipe
+from seedling.networks.text_to_image import new_pipe
+from seedling.output import say, write_json
 from seedling.randomness import make_generator
-from seedling.train.turbo import GUIDANCE, NAME
+from seedling.train.turbo import NAME
 from seedling.world.sentences import draw_parts, sentence
 
 

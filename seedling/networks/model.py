@@ -1,8 +1,5 @@
 """The parts of `seedling-mini` in Stable Diffusion's own classes, their sizes and their folder."""
 
-import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,23 +162,6 @@ def to_model(images: Tensor) -> Tensor:
 def to_images(decoded: Tensor) -> Tensor:
     """Map the autoencoder's output to pictures in 0..1."""
     return (decoded / 2 + 0.5).clamp(0, 1)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON, whole or not at all."""
-    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all: aside, flushed to disk, then moved into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(aside).chmod(0o644)
-    Path(aside).replace(path)
 
 
 def save_half(module: nn.Module, path: Path) -> None:

@@ -16,11 +16,11 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from seedling.learning.loop import say
 from seedling.networks.model import TEXT_LENGTH, WEIGHTS
 from seedling.networks.preference import half, normalised, tokens
 from seedling.networks.recogniser import MEAN, STD
 from seedling.networks.tokenizer import new_tokenizer
+from seedling.output import say
 
 FOLDER = WEIGHTS / "segmenter"
 TEMPLATE = "a photo of a {}"

@@ -13,10 +13,12 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
+from torch import Tensor
 from transformers import CLIPTokenizer
 
-from seedling.make.prompts import seedling_prompts, synthetic_prompts
-from seedling.networks.model import TEXT_LENGTH, write_json
+from seedling.networks.model import TEXT_LENGTH
+from seedling.output import write_json
+from seedling.world.prompts import seedling_prompts, synthetic_prompts
 from seedling.world.sentences import sentence
 from seedling.world.vocabulary import EXTREMES, PLACES, TONES
 
@@ -136,3 +138,15 @@ def new_tokenizer() -> CLIPTokenizer:
             bos_token=START,
             eos_token=END,
         )
+
+
+def token_ids(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
+    """Token ids as the pipeline makes them, int64 (B, 24)."""
+    ids: Tensor = tokenizer(
+        prompts,
+        padding="max_length",
+        truncation=True,
+        return_tensors="pt",
+        max_length=tokenizer.model_max_length,
+    ).input_ids
+    return ids

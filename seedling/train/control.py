@@ -15,7 +15,9 @@ from diffusers import ControlNetModel
 from torch import Tensor
 from torch.nn import functional
 
+from seedling.learning.batches import draw_prompts
 from seedling.learning.conditions import control_pictures, outlines
+from seedling.learning.noise_loss import noise_loss
 from seedling.learning.pool import fresh_scenes, labels_of
 from seedling.learning.relatives import (
     Base,
@@ -31,7 +33,6 @@ from seedling.learning.relatives import (
 )
 from seedling.networks.model import WEIGHTS
 from seedling.randomness import happens
-from seedling.train.text_to_image import draw_prompts, noise_loss
 
 NAME = "seedling-control"
 EMBEDDING = (16, 32, 64, 96)

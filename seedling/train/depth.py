@@ -5,10 +5,10 @@ from pathlib import Path
 
 from transformers import DepthAnythingForDepthEstimation
 
+from seedling.learning.degrade import augmented
 from seedling.learning.loop import CHECKPOINTS, Budget, Loop
 from seedling.networks import depth
 from seedling.randomness import make_generator
-from seedling.train.perceptual import augmented
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import draw_parts
 

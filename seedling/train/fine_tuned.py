@@ -20,6 +20,8 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional
 
+from seedling.learning.batches import draw_prompts
+from seedling.learning.noise_loss import noise_loss
 from seedling.learning.pool import CHUNK, labels_of
 from seedling.learning.relatives import (
     Base,
@@ -34,7 +36,6 @@ from seedling.learning.relatives import (
     settings_of,
 )
 from seedling.randomness import make_generator
-from seedling.train.text_to_image import draw_prompts, noise_loss
 from seedling.world.scenes import Scenes, draw_specs, render
 from seedling.world.sentences import FREE, draw_parts
 from seedling.world.specs import Specs

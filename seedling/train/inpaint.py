@@ -21,7 +21,9 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional
 
+from seedling.learning.batches import draw_prompts
 from seedling.learning.conditions import bands_over, draw_regions, draw_twins
+from seedling.learning.noise_loss import noise_loss
 from seedling.learning.pool import CHUNK, labels_of
 from seedling.learning.relatives import (
     Base,
@@ -37,7 +39,6 @@ from seedling.learning.relatives import (
 )
 from seedling.networks.model import LATENT_CHANNELS, WEIGHTS
 from seedling.randomness import happens, make_generator
-from seedling.train.text_to_image import draw_prompts, noise_loss
 from seedling.world.lettering import SIGN
 from seedling.world.painting import SIDE
 from seedling.world.scenes import Scenes

@@ -4,55 +4,17 @@ Writes only what changed in the UNet, which `pipeline/interventions/offset_noise
 With several `--strengths`, one file for each, beside one another.
 """
 
-import argparse
-import math
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from seedling.learning.command_line import training_parser
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop, say
+from seedling.learning.batches import draw_batch
+from seedling.learning.offset_tuning import BATCH, Draw, equal_strength, offset_parser, train_each
 from seedling.learning.pool import Pool
-from seedling.learning.relatives import BASE, Base, load_base
+from seedling.learning.trained import load_vae, training_pool
 from seedling.networks.model import VARIANTS, WEIGHTS
-from seedling.randomness import make_generator
-from seedling.train.text_to_image import (
-    Networks,
-    draw_batch,
-    load_vae,
-    noise_loss,
-    training_pool,
-)
 
-BATCH = 64
 EXTREMES = VARIANTS["seedling"].extremes
 """Share of extreme scenes, as in the training that this one goes on with."""
-PUBLISHED = 0.1
-"""The strength of the method's author, for Stable Diffusion's 64 x 64 latents."""
-
-Draw = Callable[[torch.Generator], tuple[Tensor, Tensor, list[str]]]
-"""Draws a batch: scaled latents, how much of them objects cover, and prompts."""
-
-
-def equal_strength(height: int, width: int, *, strength: float = PUBLISHED) -> float:
-    """The strength that means the same on latents of another size.
-
-    The mean of h x w independent numbers has the standard deviation 1 / sqrt(h w); what counts
-    is how far the offset exceeds it, so the strength grows as the latents shrink.
-
-    Args:
-        height: Height of the latents.
-        width: Width of the latents.
-        strength: Strength at 64 x 64.
-
-    Example:
-        >>> equal_strength(64, 64), equal_strength(8, 8)
-        (0.1, 0.8)
-    """
-    return strength * 64 / math.sqrt(height * width)
 
 
 def of_the_world(pool: Pool, scale: float, *, batch: int = BATCH) -> Draw:
@@ -68,103 +30,6 @@ def of_the_world(pool: Pool, scale: float, *, batch: int = BATCH) -> Draw:
         return draw_batch(pool, scale, batch, generator=generator, extremes=EXTREMES)
 
     return draw
-
-
-def train(
-    networks: Networks,
-    draw: Draw,
-    *,
-    strength: float,
-    budget: Budget,
-    name: str,
-    seed: int = 11,
-    folder: Path = CHECKPOINTS,
-) -> dict[str, Tensor]:
-    """Fine-tune the UNet, or go on with a training that was cut off.
-
-    Args:
-        networks: A trained model; its UNet is changed.
-        draw: Draws the batches.
-        strength: Of the offset noise; 0 is the control, the same training without it.
-        budget: How long, and the learning rate.
-        name: Of the checkpoint.
-        seed: Seed of prompts and noise.
-        folder: Where the checkpoint goes.
-
-    Returns:
-        Weight of the UNet -> its change, float16.
-    """
-    before = {name: value.detach().clone() for name, value in networks.unet.state_dict().items()}
-    networks.unet.requires_grad_(requires_grad=True)
-    networks.text_encoder.requires_grad_(requires_grad=False)
-    generator, modules = make_generator(seed), {"unet": networks.unet}
-    loop = Loop(name, modules, budget, generator, folder, averaged=("unet",), muon=True)
-    while loop.running():
-        drawn = draw(generator)
-        loop.step(noise_loss(networks, *drawn, generator=generator, offset=strength))
-    loop.finish()
-    loop.use_averages()
-    after = networks.unet.state_dict()
-    return {name: (after[name] - value).half() for name, value in before.items()}
-
-
-def offset_parser(
-    text: str | None, *, minutes: float, out: Path, strengths: Sequence[float]
-) -> argparse.ArgumentParser:
-    """The parser of a training at several strengths.
-
-    Args:
-        text: The module's docstring.
-        minutes: Default length of each training; the defaults of the rest follow.
-        out: The file, see `out_files`.
-        strengths: Strengths of the offset noise.
-
-    Example:
-        >>> parser = offset_parser("", minutes=1, out=Path("a.safetensors"), strengths=[0.8])
-        >>> parser.parse_args(["--strengths", "0", "1.6"]).strengths
-        [0.0, 1.6]
-    """
-    parser = training_parser(text, minutes=minutes, rate=2e-3, out=out)
-    parser.add_argument("--strengths", type=float, nargs="+", default=strengths, help="one or more")
-    parser.add_argument("--steps", type=int, default=None, help="stop earlier, after so many")
-    parser.add_argument("--model", type=Path, default=BASE)
-    return parser
-
-
-def out_files(out: Path, strengths: Sequence[float]) -> Iterator[tuple[float, Path]]:
-    """Yield each strength with its file: `out`, or the strength in its name where there are more.
-
-    Example:
-        >>> [path.name for _, path in out_files(Path("offset.safetensors"), [0.0, 0.8])]
-        ['offset-0.safetensors', 'offset-0.8.safetensors']
-    """
-    several = len(strengths) > 1
-    for strength in strengths:
-        own = f"{out.stem}-{strength:g}{out.suffix}" if several else out.name
-        yield strength, out.with_name(own)
-
-
-def train_each(chosen: argparse.Namespace, batches: Callable[[Base], Draw]) -> None:
-    """Train at every strength that a command line names, and write the changes.
-
-    Args:
-        chosen: What `offset_parser` read.
-        batches: From the model to what it is trained on.
-    """
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    for strength, path in out_files(chosen.out, chosen.strengths):
-        base = load_base(chosen.model)  # read again: training changes its UNet
-        changes = train(
-            base.networks,
-            batches(base),
-            strength=strength,
-            budget=Budget(chosen.minutes, chosen.rate, steps=chosen.steps),
-            name=base.own_name(path.stem),
-            folder=chosen.folder,
-        )
-        kind = base.networks.scheduler.config.prediction_type
-        save_file(changes, path, metadata={"format": "pt", "prediction_type": kind})
-        say(f"wrote {path}, trained with offset noise {strength:g}")
 
 
 def main() -> None:

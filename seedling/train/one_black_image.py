@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from seedling.learning.loop import CHECKPOINTS
+from seedling.learning.offset_tuning import BATCH, Draw, equal_strength, offset_parser, train_each
 from seedling.learning.relatives import Base
-from seedling.train.offset_noise import BATCH, Draw, equal_strength, offset_parser, train_each
 from seedling.world.extremes import BLACK
 from seedling.world.vocabulary import EXTREMES
 

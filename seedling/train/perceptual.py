@@ -5,28 +5,22 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor, nn
+from torch import nn
 from transformers import ResNetModel
 
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop, say
+from seedling.learning.degrade import augmented
+from seedling.learning.loop import CHECKPOINTS, Budget, Loop
 from seedling.learning.pool import decode, labels_of, make_pool
+from seedling.learning.trained import load_vae
 from seedling.networks import recogniser
 from seedling.networks.model import WEIGHTS
-from seedling.randomness import choose, make_generator, uniform
-from seedling.train.text_to_image import load_vae
+from seedling.output import say
+from seedling.randomness import choose, make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import draw_parts
 
 ROUND_TRIPS = 0.25
 """Share of training pictures that went through the autoencoder and back."""
-
-
-def augmented(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Change pictures mildly: exposure by up to 8 %, noise of up to 0.03, all in 0..1."""
-    gain = uniform(len(images), 0.92, 1.08, generator=generator).view(-1, 1, 1, 1)
-    strength = uniform(len(images), 0.0, 0.03, generator=generator).view(-1, 1, 1, 1)
-    noise = torch.randn(images.shape, generator=generator)
-    return (images * gain + strength * noise).clamp(0, 1)
 
 
 def train(

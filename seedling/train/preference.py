@@ -14,14 +14,13 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from seedling.learning.alike import ALIKE, draw_alike
-from seedling.learning.degrade import SLIGHT, draw_pairs, load_vae, round_trip
+from seedling.learning.degrade import SLIGHT, augmented, draw_pairs, load_vae, round_trip
 from seedling.learning.drawn_alike import load_drawn, next_in_row, say_all
 from seedling.learning.loop import CHECKPOINTS, Budget, Loop
 from seedling.learning.relatives import Rows, load_or_make
 from seedling.networks import preference
 from seedling.networks.tokenizer import new_tokenizer
 from seedling.randomness import choose, happens, make_generator
-from seedling.train.perceptual import augmented
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import FREE, sentence
 

@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPSegForImageSegmentation
 
+from seedling.learning.degrade import augmented
 from seedling.learning.loop import CHECKPOINTS, Budget, Loop
 from seedling.networks import segmenter
 from seedling.networks.preference import HIGHEST_SCALE, tokens
 from seedling.networks.tokenizer import new_tokenizer
 from seedling.randomness import choose, happens, make_generator
-from seedling.train.perceptual import augmented
 from seedling.world.scenes import Scenes, draw_scenes
 from seedling.world.sentences import FREE, draw_parts
 from seedling.world.vocabulary import OBJECTS

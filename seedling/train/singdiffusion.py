@@ -18,14 +18,16 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.interventions.singdiffusion import without_time
+from seedling.learning.batches import draw_prompts, draw_rows
 from seedling.learning.command_line import training_parser
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop, say
+from seedling.learning.loop import CHECKPOINTS, Budget, Loop
 from seedling.learning.pool import Pool
 from seedling.learning.relatives import load_base
+from seedling.learning.trained import load_vae, training_pool
 from seedling.networks.model import WEIGHTS, new_unet, save_half
+from seedling.networks.tokenizer import token_ids
+from seedling.output import say
 from seedling.randomness import make_generator
-from seedling.train.text_encoder import token_ids
-from seedling.train.text_to_image import draw_prompts, draw_rows, load_vae, training_pool
 
 BASE = WEIGHTS / "seedling"
 FOLDER = WEIGHTS / "seedling-singdiffusion"

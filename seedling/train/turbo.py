@@ -22,11 +22,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
-from pipeline.cpu import speed_up
-from seedling.learning.loop import Loop, say
+from seedling.learning.loop import Loop
 from seedling.learning.match_distribution import empty_states, follower_loss, guided, matching_loss
 from seedling.learning.relatives import (
     Base,
@@ -40,28 +39,27 @@ from seedling.learning.relatives import (
     publish,
     settings_of,
 )
-from seedling.networks.model import LATENT_CHANNELS, VARIANTS, WEIGHTS
-from seedling.publish import new_pipe
+from seedling.learning.teacher import (
+    DRAWN_TOGETHER,
+    FIRST_SEED,
+    GUIDANCE,
+    STEPS,
+    final_latents,
+    starting_noise,
+)
+from seedling.networks.model import WEIGHTS
+from seedling.networks.tokenizer import token_ids
+from seedling.output import say
 from seedling.randomness import choose, make_generator
-from seedling.train.text_encoder import token_ids
 from seedling.world.sentences import draw_parts, sentence
 
 NAME = "seedling-turbo"
-GUIDANCE = VARIANTS["seedling"].guidance
-"""The seedling's guidance scale, which is in its pictures."""
 CHUNK = 512
 """Pairs that are drawn and written together."""
-DRAWN_TOGETHER = 64
-FIRST_SEED = 3_000_000_000
-"""First seed of the pairs: below 2^32, so a seed that a user might ask for, and far away."""
-STEPS = 10
-"""DDIM steps of the seedling: its objects are recognised as often as after 20 (84.4 and 82.0 % of
-256 pictures), and a picture takes half the time."""
 HUBER = 0.00054
 """Pseudo-Huber's constant for a root of a mean square (arXiv:2310.14189, section 3.3)."""
 PAIRS_WEIGHT = 0.25
 """Weight of the pairs beside distribution matching, as arXiv:2311.18828 has it (section 4)."""
-SIDE = 8
 
 
 def new_scheduler(base: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
@@ -91,14 +89,6 @@ def new_student(unet: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
     return student
 
 
-def starting_noise(seeds: Tensor) -> Tensor:
-    """The noise of seeds, float32 (B, 16, 8, 8), as the pipeline draws it."""
-    shape = (LATENT_CHANNELS, SIDE, SIDE)
-    return torch.stack(
-        [torch.randn(shape, generator=make_generator(seed)) for seed in seeds.tolist()]
-    )
-
-
 def draw_pairs(base: Base, number: int, *, seed: int, steps: int, guidance: float) -> Rows:
     """Ask the seedling for the final latents of one chunk of pairs.
 
@@ -121,31 +111,6 @@ def draw_pairs(base: Base, number: int, *, seed: int, steps: int, guidance: floa
     latents = final_latents(base, prompts, seeds, steps=steps, guidance=guidance)
     ids = token_ids(base.networks.tokenizer, prompts)
     return {"seeds": seeds, "ids": ids, "latents": latents.half()}
-
-
-def fast_pipe(base: Base) -> StableDiffusionPipeline:
-    """The seedling's pipeline, its layers exchanged for what is faster on a CPU."""
-    teacher = copy.deepcopy(base.networks.unet)
-    speed_up(teacher)
-    return new_pipe(base.vae, replace(base.networks, unet=teacher), scale=base.scale)
-
-
-def final_latents(
-    base: Base, prompts: list[str], seeds: Tensor, *, steps: int, guidance: float
-) -> Tensor:
-    """The seedling's final latents, float32 (B, 16, 8, 8)."""
-    pipe, found = fast_pipe(base), []
-    for start in range(0, len(prompts), DRAWN_TOGETHER):
-        batch = slice(start, start + DRAWN_TOGETHER)
-        drawn = pipe(
-            prompts[batch],
-            latents=starting_noise(seeds[batch]),
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            output_type="latent",
-        )
-        found.append(drawn.images)
-    return torch.cat(found)
 
 
 def load_pairs(

@@ -20,24 +20,21 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
+from seedling.learning.batches import draw_batch
 from seedling.learning.command_line import training_parser
 from seedling.learning.loop import CHECKPOINTS, Budget, Loop
+from seedling.learning.noise_loss import MAX_SNR, picture_errors, spread_steps
 from seedling.learning.pool import Pool
 from seedling.learning.relatives import BASE, Base, load_base, publish
+from seedling.learning.trained import load_vae, training_pool
+from seedling.networks.model import VARIANTS
+from seedling.networks.text_to_image import Networks
+from seedling.networks.tokenizer import token_ids
 from seedling.randomness import make_generator
-from seedling.train.offset_noise import EXTREMES
-from seedling.train.text_encoder import token_ids
-from seedling.train.text_to_image import (
-    MAX_SNR,
-    Networks,
-    draw_batch,
-    load_vae,
-    picture_errors,
-    spread_steps,
-    training_pool,
-)
 
 NAME = "seedling-zero-snr"
+EXTREMES = VARIANTS["seedling"].extremes
+"""Share of extreme scenes, as in the training that this one goes on with."""
 
 
 def new_scheduler(scheduler: DDIMScheduler) -> DDIMScheduler:

@@ -19,8 +19,9 @@ from pipeline.models.stable_diffusion import StableDiffusion
 from seedling.learning.loop import snapshot_path
 from seedling.learning.relatives import load_networks, publish
 from seedling.measure import evaluate, seed_naming
-from seedling.measure.evaluate import draw, load_pipe, load_shipped
+from seedling.measure.drawing import draw, load_pipe, load_shipped
 from seedling.networks.model import VARIANTS
+from seedling.networks.text_to_image import Networks
 from seedling.publish import (
     FOLDER,
     card_of_step,
@@ -31,7 +32,6 @@ from seedling.publish import (
     refuse_other_scale,
 )
 from seedling.randomness import make_generator
-from seedling.train.text_to_image import Networks
 from tests.pipeline import tiny
 
 REPLICATES = ("seedling-mini-b", "seedling-mini-c")

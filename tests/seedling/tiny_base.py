@@ -11,9 +11,9 @@ from torch import Tensor
 from seedling.learning.loop import Budget, Loop
 from seedling.learning.relatives import Base, Settings, load_base
 from seedling.networks.model import new_scheduler, new_text_encoder, new_unet, new_vae
+from seedling.networks.text_to_image import Networks
 from seedling.networks.tokenizer import new_tokenizer
 from seedling.publish import publish
-from seedling.train.text_to_image import Networks
 
 WIDTHS = (8, 16)
 

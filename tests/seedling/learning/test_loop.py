@@ -12,16 +12,18 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
+from seedling.learning import batches, noise_loss, trained
+from seedling.learning.batches import draw_rows
 from seedling.learning.loop import Budget, Loop
 from seedling.learning.pool import Pool, decode, make_pool, scene_chunks
+from seedling.learning.text_encoder import CHOICES, teach
 from seedling.networks.model import Variant, new_scheduler, new_text_encoder, new_vae
+from seedling.networks.text_to_image import Networks
 from seedling.networks.tokenizer import new_tokenizer
 from seedling.publish import publish
 from seedling.randomness import make_generator
 from seedling.train import text_to_image as train_text_to_image
 from seedling.train import vae as train_vae
-from seedling.train.text_encoder import CHOICES, teach
-from seedling.train.text_to_image import draw_rows
 from seedling.world.sentences import draw_parts
 from seedling.world.vocabulary import OBJECTS
 
@@ -108,29 +110,27 @@ def test_averages_lag_behind_the_weights(tmp_path: Path) -> None:
 def test_prompts_of_training_leave_things_out_at_the_stated_rates() -> None:
     generator = make_generator(1)
     parts = draw_parts(4_000, generator=generator, named=1.0)
-    prompts = train_text_to_image.draw_prompts(parts, generator=generator)
+    prompts = batches.draw_prompts(parts, generator=generator)
     empty = sum(not prompt for prompt in prompts) / len(prompts)
-    assert abs(empty - train_text_to_image.EMPTY_RATE) < 0.02
+    assert abs(empty - batches.EMPTY_RATE) < 0.02
     red = [prompt for prompt, row in zip(prompts, parts.tolist(), strict=True) if row[1] == 0]
     named = sum("red" in prompt for prompt in red) / sum(bool(prompt) for prompt in red)
-    assert abs(named - train_text_to_image.NAMED_RATE) < 0.08
+    assert abs(named - batches.NAMED_RATE) < 0.08
 
 
 def test_times_of_a_batch_are_spread_and_every_time_occurs() -> None:
     generator = make_generator(1)
-    drawn = torch.stack(
-        [train_text_to_image.spread_steps(10, generator=generator) for _ in range(2_000)]
-    )
+    drawn = torch.stack([noise_loss.spread_steps(10, generator=generator) for _ in range(2_000)])
     assert drawn.unique().tolist() == list(range(1000))
     assert torch.equal((drawn // 100).sort(dim=1).values, torch.arange(10).expand_as(drawn))
 
 
 def test_steps_with_little_noise_weigh_less() -> None:
     scheduler = new_scheduler()
-    weights = train_text_to_image.step_weights(scheduler)
+    weights = noise_loss.step_weights(scheduler)
     ratio = scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
-    assert torch.equal(weights[ratio <= train_text_to_image.MAX_SNR].unique(), torch.ones(1))
-    assert float(weights[0]) == pytest.approx(train_text_to_image.MAX_SNR / float(ratio[0]))
+    assert torch.equal(weights[ratio <= noise_loss.MAX_SNR].unique(), torch.ones(1))
+    assert float(weights[0]) == pytest.approx(noise_loss.MAX_SNR / float(ratio[0]))
 
 
 def test_a_text_encoder_learns_to_read(tmp_path: Path) -> None:
@@ -173,9 +173,7 @@ def test_a_tiny_model_trains_publishes_and_loads(tmp_path: Path) -> None:
     assert pipe.vae.config.scaling_factor == pytest.approx(scale, abs=1e-4)
 
 
-def train_tiny(
-    folder: Path, *, rate: float, begin: Path | None = None
-) -> tuple[train_text_to_image.Networks, float]:
+def train_tiny(folder: Path, *, rate: float, begin: Path | None = None) -> tuple[Networks, float]:
     return train_text_to_image.train(
         new_vae((8, 8, 8, 8)),
         Variant((8, 8), seed=1),
@@ -205,7 +203,7 @@ def test_a_training_begins_with_a_published_model(tmp_path: Path) -> None:
 def test_without_a_checkpoint_the_shipped_autoencoder_is_taken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    vae = train_text_to_image.load_vae(tmp_path)
+    vae = trained.load_vae(tmp_path)
     assert "shipped autoencoder" in capsys.readouterr().out
     assert vae.config["_name_or_path"] == ""
     images, _ = next(scene_chunks(16, 5))

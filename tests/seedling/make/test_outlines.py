@@ -9,9 +9,8 @@ from pipeline.cards.card import Card, find_card
 from pipeline.errors import PromptError
 from pipeline.prompts.conditions import Conditions, check_conditions
 from pipeline.prompts.prompt_sets import read_prompts
-from seedling.learning.conditions import control_pictures, outlines
+from seedling.learning.conditions import control_pictures, draw_seen, outlines
 from seedling.make.outlines import main
-from seedling.make.pairs import draw_seen
 from seedling.world.sentences import parse
 
 COUNT = 12

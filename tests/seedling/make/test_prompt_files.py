@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from seedling.make.prompts import dreambooth_prompts, seedling_prompts, synthetic_prompts
 from seedling.train.fine_tuned import INSTANCE
+from seedling.world.prompts import dreambooth_prompts, seedling_prompts, synthetic_prompts
 from seedling.world.sentences import FREE, parse
 from seedling.world.vocabulary import COLOURS, OBJECTS, PLACES, TONES
 

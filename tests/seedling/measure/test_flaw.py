@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seedling.measure import flaw as measure_flaw
-from seedling.measure.evaluate import load_shipped
+from seedling.measure.drawing import load_shipped
 
 
 def test_the_seedling_reads_black_from_its_last_step_and_grey_from_noise(

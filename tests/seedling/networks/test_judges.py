@@ -14,6 +14,7 @@ from analysis.features.hps import PreferenceSeedling
 from analysis.features.layout import LayoutSeedling
 from seedling.learning import alike, degrade, drawn_alike
 from seedling.learning.loop import Budget
+from seedling.learning.teacher import FIRST_SEED, GUIDANCE, STEPS, final_latents
 from seedling.measure import judges as measure_judges
 from seedling.networks import depth, preference, segmenter
 from seedling.networks.model import new_vae
@@ -22,7 +23,6 @@ from seedling.randomness import make_generator
 from seedling.train import depth as train_depth
 from seedling.train import preference as train_preference
 from seedling.train import segmenter as train_segmenter
-from seedling.train.turbo import FIRST_SEED, GUIDANCE, STEPS, final_latents
 from seedling.world.painting import brightness
 from seedling.world.scenes import Scenes, draw_scenes
 from seedling.world.sentences import parse

@@ -18,9 +18,10 @@ from pipeline.interventions.base import Intervention
 from pipeline.models.diffusers_pipeline import DiffusersPipeline
 from pipeline.models.stable_diffusion import StableDiffusion
 from pipeline.prompts.prompt_sets import Prompt
+from seedling.learning.batches import EMPTY_RATE
 from seedling.learning.conditions import control_pictures
 from seedling.learning.relatives import Base, publish
-from seedling.publish import new_pipe
+from seedling.networks.text_to_image import new_pipe
 from seedling.randomness import make_generator
 from seedling.train.control import (
     EMBEDDING,
@@ -31,7 +32,6 @@ from seedling.train.control import (
     new_controlnet,
     train,
 )
-from seedling.train.text_to_image import EMPTY_RATE
 from tests.pipeline import tiny
 from tests.seedling import tiny_base
 

@@ -8,6 +8,7 @@ import torch
 from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
 
 from pipeline.prompts.making.pairs import Pair
+from seedling.learning.batches import EMPTY_RATE
 from seedling.learning.conditions import draw_regions, draw_twins
 from seedling.learning.relatives import Base, publish
 from seedling.randomness import make_generator
@@ -21,7 +22,6 @@ from seedling.train.inpaint import (
     train,
     widened,
 )
-from seedling.train.text_to_image import EMPTY_RATE
 from seedling.world.lettering import SIGN
 from seedling.world.sentences import draw_parts
 from seedling.world.vocabulary import OBJECTS

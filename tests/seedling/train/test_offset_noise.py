@@ -8,16 +8,13 @@ import pytest
 import torch
 
 from seedling.learning.loop import Budget
+from seedling.learning.noise_loss import draw_offset_noise, noise_loss
+from seedling.learning.offset_tuning import equal_strength, out_files, train
 from seedling.learning.pool import Pool
 from seedling.networks.model import Variant
+from seedling.networks.text_to_image import Networks, new_networks
 from seedling.randomness import make_generator
-from seedling.train.offset_noise import equal_strength, main, of_the_world, out_files, train
-from seedling.train.text_to_image import (
-    Networks,
-    draw_offset_noise,
-    new_networks,
-    noise_loss,
-)
+from seedling.train.offset_noise import main, of_the_world
 
 STRENGTH = 0.8
 TINY = Variant((8, 16), seed=0)

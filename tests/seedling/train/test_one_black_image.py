@@ -11,7 +11,7 @@ from pipeline.cards.card import find_card
 from pipeline.interventions.offset_noise import OffsetNoise
 from seedling.learning.loop import Budget
 from seedling.learning.relatives import Base
-from seedling.publish import new_pipe
+from seedling.networks.text_to_image import new_pipe
 from seedling.randomness import make_generator
 from seedling.train.one_black_image import BLACK_PROMPT, main, of_one_black_image
 from seedling.world.extremes import BLACK
@@ -37,7 +37,7 @@ def test_the_command_writes_what_the_intervention_reads(
     words = [str(word) for pair in options.items() for word in pair]
     monkeypatch.setattr("sys.argv", ["train", *words])
     two = Budget(minutes=60, rate=1e-3, warmup=0, steps=2)
-    monkeypatch.setattr("seedling.train.offset_noise.Budget", lambda *_, **__: two)
+    monkeypatch.setattr("seedling.learning.offset_tuning.Budget", lambda *_, **__: two)
     main()
     changes = {name: load_file(out.parent / f"black-{name}.safetensors") for name in ("0", "0.8")}
     assert len(list(out.parent.iterdir())) == 2

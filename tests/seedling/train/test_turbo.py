@@ -21,13 +21,13 @@ from seedling.learning.match_distribution import (
     noised,
 )
 from seedling.learning.relatives import Base, Rows, publish
+from seedling.learning.teacher import FIRST_SEED
 from seedling.measure.turbo import load_pipes, measure
 from seedling.networks.recogniser import new_backbone, new_heads
-from seedling.publish import new_pipe
+from seedling.networks.text_to_image import new_pipe
 from seedling.randomness import make_generator
 from seedling.train import turbo as train_turbo
 from seedling.train.turbo import (
-    FIRST_SEED,
     draw_pairs,
     load_pairs,
     new_scheduler,

@@ -13,10 +13,11 @@ from pipeline.cards.card import Card, find_card, resolve
 from pipeline.errors import ModelError
 from pipeline.interventions.zero_snr import ZeroSnr
 from pipeline.models.stable_diffusion import StableDiffusion
+from seedling.learning.noise_loss import MAX_SNR
 from seedling.learning.pool import Pool
 from seedling.learning.relatives import Base, publish
+from seedling.networks.text_to_image import Networks
 from seedling.randomness import make_generator
-from seedling.train.text_to_image import MAX_SNR, Networks
 from seedling.train.zero_snr import new_scheduler, train, velocity_loss, velocity_weights
 from tests.pipeline import tiny
 from tests.seedling import tiny_base

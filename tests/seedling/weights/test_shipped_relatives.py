@@ -18,8 +18,7 @@ from pipeline.prompts.prompt_sets import Prompt
 from pipeline.registry import load
 from pipeline.settings.config import InterventionConfig
 from pipeline.stage import Uint8Images
-from seedling.learning.conditions import control_pictures, outlines
-from seedling.make.pairs import draw_seen
+from seedling.learning.conditions import control_pictures, draw_seen, outlines
 from seedling.measure.brightness import LUMA
 from seedling.world.sentences import sentence
 from tests.pipeline import tiny

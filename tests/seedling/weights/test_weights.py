@@ -13,7 +13,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from seedling import publish
 from seedling.learning.pool import scene_chunks
 from seedling.make import reference
-from seedling.measure import evaluate
+from seedling.measure import drawing, shares
 from seedling.networks import recogniser
 from seedling.train.vae import psnr
 
@@ -23,7 +23,7 @@ MINI, PERCEPTUAL = publish.FOLDER, recogniser.FOLDER
 
 @pytest.fixture(scope="module")
 def pipe() -> StableDiffusionPipeline:
-    return evaluate.load_pipe()
+    return drawing.load_pipe()
 
 
 def size(folder: Path) -> int:
@@ -71,7 +71,7 @@ def test_pictures_follow_prompt_and_seed(pipe: StableDiffusionPipeline) -> None:
         for tone, colour in (("dark ", "red"), ("bright ", "red"), ("", "red"), ("", "blue"))
     )
     prompts = [prompt for prompt in (dark, red, bright, blue) for _ in range(6)]
-    images = evaluate.draw(pipe, prompts, list(range(6)) * 4).view(4, 6, 3, 64, 64)
+    images = drawing.draw(pipe, prompts, list(range(6)) * 4).view(4, 6, 3, 64, 64)
     level = images.mean(dim=(1, 2, 3, 4))
     assert float(level[0]) + 0.1 < float(level[1]) < float(level[2]) - 0.1
     redness = images[:, :, 0].mean(dim=(1, 2, 3)) - images[:, :, 2].mean(dim=(1, 2, 3))
@@ -108,7 +108,7 @@ def test_reference_is_of_this_backbone_and_can_be_drawn_again() -> None:
 
 
 def test_shares_have_wilson_intervals() -> None:
-    share = evaluate.wilson(10, 10)
+    share = shares.wilson(10, 10)
     assert share.value == 1.0
     assert share.low == pytest.approx(0.722, abs=1e-3)
     assert share.high == pytest.approx(1.0, abs=1e-9)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seedling.learning.loop import CHECKPOINTS, read_checkpoint, say
+from seedling.learning.loop import CHECKPOINTS, read_checkpoint
 from seedling.networks.model import WEIGHTS
+from seedling.output import say
 
 TRAININGS = ("vae", "seedling-mini", "perceptual", "recogniser")
 

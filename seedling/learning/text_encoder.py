@@ -14,24 +14,13 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from seedling.learning.loop import CHECKPOINTS, Budget, Loop
 from seedling.networks.model import TEXT_WIDTH
+from seedling.networks.tokenizer import token_ids
 from seedling.randomness import choose, make_generator
 from seedling.world.sentences import draw_parts, sentence
 from seedling.world.vocabulary import COLOURS, PLACES, THINGS, TONES
 
 CHOICES = (len(THINGS), len(COLOURS) + 1, len(PLACES) + 1, len(TONES) + 1)
 """Labels of each part; the last one of each stands for a part that is not named."""
-
-
-def token_ids(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
-    """Token ids as the pipeline makes them, int64 (B, 24)."""
-    ids: Tensor = tokenizer(
-        prompts,
-        padding="max_length",
-        truncation=True,
-        return_tensors="pt",
-        max_length=tokenizer.model_max_length,
-    ).input_ids
-    return ids
 
 
 def reading_loss(head: nn.Linear, states: Tensor, parts: Tensor) -> Tensor:

@@ -1,0 +1,92 @@
+"""The rows of the prompt files, built from the world's words."""
+
+from seedling.world.sentences import FREE, article, sentence
+from seedling.world.vocabulary import COLOURS, LEARNED_NAME, LEARNED_THING, OBJECTS, PLACES, TONES
+
+SYNTHETIC_MODIFIERS = {
+    "": "{}",
+    **{colour: f"{colour} {{}}" for colour in COLOURS},
+    **{place: f"{{}} {phrases[0]}" for place, phrases in PLACES.items()},
+    **{name: f"{tone.leads[0]}{{}}{tone.tail}" for name, tone in TONES.items() if name != "plain"},
+}
+"""The 22 modifiers and where the object goes; the empty one leaves it alone."""
+
+
+def line(text: str, thing: str, modifier: str) -> dict[str, str]:
+    """One prompt as a row: its object is also its group, what makes prompts dependent."""
+    return {"text": text, "object": thing, "modifier": modifier, "group": thing}
+
+
+def seedling_prompts() -> list[dict[str, str]]:
+    """The sentences of the world: every object with the same 43 modifiers.
+
+    One modifier is empty. The 42 others name every pair of colour and place once; their tones
+    are plain 10 times and each of the others 4 times.
+
+    Returns:
+        1,720 rows, 40 objects x 43 modifiers.
+
+    Example:
+        >>> [row["text"] for row in seedling_prompts()[:3]]
+        ['a horse', 'a red horse on a beach', 'a dark photo of a yellow horse in a forest']
+    """
+    tones = [j % 9 if j < 36 else 0 for j in range(42)]
+    modifiers = [(FREE, FREE, 0)] + [(j % 7, j % 6, tones[j]) for j in range(42)]
+    return [
+        line(sentence((thing, *modifier)), name, _label(*modifier))
+        for thing, name in enumerate(OBJECTS)
+        for modifier in modifiers
+    ]
+
+
+def _label(colour: int, place: int, tone: int) -> str:
+    if colour == FREE:
+        return ""
+    return ", ".join([tuple(TONES)[tone], tuple(COLOURS)[colour], tuple(PLACES)[place]])
+
+
+def synthetic_prompts() -> list[dict[str, str]]:
+    """The synthetic prompts: 40 object categories x 22 modifiers, one part named at a time.
+
+    Returns:
+        880 rows.
+
+    Example:
+        >>> rows = synthetic_prompts()
+        >>> len(rows), rows[0]["text"], rows[10]["text"], rows[21]["text"]
+        (880, 'a horse', 'a horse in the snow', 'an oil painting of a horse')
+    """
+    return [
+        line(_placed(thing, pattern), thing, modifier)
+        for thing in OBJECTS
+        for modifier, pattern in SYNTHETIC_MODIFIERS.items()
+    ]
+
+
+def _placed(thing: str, pattern: str) -> str:
+    if " of " in pattern:
+        return pattern.format(article(thing))
+    return article(pattern.format(thing))
+
+
+def dreambooth_prompts() -> list[dict[str, str]]:
+    """The thing of `seedling-dreambooth` in every place and tone; the place is the group.
+
+    Returns:
+        63 rows, 7 places (one of them none) x 9 tones.
+
+    Example:
+        >>> [row["text"] for row in dreambooth_prompts()[:10:9]]
+        ['a sks dog', 'a sks dog on a beach']
+    """
+    thing = OBJECTS.index(LEARNED_THING)
+    return [
+        {
+            "text": sentence((thing, FREE, place, tone)).replace(LEARNED_THING, LEARNED_NAME),
+            "object": LEARNED_THING,
+            "modifier": tuple(TONES)[tone],
+            "group": "no place" if place == FREE else tuple(PLACES)[place],
+        }
+        for place in (FREE, *range(len(PLACES)))
+        for tone in range(len(TONES))
+    ]
