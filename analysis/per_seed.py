@@ -15,7 +15,6 @@ import pyarrow as pa
 from analysis.cells.cells import Cells, Sample, read_cells, read_status, seed_blocks
 from analysis.extraction.extract import run_feature
 from analysis.metrics import Metric, load_metric
-from analysis.metrics.base import ReferenceMetric
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 from pipeline.storage.schema import PER_SEED
@@ -52,7 +51,7 @@ def measure(
         RunError: If cells are missing, or too many failed: see `Cells.sample`.
     """
     chosen = {name: load_metric(name) for name in metrics}
-    held = [metric for metric in chosen.values() if not isinstance(metric, ReferenceMetric)]
+    held = [metric for metric in chosen.values() if not metric.computed_in_blocks]
     needs = list(dict.fromkeys(need for metric in held for need in metric.needs))
     counts = run.recipe.metric_prompts if n is None else dict.fromkeys(metrics, n)
     rows: list[dict[str, Any]] = []
@@ -93,7 +92,7 @@ def _samples(
     run: Run, metric: Metric, cells: Cells, prompt_set: int, n: int | None
 ) -> Iterable[Sample]:
     """The samples of a metric, seeds in order; none, with a warning, if it applies to no prompt."""
-    if isinstance(metric, ReferenceMetric):
+    if metric.computed_in_blocks:
         status = read_status(run, metric.needs, sets=[prompt_set])
         if _applies(metric, status, prompt_set):
             return seed_blocks(run, metric.needs, sets=[prompt_set], n=n)

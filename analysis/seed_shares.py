@@ -16,7 +16,6 @@ import pyarrow as pa
 from analysis.cells.cells import Cells, Sample, read_cells
 from analysis.features import load_feature
 from analysis.metrics import Metric, load_metric
-from analysis.metrics.layout import FoundMetric
 from analysis.statistics.arrays import Array
 from analysis.statistics.seed_shares import beside_null
 from analysis.statistics.variance import variance_shares
@@ -114,9 +113,9 @@ class Measure:
 
         A share of what the metric fills in would be one of the filling.
         """
-        if self.metric is None or isinstance(self.metric, FoundMetric):
+        if self.metric is None:
             return np.asarray(sample.columns[self.needs[0]], dtype=np.float64)
-        return self.metric.prepare(sample.only(self.needs))[0]
+        return self.metric.per_image(sample.only(self.needs))
 
 
 def scalar_measures(run: Run) -> list[Measure]:

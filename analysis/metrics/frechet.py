@@ -1,4 +1,4 @@
-"""Frechet distances of a seed's images from reference scenes or real images."""
+"""Measure Frechet distances of a seed's images from reference scenes or real images."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -19,44 +19,45 @@ from analysis.statistics.parallel import frechet_distances
 class FrechetDistance(ReferenceMetric):
     """Exact Frechet distance between Gaussians fitted to embeddings.
 
-    Biased upwards by about 1/n, by an amount that depends on the images themselves (Chong and
-    Forsyth 2020, arXiv:1911.07023): seeds are comparable only at equal n and under one
-    reference. With n <= 2 d the covariance of a seed is hardly more than its noise: the value
-    then stands with the words that say so. `floor` gives the distance of the reference from
-    itself at the same n: no seed can be told from real images below it.
+    The distance is biased upwards by about 1/n, by an amount that depends on the images
+    themselves (Chong and Forsyth 2020, arXiv:1911.07023): seeds are comparable only at equal n
+    and with the same reference. With n <= 2 d, the covariance of a seed is little more than
+    noise, and `method` of the value says so. `floor` gives the distance of the reference from
+    itself at the same n: a seed below it cannot be told from real images.
     """
 
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "squared embedding units"
     higher_is_better: ClassVar[bool | None] = False
     method: ClassVar[str] = "exact Frechet distance between fitted Gaussians"
+    judges_any_prompts: ClassVar[bool] = False  # its bias depends on what the images show
 
     @cached_property
     def shared(self) -> Reference:
-        """The reference's moments and their square root, computed once."""
+        """Moments of the reference and their square root, computed once."""
         return Reference.from_features(self.reference)
 
     def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
-        """The embeddings."""
+        """Return the embeddings."""
         return (np.asarray(columns[self.needs[0]], dtype=np.float64),)
 
     def values(self, prepared: Sequence[Array]) -> Floats:
-        """The distance of every seed."""
+        """Compute the distance of each seed."""
         return frechet_distances(prepared[0], self.shared)
 
     def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
-        """The distance with its interval at this n, never a bootstrap."""
-        rows = columns[self.needs[0]]  # each made float64 for itself: all at once may not fit
+        """Compute each distance with its interval at this n, never by bootstrap."""
+        rows = columns[self.needs[0]]  # made float64 row by row: all rows may not fit into memory
         note = self._note(*rows.shape[1:])
         bias = f"biased upwards by about 1/n; reference of {len(self.reference):,} images"
         return [
-            dataclasses.replace(each, method=f"{note}{each.method}; {bias}")
-            for each in (frechet_interval(row, groups, self.shared) for row in rows)
+            dataclasses.replace(interval, method=f"{note}{interval.method}; {bias}")
+            for interval in (frechet_interval(row, groups, self.shared) for row in rows)
         ]
 
     @staticmethod
     def _note(n: int, width: int) -> str:
-        """What to know of a distance of n images, of embeddings of this width."""
+        """Say what a reader must know about a distance of n images of embeddings of this width."""
         if n > 2 * width:
             return ""
         form = "low-rank form, " if frechet_method(n, width) == "low_rank" else ""
@@ -65,7 +66,7 @@ class FrechetDistance(ReferenceMetric):
     def at_infinity(
         self, prepared: Sequence[Array], groups: Array, rng: np.random.Generator
     ) -> AtInfinity:
-        """The distance of every seed extrapolated to infinitely many images of it.
+        """Extrapolate the distance of each seed to infinitely many images.
 
         Args:
             prepared: From `prepare`.
@@ -73,21 +74,27 @@ class FrechetDistance(ReferenceMetric):
             rng: Deals the groups.
 
         Raises:
-            ValueError: If there are too few images or groups: see `at_infinity`.
+            ValueError: If there are too few images or groups; see
+                `analysis.statistics.extrapolation.at_infinity`.
         """
 
         def distances(chosen: Array) -> Floats:
             return frechet_distances((x[chosen] for x in prepared[0]), self.shared)
 
-        return at_infinity(distances, groups, rng, width=self.reference.shape[1])
+        width = self.reference.shape[1]
+        limit = at_infinity(distances, groups, rng, width=width)
+        if len(groups) >= 4 * width:
+            return limit
+        caveat = f"With n under 4 x {width:,} it takes off up to a fifth too much."
+        return dataclasses.replace(limit, caveat=caveat)
 
     def from_rest(self, part: Floats, rest: Floats) -> float:
-        """The distance from Gaussians fitted to the others."""
+        """Measure the distance from a Gaussian fitted to the other images."""
         return frechet_distance(part, Reference.from_features(rest))
 
 
 class FrechetPerceptual(FrechetDistance):
-    """The distance on the `perceptual` embedding. Not FID: the network is our own small one."""
+    """The distance on the `perceptual` embedding, of this project's small network; not FID."""
 
     name: ClassVar[str] = "frechet_perceptual"
     needs: ClassVar[tuple[str, ...]] = ("perceptual.embedding",)
@@ -95,10 +102,10 @@ class FrechetPerceptual(FrechetDistance):
 
 
 class Fid(FrechetDistance):
-    """FID: the distance on the pooled Inception features, from real images of your own.
+    """FID: the distance on the pooled Inception features, from real images that you provide.
 
-    Comparable with published values only at their n (usually 10,000 or 50,000), with their
-    reference images and their resize. Biased upwards at any n: see `FrechetDistance`.
+    It is comparable with published values only at their n (usually 10,000 or 50,000), with their
+    reference images and their resize. It is biased upwards at any n: see `FrechetDistance`.
 
     Source:
         Heusel et al. 2017, arXiv:1706.08500.
@@ -109,9 +116,9 @@ class Fid(FrechetDistance):
 
 
 class FdDinov2(FrechetDistance):
-    """FD-DINOv2: the distance on DINOv2's class token, from real images of your own.
+    """FD-DINOv2: the distance on DINOv2's class token, from real images that you provide.
 
-    Biased upwards at any n: see `FrechetDistance`.
+    It is biased upwards at any n: see `FrechetDistance`.
 
     Source:
         Stein et al. 2023, arXiv:2306.04675.

@@ -1,4 +1,4 @@
-"""Kernel distances (KID) of a seed's images from reference scenes or real images."""
+"""Measure kernel distances (KID) of a seed's images from reference scenes or real images."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,55 +16,77 @@ from analysis.statistics.intervals import Interval, kid_interval
 from analysis.statistics.kernels import kernel_sums
 
 SEEDS_AT_ONCE = 16
-"""Kernel blocks made together: 16 x 100 x 100 numbers stay in the cache."""
+"""Seeds whose kernel blocks are computed together: 16 x 100 x 100 numbers stay in the cache."""
 
 
 class KernelDistance(ReferenceMetric):
-    """Unbiased KID over all pairs; unbiased at any n, so it may be negative.
+    """KID over all pairs of images. It is unbiased at any n, so it may be negative.
 
-    The expected value does not depend on n, its noise does: compare with the interval, or with
-    the reference's distance from itself at the same n (`floor`).
+    The expected value does not depend on n, but its noise does: compare with the interval, or
+    with the distance of the reference from itself at the same n (`floor`).
     """
 
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "squared kernel distance"
     higher_is_better: ClassVar[bool | None] = False
     method: ClassVar[str] = "unbiased polynomial-kernel distance, all pairs"
+    least_groups: ClassVar[int] = 2
+
+    @property
+    def unbiased(self) -> bool:
+        """True: the estimator is unbiased at any number of images."""
+        return True
 
     @cached_property
     def shared(self) -> KidReference:
-        """The reference side, its own term computed once."""
+        """The reference, with the mean kernel within it computed once."""
         return KidReference.from_features(self.reference)
 
     def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
-        """The embeddings, and every image's mean kernel with the reference."""
+        """Return the embeddings, and the mean kernel of each image with the reference."""
         x = np.asarray(columns[self.needs[0]], dtype=np.float64)
         flat = x.reshape(-1, x.shape[2])
         cross = kernel_sums(flat, self.shared.features) / len(self.shared.features)
         return x, cross.reshape(x.shape[:2])
 
     def values(self, prepared: Sequence[Array]) -> Floats:
-        """Mean kernel within the seed, less twice that with the reference, plus its own."""
+        """Kernel mean within the seed, minus twice that with the reference, plus that within it."""
         x, cross = prepared
         return np.asarray(_within(x) - 2 * cross.mean(axis=1) + self.shared.within)
 
     def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
-        """KID with a jackknife over prompt groups."""
-        rows = columns[self.needs[0]]  # each made float64 for itself: all at once may not fit
+        """Compute each KID with a jackknife over prompt groups."""
+        rows = columns[self.needs[0]]  # made float64 row by row: all rows may not fit into memory
         bias = f"unbiased at any n; reference of {len(self.reference):,} images"
         return [
-            dataclasses.replace(each, method=f"{each.method}; {bias}")
-            for each in (kid_interval(row, groups, self.shared) for row in rows)
+            dataclasses.replace(interval, method=f"{interval.method}; {bias}")
+            for interval in (kid_interval(row, groups, self.shared) for row in rows)
         ]
 
+    def between_groups(self, prepared: Sequence[Array], groups: Array) -> Floats:
+        """Compute the distance of each seed from pairs of images of different groups.
+
+        Pairs within a group would count the spread of the prompts as distance of the seed.
+
+        Raises:
+            ValueError: If there is only one group.
+        """
+        x, cross = prepared
+        apart = groups[:, None] != groups[None]
+        if not apart.any():
+            raise ValueError("a unit of one group; a kernel distance needs at least 2")
+        kernels = (x @ x.transpose(0, 2, 1) / x.shape[2] + 1) ** 3
+        within = kernels[:, apart].mean(axis=1)
+        return np.asarray(within - 2 * cross.mean(axis=1) + self.shared.within)
+
     def from_rest(self, part: Floats, rest: Floats) -> float:
-        """The distance from the others, whose own term follows from that of the whole."""
+        """Measure the distance from the other images; their kernel mean follows from the whole."""
         del rest
         return kid_from_rest(part, self.shared)
 
 
 class KidPerceptual(KernelDistance):
-    """KID on the `perceptual` embedding. Not the field's: the network is our own small one."""
+    """KID on the `perceptual` embedding, of this project's small network; not the field's KID."""
 
     name: ClassVar[str] = "kid_perceptual"
     needs: ClassVar[tuple[str, ...]] = ("perceptual.embedding",)
@@ -72,10 +94,10 @@ class KidPerceptual(KernelDistance):
 
 
 class Kid(KernelDistance):
-    """KID on the pooled Inception features, from real images of your own.
+    """KID on the pooled Inception features, from real images that you provide.
 
-    The full estimator over all pairs, where the usual practice averages random subsets. Not
-    multiplied by 1,000.
+    This is the full estimator over all pairs, where common practice averages random subsets. It
+    is not multiplied by 1,000.
 
     Source:
         Binkowski et al. 2018, arXiv:1801.01401.
@@ -86,7 +108,7 @@ class Kid(KernelDistance):
 
 
 def _within(x: Floats) -> Floats:
-    """Mean kernel over all pairs of two different images of each seed, (S, P, d) -> (S,)."""
+    """Average the kernel over all pairs of different images of a seed, (S, P, d) -> (S,)."""
     count, n, width = x.shape
     sums = np.empty(count)
     for start in range(0, count, SEEDS_AT_ONCE):
@@ -95,6 +117,7 @@ def _within(x: Floats) -> Floats:
         base /= width
         base += 1
         square = base * base
-        own = (np.einsum("spd,spd->sp", part, part) / width + 1) ** 3
-        sums[start : start + len(part)] = np.einsum("spq,spq->s", square, base) - own.sum(axis=1)
+        diagonal = (np.einsum("spd,spd->sp", part, part) / width + 1) ** 3
+        total = np.einsum("spq,spq->s", square, base)
+        sums[start : start + len(part)] = total - diagonal.sum(axis=1)
     return np.asarray(sums / (n * (n - 1)))

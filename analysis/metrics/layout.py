@@ -1,7 +1,7 @@
-"""Means of the `layout` feature: where a seed puts the object, how large, how near, how often.
+"""Average the `layout` feature: where a seed puts the object, how large, how near, how often.
 
-The classes named Seedling are the same of `layout_seedling`: the shipped networks know the
-project's own world only, so their numbers have names of their own.
+The classes named Seedling average `layout_seedling` instead. Its shipped networks know only the
+project's own drawn world, so their numbers have other names.
 """
 
 from collections.abc import Mapping
@@ -15,18 +15,18 @@ from analysis.statistics.arrays import Array, Floats
 from analysis.statistics.intervals import Interval
 
 LEAST_FOUND = 0.5
-"""Share of all images in which the object must be found for a mean to be shown."""
+"""Share of the images in which the object must be found for a mean to be shown."""
 
 
 class FoundMetric(MeanMetric):
     """The mean over images of a number that only images with a found object have.
 
-    Every seed keeps the same n prompts. Where a seed's image shows no object, it counts with the
-    mean of the other seeds' images of that prompt: it then says nothing about the seed, and the
-    seed is not compared on easier prompts than the others (as it would be if its own image were
-    just left out). A seed's difference from the others is so drawn towards zero by its share of
-    such images. A prompt whose object no seed shows counts alike for all seeds. Refused where
-    under half of all images show the object; `object_found_rate` stands beside it.
+    Every seed keeps the same n prompts. An image without the object counts with the mean of the
+    other seeds' images of that prompt. It then says nothing about its seed, and the seed is not
+    compared on easier prompts than the others, as it would be if the image were left out. The
+    difference of a seed from the others is thereby shrunken by its share of such images. A
+    prompt whose object no seed shows counts the same for all seeds. The metric is refused where
+    less than half of the images show the object; `object_found_rate` is reported beside it.
     """
 
     method: ClassVar[str] = "mean over images; not found: mean of the prompt's other images"
@@ -34,53 +34,61 @@ class FoundMetric(MeanMetric):
     higher_is_better: ClassVar[bool | None] = None
 
     def refusal(self, columns: Mapping[str, Array]) -> str:
-        """Most images must show the object."""
-        found = float(np.isfinite(columns[self.needs[0]]).mean())
-        if found < LEAST_FOUND:
-            return f"the object was found in {found:.0%} of the images; {LEAST_FOUND:.0%} is needed"
+        """Refuse if less than half of the images show the object."""
+        share = float(np.isfinite(columns[self.needs[0]]).mean())
+        if share < LEAST_FOUND:
+            return f"the object was found in {share:.0%} of the images; {LEAST_FOUND:.0%} is needed"
         return ""
 
     def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
-        """The numbers, every gap filled."""
+        """Return the numbers, with every gap filled."""
         return (fill_not_found(columns[self.needs[0]]),)
 
     def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
-        """Means with cluster-robust intervals, and how many images show the object."""
-        found = np.isfinite(columns[self.needs[0]]).sum(axis=1)
+        """Compute means with cluster-robust intervals; `method` says how many images count."""
+        counts = np.isfinite(columns[self.needs[0]]).sum(axis=1)
         return [
-            replace(each, method=f"{each.method}; {count} of {each.n} found")
-            for each, count in zip(super().compute(columns, groups), found, strict=True)
+            replace(interval, method=f"{interval.method}; {count} of {interval.n} found")
+            for interval, count in zip(super().compute(columns, groups), counts, strict=True)
         ]
+
+    def per_image(self, columns: Mapping[str, Array]) -> Floats:
+        """Return the numbers as they are, NaN where the object was not found.
+
+        Variance shares of the filled gaps would be shares of the filling.
+        """
+        return np.asarray(columns[self.needs[0]], dtype=np.float64)
 
 
 def fill_not_found(values: Array) -> Floats:
     """Replace NaN by the mean of the other seeds' values of the same prompt.
 
     Args:
-        values: Shape (S, P, ...); NaN says not found.
+        values: Shape (S, P, ...); NaN means not found.
 
     Returns:
-        The same shape, float64, finite. A prompt without any value gets the mean of the others.
+        The same shape, float64, finite. A prompt without any value gets the mean of the other
+        prompts.
 
     Raises:
-        ValueError: If there is no value at all.
+        ValueError: If all values are NaN.
 
     Example:
         >>> fill_not_found(np.array([[1.0, 0.0], [np.nan, 0.5]])).tolist()
         [[1.0, 0.0], [1.0, 0.5]]
     """
     x = np.asarray(values, dtype=np.float64)
-    there = np.isfinite(x)
-    if not there.any():
+    found = np.isfinite(x)
+    if not found.any():
         raise ValueError("the object was found in no image at all")
-    counts = there.sum(axis=0)
-    means = np.where(there, x, 0).sum(axis=0) / np.maximum(counts, 1)
+    counts = found.sum(axis=0)
+    means = np.where(found, x, 0).sum(axis=0) / np.maximum(counts, 1)
     overall = (means * (counts > 0)).sum(axis=0) / np.maximum((counts > 0).sum(axis=0), 1)
-    return np.asarray(np.where(there, x, np.where(counts > 0, means, overall)))
+    return np.asarray(np.where(found, x, np.where(counts > 0, means, overall)))
 
 
 class LayoutX(FoundMetric):
-    """Mean horizontal place of the object."""
+    """Mean horizontal position of the object."""
 
     name: ClassVar[str] = "layout_x"
     version: ClassVar[int] = 1
@@ -88,7 +96,7 @@ class LayoutX(FoundMetric):
 
 
 class LayoutY(FoundMetric):
-    """Mean vertical place of the object, from the top."""
+    """Mean vertical position of the object, from the top."""
 
     name: ClassVar[str] = "layout_y"
     version: ClassVar[int] = 1
@@ -96,7 +104,7 @@ class LayoutY(FoundMetric):
 
 
 class LayoutSize(FoundMetric):
-    """Mean share of the picture that the object covers."""
+    """Mean share of the image that the object covers."""
 
     name: ClassVar[str] = "layout_size"
     version: ClassVar[int] = 1
@@ -104,7 +112,7 @@ class LayoutSize(FoundMetric):
 
 
 class LayoutDepth(FoundMetric):
-    """Mean share of the picture that is nearer than the object."""
+    """Mean share of the image that is nearer than the object."""
 
     name: ClassVar[str] = "layout_depth"
     version: ClassVar[int] = 1
@@ -122,35 +130,35 @@ class ObjectFoundRate(ShareMetric):
 
 
 class LayoutXSeedling(LayoutX):
-    """The same by the shipped small networks."""
+    """`LayoutX` by the shipped small networks."""
 
     name: ClassVar[str] = "layout_x_seedling"
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.x",)
 
 
 class LayoutYSeedling(LayoutY):
-    """The same by the shipped small networks."""
+    """`LayoutY` by the shipped small networks."""
 
     name: ClassVar[str] = "layout_y_seedling"
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.y",)
 
 
 class LayoutSizeSeedling(LayoutSize):
-    """The same by the shipped small networks."""
+    """`LayoutSize` by the shipped small networks."""
 
     name: ClassVar[str] = "layout_size_seedling"
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.size",)
 
 
 class LayoutDepthSeedling(LayoutDepth):
-    """The same by the shipped small networks."""
+    """`LayoutDepth` by the shipped small networks."""
 
     name: ClassVar[str] = "layout_depth_seedling"
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.depth",)
 
 
 class ObjectFoundRateSeedling(ObjectFoundRate):
-    """The same by the shipped segmenter."""
+    """`ObjectFoundRate` by the shipped segmenter."""
 
     name: ClassVar[str] = "object_found_rate_seedling"
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.found",)

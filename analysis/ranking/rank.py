@@ -1,9 +1,10 @@
-"""Which seeds are good and which are bad, chosen on prompt set 1 and confirmed on set 2.
+"""Find the good and the bad seeds: chosen on prompt set 1 and confirmed on set 2.
 
-The best of many noisy values is mostly luck. So the top quarter of set 1 is only a proposal;
-listed is who is in the top quarter of set 2 again, and only when more are than with permuted
-owners: within each prompt it is drawn anew which seed owns which image, in both sets, and the
-whole rule is applied again. Values are those of set 2, never of the set that chose.
+The best of many noisy values is mostly luck, so the top quarter of set 1 is only a proposal. A
+seed is listed if it is in the top quarter of set 2 as well, and a list stands only if it is
+longer than with permuted owners: within each prompt, images are assigned to seeds at random, in
+both sets, and the whole rule is applied again. The values shown are those of set 2, because
+those of set 1 made the choice.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,6 @@ from pydantic import ValidationError
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.metrics import METRICS, Metric, load_metric
-from analysis.metrics.base import ReferenceMetric
-from analysis.metrics.frechet import FrechetDistance
 from analysis.per_seed import group_refusal, metric_identity
 from analysis.ranking.confirmation import Draws, End, gap_beside_null, ranked_seeds, seed_list
 from analysis.ranking.repeatability import prompts_needed, repeatability
@@ -31,10 +30,10 @@ from pipeline.runs.run import Run
 from pipeline.settings.choices import LIST_SHARE
 
 RULE = "top share of set 1, confirmed on set 2, against permuted owners; version 1"
-"""The rule of the lists. The stricter `analysis.ranking.result.STRICT_RULE` stands beside it."""
+"""The rule of the lists. `analysis.ranking.result.STRICT_RULE` is the stricter rule."""
 RANKING_FILE = "ranking.json"
 PERMUTATIONS = 200
-"""Least number of permuted draws: the smallest p-value of a list is then 1 / 201."""
+"""Permuted draws at least: the smallest p-value of a list is then 1 / 201."""
 LEAST_SEEDS = 8
 
 
@@ -52,11 +51,11 @@ def rank(
         run: The run; the features of the metric must be extracted.
         metric: Name of the metric; the recipe's if None.
         share: Share of the seeds that a list holds before confirmation; the recipe's if None.
-        n: Prompts of each set to use; if None, as many as the recipe says, else all.
+        n: Prompts of each set to use; if None, as many as the recipe says, or else all.
         permutations: Draws of the null, at least 200.
 
     Returns:
-        The ranking; the same run gives the same one, draws included.
+        The ranking. The same run always gives the same ranking, draws included.
 
     Raises:
         ConfigError: If no metric is given and the recipe ranks by none, if the metric has no better
@@ -67,14 +66,14 @@ def rank(
     name = metric or (ranking.metric if ranking else "")
     if not name:
         raise ConfigError(nothing_ranked(run.recipe.name))
-    chosen = load_metric(name)
-    _refuse_settings(chosen, permutations)
+    ranked = load_metric(name)
+    _refuse_settings(ranked, permutations)
     n = n or run.recipe.metric_prompts.get(name)
-    cells = [read_cells(run, chosen.needs, sets=[number]) for number in (1, 2)]
-    samples = [each.sample(chosen.needs, n=n) for each in cells]
+    sets = [read_cells(run, ranked.needs, sets=[number]) for number in (1, 2)]
+    samples = [cells.sample(ranked.needs, n=n) for cells in sets]
     share = share or (ranking.share if ranking else LIST_SHARE)
-    identity = ranking_identity(run, chosen)
-    return rank_samples(chosen, samples, identity, share=share, permutations=permutations)
+    identity = ranking_identity(run, ranked)
+    return rank_samples(ranked, samples, identity, share=share, permutations=permutations)
 
 
 def nothing_ranked(recipe: str) -> str:
@@ -91,7 +90,7 @@ def nothing_ranked(recipe: str) -> str:
 
 
 def ranking_identity(run: Run, metric: Metric) -> tuple[str, str, str]:
-    """What a ranking is of: run id, grid hash and metric identity."""
+    """Return what identifies a ranking: run id, grid hash and metric identity."""
     return run.run_id, run.grid_hash, metric_identity(run, metric)
 
 
@@ -100,7 +99,7 @@ def _refuse_settings(metric: Metric, permutations: int) -> None:
         directed = [name for name in METRICS if load_metric(name).higher_is_better is not None]
         raise ConfigError(
             f"metric {metric.name} has no better end, so no seed is golden by it; "
-            f"rank by one of: {', '.join(directed)}"
+            f"rank by one of these: {', '.join(directed)}"
         )
     if permutations < PERMUTATIONS:
         raise ConfigError(f"{permutations} permutations; at least {PERMUTATIONS} are needed")
@@ -114,7 +113,7 @@ def rank_samples(
     share: float,
     permutations: int = PERMUTATIONS,
 ) -> Ranking:
-    """Rank seeds by a metric on two samples of prompts; see `rank`.
+    """Rank seeds by a metric on two samples of prompts. See `rank`.
 
     Args:
         metric: A metric with a better end.
@@ -130,14 +129,14 @@ def rank_samples(
     draws = Draws(*(_permuted(metric, arrays, permutations, rng) for arrays in prepared))
     second = samples[1]
     intervals = metric.compute(second.only(metric.needs), second.groups)
-    found = repeatability(metric, prepared, samples, rng)
-    needed = prompts_needed(found, per_image_mean=metric.per_image_mean)
+    repeated = repeatability(metric, prepared, samples, rng)
+    needed = prompts_needed(repeated, per_image_mean=metric.per_image_mean)
     best: Direction = "higher" if metric.higher_is_better else "lower"
     worst: Direction = "lower" if metric.higher_is_better else "higher"
     low, high = np.percentile(draws.set2, [2.5, 97.5])
-    apart = rng.spawn(2)
-    floor, floor_note = _floor(metric, second.n, apart[0])
-    limit, limit_note = _at_infinity(metric, prepared[1], second, apart[1])
+    floor_rng, limit_rng = rng.spawn(2)
+    floor, floor_note = _floor(metric, second.n, floor_rng)
+    limit, limit_note = _at_infinity(metric, prepared[1], second, limit_rng)
     hint = f" {needed.words}"
     return Ranking(
         rule=RULE,
@@ -155,8 +154,8 @@ def rank_samples(
         dropped=sum(len(sample.dropped) for sample in samples),
         permutations=permutations,
         rank_correlation=rank_correlation(*values),
-        reliability=found.full,
-        reliability_half=found.half,
+        reliability=repeated.full,
+        reliability_half=repeated.half,
         prompts_needed=needed.prompts,
         prompts_needed_note=needed.words,
         mean_set2=float(values[1].mean()),
@@ -191,13 +190,16 @@ def _refuse_samples(metric: Metric, samples: Sequence[Sample]) -> None:
 
 
 def _floor(metric: Metric, n: int, rng: np.random.Generator) -> tuple[NoiseFloor | None, str]:
-    """The noise floor of a distance and in words, or why there is none; "" for no distance."""
-    if not isinstance(metric, ReferenceMetric):
-        return None, ""
-    floor = metric.floor(n, rng)
+    """Return a metric's noise floor, and the floor in words or why it cannot be measured.
+
+    The words are empty for a metric that has no floor.
+    """
+    try:
+        floor = metric.floor(n, rng)
+    except ValueError as error:
+        return None, f"No noise floor: {error}."
     if floor is None:
-        wanted = f"2n = {2 * n:,} reference images, there are {len(metric.reference):,}"
-        return None, f"No noise floor: it needs {wanted}."
+        return None, ""
     return floor, (
         f"Noise floor: {n:,} of the reference's images from its {floor.reference_n:,} others "
         f"{floor.mean:.4g} on average, standard deviation {floor.spread:.2g} over {floor.splits} "
@@ -208,37 +210,40 @@ def _floor(metric: Metric, n: int, rng: np.random.Generator) -> tuple[NoiseFloor
 def _at_infinity(
     metric: Metric, prepared: Sequence[Any], sample: Sample, rng: np.random.Generator
 ) -> tuple[AtInfinity | None, str]:
-    """Distances at infinitely many images and in words, or why not; "" where there is no bias."""
-    if not isinstance(metric, FrechetDistance):
-        return None, ""
+    """Return values at infinitely many images, and them in words or why there are none.
+
+    The words are empty for a metric that is not extrapolated.
+    """
     try:
         limit = metric.at_infinity(prepared, sample.groups, rng)
     except ValueError as error:
         return None, f"Not extrapolated to infinitely many images: {error}."
+    if limit is None:
+        return None, ""
     order = np.argsort(metric.values(prepared))
-    best, worst = (f"seed {sample.seeds[i]} {limit.values[i]:.4g}" for i in order[[0, -1]])
-    width = metric.reference.shape[1]
-    short = f" With n under 4 x {width:,} it takes off up to a fifth too much."
+    ends = order[[-1, 0]] if metric.higher_is_better else order[[0, -1]]
+    best, worst = (f"seed {sample.seeds[i]} {limit.values[i]:.4g}" for i in ends)
+    of_reference = " The reference's own n is not extrapolated." if metric.reference_n else ""
+    caveat = f" {limit.caveat}" if limit.caveat else ""
     return limit, (
         f"Extrapolated to infinitely many images per seed (straight line in 1/n through "
         f"{', '.join(f'{n:,}' for n in limit.n)} images, whole prompt groups): best {best}, worst "
         f"{worst}, mean of all {limit.values.mean():.4g}. That is for comparing with distances of "
-        f"another n; seeds are ranked at this n. The reference's own n is not extrapolated."
-        f"{short if sample.n < 4 * width else ''}"
+        f"another n; seeds are ranked at this n.{of_reference}{caveat}"
     )
 
 
 def _permuted(
     metric: Metric, arrays: Sequence[Any], permutations: int, rng: np.random.Generator
 ) -> Floats:
-    """The metric of every seed under permuted owners, shape (B, S)."""
+    """Compute the metric of each seed under permuted owners, shape (B, S)."""
     seeds, prompts = arrays[0].shape[:2]
     owners = np.broadcast_to(np.arange(seeds)[:, None], (seeds, prompts))
-    place = np.arange(prompts)
+    columns = np.arange(prompts)
     draws = np.empty((permutations, seeds))
     for row in draws:
         owner = permute_within_prompt(owners, rng)
-        row[:] = metric.values([array[owner, place] for array in arrays])
+        row[:] = metric.values([array[owner, columns] for array in arrays])
     return draws
 
 
@@ -248,10 +253,10 @@ def save_ranking(run: Run, ranking: Ranking) -> None:
 
 
 def read_ranking(run: Run) -> Ranking:
-    """The ranking that was saved last.
+    """Read the ranking that was saved last.
 
     Raises:
-        RunError: If there is none, it is damaged, or the grid has grown since.
+        RunError: If no ranking was saved, it is damaged, or the grid has grown since.
     """
     try:
         ranking = Ranking.from_json(run.store.read(RANKING_FILE))

@@ -30,10 +30,12 @@ class AtInfinity:
     Attributes:
         values: Shape (S,), of every seed.
         n: Images per seed at the points of the line, the fewest first; means, rounded.
+        caveat: What a reader must know about these values, in a sentence; may be empty.
     """
 
     values: Floats
     n: tuple[int, ...]
+    caveat: str = ""
 
 
 def at_infinity(

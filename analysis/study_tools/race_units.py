@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csgraph
 
 from analysis.metrics import Metric, load_metric
-from analysis.metrics.kid import KernelDistance
 from analysis.statistics.arrays import Array, Floats, Indices
 from pipeline.errors import ConfigError
 from pipeline.settings.choices import RankingConfig
@@ -37,22 +35,13 @@ def race_metric(ranking: RankingConfig | None, name: str = "") -> Metric:
     metric = load_metric(name or ranked)
     if metric.higher_is_better is None:
         raise ConfigError(f"metric {metric.name} has no better end; a race needs one that has")
-    if not (metric.per_image_mean or isinstance(metric, KernelDistance)):
+    if not metric.unbiased:
         raise ConfigError(
-            f"metric {metric.name} changes with the number of images, so seeds with unequal "
-            f"numbers cannot be compared; a race needs a mean over images or a kernel distance "
-            f"(kid, kid_perceptual, hps_v2_1 ...)"
+            f"metric {metric.name} changes with the number of images, or does not say that it "
+            f"does not (`unbiased`), so seeds with unequal numbers cannot be compared; a race "
+            f"needs a mean over images or a kernel distance (kid, kid_perceptual, hps_v2_1 ...)"
         )
     return metric
-
-
-def least_groups(metric: Metric) -> int:
-    """Prompt groups in a unit that give the metric an unbiased value.
-
-    A kernel distance compares images with one another. Those of one group are alike for the
-    prompt's sake: pairs within a group would count the prompts' spread as the seed's distance.
-    """
-    return 1 if metric.per_image_mean else 2
 
 
 def cut_units(
@@ -159,30 +148,14 @@ def unit_values(
         units: Places of the prompts of each unit.
 
     Returns:
-        Shape (S, units), float64. A kernel distance is made from pairs of images of different
-        groups alone, so that its mean over units is that of all prompts.
+        Shape (S, units), float64. A kernel distance counts only pairs of images of different
+        groups, so that its mean over units is that of all prompts.
     """
     sign = 1.0 if metric.higher_is_better else -1.0
     prepared = metric.prepare(columns)
     labels = np.asarray(groups)
-    found = []
-    for unit in units:
-        arrays = [array[:, unit] for array in prepared]
-        if isinstance(metric, KernelDistance):
-            found.append(_between_groups(metric, arrays, labels[unit]))
-        else:
-            found.append(metric.values(arrays))
-    return sign * np.stack(found, axis=1)
-
-
-def _between_groups(
-    metric: KernelDistance, arrays: Sequence[Array], groups: NDArray[np.str_]
-) -> Floats:
-    """Unbiased kernel distance of every seed from pairs of different groups, shape (S,)."""
-    x, cross = arrays
-    apart = groups[:, None] != groups[None]
-    if not apart.any():
-        raise ValueError("a unit of one group; a kernel distance needs at least 2")
-    kernels = (x @ x.transpose(0, 2, 1) / x.shape[2] + 1) ** 3
-    within = kernels[:, apart].mean(axis=1)
-    return np.asarray(within - 2 * cross.mean(axis=1) + metric.shared.within)
+    values = [
+        metric.between_groups([array[:, unit] for array in prepared], labels[unit])
+        for unit in units
+    ]
+    return sign * np.stack(values, axis=1)

@@ -1,12 +1,10 @@
 """From a recipe to run folders: everything checked, prompts and pictures read, the grid grown."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from analysis.extraction.extract import refuse_without_mean
 from analysis.features import load_features
-from analysis.metrics import Metric, load_metric
-from analysis.metrics.base import ReferenceMetric
+from analysis.metrics import load_metric
 from goldenseed.output.progress import note
 from pipeline.cards.card import find_card, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
@@ -81,17 +79,6 @@ def _metrics(recipe: Recipe) -> list[str]:
     return list(dict.fromkeys([*recipe.metrics, *ranked]))
 
 
-def check_references(metrics: Iterable[Metric]) -> None:
-    """Read what metrics compare with, so that a missing reference costs no image.
-
-    Raises:
-        ConfigError: If one is missing, damaged, or of other weights.
-    """
-    for metric in metrics:
-        if isinstance(metric, ReferenceMetric):
-            _ = metric.reference
-
-
 def check_pictures(recipe: Recipe, prompts: PromptSet) -> Path:
     """Look at every condition of every prompt; give the folder that holds them.
 
@@ -155,7 +142,8 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
         GoldenseedError: If anything that the recipe names is not there or cannot be used.
     """
     check_recipe(recipe)
-    check_references(map(load_metric, _metrics(recipe)))
+    for name in _metrics(recipe):
+        load_metric(name).check()
     prompts = load_prompts(recipe)
     pictures = check_pictures(recipe, prompts)
     if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:

@@ -27,7 +27,6 @@ from analysis.studies.results import plain
 from analysis.study_tools.race_units import (
     bundle_numbers,
     cut_units,
-    least_groups,
     race_metric,
     unit_values,
 )
@@ -104,7 +103,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
         )
     begin.check_recipe(recipe)
     chosen = race_metric(recipe.ranking, metric)
-    begin.check_references([chosen])
+    chosen.check()
     if len(recipe.seeds.values()) < LEAST_SEEDS:
         raise ConfigError(
             f"{len(recipe.seeds.values())} seeds; a search needs at least {LEAST_SEEDS}"
@@ -116,7 +115,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
             f"none of the {len(found.prompts):,} prompts is of set {CHOOSING_SET}, which a search "
             f"draws; bring more prompts, or raise `prompts.count`"
         )
-    units = _units(prompts, recipe.tile.prompts, least_groups(chosen))
+    units = _units(prompts, recipe.tile.prompts, chosen.least_groups)
     shape = TileShape(seeds=1, prompts=max(map(len, units)))
     run = _begin(recipe.model_copy(update={"tile": shape}), out, prompts, found.report.path)
     _refuse_other_grid(run, recipe.seeds.values(), units)
@@ -224,7 +223,7 @@ class _Drawing:
         groups = [prompt.group for prompt in cells.prompts]
         units = [_good(block, place, bad.any(axis=0)) for block in blocks]
         for unit in units:
-            _refuse_few(len({groups[i] for i in unit}), least_groups(self.metric))
+            _refuse_few(len({groups[i] for i in unit}), self.metric.least_groups)
         return unit_values(self.metric, columns, groups, units)
 
 

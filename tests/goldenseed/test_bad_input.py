@@ -71,7 +71,7 @@ def test_a_missing_reference_is_said_before_the_first_image(
     monkeypatch.delenv(REFERENCES_VARIABLE, raising=False)
     called = call(command, own, "--out", tmp_path / "run")
     assert called.code == 2
-    assert f"the folder that it lies in in {REFERENCES_VARIABLE}" in called.err
+    assert f"set {REFERENCES_VARIABLE} to the folder that holds it" in called.err
     monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path))
     called = call(command, own, "--out", tmp_path / "run")
     assert called.code == 2

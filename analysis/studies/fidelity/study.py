@@ -9,8 +9,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis.metrics import Metric
-from analysis.metrics.base import ReferenceMetric
-from analysis.metrics.frechet import FrechetDistance
 from analysis.pictures import plots
 from analysis.ranking.confirmation import p_value
 from analysis.ranking.joint_rule import Judged, judge, top_by_all
@@ -118,7 +116,7 @@ class Fidelity(Study):
         golden = self._golden(ruling)
         kinds = {THIS: (run, metrics)}
         if self.other:
-            fitting = [one for one in metrics if not isinstance(one, FrechetDistance)]
+            fitting = [metric for metric in metrics if metric.judges_any_prompts]
             kinds[OTHER] = (_same_model(run, other_run(run, self.other)), fitting)
         rows: list[dict[str, Any]] = []
         product: dict[str, Any] = {}
@@ -134,7 +132,7 @@ class Fidelity(Study):
         pools = self._pools(run, ruling, last)
         seeds = [companies[0][0].sample.seeds[place] for place in golden]
         return Findings(
-            outcome=_sentence(rows, product, len(golden)),
+            outcome="; ".join([_sentence(rows, product, len(golden)), *self._left_out(metrics)]),
             numbers={"golden": seeds, "table": rows, "preference": product, "pools": pools},
             tables={
                 "table1": StudyTable(pl.DataFrame(rows, infer_schema_length=None), TABLE_COLUMNS),
@@ -144,6 +142,14 @@ class Fidelity(Study):
             recipes={} if self.other else {"other_prompts": self._other_recipe(run)},
             identities=identities(run, metrics=metrics),
         )
+
+    def _left_out(self, metrics: Sequence[Metric]) -> list[str]:
+        """Say which metrics do not judge the other kind of prompts."""
+        return [
+            f"{metric.name} is left out on the other kind of prompts, of which it has no reference"
+            for metric in metrics
+            if self.other and not metric.judges_any_prompts
+        ]
 
     def _golden(self, ruling: Sequence[Sequence[Judged]]) -> list[int]:
         """Places of the seeds that are listed on both sets.
@@ -189,7 +195,7 @@ class Fidelity(Study):
             "fresh_high": float(fresh_high),
             "seeds": k,
             "n": one.sample.n,
-            "reference": len(metric.reference) if isinstance(metric, ReferenceMetric) else None,
+            "reference": metric.reference_n,
         }
         return row, null
 

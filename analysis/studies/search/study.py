@@ -14,7 +14,7 @@ from analysis.statistics.reliability import golden_by_expected_error
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.search.replays import Truth, images_drawn, overlap, replay, spread_evenly
 from analysis.study_tools.measured import identities, read_sets, require
-from analysis.study_tools.race_units import cut_units, least_groups, race_metric
+from analysis.study_tools.race_units import cut_units, race_metric
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
@@ -139,7 +139,7 @@ class Search(Study):
         places = rng.permutation(truth.samples[0].n)
         groups = truth.samples[0].groups[places]
         order = rng.permutation(np.unique(groups)).tolist()
-        each = least_groups(truth.metric)
+        each = truth.metric.least_groups
         units = cut_units(groups.tolist(), self._unit(truth), order, least_groups=each)
         return [np.sort(places[unit]) for unit in units]
 

@@ -99,7 +99,8 @@ def test_the_floor_is_that_of_the_metrics_own_distance(metric: ReferenceMetric) 
     wanted = [slow(REFERENCE[order[:10]], REFERENCE[order[10:]]) for order in orders]
     assert floor.mean == pytest.approx(np.mean(wanted), rel=1e-6, abs=1e-9)
     assert floor.spread == pytest.approx(np.std(wanted, ddof=1), rel=1e-6)
-    assert metric.floor(26, rng) is None  # 52 images would be needed
+    with pytest.raises(ValueError, match=r"needs 2n = 52 reference images, there are 50"):
+        metric.floor(26, rng)
 
 
 @pytest.mark.parametrize("metric", [Kid(), Frechet()])
@@ -137,7 +138,7 @@ def test_the_reference_is_part_of_the_identity() -> None:
 
 def test_a_missing_reference_is_a_clear_error(tmp_path) -> None:  # noqa: ANN001
     missing = type("Missing", (KidPerceptual,), {"reference_file": tmp_path / "no.safetensors"})
-    with pytest.raises(ConfigError, match=r"seedling\.reference"):
+    with pytest.raises(ConfigError, match=r"python -m seedling\.make\.reference"):
         _ = missing().parameters
 
 

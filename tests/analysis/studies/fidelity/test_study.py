@@ -106,8 +106,10 @@ def test_another_kind_of_prompts_is_a_run_of_its_own(
     assert judged == {(kind, name) for kind in KINDS for name in ("gap", "score")}
     assert not both.recipes
     # No Frechet distance on prompts that have no real pictures; here the gap stands for one.
-    monkeypatch.setattr("analysis.studies.fidelity.study.FrechetDistance", Gap)
+    assert "left out" not in both.outcome
+    monkeypatch.setattr(Gap, "judges_any_prompts", False)
     found = find(run, other=str(other.root))
+    assert "gap is left out on the other kind of prompts" in found.outcome
     assert [row["metric"] for row in found.numbers["table"]] == ["gap", "score", "score"]
     assert set(found.numbers["preference"]) == set(KINDS)
     few = planted_run(

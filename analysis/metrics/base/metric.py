@@ -1,0 +1,216 @@
+"""Define the base class of all metrics, with its hooks."""
+
+import copy
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from analysis.statistics.arrays import Array, Floats
+from analysis.statistics.extrapolation import AtInfinity
+from analysis.statistics.floors import NoiseFloor
+from analysis.statistics.intervals import Interval
+from pipeline.registry import source_sha256
+
+FAILED_CELL = "cell.failed"
+"""A column that every run has: 1 where the cell has no usable image, else 0."""
+
+
+def _with_card(need: str, card: str) -> str:
+    feature, _, column = need.rpartition(".")
+    name = feature.partition("@")[0]
+    return need if need == FAILED_CELL else f"{name}@{card}.{column}"
+
+
+class Metric(ABC):
+    """One value per seed. A subclass is made without arguments and is cheap to make.
+
+    A subclass defines `prepare`, `values` and `compute`. The other methods are hooks: each has a
+    neutral default, and ranking and studies call them instead of asking for a class.
+
+    Attributes:
+        name: Name in the registry.
+        version: Raised whenever the values change.
+        unit: Unit of the values.
+        higher_is_better: Direction; None where neither end is better.
+        needs: The columns the metric is made from, each "feature.column", or "cell.failed".
+        method: How the value is made, in words.
+        per_image_mean: Whether the value is the mean of one number per image. Only for such
+            metrics does the Spearman-Brown formula say how reliability grows with prompts.
+        computed_in_blocks: Whether `compute` is called for a block of seeds at a time. Set it
+            where the columns of all seeds may not fit into memory.
+        judges_any_prompts: Whether the metric can judge prompts of another kind than those of its
+            reference images.
+        least_groups: Prompt groups that a seed's images must come from for `between_groups`.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    unit: ClassVar[str]
+    higher_is_better: ClassVar[bool | None]
+    needs: ClassVar[tuple[str, ...]]
+    method: ClassVar[str]
+    per_image_mean: ClassVar[bool] = False
+    computed_in_blocks: ClassVar[bool] = False
+    judges_any_prompts: ClassVar[bool] = True
+    least_groups: ClassVar[int] = 1
+
+    def with_card(self, card: str) -> "Metric":
+        """Return the same metric of another checkpoint of its features.
+
+        Args:
+            card: Name of a card of the features, or the path of a card.
+
+        Returns:
+            A metric named `name@card`, made from `feature@card`.
+        """
+        metric = copy.copy(self)
+        metric.name = f"{self.name}@{card}"  # type: ignore[misc]  # of this instance only
+        metric.needs = tuple(_with_card(need, card) for need in self.needs)  # type: ignore[misc]
+        return metric
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that the metric is made from."""
+        names = (need.rpartition(".")[0] for need in self.needs if need != FAILED_CELL)
+        return tuple(dict.fromkeys(names))
+
+    @abstractmethod
+    def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
+        """Turn the columns into arrays with one entry per image.
+
+        A null permutes which seed owns which image: it permutes these arrays and calls `values`
+        again. Costly work therefore belongs here.
+
+        Args:
+            columns: Each of `needs` -> shape (S, P, ...): seeds, prompts.
+
+        Returns:
+            Arrays of shape (S, P, ...), float64.
+        """
+
+    @abstractmethod
+    def values(self, prepared: Sequence[Array]) -> Floats:
+        """Compute the value of each seed, shape (S,), from what `prepare` returned."""
+
+    @abstractmethod
+    def compute(self, columns: Mapping[str, Array], groups: Array) -> list[Interval]:
+        """Compute the value of each seed with its interval.
+
+        Args:
+            columns: Each of `needs` -> shape (S, P, ...), finite.
+            groups: Shape (P,), the group of each prompt; dependent prompts share a group.
+
+        Returns:
+            One interval per seed, in order.
+        """
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """Whatever else defines the values, JSON-ready; for example the hash of a reference."""
+        return {}
+
+    @property
+    def unbiased(self) -> bool:
+        """Whether the expected value is the same for any number of images.
+
+        Only then can seeds with different numbers of images be compared, as a race does. By
+        default, that holds for means of one number per image.
+        """
+        return self.per_image_mean
+
+    @property
+    def reference_n(self) -> int | None:
+        """Number of reference images; by default None, for a metric without a reference."""
+        return None
+
+    def check(self) -> None:  # noqa: B027 - a hook, neutral by default
+        """Check what the metric needs besides features; by default nothing.
+
+        Called before a run is drawn, so that a missing file costs seconds and not hours.
+
+        Raises:
+            ConfigError: If something is missing or damaged.
+        """
+
+    def refusal(self, columns: Mapping[str, Array]) -> str:
+        """Say why the metric cannot be shown for these columns; by default empty: it can."""
+        del columns
+        return ""
+
+    def per_image(self, columns: Mapping[str, Array]) -> Floats:
+        """Return the number of each image, shape (S, P), NaN where an image has none.
+
+        Called only for a `per_image_mean`. By default, the first array of `prepare`.
+        """
+        return np.asarray(self.prepare(columns)[0], dtype=np.float64)
+
+    def between_groups(self, prepared: Sequence[Array], groups: Array) -> Floats:
+        """Compute the value of each seed from comparisons across prompt groups alone.
+
+        A race averages a metric over small units of prompts. A metric that compares a seed's
+        images with one another leaves out pairs of one group, which are alike because of the
+        prompt. By default, `values`.
+
+        Args:
+            prepared: From `prepare`.
+            groups: Shape (P,), the group of each prompt; at least `least_groups` of them.
+        """
+        del groups
+        return self.values(prepared)
+
+    def floor(self, n: int, rng: np.random.Generator) -> NoiseFloor | None:
+        """Measure the noise floor: the value that n images no worse than the reference have.
+
+        Args:
+            n: Images of a seed.
+            rng: Draws the splits of the reference.
+
+        Returns:
+            The floor; by default None, for a metric that has no such floor.
+
+        Raises:
+            ValueError: If the metric has a floor, but too few reference images to measure it.
+                The message completes "No noise floor: ...".
+        """
+        del n, rng
+        return None
+
+    def at_infinity(
+        self, prepared: Sequence[Array], groups: Array, rng: np.random.Generator
+    ) -> AtInfinity | None:
+        """Extrapolate the value of each seed to infinitely many images.
+
+        Args:
+            prepared: From `prepare`.
+            groups: Shape (P,), the group of each prompt.
+            rng: Deals the groups.
+
+        Returns:
+            The extrapolated values; by default None, for a metric whose values are not biased.
+
+        Raises:
+            ValueError: If there are too few images or groups. The message completes "Not
+                extrapolated to infinitely many images: ...".
+        """
+        del prepared, groups, rng
+        return None
+
+    def identity(self, feature_identities: Sequence[str]) -> str:
+        """Hash everything that defines the values into 16 hex digits.
+
+        Args:
+            feature_identities: Identities of `features`, in order.
+        """
+        shipped = type(self).__module__.startswith("analysis.metrics.")
+        parts = {
+            "name": self.name,
+            "version": self.version,
+            "parameters": dict(self.parameters),
+            "features": list(feature_identities),
+            "source_sha256": "" if shipped else source_sha256(type(self)),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
