@@ -1,20 +1,19 @@
-"""Studies: what is found in a run, one file per finding. A study never draws an image.
+"""Studies: each answers one question about a run, from the images and numbers of the run.
 
-A new study is a file here with one class, and a line in `STUDIES`; one that needs helpers of its
-own is a package with the class in `study.py`. The class is a frozen dataclass derived from
+A new study is a file here with one class, and a line in `STUDIES`. A study that needs helpers of
+its own is a package with the class in `study.py`. The class is a frozen dataclass derived from
 `analysis.studies.base.Study`. Its fields are its settings. Its docstring states the question, the
-method, the null, n and the source under these headings, and `find` turns a run into `Findings`: an
-outcome in one line, numbers, tables whose every column is explained, and figures. The contract
-suite then finds the study by itself.
+method, the null, n and the source under these headings. Its method `find` turns a run into
+`Findings`: an outcome in one line, numbers, tables with an explanation of each column, and figures.
+The contract suite finds the study in the registry.
 
-What several studies share is in `analysis.study_tools`; figures are drawn by
-`analysis.pictures.plots`. A study never draws an image. What could be drawn in addition it names as
-recipes, which are ordinary runs; where it can say nothing without them, it raises `NotDrawnError`
-with these recipes.
+Code that several studies share is in `analysis.study_tools`; figures are drawn with
+`analysis.pictures.plots`. A study never draws an image. It may write recipes that draw more data
+for it; if it cannot answer without them, it raises `NotDrawnError` with these recipes.
 
     @dataclass(frozen=True)
     class Evenness(Study):
-        \"\"\"How alike the seeds are.
+        \"\"\"How similar the seeds are to one another.
 
         Question: ...
         Method: ...
@@ -41,7 +40,7 @@ __all__ = ["STUDIES", "Findings", "Study", "StudyTable", "load_study"]
 
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
-        "brightness": "analysis.studies.brightness:Brightness",
+        "brightness": "analysis.studies.brightness.study:Brightness",
         "composition": "analysis.studies.composition.study:Composition",
         "distinguishability": "analysis.studies.distinguishability.study:Distinguishability",
         "diversity": "analysis.studies.diversity.study:Diversity",
@@ -54,10 +53,10 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "quality": "analysis.studies.quality.study:Quality",
         "recovery": "analysis.studies.recovery:Recovery",
         "search": "analysis.studies.search.study:Search",
-        "seed_swap": "analysis.studies.seed_swap:SeedSwap",
+        "seed_swap": "analysis.studies.seed_swap.study:SeedSwap",
         "share_changes": "analysis.studies.share_changes:ShareChanges",
         "spectrum": "analysis.studies.spectrum.study:Spectrum",
-        "style": "analysis.studies.style:Style",
+        "style": "analysis.studies.style.study:Style",
         "transfer": "analysis.studies.transfer.study:Transfer",
     }
 )
@@ -65,15 +64,15 @@ STUDIES: Mapping[str, str] = MappingProxyType(
 
 
 def load_study(name: str, settings: Mapping[str, Any] | None = None) -> Study:
-    """Make the study of this name, or of a user's own dotted path.
+    """Make a study by its name, or by the dotted path of a user's own class.
 
     Args:
         name: A name in `STUDIES`, or "my_module:MyStudy".
-        settings: Values of its fields; those that are left out keep their defaults.
+        settings: Setting -> value; all others keep their defaults.
 
     Raises:
-        RegistryError: If there is none; the message names the nearest.
-        ConfigError: If a setting is unknown or of the wrong kind.
+        RegistryError: If there is no such study; the message suggests the nearest name.
+        ConfigError: If a setting is unknown or its value has the wrong type.
 
     Example:
         >>> load_study("qualty")

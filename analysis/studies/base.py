@@ -1,4 +1,4 @@
-"""What a study is: a question about a run, answered with tables, intervals, a null, a picture."""
+"""The base class of all studies, and what a study returns: findings, tables and figures."""
 
 import hashlib
 import inspect
@@ -17,21 +17,21 @@ from pipeline.runs.run import Run
 from pipeline.stage import Resources
 
 HEADINGS = ("Question", "Method", "Null", "n", "Source")
-"""What the docstring of every study states, each as "Heading: text" on a line of its own."""
+"""The headings in the docstring of every study, each as "Heading: text" on a new line."""
 LIBRARIES = ("goldenseed", "numpy", "scipy", "polars", "pyarrow", "matplotlib")
-"""Distributions whose versions stand in every summary."""
+"""Python distributions whose versions are in every summary."""
 
 
 @dataclass(frozen=True, eq=False)
 class StudyTable:
-    """A table that explains itself.
+    """A table together with an explanation of each column.
 
     Attributes:
         frame: The rows.
-        columns: Every column of it -> what a value says, with its unit.
+        columns: Name of each column -> what its values mean, with the unit.
 
     Raises:
-        ValueError: If a column is not explained, or an explanation has no column.
+        ValueError: If a column has no explanation, or an explanation has no column.
     """
 
     frame: pl.DataFrame
@@ -47,13 +47,14 @@ class Findings:
     """What a study found.
 
     Attributes:
-        outcome: The result in one line, with n and what the null gives: the line that stands in
-            the run's summary.
-        numbers: The result as numbers, JSON-ready; an `Interval` may stand anywhere in it.
+        outcome: The result in one line, with n and the result under the null; the line that
+            `goldenseed status` shows.
+        numbers: The result as numbers, JSON-ready; any value may be an `Interval`.
         tables: Name of the file, without suffix -> table.
         figures: Name of the file, without suffix -> PNG; see `analysis.pictures.plots`.
-        recipes: Name of the file, without suffix -> YAML of a recipe that draws what was lacking.
-        identities: What the numbers hang on: metric or feature -> identity.
+        recipes: Name of the file, without suffix -> YAML of a recipe that draws more data for
+            the study.
+        identities: Metric or feature that the numbers depend on -> identity.
     """
 
     outcome: str
@@ -65,10 +66,10 @@ class Findings:
 
 
 class NotDrawnError(RunError):
-    """What a study compares with is not drawn yet; the recipes that draw it are written.
+    """A study needs runs that are not drawn yet; it carries the recipes that draw them.
 
     Args:
-        message: What is there, what is needed, what to do.
+        message: What was found, what is needed, what to do.
         recipes: As in `Findings`.
     """
 
@@ -77,22 +78,22 @@ class NotDrawnError(RunError):
         self.recipes = dict(recipes)
 
     def __reduce__(self) -> tuple[type["NotDrawnError"], tuple[str, dict[str, str]]]:
-        """Pickle with its recipes, so that it can leave a worker process."""
+        """Pickle the error with its recipes, so that it can leave a worker process."""
         return type(self), (str(self), self.recipes)
 
 
 @dataclass(frozen=True)
 class Study(ABC):
-    """A question about a run. The fields of a subclass are its settings, all with defaults.
+    """A question about a run. The fields of a subclass are its settings; each has a default.
 
     The same run and settings give the same findings, byte for byte: random numbers come from
-    `rng` alone, and whatever runs here keeps to `resources.threads` threads.
+    `rng` only, and a study uses `resources.threads` threads.
 
     Attributes:
         name: Name in the registry, and of the folder of its results.
-        version: Raised whenever numbers change.
-        resources: What it needs of the machine.
-        libraries: Further distributions whose versions belong into the summary.
+        version: Raised whenever the numbers change.
+        resources: What the study needs of the machine.
+        libraries: Further distributions whose versions go into the summary.
     """
 
     name: ClassVar[str]
@@ -105,46 +106,46 @@ class Study(ABC):
         """Answer the question for one run.
 
         Raises:
-            RunError: If the run holds too little: says what is there and what is needed.
-            NotDrawnError: Likewise, where runs are lacking that a recipe can draw.
+            RunError: If the run does not hold enough; says what was found and what is needed.
+            NotDrawnError: If other runs are missing that a recipe can draw.
         """
 
     def rng_seed(self, run: Run) -> list[int]:
-        """What the random numbers of this study on this run come from."""
-        own = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big")
-        return [int(run.run_id, 16), int(run.grid_hash, 16), own]
+        """The seed of this study's random numbers on a run: run, grid and name of the study."""
+        study = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big")
+        return [int(run.run_id, 16), int(run.grid_hash, 16), study]
 
     def rng(self, run: Run, part: str = "") -> np.random.Generator:
-        """A random stream; another `part` gives an independent one.
+        """Make a random generator; each `part` has an independent stream.
 
         Args:
             run: The run.
-            part: What it is for, so that parts do not move one another's numbers.
+            part: What the numbers are for, so that a change in one part leaves the others' alone.
         """
         digest = hashlib.sha256(part.encode()).digest()
         return np.random.default_rng([*self.rng_seed(run), int.from_bytes(digest[:8], "big")])
 
     def settings(self) -> dict[str, Any]:
-        """The values of its fields, JSON-ready."""
+        """The values of the study's settings, JSON-ready."""
         return asdict(self)
 
     @classmethod
     def about(cls) -> dict[str, str]:
-        """Question, method, null, n and source, as the docstring states them.
+        """The question, method, null, n and source that the docstring states.
 
         Raises:
-            ValueError: If one is missing.
+            ValueError: If the docstring lacks one of them.
         """
         text = inspect.getdoc(cls) or ""
         parts = re.split(rf"^({'|'.join(HEADINGS)}): ", text, flags=re.MULTILINE)
-        found = {
+        statements = {
             heading: " ".join(body.split("\n\n")[0].split())
             for heading, body in zip(parts[1::2], parts[2::2], strict=True)
         }
-        missing = [heading for heading in HEADINGS if not found.get(heading)]
+        missing = [heading for heading in HEADINGS if not statements.get(heading)]
         if missing:
             raise ValueError(f"the docstring of {cls.__name__} states no {', '.join(missing)}")
-        return {heading.lower(): found[heading] for heading in HEADINGS}
+        return {heading.lower(): statements[heading] for heading in HEADINGS}
 
 
 StudyT = TypeVar("StudyT", bound=Study)
@@ -154,10 +155,10 @@ def with_settings(kind: type[StudyT], settings: Mapping[str, Any]) -> StudyT:
     """Make a study with some of its settings changed.
 
     Raises:
-        ConfigError: If a setting is unknown (the nearest is named), of the wrong kind, or
-            refused by the study itself.
+        ConfigError: If a setting is unknown (the message suggests the nearest), has a value of
+            the wrong type, or is refused by the study itself.
     """
-    known = [each.name for each in fields(kind)]
+    known = [setting.name for setting in fields(kind)]
     for name in settings:
         if name not in known:
             raise ConfigError(

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from analysis.studies import load_study
-from analysis.studies.brightness import BASELINE, Brightness
+from analysis.studies.brightness.study import BASELINE, Brightness
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.prompt_sets import Prompt, read_prompts
 from pipeline.runs.run import Run
@@ -17,7 +17,7 @@ from pipeline.settings.recipe import parse_recipe
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import ordered_prompts, write_feature
 
-PROMPTS = Path(__file__).parents[3] / "prompts" / "brightness.jsonl"
+PROMPTS = Path(__file__).parents[4] / "prompts" / "brightness.jsonl"
 TRUE = {"solid black": 0.01, "solid white": 0.99, "dark": 0.2, "bright": 0.8}
 SEEDS = 8
 

@@ -1,0 +1,1 @@
+"""Do images get as dark and as bright as their prompts ask?"""

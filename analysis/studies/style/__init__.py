@@ -1,0 +1,1 @@
+"""Do seeds fall into groups by the style of their images?"""
