@@ -5,13 +5,14 @@ RECIPE ?= seedling
 BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier
 STAMP := .venv/installed
 
-.PHONY: run brightness findings test lint bench clean
+.PHONY: run brightness findings test lint bench docs clean
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
 	.venv/bin/goldenseed run $(RECIPE)
 
-# The table of the mean-grey flaw and its cures in the README, and its pictures. About 15 minutes.
+# The table of the mean-grey flaw and its cures in docs/findings/changes.md, and its figures. About
+# 15 minutes.
 brightness: $(STAMP)
 	for recipe in brightness-extremes brightness; do \
 	  .venv/bin/goldenseed run $$recipe && \
@@ -41,6 +42,13 @@ bench: $(STAMP)
 	@unset OPENBLAS_CORETYPE; failed=; for name in $(BENCHMARKS); do \
 	  .venv/bin/python -m benchmarks.$$name || failed="$$failed $$name"; done; \
 	test -z "$$failed" || { echo "below their goals, or ended early:$$failed" >&2; exit 1; }
+
+# The site in build/site: docs/tools/fill.py writes what follows from the code into the pages, and a
+# link that leads nowhere is an error.
+docs: $(STAMP)
+	.venv/bin/python docs/tools/fill.py
+	.venv/bin/python -m mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
