@@ -16,13 +16,13 @@ from analysis.cells.cells import Cells, Sample, read_cells, read_status, seed_bl
 from analysis.extraction.extract import run_feature
 from analysis.metrics import Metric, load_metric
 from pipeline.errors import RunError
+from pipeline.runs.layout import PER_SEED_FILE
 from pipeline.runs.run import Run
 from pipeline.storage.schema import PER_SEED
 from pipeline.storage.shards import read_table, replace_table
 
 LOGGER = logging.getLogger(__name__)
 
-PER_SEED_FILE = "per_seed.parquet"
 SETS = (1, 2)
 """Measured: set 1 chooses and set 2 confirms. Set 3 is kept for reporting gains."""
 

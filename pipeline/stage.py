@@ -33,11 +33,11 @@ class Resources:
     threads: int = 1
 
 
-def most_of(needs: Iterable[Resources]) -> Resources:
+def combine_resources(needs: Iterable[Resources]) -> Resources:
     """What an actor needs that does several things in turn: the most of each kind.
 
     Example:
-        >>> most_of([Resources(gpus=1.0), Resources(threads=2)])
+        >>> combine_resources([Resources(gpus=1.0), Resources(threads=2)])
         Resources(cpus=1.0, gpus=1.0, threads=2)
     """
     found = tuple(needs) or (Resources(),)

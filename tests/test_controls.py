@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis.per_seed import PER_SEED_FILE
 from analysis.seed_shares import variance_table
 from pipeline.interventions.seed_plant import planted
+from pipeline.runs.layout import PER_SEED_FILE
 from pipeline.runs.run import Run
 from tests.in_process import run_recipe
 

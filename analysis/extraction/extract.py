@@ -20,7 +20,7 @@ from analysis.features import load_feature
 from analysis.features.base import Feature
 from pipeline.errors import ConfigError, ShardError
 from pipeline.runs.run import Run, utc_now
-from pipeline.stage import DrawnShard, Outcome, Uint8Images, most_of
+from pipeline.stage import DrawnShard, Outcome, Uint8Images, combine_resources
 from pipeline.storage.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
 from pipeline.storage.shards import Receipt, ShardFolder
 
@@ -124,7 +124,7 @@ class _Extractor:
     def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
         self.run_root = Path(run_root).absolute()
         self.feature_names = tuple(features)
-        self.resources = most_of(feature.resources for feature in map(load_feature, features))
+        self.resources = combine_resources(load_feature(name).resources for name in features)
 
     @cached_property
     def opened(self) -> Run:

@@ -91,7 +91,7 @@ def pick_prompts(run: Run, count: int) -> list[Prompt]:
     once before any comes twice; of equals, the first by id.
     """
     pool = [prompt for prompt in run.prompts.values() if prompt.set == 2]
-    kept = kept_prompts(run)
+    kept = run.kept_prompts()
     left = sorted([p for p in pool if p.id in kept] or pool, key=lambda p: p.id)
     chosen: list[Prompt] = []
     words: Counter[str] = Counter()
@@ -120,14 +120,6 @@ def one_prompt(run: Run, seeds: Sequence[int]) -> dict[int, Uint8Images]:
         images = read_images(run, [(prompt.id, seed) for seed in seeds])
         found = {seed: pixels for (_, seed), pixels in images.items()}
     return found
-
-
-def kept_prompts(run: Run) -> frozenset[str]:
-    """Ids of the prompts whose images a run's recipe keeps: the first so many of its prompts."""
-    ids, keep = list(run.prompts), run.recipe.keep_images
-    if isinstance(keep, str):
-        return frozenset(ids if keep == "all" else ())
-    return frozenset(ids[:keep])
 
 
 def _repeats(prompt: Prompt, words: Counter[str]) -> tuple[float, int]:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from analysis.publish.base import Artifact, write_release
 from analysis.ranking.result import Ranking
 from pipeline.registry import load
+from pipeline.runs.layout import RELEASES_FOLDER
 from pipeline.runs.run import Run
 
 __all__ = ["PUBLISH", "Artifact", "publish"]
@@ -43,4 +44,4 @@ def publish(run: Run, ranking: Ranking, *, name: str, folder: Path | None = None
     for key in PUBLISH:
         artifact: Artifact = load(PUBLISH, key, "published artifact", base=Artifact)()
         files |= artifact.files(run, ranking)
-    return write_release(folder or run.root / "releases", name, files)
+    return write_release(folder or run.root / RELEASES_FOLDER, name, files)

@@ -26,12 +26,12 @@ from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.nulls import Direction, permute_within_prompt
 from analysis.statistics.reliability import rank_correlation
 from pipeline.errors import ConfigError, RunError
+from pipeline.runs.layout import RANKING_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.choices import LIST_SHARE
 
 RULE = "top share of set 1, confirmed on set 2, against permuted owners; version 1"
 """The rule of the lists. `analysis.ranking.result.STRICT_RULE` is the stricter rule."""
-RANKING_FILE = "ranking.json"
 PERMUTATIONS = 200
 """Permuted draws at least: the smallest p-value of a list is then 1 / 201."""
 LEAST_SEEDS = 8

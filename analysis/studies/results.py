@@ -21,11 +21,10 @@ import polars as pl
 from analysis.studies.base import LIBRARIES, Findings, Study, StudyTable
 from pipeline.errors import RunError
 from pipeline.registry import source_sha256
+from pipeline.runs.layout import STUDIES_FOLDER, WANTED_FOLDER
 from pipeline.runs.run import Run
 from pipeline.storage.shards import file_sha256, read_table, replace_table
 
-FOLDER = "studies"
-WANTED = "wanted"
 SUMMARY = "summary.json"
 
 
@@ -42,7 +41,7 @@ def write_wanted(run: Run, study: Study, recipes: Mapping[str, str]) -> tuple[Pa
     Returns:
         The files.
     """
-    folder = f"{WANTED}/{study.name}"
+    folder = f"{WANTED_FOLDER}/{study.name}"
     files = {f"{name}.yaml": text.encode() for name, text in recipes.items()}
     _remove_others(run, folder, files)
     for name, data in files.items():
@@ -56,7 +55,7 @@ def write_findings(run: Run, study: Study, findings: Findings) -> Path:
     Returns:
         The folder.
     """
-    folder = f"{FOLDER}/{study.name}"
+    folder = f"{STUDIES_FOLDER}/{study.name}"
     run.store.remove(f"{folder}/{SUMMARY}")
     stamp = _stamp(run, study, findings)
     files = {f"{name}.png": data for name, data in findings.figures.items()}
@@ -141,7 +140,7 @@ def read_summary(run: Run, name: str) -> dict[str, Any]:
     Raises:
         RunError: If the study was not run, its results are damaged, or the grid has grown since.
     """
-    key = f"{FOLDER}/{name}/{SUMMARY}"
+    key = f"{STUDIES_FOLDER}/{name}/{SUMMARY}"
     try:
         summary: dict[str, Any] = json.loads(run.store.read(key))
         grid = summary["grid_hash"]
@@ -165,7 +164,7 @@ def read_study_table(run: Run, name: str, table: str) -> pl.DataFrame:
     known = read_summary(run, name)["columns"]
     if table not in known:
         raise RunError(f"study {name} has no table {table!r}; it has {', '.join(known)}")
-    frame = pl.from_arrow(read_table(run.store.path(f"{FOLDER}/{name}/{table}.parquet")))
+    frame = pl.from_arrow(read_table(run.store.path(f"{STUDIES_FOLDER}/{name}/{table}.parquet")))
     if not isinstance(frame, pl.DataFrame):
         raise TypeError(f"table {table} of study {name} is a {type(frame).__name__}")
     return frame
@@ -174,7 +173,7 @@ def read_study_table(run: Run, name: str, table: str) -> pl.DataFrame:
 def outcomes(run: Run) -> dict[str, str]:
     """One line per study that was run: its outcome, or that its results are out of date."""
     lines = {}
-    for name in run.store.folders(FOLDER):
+    for name in run.store.folders(STUDIES_FOLDER):
         try:
             lines[name] = str(read_summary(run, name)["outcome"])
         except RunError:

@@ -12,7 +12,7 @@ from analysis.studies.base import NotDrawnError
 from analysis.studies.results import write_findings, write_wanted
 from pipeline.errors import GoldenseedError, StoreError
 from pipeline.runs.run import Run
-from pipeline.stage import Outcome, Resources, most_of
+from pipeline.stage import Outcome, Resources, combine_resources
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class StudyStage:
     def __init__(self, run_root: str | Path, studies: Mapping[str, Mapping[str, Any]]) -> None:
         self.run_root = Path(run_root).absolute()
         self.settings = {name: dict(settings) for name, settings in studies.items()}
-        self.resources: Resources = most_of(
+        self.resources: Resources = combine_resources(
             load_study(name, settings).resources for name, settings in self.settings.items()
         )
 

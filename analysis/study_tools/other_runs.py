@@ -8,7 +8,8 @@ import numpy as np
 
 from analysis.cells.cells import Sample
 from pipeline.errors import RunError
-from pipeline.runs.run import RUN_FILE, Run
+from pipeline.runs.layout import RUN_FILE
+from pipeline.runs.run import Run
 
 UNSAID = ("batch_size", "compiled", "card_sha256", "revision", "family_sha256", "dtype")
 """Settings that are not named among the differences: nobody chooses a seed by them."""

@@ -23,6 +23,7 @@ from goldenseed.steps.status import Status, status_of
 from goldenseed.steps.verify import feature_folders
 from pipeline.errors import RunError, nearest
 from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.layout import FEATURES_FOLDER
 from pipeline.runs.run import Run
 from pipeline.storage.manifest import receipt_index
 from pipeline.storage.shards import ShardFolder
@@ -63,13 +64,13 @@ class RunView:
 
     @property
     def status(self) -> Status:
-        """How far the run is."""
-        return status_of(self.run)
+        """How far the run is now, with what was added to its grid since it was opened."""
+        return status_of(Run.open(self.run.root))
 
     @property
     def seeds(self) -> list[int]:
         """All seeds of the grid."""
-        return self.run.seeds
+        return list(self.run.seeds)
 
     @property
     def prompts(self) -> list[Prompt]:
@@ -93,7 +94,7 @@ class RunView:
         Raises:
             RunError: If the run holds none of this name, or several versions of it.
         """
-        found = {f.prefix.removeprefix("features/"): f for f in feature_folders(self.run)}
+        found = {f.prefix.removeprefix(f"{FEATURES_FOLDER}/"): f for f in feature_folders(self.run)}
         fitting = [key for key in found if name in (key, key.rpartition("-")[0])]
         if len(fitting) != 1:
             hint = nearest(name, found)

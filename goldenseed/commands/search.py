@@ -9,7 +9,8 @@ from goldenseed.commands.options import AsJson, Executor, WorkerCount
 from goldenseed.output import tables
 from goldenseed.output.progress import note
 from goldenseed.steps import begin, steps
-from goldenseed.steps.search import SEARCH_FILE, Incomplete, Search, run_search, start_search
+from goldenseed.steps.search import Incomplete, Search, run_search, start_search
+from pipeline.runs.layout import SEARCH_FILE
 from pipeline.settings.recipe import load_recipe
 
 EXIT_INCOMPLETE = 3

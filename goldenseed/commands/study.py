@@ -8,7 +8,7 @@ import typer
 import yaml
 
 from analysis.studies import STUDIES, load_study
-from analysis.studies.results import FOLDER, outcomes, read_summary
+from analysis.studies.results import outcomes, read_summary
 from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
 from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.output import tables
@@ -16,6 +16,7 @@ from goldenseed.output.progress import duration, note
 from goldenseed.steps import begin, steps
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
+from pipeline.runs.layout import STUDIES_FOLDER
 from pipeline.runs.run import Run
 
 ALL = "all"
@@ -127,7 +128,8 @@ def _show(run: Run, names: Sequence[str], refused: Mapping[str, str], *, as_json
     said = outcomes(run)
     for key in keys:
         tables.line(f"{key}: {said[key]}")
-        tables.line(f"  {tables.shown(run.root / FOLDER / key)}/: {', '.join(_files(run, key))}")
+        folder = tables.shown(run.root / STUDIES_FOLDER / key)
+        tables.line(f"  {folder}/: {', '.join(_files(run, key))}")
     for key, why in refused.items():
         tables.line(f"{key}: refused: {why}")
 

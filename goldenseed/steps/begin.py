@@ -12,7 +12,9 @@ from pipeline.errors import ConfigError, PromptError, nearest
 from pipeline.noise import noise_spec
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
 from pipeline.prompts.prompt_sets import PromptSet, read_prompts
-from pipeline.runs.run import RUN_FILE, Run
+from pipeline.runs.identity import read_identity
+from pipeline.runs.layout import RUN_FILE
+from pipeline.runs.run import Run
 from pipeline.settings.choices import SeedChoice
 from pipeline.settings.groups import check_groups
 from pipeline.settings.recipe import Recipe, Sampling
@@ -166,7 +168,7 @@ def _begun_revision(recipe: Recipe, out: Path) -> str:
     """The commit that the run in a folder began with; empty for a new run."""
     for arm in recipe.arms or ("",):
         if (out / arm / RUN_FILE).is_file():
-            return Run.open(out / arm).config.revision
+            return read_identity(out / arm).config.revision
     return ""
 
 

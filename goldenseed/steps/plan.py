@@ -16,8 +16,13 @@ from pipeline.cards.card import Card, find_card
 from pipeline.errors import ConfigError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs import grid
-from pipeline.runs.run import RUN_FILE, Run
+from pipeline.runs.identity import read_identity
+from pipeline.runs.layout import IMAGES_FOLDER, RUN_FILE
+from pipeline.runs.run import Run
 from pipeline.settings.recipe import Recipe, Sampling
+from pipeline.storage.schema import IMAGE_CONTENT
+from pipeline.storage.shards import ShardFolder
+from pipeline.storage.store import LocalStore
 
 BYTES_PER_PIXEL = 1.45
 """Lossless WebP (method 0) of a 512 x 512 photograph: 370 KiB."""
@@ -200,8 +205,7 @@ def _plan_arm(
     seconds = None if per_image is None else per_image * left + measured.seconds
     height = arm.height or recipe.sampling.height or card.height
     width = arm.width or recipe.sampling.width or card.width
-    kept = {"all": left, "none": 0}.get(str(recipe.keep_images))
-    kept = min(left, int(recipe.keep_images) * len(seeds)) if kept is None else kept
+    kept = min(left, recipe.kept_prompts(len(prompt_ids)) * len(seeds))
     return ArmPlan(
         arm=name,
         card=card.name,
@@ -222,7 +226,9 @@ def _plan_arm(
 def _done(folder: Path) -> int:
     if not (folder / RUN_FILE).is_file():
         return 0
-    return sum(1 for _ in Run.open(folder).store.list("images/receipts", ".json"))
+    read_identity(folder)  # refuses a damaged run
+    images = ShardFolder(LocalStore(folder), IMAGES_FOLDER, IMAGE_CONTENT)
+    return sum(1 for _ in images.receipt_keys())
 
 
 def seconds_per_image(card: Card, *layers: Sampling) -> tuple[float | None, str]:

@@ -37,11 +37,12 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.grid import Block, Tile, cut
+from pipeline.runs.identity import read_identity
+from pipeline.runs.layout import RUN_FILE, SEARCH_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.choices import TileShape
 from pipeline.settings.recipe import Recipe
 
-SEARCH_FILE = "search.json"
 CHOOSING_SET = 1
 LEAST_SEEDS = 16
 
@@ -137,13 +138,13 @@ def _units(prompts: list[Prompt], least: int, each: int) -> list[list[Prompt]]:
 
 def _begin(recipe: Recipe, out: Path, prompts: list[Prompt], source: str) -> Run:
     card = find_card(recipe.card)
-    begun = Run.open(out).config.revision if (out / "run.json").is_file() else ""
+    begun = read_identity(out).config.revision if (out / RUN_FILE).is_file() else ""
     (config,) = recipe.run_configs(resolve(card, begun)).values()
     pictures = Path(source).parent / FOLDER
     check_conditions(card, prompts, Conditions(pictures), (config.width, config.height))
     run = AskedRun.start(out, config, recipe)
     bring_conditions(prompts, pictures, run.store)
-    return AskedRun(run.root, run.config, run.card)
+    return run
 
 
 def _refuse_other_grid(run: Run, seeds: list[int], units: list[list[Prompt]]) -> None:
@@ -197,7 +198,7 @@ class _Drawing:
     """Draws and measures what a race asks for, and gives the values."""
 
     def __init__(self, run: Run, metric: Metric, workers: steps.Workers, seeds: list[int]) -> None:
-        self.run = AskedRun(run.root, run.config, run.card)
+        self.run = AskedRun.open(run.root)
         self.metric, self.workers, self.seeds = metric, workers, seeds
 
     def observe(self, seeds: Indices, units: range) -> Floats:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 from analysis.studies.results import outcomes
 from goldenseed.steps.verify import feature_folders
+from pipeline.runs.layout import FEATURES_FOLDER, RANKING_FILE, RELEASES_FOLDER
 from pipeline.runs.run import Run
 from pipeline.storage.manifest import receipt_index
 
@@ -57,7 +58,7 @@ def status_of(run: Run) -> Status:
     """Read a run's state; opens receipts (or their manifest), no shard."""
     index = receipt_index(run.images)
     prompts, seeds = run.prompts, run.seeds
-    releases = run.root / "releases"
+    releases = run.root / RELEASES_FOLDER
     return Status(
         run=str(run.root),
         run_id=run.run_id,
@@ -72,12 +73,10 @@ def status_of(run: Run) -> Status:
         shards_done=len(index),
         image_bytes=sum(receipt.file_bytes for receipt in index.values()),
         features={
-            folder.prefix.removeprefix("features/"): sum(
-                1 for _ in run.store.list(f"{folder.prefix}/receipts", ".json")
-            )
+            folder.prefix.removeprefix(f"{FEATURES_FOLDER}/"): sum(1 for _ in folder.receipt_keys())
             for folder in feature_folders(run)
         },
-        ranked=run.store.exists("ranking.json"),
+        ranked=run.store.exists(RANKING_FILE),
         releases=sorted(p.name for p in releases.iterdir()) if releases.is_dir() else [],
         studies=outcomes(run),
     )

@@ -71,7 +71,7 @@ def generate(
     """
     from pipeline.drawing.stage import generate_stage  # loads torch and diffusers
 
-    keeps_all = run.recipe.keep_images == "all"
+    keeps_all = run.recipe.keeps_all_images
     if not keeps_all:
         _set_aside_unmeasured(run)
     tiles = list(grid.part(run.missing(), *part))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from pipeline.errors import ShardError, StoreError
+from pipeline.runs.layout import FEATURES_FOLDER, RELEASES_FOLDER
 from pipeline.runs.run import Run
 from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.receipts import Receipt
@@ -38,7 +39,7 @@ def verify_run(run: Run) -> Iterator[Checked]:
     """
     sources = {tile.id: "" for tile in run.tiles()}
     for folder in (run.images, *feature_folders(run)):
-        for key in run.store.list(f"{folder.prefix}/receipts", ".json"):
+        for key in folder.receipt_keys():
             try:
                 receipt = Receipt.from_json(run.store.read(key), key)
                 yield Checked(key, _check(folder, receipt, run.run_id, sources))
@@ -49,8 +50,8 @@ def verify_run(run: Run) -> Iterator[Checked]:
 
 def feature_folders(run: Run) -> list[ShardFolder]:
     """The run's feature folders, whatever features this program knows."""
-    names = run.store.folders("features")
-    return [ShardFolder(run.store, f"features/{name}", ()) for name in names]
+    names = run.store.folders(FEATURES_FOLDER)
+    return [ShardFolder(run.store, f"{FEATURES_FOLDER}/{name}", ()) for name in names]
 
 
 def _check(folder: ShardFolder, receipt: Receipt, run_id: str, sources: dict[str, str]) -> str:
@@ -95,17 +96,17 @@ def content_columns(table: pa.Table) -> list[str]:
 
 def _releases(run: Run) -> Iterator[Checked]:
     """The files of every release against its checksums."""
-    for release in run.store.folders("releases"):
-        sums = run.store.path(f"releases/{release}/{SUMS}")
+    for release in run.store.folders(RELEASES_FOLDER):
+        sums = run.store.path(f"{RELEASES_FOLDER}/{release}/{SUMS}")
         if not sums.is_file():
-            yield Checked(f"releases/{release}", f"holds no {SUMS}")
+            yield Checked(f"{RELEASES_FOLDER}/{release}", f"holds no {SUMS}")
             continue
         for line in sums.read_text().splitlines():
             wanted, _, name = line.partition("  ")
             path = sums.with_name(name)
             found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
             problem = "" if found == wanted else f"is not what {SUMS} says"
-            yield Checked(f"releases/{release}/{name}", problem)
+            yield Checked(f"{RELEASES_FOLDER}/{release}/{name}", problem)
 
 
 def repair(run: Run, bad: Checked) -> bool:

@@ -16,11 +16,11 @@ from PIL import Image
 from pipeline.batch import Batch
 from pipeline.errors import RunError
 from pipeline.models.base import Model
-from pipeline.runs.run import TOKEN_FILE, Run, utc_now
+from pipeline.runs.layout import CANARY_FILE, TOKEN_FILE
+from pipeline.runs.run import Run, utc_now
 from pipeline.settings.groups import group_size
 from pipeline.storage.codec import encode_image
 
-CANARY_FILE = "canary.json"
 CANARY_TOLERANCE = {"float32": 1, "float16": 16, "bfloat16": 32}
 """Largest difference of a canary's pixel, of 255, between two actors of a run, by dtype."""
 

@@ -25,7 +25,7 @@ from pipeline.runs.run import Run
 from pipeline.settings.config import own_source_sha256
 from pipeline.settings.groups import group_size
 from pipeline.settings.sampling import make_intervention
-from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images, most_of
+from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images, combine_resources
 from pipeline.storage.codec import Codec, encode_image
 from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.receipts import Receipt
@@ -144,13 +144,12 @@ def _load(run: Run) -> _Loaded:
         model.check_prompts(prompts.values())
     if recipe.long_prompts == "refuse":
         _refuse_long(model, prompts.values())
-    keep = {"all": len(prompts), "none": 0}.get(str(recipe.keep_images), recipe.keep_images)
     return _Loaded(
         run=run,
         model=model,
         prompts=prompts,
         pictures=pictures,
-        kept=frozenset(list(prompts)[: int(keep)]),
+        kept=run.kept_prompts(),
         codec=recipe.codec,
         keep_latents=recipe.keep_latents,
     )
@@ -260,5 +259,5 @@ def _row(prompt: Prompt, seed: int, cell: CellImage, blob: Any) -> dict[str, Any
 def generate_stage(run: Run, sinks: Sequence[Sink] = ()) -> GenerateStage:
     """The stage that draws a run, with the resources that its card and its sinks ask for."""
     own = Resources(cpus=1.0, gpus=1.0 if run.card.gpu else 0.0)
-    resources = most_of([own, *(sink.resources for sink in sinks)])
-    return GenerateStage(str(run.root), run.token, resources, tuple(sinks))
+    resources = combine_resources([own, *(sink.resources for sink in sinks)])
+    return GenerateStage(str(run.root), run.read_token(), resources, tuple(sinks))

@@ -103,6 +103,21 @@ class Recipe(Frozen):
     metric_prompts: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     ranking: RankingConfig | None = None
 
+    @property
+    def keeps_all_images(self) -> bool:
+        """Whether the images of all prompts are kept, however many there will be."""
+        return self.keep_images == "all"
+
+    def kept_prompts(self, count: int) -> int:
+        """How many of a run's prompts keep their images.
+
+        Args:
+            count: Prompts of the run.
+        """
+        if isinstance(self.keep_images, str):
+            return count if self.keeps_all_images else 0
+        return min(count, self.keep_images)
+
     def run_configs(self, resolved: ResolvedCard) -> dict[str, RunConfig]:
         """One run configuration per arm, by the arm's name ("" when there is one only).
 

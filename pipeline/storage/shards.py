@@ -174,9 +174,13 @@ class ShardFolder:
         path = self.store.path(f"{self.prefix}/{receipt.file}")
         return path.exists() and path.stat().st_size == receipt.file_bytes
 
+    def receipt_keys(self) -> Iterator[str]:
+        """The keys of all receipts, block by block."""
+        return self.store.list(f"{self.prefix}/receipts", ".json")
+
     def receipts(self) -> Iterator[Receipt]:
         """All receipts, block by block."""
-        for key in self.store.list(f"{self.prefix}/receipts", ".json"):
+        for key in self.receipt_keys():
             yield Receipt.from_json(self.store.read(key), key)
 
     def commit(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from analysis.studies import STUDIES, load_study
-from analysis.studies.results import FOLDER, SUMMARY, read_study_table, read_summary
+from analysis.studies.results import SUMMARY, read_study_table, read_summary
 from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
+from pipeline.runs.layout import STUDIES_FOLDER
 from pipeline.executors.base import make_executor
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
@@ -26,7 +27,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def results(root: Path, name: str) -> dict[str, str]:
-    folder = root / FOLDER / load_study(name).name
+    folder = root / STUDIES_FOLDER / load_study(name).name
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
@@ -83,4 +84,4 @@ def test_too_little_is_refused_with_a_reason(name: str, tmp_path: Path) -> None:
     assert result.state == StudyState.REFUSED
     assert "need" in result.reason
     assert (result.cells, result.failed, result.error) == (0, 0, "")
-    assert not (run.root / FOLDER).exists()
+    assert not (run.root / STUDIES_FOLDER).exists()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
-from analysis.pictures.contact_sheet import kept_prompts
 from analysis.statistics.bounds import Interval
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.study_tools.measured import require
@@ -119,7 +118,7 @@ class Distinguishability(Study):
 
         seeds = tuple(sorted(run.seeds))[: self.seeds or None]
         require(len(seeds), LEAST_SEEDS, "seeds")
-        kept = kept_prompts(run)
+        kept = run.kept_prompts()
         split = split_by_group([p for p in run.prompts.values() if p.id in kept], self.pictures)
         trials = Trials(run, seeds, split, self._course(), tuple(self.rng_seed(run)))
         trained = trials.train(split.train)

@@ -19,10 +19,8 @@ from analysis.studies.distinguishability.stream import Ints, Pictures, Stream
 from pipeline.errors import RunError
 from pipeline.noise import make_generators
 from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.layout import CLASSIFIERS_FOLDER
 from pipeline.stage import Uint8Images
-
-FOLDER = "classifiers"
-"""Of the run folder: checkpoints, which are derived and may be removed."""
 
 Change = Callable[[Uint8Images], Uint8Images]
 
@@ -205,7 +203,7 @@ class Classifier:
         owners = None if self.owners is None else self.owners.tolist()
         parts = [course, self.train.seeds, owners, self.entropy, _ids(self.train)]
         text = json.dumps([*parts, _ids(self.validation), self.train.run.run_id])
-        return f"{FOLDER}/{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"
+        return f"{CLASSIFIERS_FOLDER}/{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"
 
     def _save(self) -> None:
         tensors = {f"network.{k}": v.contiguous() for k, v in self.network.state_dict().items()}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from analysis.cells.cells import read_cells
 from analysis.extraction.images import read_images
-from analysis.pictures.contact_sheet import GAP, HEAD, PAPER, THUMB, Row, draw_sheet, kept_prompts
+from analysis.pictures.contact_sheet import GAP, HEAD, PAPER, THUMB, Row, draw_sheet
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.spectra import octave_bands, spectrum
 from analysis.study_tools.other_runs import aligned
@@ -130,7 +130,7 @@ def measure_pictures(
 
 def shared_prompts(runs: Sequence[Run]) -> list[str]:
     """Ids of the prompts whose pictures all runs keep, ascending."""
-    return sorted(set.intersection(*({*kept_prompts(run)} & {*run.prompts} for run in runs)))
+    return sorted(frozenset.intersection(*(run.kept_prompts() for run in runs)))
 
 
 def _pictures(

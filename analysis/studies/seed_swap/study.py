@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from analysis.pictures.contact_sheet import kept_prompts
 from analysis.statistics.arrays import Floats
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
@@ -136,7 +135,7 @@ class SeedSwap(Study):
 
 def _kept_prompts(run: Run) -> list[Prompt]:
     """Prompts of sets 1 and 2 whose images are kept, in the order of their ids."""
-    kept = kept_prompts(run)
+    kept = run.kept_prompts()
     prompts = (p for p in run.prompts.values() if p.set in SETS and p.id in kept)
     return sorted(prompts, key=lambda prompt: prompt.id)
 

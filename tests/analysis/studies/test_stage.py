@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
-from analysis.studies.results import FOLDER, WANTED
+from pipeline.runs.layout import STUDIES_FOLDER, WANTED_FOLDER
 from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
 from pipeline.errors import RunError
 from pipeline.executors.base import make_executor
@@ -71,7 +71,7 @@ class End:
 def test_findings_are_written(run: Run, end: End) -> None:
     result = end("found")
     assert (result.state, result.reason, result.recipes) == (StudyState.FOUND, "", ())
-    summary = json.loads((run.root / FOLDER / "ending" / "summary.json").read_text())
+    summary = json.loads((run.root / STUDIES_FOLDER / "ending" / "summary.json").read_text())
     assert summary["outcome"] == "It ended."
 
 
@@ -85,7 +85,7 @@ def test_a_refusal_is_no_error_and_counts_no_cells(end: End) -> None:
 def test_a_refusal_names_the_recipes_that_would_help(run: Run, end: End) -> None:
     result = end("not_drawn")
     (recipe,) = result.recipes
-    assert recipe == run.root.absolute() / WANTED / "ending" / "other.yaml"
+    assert recipe == run.root.absolute() / WANTED_FOLDER / "ending" / "other.yaml"
     assert recipe.read_text() == "card: x\n"
     assert result.state == StudyState.REFUSED
     assert result.reason.endswith(f"are in {recipe.parent}: other.yaml")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import goldenseed
-from analysis.studies.results import FOLDER
+from pipeline.runs.layout import STUDIES_FOLDER
 from tests.goldenseed.conftest import Call
 
 
@@ -30,7 +30,7 @@ def test_ray_writes_the_bytes_of_local(call: Call, run_folder: Path) -> None:
     for executor in ("local", "ray"):
         options = ("--executor", executor, "--set", "permutations=250")
         assert call("study", "quality", run_folder, *options).code == 0
-        found = files(run_folder / FOLDER)
+        found = files(run_folder / STUDIES_FOLDER)
         if executor == "local":
             first = found
     assert found == first

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from goldenseed.steps import begin, steps
-from goldenseed.steps.search import SEARCH_FILE, start_search
+from goldenseed.steps.search import start_search
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.prompt_sets import write_prompts_jsonl
+from pipeline.runs.layout import SEARCH_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import load_recipe
 from pipeline.storage.manifest import receipt_index

@@ -15,12 +15,12 @@ from PIL import Image
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
-from pipeline.drawing.canary import CANARY_FILE
 from pipeline.drawing.stage import GenerateStage, generate_stage
 from pipeline.drawing.tile import CellImage, draw_tile
 from pipeline.errors import ModelError, RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.grid import make_tile
+from pipeline.runs.layout import CANARY_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import Recipe
 from pipeline.stage import DrawnShard, Resources

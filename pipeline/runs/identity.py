@@ -1,0 +1,72 @@
+"""What defines the images of a run: its file `run.json`, written once and never changed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipeline.cards.card import Card
+from pipeline.errors import RunError
+from pipeline.runs.layout import RUN_FILE
+from pipeline.settings.config import RunConfig
+from pipeline.storage.schema import SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What a run began with.
+
+    Attributes:
+        config: The run configuration.
+        card: The card of the run's model, as it was when the run began.
+    """
+
+    config: RunConfig
+    card: Card
+
+    def to_json(self) -> bytes:
+        """The content of `run.json`."""
+        fields = {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": self.config.run_id,
+            "config": self.config.model_dump(mode="json"),
+            "card": self.card.model_dump(mode="json"),
+        }
+        return json.dumps(fields, indent=1).encode()
+
+
+def read_identity(folder: str | Path) -> RunIdentity:
+    """Read what a run began with. The rest of the folder may be missing.
+
+    Raises:
+        RunError: If the folder is not a run, or its `run.json` is damaged or has another schema
+            version.
+    """
+    file = Path(folder) / RUN_FILE
+    if not file.is_file():
+        raise RunError(
+            f"{folder} is not a run folder: it holds no {RUN_FILE}{_arms_hint(Path(folder))}"
+        )
+    try:
+        fields = json.loads(file.read_bytes())
+        version = fields["schema_version"]
+        if version != SCHEMA_VERSION:
+            raise RunError(
+                f"{folder} was written with schema {version}, this program reads "
+                f"{SCHEMA_VERSION}; use the goldenseed that wrote it"
+            )
+        identity = RunIdentity(RunConfig(**fields["config"]), Card(**fields["card"]))
+        run_id = fields["run_id"]
+    except (KeyError, TypeError, json.JSONDecodeError, ValidationError) as error:
+        raise RunError(f"{file} is damaged: {error}") from error
+    if identity.config.run_id != run_id:
+        raise RunError(f"{file} is damaged: its settings do not give its run_id")
+    return identity
+
+
+def _arms_hint(folder: Path) -> str:
+    arms = sorted(file.parent.name for file in folder.glob(f"*/{RUN_FILE}"))
+    if not arms:
+        return "; `goldenseed generate RECIPE` makes one"
+    return f"; its arms are run folders: {', '.join(str(folder / arm) for arm in arms)}"

@@ -1,0 +1,33 @@
+"""Names of the files and folders in a run folder.
+
+run.json              what defines each image; written once
+recipe.json           the recipe of the last command (metrics, ranking ...); not identity
+grid/0000.json ...    blocks of cells and the prompts they added; append-only
+token                 random text that every actor must find: proves that the folder is shared
+canary.json           one drawn cell that every actor must reproduce
+images/               image shards and their receipts
+latents/              kept latents and their receipts, where the recipe sets `keep_latents`
+features/<name>-<id>/ feature shards and their receipts
+per_seed.parquet, ranking.json, search.json, studies/, releases/   derived; rebuilt at any time
+wanted/               recipes of what a study lacked
+classifiers/          checkpoints of seed classifiers; may be removed
+
+The condition images of the prompts lie in `conditions/`, as they do beside a prompt file; that
+name is in `pipeline.prompts.conditions`.
+"""
+
+RUN_FILE = "run.json"
+RECIPE_FILE = "recipe.json"
+TOKEN_FILE = "token"
+CANARY_FILE = "canary.json"
+GRID_FOLDER = "grid"
+IMAGES_FOLDER = "images"
+LATENTS_FOLDER = "latents"
+FEATURES_FOLDER = "features"
+PER_SEED_FILE = "per_seed.parquet"
+RANKING_FILE = "ranking.json"
+SEARCH_FILE = "search.json"
+STUDIES_FOLDER = "studies"
+CLASSIFIERS_FOLDER = "classifiers"
+RELEASES_FOLDER = "releases"
+WANTED_FOLDER = "wanted"
