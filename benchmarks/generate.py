@@ -57,7 +57,6 @@ from pipeline.runs.run import Run
 from pipeline.settings.choices import PromptChoice, SeedChoice
 from pipeline.settings.recipe import Recipe, Sampling, load_recipe
 from pipeline.stage import Uint8Images
-from pipeline.storage.random_access import read_image
 
 WORKERS = 2
 TOLERANCE = 1
@@ -176,12 +175,11 @@ def our_images(run: Run, tiles: Sequence[Tile], wanted: int) -> list[Uint8Images
         receipt = run.images.receipt(tile.id, tile.block)
         if receipt is None:
             raise RuntimeError(f"tile {tile.id} has no receipt")
-        path = run.store.path(f"{run.images.prefix}/{receipt.file}")
-        for row in range(min(len(tile.cells), wanted - len(images))):
-            blob = read_image(path, row)
-            if blob is None:
-                raise RuntimeError(f"tile {tile.id} has no image in row {row}")
-            images.append(np.asarray(Image.open(io.BytesIO(blob)).convert("RGB")))
+        rows = range(min(len(tile.cells), wanted - len(images)))
+        for image in run.images.read_rows(receipt, rows, ["image"])["image"].to_pylist():
+            if image is None:
+                raise RuntimeError(f"tile {tile.id} has a row without an image")
+            images.append(np.asarray(Image.open(io.BytesIO(image["bytes"])).convert("RGB")))
     return images
 
 

@@ -3,7 +3,7 @@
 Writing is our `write_table`: page checksums, fsync of the file and of its folder, short row
 groups, images neither compressed nor dictionary-encoded. The other side is `pq.write_table` of
 the same table as it comes: snappy, dictionaries, one row group, no checksum, no fsync. Reading is
-one image by its row: `read_image` (its row group, checksums verified) against the image column of
+one image by its row: `read_rows` (its row group, checksums verified) against the image column of
 pyarrow's file, which is one row group. Blobs are random bytes: like a lossless image, they do
 not compress further. In every pair both files must give back the blobs that were written.
 
@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.harness import report, seconds
-from pipeline.storage.random_access import read_image
+from pipeline.storage.random_access import read_rows
 from pipeline.storage.schema import IMAGES
 from pipeline.storage.shards import read_table, write_table
 
@@ -83,7 +83,7 @@ def make_sides(table: pa.Table, folder: Path) -> tuple[Side, Side]:
     ours = Side(
         folder / "ours.parquet",
         write=lambda path: write_table(path, table, provenance={}),
-        read=read_image,
+        read=_read_ours,
         read_all=lambda path: read_table(path, ["image"]),
     )
     peer = Side(
@@ -93,6 +93,11 @@ def make_sides(table: pa.Table, folder: Path) -> tuple[Side, Side]:
         read_all=lambda path: pq.read_table(path, columns=["image"]),
     )
     return ours, peer
+
+
+def _read_ours(path: Path, row: int) -> bytes:
+    blob: bytes = read_rows(path, [row], ["image"])["image"][0].as_py()["bytes"]
+    return blob
 
 
 def _read_one(path: Path, row: int) -> bytes:

@@ -52,12 +52,15 @@ def load(family: Mapping[str, str], name: str, what: str, *, base: type | None =
         path = name
     else:
         raise _unknown(family, name, what)
-    found = _resolve(path, name, what)
-    if not inspect.isclass(found):
-        raise RegistryError(f"{what} {name!r} is a {type(found).__name__}; wanted a class")
-    if base is not None and not issubclass(found, base):
+    try:
+        loaded = _resolve(path, name, what)
+    except RegistryError as error:
+        raise RegistryError(f"{error}{_moved_hint(family, path)}") from error
+    if not inspect.isclass(loaded):
+        raise RegistryError(f"{what} {name!r} is a {type(loaded).__name__}; wanted a class")
+    if base is not None and not issubclass(loaded, base):
         raise RegistryError(f"{what} {name!r} is not a {base.__module__}.{base.__qualname__}")
-    return found
+    return loaded
 
 
 def is_user_path(name: str) -> bool:
@@ -123,5 +126,16 @@ def _resolve(path: str, name: str, what: str) -> object:
             f"{what} {name!r}: module {module_name!r} has no {attribute!r}: "
             f"{nearest(attribute, public)}".rstrip(": ")
         )
-    found: object = getattr(module, attribute)
-    return found
+    loaded: object = getattr(module, attribute)
+    return loaded
+
+
+def _moved_hint(family: Mapping[str, str], path: str) -> str:
+    """Where a class of the family is now, if `path` is where it was; else an empty string."""
+    module, _, attribute = _split(path)
+    for name, current in family.items():
+        new_module, _, class_name = _split(current)
+        same_package = new_module.partition(".")[0] == module.partition(".")[0]
+        if class_name == attribute and same_package and new_module != module:
+            return f"; it is now {current!r}: write {name}"
+    return ""

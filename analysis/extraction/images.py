@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from pipeline.errors import ShardError
 from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
+from pipeline.storage.receipts import Receipt
 
 FORMATS = ("WEBP", "PNG")
 """The formats that shards hold; no other decoder of Pillow's is ever reached."""
@@ -88,20 +89,22 @@ def read_images(run: Run, cells: Collection[Cell]) -> dict[Cell, Uint8Images]:
         cell -> (H, W, 3) uint8; cells that are not drawn, failed, or whose image was not kept
         are left out.
     """
-    wanted, found = set(cells), dict[Cell, Uint8Images]()
+    wanted, images = set(cells), dict[Cell, Uint8Images]()
     for tile in run.tiles():
-        here = wanted.intersection(tile.cells)
-        receipt = run.images.receipt(tile.id, tile.block) if here else None
+        tile_cells = wanted.intersection(tile.cells)
+        receipt = run.images.receipt(tile.id, tile.block) if tile_cells else None
         if receipt is not None:
-            rows = run.images.read(receipt, ["prompt_id", "seed", "image", "image_sha256"])
-            found |= _decode_some(run, rows, here)
-    return found
+            images |= _read_shard_images(run, receipt, tile_cells)
+    return images
 
 
-def _decode_some(run: Run, rows: pa.Table, wanted: Iterable[Cell]) -> dict[Cell, Uint8Images]:
-    keys = zip(rows["prompt_id"].to_pylist(), rows["seed"].to_pylist(), strict=True)
-    wanted = set(wanted)
-    places = [(place, key) for place, key in enumerate(keys) if key in wanted]
-    some = rows.take([place for place, _ in places])
-    images, kept = decode_rows(some, height=run.config.height, width=run.config.width)
-    return {key: images[i] for i, (_, key) in enumerate(places) if kept[i]}
+def _read_shard_images(
+    run: Run, receipt: Receipt, wanted: Collection[Cell]
+) -> dict[Cell, Uint8Images]:
+    """Read the images of some cells of one shard; only their row groups are read."""
+    keys = run.images.read(receipt, ["prompt_id", "seed"])
+    cells = zip(keys["prompt_id"].to_pylist(), keys["seed"].to_pylist(), strict=True)
+    rows = {cell: row for row, cell in enumerate(cells) if cell in wanted}
+    table = run.images.read_rows(receipt, list(rows.values()), ["image", "image_sha256"])
+    images, kept = decode_rows(table, height=run.config.height, width=run.config.width)
+    return {cell: images[i] for i, cell in enumerate(rows) if kept[i]}

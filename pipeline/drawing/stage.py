@@ -27,13 +27,8 @@ from pipeline.settings.groups import group_size
 from pipeline.settings.sampling import make_intervention
 from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images, combine_resources
 from pipeline.storage.codec import Codec, encode_image
-from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.receipts import Receipt
-from pipeline.storage.schema import (
-    IMAGE_CONTENT,
-    IMAGES,
-    STATUS_OK,
-)
+from pipeline.storage.schema import IMAGES, STATUS_OK
 
 
 @dataclass
@@ -86,7 +81,7 @@ class GenerateStage:
         )
         table, images = _to_table(loaded, task, drawn)
         failed = sum(cell.status != STATUS_OK for cell in drawn)
-        receipt = loaded.run.images.commit(
+        receipt, same = loaded.run.images.commit(
             task.id,
             task.block,
             table,
@@ -97,8 +92,7 @@ class GenerateStage:
         if loaded.keep_latents != "none":
             kept = [cell.latents for cell in drawn]
             commit_latents(loaded.run, task, kept, source_sha256=receipt.content_sha256)
-        # Where another attempt won with other bytes, these pixels are not the shard's.
-        if receipt.content_sha256 == content_sha256(table, IMAGE_CONTENT):
+        if same:  # otherwise another attempt won with other pixels
             rows = table.drop_columns(["image"])
             self._hand_on(DrawnShard(task.id, task.block, receipt.content_sha256, rows, images))
         cut = {cell[0] for cell, image in zip(task.cells, drawn, strict=True) if image.truncated}

@@ -1,5 +1,6 @@
 """What every executor has in common: one attempt at a task, and the book of what is to do."""
 
+import itertools
 import logging
 import time
 import traceback
@@ -106,13 +107,11 @@ class Ledger(Generic[T]):
         """The next task, or None if there is none now: one in work may still come back."""
         return self._returned.popleft() if self._returned else next(self._fresh, None)
 
-    @property
-    def empty(self) -> bool:
-        """Whether there is no next task now."""
-        task = self.take()
-        if task is not None:
-            self._returned.appendleft(task)
-        return task is None
+    def peek(self) -> T | None:
+        """The next task, which stays the next one; None if there is none now."""
+        if not self._returned:
+            self._returned.extend(itertools.islice(self._fresh, 1))
+        return self._returned[0] if self._returned else None
 
     def give_back(self, task: T) -> None:
         """Return a task that was never begun."""

@@ -71,7 +71,7 @@ class Backend(Protocol):
         ...
 
 
-def places(needs: Resources, machines: Iterable[Mapping[str, float]]) -> int:
+def count_workers(needs: Resources, machines: Iterable[Mapping[str, float]]) -> int:
     """How many actors fit the machines: by GPUs if they need any, else by cores.
 
     Args:
@@ -82,7 +82,7 @@ def places(needs: Resources, machines: Iterable[Mapping[str, float]]) -> int:
         At least 1.
 
     Example:
-        >>> places(Resources(gpus=2.0), [{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 1}])
+        >>> count_workers(Resources(gpus=2.0), [{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 1}])
         2
     """
     kind, amount = ("GPU", needs.gpus) if needs.gpus else ("CPU", needs.cpus)
@@ -159,9 +159,12 @@ class Pool(Generic[T]):
 
     def outcomes(self) -> Iterator[Outcome]:
         """Hand out tasks and yield outcomes until none is left or one is fatal."""
-        while not self._finished():
+        while True:
+            self._hand_out()
+            if self._finished():
+                return
             if not self._slots:
-                yield Outcome(self._some_task_id(), error=self._error, fatal=True)
+                yield Outcome(self._unfinished_task_id(), error=self._error, fatal=True)
                 return
             self._warn_if_nothing_is_ready()
             outcome = self._next()
@@ -177,13 +180,16 @@ class Pool(Generic[T]):
         self._slots.clear()
 
     def _finished(self) -> bool:
-        """Hand out what can be; True if nothing is in work and nothing is left."""
+        """Whether no task is in work and none is left to hand out."""
+        return not any(slot.work for slot in self._slots) and self._ledger.peek() is None
+
+    def _hand_out(self) -> None:
+        """Give tasks to the actors that are ready, until each holds enough."""
         ahead = min(MOST_AHEAD, int(AHEAD / max(self._seconds, 1e-3)))
         for depth in range(1, 2 + ahead):
             for slot in self._slots:
                 if slot.setup is None and len(slot.work) < depth and not self._suspected(slot):
                     self._hand_one(slot)
-        return not any(slot.work for slot in self._slots) and self._ledger.empty
 
     def _suspected(self, slot: _Slot[T]) -> bool:
         """Whether an actor is at a task that was charged with a death before.
@@ -223,7 +229,7 @@ class Pool(Generic[T]):
             slot.setup, slot.setups = None, 0
             return None
         if not attempt.again:
-            return replace(attempt.outcome, task_id=self._some_task_id(), fatal=True)
+            return replace(attempt.outcome, task_id=self._unfinished_task_id(), fatal=True)
         self._setup_failed(slot, attempt.outcome.error)
         return None
 
@@ -265,9 +271,9 @@ class Pool(Generic[T]):
         else:
             slot.actor, slot.setup = self._backend.start()
 
-    def _some_task_id(self) -> str:
-        """A task that is not done, to name in an outcome that concerns all of them."""
-        task = self._ledger.take()
+    def _unfinished_task_id(self) -> str:
+        """The id of a task that is not done, to name in an outcome that concerns all of them."""
+        task = self._ledger.peek()
         if task is not None:
             return task.id
         return next((task.id for slot in self._slots for _, task in slot.work), "")

@@ -28,7 +28,7 @@ from ray.job_config import JobConfig
 
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import Attempt, Ledger, attempt_setup, attempt_task
-from pipeline.executors.pool import ActorDied, Pool, check_machines, places
+from pipeline.executors.pool import ActorDied, Pool, check_machines, count_workers
 from pipeline.stage import Outcome, Resources, Stage, Task
 
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -101,7 +101,7 @@ class RayExecutor:
         with _cluster(wanted):
             machines = _machines()
             check_machines(stage.name, stage.resources, machines)
-            workers = self.workers or places(stage.resources, machines)
+            workers = self.workers or count_workers(stage.resources, machines)
             first += itertools.islice(tasks, workers - 1)
             ledger = Ledger(itertools.chain(first, tasks))
             pool = Pool(stage.name, _Actors(stage), ledger, len(first))

@@ -1,5 +1,6 @@
-"""One image out of a shard, at the price of its row group instead of the file."""
+"""Reads some rows of a shard at the cost of their row groups instead of the whole file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,34 +9,41 @@ import pyarrow.parquet as pq
 from pipeline.errors import ShardError
 
 
-def read_image(path: Path, row: int) -> bytes | None:
-    """Read one encoded image of a shard, with the checksums of its pages verified.
+def read_rows(path: Path, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
+    """Read some rows of a shard, with the checksums of their pages verified.
 
     Args:
         path: The shard's data file.
-        row: Row in the file, from 0.
+        rows: Row numbers in the file, from 0, in any order.
+        columns: Columns to read.
 
     Returns:
-        The encoded image, or None where the row keeps none.
+        One row for each row number, in the order given.
 
     Raises:
-        ShardError: If the file is missing, truncated, has a changed byte in that row group, or
-            has no such row.
+        ShardError: If the file is missing, truncated, has a changed byte in one of the row groups
+            read, or has no such row.
     """
     try:
-        # One column chunk is read: to buffer ahead and to share it among threads only copies it.
+        # Few column chunks are read: reading ahead and sharing them among threads only adds copies.
         with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
-            group, place = _place(file.metadata, row, path)
-            column = file.read_row_group(group, columns=["image.bytes"], use_threads=False)["image"]
+            _refuse_beyond_end(path, rows, file.metadata.num_rows)
+            group_rows = _rows_per_group(file.metadata)
+            groups = sorted({row // group_rows for row in rows})
+            table = file.read_row_groups(groups, columns=list(columns), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise ShardError(f"shard {path} cannot be read: {error}") from error
-    image: bytes | None = (column[place].as_py() or {}).get("bytes")
-    return image
+    start = {group: index * group_rows for index, group in enumerate(groups)}
+    positions = [start[row // group_rows] + row % group_rows for row in rows]
+    return table.take(pa.array(positions, pa.int64()))
 
 
-def _place(metadata: pq.FileMetaData, row: int, path: Path) -> tuple[int, int]:
-    """The row group that holds a row, and its place there; all groups but the last are full."""
-    if not 0 <= row < metadata.num_rows:
-        raise ShardError(f"shard {path} has {metadata.num_rows} rows, row {row} was asked for")
-    full: int = metadata.row_group(0).num_rows
-    return divmod(row, full)
+def _rows_per_group(metadata: pq.FileMetaData) -> int:
+    """Rows in each row group; the last group may have fewer."""
+    return metadata.row_group(0).num_rows if metadata.num_row_groups else 1
+
+
+def _refuse_beyond_end(path: Path, rows: Sequence[int], count: int) -> None:
+    beyond = [row for row in rows if not 0 <= row < count]
+    if beyond:
+        raise ShardError(f"shard {path} has {count} rows; row {beyond[0]} was asked for")

@@ -25,6 +25,7 @@ from pipeline.errors import ShardError, StoreError
 from pipeline.failpoints import failpoint
 from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.file_hashes import sha256_of_file
+from pipeline.storage.random_access import read_rows
 from pipeline.storage.receipts import Receipt as Receipt
 from pipeline.storage.schema import IMAGE_TYPE
 from pipeline.storage.store import LocalStore, make_folder, store_errors, sync_file
@@ -193,14 +194,28 @@ class ShardFolder:
         failed: int = 0,
         source_sha256: str = "",
         provenance: Mapping[str, object],
-    ) -> Receipt:
-        """Write a shard and its receipt; exactly one attempt of several wins.
+    ) -> tuple[Receipt, bool]:
+        """Write a shard and its receipt; of several attempts exactly one wins.
 
-        A receipt that does not hold any more (data gone, or made from a source that has
-        changed) is superseded first.
+        A receipt that is no longer valid (its data is gone, or its source has changed) is
+        superseded first.
+
+        Args:
+            shard_id: The tile's id.
+            block: The seed block, the receipt's folder.
+            table: The rows.
+            run_id: The run that the shard belongs to.
+            failed: Rows without a usable image.
+            source_sha256: Content hash of the shard that this one was made from, if any.
+            provenance: Where, when and with what it was made.
 
         Returns:
-            The receipt that now stands: this attempt's, or the winner's.
+            The receipt that is now in place, and whether it stands for these rows: it is this
+            attempt's, or that of a winner with the same content.
+
+        Raises:
+            ShardError: If the file reads back differently from what was written.
+            StoreError: If it cannot be written (a full disk, no permission).
         """
         failpoint("before_data")
         old = self.receipt(shard_id, block)
@@ -233,9 +248,11 @@ class ShardFolder:
                 path.unlink(missing_ok=True)
             raise
         failpoint("receipt_linked")
-        if not won:
-            path.unlink(missing_ok=True)
-        return receipt if won else self._winner(shard_id, block)
+        if won:
+            return receipt, True
+        path.unlink(missing_ok=True)
+        winner = self._winner(shard_id, block)
+        return winner, winner.content_sha256 == digest
 
     def _names(self, shard_id: str, block: str, file: str) -> bool:
         """Whether the receipt may name this file: interrupted just after it was linked."""
@@ -252,11 +269,14 @@ class ShardFolder:
         return winner
 
     def _validated(self, path: Path, table: pa.Table) -> str:
-        """Read the file back and compare it with what was to be written."""
-        wanted = content_sha256(table, self.content)
-        if content_sha256(read_table(path, self.content), self.content) != wanted:
+        """Compare what the file holds with what was to be written; give the content hash."""
+        digest, columns = content_sha256(table, self.content), list(self.content)
+        stored = read_table(path, columns).select(columns)
+        # NaN does not equal NaN, so tables that differ are compared by their hashes too.
+        same = stored.equals(table.select(columns))
+        if not same and content_sha256(stored, self.content) != digest:
             raise ShardError(f"shard {path} read back differently from what was written")
-        return wanted
+        return digest
 
     def read(self, receipt: Receipt, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a shard, its footer and page checksums verified.
@@ -264,10 +284,23 @@ class ShardFolder:
         Raises:
             ShardError: If the file is missing, truncated, empty, or has a changed byte.
         """
+        return read_table(self._checked_path(receipt), columns)
+
+    def read_rows(self, receipt: Receipt, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Some rows of a shard, in the order of `rows`; only their row groups are read.
+
+        Raises:
+            ShardError: If the file is missing, truncated, empty, has no such row, or has a
+                changed byte in its footer or in what is read.
+        """
+        return read_rows(self._checked_path(receipt), rows, columns)
+
+    def _checked_path(self, receipt: Receipt) -> Path:
+        """The data file of a shard, once its footer is the one that the receipt names."""
         path = self.store.path(f"{self.prefix}/{receipt.file}")
         if receipt.footer_sha256 not in ("", footer_sha256(path)):
             raise ShardError(f"shard {path} has another footer than its receipt says")
-        return read_table(path, columns)
+        return path
 
     def supersede(self, shard_id: str, block: str) -> None:
         """Move a receipt out of the way, so that its shard counts as absent; data stays."""

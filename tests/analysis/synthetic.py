@@ -133,7 +133,7 @@ def draw_all(
         if shuffle is not None:
             order = np.random.default_rng(shuffle).permutation(table.num_rows)
             table, images = table.take(order), images[order]
-        receipt = run.images.commit(
+        receipt, _ = run.images.commit(
             tile.id, tile.block, table, run_id=run.run_id, provenance={"made": "by a test"}
         )
         rows = table.drop_columns(["image"])

@@ -189,9 +189,10 @@ class SetupFailsOnce(Stub):
 
 
 def commit(folder: ShardFolder, number: int = 0, **options: str) -> Receipt:
-    return folder.commit(
+    receipt, _ = folder.commit(
         Item(number).id, BLOCK, table(number), run_id="run", provenance={"host": "a"}, **options
     )
+    return receipt
 
 
 def data_file(folder: ShardFolder, receipt: Receipt) -> Path:

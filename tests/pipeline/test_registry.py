@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.studies import STUDIES
 from pipeline.errors import RegistryError
 from pipeline.registry import is_user_path, load, source_sha256
 
@@ -57,6 +58,39 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_all_names(name: str) ->
 def test_what_cannot_be_loaded_says_why(name: str, message: str) -> None:
     with pytest.raises(RegistryError, match=message):
         load(FAMILY, name, "map")
+
+
+MOVED = {
+    "ordered": "collections:OrderedDict",
+    "golden": "analysis.studies.golden.study:Golden",
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "analysis.studies.golden:Golden",  # a package now
+        "analysis.studies.golden.Golden",
+        "analysis.golden_study:Golden",  # no such module any more
+        "analysis.studies.quality.study:Golden",  # a module without it
+    ],
+)
+def test_the_old_path_of_a_class_that_moved_gives_the_new_one(path: str) -> None:
+    message = "it is now 'analysis.studies.golden.study:Golden': write golden$"
+    with pytest.raises(RegistryError, match=message):
+        load(MOVED, path, "study")
+
+
+@pytest.mark.parametrize("path", ["my_studies.Golden", "analysis.studies.golden:Silver"])
+def test_a_class_that_is_not_the_familys_has_not_moved(path: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        load(MOVED, path, "study")
+    assert "it is now" not in str(caught.value)
+
+
+def test_the_path_in_these_tests_is_the_real_one() -> None:
+    load(STUDIES, "analysis.studies.golden.study:Golden", "study")
+    assert STUDIES["golden"] == MOVED["golden"]
 
 
 def test_the_base_class_is_checked_when_one_is_asked_for() -> None:

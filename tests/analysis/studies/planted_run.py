@@ -127,7 +127,7 @@ def commit_pictures(run: Run, tile: Tile) -> str:
     receipt = run.images.receipt(tile.id, tile.block)
     if receipt is None:
         table, _ = synthetic.rows_of(run, tile, _black, keep=False)
-        receipt = run.images.commit(
+        receipt, _ = run.images.commit(
             tile.id, tile.block, table, run_id=run.run_id, provenance={"made": "by a test"}
         )
     return receipt.content_sha256

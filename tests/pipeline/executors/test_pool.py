@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.errors import ModelError, RunError
 from pipeline.executors import pool
 from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
-from pipeline.executors.pool import DEATHS, ActorDied, Pool, check_machines, places
+from pipeline.executors.pool import DEATHS, ActorDied, Pool, check_machines, count_workers
 from pipeline.stage import Outcome, Resources, Task
 from tests.pipeline.faults import Item, items
 
@@ -258,11 +258,11 @@ def test_silence_is_spoken_of(
 
 def test_machines_are_counted_by_what_is_scarce() -> None:
     machines = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 3.0}]
-    assert places(Resources(), machines) == 19
-    assert places(Resources(cpus=2.0), machines) == 9
-    assert places(Resources(gpus=1.0), machines) == 4
-    assert places(Resources(gpus=0.5), machines) == 8
-    assert places(Resources(), []) == 1
+    assert count_workers(Resources(), machines) == 19
+    assert count_workers(Resources(cpus=2.0), machines) == 9
+    assert count_workers(Resources(gpus=1.0), machines) == 4
+    assert count_workers(Resources(gpus=0.5), machines) == 8
+    assert count_workers(Resources(), []) == 1
 
 
 def test_what_never_fits_is_refused() -> None:

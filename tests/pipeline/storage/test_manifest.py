@@ -26,7 +26,8 @@ def folder(tmp_path: Path) -> ShardFolder:
 
 def _commit(folder: ShardFolder, name: str, seed: int) -> Receipt:
     rows = pa.table({"prompt_id": ["a"], "seed": [seed]}, schema=TABLE.arrow())
-    return folder.commit(name, "block", rows, run_id="run", provenance={})
+    receipt, _ = folder.commit(name, "block", rows, run_id="run", provenance={})
+    return receipt
 
 
 def _receipts(folder: ShardFolder) -> dict[str, Receipt]:

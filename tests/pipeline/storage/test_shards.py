@@ -3,7 +3,7 @@
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.errors import ShardError
 from pipeline.storage import shards
+from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.schema import IMAGES, SCHEMA_VERSION
 from pipeline.storage.shards import Receipt, ShardFolder, read_table, write_table
 from pipeline.storage.store import LocalStore
@@ -63,7 +64,7 @@ def test_what_is_committed_is_read(folder: ShardFolder) -> None:
 
 
 def test_a_shard_without_rows_is_a_shard(folder: ShardFolder) -> None:
-    receipt = folder.commit("0", BLOCK, table(0, rows=0), run_id="run", provenance={})
+    receipt, _ = folder.commit("0", BLOCK, table(0, rows=0), run_id="run", provenance={})
     assert folder.has("0", BLOCK)
     assert folder.read(receipt).num_rows == 0
 
@@ -72,6 +73,67 @@ def test_the_second_of_two_attempts_leaves_nothing(folder: ShardFolder) -> None:
     first, second = commit(folder), commit(folder)
     assert second == first
     assert names(folder) == {data_file(folder, first).name}
+
+
+def test_content_is_hashed_once(folder: ShardFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[pa.Table] = []
+
+    def counted(table: pa.Table, columns: Sequence[str]) -> str:
+        hashed.append(table)
+        return content_sha256(table, columns)
+
+    monkeypatch.setattr(shards, "content_sha256", counted)
+    commit(folder)
+    assert len(hashed) == 1
+    rows = pa.table({"name": ["a"], "value": [float("nan")]})
+    folder.commit("nan", BLOCK, rows, run_id="run", provenance={})
+    assert len(hashed) == 3  # NaN equals nothing: here the hash compares
+
+
+def test_a_commit_says_whether_its_rows_stand(
+    folder: ShardFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def attempt(number: int) -> tuple[Receipt, bool]:
+        return folder.commit("0", BLOCK, table(number), run_id="run", provenance={})
+
+    first, same = attempt(0)
+    assert same
+    assert attempt(0) == (first, True)
+    assert attempt(1) == (first, False)
+
+
+@pytest.mark.parametrize("rows", [[5], [119, 0, 60, 61], [0, 0], list(range(120)), []])
+def test_some_rows_are_those_of_the_whole_shard(images: ShardFolder, rows: list[int]) -> None:
+    receipt, _ = images.commit("0", BLOCK, image_table(120), run_id="run", provenance={})
+    assert images.read_rows(receipt, rows, ["seed", "image"]).equals(
+        image_table(120).select(["seed", "image"]).take(pa.array(rows, pa.int64()))
+    )
+
+
+def test_only_the_row_groups_of_the_rows_are_read(images: ShardFolder) -> None:
+    receipt, _ = images.commit("0", BLOCK, image_table(120), run_id="run", provenance={})
+    path = data_file(images, receipt)
+    raw = path.read_bytes()
+    place = raw.index(bytes([110]) * 40)  # an image of the third row group
+    path.write_bytes(raw[:place] + b"\xff" + raw[place + 1 :])
+    assert images.read_rows(receipt, [60], ["image"]).num_rows == 1
+    with pytest.raises(ShardError, match="page integrity"):
+        images.read_rows(receipt, [119], ["image"])
+    with pytest.raises(ShardError, match="page integrity"):
+        images.read(receipt)
+
+
+@pytest.mark.parametrize("row", [-1, 6, 1000])
+def test_a_row_that_a_shard_does_not_have_is_refused(images: ShardFolder, row: int) -> None:
+    receipt, _ = images.commit("0", BLOCK, image_table(), run_id="run", provenance={})
+    with pytest.raises(ShardError, match=f"has 6 rows; row {row} was asked for"):
+        images.read_rows(receipt, [row], ["image"])
+
+
+def test_no_flipped_bit_changes_the_rows_that_are_read(images: ShardFolder) -> None:
+    receipt, _ = images.commit("0", BLOCK, image_table(), run_id="run", provenance={})
+    columns = images.read(receipt).column_names
+    assert flips(images, receipt, lambda: images.read_rows(receipt, range(6), columns)) == 0
 
 
 def test_another_source_makes_a_shard_absent_and_supersedes_it(folder: ShardFolder) -> None:
@@ -125,13 +187,13 @@ def flips(folder: ShardFolder, receipt: Receipt, read: Callable[[], pa.Table]) -
 
 
 def test_no_flipped_bit_changes_what_is_read(images: ShardFolder) -> None:
-    receipt = images.commit("0", BLOCK, image_table(), run_id="run", provenance={})
+    receipt, _ = images.commit("0", BLOCK, image_table(), run_id="run", provenance={})
     assert flips(images, receipt, lambda: images.read(receipt)) == 0
     assert images.read(receipt).equals(image_table())
 
 
 def test_page_checksums_alone_miss_the_footer(images: ShardFolder) -> None:
-    receipt = images.commit("0", BLOCK, image_table(), run_id="run", provenance={})
+    receipt, _ = images.commit("0", BLOCK, image_table(), run_id="run", provenance={})
     path = data_file(images, receipt)
     assert flips(images, receipt, lambda: read_table(path)) > 0
 
