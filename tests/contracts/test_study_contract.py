@@ -11,8 +11,8 @@ import pytest
 from analysis.studies import STUDIES, load_study
 from analysis.studies.results import SUMMARY, read_study_table, read_summary
 from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
-from pipeline.runs.layout import STUDIES_FOLDER
 from pipeline.executors.base import make_executor
+from pipeline.runs.layout import STUDIES_FOLDER
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.everything import OWN, SETTINGS, everything

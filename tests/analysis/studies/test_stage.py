@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
-from pipeline.runs.layout import STUDIES_FOLDER, WANTED_FOLDER
 from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
 from pipeline.errors import RunError
 from pipeline.executors.base import make_executor
+from pipeline.runs.layout import STUDIES_FOLDER, WANTED_FOLDER
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
 
