@@ -5,7 +5,7 @@ RECIPE ?= seedling
 BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier
 STAMP := .venv/installed
 
-.PHONY: run brightness findings test lint bench docs clean
+.PHONY: run brightness findings test lint map bench docs clean
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
@@ -35,6 +35,13 @@ lint: $(STAMP)
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+	.venv/bin/deptry .
+	.venv/bin/python -m tests.unused_code
+
+# The rooms of every package and the arrows between them: a table, and a figure in docs/.
+map: $(STAMP)
+	.venv/bin/python -m tests.rooms docs/rooms.svg
 
 # One after the other, since two at once would measure one another; all of them, whatever comes.
 # OPENBLAS_CORETYPE, where an environment pins it, would measure that pin and not the library.

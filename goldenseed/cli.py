@@ -32,8 +32,8 @@ from goldenseed.commands import search as search_command
 from goldenseed.commands import study as study_command
 from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.output import tables
-from goldenseed.output.progress import note, show_progress_lines
 from goldenseed.output.shares import print_shares
+from goldenseed.progress import note, show_progress_lines
 from goldenseed.steps import begin, steps
 from goldenseed.steps.plan import plan_recipe, prompts_to_plan
 from goldenseed.steps.status import status_of

@@ -22,7 +22,7 @@ class CountSketch:
 
     For x and y the sketches' inner product has the mean <x, y> and a variance of at most
     (|x|^2 |y|^2 + <x, y>^2) / size over the hash; so a squared distance |x - y|^2 is right on
-    average, with a relative standard error of at most `relative_error` = sqrt(2 / size).
+    average, with a relative standard error of at most sqrt(2 / size).
 
     Attributes:
         places: Shape (D,), int64, 0 to size - 1.
@@ -38,11 +38,6 @@ class CountSketch:
     places: NDArray[np.int64]
     signs: NDArray[np.float32]
     size: int
-
-    @property
-    def relative_error(self) -> float:
-        """Bound of the relative standard error of a squared distance, sqrt(2 / size)."""
-        return float(np.sqrt(2 / self.size))
 
     def apply(self, rows: NDArray[np.floating]) -> Floats:
         """Sketch vectors.

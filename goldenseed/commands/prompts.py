@@ -9,7 +9,7 @@ import typer
 from goldenseed.commands.options import AsJson, Executor, WorkerCount
 from goldenseed.commands.reference import run_stage
 from goldenseed.output import tables
-from goldenseed.output.progress import note
+from goldenseed.progress import note
 from goldenseed.steps import steps
 from pipeline.errors import ConfigError
 

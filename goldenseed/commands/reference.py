@@ -10,7 +10,7 @@ import typer
 from analysis.metrics.base import REFERENCES_VARIABLE, reference_name
 from goldenseed.commands.options import AsJson, Executor, WorkerCount
 from goldenseed.output import tables
-from goldenseed.output.progress import follow, note
+from goldenseed.progress import follow, note
 from goldenseed.steps import steps
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor

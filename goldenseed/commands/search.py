@@ -7,7 +7,7 @@ import typer
 
 from goldenseed.commands.options import AsJson, Executor, WorkerCount
 from goldenseed.output import tables
-from goldenseed.output.progress import note
+from goldenseed.progress import note
 from goldenseed.steps import begin, steps
 from goldenseed.steps.search import Incomplete, Search, run_search, start_search
 from pipeline.runs.layout import SEARCH_FILE

@@ -12,7 +12,7 @@ from analysis.studies.results import outcomes, read_summary
 from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
 from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
 from goldenseed.output import tables
-from goldenseed.output.progress import duration, note
+from goldenseed.progress import duration, note
 from goldenseed.steps import begin, steps
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from analysis.publish.sheet import SHEET
 from analysis.ranking.result import Ranking
-from goldenseed.output.progress import duration, note
+from goldenseed.progress import duration, note
 from goldenseed.steps.plan import ArmPlan
 from goldenseed.steps.status import Status
 from goldenseed.steps.steps import Result

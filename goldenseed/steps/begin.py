@@ -5,7 +5,7 @@ from pathlib import Path
 from analysis.extraction.extract import refuse_without_mean
 from analysis.features import load_features
 from analysis.metrics import load_metric
-from goldenseed.output.progress import note
+from goldenseed.progress import note
 from pipeline.cards.card import find_card, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError, PromptError, nearest

@@ -9,7 +9,7 @@ from pathlib import Path
 from analysis.ranking.repeatability import Repeatability, prompts_needed
 from analysis.statistics.bounds import Interval
 from analysis.studies.results import outcomes, read_summary
-from goldenseed.output.progress import note
+from goldenseed.progress import note
 from goldenseed.steps import begin
 from goldenseed.steps.measuring import measuring
 from pipeline.cards.card import Card, find_card

@@ -30,7 +30,7 @@ from analysis.study_tools.race_units import (
     race_metric,
     unit_values,
 )
-from goldenseed.output.progress import note
+from goldenseed.progress import note
 from goldenseed.steps import begin, steps
 from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ConfigError, RunError

@@ -16,7 +16,7 @@ from analysis.publish import publish as write_release
 from analysis.ranking import rank as ranks
 from analysis.ranking.result import Ranking
 from analysis.seed_shares import variance_table
-from goldenseed.output.progress import follow, note
+from goldenseed.progress import follow, note
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.runs import grid

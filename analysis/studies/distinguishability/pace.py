@@ -6,7 +6,7 @@ import time
 LINE_SECONDS = 10.0
 """Time between two lines."""
 
-logger = logging.getLogger("goldenseed.output.progress")
+logger = logging.getLogger("goldenseed.progress")
 
 
 class Pace:

@@ -59,7 +59,7 @@ def test_the_sketchs_error_is_as_stated(vectors: np.ndarray, size: int) -> None:
     for salt in range(300):
         one, other = make_sketch(WIDTH, size=size, salt=salt).apply(np.stack([x, y]))
         found.append(np.square(one - other).sum() / wanted)
-    bound = make_sketch(WIDTH, size=size).relative_error
+    bound = np.sqrt(2 / size)  # arXiv:0902.2206, lemma 2
     assert abs(np.mean(found) - 1) < 4 * bound / np.sqrt(300)
     assert 0.5 * bound < np.std(found) < 1.15 * bound
     # The negative control: the first numbers instead of a sketch are biased.

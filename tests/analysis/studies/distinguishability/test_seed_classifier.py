@@ -25,7 +25,7 @@ from analysis.studies.distinguishability.split import split_by_group
 from analysis.studies.distinguishability.stream import Stream, ahead
 from analysis.studies.distinguishability.training import Answers, Classifier, Course
 from analysis.studies.distinguishability.trials import p_value
-from goldenseed.output.progress import show_progress_lines
+from goldenseed.progress import show_progress_lines
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run

@@ -96,16 +96,16 @@ def note(text: str) -> None:
 
 
 def show_progress_lines() -> None:
-    """Show what long work inside a stage says of itself (`goldenseed.output.progress`), plainly.
+    """Show what long work inside a stage says of itself (`goldenseed.progress`), plainly.
 
     In this process, so of stages on the executor `local`; Ray's actors are silent.
 
     Example:
         >>> show_progress_lines()
-        >>> logging.getLogger("goldenseed.output.progress").isEnabledFor(logging.INFO)
+        >>> logging.getLogger("goldenseed.progress").isEnabledFor(logging.INFO)
         True
     """
-    logger = logging.getLogger("goldenseed.output.progress")
+    logger = logging.getLogger("goldenseed.progress")
     logger.setLevel(logging.INFO)
     logger.propagate = False
     if not logger.handlers:
