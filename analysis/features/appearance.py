@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from analysis.features.base import Batch, Columns, Feature
 from analysis.statistics.arrays import Floats
+from analysis.statistics.colours import luma
 from pipeline.stage import Uint8Images
 from pipeline.storage.schema import Column
 
@@ -93,14 +94,6 @@ def _mean(values: Floats) -> Floats:
 def _largest(rgb: Floats) -> Floats:
     """Largest channel; ten times as fast as a maximum over an axis of length 3."""
     return np.asarray(np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2]))
-
-
-def luma(rgb: Floats) -> Floats:
-    """BT.601 luma of colours in 0..1, shape (..., 3) -> (...).
-
-    The weights are given as whole numbers so that white is 1 exactly.
-    """
-    return np.asarray((299 * rgb[..., 0] + 587 * rgb[..., 1] + 114 * rgb[..., 2]) / 1000)
 
 
 def hsv_saturation(rgb: Floats) -> Floats:

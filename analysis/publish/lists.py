@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.publish.base import Artifact, check_same_run, safe_cell
+from analysis.publish.base import SUMS, Artifact, check_same_run, safe_cell
 from analysis.ranking.result import STRICT_RULE, RankedSeed, Ranking, SeedList
 from analysis.statistics.intervals import Interval
 from pipeline.noise import noise_description, noise_spec
@@ -213,7 +213,7 @@ image = pipe(prompt, generator=generator).images[0]
 One generator per image, on the CPU, in float32. At another size, on another device's generator \
 or with another model the same number is other noise. `noise.check` holds numbers to compare with.
 
-`sha256sum --check SHA256SUMS` verifies the files.
+`sha256sum --check {SUMS}` verifies the files.
 """
 
 

@@ -14,7 +14,7 @@ from analysis.statistics.arrays import Floats
 from analysis.statistics.seed_shares import beside_null, seed_share_change
 from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable
-from analysis.study_tools.measured import features_of, identities, require
+from analysis.study_tools.measured import features_of, identities, require, shared_features
 from analysis.study_tools.other_runs import aligned, differences, other_runs
 from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
@@ -99,8 +99,7 @@ class ShareChanges(Study):
 
     def _measures(self, runs: Mapping[str, Run]) -> list[Measure]:
         """What all runs measure, or those that were asked for."""
-        measured = [set(each.recipe.features) for each in runs.values()]
-        shared = set.intersection(*measured)
+        shared = set(shared_features(list(runs.values())))
         known = [m for m in scalar_measures(runs[THIS]) if set(features_of(m.needs)) <= shared]
         for name in self.measures:
             if name not in {measure.name for measure in known}:

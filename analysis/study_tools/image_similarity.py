@@ -7,6 +7,7 @@ import numpy as np
 from analysis.cells.cells import read_cells
 from analysis.extraction.images import read_images
 from analysis.statistics.arrays import Floats
+from analysis.study_tools.measured import shared_features
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
@@ -24,12 +25,8 @@ EMBEDDINGS = ("dinov2", "clip", "perceptual", "inception", "clip_seedling")
 
 def shared_embedding(runs: Sequence[Run]) -> list[str]:
     """The best feature with embeddings that all runs measure; none if there is none."""
-    shared = [name for name in runs[0].recipe.features if all(_measures(run, name) for run in runs)]
+    shared = shared_features(runs)
     return [name for kind in EMBEDDINGS for name in shared if name.split("@")[0] == kind][:1]
-
-
-def _measures(run: Run, feature: str) -> bool:
-    return feature in run.recipe.features
 
 
 def image_vectors(run: Run, prompts: Sequence[Prompt], measure: str) -> Vectors:

@@ -43,10 +43,7 @@ def measured_feature(run: Run, kinds: Sequence[str], *, asked: str = "") -> str:
     fitting = [name for kind in kinds for name in measured if name.split("@")[0] == kind]
     wanted = [asked] if asked else fitting
     if not wanted or wanted[0] not in measured:
-        raise RunError(
-            f"the recipe measures {', '.join(measured) or 'no feature'}; needed is "
-            f"{asked or ' or '.join(kinds)}: add it to `features`, then repeat `goldenseed run`"
-        )
+        raise _unmeasured(run, asked or " or ".join(kinds))
     return wanted[0]
 
 
@@ -58,10 +55,20 @@ def refuse_unmeasured(run: Run, needs: Sequence[str]) -> None:
     """
     lacking = [name for name in features_of(needs) if name not in run.recipe.features]
     if lacking:
-        raise RunError(
-            f"the recipe measures {', '.join(run.recipe.features) or 'no feature'}; this study "
-            f"needs {', '.join(lacking)}: add it to `features`, then repeat `goldenseed run`"
-        )
+        raise _unmeasured(run, ", ".join(lacking))
+
+
+def _unmeasured(run: Run, wanted: str) -> RunError:
+    return RunError(
+        f"the recipe measures {', '.join(run.recipe.features) or 'no feature'}; this study needs "
+        f"{wanted}: add it to `features`, then repeat `goldenseed run`"
+    )
+
+
+def shared_features(runs: Sequence[Run]) -> list[str]:
+    """List the features that the recipe of each run measures, in the order of the first run."""
+    first, *others = (run.recipe.features for run in runs)
+    return [name for name in first if all(name in names for names in others)]
 
 
 def directed_metrics(run: Run) -> list[Metric]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from analysis.publish.base import SUMS
 from pipeline.errors import ShardError, StoreError
 from pipeline.runs.layout import FEATURES_FOLDER, RELEASES_FOLDER
 from pipeline.runs.run import Run
@@ -13,8 +14,6 @@ from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import IMAGE_CONTENT, IMAGE_TYPE
 from pipeline.storage.shards import ShardFolder, file_sha256
-
-SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from analysis.statistics.colours import LUMA
 from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes
@@ -26,8 +27,6 @@ EXTREMES = (
 )
 """After the four prompts of Zhang et al. 2024, in words of the small world."""
 LEADS = ("a photo of ", "a dark photo of ", "a bright photo of ")
-LUMA = (0.299, 0.587, 0.114)
-"""BT.601, as the feature `appearance` has it."""
 
 
 def brightness_prompts(objects: Sequence[str]) -> list[dict[str, str]]:

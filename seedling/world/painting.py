@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from analysis.statistics.colours import LUMA
 from seedling.randomness import choose, uniform
 from seedling.world.shapes import SHAPES
 from seedling.world.shapes.atlas import distances
@@ -17,8 +18,6 @@ from seedling.world.specs import Specs
 from seedling.world.vocabulary import OBJECTS, PAINTS
 
 SIDE = 64
-LUMINANCE = (0.299, 0.587, 0.114)
-"""Weights of R, G, B in brightness (ITU-R BT.601)."""
 DARK_PAINT, LIGHT_PAINT = 0.2, 0.86
 """Paints darker or lighter than this are shaded the other way, or their inside would not show."""
 
@@ -44,8 +43,8 @@ def noise_field(count: int, rows: int, columns: int, *, generator: torch.Generat
 
 
 def brightness(image: Tensor) -> Tensor:
-    """Luminance of RGB images, (B, 3, H, W) -> (B, H, W)."""
-    red, green, blue = LUMINANCE
+    """Luma of RGB images, (B, 3, H, W) -> (B, H, W)."""
+    red, green, blue = LUMA
     return red * image[:, 0] + green * image[:, 1] + blue * image[:, 2]
 
 

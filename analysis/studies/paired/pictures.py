@@ -11,6 +11,7 @@ from analysis.cells.cells import read_cells
 from analysis.extraction.images import read_images
 from analysis.pictures.contact_sheet import GAP, HEAD, PAPER, THUMB, Row, draw_sheet
 from analysis.statistics.arrays import Floats, Indices
+from analysis.statistics.colours import LUMA
 from analysis.statistics.spectra import octave_bands, spectrum
 from analysis.study_tools.other_runs import aligned
 from pipeline.prompts.prompt_sets import Prompt
@@ -20,7 +21,6 @@ SETS = (1, 2, 3)
 """All: nothing is chosen here."""
 ROUNDING = (1 / 255) ** 2 / 12
 """Variance of rounding to 8 bits: of less power than this, pixels say nothing."""
-LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, eq=False)

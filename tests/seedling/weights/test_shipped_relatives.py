@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from analysis.statistics.colours import LUMA
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
 from pipeline.cards.weights import find_weights
@@ -19,7 +20,6 @@ from pipeline.registry import load
 from pipeline.settings.config import InterventionConfig
 from pipeline.stage import Uint8Images
 from seedling.learning.conditions import control_pictures, draw_seen, outlines
-from seedling.measure.brightness import LUMA
 from seedling.world.sentences import sentence
 from tests.pipeline import tiny
 

@@ -107,7 +107,7 @@ def test_recipes_and_refusals(found: Findings, tmp_path: Path) -> None:
     assert "seed_plant_guidance3" in wanted.arms
     with pytest.raises(RunError, match=r"both none at guidance 1; a curve needs one"):
         load_study("guidance", {"alignment": SCORE, "runs": {"c": "../c"}}).find(run)
-    with pytest.raises(RunError, match="needed is clip or clip_seedling"):
+    with pytest.raises(RunError, match="this study needs clip or clip_seedling"):
         load_study("guidance").find(run)
     few = curve_arm(tmp_path / "few", 1.0, CURVE[1.0], seeds=3)
     curve_arm(tmp_path / "more", 2.0, CURVE[2.0])

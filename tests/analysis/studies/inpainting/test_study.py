@@ -119,7 +119,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         seeds=8,
         count=8,
     )
-    with pytest.raises(RunError, match="needed is ocr"):
+    with pytest.raises(RunError, match="this study needs ocr"):
         Inpainting().find(run)
     with pytest.raises(RunError, match=r"pairs for removal in set \d; this study needs at least 6"):
         Inpainting(feature=READER).find(run)
