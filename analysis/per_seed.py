@@ -18,8 +18,8 @@ from analysis.metrics import Metric, load_metric
 from pipeline.errors import RunError
 from pipeline.runs.layout import PER_SEED_FILE
 from pipeline.runs.run import Run
+from pipeline.storage.parquet import read_table, replace_table
 from pipeline.storage.schema import PER_SEED
-from pipeline.storage.shards import read_table, replace_table
 
 LOGGER = logging.getLogger(__name__)
 

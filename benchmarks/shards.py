@@ -29,9 +29,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.harness import report, seconds
-from pipeline.storage.random_access import read_rows
+from pipeline.storage.parquet import read_rows, read_table, write_table
 from pipeline.storage.schema import IMAGES
-from pipeline.storage.shards import read_table, write_table
 
 WRITE_GOAL = 1.3
 READ_GOAL = 50.0

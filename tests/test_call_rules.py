@@ -42,6 +42,7 @@ UNSAFE_OPTIONS = ("trust_remote_code=", "allow_pickle=")
 # An import by name is seen by no graph, so its homes are counted.
 IMPORTS_BY_NAME = {"importlib.import_module", "__import__"}
 THEIR_HOMES = ("goldenseed/__init__.py", "pipeline/registry.py")
+PARQUET_FILE = "pipeline/storage/parquet.py"
 PARQUET_WRITERS = {
     "write_table",
     "ParquetWriter",
@@ -100,9 +101,9 @@ def seeding(path: str, call: str) -> Iterator[str]:
 
 def file_access(path: str, call: str, node: ast.Call) -> Iterator[str]:
     """What may write Parquet, and what may run code that a file brings."""
-    ours = path == "pipeline/storage/shards.py" or call.startswith("pipeline.storage.shards.")
+    ours = path == PARQUET_FILE or call.startswith("pipeline.storage.parquet.")
     if call.split(".")[-1] in PARQUET_WRITERS and not ours:
-        yield "writes Parquet: only pipeline/storage/shards.py does"
+        yield f"writes Parquet: only {PARQUET_FILE} does"
     if call in IMPORTS_BY_NAME and path not in THEIR_HOMES:
         yield f"imports by name: only {' and '.join(THEIR_HOMES)} do"
     if call in PICKLES or (

@@ -21,8 +21,9 @@ from analysis.features.base import Feature
 from pipeline.errors import ConfigError, ShardError
 from pipeline.runs.run import Run, utc_now
 from pipeline.stage import DrawnShard, Outcome, Uint8Images, combine_resources
+from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
-from pipeline.storage.shards import Receipt, ShardFolder
+from pipeline.storage.shards import ShardFolder
 
 IMAGE_COLUMNS = [
     *(column.name for column in (*CELL_KEY, *PROMPT_FIELDS)),

@@ -23,7 +23,7 @@ from pipeline.errors import RunError
 from pipeline.registry import source_sha256
 from pipeline.runs.layout import STUDIES_FOLDER, WANTED_FOLDER
 from pipeline.runs.run import Run
-from pipeline.storage.shards import file_sha256, read_table, replace_table
+from pipeline.storage.parquet import file_sha256, read_table, replace_table
 
 SUMMARY = "summary.json"
 

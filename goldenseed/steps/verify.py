@@ -11,9 +11,10 @@ from pipeline.errors import ShardError, StoreError
 from pipeline.runs.layout import FEATURES_FOLDER, RELEASES_FOLDER
 from pipeline.runs.run import Run
 from pipeline.storage.content_hash import content_sha256
+from pipeline.storage.parquet import file_sha256
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import IMAGE_CONTENT, IMAGE_TYPE
-from pipeline.storage.shards import ShardFolder, file_sha256
+from pipeline.storage.shards import ShardFolder
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from dataclasses import fields
 import pyarrow as pa
 
 from pipeline.errors import ShardError
+from pipeline.storage.parquet import read_table, replace_table
+from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import MANIFEST
-from pipeline.storage.shards import Receipt, ShardFolder, read_table, replace_table
+from pipeline.storage.shards import ShardFolder
 
 MANIFEST_FILE = "manifest.parquet"
 

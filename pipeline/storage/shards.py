@@ -1,137 +1,25 @@
-"""Shards: Parquet files that are whole or absent. The only file that writes Parquet.
+"""Shards: Parquet files that are complete or absent.
 
-The data file has a name of its own (`<shard>-<attempt>.parquet`), is fsynced, read back and
-checked; then a small JSON receipt that names it is put if absent. Whoever loses that race
-deletes its own data. Readers follow receipts and never look for files, so a process may die
-between any two steps: what it leaves is invisible, and the same command does the shard again.
-
-Page checksums are written because Parquet does not notice a flipped byte by itself, and are
-verified by every read here. Images are neither compressed nor dictionary-encoded, since they are
-compressed already, and row groups are short, so that one image does not cost a whole file.
+The data file has a name of its own (`<shard>-<attempt>.parquet`). It is fsynced, read back and
+checked; then a small JSON receipt that names it is put into place if none is there. An attempt
+that loses that race deletes its own data. Readers follow receipts and never look for files, so a
+process may die between any two steps: what it leaves is invisible, and the same command makes the
+shard again.
 """
 
-import hashlib
-import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import ShardError, StoreError
 from pipeline.failpoints import failpoint
 from pipeline.storage.content_hash import content_sha256
-from pipeline.storage.file_hashes import sha256_of_file
-from pipeline.storage.random_access import read_rows
-from pipeline.storage.receipts import Receipt as Receipt
-from pipeline.storage.schema import IMAGE_TYPE
-from pipeline.storage.store import LocalStore, make_folder, store_errors, sync_file
-
-ROW_GROUP_ROWS = 50
-"""Rows in a row group: reading one image reads at most these."""
-
-FOOTER_TAIL = 8
-"""Bytes at the end of a Parquet file: the footer's length (4, little-endian) and "PAR1"."""
-
-FOOTER_KEY = b"goldenseed"
-"""Parquet metadata key under which a shard's provenance stands, as JSON."""
-
-
-def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]) -> None:
-    """Write and fsync one Parquet file that must not exist yet.
-
-    Args:
-        path: The file.
-        table: The rows. Its schema metadata is kept.
-        provenance: Written into the footer as JSON.
-
-    Raises:
-        StoreError: If it cannot be written (a full disk, no permission).
-    """
-    metadata = {**(table.schema.metadata or {}), FOOTER_KEY: json.dumps(provenance).encode()}
-    images = [f.name for f in table.schema if f.type == IMAGE_TYPE]
-    plain = [f.name for f in table.schema if f.name not in images]
-    make_folder(path.parent)
-    with store_errors(path), path.open("xb") as file:
-        pq.write_table(
-            table.replace_schema_metadata(metadata),
-            file,
-            row_group_size=ROW_GROUP_ROWS,
-            compression={**dict.fromkeys(plain, "zstd"), **_image_leaves(images)},
-            use_dictionary=[f.name for f in table.schema if pa.types.is_string(f.type)],
-            write_page_checksum=True,
-            write_statistics=plain,
-        )
-        failpoint("data_written")
-        file.flush()
-        os.fsync(file.fileno())
-        sync_file(path.parent)
-
-
-def _image_leaves(images: Sequence[str]) -> dict[str, str]:
-    return {f"{name}.{leaf}": "NONE" for name in images for leaf in ("bytes", "path")}
-
-
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a Parquet file with its page checksums verified.
-
-    Args:
-        path: The file.
-        columns: Columns to read; all if None.
-
-    Raises:
-        ShardError: If the file is missing, truncated, empty, or has a changed byte.
-    """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read(None if columns is None else list(columns))
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise ShardError(f"shard {path} cannot be read: {error}") from error
-
-
-def footer_sha256(path: Path) -> str:
-    """Hash a Parquet file's footer: schema, places of the columns, provenance.
-
-    Raises:
-        ShardError: If the file is missing or too short to have one.
-    """
-    try:
-        with path.open("rb") as file:
-            size = file.seek(-FOOTER_TAIL, os.SEEK_END) + FOOTER_TAIL
-            length = int.from_bytes(file.read(4), "little") + FOOTER_TAIL
-            file.seek(max(0, size - length))
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError as error:
-        raise ShardError(f"shard {path} cannot be read: {error}") from error
-
-
-def file_sha256(path: Path) -> str:
-    """Hash a whole file.
-
-    Raises:
-        ShardError: If it is missing.
-    """
-    try:
-        return sha256_of_file(path)
-    except OSError as error:
-        raise ShardError(f"shard {path} cannot be read: {error}") from error
-
-
-def replace_table(
-    store: LocalStore, key: str, table: pa.Table, *, provenance: Mapping[str, object]
-) -> None:
-    """Write a derived table whatever was there, whole or not at all."""
-    target = store.path(key)
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        write_table(aside, table, provenance=provenance)
-        with store_errors(target):
-            aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+from pipeline.storage.parquet import file_sha256, footer_sha256, read_rows, read_table, write_table
+from pipeline.storage.receipts import Receipt
+from pipeline.storage.store import LocalStore
 
 
 class ShardFolder:
@@ -149,11 +37,11 @@ class ShardFolder:
         self.content = tuple(content)
 
     def receipt_key(self, shard_id: str, block: str) -> str:
-        """Where the receipt of a shard is, if it is complete."""
+        """The key of a shard's receipt, which exists once the shard is complete."""
         return f"{self.prefix}/receipts/{block}/{shard_id}.json"
 
     def receipt(self, shard_id: str, block: str) -> Receipt | None:
-        """The receipt of a shard, or None if the shard is not there."""
+        """The receipt of a shard, or None if the shard is absent."""
         key = self.receipt_key(shard_id, block)
         try:
             return Receipt.from_json(self.store.read(key), key)
@@ -161,17 +49,17 @@ class ShardFolder:
             return None
 
     def has(self, shard_id: str, block: str, source_sha256: str = "") -> bool:
-        """Whether the shard is there, whole, and made from this very source."""
+        """Whether the shard is complete and was made from this source."""
         receipt = self.receipt(shard_id, block)
-        return receipt is not None and self._holds(receipt, source_sha256)
+        return receipt is not None and self._is_valid(receipt, source_sha256)
 
-    def _holds(self, receipt: Receipt, source_sha256: str) -> bool:
+    def _is_valid(self, receipt: Receipt, source_sha256: str) -> bool:
         if source_sha256 and receipt.source_sha256 != source_sha256:
             return False
         return self.intact(receipt)
 
     def intact(self, receipt: Receipt) -> bool:
-        """Whether the receipt's data file is there and has its size; no byte is read."""
+        """Whether the receipt's data file exists and has the right size; no byte is read."""
         path = self.store.path(f"{self.prefix}/{receipt.file}")
         return path.exists() and path.stat().st_size == receipt.file_bytes
 
@@ -219,15 +107,12 @@ class ShardFolder:
         """
         failpoint("before_data")
         old = self.receipt(shard_id, block)
-        if old is not None and not self._holds(old, source_sha256):
+        if old is not None and not self._is_valid(old, source_sha256):
             self.supersede(shard_id, block)
         file = f"{block}/{shard_id}-{secrets.token_hex(4)}.parquet"
         path = self.store.path(f"{self.prefix}/{file}")
         try:
-            write_table(path, table, provenance=provenance)
-            failpoint("data_synced")
-            digest = self._validated(path, table)
-            failpoint("data_validated")
+            digest = self._write_data(path, table, provenance)
             receipt = Receipt(
                 shard_id=shard_id,
                 block=block,
@@ -255,7 +140,7 @@ class ShardFolder:
         return winner, winner.content_sha256 == digest
 
     def _names(self, shard_id: str, block: str, file: str) -> bool:
-        """Whether the receipt may name this file: interrupted just after it was linked."""
+        """Whether the receipt may name this file: the interruption came after it was linked."""
         try:
             receipt = self.receipt(shard_id, block)
         except (OSError, ShardError, StoreError):
@@ -268,18 +153,26 @@ class ShardFolder:
             raise ShardError(f"the receipt of shard {shard_id} vanished while it was written")
         return winner
 
-    def _validated(self, path: Path, table: pa.Table) -> str:
-        """Compare what the file holds with what was to be written; give the content hash."""
-        digest, columns = content_sha256(table, self.content), list(self.content)
+    def _write_data(self, path: Path, table: pa.Table, provenance: Mapping[str, object]) -> str:
+        """Write the data file and read it back; give the content hash."""
+        write_table(path, table, provenance=provenance)
+        failpoint("data_synced")
+        digest = content_sha256(table, self.content)
+        self._refuse_changed(path, table, digest)
+        failpoint("data_validated")
+        return digest
+
+    def _refuse_changed(self, path: Path, table: pa.Table, digest: str) -> None:
+        """Compare what the file holds with what was to be written."""
+        columns = list(self.content)
         stored = read_table(path, columns).select(columns)
         # NaN does not equal NaN, so tables that differ are compared by their hashes too.
         same = stored.equals(table.select(columns))
         if not same and content_sha256(stored, self.content) != digest:
             raise ShardError(f"shard {path} read back differently from what was written")
-        return digest
 
     def read(self, receipt: Receipt, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of a shard, its footer and page checksums verified.
+        """Read the rows of a shard; its footer and page checksums are verified.
 
         Raises:
             ShardError: If the file is missing, truncated, empty, or has a changed byte.
@@ -287,7 +180,7 @@ class ShardFolder:
         return read_table(self._checked_path(receipt), columns)
 
     def read_rows(self, receipt: Receipt, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        """Some rows of a shard, in the order of `rows`; only their row groups are read.
+        """Read some rows of a shard, in the order of `rows`, at the cost of their row groups.
 
         Raises:
             ShardError: If the file is missing, truncated, empty, has no such row, or has a
@@ -296,14 +189,14 @@ class ShardFolder:
         return read_rows(self._checked_path(receipt), rows, columns)
 
     def _checked_path(self, receipt: Receipt) -> Path:
-        """The data file of a shard, once its footer is the one that the receipt names."""
+        """The data file of a shard, whose footer has the hash in the receipt."""
         path = self.store.path(f"{self.prefix}/{receipt.file}")
         if receipt.footer_sha256 not in ("", footer_sha256(path)):
             raise ShardError(f"shard {path} has another footer than its receipt says")
         return path
 
     def supersede(self, shard_id: str, block: str) -> None:
-        """Move a receipt out of the way, so that its shard counts as absent; data stays."""
+        """Move a receipt aside, so that its shard counts as absent; the data stays."""
         key = self.receipt_key(shard_id, block)
         aside = f"{self.prefix}/superseded/{block}/{shard_id}-{secrets.token_hex(4)}.json"
         if self.store.exists(key):

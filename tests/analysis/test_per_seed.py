@@ -24,8 +24,8 @@ from analysis.statistics.arrays import Array
 from pipeline.errors import RegistryError, RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
+from pipeline.storage.parquet import read_table
 from pipeline.storage.schema import PER_SEED
-from pipeline.storage.shards import read_table
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, COLOUR_KID, noisy
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from pipeline.errors import ModelError, PromptError, StoreError
 from pipeline.stage import Outcome, Resources
-from pipeline.storage.shards import Receipt, ShardFolder
+from pipeline.storage.receipts import Receipt
+from pipeline.storage.shards import ShardFolder
 from pipeline.storage.store import LocalStore
 
 BLOCK = "0a0b0c0d"

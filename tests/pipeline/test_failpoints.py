@@ -84,7 +84,7 @@ def test_nothing_happens_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_failpoint_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of names and the places in the code are the same, in this order."""
     passed: list[str] = []
-    for module in ("pipeline.storage.shards", "pipeline.storage.store"):
-        monkeypatch.setattr(f"{module}.failpoint", passed.append)
+    for module in ("parquet", "shards", "store"):
+        monkeypatch.setattr(f"pipeline.storage.{module}.failpoint", passed.append)
     faults.commit_all(tmp_path, 1)
     assert tuple(passed) == FAILPOINTS

@@ -11,7 +11,8 @@ from analysis.metrics.base import FAILED_CELL
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
-from pipeline.storage.shards import Receipt, ShardFolder
+from pipeline.storage.receipts import Receipt
+from pipeline.storage.shards import ShardFolder
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, Pixels, noisy
 

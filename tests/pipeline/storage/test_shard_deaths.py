@@ -113,8 +113,8 @@ def _in_a_dying_process(work: Callable[[], object], name: str) -> int:
             raise Death
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("pipeline.storage.shards", "pipeline.storage.store"):
-            patch.setattr(f"{module}.failpoint", die)
+        for module in ("parquet", "shards", "store"):
+            patch.setattr(f"pipeline.storage.{module}.failpoint", die)
         unlink = Path.unlink
         patch.setattr(
             Path, "unlink", lambda path, missing_ok=False: passed or unlink(path, missing_ok)

@@ -22,7 +22,7 @@ from pipeline.executors.base import make_executor
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import Recipe, parse_recipe
-from pipeline.storage.shards import file_sha256
+from pipeline.storage.parquet import file_sha256
 from tests.analysis import synthetic
 from tests.analysis.studies.planted_run import (
     LAYOUT,

@@ -1,0 +1,165 @@
+"""Writes and reads Parquet files; the only file that writes Parquet.
+
+Page checksums are written, because Parquet itself does not notice a flipped byte, and each read
+here verifies them. Images are neither compressed nor dictionary-encoded, since they are
+compressed already, and row groups are short, so that one image does not cost a whole file.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import ShardError
+from pipeline.failpoints import failpoint
+from pipeline.storage.file_hashes import sha256_of_file
+from pipeline.storage.schema import IMAGE_TYPE
+from pipeline.storage.store import LocalStore, make_folder, store_errors, sync_file
+
+ROW_GROUP_ROWS = 50
+"""Rows in a row group: reading one image reads at most these."""
+
+FOOTER_TAIL = 8
+"""Bytes at the end of a Parquet file: the footer's length (4, little-endian) and "PAR1"."""
+
+FOOTER_KEY = b"goldenseed"
+"""Parquet metadata key under which a shard's provenance stands, as JSON."""
+
+
+def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]) -> None:
+    """Write and fsync one Parquet file, which must not exist yet.
+
+    Args:
+        path: The file.
+        table: The rows. Its schema metadata is kept.
+        provenance: Written into the footer as JSON.
+
+    Raises:
+        StoreError: If it cannot be written (a full disk, no permission).
+    """
+    metadata = {**(table.schema.metadata or {}), FOOTER_KEY: json.dumps(provenance).encode()}
+    images = [field.name for field in table.schema if field.type == IMAGE_TYPE]
+    plain = [field.name for field in table.schema if field.name not in images]
+    make_folder(path.parent)
+    with store_errors(path), path.open("xb") as file:
+        pq.write_table(
+            table.replace_schema_metadata(metadata),
+            file,
+            row_group_size=ROW_GROUP_ROWS,
+            compression={**dict.fromkeys(plain, "zstd"), **_image_leaves(images)},
+            use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
+            write_page_checksum=True,
+            write_statistics=plain,
+        )
+        failpoint("data_written")
+        file.flush()
+        os.fsync(file.fileno())
+        sync_file(path.parent)
+
+
+def _image_leaves(images: Sequence[str]) -> dict[str, str]:
+    return {f"{name}.{leaf}": "NONE" for name in images for leaf in ("bytes", "path")}
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file with its page checksums verified.
+
+    Args:
+        path: The file.
+        columns: Columns to read; all if None.
+
+    Raises:
+        ShardError: If the file is missing, truncated, empty, or has a changed byte.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(None if columns is None else list(columns))
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise ShardError(f"shard {path} cannot be read: {error}") from error
+
+
+def read_rows(path: Path, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
+    """Read some rows of a shard, with the checksums of their pages verified.
+
+    Args:
+        path: The shard's data file.
+        rows: Row numbers in the file, from 0, in any order.
+        columns: Columns to read.
+
+    Returns:
+        One row for each row number, in the order given.
+
+    Raises:
+        ShardError: If the file is missing, truncated, has a changed byte in one of the row groups
+            read, or has no such row.
+    """
+    try:
+        # Few column chunks are read: reading ahead and sharing them among threads only adds copies.
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+            _refuse_beyond_end(path, rows, file.metadata.num_rows)
+            group_rows = _rows_per_group(file.metadata)
+            groups = sorted({row // group_rows for row in rows})
+            table = file.read_row_groups(groups, columns=list(columns), use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise ShardError(f"shard {path} cannot be read: {error}") from error
+    start = {group: index * group_rows for index, group in enumerate(groups)}
+    positions = [start[row // group_rows] + row % group_rows for row in rows]
+    return table.take(pa.array(positions, pa.int64()))
+
+
+def _rows_per_group(metadata: pq.FileMetaData) -> int:
+    """Rows in each row group; the last group may have fewer."""
+    return metadata.row_group(0).num_rows if metadata.num_row_groups else 1
+
+
+def _refuse_beyond_end(path: Path, rows: Sequence[int], count: int) -> None:
+    beyond = [row for row in rows if not 0 <= row < count]
+    if beyond:
+        raise ShardError(f"shard {path} has {count} rows; row {beyond[0]} was asked for")
+
+
+def footer_sha256(path: Path) -> str:
+    """Hash a Parquet file's footer: schema, positions of the columns, provenance.
+
+    Raises:
+        ShardError: If the file is missing or too short to have one.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(-FOOTER_TAIL, os.SEEK_END) + FOOTER_TAIL
+            length = int.from_bytes(file.read(4), "little") + FOOTER_TAIL
+            file.seek(max(0, size - length))
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError as error:
+        raise ShardError(f"shard {path} cannot be read: {error}") from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a whole file.
+
+    Raises:
+        ShardError: If it is missing.
+    """
+    try:
+        return sha256_of_file(path)
+    except OSError as error:
+        raise ShardError(f"shard {path} cannot be read: {error}") from error
+
+
+def replace_table(
+    store: LocalStore, key: str, table: pa.Table, *, provenance: Mapping[str, object]
+) -> None:
+    """Write a derived table, completely or not at all, over an older one."""
+    target = store.path(key)
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        write_table(aside, table, provenance=provenance)
+        with store_errors(target):
+            aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
