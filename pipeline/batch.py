@@ -25,13 +25,13 @@ class Batch:
     Attributes:
         prompts: One prompt per image.
         seeds: One seed per image, each in [0, 2**32).
-        pictures: The condition pictures that the prompts name, RGB, by their sha256.
+        condition_images: The condition images that the prompts name, RGB, by their sha256.
         keep_latents: "none", "last" or "all"; see `pipeline.drawing.latents`.
     """
 
     prompts: tuple[Prompt, ...]
     seeds: tuple[int, ...]
-    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
+    condition_images: Mapping[str, Image.Image] = field(default_factory=dict)
     keep_latents: str = "none"
 
 

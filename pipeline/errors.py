@@ -10,8 +10,8 @@ from collections.abc import Iterable
 __all__ = [
     "ConfigError",
     "GoldenseedError",
+    "ImageFileError",
     "ModelError",
-    "PictureError",
     "PromptError",
     "RegistryError",
     "RunError",
@@ -41,7 +41,7 @@ class ModelError(GoldenseedError):
     """A checkpoint, a device or a compiler that a card asks for is not there."""
 
 
-class PictureError(GoldenseedError):
+class ImageFileError(GoldenseedError):
     """A picture from outside is damaged, too large, too small, or of a kind not taken."""
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import ShardError
-from pipeline.prompts.pictures import read_picture
+from pipeline.prompts.image_files import decode_image_file
 from pipeline.stage import Uint8Images
 
 Mask = NDArray[np.bool_]
@@ -127,7 +127,7 @@ def read_mask(folder: Path, sha256: str, size: tuple[int, int]) -> Mask | None:
 
     Raises:
         ShardError: If it is not there or has another size.
-        PictureError: If it is damaged.
+        ImageFileError: If it is damaged.
     """
     found = sorted(folder.glob(f"{sha256}*"))
     if not found:
@@ -135,7 +135,7 @@ def read_mask(folder: Path, sha256: str, size: tuple[int, int]) -> Mask | None:
     data = found[0].read_bytes()
     if data.startswith(NPY):
         return None
-    mask = white(read_picture(data).image)
+    mask = white(decode_image_file(data).image)
     if mask.shape != size:
         raise ShardError(
             f"{found[0]}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the image "

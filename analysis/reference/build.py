@@ -12,8 +12,8 @@ from safetensors.numpy import save
 from analysis.features import load_feature
 from analysis.reference.parts import KEY, Part, Plan, read_features, read_notes, vector_column
 from analysis.reference.sources import files_sha256
-from pipeline.errors import ConfigError, PictureError
-from pipeline.prompts.pictures import reasons_in_words
+from pipeline.errors import ConfigError, ImageFileError
+from pipeline.prompts.image_files import reasons_in_words
 from pipeline.storage.store import LocalStore
 
 MAX_SKIPPED = 0.05
@@ -34,7 +34,7 @@ def finish(plan: Plan, parts: Sequence[Part], work: Path, out: Path) -> dict[str
         The content of the JSON.
 
     Raises:
-        PictureError: If more than 5 % of the images could not be used, or fewer than 2 can.
+        ImageFileError: If more than 5 % of the images could not be used, or fewer than 2 can.
     """
     store = LocalStore(work)
     names = [name for part in parts for name in part.names]
@@ -67,12 +67,12 @@ def finish(plan: Plan, parts: Sequence[Part], work: Path, out: Path) -> dict[str
 def _refuse_skipped(skipped: Sequence[tuple[str, str]], total: int) -> None:
     words = reasons_in_words(skipped)
     if len(skipped) > MAX_SKIPPED * total:
-        raise PictureError(
+        raise ImageFileError(
             f"{len(skipped):,} of {total:,} images could not be used (at most {MAX_SKIPPED:.0%} "
             f"are passed over): {words}. Take them out of the source, or mend them"
         )
     if total - len(skipped) < LEAST_IMAGES:
-        raise PictureError(f"{total - len(skipped)} images can be used; at least 2 are needed")
+        raise ImageFileError(f"{total - len(skipped)} images can be used; at least 2 are needed")
 
 
 def identity_of(plan: Plan, names: Sequence[str], hashes: Sequence[str]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from safetensors.numpy import load, save
 from analysis.features import load_feature
 from analysis.features.base import BATCH, Batch, Feature, extract_in_batches
 from analysis.reference.sources import Source, open_source
-from pipeline.errors import ConfigError, PictureError, ShardError
-from pipeline.prompts.pictures import Picture, crop_square, read_picture
+from pipeline.errors import ConfigError, ImageFileError, ShardError
+from pipeline.prompts.image_files import DecodedImage, crop_square, decode_image_file
 from pipeline.stage import Outcome, Resources, Uint8Images
 from pipeline.storage.schema import PROMPT_FIELDS
 from pipeline.storage.store import LocalStore
@@ -169,7 +169,7 @@ class ReferenceStage:
         assert self._ready is not None
         feature, source = self._ready
         if tuple(source.names[part.start : part.stop]) != part.names:
-            raise PictureError(
+            raise ImageFileError(
                 f"{self.plan.source} holds other images than when the command began: leave it as "
                 f"it is while it is read"
             )
@@ -198,8 +198,8 @@ def _images(
     for name, sha256, data in zip(part.names, part.hashes, files, strict=True):
         _refuse_changed(name, data, sha256)
         try:
-            picture = read_picture(data)
-        except PictureError as error:
+            picture = decode_image_file(data)
+        except ImageFileError as error:
             notes["skipped"].append([name, str(error)])
             continue
         notes["converted"] += bool(picture.converted)
@@ -210,12 +210,12 @@ def _images(
 def _refuse_changed(name: str, data: bytes, sha256: str) -> None:
     """Keep a reference from holding other images than its identity says."""
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise PictureError(
+        raise ImageFileError(
             f"{name} changed while the command ran: leave it as it is, and start the command again"
         )
 
 
-def _pixels(picture: Picture, size: int) -> Uint8Images:
+def _pixels(picture: DecodedImage, size: int) -> Uint8Images:
     return np.asarray(crop_square(picture.image, size) if size else picture.image)
 
 

@@ -10,9 +10,9 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import PictureError
+from pipeline.errors import ImageFileError
+from pipeline.prompts.image_files import list_image_files
 from pipeline.prompts.making.sample import sample_order
-from pipeline.prompts.pictures import list_pictures
 from pipeline.storage.schema import IMAGE_TYPE
 
 READ_ROWS = 64
@@ -43,7 +43,7 @@ def open_source(path: Path, count: int | None = None) -> Source:
         count: How many images, the first by the hash of their names; all if None.
 
     Raises:
-        PictureError: If there is nothing at the path, nothing in it that can be read, or less
+        ImageFileError: If there is nothing at the path, nothing in it that can be read, or less
             than is wanted.
     """
     if path.is_file():
@@ -60,7 +60,7 @@ def _sample(names: Sequence[str], count: int | None, where: Path) -> Sequence[st
     if count is None:
         return names
     if count > len(names):
-        raise PictureError(
+        raise ImageFileError(
             f"{where} holds {len(names):,} images; {count:,} are wanted: bring more, or lower "
             f"--count"
         )
@@ -78,21 +78,21 @@ class FolderSource:
 
     def __init__(self, folder: Path, count: int | None = None) -> None:
         self.folder = folder
-        found, self.others = list_pictures(folder)
+        found, self.others = list_image_files(folder)
         self.names = _sample(found, count, folder)
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
         """The files' contents.
 
         Raises:
-            PictureError: If a file cannot be read.
+            ImageFileError: If a file cannot be read.
         """
         for name in self.names[start:stop]:
             path = self.folder / name
             try:
                 data = path.read_bytes()
             except OSError as error:
-                raise PictureError(
+                raise ImageFileError(
                     f"{path} cannot be read: {error}; make it readable, or take it away"
                 ) from error
             yield data
@@ -119,7 +119,7 @@ class ParquetSource:
             for row in range(rows)
         }
         if not places:
-            raise PictureError(f"{files[0].parent}: the Parquet files hold no row")
+            raise ImageFileError(f"{files[0].parent}: the Parquet files hold no row")
         self.names = _sample(list(places), count, files[0].parent)
         self.places = [places[name] for name in self.names]
 
@@ -127,14 +127,14 @@ class ParquetSource:
         """The values of the image column.
 
         Raises:
-            PictureError: If a file is damaged.
+            ImageFileError: If a file is damaged.
         """
         for (path, column), rows in groupby(self.places[start:stop], key=itemgetter(0, 1)):
             try:
                 yield from _rows(path, column, {row for *_, row in rows})
             except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
                 words = " ".join(str(error).split())  # Arrow's come in lines
-                raise PictureError(
+                raise ImageFileError(
                     f"{path} is damaged: {words}; get it anew, or take it away"
                 ) from error
 
@@ -145,12 +145,12 @@ def _image_column(path: Path) -> tuple[str, int]:
         with pq.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except (OSError, pa.ArrowException) as error:
-        raise PictureError(f"{path} cannot be read as Parquet: {error}") from error
+        raise ImageFileError(f"{path} cannot be read as Parquet: {error}") from error
     found = [field.name for field in schema if _holds_images(field.type)]
     if "image" in found:
         return "image", rows
     if len(found) != 1:
-        raise PictureError(
+        raise ImageFileError(
             f"{path}: found {len(found)} columns that could hold images ({', '.join(found)}); "
             f"wanted one, or one named 'image', of bytes or of a struct with bytes"
         )

@@ -118,14 +118,14 @@ def describe(
     Raises:
         GoldenseedError: If pictures, card, model or file are not as they must be.
     """
+    from pipeline.prompts.image_files import list_image_files
     from pipeline.prompts.making import dense as making
     from pipeline.prompts.making.cards import find_describer, resolve_describer
     from pipeline.prompts.making.sample import write_sample
-    from pipeline.prompts.pictures import list_pictures
     from pipeline.storage.store import LocalStore
 
     chosen = find_describer(card)
-    names, others = list_pictures(images)
+    names, others = list_image_files(images)
     if others:
         note(f"{others:,} files of {images} are no pictures by their names: not read")
     tasks = making.plan_tasks(images, names, count=count)

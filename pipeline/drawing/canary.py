@@ -39,7 +39,7 @@ def check_token(run_root: str, token: str) -> None:
         )
 
 
-def check_canary(run: Run, model: Model, pictures: Mapping[str, Image.Image]) -> None:
+def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Image]) -> None:
     """Draw one cell and compare it with the run's, which the first actor writes.
 
     Raises:
@@ -51,7 +51,7 @@ def check_canary(run: Run, model: Model, pictures: Mapping[str, Image.Image]) ->
     size = run.config.batch_size if run.config.compiled else group
     cells = tile.cells[:group] * (size // group)
     prompts = tuple(run.prompts[prompt] for prompt, _ in cells)
-    drawn = model.generate(Batch(prompts, tuple(seed for _, seed in cells), pictures))
+    drawn = model.generate(Batch(prompts, tuple(seed for _, seed in cells), condition_images))
     if not drawn.finite[0]:
         return
     pixels = drawn.images[0]

@@ -57,7 +57,7 @@ class GenerateStage:
         """
         check_token(self.run_root, self.token)
         self._loaded = _load(Run.open(self.run_root))
-        check_canary(self._loaded.run, self._loaded.model, self._loaded.pictures)
+        check_canary(self._loaded.run, self._loaded.model, self._loaded.condition_images)
         for sink in self.sinks:
             sink.setup()
 
@@ -76,7 +76,7 @@ class GenerateStage:
             loaded.prompts,
             loaded.run.config.batch_size,
             group=group_size(loaded.run.config.intervention.name),
-            pictures=loaded.pictures,
+            condition_images=loaded.condition_images,
             keep_latents=loaded.keep_latents,
         )
         table, images = _to_table(loaded, task, drawn)
@@ -95,9 +95,18 @@ class GenerateStage:
         if same:  # otherwise another attempt won with other pixels
             rows = table.drop_columns(["image"])
             self._hand_on(DrawnShard(task.id, task.block, receipt.content_sha256, rows, images))
-        cut = {cell[0] for cell, image in zip(task.cells, drawn, strict=True) if image.truncated}
-        seconds = time.perf_counter() - started
-        return Outcome(task.id, len(drawn), failed, seconds, truncated=tuple(sorted(cut)))
+        truncated_prompts = {
+            prompt_id
+            for (prompt_id, _), image in zip(task.cells, drawn, strict=True)
+            if image.truncated_tokens
+        }
+        return Outcome(
+            task.id,
+            len(drawn),
+            failed,
+            time.perf_counter() - started,
+            truncated=tuple(sorted(truncated_prompts)),
+        )
 
     def _hand_on(self, shard: DrawnShard) -> None:
         for sink in self.sinks:
@@ -112,7 +121,7 @@ class _Loaded:
     run: Run
     model: Model
     prompts: Mapping[str, Prompt]
-    pictures: Conditions
+    condition_images: Conditions
     kept: frozenset[str]
     codec: Codec
     keep_latents: str
@@ -130,9 +139,9 @@ class _Loaded:
 
 def _load(run: Run) -> _Loaded:
     prompts, recipe = run.prompts, run.recipe
-    pictures = Conditions(run.root / FOLDER)
+    condition_images = Conditions(run.root / FOLDER)
     size = (run.config.width, run.config.height)
-    check_conditions(run.card, prompts.values(), pictures, size)
+    check_conditions(run.card, prompts.values(), condition_images, size)
     model = load_model(run)
     if isinstance(model, ChecksPrompts):
         model.check_prompts(prompts.values())
@@ -142,7 +151,7 @@ def _load(run: Run) -> _Loaded:
         run=run,
         model=model,
         prompts=prompts,
-        pictures=pictures,
+        condition_images=condition_images,
         kept=run.kept_prompts(),
         codec=recipe.codec,
         keep_latents=recipe.keep_latents,
@@ -155,12 +164,13 @@ def _refuse_long(model: Model, prompts: Iterable[Prompt]) -> None:
     Raises:
         PromptError: If there is one.
     """
-    long = {prompt.text: cut for prompt in prompts if (cut := model.truncated(prompt.text)) > 0}
+    tokens = {prompt.text: model.truncated_tokens(prompt.text) for prompt in prompts}
+    long = {text: count for text, count in tokens.items() if count > 0}
     if long:
-        text, cut = next(iter(long.items()))
+        text, count = next(iter(long.items()))
         raise PromptError(
             f"{len(long):,} prompt(s) are longer than the text encoder reads: the end of "
-            f"{text[:60]!r} is {cut} token(s) too long. Shorten them, or set `long_prompts: cut` "
+            f"{text[:60]!r} is {count} token(s) too long. Shorten them, or set `long_prompts: cut` "
             "in the recipe to draw them cut, with the tokens cut off counted in every row"
         )
 
@@ -245,7 +255,7 @@ def _row(prompt: Prompt, seed: int, cell: CellImage, blob: Any) -> dict[str, Any
         "status": cell.status,
         "reason": cell.reason,
         "constant": None if pixels is None else bool((pixels == pixels[0, 0]).all()),
-        "truncated_tokens": cell.truncated,
+        "truncated_tokens": cell.truncated_tokens,
         "micro_batch": cell.micro_batch,
     }
 

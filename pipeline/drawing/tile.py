@@ -26,7 +26,7 @@ class CellImage:
         pixels: (H, W, 3) uint8, or None if there is no usable image.
         status: One of `schema`'s.
         reason: Why it is not ok.
-        truncated: Tokens cut off the prompt.
+        truncated_tokens: Tokens cut off the prompt.
         micro_batch: Images drawn together with it, itself included.
         latents: Step -> (C, h, w) float32, those that are to be kept.
     """
@@ -34,7 +34,7 @@ class CellImage:
     pixels: Uint8Images | None
     status: str
     reason: str | None
-    truncated: int
+    truncated_tokens: int
     micro_batch: int
     latents: Kept = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ def draw_tile(
     batch_size: int,
     *,
     group: int = 1,
-    pictures: Mapping[str, Image.Image] = MappingProxyType({}),
+    condition_images: Mapping[str, Image.Image] = MappingProxyType({}),
     keep_latents: str = "none",
 ) -> list[CellImage]:
     """Draw all cells of a tile in batches of one fixed shape.
@@ -60,7 +60,7 @@ def draw_tile(
         prompts: Every prompt of the tile, by id.
         batch_size: Images drawn together, a multiple of `group`.
         group: Cells in a row that the intervention needs whole; a tile has whole ones only.
-        pictures: The prompts' condition pictures.
+        condition_images: The prompts' condition images.
         keep_latents: "none", "last" or "all".
 
     Raises:
@@ -72,7 +72,7 @@ def draw_tile(
     for start in range(0, len(cells), batch_size):
         wanted = cells[start : start + batch_size]
         padded = wanted + wanted[-group:] * ((batch_size - len(wanted)) // group)
-        images += _draw(model, padded, pictures, group, keep_latents)[: len(wanted)]
+        images += _draw(model, padded, condition_images, group, keep_latents)[: len(wanted)]
     if all(image.status == STATUS_FAILED for image in images):
         raise RuntimeError(f"every cell of tile {tile.id} failed: {images[0].reason}")
     return images
@@ -81,14 +81,14 @@ def draw_tile(
 def _draw(
     model: Model,
     cells: Sequence[tuple[Prompt, int]],
-    pictures: Mapping[str, Image.Image],
+    condition_images: Mapping[str, Image.Image],
     group: int,
     keep_latents: str,
 ) -> list[CellImage]:
     """Draw cells together; where that fails, in halves, down to the group that is to blame."""
     prompts, seeds = zip(*cells, strict=True)
     try:
-        drawn = model.generate(Batch(prompts, seeds, pictures, keep_latents))
+        drawn = model.generate(Batch(prompts, seeds, condition_images, keep_latents))
     except GoldenseedError:
         raise
     except Exception as error:
@@ -100,7 +100,7 @@ def _draw(
         LOGGER.info("batch of %d failed (%s), trying halves", len(cells), error)
         half = len(cells) // group // 2 * group
         parts = (cells[:half], cells[half:])
-        halves = [_draw(model, part, pictures, group, keep_latents) for part in parts]
+        halves = [_draw(model, part, condition_images, group, keep_latents) for part in parts]
         return [image for part in halves for image in part]
     if keep_latents != "none" and not drawn.latents:
         raise ModelError(
@@ -111,12 +111,12 @@ def _draw(
 
 
 def _cell_image(drawn: Drawn, index: int) -> CellImage:
-    truncated, together = int(drawn.truncated_tokens[index]), len(drawn.images)
+    truncated_tokens, together = int(drawn.truncated_tokens[index]), len(drawn.images)
     if not drawn.finite[index]:
         reason = "the decoder gave NaN or infinity"
-        return CellImage(None, STATUS_NONFINITE, reason, truncated, together)
+        return CellImage(None, STATUS_NONFINITE, reason, truncated_tokens, together)
     if drawn.flagged[index]:
         reason = "the safety checker replaced the image"
-        return CellImage(None, STATUS_FLAGGED, reason, truncated, together)
+        return CellImage(None, STATUS_FLAGGED, reason, truncated_tokens, together)
     latents = {step: values[index] for step, values in drawn.latents.items()}
-    return CellImage(drawn.images[index], STATUS_OK, None, truncated, together, latents)
+    return CellImage(drawn.images[index], STATUS_OK, None, truncated_tokens, together, latents)

@@ -3,9 +3,10 @@
 import inspect
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.errors import ModelError, nearest
+from pipeline.errors import ModelError, RegistryError, nearest
 from pipeline.settings.choices import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from pipeline.batch import Batch
     from pipeline.cards.card import Card
     from pipeline.settings.config import RunConfig
+
+
+RENAMED_HOOKS: Mapping[str, str] = MappingProxyType(
+    {"latents": "starting_noise", "generators": "step_generators"}
+)
+"""Earlier name of a hook -> its name."""
 
 
 class Intervention:
@@ -44,6 +51,20 @@ class Intervention:
     neutral_tolerance: ClassVar[int] = 0
     group_size: ClassVar[int] = 1
 
+    def __init_subclass__(cls) -> None:
+        """Refuse a class that still defines a hook under an earlier name.
+
+        Raises:
+            RegistryError: If there is one; nothing would ever call it.
+        """
+        super().__init_subclass__()
+        for old, new in RENAMED_HOOKS.items():
+            if callable(getattr(cls, old, None)):
+                raise RegistryError(
+                    f"intervention {cls.__module__}:{cls.__qualname__} defines the hook `{old}`, "
+                    f"which is called `{new}` now: rename the method"
+                )
+
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         unknown = sorted(set(parameters) - set(self.known))
         if unknown:
@@ -54,6 +75,22 @@ class Intervention:
         missing = [name for name in self.required if name not in parameters]
         if missing:
             raise ValueError(f"parameters missing: {', '.join(missing)}")
+
+    def changes(self, hook: str) -> bool:
+        """Whether this intervention has its own version of a hook.
+
+        Models ask, so that they can refuse a hook that they would not call, and skip one that
+        does nothing.
+
+        Args:
+            hook: Name of a hook, for example "pixels".
+
+        Example:
+            >>> from pipeline.interventions.seed_plant import SeedPlant
+            >>> SeedPlant({}).changes("pixels"), SeedPlant({}).changes("starting_noise")
+            (True, False)
+        """
+        return getattr(type(self), hook) is not getattr(Intervention, hook)
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
         """Look at the run's settings once per actor, before `prepare`.
@@ -72,7 +109,7 @@ class Intervention:
     def noise_seeds(self, batch: "Batch") -> Sequence[int]:
         """The random stream of each image, by default its seed.
 
-        A hook of its own, rather than a use of `latents`, because the starting noise and the
+        A hook of its own, rather than a use of `starting_noise`, because the starting noise and the
         step noise of an image come from one generator: both must follow.
         """
         return batch.seeds
@@ -92,7 +129,7 @@ class Intervention:
         """
         return generators
 
-    def generators(
+    def step_generators(
         self, generators: "list[torch.Generator]", batch: "Batch"
     ) -> "list[torch.Generator]":
         """Choose the streams of the step noise.
@@ -106,7 +143,7 @@ class Intervention:
         """
         return generators
 
-    def latents(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
+    def starting_noise(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
         """Change the starting noise.
 
         Args:

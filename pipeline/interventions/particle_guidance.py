@@ -119,7 +119,7 @@ class ParticleGuidance(Intervention):
         scheduler.step = pushed
         return pipe
 
-    def latents(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
+    def starting_noise(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
         """Refuse a batch that is not made of whole groups.
 
         Raises:

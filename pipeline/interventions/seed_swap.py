@@ -84,12 +84,12 @@ class SeedSwap(Intervention):
         require_argument("seed_swap", pipe, card, "callback_on_step_end")
         self._spec, self._dtype = config.noise, config.dtype
 
-    def latents(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
+    def starting_noise(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
         """Remember the shape; the starting noise stays the image's own."""
         self._shape = (noise.shape[1], noise.shape[2], noise.shape[3])
         return noise
 
-    def generators(
+    def step_generators(
         self, generators: "list[torch.Generator]", batch: "Batch"
     ) -> "list[torch.Generator]":
         """Make the other seed's generators, moved past its own start and the earlier steps."""

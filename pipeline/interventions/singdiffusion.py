@@ -179,7 +179,7 @@ class SingDiffusion(Intervention):
         self._text[1].to(pipe.device, pipe.unet.dtype)
         return pipe
 
-    def latents(self, noise: "Tensor", batch: "Batch") -> "Tensor":
+    def starting_noise(self, noise: "Tensor", batch: "Batch") -> "Tensor":
         """The seeds' noise after the first step.
 
         Args:

@@ -29,7 +29,7 @@ class Model(Protocol):
         """Draw a batch. An image depends on its own prompt and seed only."""
         ...
 
-    def truncated(self, text: str) -> int:
+    def truncated_tokens(self, text: str) -> int:
         """Tokens of a prompt beyond what the text encoder reads; 0 if it reads all."""
         ...
 
@@ -100,12 +100,12 @@ def changed_pixels(intervention: Intervention, pixels: torch.Tensor, batch: Batc
         (B, 3, H, W) in [0, 1], finite.
     """
     finite = pixels.nan_to_num(0, 0, 0)
-    if type(intervention).pixels is Intervention.pixels:
+    if not intervention.changes("pixels"):
         return finite  # no rounding where nothing changes
     return (intervention.pixels(finite * 2 - 1, batch) / 2 + 0.5).clamp(0, 1)
 
 
-def begin(
+def draw_start(
     batch: Batch, intervention: Intervention, config: RunConfig, shape: tuple[int, int, int]
 ) -> tuple[torch.Tensor, list[torch.Generator]]:
     """Every seed's noise as the intervention has it, and what its step noise comes from.
@@ -121,7 +121,8 @@ def begin(
     """
     seeds = intervention.noise_seeds(batch)
     noise, generators = draw_noise(seeds, shape, spec=config.noise)
-    return intervention.latents(noise, batch), intervention.generators(generators, batch)
+    start = intervention.starting_noise(noise, batch)  # first: seed_swap takes its shape from here
+    return start, intervention.step_generators(generators, batch)
 
 
 def call_arguments(batch: Batch, intervention: Intervention, config: RunConfig) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def call_arguments(batch: Batch, intervention: Intervention, config: RunConfig) 
     }
 
 
-def tokens_cut(tokenizer: Any, text: str) -> int:  # noqa: ANN401 - transformers is untyped
+def truncated_tokens(tokenizer: Any, text: str) -> int:  # noqa: ANN401 - transformers is untyped
     """Tokens of a prompt beyond what its text encoder reads."""
     tokens: list[int] = tokenizer(text, truncation=False, verbose=False).input_ids
     return max(0, len(tokens) - int(tokenizer.model_max_length))

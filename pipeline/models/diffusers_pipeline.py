@@ -121,7 +121,7 @@ class DiffusersPipeline:
         settings = self._settings(pipe, batch) if stage is self.card.stages[-1] else {}
         start = self._start(stage, pipe, batch, generators)
         if stage is self.card.stages[-1]:
-            generators = self.intervention.generators(generators, batch)
+            generators = self.intervention.step_generators(generators, batch)
         fixed = {"output_type": "pt", "return_dict": False, **stage.arguments}
         output: Sequence[Any] = pipe(
             **{**fixed, **settings, **inputs, **start}, generator=generators
@@ -144,7 +144,7 @@ class DiffusersPipeline:
         """Starting noise, where the call takes it."""
         if stage.noise == "generator":
             return {}
-        noise = self.intervention.latents(draw_next(generators, self.latents_shape), batch)
+        noise = self.intervention.starting_noise(draw_next(generators, self.latents_shape), batch)
         noise = noise.to(self.device, getattr(torch, self.config.dtype))
         if stage.noise == "packed_latents":
             noise = pipe._pack_latents(noise, *noise.shape)
@@ -205,19 +205,19 @@ class DiffusersPipeline:
                 f"the run wants {size}"
             )
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
-        if type(self.intervention).pixels is not Intervention.pixels:
+        if self.intervention.changes("pixels"):
             changed = self.intervention.pixels(pixels.nan_to_num(0, 0, 0) * 2 - 1, batch)
             pixels = torch.where(torch.isfinite(pixels), changed / 2 + 0.5, pixels)
         flags = output[1] if self.card.safety_checker and len(output) > 1 else None
-        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
+        counts = [self.truncated_tokens(prompt.text) for prompt in batch.prompts]
         return Drawn(
             to_uint8(pixels.nan_to_num(0, 0, 0).clamp(0, 1)),
             finite & self.finite.of(len(finite)),
             np.array(flags or [False] * len(pixels)),
-            np.array(truncated, np.int32),
+            np.array(counts, np.int32),
         )
 
-    def truncated(self, text: str) -> int:
+    def truncated_tokens(self, text: str) -> int:
         """Tokens beyond what the stages read, the worst of them."""
         cut = [0]
         for stage, pipe in zip(self.card.stages, self.pipes, strict=True):
@@ -253,7 +253,7 @@ def _pictures(batch: Batch, name: str) -> list[Image.Image]:
     missing = [p.text for p, key in zip(batch.prompts, found, strict=True) if not key]
     if missing:
         raise ModelError(f"prompt {missing[0]!r} has no {name}, which this card needs")
-    return [batch.pictures[key] for key in found]
+    return [batch.condition_images[key] for key in found]
 
 
 def _check(card: Card, config: RunConfig, intervention: Intervention, pipes: list[Any]) -> None:
@@ -273,12 +273,11 @@ def _check(card: Card, config: RunConfig, intervention: Intervention, pipes: lis
             not stages[-1].step_noise and (config.eta or config.scheduler != card.scheduler)
         ),
         f"{told} draws its starting noise itself, and the intervention changes latents": (
-            own_noise and type(intervention).latents is not Intervention.latents
+            own_noise and intervention.changes("starting_noise")
         ),
         f"{told} draws its starting noise itself or comes after another stage, and the "
         f"intervention changes the step noise, which follows on the starting noise": (
-            type(intervention).generators is not Intervention.generators
-            and (own_noise or len(stages) > 1)
+            intervention.changes("step_generators") and (own_noise or len(stages) > 1)
         ),
         f"{told} draws noise itself, in the networks' dtype; only float32 gives a seed's noise, "
         f"not {config.dtype}": (

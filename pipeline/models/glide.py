@@ -31,7 +31,7 @@ from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import begin, changed_pixels, device_of, to_uint8, tokens_cut
+from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8, truncated_tokens
 from pipeline.models.networks import quiet
 from pipeline.noise import draw_next
 from pipeline.settings.config import RunConfig
@@ -110,16 +110,16 @@ class Glide:
             B images of the run's size; see `Drawn`.
         """
         texts = [prompt.text for prompt in batch.prompts]
-        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
+        start, generators = draw_start(batch, self.intervention, self.config, self.latents_shape)
         small = self._base(start.to(self.pipe.device), texts, generators)
         pixels = self._upsample(small, texts, generators)
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
-        truncated = [self.truncated(text) for text in texts]
+        counts = [self.truncated_tokens(text) for text in texts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, (pixels / 2 + 0.5).clamp(0, 1), batch)),
             finite,
             np.zeros(len(texts), bool),
-            np.array(truncated, np.int32),
+            np.array(counts, np.int32),
         )
 
     def _base(self, noise: Tensor, texts: list[str], generators: list[torch.Generator]) -> Tensor:
@@ -172,9 +172,9 @@ class Glide:
         states: Tensor = getattr(self.pipe, encoder)(ids.to(self.pipe.device)).last_hidden_state
         return states
 
-    def truncated(self, text: str) -> int:
+    def truncated_tokens(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
-        return tokens_cut(self.pipe.tokenizer, text)
+        return truncated_tokens(self.pipe.tokenizer, text)
 
 
 def ddim_step(x: Tensor, eps: Tensor, kept: Tensor, kept_after: Tensor) -> Tensor:
@@ -203,7 +203,7 @@ def _check(card: Card, config: RunConfig, intervention: Intervention) -> None:
             f"card {card.name}: GLIDE's base is sampled by DDPM with its learned variance; found "
             f"{config.scheduler} with eta {config.eta}; use DDPMScheduler and leave eta at 0"
         )
-    if type(intervention).generators is not Intervention.generators:
+    if intervention.changes("step_generators"):
         raise ModelError(
             f"card {card.name}: the intervention changes the step noise, which follows on the "
             f"starting noise; here the up-sampler's noise follows on both"

@@ -32,12 +32,12 @@ from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import (
-    begin,
     call_arguments,
     changed_pixels,
     device_of,
+    draw_start,
     to_uint8,
-    tokens_cut,
+    truncated_tokens,
 )
 from pipeline.models.networks import Finite, load_pipeline
 from pipeline.noise import draw_next
@@ -91,7 +91,7 @@ class Inpainting:
         Raises:
             ModelError: If a picture is missing or of another size.
         """
-        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
+        start, generators = draw_start(batch, self.intervention, self.config, self.latents_shape)
         count, guided = len(batch.prompts), self.config.guidance_scale > 1
         self.finite.forget()
         pixels, flags = self.pipe(
@@ -103,12 +103,12 @@ class Inpainting:
             output_type="pt",
             **call_arguments(batch, self.intervention, self.config),
         )
-        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
+        counts = [self.truncated_tokens(prompt.text) for prompt in batch.prompts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, pixels, batch)),
             self.finite.of(count),
             np.array(flags or [False] * count),
-            np.array(truncated, np.int32),
+            np.array(counts, np.int32),
         )
 
     def _pictures(self, batch: Batch, generators: list[torch.Generator]) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Inpainting:
         sha256 = getattr(prompt, name)
         if not sha256:
             raise ModelError(f"prompt {prompt.text!r} has no {name}, which inpainting needs")
-        picture, size = batch.pictures[sha256], (self.config.width, self.config.height)
+        picture, size = batch.condition_images[sha256], (self.config.width, self.config.height)
         if picture.size != size:
             raise ModelError(
                 f"the {name} of prompt {prompt.text!r} is {picture.size[0]} x {picture.size[1]} "
@@ -146,9 +146,9 @@ class Inpainting:
         scaled: torch.Tensor = vae.config.scaling_factor * torch.cat(parts)
         return scaled
 
-    def truncated(self, text: str) -> int:
+    def truncated_tokens(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
-        return tokens_cut(self.pipe.tokenizer, text)
+        return truncated_tokens(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig, pipe: Any, intervention: Intervention) -> None:  # noqa: ANN401
@@ -160,7 +160,7 @@ def _check(card: Card, config: RunConfig, pipe: Any, intervention: Intervention)
             f"has {latents} and its UNet {channels} input channels; wanted a UNet of "
             f"{2 * latents + 1} (an inpainting checkpoint) or {latents} (an ordinary one)"
         )
-    if type(intervention).generators is not Intervention.generators:
+    if intervention.changes("step_generators"):
         raise ModelError(
             f"card {card.name}: the intervention changes the step noise, which follows on the "
             f"starting noise; when inpainting, the pictures' own noise comes between"

@@ -23,7 +23,7 @@ from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import begin, changed_pixels, device_of, to_uint8, tokens_cut
+from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8, truncated_tokens
 from pipeline.models.networks import Finite, load_stage
 from pipeline.prompts.conditions import numbers_of
 from pipeline.settings.config import RunConfig
@@ -78,7 +78,7 @@ class InstantId:
             ModelError: If a face is missing, or has another number of numbers than the resampler
                 reads.
         """
-        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
+        start, generators = draw_start(batch, self.intervention, self.config, self.latents_shape)
         faces = self._faces(batch)
         self._tokens = self.pipe.unet.encoder_hid_proj([faces])[0][:, 0]
         self.finite.forget()
@@ -87,7 +87,7 @@ class InstantId:
             negative_prompt=[self.config.negative_prompt] * len(start)
             if self.config.negative_prompt
             else None,
-            image=[batch.pictures[str(prompt.image)] for prompt in batch.prompts],
+            image=[batch.condition_images[str(prompt.image)] for prompt in batch.prompts],
             ip_adapter_image_embeds=[faces],
             controlnet_conditioning_scale=self.strength,
             latents=start.to(self.device, self.pipe.unet.dtype),
@@ -101,12 +101,12 @@ class InstantId:
             return_dict=False,
             **self.intervention.call_kwargs(batch),
         )
-        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
+        counts = [self.truncated_tokens(prompt.text) for prompt in batch.prompts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, pixels, batch)),
             self.finite.of(len(start)),
             np.zeros(len(start), bool),
-            np.array(truncated, np.int32),
+            np.array(counts, np.int32),
         )
 
     def _faces(self, batch: Batch) -> torch.Tensor:
@@ -117,7 +117,7 @@ class InstantId:
                 f"prompt {missing[0]!r} lacks the keypoints' picture (image) or the face's "
                 f"numbers (mask)"
             )
-        rows = [numbers_of(batch.pictures[str(prompt.mask)]) for prompt in batch.prompts]
+        rows = [numbers_of(batch.condition_images[str(prompt.mask)]) for prompt in batch.prompts]
         wanted = self.pipe.unet.encoder_hid_proj.image_projection_layers[0].proj_in.in_features
         if any(len(row) != wanted for row in rows):
             raise ModelError(
@@ -138,9 +138,9 @@ class InstantId:
         """IdentityNet reads the face's tokens, (B or 2B, 16, D), where the text would be."""
         return arguments, options | {"encoder_hidden_states": self._tokens}
 
-    def truncated(self, text: str) -> int:
+    def truncated_tokens(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoders' length."""
-        return tokens_cut(self.pipe.tokenizer, text)
+        return truncated_tokens(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig) -> None:

@@ -16,12 +16,12 @@ from pipeline.cards.card import Card, ResolvedCard
 from pipeline.cpu import keep_freed_memory, speed_up
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import (
-    begin,
     call_arguments,
     device_of,
+    draw_start,
     require_compiler,
     to_uint8,
-    tokens_cut,
+    truncated_tokens,
 )
 from pipeline.models.latents import Recorder
 from pipeline.models.networks import load_pipeline
@@ -94,7 +94,7 @@ class StableDiffusion:
         Returns:
             B images; see `Drawn`.
         """
-        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
+        start, generators = draw_start(batch, self.intervention, self.config, self.latents_shape)
         start = start.to(self.pipe.unet.dtype)
         recorder = Recorder(batch.keep_latents, start)
         latents = self._denoise(batch, start, generators, recorder)
@@ -102,8 +102,8 @@ class StableDiffusion:
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
         pixels = self.intervention.pixels(pixels.nan_to_num(0, 0, 0), batch)
         images, flagged = self._postprocess(pixels)
-        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
-        return Drawn(images, finite, flagged, np.array(truncated, np.int32), recorder.kept)
+        counts = [self.truncated_tokens(prompt.text) for prompt in batch.prompts]
+        return Drawn(images, finite, flagged, np.array(counts, np.int32), recorder.kept)
 
     def _denoise(
         self,
@@ -139,9 +139,9 @@ class StableDiffusion:
         )
         return positive, negative
 
-    def truncated(self, text: str) -> int:
+    def truncated_tokens(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
-        return tokens_cut(self.pipe.tokenizer, text)
+        return truncated_tokens(self.pipe.tokenizer, text)
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) floats, about [-1, 1], not clamped: infinities must stay visible."""

@@ -24,12 +24,12 @@ from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import (
-    begin,
     call_arguments,
     changed_pixels,
     device_of,
+    draw_start,
     to_uint8,
-    tokens_cut,
+    truncated_tokens,
 )
 from pipeline.models.networks import Finite, load_pipeline
 from pipeline.settings.config import RunConfig
@@ -73,19 +73,19 @@ class TextToVideo:
         Returns:
             B filmstrips; see `Drawn`.
         """
-        start, generators = begin(batch, self.intervention, self.config, self.latents_shape)
+        start, generators = draw_start(batch, self.intervention, self.config, self.latents_shape)
         start = start.to(self.pipe.unet.dtype)
         strips, finite = [], []
         for prompt, own, generator in zip(batch.prompts, start, generators, strict=True):
             self.finite.forget()
             strips.append(self._strip(prompt.text, own, generator, batch))
             finite.append(bool(self.finite.of(1).all()))
-        truncated = [self.truncated(prompt.text) for prompt in batch.prompts]
+        counts = [self.truncated_tokens(prompt.text) for prompt in batch.prompts]
         return Drawn(
             to_uint8(changed_pixels(self.intervention, torch.cat(strips), batch)),
             np.array(finite),
             np.zeros(len(start), bool),
-            np.array(truncated, np.int32),
+            np.array(counts, np.int32),
         )
 
     def _strip(
@@ -106,9 +106,9 @@ class TextToVideo:
         strip: torch.Tensor = video[0].permute(1, 0, 2, 3).flatten(1, 2)[None]
         return strip
 
-    def truncated(self, text: str) -> int:
+    def truncated_tokens(self, text: str) -> int:
         """Tokens of a prompt beyond the text encoder's length."""
-        return tokens_cut(self.pipe.tokenizer, text)
+        return truncated_tokens(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig) -> None:

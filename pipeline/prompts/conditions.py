@@ -19,8 +19,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipeline.cards.card import Card
-from pipeline.errors import PictureError, PromptError
-from pipeline.prompts.pictures import read_picture
+from pipeline.errors import ImageFileError, PromptError
+from pipeline.prompts.image_files import decode_image_file
 from pipeline.prompts.prompt import Prompt
 from pipeline.storage.store import LocalStore
 
@@ -71,8 +71,8 @@ class Conditions(Mapping[str, Image.Image]):
     def _decode(self, sha256: str) -> Image.Image:
         data = self.read(sha256)
         try:
-            return _read_numbers(data) if data.startswith(NPY) else read_picture(data).image
-        except PictureError as error:
+            return _read_numbers(data) if data.startswith(NPY) else decode_image_file(data).image
+        except ImageFileError as error:
             raise PromptError(f"condition {sha256[:12]}... in {self.folder}: {error}") from error
 
 
@@ -81,9 +81,9 @@ def _read_numbers(data: bytes) -> Image.Image:
         found = np.load(io.BytesIO(data), allow_pickle=False)
         right = found.ndim == 1 and found.dtype.kind == "f" and bool(np.isfinite(found).all())
     except (ValueError, EOFError, OSError) as error:
-        raise PictureError(f"a damaged .npy file: {error}") from error
+        raise ImageFileError(f"a damaged .npy file: {error}") from error
     if not right or not found.any():
-        raise PictureError(
+        raise ImageFileError(
             f"an array of {found.dtype} and shape {found.shape}; wanted one axis of finite floats "
             f"that are not all 0"
         )

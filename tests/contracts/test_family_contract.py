@@ -118,7 +118,7 @@ def test_finite_uint8_images_of_the_cards_size(card: Card, model: Any, drawn: Dr
     assert drawn.finite.all()
     assert not drawn.flagged.any()
     assert [int(cut) for cut in drawn.truncated_tokens] == [
-        model.truncated(prompt.text) for prompt in cells(card).prompts
+        model.truncated_tokens(prompt.text) for prompt in cells(card).prompts
     ]
 
 
@@ -150,8 +150,8 @@ def test_the_callers_noise_stays(card: Card, model: Any, monkeypatch: pytest.Mon
 
 
 def test_tokens_beyond_the_limit_are_counted(model: Any) -> None:  # noqa: ANN401
-    assert model.truncated("a") == 0
-    assert model.truncated("a" * 50) == 52 - tiny.TEXT_LENGTH
+    assert model.truncated_tokens("a") == 0
+    assert model.truncated_tokens("a" * 50) == 52 - tiny.TEXT_LENGTH
 
 
 def test_compiled_is_refused(card: Card) -> None:

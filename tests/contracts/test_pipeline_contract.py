@@ -124,12 +124,12 @@ def test_a_condition_is_its_own_cells(loaded: tuple[Card, Any]) -> None:
     for name, keys in (("image", native_calls.IMAGES), ("mask", native_calls.MASKS)):
         if name not in card.conditions:
             continue
-        first, second = (batch.pictures[key] for key in keys)
+        first, second = (batch.condition_images[key] for key in keys)
         one, two = keys
-        swapped = {**batch.pictures, one: second, two: first}
+        swapped = {**batch.condition_images, one: second, two: first}
         other = model.generate(Batch(batch.prompts, batch.seeds, swapped)).images
         assert all(worst(images[i : i + 1], other[i : i + 1]) > 0 for i in range(4))
-        only = {**batch.pictures, two: first}
+        only = {**batch.condition_images, two: first}
         other = model.generate(Batch(batch.prompts, batch.seeds, only)).images
         assert worst(images[:1], other[:1]) == 0, "another cell's picture changes nothing"
         assert worst(images, other) > 0

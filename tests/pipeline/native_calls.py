@@ -41,8 +41,8 @@ def native(card: Card, pipes: list[Pipe], batch: Batch, **changes: Any) -> list[
     generators = [torch.Generator().manual_seed(seed) for seed in batch.seeds]
     call = {"num_inference_steps": 3, "generator": generators, **changes}
     texts = [prompt.text for prompt in batch.prompts]
-    images = [batch.pictures.get(prompt.image or "") for prompt in batch.prompts]
-    masks = [batch.pictures.get(prompt.mask or "") for prompt in batch.prompts]
+    images = [batch.condition_images.get(prompt.image or "") for prompt in batch.prompts]
+    masks = [batch.condition_images.get(prompt.mask or "") for prompt in batch.prompts]
     sized = {"height": SIZE, "width": SIZE, **call}
     name, pipe = card.name, pipes[-1]
     if name in ("ddpm-cat", "improved-ddpm", "ddim-bedroom"):
@@ -85,9 +85,9 @@ def _native_ip(card: Card, pipe: Pipe, batch: Batch, sized: dict[str, Any]) -> l
     vars(pipe).pop("prepare_ip_adapter_image_embeds", None)
     found = []
     for prompt, seed in zip(batch.prompts, batch.seeds, strict=True):
-        control = {"image": batch.pictures[prompt.mask]} if prompt.mask else {}
+        control = {"image": batch.condition_images[prompt.mask]} if prompt.mask else {}
         one = {**sized, "generator": [torch.Generator().manual_seed(seed)], **control}
-        picture = batch.pictures[str(prompt.image)]
+        picture = batch.condition_images[str(prompt.image)]
         images = pipe([prompt.text], ip_adapter_image=picture, guidance_scale=7.5, **one).images
         found += list(images)
     return found

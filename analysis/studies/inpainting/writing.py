@@ -16,7 +16,7 @@ from analysis.features.base import Batch, Feature, extract_in_batches
 from analysis.features.ocr_pages import white
 from analysis.statistics.arrays import Floats
 from pipeline.errors import RunError
-from pipeline.prompts.pictures import read_picture
+from pipeline.prompts.image_files import decode_image_file
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
@@ -80,7 +80,7 @@ class Pictures:
                 f"{self.run.root / CONDITIONS} holds no picture {sha256[:12]}...; this study "
                 f"needs the pictures and masks that the prompts name"
             )
-        image = read_picture(found[0].read_bytes()).image
+        image = decode_image_file(found[0].read_bytes()).image
         if image.size != self.size:
             raise RunError(
                 f"{found[0]} has {image.size[0]} x {image.size[1]} pixels, the run's images "

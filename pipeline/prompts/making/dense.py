@@ -16,10 +16,10 @@ from typing import Any
 from PIL import Image
 
 from pipeline.devices import choose_device
-from pipeline.errors import ModelError, PictureError, PromptError
+from pipeline.errors import ImageFileError, ModelError, PromptError
+from pipeline.prompts.image_files import decode_image_file, reasons_in_words
 from pipeline.prompts.making.cards import DescriberCard, DescriberFiles
 from pipeline.prompts.making.sample import sample_order, without_duplicates
-from pipeline.prompts.pictures import read_picture, reasons_in_words
 from pipeline.prompts.prompt import Prompt
 from pipeline.stage import Outcome, Resources
 from pipeline.storage.file_hashes import sha256_of_file
@@ -85,11 +85,11 @@ def plan_tasks(folder: Path, names: Iterable[str], *, count: int | None = None) 
         count: How many; all if None.
 
     Raises:
-        PictureError: If there are fewer, or one cannot be read.
+        ImageFileError: If there are fewer, or one cannot be read.
     """
     chosen = sorted(names, key=lambda name: sample_order(f"picture {name}"))
     if count is not None and count > len(chosen):
-        raise PictureError(f"{folder} holds {len(chosen):,} pictures; {count:,} are wanted")
+        raise ImageFileError(f"{folder} holds {len(chosen):,} pictures; {count:,} are wanted")
     chosen = chosen[:count]
     cuts = range(0, len(chosen), PICTURES_PER_TASK)
     return [_task(folder, chosen[cut : cut + PICTURES_PER_TASK]) for cut in cuts]
@@ -99,7 +99,7 @@ def _task(folder: Path, names: Sequence[str]) -> DenseTask:
     try:
         return DenseTask(tuple(names), tuple(sha256_of_file(folder / name) for name in names))
     except OSError as error:
-        raise PictureError(
+        raise ImageFileError(
             f"a picture in {folder} cannot be read: {error}; make it readable, or take it away"
         ) from error
 
@@ -155,7 +155,7 @@ class DenseStage:
             try:
                 picture = self._picture(name, sha256)
                 good.append((name, sha256, picture))
-            except PictureError as error:
+            except ImageFileError as error:
                 found[name] = Description(name, sha256, reason=str(error))
         for cut in range(0, len(good), self.card.batch_size):
             batch = good[cut : cut + self.card.batch_size]
@@ -167,8 +167,8 @@ class DenseStage:
     def _picture(self, name: str, sha256: str) -> Image.Image:
         data = (self.pictures / name).read_bytes()
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise PictureError("changed while the command ran")
-        return read_picture(data).image
+            raise ImageFileError("changed while the command ran")
+        return decode_image_file(data).image
 
 
 def _description(name: str, sha256: str, text: str, *, cut_off: bool) -> Description:
@@ -274,12 +274,12 @@ def collect_prompts(
         with their reasons.
 
     Raises:
-        PictureError: If more than 5 % of the pictures could not be used.
+        ImageFileError: If more than 5 % of the pictures could not be used.
     """
     rows = [row for task in tasks for row in read_descriptions(store, task)]
     skipped = [(row.name, row.reason) for row in rows if row.reason]
     if len(skipped) > MAX_SKIPPED * len(rows):
-        raise PictureError(
+        raise ImageFileError(
             f"{len(skipped):,} of {len(rows):,} pictures could not be used (at most "
             f"{MAX_SKIPPED:.0%} are passed over): {reasons_in_words(skipped)}"
         )

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.errors import PictureError, PromptError
+from pipeline.errors import ImageFileError, PromptError
 from pipeline.prompts.conditions import FOLDER
+from pipeline.prompts.image_files import crop_square, decode_image_file, list_image_files
 from pipeline.prompts.making.sample import sample_order
-from pipeline.prompts.pictures import crop_square, list_pictures, read_picture
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import write_prompts_jsonl
 from pipeline.storage.store import LocalStore
@@ -65,15 +65,15 @@ def read_pairs(folder: Path, *, size: int, count: int | None = None) -> list[Pai
             only adds to a smaller one; all if None.
 
     Raises:
-        PictureError: If a picture or mask is missing, damaged, or the two are not of one size.
+        ImageFileError: If a picture or mask is missing, damaged, or the two are not of one size.
         PromptError: If `objects.json` is missing or does not name an object of every picture.
     """
-    names, _ = list_pictures(folder / "images")
-    masks = {Path(name).stem: name for name in list_pictures(folder / "masks")[0]}
+    names, _ = list_image_files(folder / "images")
+    masks = {Path(name).stem: name for name in list_image_files(folder / "masks")[0]}
     objects = _read_objects(folder / OBJECTS)
     chosen = sorted(names, key=sample_order)[:count]
     if count is not None and len(chosen) < count:
-        raise PictureError(f"{folder} holds {len(chosen):,} pairs and {count:,} are wanted")
+        raise ImageFileError(f"{folder} holds {len(chosen):,} pairs and {count:,} are wanted")
     return [_pair(folder, name, masks, objects, size) for name in chosen]
 
 
@@ -90,19 +90,19 @@ def _pair(
 ) -> Pair:
     stem = Path(name).stem
     if stem not in masks:
-        raise PictureError(f"{folder / 'masks'} holds no mask {stem}.png for images/{name}")
+        raise ImageFileError(f"{folder / 'masks'} holds no mask {stem}.png for images/{name}")
     if not objects.get(stem):
         raise PromptError(f"{folder / OBJECTS} names no object for {stem}")
-    image = read_picture((folder / "images" / name).read_bytes()).image
-    mask = read_picture((folder / "masks" / masks[stem]).read_bytes()).image
+    image = decode_image_file((folder / "images" / name).read_bytes()).image
+    mask = decode_image_file((folder / "masks" / masks[stem]).read_bytes()).image
     if image.size != mask.size:
-        raise PictureError(
+        raise ImageFileError(
             f"images/{name} is {image.size[0]} x {image.size[1]} pixels, its mask "
             f"{mask.size[0]} x {mask.size[1]}; the two must be of one size"
         )
     hole = crop_square(mask, size).convert("L").point(lambda level: 255 if level >= 128 else 0)
     if hole.getextrema()[1] == 0:
-        raise PictureError(f"masks/{masks[stem]} is black in its middle square: nothing to draw")
+        raise ImageFileError(f"masks/{masks[stem]} is black in its middle square: nothing to draw")
     return Pair(stem, objects[stem], _png(crop_square(image, size)), _png(hole.convert("RGB")))
 
 

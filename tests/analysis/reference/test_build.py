@@ -18,8 +18,8 @@ from analysis.reference import build, parts
 from analysis.reference.parts import NO_PROMPT, Plan
 from goldenseed.commands.reference import build_reference
 from goldenseed.steps.steps import Workers
-from pipeline.errors import ConfigError, GoldenseedError, PictureError, RunError
-from pipeline.prompts.pictures import crop_square, read_picture
+from pipeline.errors import ConfigError, GoldenseedError, ImageFileError, RunError
+from pipeline.prompts.image_files import crop_square, decode_image_file
 from pipeline.storage.schema import IMAGE_TYPE
 
 LOCAL = Workers("local")
@@ -48,7 +48,7 @@ def expected(folder: Path, names: list[str]) -> np.ndarray:
     feature.setup()
     rows = []
     for name in names:
-        image = crop_square(read_picture((folder / name).read_bytes()).image, SIZE)
+        image = crop_square(decode_image_file((folder / name).read_bytes()).image, SIZE)
         batch = Batch(np.asarray(image)[None], [NO_PROMPT])
         rows.append(feature.extract(batch)["embedding"][0])
     return np.stack(rows)
@@ -142,7 +142,7 @@ def test_bad_images_are_counted_with_the_reason_or_refused(
     Image.new("RGBA", (80, 80), (1, 2, 3, 4)).save(pictures / "glass.png")
     Image.new("RGB", (1, 1)).save(pictures / "one.png")
     Image.new("L", (20, 20), 90).save(pictures / "grey.png")
-    with pytest.raises(PictureError, match="3 of 24 images could not be used"):
+    with pytest.raises(ImageFileError, match="3 of 24 images could not be used"):
         build_reference(plan(pictures), out, LOCAL)
     assert not out.exists()
     monkeypatch.setattr(build, "MAX_SKIPPED", 0.5)
@@ -202,8 +202,8 @@ def test_images_may_be_left_to_the_feature(pictures: Path, tmp_path: Path) -> No
 def test_what_cannot_be_a_reference_is_refused(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="vector columns none"):
         build_reference(plan(pictures, feature="appearance"), tmp_path / "r.safetensors", LOCAL)
-    with pytest.raises(PictureError, match="is no folder"):
+    with pytest.raises(ImageFileError, match="is no folder"):
         build_reference(plan(tmp_path / "none"), tmp_path / "r.safetensors", LOCAL)
     (tmp_path / "bad.parquet").write_bytes(b"PAR1")
-    with pytest.raises(PictureError, match="cannot be read as Parquet"):
+    with pytest.raises(ImageFileError, match="cannot be read as Parquet"):
         build_reference(plan(tmp_path / "bad.parquet"), tmp_path / "r.safetensors", LOCAL)

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.reference import sources
 from analysis.reference.sources import open_source
-from pipeline.errors import PictureError
+from pipeline.errors import ImageFileError
 from pipeline.prompts.making.dense import plan_tasks
 from pipeline.storage.schema import IMAGE_TYPE
 
@@ -59,7 +59,7 @@ def test_a_larger_count_only_adds(folder: Path) -> None:
     assert everything(folder, 10) == [name.encode() for name in small]
     (described,) = plan_tasks(folder, all_names, count=10)
     assert set(described.names) == set(small)
-    with pytest.raises(PictureError, match="holds 40 images; 41 are wanted"):
+    with pytest.raises(ImageFileError, match="holds 40 images; 41 are wanted"):
         open_source(folder, 41)
 
 
@@ -101,7 +101,7 @@ def test_a_damaged_page_is_an_error(
     write_parquet(path, values, checksums=checksums)
     assert everything(path) == values
     spoil(path)
-    with pytest.raises(PictureError, match=r"p\.parquet is damaged: .*; get it anew"):
+    with pytest.raises(ImageFileError, match=r"p\.parquet is damaged: .*; get it anew"):
         everything(path)
 
 
@@ -117,6 +117,6 @@ def test_without_the_checksums_a_changed_value_would_be_read(tmp_path: Path) -> 
 def test_a_picture_that_is_gone_is_an_error(folder: Path) -> None:
     source = open_source(folder)
     (folder / "7.png").unlink()
-    with pytest.raises(PictureError, match=r"7\.png cannot be read: .*; make it readable"):
+    with pytest.raises(ImageFileError, match=r"7\.png cannot be read: .*; make it readable"):
         list(source.read(0, N))
     assert len(np.unique(list(source.read(0, 5)))) == 5  # those before it are read

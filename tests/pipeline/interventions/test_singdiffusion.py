@@ -91,7 +91,7 @@ def started(card: Card, parameters: dict[str, str], **changes: Any) -> torch.Ten
     noise = native_noise()
     before = noise.clone()
     with torch.inference_mode():
-        start: torch.Tensor = model.intervention.latents(noise, tiny.batch())
+        start: torch.Tensor = model.intervention.starting_noise(noise, tiny.batch())
     assert torch.equal(noise, before)
     assert start.dtype == torch.float32
     return start
@@ -146,7 +146,7 @@ def test_without_guidance_the_prediction_is_the_prompts_own(
     ours = started(card, parameters).sub(b * native_noise()) / a
     model = tiny.model(card, tiny.config(card, guidance_scale=1.0), SingDiffusion(parameters))
     with torch.inference_mode():
-        plain = model.intervention.latents(native_noise(), tiny.batch())
+        plain = model.intervention.starting_noise(native_noise(), tiny.batch())
         network = second_network(Path(parameters["weights"]))
         text = Path(parameters["text_weights"])
         states = encoded(tiny.PROMPTS[0], text, tiny_singdiffusion.TEXT_WIDTH)

@@ -88,8 +88,8 @@ def by_hand(
     })  # fmt: skip
     images = []
     for prompt, seed in zip(cells.prompts, cells.seeds, strict=True):
-        face = torch.from_numpy(np.array(cells.pictures[str(prompt.mask)]))
-        points = torch.from_numpy(np.array(cells.pictures[str(prompt.image)]))
+        face = torch.from_numpy(np.array(cells.condition_images[str(prompt.mask)]))
+        points = torch.from_numpy(np.array(cells.condition_images[str(prompt.image)]))
         points = points.permute(2, 0, 1)[None] / 255
         yes, no, pooled, no_pooled = pipe.encode_prompt(prompt.text, device="cpu")
         size = torch.tensor([[64, 64, 0, 0, 64, 64]])
@@ -153,7 +153,7 @@ def test_an_image_depends_on_its_own_cell_only(model: InstantId) -> None:
 def test_a_condition_is_its_own_cells(model: InstantId, keys: tuple[str, str]) -> None:
     batch, (one, two) = tiny_instantid.cells(), keys
     images = model.generate(batch).images
-    only = {**batch.pictures, two: batch.pictures[one]}
+    only = {**batch.condition_images, two: batch.condition_images[one]}
     other = model.generate(Batch(batch.prompts, batch.seeds, only)).images
     mine = [i for i, p in enumerate(batch.prompts) if one in (p.image, p.mask)]
     assert worst(images[mine], other[mine]) == 0, "another cell's condition changes nothing"
@@ -164,7 +164,7 @@ def test_a_condition_is_its_own_cells(model: InstantId, keys: tuple[str, str]) -
 def test_a_face_of_another_recogniser_is_refused(model: InstantId) -> None:
     batch = tiny_instantid.cells()
     short = Image.fromarray(np.ones((1, 128), np.float32))
-    faces = {**batch.pictures, **dict.fromkeys(tiny_instantid.FACES, short)}
+    faces = {**batch.condition_images, **dict.fromkeys(tiny_instantid.FACES, short)}
     with pytest.raises(ModelError, match="128 numbers; the card's resampler reads 512"):
         model.generate(Batch(batch.prompts, batch.seeds, faces))
 

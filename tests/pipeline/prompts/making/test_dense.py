@@ -13,10 +13,10 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from goldenseed.commands.prompts import describe
 from goldenseed.steps.steps import Workers
-from pipeline.errors import ModelError, PictureError
+from pipeline.errors import ImageFileError, ModelError
+from pipeline.prompts.image_files import list_image_files
 from pipeline.prompts.making import dense
 from pipeline.prompts.making.cards import find_describer, resolve_describer
-from pipeline.prompts.pictures import list_pictures
 from pipeline.prompts.prompt_sets import read_prompts
 from tests.pipeline.prompts.making import tiny_llava
 
@@ -104,7 +104,7 @@ def test_bad_pictures_are_rows_with_a_reason_or_refused(
 ) -> None:
     Image.new("RGB", (1, 1)).save(pictures / "small.png")
     (pictures / "x.jpg").write_bytes(b"no picture")
-    with pytest.raises(PictureError, match=r"2 of 13 pictures could not be used"):
+    with pytest.raises(ImageFileError, match=r"2 of 13 pictures could not be used"):
         describe(pictures, tmp_path / "d.jsonl", count=None, card=str(card), workers=LOCAL)
     monkeypatch.setattr(dense, "MAX_SKIPPED", 0.5)
     describe(pictures, tmp_path / "d.jsonl", count=None, card=str(card), workers=LOCAL)
@@ -112,12 +112,12 @@ def test_bad_pictures_are_rows_with_a_reason_or_refused(
     assert sorted(row["name"] for row in about["skipped"]) == ["small.png", "x.jpg"]
     assert about["decoding"] == "greedy"
     assert len(about["sha256"]) == 64
-    with pytest.raises(PictureError, match="99 are wanted"):
-        dense.plan_tasks(pictures, list_pictures(pictures)[0], count=99)
+    with pytest.raises(ImageFileError, match="99 are wanted"):
+        dense.plan_tasks(pictures, list_image_files(pictures)[0], count=99)
 
 
 def test_a_picture_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"cannot be read: .*gone\.png"):
+    with pytest.raises(ImageFileError, match=r"cannot be read: .*gone\.png"):
         dense.plan_tasks(tmp_path, ["gone.png"])
 
 

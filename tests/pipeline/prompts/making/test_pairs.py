@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import PictureError, PromptError
+from pipeline.errors import ImageFileError, PromptError
 from pipeline.prompts.conditions import Conditions
 from pipeline.prompts.making.pairs import REMOVAL, read_pairs, write_pairs
 from pipeline.prompts.prompt_sets import read_prompts
@@ -44,7 +44,7 @@ def test_two_prompts_a_pair_with_their_pictures(folder: Path, tmp_path: Path) ->
 def test_a_larger_sample_holds_the_smaller_one(folder: Path) -> None:
     some = [pair.name for pair in read_pairs(folder, size=64, count=3)]
     assert some == [pair.name for pair in read_pairs(folder, size=64)][:3]
-    with pytest.raises(PictureError, match="holds 6 pairs and 7 are wanted"):
+    with pytest.raises(ImageFileError, match="holds 6 pairs and 7 are wanted"):
         read_pairs(folder, size=64, count=7)
 
 
@@ -72,7 +72,7 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
     Image.new("RGB", (64, 64)).save(tmp_path / "images" / "a.png")
-    with pytest.raises(PictureError, match="holds no picture"):
+    with pytest.raises(ImageFileError, match="holds no picture"):
         read_pairs(tmp_path, size=64)
     Image.new("L", (64, 32), 255).save(tmp_path / "masks" / "a.png")
     with pytest.raises(PromptError, match=r'objects.json: .* wanted JSON such as \{"NAME"'):
@@ -81,8 +81,8 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="names no object for a"):
         read_pairs(tmp_path, size=64)
     (tmp_path / "objects.json").write_text('{"a": "cup"}')
-    with pytest.raises(PictureError, match="its mask 64 x 32; the two must be of one size"):
+    with pytest.raises(ImageFileError, match="its mask 64 x 32; the two must be of one size"):
         read_pairs(tmp_path, size=64)
     Image.new("L", (64, 64)).save(tmp_path / "masks" / "a.png")
-    with pytest.raises(PictureError, match="nothing to draw"):
+    with pytest.raises(ImageFileError, match="nothing to draw"):
         read_pairs(tmp_path, size=64)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.errors import PictureError
+from pipeline.errors import ImageFileError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 """The decoders that are ever reached."""
@@ -27,7 +27,7 @@ ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class DecodedImage:
     """A decoded picture.
 
     Attributes:
@@ -39,7 +39,7 @@ class Picture:
     converted: str = ""
 
 
-def list_pictures(folder: Path) -> tuple[list[str], int]:
+def list_image_files(folder: Path) -> tuple[list[str], int]:
     """Find the pictures below a folder by their suffixes.
 
     Args:
@@ -50,34 +50,34 @@ def list_pictures(folder: Path) -> tuple[list[str], int]:
         there are. Hidden files count as neither.
 
     Raises:
-        PictureError: If there is no such folder, or no picture in it.
+        ImageFileError: If there is no such folder, or no picture in it.
     """
     if not folder.is_dir():
-        raise PictureError(f"{folder} is no folder; wanted one with pictures")
+        raise ImageFileError(f"{folder} is no folder; wanted one with pictures")
     found = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
     names = [
         path.relative_to(folder).as_posix() for path in found if path.suffix.lower() in SUFFIXES
     ]
     if not names:
-        raise PictureError(f"{folder} holds no picture; wanted {', '.join(SUFFIXES)}")
+        raise ImageFileError(f"{folder} holds no picture; wanted {', '.join(SUFFIXES)}")
     return sorted(names), len(found) - len(names)
 
 
-def read_picture(data: bytes) -> Picture:
+def decode_image_file(data: bytes) -> DecodedImage:
     """Decode a picture, its size checked first.
 
     Args:
         data: The encoded picture.
 
     Raises:
-        PictureError: If it is no JPEG, PNG or WebP, is damaged, cut short, animated, larger
+        ImageFileError: If it is no JPEG, PNG or WebP, is damaged, cut short, animated, larger
             than `MAX_PIXELS`, smaller than `LEAST_SIDE`, of more than 8 bits a channel, or has
             pixels that are not opaque: what is behind them is anybody's guess.
 
     Example:
         >>> file = io.BytesIO()
         >>> Image.new("L", (20, 30)).save(file, "PNG")
-        >>> picture = read_picture(file.getvalue())
+        >>> picture = decode_image_file(file.getvalue())
         >>> picture.image.size, picture.image.mode, picture.converted
         ((20, 30), 'RGB', 'L')
     """
@@ -88,38 +88,38 @@ def read_picture(data: bytes) -> Picture:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _refuse_size(*image.size)
                 return _decoded(image)
-    except PictureError:  # a ValueError too
+    except ImageFileError:  # a ValueError too
         raise
     except Image.DecompressionBombError as error:
-        raise PictureError(f"too large: {error}") from error
+        raise ImageFileError(f"too large: {error}") from error
     except (OSError, SyntaxError, EOFError, ValueError, struct.error) as error:
-        raise PictureError(f"cannot be decoded: {error}") from error
+        raise ImageFileError(f"cannot be decoded: {error}") from error
 
 
 def _refuse_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise PictureError(
+        raise ImageFileError(
             f"too large: {width} x {height} is {width * height:,} pixels, at most "
             f"{MAX_PIXELS:,} are decoded"
         )
     if min(width, height) < LEAST_SIDE:
-        raise PictureError(f"too small: {width} x {height}; wanted {LEAST_SIDE} pixels a side")
+        raise ImageFileError(f"too small: {width} x {height}; wanted {LEAST_SIDE} pixels a side")
 
 
-def _decoded(image: Image.Image) -> Picture:
+def _decoded(image: Image.Image) -> DecodedImage:
     if getattr(image, "n_frames", 1) > 1:
-        raise PictureError("an animation; wanted one picture")
+        raise ImageFileError("an animation; wanted one picture")
     mode = image.mode
     if mode in ALPHA_MODES or "transparency" in image.info:
         alpha = image.convert("RGBA").getchannel("A").getextrema()
         if alpha != (255, 255):
-            raise PictureError(f"has transparent pixels ({mode}); wanted opaque ones")
+            raise ImageFileError(f"has transparent pixels ({mode}); wanted opaque ones")
     elif mode not in PLAIN_MODES:
-        raise PictureError(f"has the mode {mode}; wanted 8 bits a channel")
+        raise ImageFileError(f"has the mode {mode}; wanted 8 bits a channel")
     image.load()
     if mode == "RGB":
-        return Picture(image.copy())
-    return Picture(image.convert("RGB"), mode)
+        return DecodedImage(image.copy())
+    return DecodedImage(image.convert("RGB"), mode)
 
 
 def crop_square(image: Image.Image, size: int) -> Image.Image:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import PictureError
-from pipeline.prompts.pictures import crop_square, list_pictures, read_picture
+from pipeline.errors import ImageFileError
+from pipeline.prompts.image_files import crop_square, decode_image_file, list_image_files
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -67,20 +67,20 @@ BAD = {
 
 @pytest.mark.parametrize(("data", "reason"), BAD.values(), ids=BAD)
 def test_bad_pictures_are_refused_with_the_reason(data: bytes, reason: str) -> None:
-    with pytest.raises(PictureError, match=reason) as found:
-        read_picture(data)
+    with pytest.raises(ImageFileError, match=reason) as found:
+        decode_image_file(data)
     said = str(found.value).startswith("cannot be decoded")
     assert said == reason.startswith("cannot be decoded")  # no refusal is put into another
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "RGBA"])
 def test_other_modes_are_converted_and_said(mode: str) -> None:
-    picture = read_picture(encoded(photograph(mode=mode)))
+    picture = decode_image_file(encoded(photograph(mode=mode)))
     assert (picture.image.mode, picture.converted) == ("RGB", mode)
 
 
 def test_good_pictures_come_out_as_they_are() -> None:
-    picture = read_picture(encoded(photograph()))
+    picture = decode_image_file(encoded(photograph()))
     assert picture.converted == ""
     assert (np.asarray(picture.image) == np.asarray(photograph())).all()
 
@@ -96,6 +96,6 @@ def test_listing_counts_what_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name in ("b/2.JPG", "1.png", "notes.txt", ".hidden.png"):
         (tmp_path / name).write_bytes(b"x")
-    assert list_pictures(tmp_path) == (["1.png", "b/2.JPG"], 1)
-    with pytest.raises(PictureError, match="is no folder"):
-        list_pictures(tmp_path / "nowhere")
+    assert list_image_files(tmp_path) == (["1.png", "b/2.JPG"], 1)
+    with pytest.raises(ImageFileError, match="is no folder"):
+        list_image_files(tmp_path / "nowhere")
