@@ -1,4 +1,4 @@
-"""`recovery`: seeds made worse by a known amount, and how many of them are found."""
+"""`recovery`: how many seeds are found whose images were made worse by a known amount."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,39 +37,39 @@ LEAST_SEEDS, LEAST_GROUPS = 2, 4
 
 COLUMNS = {
     "metric": "name of the metric",
-    "strength": "share of their contrast that the pictures lose; 0: the seeds that lose none",
+    "strength": "share of their contrast that the images lose; 0 for the seeds that lose none",
     "seeds": "seeds of that strength",
-    "found": "how many of them are in the worst share on set 1 and again on set 2",
+    "found": "how many of them are in the worst share both on set 1 and on set 2",
     "recovered": "found / seeds",
     "recovered_low": "lower end of its 95 % interval",
     "recovered_high": "upper end",
-    "p": "probability that chance finds as many; null for the seeds that lose none",
-    "loss": "how much worse they are on set 2 than those that lose none, in the latter's standard "
-    "deviations",
+    "p": "probability of finding at least as many by chance; null for the seeds that lose none",
+    "loss": "how much worse they are on set 2 than the seeds that lose none, in standard "
+    "deviations of the latter",
     "loss_low": "lower end of its 95 % interval",
     "loss_high": "upper end",
     "listed": "seeds in the worst share on both sets, planted or not",
-    "n": "images of a seed in set 2",
+    "n": "images per seed in set 2",
 }
 
 
 @dataclass(frozen=True)
 class Recovery(Study):
-    """Whether a planted seed effect of known size is found, and from which size on.
+    """Whether a planted seed effect of known size is found, and how large it must be.
 
-    Question: Of seeds whose pictures were made worse by a known amount, how many does the
-        ranking find, and how small may the amount be?
-    Method: The run was drawn with `seed_plant`: 1 seed in 20 loses a known share of its
-        pictures' contrast. A seed is found when it is in the worst share on prompt set 1 and
-        again on set 2. Per strength the share found, interval by Wilson over seeds, and the loss
-        on set 2 against the seeds that lose nothing, interval by Welch.
-    Null: Which seeds are planted comes from a hash, so chance puts as many of them on the list as
-        of any others (hypergeometric); those that lose nothing stand beside them.
+    Question: Of the seeds whose images were made worse by a known amount, how many does the
+        ranking find, and how small can the amount be?
+    Method: The run was drawn with `seed_plant`: 1 seed in 20 loses a known share of the contrast
+        of its images. A seed is found if it is in the worst share both on prompt set 1 and on
+        set 2. For each strength: the share of seeds found, with a Wilson interval over seeds, and
+        the loss on set 2 relative to the seeds that lose nothing, with Welch's interval.
+    Null: A hash decides which seeds are planted, so by chance the list holds as large a share of
+        them as of all other seeds (hypergeometric). The seeds that lose nothing are reported too.
     n: Seeds of each strength; one image per seed and prompt.
     Source: Ours.
 
     Attributes:
-        metrics: Names of metrics; those of the recipe that have a better end if empty.
+        metrics: Names of metrics; if empty, those of the recipe for which one direction is better.
         share: Share of the seeds that counts as the worst.
     """
 
@@ -80,13 +80,16 @@ class Recovery(Study):
     share: float = 0.25
 
     def find(self, run: Run) -> Findings:
-        """Look for the planted seeds, by every metric that the run allows."""
+        """Look for the planted seeds by every metric that the run allows."""
         strengths = _strengths(run)
-        chosen = [load_metric(name) for name in self.metrics] or directed_metrics(run)
-        if not chosen:
-            raise RunError("the recipe has no metric with a better end; 1 is needed")
+        metrics = [load_metric(name) for name in self.metrics] or directed_metrics(run)
+        if not metrics:
+            raise RunError(
+                "the recipe has no metric for which one direction is better; this study needs at "
+                "least 1: add one to its `metrics`"
+            )
         rows, refused = by_each(
-            chosen, lambda metric: self._curve(run, metric, strengths), asked=False
+            metrics, lambda metric: self._curve(run, metric, strengths), asked=False
         )
         names = {row["metric"] for row in rows}
         return Findings(
@@ -94,28 +97,28 @@ class Recovery(Study):
             numbers={"curve": rows, "refused": refused},
             tables={"curve": StudyTable(pl.DataFrame(rows, infer_schema_length=None), COLUMNS)},
             figures={"curve": _figure(rows)},
-            identities=identities(run, metrics=[one for one in chosen if one.name in names]),
+            identities=identities(run, metrics=[m for m in metrics if m.name in names]),
         )
 
     def _curve(self, run: Run, metric: Metric, strengths: Floats) -> list[dict[str, Any]]:
-        """One metric: a row per strength, that of the seeds that lose nothing first."""
+        """One metric's rows, one per strength; the seeds that lose nothing come first."""
         refuse_unmeasured(run, metric.needs)
         sets = [judge(run, [metric], number)[0] for number in (1, 2)]
-        for number, one in enumerate(sets, start=1):
-            groups = len(set(one.sample.groups.tolist()))
+        for number, judged in enumerate(sets, start=1):
+            groups = len(set(judged.sample.groups.tolist()))
             require(groups, LEAST_GROUPS, f"prompt groups in set {number}")
         sign = 1.0 if metric.higher_is_better else -1.0
-        first, second = (sign * one.own for one in sets)
+        first, second = (sign * judged.own for judged in sets)
         if not (np.ptp(first) and np.ptp(second)):
             raise RunError("its values do not vary; a worst share needs seeds that differ")
         listed = self._worst(first) & self._worst(second)
-        others = second[strengths == 0]
+        unharmed = second[strengths == 0]
         rows = []
         for strength in np.unique(strengths).tolist():
-            mine = strengths == strength
-            hits = listed[mine].astype(np.float64)
+            members = strengths == strength
+            hits = listed[members].astype(np.float64)
             share = grouped_share_interval(hits, np.arange(len(hits)))
-            by_chance = stats.hypergeom(len(listed), int(listed.sum()), len(hits))
+            chance = stats.hypergeom(len(listed), int(listed.sum()), len(hits))
             rows.append(
                 {
                     "metric": metric.name,
@@ -125,8 +128,8 @@ class Recovery(Study):
                     "recovered": share.value,
                     "recovered_low": share.low,
                     "recovered_high": share.high,
-                    "p": float(by_chance.sf(hits.sum() - 1)) if strength else None,
-                    **_loss(second[mine], others, planted=strength > 0),
+                    "p": float(chance.sf(hits.sum() - 1)) if strength else None,
+                    **_loss(second[members], unharmed, planted=strength > 0),
                     "listed": int(listed.sum()),
                     "n": sets[1].sample.n,
                 }
@@ -134,69 +137,76 @@ class Recovery(Study):
         return rows
 
     def _worst(self, values: Floats) -> NDArray[np.bool_]:
-        """Whether each seed is in the worst share, ties at the boundary listed whole."""
+        """Whether each seed is in the worst share; all seeds tied at the boundary are."""
         m = max(1, round(self.share * len(values)))
-        places = top_with_ties(values, m, direction="lower")
-        return np.isin(np.arange(len(values)), places)
+        worst = top_with_ties(values, m, direction="lower")
+        return np.isin(np.arange(len(values)), worst)
 
 
 def _strengths(run: Run) -> Floats:
-    """What every seed loses, shape (S,), seeds ascending.
+    """The strength that each seed loses, shape (S,), seeds ascending.
 
     Raises:
-        RunError: If nothing was planted, or too few seeds of a strength.
+        RunError: If nothing was planted, or a strength has too few seeds.
     """
-    used = run.config.intervention
-    if used.name != PLANTING:
+    intervention = run.config.intervention
+    if intervention.name != PLANTING:
         raise RunError(
-            f"this run was drawn with the intervention {used.name}; this study needs one with "
-            f"planted seeds: `sampling: {{intervention: {{name: {PLANTING}}}}}` in its recipe"
+            f"this run was drawn with the intervention {intervention.name}; this study needs one "
+            f"with planted seeds: put `sampling: {{intervention: {{name: {PLANTING}}}}}` in its "
+            f"recipe"
         )
-    found = np.array([planted(seed, **used.parameters) for seed in sorted(run.seeds)])
-    require(int((found == 0).sum()), LEAST_SEEDS, "seeds that lose nothing")
-    for strength in used.parameters.get("strengths", STRENGTHS):
-        count = int((found == strength).sum())
+    parameters = intervention.parameters
+    strengths = np.array([planted(seed, **parameters) for seed in sorted(run.seeds)])
+    require(int((strengths == 0).sum()), LEAST_SEEDS, "seeds that lose nothing")
+    for strength in parameters.get("strengths", STRENGTHS):
+        count = int((strengths == strength).sum())
         require(count, LEAST_SEEDS, f"seeds that lose {strength:g} of their contrast")
-    return found
+    return strengths
 
 
-def _loss(mine: Floats, others: Floats, *, planted: bool) -> dict[str, float | None]:
-    """How much worse some seeds are, in standard deviations of the others."""
-    spread = float(others.std(ddof=1))
+def _loss(values: Floats, unharmed: Floats, *, planted: bool) -> dict[str, float | None]:
+    """How much worse the planted seeds are, in standard deviations of the unharmed ones."""
+    spread = float(unharmed.std(ddof=1))
     if not planted or spread == 0:
         return dict.fromkeys(("loss", "loss_low", "loss_high"))
-    apart = welch(others, mine)
-    ends = (apart.value, apart.low, apart.high)
+    difference = welch(unharmed, values)
+    ends = (difference.value, difference.low, difference.high)
     return dict(zip(("loss", "loss_low", "loss_high"), (end / spread for end in ends), strict=True))
 
 
 def _sentences(rows: Sequence[dict[str, Any]], share: float) -> list[str]:
-    found = []
+    """One sentence per metric."""
+    sentences = []
     for metric in dict.fromkeys(row["metric"] for row in rows):
-        none, *mine = (row for row in rows if row["metric"] == metric)
-        told = ", ".join(
+        unharmed, *planted_rows = (row for row in rows if row["metric"] == metric)
+        counts = ", ".join(
             f"{row['found']} of {row['seeds']} that lose {row['strength']:.0%} "
             f"[{row['recovered_low']:.0%}, {row['recovered_high']:.0%}] (p = {row['p']:.2g})"
-            for row in mine
+            for row in planted_rows
         )
-        found.append(
-            f"by {metric}, {none['n']:,} images a seed, the worst {share:.0%} of the seeds on both "
-            f"sets hold {told}, and {none['found']} of {none['seeds']:,} that lose nothing"
+        sentences.append(
+            f"by {metric}, {unharmed['n']:,} images per seed, the worst {share:.0%} of the seeds "
+            f"on both sets contain {counts}, and {unharmed['found']} of {unharmed['seeds']:,} that "
+            f"lose nothing"
         )
-    return found
+    return sentences
 
 
 def _figure(rows: Sequence[dict[str, Any]]) -> bytes:
-    """The share found against the strength, a panel a metric."""
+    """The share found against the strength, one panel per metric."""
 
     def draw(axes: "Axes", metric: str) -> None:
-        none, *mine = (row for row in rows if row["metric"] == metric)
-        x = [row["strength"] for row in mine]
-        ends = ([row["recovered_low"] for row in mine], [row["recovered_high"] for row in mine])
-        axes.vlines(x, *ends, color=plots.BAD)
-        axes.plot(x, [row["recovered"] for row in mine], "o-", color=plots.BAD, label="planted")
-        axes.axhline(none["recovered"], color=plots.QUIET, linestyle="--", label="lose nothing")
-        axes.set(title=metric, xlabel="share of the contrast that is taken", ylim=(-0.02, 1.02))
+        unharmed, *planted_rows = (row for row in rows if row["metric"] == metric)
+        x, y, low, high = (
+            [row[column] for row in planted_rows]
+            for column in ("strength", "recovered", "recovered_low", "recovered_high")
+        )
+        axes.vlines(x, low, high, color=plots.BAD)
+        axes.plot(x, y, "o-", color=plots.BAD, label="planted")
+        label = "lose nothing"
+        axes.axhline(unharmed["recovered"], color=plots.QUIET, linestyle="--", label=label)
+        axes.set(title=metric, xlabel="share of the contrast that is removed", ylim=(-0.02, 1.02))
         axes.set_ylabel("share found on both sets")
         axes.legend(fontsize=8, frameon=False)
 

@@ -1,4 +1,4 @@
-"""`share_changes`: how much of layout and look is the seed's, and what a change makes of it."""
+"""`share_changes`: the seed's share of the variance in a run, and how other runs change it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,19 +29,19 @@ LEAST_SEEDS, LEAST_GROUPS = 8, 4
 COLUMNS = {
     "measure": "metric, or feature.column: one number per image",
     "run": "name of the run",
-    "differs": "what it is drawn differently with: this run's setting > its own",
-    "seeds": "seeds that all runs have",
-    "groups": "prompt groups that all runs have",
+    "differs": "settings in which it differs: this run's value > the other run's",
+    "seeds": "seeds that all runs share",
+    "groups": "prompt groups that all runs share",
     "n": "cells with a value",
     "share": "the seed's share of the variance over cells; an estimate, so it may be below 0",
     "low": "lower end of its 95 % interval; null where the measure is too rare for one",
     "high": "upper end",
-    "null_high": "97.5 % point of the share with permuted owners",
-    "p": "share of permuted draws with at least as high a share",
-    "change": "share less this run's, over the cells that both have; null for this run itself",
+    "null_high": "97.5th percentile of the share under the null",
+    "p": "share of null draws with at least this share",
+    "change": "share minus this run's, over the cells that both have; null for this run itself",
     "change_low": "lower end of its 95 % interval; null where the measure is too rare for one",
     "change_high": "upper end",
-    "change_n": "cells with a value in both runs, on which the change is measured",
+    "change_n": "cells with a value in both runs, from which the change is estimated",
 }
 CHANGES = ("change", "change_low", "change_high", "change_n")
 _FLOATS = ("share", "low", "high", "null_high", "p", "change", "change_low", "change_high")
@@ -49,21 +49,21 @@ _FLOATS = ("share", "low", "high", "null_high", "p", "change", "change_low", "ch
 
 @dataclass(frozen=True)
 class ShareChanges(Study):
-    """The seed's share of everything that is one number per image, here and in other runs.
+    """The seed's share of the variance of every number per image, in this run and in others.
 
-    Question: How much of where things stand and what pictures look like is the seed's, and does
-        another model, an intervention or a condition take it from the seed or give it more?
-    Method: Variance shares of seed, prompt and their interaction over the seeds and prompts that
-        all runs have, prompt sets 1 and 2; the change of the seed's share with an interval of
-        its own, a jackknife of the difference over seeds and prompt groups.
-    Null: within each prompt it is permuted which seed owns which image.
-    n: cells; seeds and prompt groups.
+    Question: How much of the layout and the look of images does the seed explain, and does another
+        model, an intervention or a condition make that more or less?
+    Method: The variance of each measure is split among seed, prompt and their interaction, over
+        the seeds and prompts of sets 1 and 2 that all runs share. The change of the seed's share
+        has an interval of its own: a jackknife of the difference over seeds and prompt groups.
+    Null: No seed effect: within each prompt, the images are permuted among the seeds.
+    n: Cells; seeds and prompt groups.
     Source: Ours; Xu, Zhang and Shi 2024, arXiv:2405.14828, show layouts and styles by seed.
 
     Attributes:
-        runs: Name -> folder of another run, from here or from this run's folder; the other arms
-            of this run's recipe if empty.
-        measures: Names; everything that all runs measure if empty.
+        runs: Name -> folder of another run, relative to the current folder or to this run's; if
+            empty, the other arms of this run's recipe.
+        measures: Names of measures; if empty, everything that all runs measure.
         permutations: Draws of the null.
     """
 
@@ -75,7 +75,7 @@ class ShareChanges(Study):
     permutations: int = NULL_DRAWS
 
     def find(self, run: Run) -> Findings:
-        """Share out the variance of every measure in every run."""
+        """Estimate the shares of every measure in every run."""
         runs = {THIS: run, **other_runs(run, self.runs)}
         measures = self._measures(runs)
         rows: list[dict[str, Any]] = []
@@ -83,7 +83,11 @@ class ShareChanges(Study):
         for measure in measures:
             self._add(runs, measure, rows, refused)
         if not rows:
-            raise RunError("; ".join(refused) or "nothing is measured that this study needs")
+            raise RunError(
+                "; ".join(refused)
+                or "the runs measure no number per image in common; this study needs one: add a "
+                "feature such as appearance to `features`"
+            )
         used = [measure for measure in measures if measure.name in {row["measure"] for row in rows}]
         frame = pl.DataFrame(rows, schema_overrides=dict.fromkeys(_FLOATS, pl.Float64))
         control = {"sampling": {"intervention": {"name": "seed_scramble"}}}
@@ -92,19 +96,23 @@ class ShareChanges(Study):
             numbers={"shares": rows, "refused": refused},
             tables={"shares": StudyTable(frame.select(list(COLUMNS)), COLUMNS)},
             figures={"shares": _figure(rows)},
-            recipes={"scrambled": recipe_like(run, control, note="The control: no seed at all.")},
+            recipes={
+                "scrambled": recipe_like(run, control, note="The control: a run without seeds.")
+            },
             identities=_identities(run, used)
-            | {f"run {name}": each.run_id for name, each in runs.items()},
+            | {f"run {name}": other.run_id for name, other in runs.items()},
         )
 
     def _measures(self, runs: Mapping[str, Run]) -> list[Measure]:
-        """What all runs measure, or those that were asked for."""
+        """What all runs measure; if measures are named in the settings, only these."""
         shared = set(shared_features(list(runs.values())))
         known = [m for m in scalar_measures(runs[THIS]) if set(features_of(m.needs)) <= shared]
         for name in self.measures:
             if name not in {measure.name for measure in known}:
                 names = ", ".join(measure.name for measure in known) or "none"
-                raise RunError(f"{name} is not measured in all runs; needed is one of: {names}")
+                raise RunError(
+                    f"{name} is not measured in all runs; this study needs one of: {names}"
+                )
         return [m for m in known if not self.measures or m.name in self.measures]
 
     def _add(
@@ -114,27 +122,27 @@ class ShareChanges(Study):
         rows: list[dict[str, Any]],
         refused: list[str],
     ) -> None:
-        """One measure: a row per run, this run first; what has no share is refused by name."""
+        """Add a row per run for one measure, this run first, or the reason why it has none."""
         try:
-            samples = aligned({name: _sample(each, measure) for name, each in runs.items()})
-            own = samples[THIS]
-            require(len(own.seeds), LEAST_SEEDS, "seeds in all runs")
-            require(len(set(own.groups.tolist())), LEAST_GROUPS, "prompt groups in all runs")
+            samples = aligned({name: _sample(run, measure) for name, run in runs.items()})
+            sample = samples[THIS]
+            require(len(sample.seeds), LEAST_SEEDS, "seeds in all runs")
+            require(len(set(sample.groups.tolist())), LEAST_GROUPS, "prompt groups in all runs")
         except RunError as error:
             refused.append(f"{measure.name} is left out: {error}")
             return
-        values = {name: measure.values(each) for name, each in samples.items()}
-        for name, grid in values.items():
+        grids = {name: measure.values(each) for name, each in samples.items()}
+        for name, grid in grids.items():
             try:
                 rows.append(
                     {
                         "measure": measure.name,
                         "run": name,
                         "differs": "" if name == THIS else differences(runs[THIS], runs[name]),
-                        "seeds": len(own.seeds),
-                        "groups": len(set(own.groups.tolist())),
-                        **self._share(runs[name], measure, grid, own),
-                        **_change(values[THIS], grid, own, itself=name == THIS),
+                        "seeds": len(sample.seeds),
+                        "groups": len(set(sample.groups.tolist())),
+                        **self._share(runs[name], measure, grid, sample),
+                        **_change(grids[THIS], grid, sample, is_this_run=name == THIS),
                     }
                 )
             except ValueError as error:
@@ -142,11 +150,11 @@ class ShareChanges(Study):
                 if name == THIS:
                     return
 
-    def _share(self, run: Run, measure: Measure, grid: Floats, own: Sample) -> dict[str, Any]:
+    def _share(self, run: Run, measure: Measure, grid: Floats, sample: Sample) -> dict[str, Any]:
         """The share of the seed, its interval and its null."""
-        share = variance_shares(grid, own.groups).seed
+        share = variance_shares(grid, sample.groups).seed
         rng = self.rng(run, measure.name)
-        null = beside_null(share.value, grid, own.groups, rng, draws=self.permutations)
+        null = beside_null(share.value, grid, sample.groups, rng, draws=self.permutations)
         return {
             "n": share.n,
             "share": share.value,
@@ -163,41 +171,44 @@ def _sample(run: Run, measure: Measure) -> Sample:
 
 
 def _identities(run: Run, measures: Sequence[Measure]) -> dict[str, str]:
-    """What the numbers hang on."""
+    """The identities that the numbers depend on."""
     metrics = [measure.metric for measure in measures if measure.metric]
-    return identities(run, metrics=metrics, needs=[n for each in measures for n in each.needs])
+    needs = [need for measure in measures for need in measure.needs]
+    return identities(run, metrics=metrics, needs=needs)
 
 
-def _change(before: Floats, after: Floats, own: Sample, *, itself: bool) -> dict[str, Any]:
-    """What became of the share, over the cells that have a value in both runs."""
-    if itself:
+def _change(before: Floats, after: Floats, sample: Sample, *, is_this_run: bool) -> dict[str, Any]:
+    """The change of the share, over the cells that have a value in both runs."""
+    if is_this_run:
         return dict.fromkeys(CHANGES)
-    found = seed_share_change(before, after, own.groups)
-    ends = (bound(found.low), bound(found.high))
-    return dict(zip(CHANGES, (found.value, *ends, found.n), strict=True))
+    change = seed_share_change(before, after, sample.groups)
+    ends = (bound(change.low), bound(change.high))
+    return dict(zip(CHANGES, (change.value, *ends, change.n), strict=True))
 
 
 def _sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """One a measure."""
-    found = []
+    """One sentence per measure."""
+    sentences = []
     for measure in dict.fromkeys(row["measure"] for row in rows):
-        mine, *others = (row for row in rows if row["measure"] == measure)
-        told = [f"{row['run']} {row['share']:.1%}{_change_words(row)}" for row in others]
-        ends = "" if mine["low"] is None else f" [{mine['low']:.1%}, {mine['high']:.1%}]"
-        null = f"{mine['null_high']:.1%} without seeds, p = {mine['p']:.2g}"
-        found.append(f"{measure}: the seed's {mine['share']:.1%}{ends} ({null}); {', '.join(told)}")
-    return [text.rstrip("; ") for text in found]
+        this, *others = (row for row in rows if row["measure"] == measure)
+        ends = "" if this["low"] is None else f" [{this['low']:.1%}, {this['high']:.1%}]"
+        null = f"without seeds up to {this['null_high']:.1%}, p = {this['p']:.2g}"
+        changes = [f"{row['run']} {row['share']:.1%}{_change_text(row)}" for row in others]
+        sentences.append(
+            f"{measure}: the seed explains {this['share']:.1%}{ends} ({null}); {', '.join(changes)}"
+        )
+    return [text.rstrip("; ") for text in sentences]
 
 
-def _change_words(row: Mapping[str, Any]) -> str:
-    """The change with its interval, where there is one."""
+def _change_text(row: Mapping[str, Any]) -> str:
+    """The change with its interval; empty if it has none."""
     if row["change_low"] is None:
         return ""
     return f" ({row['change']:+.1%} [{row['change_low']:+.1%}, {row['change_high']:+.1%}])"
 
 
 def _figure(rows: Sequence[dict[str, Any]]) -> bytes:
-    """A panel a measure: every run's share with its interval, and what the null reaches."""
+    """One panel per measure: the share in each run with its interval, and the null."""
 
     def draw(axes: "Axes", measure: str) -> None:
         _panel(axes, measure, [row for row in rows if row["measure"] == measure])
@@ -208,15 +219,15 @@ def _figure(rows: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _panel(axes: "Axes", measure: str, rows: Sequence[dict[str, Any]]) -> None:
-    """One measure; a share without an interval is a dot alone."""
+    """Draw one measure; a share without an interval is only a dot."""
     shares = [row["share"] for row in rows]
     low, high = (
         [row["share"] if row[end] is None else row[end] for row in rows] for end in ("low", "high")
     )
     plots.intervals(axes, [row["run"] for row in rows], shares, low, high)
-    places = np.arange(len(rows))
+    lines = np.arange(len(rows))
     nulls = [row["null_high"] for row in rows]
-    axes.vlines(nulls, places - 0.3, places + 0.3, color=plots.QUIET)
+    axes.vlines(nulls, lines - 0.3, lines + 0.3, color=plots.QUIET)
     axes.axvline(0, color=plots.QUIET, linewidth=0.8)
     axes.set_title(measure, fontsize=9)
     axes.set_xlabel("the seed's share; grey: without seeds", fontsize=8)

@@ -1,4 +1,4 @@
-"""Where the seeds of a run put the object, per image, seed and object."""
+"""The position, size and depth of the object in every image, and their means per seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,17 +29,17 @@ class Layouts:
 
     @classmethod
     def of(cls, sample: Sample, needs: Sequence[str]) -> "Layouts":
-        """Those of a sample; `needs` are its four columns."""
+        """Take the layouts from a sample; `needs` are its four columns."""
         columns = [np.asarray(sample.columns[need], dtype=np.float64) for need in needs]
         return cls(sample.seeds, sample.prompts, dict(zip(LAYOUT, columns, strict=True)))
 
     @classmethod
     def joined(cls, sets: Sequence["Layouts"]) -> "Layouts":
-        """Those of several prompt sets of the same seeds."""
+        """Join the layouts of the same seeds in several prompt sets."""
         values = {
-            name: np.concatenate([one.values[name] for one in sets], axis=1) for name in LAYOUT
+            name: np.concatenate([part.values[name] for part in sets], axis=1) for name in LAYOUT
         }
-        prompts = tuple(prompt for one in sets for prompt in one.prompts)
+        prompts = tuple(prompt for part in sets for prompt in part.prompts)
         return cls(sets[0].seeds, prompts, values)
 
     @property
@@ -49,7 +49,7 @@ class Layouts:
 
     @property
     def objects(self) -> NDArray[np.str_]:
-        """The object of each prompt, empty where it has none, shape (P,)."""
+        """The object of each prompt, shape (P,); empty for a prompt without an object."""
         return np.array([prompt.object or "" for prompt in self.prompts], dtype=np.str_)
 
     @property
@@ -58,19 +58,19 @@ class Layouts:
         return float(np.isfinite(self.values["x"]).mean())
 
     def filled(self, name: str) -> Floats:
-        """Shape (S, P); a gap holds the mean of the other seeds' images of the prompt."""
+        """Shape (S, P); gaps are filled with the mean over the other seeds for that prompt."""
         return fill_not_found(self.values[name])
 
     def seed_means(self, name: str) -> Floats:
-        """Mean of every seed, gaps filled, shape (S,)."""
+        """Mean of each seed after gaps are filled, shape (S,)."""
         return np.asarray(self.filled(name).mean(axis=1))
 
     def of_object(self, name: str, object_name: str) -> Floats:
-        """Mean of every seed's images of an object, shape (S,); NaN where none shows it."""
-        part = self.values[name][:, self.objects == object_name]
-        there = np.isfinite(part)
-        total = np.where(there, part, 0.0).sum(axis=1)
-        counts = there.sum(axis=1)
+        """Mean over each seed's images of an object, shape (S,); NaN if none shows it."""
+        values = self.values[name][:, self.objects == object_name]
+        found = np.isfinite(values)
+        total = np.where(found, values, 0.0).sum(axis=1)
+        counts = found.sum(axis=1)
         return np.asarray(
-            np.divide(total, counts, where=counts > 0, out=np.full(len(part), np.nan))
+            np.divide(total, counts, where=counts > 0, out=np.full(len(values), np.nan))
         )

@@ -1,41 +1,27 @@
-"""`composition`: where a seed puts the object, how large and how near, for every object."""
+"""`composition`: where a seed puts the object of the prompt, how large and how near."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
 from analysis.cells.vectors import LAYOUT
 from analysis.metrics.layout import LEAST_FOUND
-from analysis.pictures import plots
-from analysis.pictures.contact_sheet import Row, draw_sheet
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.statistics.reliability import rank_correlation
 from analysis.statistics.seed_shares import beside_null
 from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable
+from analysis.studies.composition.figures import extremes_sheet, positions_figure, shares_figure
 from analysis.studies.composition.layouts import Layouts
 from analysis.study_tools.farthest_seeds import LAYOUTS
 from analysis.study_tools.measured import identities, measured_feature, read_sets, require
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-ENDS = {
-    "x": ("leftmost", "rightmost"),
-    "y": ("highest", "lowest"),
-    "size": ("smallest", "largest"),
-    "depth": ("nearest", "farthest"),
-}
 LEAST_SEEDS, LEAST_GROUPS = 8, 3
-SEEDS_APART = 64
-"""Seeds whose dots have room at full size; with more the dots shrink in proportion."""
-COLUMNS = 6
-"""Prompts on a sheet."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +30,24 @@ class Composition(Study):
 
     Question: Does a seed put the object in the same place, at the same size and depth, whatever
         the prompt says about it?
-    Method: Centroid, size and depth of the prompt's object in every image; means per seed and
-        per seed and object; each measure's variance shared out among seed, prompt and their
-        interaction, by a two-way jackknife over seeds and prompt groups. A cell is
-        deterministic, so what seed and prompt leave over is the interaction. Images without a
-        found object are left out of shares and of an object's means; in a seed's mean they
-        count with the other seeds' mean of that prompt.
-    Null: Within each prompt it is permuted which seed owns which image; the seed's share is
-        computed again.
-    n: One image per seed and prompt of sets 1 and 2; counts of found objects in every row. The
-        seeds of the pictures are chosen on set 1 and shown with set-2 means and pictures.
+    Method: The centroid, size and depth of the prompt's object are measured in every image, with
+        means per seed, and per seed and object. The variance of each measure is split among seed,
+        prompt and their interaction, with intervals from a two-way jackknife over seeds and prompt
+        groups. A cell is deterministic, so the variance that seed and prompt do not explain is
+        their interaction. Images in which the object was not found are left out of the shares and
+        of the means per object; in the mean of a seed they count as the mean over the other seeds
+        for that prompt.
+    Null: No seed effect: within each prompt, the images are permuted among the seeds, and the
+        seed's share is computed again.
+    n: One image per seed and prompt of sets 1 and 2; every row states how often the object was
+        found. The seeds on the contact sheets are chosen on set 1 and shown with means and images
+        of set 2.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, figure 10
         ("horse" by place, "bowl" by size and depth; 880 prompts of 40 objects).
 
     Attributes:
-        feature: The layout feature; whichever the recipe measures if empty.
-        objects: Objects to show pictures of; the two most often found if empty.
+        feature: The layout feature; if empty, the one that the recipe measures.
+        objects: Objects to show images of; if empty, the two that are found most often.
         draws: Draws of the null.
     """
 
@@ -71,7 +59,7 @@ class Composition(Study):
     draws: int = 200
 
     def find(self, run: Run) -> Findings:
-        """Share out the variance and show the extremes."""
+        """Estimate the variance shares and show the most extreme seeds."""
         feature = measured_feature(run, LAYOUTS, asked=self.feature)
         needs = [f"{feature}.{name}" for name in LAYOUT]
         sets = [Layouts.of(sample, needs) for sample in read_sets(run, needs)]
@@ -79,11 +67,11 @@ class Composition(Study):
         _refuse_small(both)
         shares = [self._share(run, both, name) for name in LAYOUT]
         shown = _shown(both, sets, self.objects)
-        figures = {"places": _places_figure(both, shown)} if shown else {}
+        figures = {"places": positions_figure(both, shown)} if shown else {}
         for object_name in shown:
-            figures |= _sheet(run, sets, object_name)
+            figures |= extremes_sheet(run, sets, object_name)
         repeats = {
-            name: rank_correlation(*(one.seed_means(name) for one in sets)) for name in LAYOUT
+            name: rank_correlation(*(part.seed_means(name) for part in sets)) for name in LAYOUT
         }
         return Findings(
             outcome=_sentence(both, shares, repeats),
@@ -100,17 +88,18 @@ class Composition(Study):
                 "objects": StudyTable(_object_frame(both), OBJECT_COLUMNS),
                 "shares": StudyTable(pl.DataFrame(shares), SHARE_COLUMNS),
             },
-            figures={**figures, "shares": _shares_figure(shares)},
+            figures={**figures, "shares": shares_figure(shares)},
             identities=identities(run, needs=needs),
         )
 
     def _share(self, run: Run, both: Layouts, name: str) -> dict[str, Any]:
+        """The shares of one measure, with the null of the seed's share."""
         values = both.values[name]
         try:
             shares = variance_shares(values, both.groups)
         except ValueError as error:
             raise RunError(
-                f"{name} has no variance shares, this study needs them: {error}"
+                f"{name} has no variance shares, which this study needs: {error}"
             ) from error
         rng = self.rng(run, f"null {name}")
         null = beside_null(shares.seed.value, values, both.groups, rng, draws=self.draws)
@@ -131,33 +120,41 @@ SEED_COLUMNS = {
     "seed": "the seed",
     "found": "share of its images that show the object",
     **{
-        f"{name}{end}": f"mean {name}, fraction of the picture{text}"
+        f"{name}{end}": f"mean {name}, fraction of the image{text}"
         for name in LAYOUT
-        for end, text in (("", ""), ("_low", ", lower end of 95 %"), ("_high", ", upper end"))
+        for end, text in (
+            ("", ""),
+            ("_low", ", lower end of its 95 % interval"),
+            ("_high", ", upper end"),
+        )
     },
     "n": "images",
 }
 OBJECT_COLUMNS = {
     "seed": "the seed",
     "object": "the object",
-    "found": "images that show it",
+    "found": "images in which it was found",
     "n": "images",
-    **{name: f"mean {name} over the images that show it, fraction" for name in LAYOUT},
+    **{name: f"mean {name} over the images in which it was found, fraction" for name in LAYOUT},
 }
 SHARE_COLUMNS = {
-    "measure": "centroid x and y, size (share of the picture), depth (share that is nearer)",
+    "measure": "centroid x and y, size (share of the image), depth (share that is nearer)",
     **{
-        f"{part}{end}": f"share of the variance that is the {what}{text}"
+        f"{part}{end}": f"share of the variance that {what}{text}"
         for part, what in (
-            ("seed", "seed's"),
-            ("prompt", "prompt's"),
-            ("rest", "interaction of seed and prompt"),
+            ("seed", "the seed explains"),
+            ("prompt", "the prompt explains"),
+            ("rest", "is the interaction of seed and prompt"),
         )
-        for end, text in (("", ""), ("_low", ", lower end of 95 %"), ("_high", ", upper end"))
+        for end, text in (
+            ("", ""),
+            ("_low", ", lower end of its 95 % interval"),
+            ("_high", ", upper end"),
+        )
     },
-    "seed_null_high": "97.5 % point of the seed's share under the null",
-    "seed_p": "share of the null at least as large",
-    "n": "images that show the object",
+    "seed_null_high": "97.5th percentile of the seed's share under the null",
+    "seed_p": "share of null draws with at least this share",
+    "n": "images in which the object was found",
     "groups": "prompt groups",
     "method": "how the intervals were made",
 }
@@ -167,27 +164,27 @@ def _seed_frame(both: Layouts) -> pl.DataFrame:
     rows: dict[str, Any] = {"seed": list(both.seeds)}
     rows["found"] = np.isfinite(both.values["x"]).mean(axis=1)
     for name in LAYOUT:
-        each = [grouped_mean_interval(row, both.groups) for row in both.filled(name)]
-        rows[name] = [one.value for one in each]
-        rows[f"{name}_low"] = [one.low for one in each]
-        rows[f"{name}_high"] = [one.high for one in each]
+        means = [grouped_mean_interval(values, both.groups) for values in both.filled(name)]
+        rows[name] = [mean.value for mean in means]
+        rows[f"{name}_low"] = [mean.low for mean in means]
+        rows[f"{name}_high"] = [mean.high for mean in means]
     rows["n"] = [len(both.prompts)] * len(both.seeds)
     return pl.DataFrame(rows)
 
 
 def _object_frame(both: Layouts) -> pl.DataFrame:
-    parts = []
+    frames = []
     for object_name in sorted(set(both.objects.tolist())):
-        here = both.objects == object_name
+        prompts = both.objects == object_name
         columns: dict[str, Any] = {
             "seed": list(both.seeds),
             "object": [object_name] * len(both.seeds),
-            "found": np.isfinite(both.values["x"][:, here]).sum(axis=1),
-            "n": [int(here.sum())] * len(both.seeds),
+            "found": np.isfinite(both.values["x"][:, prompts]).sum(axis=1),
+            "n": [int(prompts.sum())] * len(both.seeds),
         }
         columns |= {name: both.of_object(name, object_name) for name in LAYOUT}
-        parts.append(pl.DataFrame(columns))
-    return pl.concat(parts)
+        frames.append(pl.DataFrame(columns))
+    return pl.concat(frames)
 
 
 def _refuse_small(both: Layouts) -> None:
@@ -196,83 +193,38 @@ def _refuse_small(both: Layouts) -> None:
     if both.found < LEAST_FOUND:
         raise RunError(
             f"the object was found in {both.found:.0%} of the images; this study needs "
-            f"{LEAST_FOUND:.0%}: another feature, or prompts whose objects the model draws"
+            f"{LEAST_FOUND:.0%}: use another feature, or prompts whose objects the model draws"
         )
 
 
-def _shown(both: Layouts, sets: Sequence[Layouts], asked: Sequence[str]) -> list[str]:
-    """Objects of both sets: those asked for, or the two found most often.
+def _shown(both: Layouts, sets: Sequence[Layouts], wanted: Sequence[str]) -> list[str]:
+    """The objects to show: those that are wanted, or the two that are found most often.
 
     Raises:
-        RunError: If one that is asked for is not in both sets.
+        RunError: If a wanted object is not in both sets.
     """
-    known = set.intersection(*(set(one.objects.tolist()) for one in sets)) - {""}
-    if set(asked) - known:
+    known = set.intersection(*(set(part.objects.tolist()) for part in sets)) - {""}
+    unknown = sorted(set(wanted) - known)
+    if unknown:
         raise RunError(
-            f"no prompt of {', '.join(sorted(set(asked) - known))} in both sets; this study needs "
-            f"one of: {', '.join(sorted(known))}"
+            f"there is no prompt of {', '.join(unknown)} in both sets; this study needs objects "
+            f"that both have: choose from {', '.join(sorted(known)) or 'none'}"
         )
     counts = {
         name: int(np.isfinite(both.values["x"][:, both.objects == name]).sum()) for name in known
     }
-    return list(asked) or sorted(known, key=lambda name: (-counts[name], name))[:2]
+    return list(wanted) or sorted(known, key=lambda name: (-counts[name], name))[:2]
 
 
 def _sentence(both: Layouts, shares: Sequence[dict[str, Any]], repeats: dict[str, Interval]) -> str:
     parts = [
         f"{row['measure']} {row['seed']:.1%} [{row['seed_low']:.1%}, {row['seed_high']:.1%}] "
-        f"(no seed effect: below {row['seed_null_high']:.1%}, p = {row['seed_p']:.2g}; sets "
-        f"correlate {repeats[row['measure']].value:.2f})"
+        f"(without a seed effect at most {row['seed_null_high']:.1%}, p = {row['seed_p']:.2g}; "
+        f"rank correlation of the sets {repeats[row['measure']].value:.2f})"
         for row in shares
     ]
     return (
-        f"the seed's share of the variance of the object's place: {', '.join(parts)}; "
+        f"the seed's share of the variance of the object's layout: {', '.join(parts)}; "
         f"{len(both.seeds):,} seeds x {len(both.prompts):,} prompts, object found in "
-        f"{both.found:.0%}"
+        f"{both.found:.0%} of the images"
     )
-
-
-def _shares_figure(shares: Sequence[dict[str, Any]]) -> bytes:
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        (axes,) = plots.panels(figure, 1, 1)
-        columns = [[row[key] for row in shares] for key in ("seed", "seed_low", "seed_high")]
-        plots.intervals(axes, [row["measure"] for row in shares], *columns)
-        for place, row in enumerate(shares):
-            axes.plot([row["seed_null_high"]] * 2, [place - 0.3, place + 0.3], color=plots.BAD)
-        axes.set_xlabel("the seed's share of the variance; red: 97.5 % of the null lies below")
-
-    return plots.figure_png(draw, width=6, height=2.6)
-
-
-def _places_figure(both: Layouts, shown: Sequence[str]) -> bytes:
-    """Mean place of every seed, the dot in proportion to the object, its colour the depth."""
-    area = 1500 * min(1.0, SEEDS_APART / len(both.seeds))
-
-    def draw(axes: "Axes", name: str) -> None:
-        x, y, size, depth = (both.of_object(measure, name) for measure in LAYOUT)
-        dots = axes.scatter(x, y, s=area * np.nan_to_num(size), c=depth, alpha=0.7, lw=0)
-        axes.figure.colorbar(dots, ax=axes, label="depth", shrink=0.7)
-        axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal", title=f"{name}: one dot a seed")
-        axes.set(xlabel="x, from the left", ylabel="y, from the top")
-
-    return plots.panel_each(shown, draw, width=4.8, height=4.4)
-
-
-def _sheet(run: Run, sets: Sequence[Layouts], object_name: str) -> dict[str, bytes]:
-    """The extremes of set 1 with their pictures of set 2; nothing where none is kept."""
-    first, second = sets
-    rows = []
-    for name in LAYOUT:
-        chosen, seen = (one.of_object(name, object_name) for one in (first, second))
-        there = np.flatnonzero(np.isfinite(chosen))
-        order = there[np.argsort(chosen[there], kind="stable")]
-        for words, at in zip(ENDS[name], (order[:1], order[-1:]), strict=True):
-            for place in at:
-                label = f"seed {first.seeds[place]}\n{words}\n{name} on set 2:\n{seen[place]:.2f}"
-                rows.append(Row(label, first.seeds[place]))
-    prompts = [prompt for prompt in second.prompts if prompt.object == object_name][:COLUMNS]
-    key = "".join(letter if letter.isalnum() else "_" for letter in object_name)
-    try:
-        return {f"sheet_{key}": plots.image_png(draw_sheet(run, rows, prompts))}
-    except RunError:
-        return {}

@@ -1,4 +1,4 @@
-"""How good every seed of a run is by one metric: values, ranking, and what noise leaves of them."""
+"""One metric of every seed: values, ranking, and the part of their spread that is not noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from analysis.cells.cells import Sample
 from analysis.metrics import Metric
 from analysis.ranking.repeatability import Repeatability, prompts_needed
-from analysis.ranking.result import Ranking
+from analysis.ranking.result import RankedSeed, Ranking
 from analysis.ranking.strict_rule import deviation_errors
 from analysis.statistics.bounds import Interval
 from analysis.statistics.shrinkage import Shrunken, shrink, spread_interval
@@ -22,10 +22,10 @@ class SeedQuality:
     Attributes:
         metric: The metric.
         seeds: The S seeds, ascending.
-        first: Their values on set 1, with intervals.
-        ranking: Their ranking.
-        shrunken: Their set-2 values, drawn towards the population of seeds.
-        spread: Standard deviation of the true effects.
+        first: Values on set 1, with intervals.
+        ranking: The ranking of the seeds.
+        shrunken: Values on set 2, shrunken towards the mean of all seeds.
+        spread: Standard deviation of the true seed effects.
     """
 
     metric: Metric
@@ -37,16 +37,21 @@ class SeedQuality:
 
     @classmethod
     def of(cls, metric: Metric, samples: Sequence[Sample], ranking: Ranking) -> "SeedQuality":
-        """From samples of set 1 and set 2, and their ranking."""
-        one, two = samples
-        prepared = metric.prepare(two.only(metric.needs))
-        errors = deviation_errors(metric, prepared, two)
+        """Evaluate the metric on samples of set 1 and set 2.
+
+        Args:
+            metric: The metric.
+            samples: Set 1 and set 2.
+            ranking: The ranking made from them.
+        """
+        first, second = samples
+        prepared = metric.prepare(second.only(metric.needs))
+        errors = deviation_errors(metric, prepared, second)
         values = metric.values(prepared)
-        first = metric.compute(one.only(metric.needs), one.groups)
         return cls(
             metric,
-            two.seeds,
-            first,
+            second.seeds,
+            metric.compute(first.only(metric.needs), first.groups),
             ranking,
             shrink(values, errors),
             spread_interval(values, errors),
@@ -54,39 +59,40 @@ class SeedQuality:
 
     @property
     def title(self) -> str:
-        """Name and unit."""
+        """Name and unit of the metric."""
         return f"{self.metric.name} ({self.metric.unit})"
 
     def seed_rows(self) -> list[dict[str, Any]]:
-        """Rows of all seeds, best on set 2 first."""
-        place = {seed: i for i, seed in enumerate(self.seeds)}
-        return [
-            {
-                "metric": self.metric.name,
-                "seed": one.seed,
-                "set1": self.first[place[one.seed]].value,
-                "set1_low": self.first[place[one.seed]].low,
-                "set1_high": self.first[place[one.seed]].high,
-                "rank_set1": one.rank_set1,
-                "set2": one.value,
-                "set2_low": one.low,
-                "set2_high": one.high,
-                "rank_set2": one.rank_set2,
-                "set2_at_infinity": one.at_infinity,
-                "shrunken": float(self.shrunken.mean[place[one.seed]]),
-                "shrunken_sd": float(self.shrunken.sd[place[one.seed]]),
-                "p_better": one.p_better,
-                "p_worse": one.p_worse,
-            }
-            for one in self.ranking.seeds
-        ]
+        """One row per seed, the best on set 2 first."""
+        rows = {seed: row for row, seed in enumerate(self.seeds)}
+        return [self._seed_row(ranked, rows[ranked.seed]) for ranked in self.ranking.seeds]
+
+    def _seed_row(self, ranked: RankedSeed, row: int) -> dict[str, Any]:
+        first = self.first[row]
+        return {
+            "metric": self.metric.name,
+            "seed": ranked.seed,
+            "set1": first.value,
+            "set1_low": first.low,
+            "set1_high": first.high,
+            "rank_set1": ranked.rank_set1,
+            "set2": ranked.value,
+            "set2_low": ranked.low,
+            "set2_high": ranked.high,
+            "rank_set2": ranked.rank_set2,
+            "set2_at_infinity": ranked.at_infinity,
+            "shrunken": float(self.shrunken.mean[row]),
+            "shrunken_sd": float(self.shrunken.sd[row]),
+            "p_better": ranked.p_better,
+            "p_worse": ranked.p_worse,
+        }
 
     def _mean_at_infinity(self) -> float | None:
-        found = [one.at_infinity for one in self.ranking.seeds if one.at_infinity is not None]
-        return float(np.mean(found)) if found else None
+        limits = [seed.at_infinity for seed in self.ranking.seeds if seed.at_infinity is not None]
+        return float(np.mean(limits)) if limits else None
 
     def known(self) -> dict[str, Any]:
-        """What a plan needs to say how many prompts any reliability takes."""
+        """What `goldenseed plan` needs to estimate the prompts for any reliability."""
         return {
             "metric": self.metric.name,
             "per_image_mean": self.metric.per_image_mean,
@@ -95,10 +101,10 @@ class SeedQuality:
         }
 
     def row(self, target: float) -> dict[str, Any]:
-        """The metric's own row.
+        """The row of the metric in the table "metrics".
 
         Args:
-            target: Reliability for which the number of prompts is asked.
+            target: Reliability for which the number of prompts is estimated.
         """
         ranking, floor = self.ranking, self.ranking.floor
         known = Repeatability(ranking.reliability, ranking.reliability_half)
@@ -110,8 +116,12 @@ class SeedQuality:
         }
         bounds = {
             f"{name}{end}": value
-            for name, part in parts.items()
-            for end, value in (("", part.value), ("_low", part.low), ("_high", part.high))
+            for name, interval in parts.items()
+            for end, value in (
+                ("", interval.value),
+                ("_low", interval.low),
+                ("_high", interval.high),
+            )
         }
         return {
             "metric": self.metric.name,

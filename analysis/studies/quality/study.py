@@ -1,4 +1,4 @@
-"""`quality`: how far seeds differ in quality, and how far that repeats on other prompts."""
+"""`quality`: how much seeds differ in quality, and how far that repeats on other prompts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
-SHOWN = 8  # best and worst seeds in the picture, each
+SHOWN = 8
+"""Best seeds in the figure, and as many of the worst."""
 
 SEED_COLUMNS = {
     "metric": "name of the metric",
@@ -28,16 +29,16 @@ SEED_COLUMNS = {
     "set1": "value on prompt set 1, in the metric's unit",
     "set1_low": "lower end of its 95 % interval",
     "set1_high": "upper end",
-    "rank_set1": "rank on set 1, 1 is best, ties share the mean of their ranks",
+    "rank_set1": "rank on set 1, 1 is best; tied seeds have the mean of their ranks",
     "set2": "value on prompt set 2",
     "set2_low": "lower end of its 95 % interval",
     "set2_high": "upper end",
     "rank_set2": "rank on set 2",
-    "set2_at_infinity": "a Frechet distance of set 2 extrapolated to infinitely many images",
-    "shrunken": "set-2 value drawn towards the population of seeds: what other prompts should show",
+    "set2_at_infinity": "Frechet distance of set 2, extrapolated to infinitely many images",
+    "shrunken": "set-2 value shrunken towards the mean of all seeds: expected on other prompts",
     "shrunken_sd": "its posterior standard deviation",
-    "p_better": "share of the null's values, pooled over seeds, at least as good as set 2's",
-    "p_worse": "share of the null's values at least as bad",
+    "p_better": "share of null values, pooled over seeds, at least as good as the set-2 value",
+    "p_worse": "share of null values at least as bad",
 }
 METRIC_COLUMNS = {
     "metric": "name of the metric",
@@ -49,51 +50,53 @@ METRIC_COLUMNS = {
     **{
         f"{name}{end}": f"{meaning}{', ' if end else ''}{end.strip('_')}"
         for name, meaning in (
-            ("rank_correlation", "Spearman correlation of the two sets"),
-            ("reliability", "how far set 2's order repeats on as many other prompts"),
-            ("spread", "standard deviation of the true effects, sampling noise taken off"),
+            ("rank_correlation", "Spearman rank correlation of the two sets"),
+            ("reliability", "expected correlation of set 2 with as many other prompts"),
+            ("spread", "standard deviation of the true seed effects, without sampling noise"),
         )
         for end in ("", "_low", "_high")
     },
-    "gap": "best less worst seed on set 2",
-    "gap_null_mean": "the same with permuted owners, mean",
-    "gap_null_high": "95th percentile of that",
-    "gap_p": "share of permuted draws with a gap at least as large",
-    "floor": "a distance's noise floor: images of the reference from its others, mean of splits",
+    "gap": "best minus worst seed on set 2",
+    "gap_null_mean": "mean of the gap under the null",
+    "gap_null_high": "95th percentile of the gap under the null",
+    "gap_p": "share of null draws with at least this gap",
+    "floor": "noise floor of a distance: part of the reference against the rest, mean over splits",
     "floor_spread": "standard deviation over the splits",
     "floor_n": "images on the seed's side of a split, as many as in set 2",
     "floor_reference_n": "images on the reference's side",
-    "floor_note": "the floor in words, or why there is none; empty: metric without a reference",
+    "floor_note": "the floor in words, or why there is none; empty for a metric without reference",
     "at_infinity": "mean over seeds of a Frechet distance extrapolated to infinitely many images",
-    "at_infinity_n": "images per seed at the points of its straight line in 1/n",
-    "at_infinity_note": "that in words, or why there is none; empty: no bias of 1/n",
+    "at_infinity_n": "numbers of images per seed through which the line in 1/n is fitted",
+    "at_infinity_note": "the same in words, or why there is none; empty for a metric without bias "
+    "in 1/n",
     "best": "best seed on set 2",
     "worst": "worst seed on set 2",
-    "prompts_needed": "prompts per set for the reliability asked for; null: reached, or unknown",
+    "prompts_needed": "prompts per set for the wanted reliability; null if reached, or unknown",
     "note": "that number in words, or why there is none",
 }
 
 
 @dataclass(frozen=True)
 class Quality(Study):
-    """How far the seeds of a model differ in quality, by every metric that has a better end.
+    """How much the seeds of a model differ in quality, by every metric with a better direction.
 
-    Question: Do seeds differ in quality, by how much, and would other prompts say the same?
-    Method: Per metric every seed's value on prompt set 1 and on set 2 with an interval that
-        goes by prompt groups; the two sets' rank correlation; reliability of set 2's order
-        (split-half over groups and Spearman-Brown for means, measured for distances); spread of
-        the true effects after the sampling noise of each seed's deviation is taken off.
-    Null: Within each prompt it is permuted which seed owns which image; the best-worst gap and
-        the seeds' p-values stand beside what that gives. Beside a distance from a reference
-        stands that of the reference from itself at the same n, its noise floor, and beside a
-        Frechet distance that of infinitely many images (a straight line in 1/n).
-    n: One image per seed and prompt; per set and metric in the table.
+    Question: Do seeds differ in quality, by how much, and would other prompts give the same order?
+    Method: For each metric: the value of every seed on prompt sets 1 and 2, with an interval over
+        prompt groups; the rank correlation of the two sets; the reliability of the order on set 2
+        (split-half over groups with the Spearman-Brown formula for means, measured directly for
+        distances); and the standard deviation of the true seed effects, after the sampling noise
+        is subtracted. A distance from a reference is reported with its noise floor, the distance
+        of the reference from itself at the same n; a Frechet distance also with its extrapolation
+        to infinitely many images (a straight line in 1/n).
+    Null: No seed effect: within each prompt, the images are permuted among the seeds. It gives the
+        gap between the best and the worst seed, and the p-value of each seed.
+    n: One image per seed and prompt; the table states n for each set and metric.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, figures 6
         and 7 (FID of 10,000 and HPS v2 of 1,000 prompts, two disjoint sets).
 
     Attributes:
-        metrics: Names of metrics; those of the recipe that have a better end if empty.
-        target: Reliability for which the number of prompts is asked.
+        metrics: Names of metrics; if empty, those of the recipe for which one direction is better.
+        target: Reliability for which the number of prompts is estimated.
         permutations: Draws of the null, at least 200.
     """
 
@@ -105,32 +108,32 @@ class Quality(Study):
     permutations: int = PERMUTATIONS
 
     def find(self, run: Run) -> Findings:
-        """Measure every metric."""
-        chosen = [load_metric(name) for name in self.metrics] or directed_metrics(run)
-        if not chosen:
+        """Evaluate every metric that the run allows."""
+        metrics = [load_metric(name) for name in self.metrics] or directed_metrics(run)
+        if not metrics:
             raise RunError(
-                f"recipe {run.recipe.name} has no metric with a better end; this study needs at "
-                f"least 1: add one to its `metrics` (kid_perceptual, hps_v2_1, fid ...)"
+                f"recipe {run.recipe.name} has no metric for which one direction is better; this "
+                f"study needs at least 1: add one to its `metrics` (kid_perceptual, hps_v2_1, fid "
+                f"...)"
             )
-        found, refused = by_each(
-            chosen, lambda metric: [self._measure(run, metric)], asked=bool(self.metrics)
+        results, refused = by_each(
+            metrics, lambda metric: [self._measure(run, metric)], asked=bool(self.metrics)
         )
-        seeds = [row for one in found for row in one.seed_rows()]
+        rows = [result.row(self.target) for result in results]
+        seeds = [row for result in results for row in result.seed_rows()]
         return Findings(
-            outcome="; ".join([*(_sentence(one, self.target) for one in found), *refused]),
+            outcome="; ".join([*(_sentence(result, self.target) for result in results), *refused]),
             numbers={
                 "refused": refused,
-                "metrics": [one.row(self.target) for one in found],
-                "known": [one.known() for one in found],
+                "metrics": rows,
+                "known": [result.known() for result in results],
             },
             tables={
                 "seeds": StudyTable(pl.DataFrame(seeds, infer_schema_length=None), SEED_COLUMNS),
-                "metrics": StudyTable(
-                    pl.DataFrame([one.row(self.target) for one in found]), METRIC_COLUMNS
-                ),
+                "metrics": StudyTable(pl.DataFrame(rows), METRIC_COLUMNS),
             },
-            figures={"sets": _sets_figure(found), "ends": _ends_figure(found)},
-            identities=identities(run, metrics=[one.metric for one in found]),
+            figures={"sets": _sets_figure(results), "ends": _ends_figure(results)},
+            identities=identities(run, metrics=[result.metric for result in results]),
         )
 
     def _measure(self, run: Run, metric: Metric) -> SeedQuality:
@@ -150,52 +153,52 @@ class Quality(Study):
         return SeedQuality.of(metric, samples, ranking)
 
 
-def _sentence(one: SeedQuality, target: float) -> str:
-    """One metric's part of the outcome."""
-    row = one.row(target)
-    best, worst = one.ranking.seeds[0], one.ranking.seeds[-1]
+def _sentence(result: SeedQuality, target: float) -> str:
+    """The part of the outcome that is about one metric."""
+    row = result.row(target)
+    best, worst = result.ranking.seeds[0], result.ranking.seeds[-1]
     return (
-        f"{one.metric.name}: {row['seeds']:,} seeds, ranks of the sets correlate at "
+        f"{result.metric.name}: {row['seeds']:,} seeds, rank correlation of the sets "
         f"{row['rank_correlation']:.2f} [{row['rank_correlation_low']:.2f}, "
-        f"{row['rank_correlation_high']:.2f}], reliability over unlike prompt groups "
+        f"{row['rank_correlation_high']:.2f}], reliability over prompt groups "
         f"{row['reliability']:.2f} [{row['reliability_low']:.2f}, "
-        f"{row['reliability_high']:.2f}] with {row['n_set2']:,} images each; true effects "
-        f"spread by {row['spread']:.3g} [{row['spread_low']:.3g}, {row['spread_high']:.3g}]; "
-        f"best seed {best.seed} {best.value:.4g} [{best.low:.4g}, {best.high:.4g}], worst "
-        f"{worst.seed} {worst.value:.4g} [{worst.low:.4g}, {worst.high:.4g}], gap "
-        f"{row['gap']:.3g} where no seed effect gives {row['gap_null_mean']:.3g} "
-        f"(p = {row['gap_p']:.2g})"
-        + (f"; noise floor {row['floor']:.4g}" if one.ranking.floor else "")
+        f"{row['reliability_high']:.2f}] with {row['n_set2']:,} images per seed; standard "
+        f"deviation of the true seed effects {row['spread']:.3g} [{row['spread_low']:.3g}, "
+        f"{row['spread_high']:.3g}]; best seed {best.seed} {best.value:.4g} [{best.low:.4g}, "
+        f"{best.high:.4g}], worst {worst.seed} {worst.value:.4g} [{worst.low:.4g}, "
+        f"{worst.high:.4g}], gap {row['gap']:.3g}, without a seed effect "
+        f"{row['gap_null_mean']:.3g} (p = {row['gap_p']:.2g})"
+        + (f"; noise floor {row['floor']:.4g}" if result.ranking.floor else "")
         + (
             f"; at infinitely many images {row['at_infinity']:.4g} on average"
-            if one.ranking.at_infinity_n
+            if result.ranking.at_infinity_n
             else ""
         )
     )
 
 
-def _sets_figure(found: Sequence[SeedQuality]) -> bytes:
-    """Set 1 against set 2, one panel a metric."""
+def _sets_figure(results: Sequence[SeedQuality]) -> bytes:
+    """Set 1 against set 2, one panel per metric."""
 
-    def draw(axes: "Axes", one: SeedQuality) -> None:
-        rows = one.seed_rows()
-        plots.scatter(axes, [r["set1"] for r in rows], [r["set2"] for r in rows])
-        axes.set(title=one.title, xlabel="prompt set 1", ylabel="prompt set 2")
+    def draw(axes: "Axes", result: SeedQuality) -> None:
+        rows = result.seed_rows()
+        plots.scatter(axes, [row["set1"] for row in rows], [row["set2"] for row in rows])
+        axes.set(title=result.title, xlabel="prompt set 1", ylabel="prompt set 2")
 
-    return plots.panel_each(found, draw, width=4.2, height=4)
-
-
-def _ends_figure(found: Sequence[SeedQuality]) -> bytes:
-    """Best and worst seeds with intervals, beside what single seeds show without any effect."""
-    return plots.panel_each(found, _ends, width=4.6, height=5)
+    return plots.panel_each(results, draw, width=4.2, height=4)
 
 
-def _ends(axes: "Axes", one: SeedQuality) -> None:
-    seeds = one.ranking.seeds
-    each = min(SHOWN, len(seeds) // 2)
-    ends = [*seeds[:each], *seeds[-each:]]
-    colours = [plots.GOOD] * each + [plots.BAD] * each
-    axes.axvspan(one.ranking.null_low, one.ranking.null_high, color=plots.QUIET, alpha=0.5)
+def _ends_figure(results: Sequence[SeedQuality]) -> bytes:
+    """The best and the worst seeds with intervals, and the range of single seeds under the null."""
+    return plots.panel_each(results, _draw_ends, width=4.6, height=5)
+
+
+def _draw_ends(axes: "Axes", result: SeedQuality) -> None:
+    seeds = result.ranking.seeds
+    count = min(SHOWN, len(seeds) // 2)
+    ends = [*seeds[:count], *seeds[-count:]]
+    colours = [plots.GOOD] * count + [plots.BAD] * count
+    axes.axvspan(result.ranking.null_low, result.ranking.null_high, color=plots.QUIET, alpha=0.5)
     plots.intervals(
         axes,
         [f"seed {seed.seed}" for seed in ends],
@@ -204,4 +207,4 @@ def _ends(axes: "Axes", one: SeedQuality) -> None:
         [seed.high for seed in ends],
         colours=colours,
     )
-    axes.set(title=one.title, xlabel="set 2; grey: 95 % of single seeds under the null")
+    axes.set(title=result.title, xlabel="set 2; grey: 95 % of single seeds under the null")

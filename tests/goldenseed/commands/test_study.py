@@ -17,7 +17,7 @@ def test_a_study_writes_its_results_and_its_line(call: Call, run_folder: Path) -
     assert done.code == 0
     assert "study quality: done in" in done.err
     assert "reliability" in done.out
-    assert "no seed effect gives" in call("status", run_folder).out
+    assert "without a seed effect" in call("status", run_folder).out
     (status,) = json.loads(call("status", run_folder, "--json").out)
     assert status["studies"]["quality"] in done.out
     view = goldenseed.open_run(run_folder)
