@@ -9,7 +9,7 @@ from PIL import Image
 from analysis.extraction.images import decode_image, decode_rows, read_images
 from pipeline.errors import ShardError
 from tests.analysis import synthetic
-from tests.pipeline.prompts.test_pictures import text_bomb
+from tests.pipeline.prompts.test_image_files import text_bomb
 
 
 def picture() -> synthetic.Pixels:
