@@ -1,7 +1,7 @@
-"""goldenseed: what a random seed does to a text-to-image diffusion model.
+"""goldenseed: find out what a random seed does to a text-to-image diffusion model.
 
-The public face in Python. Everything here is loaded when it is first used, so that
-`import goldenseed` costs nothing and reading results needs no torch.
+This is the public face in Python. Each name is loaded when it is first used, so that
+`import goldenseed` takes no time and reading results needs no torch.
 
 Example:
     >>> import goldenseed
@@ -10,7 +10,6 @@ Example:
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["diverse_seeds", "draw_noise", "golden_seeds", "open_run"]
 
-__version__ = version("goldenseed")
+__version__: str
 
-_HOMES = {
+_MODULES = {
     "diverse_seeds": "goldenseed.api.lists",
     "draw_noise": "pipeline.noise",
     "golden_seeds": "goldenseed.api.lists",
@@ -30,7 +29,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name asked for
-    if name not in _HOMES:
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("goldenseed")
+    if name not in _MODULES:
         raise AttributeError(f"module 'goldenseed' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

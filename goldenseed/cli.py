@@ -1,16 +1,18 @@
-"""The command: the whole path on one screen.
+"""The command line: the whole path on one screen.
 
     plan -> generate -> measure -> rank -> publish      (`run` is all of it)
 
-Beside the path, each in a file of its own: `reference` (reference_command.py) and `prompts`
-(prompts_command.py) prepare what a study of a real model needs; `study` (study_command.py) says
-what is found in a run; `search` (search_command.py) finds good seeds with a fraction of the images.
+Four more commands are in files of their own in `goldenseed.commands`: `search` finds good seeds
+with a fraction of the images, `study` answers one question about a run, and `reference` and
+`prompts` make the files that a study of a real model needs.
 
-Results go to stdout, as a table or with --json as JSON; everything else goes to stderr.
+Results go to stdout, as a table or, with --json, as JSON. Everything else goes to stderr.
 
-Exit codes: 0 done; 1 a defect of this program (with a traceback); 2 something outside it is
-not as it must be (with what to do); 3 some shards have no result (repeat the command);
-4 verification found damage; 130 stopped by Ctrl-C or SIGTERM (repeat the command to go on).
+Exit codes: 0 done; 1 a defect of this program (with a traceback); 2 an error in the input or on
+the machine (the message says what to do); 3 some shards have no result (repeat the command);
+4 verification found damage; 130 stopped by Ctrl-C or SIGTERM (repeat the command to continue).
+
+A command imports what it needs when it is called, so that `--help` answers at once.
 """
 
 import logging
@@ -18,198 +20,263 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from analysis.ranking.rank import nothing_ranked
-from analysis.seed_shares import share_table
-from analysis.studies.results import outcomes
-from goldenseed import __version__
+import goldenseed
+from goldenseed.commands import exit_codes
 from goldenseed.commands import prompts as prompts_command
 from goldenseed.commands import reference as reference_command
 from goldenseed.commands import search as search_command
 from goldenseed.commands import study as study_command
-from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
-from goldenseed.output import tables
-from goldenseed.output.shares import print_shares
-from goldenseed.progress import note, show_progress_lines
-from goldenseed.steps import begin, steps
-from goldenseed.steps.plan import plan_recipe, prompts_to_plan
-from goldenseed.steps.status import status_of
-from goldenseed.steps.verify import repair, verify_run
+from goldenseed.commands.options import (
+    AsJson,
+    Executor,
+    PromptCount,
+    RecipeName,
+    RunFolder,
+    RunPath,
+    Seeds,
+    WorkerCount,
+)
+from goldenseed.commands.sections import FILES, PATH, RUNS, SHORT, SectionedGroup
 from pipeline.errors import GoldenseedError
-from pipeline.runs.run import Run, parse_part
-from pipeline.settings.recipe import Recipe, load_recipe
 
-EXIT_BAD_INPUT, EXIT_INCOMPLETE, EXIT_DAMAGED, EXIT_STOPPED = 2, 3, 4, 130
+if TYPE_CHECKING:
+    from goldenseed.steps.steps import Result
+    from pipeline.runs.run import Run
+    from pipeline.settings.recipe import Recipe
 
 
 def _with_groups(app: typer.Typer) -> typer.Typer:
-    """Add the commands that stand in files of their own."""
-    app.command()(study_command.study)
-    app.command()(search_command.search)
-    app.add_typer(reference_command.app, name="reference")
-    app.add_typer(prompts_command.app, name="prompts")
+    """Add the commands that have files of their own."""
+    app.command(rich_help_panel=SHORT)(search_command.search)
+    app.command(rich_help_panel=RUNS, cls=study_command.StudyCommand)(study_command.study)
+    app.add_typer(prompts_command.app, name="prompts", rich_help_panel=FILES)
+    app.add_typer(reference_command.app, name="reference", rich_help_panel=FILES)
     return app
 
 
 app = _with_groups(typer.Typer(
     name="goldenseed",
-    help="What a random seed does to a text-to-image diffusion model.",
-    epilog="Exit codes: 0 done, 2 bad input, 3 some shards missing (repeat the command), "
-    "4 damage found, 130 stopped (repeat the command).",
+    cls=SectionedGroup,
+    help="Find out what a random seed does to a text-to-image diffusion model: draw a grid of "
+    "prompts and seeds, measure each image, rank the seeds, and publish the best and the worst."
+    "\n\nThe path is plan -> generate -> measure -> rank -> publish. Begin with `goldenseed run "
+    "seedling-mini`: it takes the whole path with a small model that is included.",
+    epilog="Exit codes: 0 done, 2 error in the input, 3 some shards missing (repeat the command), "
+    "4 damage found, 130 stopped (repeat the command to continue).",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 ))  # fmt: skip
 
-RecipeName = Annotated[str, typer.Argument(help="Name of a recipe, or a path to a .yaml file.")]
-Out = Annotated[Path | None, typer.Option(help="Run folder; default runs/<recipe>.")]
-Seeds = Annotated[str, typer.Option(help="Seeds: a count, start:stop, or 7,11,469.")]
-Prompts = Annotated[int | None, typer.Option(min=1, help="Number of prompts.")]
-Reliability = Annotated[
-    float | None, typer.Option(help="Say how many prompts a ranking so reliable takes.")
-]
-Part = Annotated[str, typer.Option(help="i/n: draw only the i-th of n parts of the grid.")]
+
+Reliability = Annotated[float | None, typer.Option(
+    metavar="R", help="Also say how many prompts a ranking of reliability R (0 to 1) needs.",
+)]  # fmt: skip
+Part = Annotated[str, typer.Option(
+    metavar="I/N", help="Draw part I of N equal parts of the grid, to share it among machines.",
+)]  # fmt: skip
+Repair = Annotated[bool, typer.Option(
+    "--repair", help="Set damaged shards aside, so that `goldenseed run` makes them again.",
+)]  # fmt: skip
 
 
-@app.command()
+@app.command(rich_help_panel=PATH)
 def plan(
-    recipe: RecipeName, out: Out = None, seeds: Seeds = "", prompts: Prompts = None,
+    recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
     reliability: Reliability = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Say what a recipe will cost: cells, shards, bytes, time. Draws nothing."""
-    chosen = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    begin.check_recipe(chosen)
-    if chosen.ranking is None:
-        note(nothing_ranked(chosen.name))
-    folder = _folder(chosen, out)
-    plans = plan_recipe(chosen, prompts_to_plan(chosen), folder, reliability=reliability)
-    tables.result([arm.as_dict() for arm in plans], as_json=as_json, table=tables.plan_table(plans))
+    """Say what a recipe will cost: images, shards, bytes and time. Draws nothing.
+
+    The estimate says what it is based on, and what such a grid can show about its seeds.
+    """
+    from analysis.ranking.result import nothing_ranked
+    from goldenseed.output.plans import print_plans
+    from goldenseed.progress import note
+    from goldenseed.steps import begin
+    from goldenseed.steps.plan import plan_recipe, prompts_to_plan
+    from pipeline.settings.recipe import load_recipe
+
+    choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    begin.check_recipe(choice)
+    if choice.ranking is None:
+        note(nothing_ranked(choice.name))
+    folder = _folder(choice, out)
+    plans = plan_recipe(choice, prompts_to_plan(choice), folder, reliability=reliability)
+    print_plans(plans, as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=PATH)
 def generate(
-    recipe: RecipeName, out: Out = None, seeds: Seeds = "", prompts: Prompts = None,
+    recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
     executor: Executor = "ray", workers: WorkerCount = None, part: Part = "1/1",
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Draw the grid: only what is not there yet."""
-    chosen = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    runs = begin.start_runs(chosen, _folder(chosen, out))
-    place = steps.Workers(executor, workers or chosen.workers)
-    results = [steps.generate(run, place, part=parse_part(part)) for run in runs]
+    """Draw the images of a recipe's grid that are not drawn yet."""
+    from goldenseed.steps import begin, steps
+    from pipeline.runs.run import parse_part
+    from pipeline.settings.recipe import load_recipe
+
+    choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = begin.start_runs(choice, _folder(choice, out))
+    pool = steps.Workers(executor, workers or choice.workers)
+    results = [steps.generate(each, pool, part=parse_part(part)) for each in runs]
     _finish(runs, results, as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=PATH)
 def measure(
     run: RunPath, executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False
 ) -> None:
-    """Measure every image, and every seed: features, then metrics."""
+    """Measure the features of each image that lacks them, then the metrics of each seed."""
+    from goldenseed.steps import begin, steps
+
     runs = begin.open_runs(run)
-    place = steps.Workers(executor, workers)
-    results = [step for one in runs for step in steps.measure(one, place)]
+    pool = steps.Workers(executor, workers)
+    results = [result for each in runs for result in steps.measure(each, pool)]
     _finish(runs, results, as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=PATH)
 def rank(run: RunPath, as_json: AsJson = False) -> None:
-    """Rank the seeds, confirm them on the second prompt set, and say what chance gives."""
-    tables.rankings([steps.rank(one) for one in begin.open_runs(run)], as_json=as_json)
+    """Choose golden and bad seeds on prompt set 1, and confirm them on set 2.
+
+    Prints the lists beside what chance alone would give.
+    """
+    from goldenseed.output.rankings import print_rankings
+    from goldenseed.steps import begin, steps
+
+    print_rankings([steps.rank(each) for each in begin.open_runs(run)], as_json=as_json)
 
 
-@app.command()
-def shares(run: RunPath, as_json: AsJson = False) -> None:
-    """Say how much of every measure's variance belongs to the seed, the prompt, and neither."""
-    found = [(one.root.name, share_table(one)) for one in begin.open_runs(run)]
-    print_shares(found, as_json=as_json)
-
-
-@app.command()
+@app.command(rich_help_panel=PATH)
 def publish(run: RunPath, as_json: AsJson = False) -> None:
-    """Write the golden and the bad list as a release."""
-    tables.releases([steps.publish(one) for one in begin.open_runs(run)], as_json=as_json)
+    """Write the golden and bad seeds as a release: JSON, CSV, checks and a contact sheet.
+
+    The release is a new folder in RUN/releases. An unchanged ranking gives the same folder again.
+    """
+    from goldenseed.output.rankings import print_releases
+    from goldenseed.steps import begin, steps
+
+    print_releases([steps.publish(each) for each in begin.open_runs(run)], as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=SHORT)
 def run(
-    recipe: RecipeName, out: Out = None, seeds: Seeds = "", prompts: Prompts = None,
+    recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
     executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """All of it: draw, measure, rank, publish. The same command again goes on."""
-    chosen = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    runs = begin.start_runs(chosen, _folder(chosen, out))
-    place = steps.Workers(executor, workers or chosen.workers)
-    results = [step for one in runs for step in steps.draw_and_measure(one, place)]
+    """Draw, measure, rank and publish. Repeat the command to continue a run that was stopped.
+
+    The run folder then holds images/ and features/ (Parquet), per_seed.parquet (the metrics of
+    each seed), ranking.json, and in releases/ the lists golden_seeds.json and bad_seeds.json
+    with a contact sheet. Golden and bad seeds are printed, with what chance alone would give.
+    """
+    from analysis.ranking.result import nothing_ranked
+    from analysis.studies.results import outcomes
+    from goldenseed.progress import note
+    from goldenseed.output.rankings import print_conclusions
+    from goldenseed.output.statuses import print_findings
+    from goldenseed.steps import begin, steps
+    from pipeline.settings.recipe import load_recipe
+
+    choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    runs = begin.start_runs(choice, _folder(choice, out))
+    pool = steps.Workers(executor, workers or choice.workers)
+    results = [result for each in runs for result in steps.draw_and_measure(each, pool)]
     _stop_if_incomplete(results)
-    if chosen.ranking is None:
-        note(nothing_ranked(chosen.name))
+    if choice.ranking is None:
+        note(nothing_ranked(choice.name))
         return _finish(runs, results, as_json=as_json)
-    ends = [(steps.rank(one), steps.seed_shares(one), steps.publish(one)) for one in runs]
-    tables.conclusion(ends, as_json=as_json)
-    tables.findings([outcomes(one) for one in runs if not as_json])
-    return None
+    print_conclusions([steps.conclude(each) for each in runs], as_json=as_json)
+    return print_findings([outcomes(each) for each in runs if not as_json])
 
 
-@app.command()
+@app.command(rich_help_panel=RUNS)
 def status(run: RunPath, as_json: AsJson = False) -> None:
-    """Say how far a run is."""
-    found = [status_of(one) for one in begin.open_runs(run)]
-    tables.statuses(found, as_json=as_json)
+    """Say how far a run is, and what its studies found."""
+    from goldenseed.output.statuses import print_findings, print_statuses
+    from goldenseed.steps import begin
+    from goldenseed.steps.status import status_of
+
+    statuses = [status_of(each) for each in begin.open_runs(run)]
+    print_statuses(statuses, as_json=as_json)
+    print_findings([each.studies for each in statuses if not as_json])
 
 
-@app.command()
-def verify(
-    run: RunPath, as_json: AsJson = False,
-    mend: Annotated[bool, typer.Option("--repair", help="Set damaged shards aside.")] = False,
-) -> None:  # fmt: skip
-    """Read every shard back and hash it again."""
-    report = tables.Verification()
-    for one in begin.open_runs(run):
-        for found in verify_run(one):
-            repaired = bool(found.problem) and mend and repair(one, found)
-            report.add(found, repaired=repaired)
+@app.command(rich_help_panel=RUNS)
+def shares(run: RunPath, as_json: AsJson = False) -> None:
+    """Say how much of each measure's variance belongs to the seed, the prompt, and neither."""
+    from analysis.seed_shares import share_table
+    from goldenseed.output.shares import print_shares
+    from goldenseed.steps import begin
+
+    tables = [(each.root.name, share_table(each)) for each in begin.open_runs(run)]
+    print_shares(tables, as_json=as_json)
+
+
+@app.command(rich_help_panel=RUNS)
+def verify(run: RunPath, as_json: AsJson = False, repair: Repair = False) -> None:
+    """Read each shard and each release back and compare its hash.
+
+    Ends with exit code 4 if anything is damaged.
+    """
+    from goldenseed.output.verification import Verification
+    from goldenseed.steps import begin
+    from goldenseed.steps.verify import set_aside, verify_run
+
+    report = Verification()
+    for each in begin.open_runs(run):
+        for file in verify_run(each):
+            moved = bool(file.problem) and repair and set_aside(each, file)
+            report.add(file, set_aside=moved)
     report.print(as_json=as_json)
     if report.problems:
-        raise typer.Exit(EXIT_DAMAGED)
+        raise typer.Exit(exit_codes.DAMAGED)
 
 
-def _folder(recipe: Recipe, out: Path | None) -> Path:
+def _folder(recipe: "Recipe", out: Path | None) -> Path:
     return out or Path("runs") / recipe.name
 
 
-def _stop_if_incomplete(results: list[steps.Result]) -> None:
-    errors = [error for result in results for error in result.errors]
-    if errors:
-        note(f"{len(errors)} shard(s) have no result; the same command tries them again:")
-        for error in errors[:10]:
-            note(f"  {error}")
-        raise typer.Exit(EXIT_INCOMPLETE)
+def _finish(runs: "list[Run]", results: "list[Result]", *, as_json: bool) -> None:
+    from goldenseed.output.statuses import note_results, print_statuses
+    from goldenseed.steps.status import status_of
 
-
-def _finish(runs: list[Run], results: list[steps.Result], *, as_json: bool) -> None:
-    found = [status_of(one) for one in runs]
-    tables.steps(results)
-    tables.result([s.as_dict() for s in found], as_json=as_json, table=tables.status_table(found))
+    note_results(results)
+    print_statuses([status_of(run) for run in runs], as_json=as_json)
     _stop_if_incomplete(results)
 
 
-def _version(value: bool) -> None:
+def _stop_if_incomplete(results: "list[Result]") -> None:
+    from goldenseed.progress import note
+
+    errors = [error for result in results for error in result.errors]
+    if errors:
+        note(f"{len(errors)} shard(s) have no result; repeat the command to try them again:")
+        for error in errors[:10]:
+            note(f"  {error}")
+        raise typer.Exit(exit_codes.INCOMPLETE)
+
+
+def _print_version(value: bool) -> None:
     if value:
-        tables.line(__version__)
+        typer.echo(goldenseed.__version__)
         raise typer.Exit
 
 
 @app.callback()
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log what is done.")] = False,
-) -> None:
+    version: Annotated[bool, typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version and exit.",
+    )] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log each step on stderr.")] = False,
+) -> None:  # fmt: skip
+    from goldenseed.progress import show_progress_lines
+
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
@@ -226,20 +293,35 @@ def main() -> NoReturn:
     """Entry point of the command."""
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # actors inherit both
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # Ray's workers inherit both
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    """Run the command; errors that a user can mend become a message and a code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="goldenseed", standalone_mode=False)
     except GoldenseedError as error:
-        note(f"goldenseed: {error}")
-        sys.exit(EXIT_BAD_INPUT)
-    except (KeyboardInterrupt, typer.Abort):
-        code = EXIT_STOPPED
+        _say(f"goldenseed: {error}")
+        return exit_codes.BAD_INPUT
     except typer.TyperException as error:
-        note(f"goldenseed: {error} See `goldenseed --help`.")
-        sys.exit(EXIT_BAD_INPUT)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    if code == EXIT_STOPPED:  # typer turns a KeyboardInterrupt into this code
-        note("goldenseed: stopped; what is drawn is kept, the same command goes on")
-    sys.exit(code if isinstance(code, int) else 0)
+        _say(_usage_error(error))
+        return exit_codes.BAD_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        code = exit_codes.STOPPED
+    if code == exit_codes.STOPPED:  # typer turns a KeyboardInterrupt into this code
+        _say("goldenseed: stopped; finished shards are kept; repeat the command to continue")
+    return code if isinstance(code, int) else 0
+
+
+def _usage_error(error: typer.TyperException) -> str:
+    """What is wrong with the arguments; a group without a command gives its help text instead."""
+    text, context = error.format_message(), getattr(error, "ctx", None)
+    if text.startswith("Usage:"):
+        return text
+    command = context.command_path if context else "goldenseed"
+    return f"goldenseed: {text} See `{command} --help`."
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

@@ -1,21 +1,20 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+"""Show the progress of long work: a bar on a terminal, plain lines elsewhere. All on stderr."""
 
 import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-from pipeline.stage import Outcome
+if TYPE_CHECKING:
+    from pipeline.stage import Outcome
 
 LINE_SECONDS = 10.0
 """Time between two plain lines."""
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it.
+    """Write a time in the units that people would use.
 
     Example:
         >>> duration(42), duration(272), duration(3 * 3600 + 120), duration(3 * 86400)
@@ -30,75 +29,78 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def follow(outcomes: Iterable[Outcome], *, what: str, total: int) -> Iterator[Outcome]:
-    """Pass outcomes on and show how far the work is, how fast, and how long it will take.
+def follow(outcomes: "Iterable[Outcome]", *, what: str, total: int) -> "Iterator[Outcome]":
+    """Pass outcomes on, and show how much is done, how fast, and how long the rest will take.
 
-    The clock for the rate starts with the first outcome, so that loading a model does not
-    make the estimate too dark.
+    The rate is measured from the first outcome on, so the time to load a model does not count.
 
     Args:
         outcomes: As an executor yields them.
-        what: What is done, for example "generate".
-        total: Cells in all.
+        what: Name of the work, for example "generate".
+        total: Number of cells in all.
     """
-    show = _bar if sys.stderr.isatty() else _lines
+    show = _show_bar if sys.stderr.isatty() else _show_lines
     return show(outcomes, what, total)
 
 
 class _Meter:
-    """Counts cells and tells the rate."""
+    """Counts cells, and says the rate and the time left."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done, self.first = total, 0, 0
-        self.start = self.started = time.monotonic()
+        self.total, self.done, self.first_cells = total, 0, 0
+        self.start = self.first_time = time.monotonic()
 
     def add(self, cells: int) -> None:
         if self.done == 0:
-            self.first, self.start = cells, time.monotonic()
+            self.first_cells, self.first_time = cells, time.monotonic()
         self.done += cells
 
     def __str__(self) -> str:
-        elapsed = time.monotonic() - self.start
-        if self.done <= self.first or elapsed <= 0:
+        elapsed = time.monotonic() - self.first_time
+        if self.done <= self.first_cells or elapsed <= 0:
             return "measuring the rate"
-        rate = (self.done - self.first) / elapsed
+        rate = (self.done - self.first_cells) / elapsed
         return f"{rate:,.1f} images/s, {duration((self.total - self.done) / rate)} left"
 
 
-def _bar(outcomes: Iterable[Outcome], what: str, total: int) -> Iterator[Outcome]:
+def _show_bar(outcomes: "Iterable[Outcome]", what: str, total: int) -> "Iterator[Outcome]":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     meter = _Meter(total)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     text = TextColumn("{task.fields[rate]}")
     with Progress(*columns, text, console=Console(stderr=True)) as progress:
-        task = progress.add_task(what, total=total, rate="starting actors")
+        task = progress.add_task(what, total=total, rate="starting workers")
         for outcome in outcomes:
             meter.add(outcome.cells)
             progress.update(task, completed=meter.done, rate=str(meter))
             yield outcome
 
 
-def _lines(outcomes: Iterable[Outcome], what: str, total: int) -> Iterator[Outcome]:
+def _show_lines(outcomes: "Iterable[Outcome]", what: str, total: int) -> "Iterator[Outcome]":
     meter, last = _Meter(total), time.monotonic()
     note(f"{what}: {total:,} images to do")
     for outcome in outcomes:
         meter.add(outcome.cells)
         if time.monotonic() - last >= LINE_SECONDS or meter.done == total:
             last = time.monotonic()
-            state = f"done in {duration(last - meter.started)}" if meter.done == total else meter
+            state = f"done in {duration(last - meter.start)}" if meter.done == total else meter
             note(f"{what}: {meter.done:,} of {total:,} images, {state}")
         yield outcome
 
 
 def note(text: str) -> None:
-    """One line for people, on stderr."""
+    """Print one line for people on stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 def show_progress_lines() -> None:
-    """Show what long work inside a stage says of itself (`goldenseed.progress`), plainly.
+    """Show the messages of the logger `goldenseed.progress` as plain lines on stderr.
 
-    In this process, so of stages on the executor `local`; Ray's actors are silent.
+    Long work inside a stage writes to this logger. The lines show for stages in this process, so
+    on the executor `local`; Ray's actors are silent.
 
     Example:
         >>> show_progress_lines()
@@ -113,7 +115,7 @@ def show_progress_lines() -> None:
 
 
 class _Notes(logging.Handler):
-    """Passes records on as notes, to whatever stderr is at that time."""
+    """Prints records as notes, to whatever stderr is at that time."""
 
     def emit(self, record: logging.LogRecord) -> None:
         note(record.getMessage())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goldenseed.cli import EXIT_STOPPED
+from goldenseed.commands import exit_codes
 from pipeline.runs.run import Run
 from tests.goldenseed.conftest import RECIPE
 
@@ -32,8 +32,8 @@ def test_stopped_run_goes_on(
         time.sleep(0.05)
     os.kill(process.pid, number)
     _, err = process.communicate(timeout=100)
-    assert process.returncode == EXIT_STOPPED
-    assert "the same command goes on" in err
+    assert process.returncode == exit_codes.STOPPED
+    assert "repeat the command to continue" in err
     assert "Traceback" not in err
     kept = {r.shard_id: r.content_sha256 for r in Run.open(out).images.receipts()}
     assert 1 <= len(kept) < 10

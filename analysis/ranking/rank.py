@@ -18,7 +18,7 @@ from analysis.metrics import METRICS, Metric, load_metric
 from analysis.per_seed import group_refusal, metric_identity
 from analysis.ranking.confirmation import Draws, End, gap_beside_null, ranked_seeds, seed_list
 from analysis.ranking.repeatability import prompts_needed, repeatability
-from analysis.ranking.result import Ranking
+from analysis.ranking.result import Ranking, nothing_ranked
 from analysis.ranking.strict_rule import strict_golden
 from analysis.statistics.arrays import Floats
 from analysis.statistics.extrapolation import AtInfinity
@@ -74,19 +74,6 @@ def rank(
     share = share or (ranking.share if ranking else LIST_SHARE)
     identity = ranking_identity(run, ranked)
     return rank_samples(ranked, samples, identity, share=share, permutations=permutations)
-
-
-def nothing_ranked(recipe: str) -> str:
-    """Say that a recipe ranks nothing, and how to ask for a ranking.
-
-    Args:
-        recipe: Its name.
-
-    Example:
-        >>> nothing_ranked("mine")
-        'recipe mine ranks nothing; to rank its seeds, add `ranking: {metric: NAME}`'
-    """
-    return f"recipe {recipe} ranks nothing; to rank its seeds, add `ranking: {{metric: NAME}}`"
 
 
 def ranking_identity(run: Run, metric: Metric) -> tuple[str, str, str]:

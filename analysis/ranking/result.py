@@ -14,6 +14,19 @@ STRICT_RULE = (
 """The stricter rule, reported beside the list and not in its place."""
 
 
+def nothing_ranked(recipe: str) -> str:
+    """Say that a recipe ranks nothing, and how to ask for a ranking.
+
+    Args:
+        recipe: Its name.
+
+    Example:
+        >>> nothing_ranked("mine")
+        'recipe mine ranks nothing; to rank its seeds, add `ranking: {metric: NAME}`'
+    """
+    return f"recipe {recipe} ranks nothing; to rank its seeds, add `ranking: {{metric: NAME}}`"
+
+
 @dataclass(frozen=True)
 class RankedSeed:
     """One seed.

@@ -1,11 +1,80 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share, and what completes them in a shell."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-RunPath = Annotated[Path, typer.Argument(help="A run folder.")]
-Executor = Annotated[str, typer.Option(help="Where stages run: ray or local.")]
-WorkerCount = Annotated[int | None, typer.Option("--workers", min=1, help="Actors.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """List the shipped recipes whose names begin with what was typed."""
+    from pipeline.settings.recipe import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="Name of a shipped recipe, for example seedling, or path of your own .yaml file.",
+        autocompletion=complete_recipe,
+    ),
+]
+RunPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="Run folder, for example runs/seedling. The folder of a recipe with arms stands "
+        "for the runs of all its arms.",
+    ),
+]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        show_default="runs/RECIPE",
+        help="Run folder to begin, or to continue.",
+    ),
+]
+Seeds = Annotated[
+    str,
+    typer.Option(
+        metavar="SEEDS",
+        show_default="the recipe's",
+        help="Seeds to draw: a count (64), a range start:stop without its stop (100:164), or a "
+        "list (7,11,469).",
+    ),
+]
+PromptCount = Annotated[
+    int | None,
+    typer.Option(
+        "--prompts",
+        min=1,
+        metavar="N",
+        show_default="the recipe's",
+        help="Number of prompts to draw, a fair sample of the recipe's prompt file.",
+    ),
+]
+Executor = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Where the work is done: ray (parallel workers, on one machine or a cluster) or "
+        "local (in this process).",
+    ),
+]
+WorkerCount = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        show_default="as many as fit",
+        help="Number of parallel workers; each loads the model once.",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON instead of a table.")
+]

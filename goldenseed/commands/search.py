@@ -1,58 +1,102 @@
-"""`goldenseed search`: the good seeds with a fraction of the images."""
+"""`goldenseed search`: find good seeds with a fraction of the images."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from goldenseed.commands.options import AsJson, Executor, WorkerCount
-from goldenseed.output import tables
-from goldenseed.progress import note
-from goldenseed.steps import begin, steps
-from goldenseed.steps.search import Incomplete, Search, run_search, start_search
-from pipeline.runs.layout import SEARCH_FILE
-from pipeline.settings.recipe import load_recipe
+from goldenseed.commands import exit_codes
+from goldenseed.commands.options import (
+    AsJson,
+    Executor,
+    PromptCount,
+    RecipeName,
+    Seeds,
+    WorkerCount,
+)
 
-EXIT_INCOMPLETE = 3
+if TYPE_CHECKING:
+    from goldenseed.steps.search.race import Incomplete
+
 SHOWN = 20
-"""Listed seeds that are printed; all are in the file."""
+"""Listed seeds that are printed; the file holds all."""
 
 
 def search(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a path to a .yaml file.")],
+    recipe: RecipeName,
     *,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder; default runs/<recipe>-search.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default="runs/RECIPE-search",
+            help="Run folder to begin, or to continue.",
+        ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds: a count, start:stop, or 7,11,469.")] = "",
-    prompts: Annotated[int | None, typer.Option(min=1, help="Number of prompts.")] = None,
-    metric: Annotated[str, typer.Option(help="What to go by; default: the recipe's ranking.")] = "",
-    share: Annotated[float, typer.Option(help="Share of the seeds in the list.")] = 0.0,
-    budget: Annotated[float, typer.Option(help="Share of the grid that may be drawn.")] = 0.2,
-    error: Annotated[float, typer.Option(help="Bound on the error of certain seeds.")] = 0.1,
+    seeds: Seeds = "",
+    prompts: PromptCount = None,
+    metric: Annotated[
+        str,
+        typer.Option(metavar="NAME", show_default="the recipe's", help="Metric to search by."),
+    ] = "",
+    share: Annotated[
+        float,
+        typer.Option(
+            metavar="X", show_default="the recipe's", help="Share of the seeds to list (0 to 1)."
+        ),
+    ] = 0.0,
+    budget: Annotated[
+        float, typer.Option(metavar="X", help="Share of the grid that may be drawn (0 to 1).")
+    ] = 0.2,
+    error: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="Largest probability that any of the seeds called certain is wrong (0 to 1).",
+        ),
+    ] = 0.1,
     executor: Executor = "ray",
     workers: WorkerCount = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the good seeds by a race that draws only what it asks for. Goes on after a kill."""
-    chosen = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
-    asked = Search(metric, share, budget, error)
-    run = start_search(chosen, out or Path("runs") / f"{chosen.name}-search", metric=metric)
-    place = steps.Workers(executor, workers or chosen.workers)
+    """Find good seeds by a race that draws only the images it needs.
+
+    Repeat the command to continue a search that was stopped. The list is written to
+    search.json in the run folder. It holds for the prompts of set 1, which chose it.
+    """
+    from goldenseed.output import tables
+    from goldenseed.steps import begin
+    from goldenseed.steps.search.race import Incomplete, Search, run_search
+    from goldenseed.steps.search.start import start_search
+    from goldenseed.steps.steps import Workers
+    from pipeline.runs.layout import SEARCH_FILE
+    from pipeline.settings.recipe import load_recipe
+
+    choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    run = start_search(choice, out or Path("runs") / f"{choice.name}-search", metric=metric)
+    pool = Workers(executor, workers or choice.workers)
     try:
-        found = run_search(run, asked, place)
+        result = run_search(run, Search(metric, share, budget, error), pool)
     except Incomplete as stop:
-        for text in [error for result in stop.results for error in result.errors][:10]:
-            note(f"  {text}")
-        note(f"{stop}; the same command tries them again")
-        raise typer.Exit(EXIT_INCOMPLETE) from stop
+        _note_errors(stop)
+        raise typer.Exit(exit_codes.INCOMPLETE) from stop
     if as_json:
-        tables.line(tables.to_json(found))
+        tables.print_json(result)
         return
-    _show(found, run.root / SEARCH_FILE)
+    _print(result, run.root / SEARCH_FILE)
 
 
-def _show(found: dict[str, Any], file: Path) -> None:
+def _note_errors(stop: "Incomplete") -> None:
+    from goldenseed.progress import note
+
+    for text in [error for result in stop.results for error in result.errors][:10]:
+        note(f"  {text}")
+    note(f"{stop}; repeat the command to try them again")
+
+
+def _print(result: dict[str, Any], file: Path) -> None:
+    from goldenseed.output import tables
+
     rows = [
         {
             "seed": row["seed"],
@@ -62,31 +106,32 @@ def _show(found: dict[str, Any], file: Path) -> None:
             "certain": "yes" if row["certain"] else "",
             "images": row["images"],
         }
-        for row in found["list"]
+        for row in result["list"]
     ]
-    title = f"seeds by {found['metric']}, best first (positive is better)"
-    tables.console().print(tables.columns(title, rows[:SHOWN]))
-    for text in conclusion(found):
+    title = f"seeds by {result['metric']}, best first (positive is better)"
+    tables.print_rows(title, rows[:SHOWN])
+    for text in conclusion(result):
         tables.line(text)
-    tables.line(f"all {len(rows):,} listed seeds: {tables.shown(file)}")
+    tables.line(f"all {len(rows):,} listed seeds: {tables.short_path(file)}")
 
 
-def conclusion(found: dict[str, Any]) -> list[str]:
-    """What the list is worth, in words."""
-    plan, certain = found["plan"], found["certain"]
-    named = f" ({', '.join(map(str, certain[:SHOWN]))})" if certain else ""
+def conclusion(result: dict[str, Any]) -> list[str]:
+    """Say in words what the list is worth."""
+    plan, certain = result["plan"], result["certain"]
+    names = f" ({', '.join(map(str, certain[:SHOWN]))})" if certain else ""
     return [
-        f"{found['images']:,} of {found['images_full']:,} images drawn "
-        f"({found['images'] / found['images_full']:.0%}), {plan['seeds']:,} seeds, "
+        f"{result['images']:,} of {result['images_full']:,} images drawn "
+        f"({result['images'] / result['images_full']:.0%}), {plan['seeds']:,} seeds, "
         f"{len(plan['looks'])} looks.",
-        f"Certain to be among the best {plan['top']:,}: {len(certain)} seeds{named}; the "
-        f"probability that any of them is not is at most {found['error']:.0%}, over all seeds and "
-        f"looks.",
-        f"Sure: {len(found['sure'])} seeds, of which an expected {found['error']:.0%} at most are "
-        f"wrong (by posterior probability; not calibrated below about 250 seeds).",
-        f"Of the whole list of {len(found['list']):,} an expected {found['expected_error']:.0%} "
-        f"are wrong (an estimate); as many images spread evenly: "
-        f"{found['expected_error_uniform']:.0%}; a list at random: "
+        f"Certain to be among the best {plan['top']:,}: {len(certain)} seeds{names}. The "
+        f"probability that any of them is not is at most {result['error']:.0%}, over all seeds "
+        f"and looks.",
+        f"Sure: {len(result['sure'])} seeds, of which at most {result['error']:.0%} are expected "
+        f"to be wrong (by posterior probability; not calibrated below about 250 seeds).",
+        f"Of the whole list of {len(result['list']):,} seeds {result['expected_error']:.0%} are "
+        f"expected to be wrong (an estimate). With as many images spread evenly: "
+        f"{result['expected_error_uniform']:.0%}; with a list drawn at random: "
         f"{1 - plan['top'] / plan['seeds']:.0%}.",
-        "All of it is of the prompts that chose: what the list gains, other prompts must show.",
+        "All of this holds for the prompts that chose the list. Other prompts must show what the "
+        "list gains.",
     ]

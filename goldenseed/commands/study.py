@@ -1,35 +1,53 @@
-"""`goldenseed study`: what is found in a run, by one command a finding."""
+"""`goldenseed study`: answer one question about a run, or every question that it allows."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
+from typer.core import TyperCommand
 
-from analysis.studies import STUDIES, load_study
-from analysis.studies.results import outcomes, read_summary
-from analysis.studies.stage import StudyOutcome, StudyStage, StudyState, StudyTask
+from goldenseed.commands import exit_codes
 from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
-from goldenseed.output import tables
-from goldenseed.progress import duration, note
-from goldenseed.steps import begin, steps
 from pipeline.errors import ConfigError, RunError
-from pipeline.executors.base import make_executor
-from pipeline.runs.layout import STUDIES_FOLDER
-from pipeline.runs.run import Run
+
+if TYPE_CHECKING:
+    from pipeline.runs.run import Run
+    from analysis.studies.stage import StudyOutcome
 
 ALL = "all"
-EXIT_DEFECT = 1
-ENDED = {
-    StudyState.FOUND: "done",
-    StudyState.REFUSED: "refused",
-    StudyState.FAILED: "broke off",
-}
 
-Name = Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}; or all.")]
+
+def complete_study(incomplete: str) -> list[str]:
+    """List the studies whose names begin with what was typed."""
+    from analysis.studies import STUDIES
+
+    return [name for name in (*STUDIES, ALL) if name.startswith(incomplete)]
+
+
+class StudyCommand(TyperCommand):
+    """The command `study`, whose help ends with the names of all studies."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """Write the names."""
+        with formatter.section("Studies"):
+            formatter.write_text(", ".join(complete_study("")))
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="Name of a study, or `all` for each study that the run holds enough for.",
+        autocompletion=complete_study,
+    ),
+]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="name=value: a setting of the study; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of the study, with the value in YAML; may be repeated.",
+    ),
 ]
 
 
@@ -42,35 +60,37 @@ def study(
     workers: WorkerCount = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find one thing in a run, with intervals and nulls; `all` finds everything it allows."""
-    runs = begin.open_runs(run)
-    place = steps.Workers(executor, workers)
-    if name == ALL and settings:
-        raise ConfigError("--set belongs to one study; `all` runs each with its defaults")
-    chosen = {key: {} for key in STUDIES} if name == ALL else {name: read_settings(settings or [])}
-    defects = 0
-    for one in runs:
-        results = run_studies(one, chosen, place)
-        answered = set(_in_state(results, StudyState.FOUND))
-        refused = _in_state(results, StudyState.REFUSED)
-        failed = _in_state(results, StudyState.FAILED)
-        for key, error in failed.items():
-            note(f"study {key} broke off: {error}")
-        defects += len(failed)
-        if len(refused) == len(chosen):
-            raise RunError("; ".join(f"study {key}: {why}" for key, why in refused.items()))
-        _show(one, [key for key in chosen if key in answered], refused, as_json=as_json)
-    if defects:
-        raise typer.Exit(EXIT_DEFECT)
+    """Answer one question about a run, with intervals, a null and figures. Draws nothing.
+
+    Results are written to RUN/studies/STUDY: a summary, tables and figures. A study that needs
+    further runs says so and writes their recipes.
+    """
+    from goldenseed.steps import begin
+    from goldenseed.steps.steps import Workers
+    from goldenseed.steps.studies import run_studies
+
+    studies = _studies(name, settings or [])
+    broken = False
+    for each in begin.open_runs(run):
+        outcomes = run_studies(each, studies, Workers(executor, workers))
+        broken = _report(each, outcomes, as_json=as_json) or broken
+    if broken:
+        raise typer.Exit(exit_codes.DEFECT)
 
 
-def _in_state(results: Sequence[StudyOutcome], state: StudyState) -> dict[str, str]:
-    """The studies that ended so, each with the reason why it has no findings."""
-    return {result.task_id: result.reason for result in results if result.state == state}
+def _studies(name: str, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The studies to run: name -> settings."""
+    from analysis.studies import STUDIES
+
+    if name != ALL:
+        return {name: read_settings(texts)}
+    if texts:
+        raise ConfigError("--set is for one study; `all` runs each study with its defaults")
+    return {study: {} for study in STUDIES}
 
 
 def read_settings(texts: Sequence[str]) -> dict[str, Any]:
-    """Read "name=value" with the value as YAML has it.
+    """Read "name=value", with the value in YAML.
 
     Raises:
         ConfigError: If a text is not of this form.
@@ -79,60 +99,54 @@ def read_settings(texts: Sequence[str]) -> dict[str, Any]:
         >>> read_settings(["share=0.1", "metrics=[fid, kid]"])
         {'share': 0.1, 'metrics': ['fid', 'kid']}
     """
-    found = {}
+    import yaml
+
+    settings = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (equals and name):
-            raise ConfigError(f"--set {text!r} is not of the form name=value")
+            raise ConfigError(f"--set {text!r}: wanted NAME=VALUE, for example --set share=0.1")
         try:
-            found[name.strip()] = yaml.safe_load(value)
+            settings[name.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {text!r}: the value is not YAML: {error}") from error
-    return found
+    return settings
 
 
-def run_studies(
-    run: Run, studies: Mapping[str, Mapping[str, Any]], workers: steps.Workers
-) -> list[StudyOutcome]:
-    """Run studies of a run on an executor.
-
-    Args:
-        run: The run; features must be measured.
-        studies: Name -> settings.
-        workers: Where.
-
-    Returns:
-        One outcome per study.
+def _report(run: "Run", outcomes: "Sequence[StudyOutcome]", *, as_json: bool) -> bool:
+    """Print what the studies of a run found; returns whether a study broke off by a defect.
 
     Raises:
-        RunError: If the executor itself fails (a full disk, a lost machine).
+        RunError: If every study refused the run.
     """
-    stage = StudyStage(run.root, studies)
-    executor = make_executor(workers.executor, workers.count)
-    results = []
-    for outcome in executor.run(stage, [StudyTask(name) for name in studies]):
-        if outcome.fatal:
-            raise RunError(f"study: {outcome.error}")
-        result = StudyOutcome.of(outcome)
-        note(f"study {result.task_id}: {ENDED[result.state]} in {duration(result.seconds)}")
-        results.append(result)
-    return results
+    from analysis.studies.stage import StudyState
+    from goldenseed.progress import note
+
+    reasons: dict[StudyState, dict[str, str]] = {state: {} for state in StudyState}
+    for outcome in outcomes:
+        reasons[outcome.state][outcome.task_id] = outcome.reason
+    failed, refused = reasons[StudyState.FAILED], reasons[StudyState.REFUSED]
+    for name, reason in failed.items():
+        note(f"study {name} broke off: {reason}")
+    if len(refused) == len(outcomes):
+        raise RunError("; ".join(f"study {name}: {reason}" for name, reason in refused.items()))
+    _print(run, list(reasons[StudyState.FOUND]), refused, as_json=as_json)
+    return bool(failed)
 
 
-def _show(run: Run, names: Sequence[str], refused: Mapping[str, str], *, as_json: bool) -> None:
-    keys = [load_study(name).name for name in names]
+def _print(run: "Run", done: Sequence[str], refused: Mapping[str, str], *, as_json: bool) -> None:
+    from analysis.studies import load_study
+    from analysis.studies.results import read_summary
+    from goldenseed.output import tables
+    from pipeline.runs.layout import STUDIES_FOLDER
+
+    summaries = [read_summary(run, load_study(name).name) for name in done]
     if as_json:
-        done = [read_summary(run, key) for key in keys]
-        tables.line(tables.to_json({"run": str(run.root), "studies": done, "refused": refused}))
+        tables.print_json({"run": str(run.root), "studies": summaries, "refused": refused})
         return
-    said = outcomes(run)
-    for key in keys:
-        tables.line(f"{key}: {said[key]}")
-        folder = tables.shown(run.root / STUDIES_FOLDER / key)
-        tables.line(f"  {folder}/: {', '.join(_files(run, key))}")
-    for key, why in refused.items():
-        tables.line(f"{key}: refused: {why}")
-
-
-def _files(run: Run, key: str) -> list[str]:
-    return [Path(name).as_posix() for name in read_summary(run, key)["files"]]
+    for summary in summaries:
+        folder = tables.short_path(run.root / STUDIES_FOLDER / summary["study"])
+        tables.line(f"{summary['study']}: {summary['outcome']}")
+        tables.line(f"  {folder}/: {', '.join(summary['files'])}")
+    for name, reason in refused.items():
+        tables.line(f"{name}: refused: {reason}")

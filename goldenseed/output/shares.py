@@ -1,48 +1,41 @@
-"""How the table of variance shares looks."""
+"""Print variance shares: the seed's, the prompt's, and the rest."""
 
 from collections.abc import Sequence
 
 import polars as pl
-from rich.table import Table
 
 from goldenseed.output import tables
 
 
-def print_shares(found: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -> None:
-    """Print the shares of one or several runs.
+def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -> None:
+    """Print the variance shares of runs.
 
     Args:
-        found: Of every run, its folder's name and its table (`analysis.seed_shares`).
+        shares: For each run, its folder's name and its table (`analysis.seed_shares`).
         as_json: Print JSON.
     """
     if as_json:
-        tables.line(tables.to_json([{"run": name, "measures": t.to_dicts()} for name, t in found]))
+        tables.print_json([{"run": name, "measures": table.to_dicts()} for name, table in shares])
         return
-    for name, frame in found:
-        tables.console().print(_table(name, frame))
-        methods = frame["method"].drop_nulls().unique(maintain_order=True).to_list()
+    for name, table in shares:
+        tables.print_rows(f"variance shares, run {name}", [_row(row) for row in table.to_dicts()])
+        methods = table["method"].drop_nulls().unique(maintain_order=True).to_list()
         tables.line(f"Intervals: {'; '.join(methods) or 'none'}.")
     tables.line(
-        "One cell is deterministic, so the rest is the interaction of seed and "
-        "prompt. Negative shares are estimates of shares near 0, printed as they are. "
-        "Null: owners permuted within each prompt."
+        "A cell always gives the same image, so the rest is the interaction of seed and prompt. "
+        "A negative share is an estimate of a share near 0, printed as it is. "
+        "Null: owners are permuted within each prompt."
     )
 
 
-def _table(name: str, frame: pl.DataFrame) -> Table:
-    return tables.columns(
-        f"variance shares, run {name}",
-        [
-            {
-                "measure": row["measure"],
-                **{part: _share(row, part) for part in ("seed", "prompt", "rest")},
-                "seed under the null": _null(row),
-                "n": _counts(row),
-                "note": row["note"],
-            }
-            for row in frame.to_dicts()
-        ],
-    )
+def _row(row: dict[str, float | None]) -> tables.Row:
+    return {
+        "measure": row["measure"],
+        **{part: _share(row, part) for part in ("seed", "prompt", "rest")},
+        "seed under the null": _null(row),
+        "n": _counts(row),
+        "note": row["note"],
+    }
 
 
 def _share(row: dict[str, float | None], part: str) -> str:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from analysis.extraction.extract import refuse_without_mean
 from analysis.features import load_features
+from analysis.features.base import refuse_without_mean
 from analysis.metrics import load_metric
 from goldenseed.progress import note
 from pipeline.cards.card import find_card, resolve

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from analysis.ranking.repeatability import Repeatability, prompts_needed
-from analysis.statistics.bounds import Interval
-from analysis.studies.results import outcomes, read_summary
 from goldenseed.progress import note
 from goldenseed.steps import begin
 from goldenseed.steps.measuring import measuring
@@ -132,8 +129,9 @@ belongs to the seed: 0.1%: 8,991, 1.0%: 891, 5.0%: 171 (a mean, independent prom
     """
     if not 0 < reliability < 1:
         raise ConfigError(f"reliability {reliability}: a number between 0 and 1 is needed")
-    if (folder / RUN_FILE).is_file() and "quality" in outcomes(Run.open(folder)):
-        return _measured(reliability, Run.open(folder))
+    measured = _measured(reliability, folder) if (folder / RUN_FILE).is_file() else ""
+    if measured:
+        return measured
     odds = reliability / (1 - reliability)
     parts = [f"{f:.1%}: {math.ceil(odds * (1 - f) / f - 1e-9):,}" for f in (0.001, 0.01, 0.05)]
     return (
@@ -142,9 +140,15 @@ belongs to the seed: 0.1%: 8,991, 1.0%: 891, 5.0%: 171 (a mean, independent prom
     )
 
 
-def _measured(reliability: float, run: Run) -> str:
-    """What the study `quality` of this run says."""
-    said = []
+def _measured(reliability: float, folder: Path) -> str:
+    """What the study `quality` of a run says, if it was made."""
+    from analysis.ranking.repeatability import Repeatability, prompts_needed
+    from analysis.statistics.bounds import Interval
+    from analysis.studies.results import outcomes, read_summary
+
+    run, said = Run.open(folder), []
+    if "quality" not in outcomes(run):
+        return ""
     for row in read_summary(run, "quality")["numbers"]["known"]:
         full, half = (row[key] and Interval(**row[key]) for key in ("full", "half"))
         found = Repeatability(full, half)

@@ -14,7 +14,7 @@ from analysis import per_seed
 from analysis.extraction.extract import ExtractStage, FeatureSink, missing_extractions
 from analysis.publish import publish as write_release
 from analysis.ranking import rank as ranks
-from analysis.ranking.result import Ranking
+from analysis.ranking.result import Ranking, nothing_ranked
 from analysis.seed_shares import variance_table
 from goldenseed.progress import follow, note
 from pipeline.errors import ConfigError, RunError
@@ -131,7 +131,7 @@ def rank(run: Run) -> Ranking:
         ConfigError: If the recipe ranks by nothing.
     """
     if run.recipe.ranking is None:
-        raise ConfigError(ranks.nothing_ranked(run.recipe.name))
+        raise ConfigError(nothing_ranked(run.recipe.name))
     ranking = ranks.rank(run)
     ranks.save_ranking(run, ranking)
     return ranking
@@ -145,6 +145,15 @@ def publish(run: Run) -> Path:
     """
     name = f"{run.recipe.name}-{run.root.name}" if run.recipe.arms else run.recipe.name
     return write_release(run, ranks.read_ranking(run), name=name)
+
+
+def conclude(run: Run) -> tuple[Ranking, list[dict[str, Any]], Path]:
+    """Rank a run that is measured, and publish it.
+
+    Returns:
+        The ranking, the seed's variance shares, and the release folder.
+    """
+    return rank(run), seed_shares(run), publish(run)
 
 
 def seed_shares(run: Run) -> list[dict[str, Any]]:

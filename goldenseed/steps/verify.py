@@ -109,17 +109,17 @@ def _releases(run: Run) -> Iterator[Checked]:
             yield Checked(f"{RELEASES_FOLDER}/{release}/{name}", problem)
 
 
-def repair(run: Run, bad: Checked) -> bool:
+def set_aside(run: Run, shard: Checked) -> bool:
     """Move a damaged shard's receipt away, so that the next run makes the shard again.
 
     Returns:
         Whether it could be moved; a release is never touched.
     """
-    prefix, _, rest = bad.name.partition("/receipts/")
+    prefix, _, rest = shard.name.partition("/receipts/")
     if not rest:
         return False
     try:
-        run.store.move(bad.name, f"{prefix}/superseded/{rest}.damaged")
+        run.store.move(shard.name, f"{prefix}/superseded/{rest}.damaged")
     except (FileNotFoundError, StoreError):
         return False
     return True

@@ -13,7 +13,7 @@ from datasets import Image as DatasetsImage
 from datasets import load_dataset
 
 import goldenseed
-from goldenseed.cli import EXIT_DAMAGED
+from goldenseed.commands import exit_codes
 from pipeline.runs.run import Run
 from tests.goldenseed.conftest import Call
 
@@ -122,9 +122,9 @@ def test_verify_finds_damage_and_repair_heals_it(
         "remove": path.unlink,
     }[damage]()
     called = call("verify", run_folder)
-    assert called.code == EXIT_DAMAGED
+    assert called.code == exit_codes.DAMAGED
     assert receipt.shard_id in called.out
-    assert call("verify", run_folder, "--repair").code == EXIT_DAMAGED
+    assert call("verify", run_folder, "--repair").code == exit_codes.DAMAGED
     assert call("run", recipe, "--out", run_folder, "--executor", "local").code == 0
     assert contents(run_folder) == whole
     assert call("verify", run_folder).code == 0
@@ -152,7 +152,7 @@ def test_verify_finds_a_flipped_byte_anywhere(call: Call, run_folder: Path) -> N
     for part, place in bytes_of_every_kind(path).items():
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         called = call("verify", run_folder)
-        assert (called.code, part) == (EXIT_DAMAGED, part)
+        assert (called.code, part) == (exit_codes.DAMAGED, part)
         assert receipt.shard_id in called.out
     path.write_bytes(whole)
     assert call("verify", run_folder).code == 0

@@ -16,7 +16,7 @@ from analysis.features import load_feature
 from analysis.features.base import Batch
 from analysis.reference import build, parts
 from analysis.reference.parts import NO_PROMPT, Plan
-from goldenseed.commands.reference import build_reference
+from goldenseed.steps.reference import build_reference
 from goldenseed.steps.steps import Workers
 from pipeline.errors import ConfigError, GoldenseedError, ImageFileError, RunError
 from pipeline.prompts.image_files import crop_square, decode_image_file

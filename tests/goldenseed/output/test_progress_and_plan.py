@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from goldenseed import progress, tables
+from goldenseed import progress
+from goldenseed.output import tables
 from goldenseed.steps.begin import load_prompts
 from goldenseed.steps.plan import plan_recipe, seconds_per_image
 from pipeline.cards.card import find_card

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from goldenseed.steps import begin, steps
-from goldenseed.steps.search import start_search
+from goldenseed.steps.search.start import start_search
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.prompt_sets import write_prompts_jsonl
 from pipeline.runs.layout import SEARCH_FILE

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from goldenseed.commands.prompts import describe
+from goldenseed.steps.describe import describe
 from goldenseed.steps.steps import Workers
 from pipeline.errors import ImageFileError, ModelError
 from pipeline.prompts.image_files import list_image_files

@@ -1,0 +1,40 @@
+"""Print what a recipe will cost."""
+
+from collections.abc import Sequence
+
+from goldenseed.output import tables
+from goldenseed.progress import duration
+from goldenseed.steps.plan import ArmPlan
+
+
+def print_plans(plans: Sequence[ArmPlan], *, as_json: bool) -> None:
+    """Print the plan of each arm, and what the estimates are based on."""
+    if as_json:
+        tables.print_json([plan.as_dict() for plan in plans])
+        return
+    tables.print_rows("plan: nothing is drawn", [_row(plan) for plan in plans])
+    kinds = zip(*((plan.basis, plan.measuring, plan.expect) for plan in plans), strict=True)
+    for texts in kinds:
+        for text in sorted(set(texts)):
+            tables.line(f"{text}.")
+
+
+def _row(plan: ArmPlan) -> tables.Row:
+    return {
+        "arm": plan.arm or "-",
+        "card": plan.card,
+        "prompts": f"{plan.prompts:,}",
+        "seeds": f"{plan.seeds:,}",
+        "images": f"{plan.cells:,}",
+        "shards": f"{plan.shards:,} ({plan.done:,} done)",
+        "size": tables.number_of_bytes(plan.image_bytes),
+        "time": _time(plan),
+    }
+
+
+def _time(plan: ArmPlan) -> str:
+    if plan.seconds is None:
+        return "unknown"
+    if plan.gpu_hours is None:
+        return duration(plan.seconds)
+    return f"{plan.gpu_hours:,.1f} GPU-hours"

@@ -1,0 +1,114 @@
+"""Print rankings with their evidence, and where the releases are."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis.publish.sheet import SHEET
+from analysis.ranking.result import Ranking
+from goldenseed.output import tables
+
+Conclusion = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
+"""The end of a run: its ranking, the seed's variance shares, and the release folder."""
+LISTED = 10
+"""Most golden seeds, and most bad seeds, that a table shows; of 1,024 seeds hundreds may be."""
+
+
+def print_rankings(rankings: Sequence[Ranking], *, as_json: bool) -> None:
+    """Print rankings, and what chance alone would give."""
+    if as_json:
+        tables.print_json([json.loads(ranking.to_json()) for ranking in rankings])
+        return
+    for ranking in rankings:
+        _print_ranking(ranking)
+
+
+def print_releases(folders: Sequence[Path], *, as_json: bool) -> None:
+    """Print where releases are."""
+    if as_json:
+        tables.print_json([str(folder) for folder in folders])
+        return
+    for folder in folders:
+        tables.line(f"release: {tables.short_path(folder)}")
+        if (folder / SHEET).exists():
+            sheet = tables.short_path(folder / SHEET)
+            tables.line(f"contact sheet (best, middle and worst seeds): {sheet}")
+
+
+def print_conclusions(conclusions: Sequence[Conclusion], *, as_json: bool) -> None:
+    """Print the end of `run` for each arm: lists, evidence, and where everything is."""
+    if as_json:
+        tables.print_json([_as_dict(*conclusion) for conclusion in conclusions])
+        return
+    for ranking, shares, release in conclusions:
+        _print_ranking(ranking)
+        if shares:
+            tables.line(f"The seed's share of the variance: {', '.join(map(_share, shares))}.")
+        print_releases([release], as_json=False)
+
+
+def _as_dict(
+    ranking: Ranking, shares: Sequence[Mapping[str, Any]], release: Path
+) -> dict[str, object]:
+    return {
+        "ranking": json.loads(ranking.to_json()),
+        "seed_shares": shares,
+        "release": str(release),
+    }
+
+
+def _print_ranking(ranking: Ranking) -> None:
+    """Print the best and the worst seeds as a table, then the evidence in words."""
+    by_rank = sorted(ranking.seeds, key=lambda seed: seed.rank_set2)
+    golden = [seed for seed in by_rank if seed.seed in ranking.golden.seeds]
+    bad = [seed for seed in by_rank if seed.seed in ranking.bad.seeds]
+    rows = [
+        {
+            "list": name,
+            "seed": seed.seed,
+            f"{ranking.metric}, set 2": f"{seed.value:.4g}",
+            "95 % interval": f"{seed.low:.4g} to {seed.high:.4g}",
+            "n": seed.n,
+            "rank, set 1": f"{seed.rank_set1:g}",
+            "rank, set 2": f"{seed.rank_set2:g}",
+        }
+        for name, seeds in (("golden", golden[:LISTED]), ("bad", bad[-LISTED:]))
+        for seed in seeds
+    ]
+    if rows:
+        title = f"seeds by {ranking.metric}: chosen on set 1, confirmed and valued on set 2"
+        tables.print_rows(title, rows)
+    if len(golden) + len(bad) > len(rows):
+        tables.line(
+            f"Shown: the best {min(LISTED, len(golden))} of {len(golden)} golden seeds and the "
+            f"worst {min(LISTED, len(bad))} of {len(bad)} bad seeds. `goldenseed rank --json` "
+            f"and the release list all."
+        )
+    for text in _evidence(ranking):
+        tables.line(text)
+
+
+def _evidence(ranking: Ranking) -> list[str]:
+    """What the lists are based on, and what chance alone would give."""
+    correlation, reliability, gap = ranking.rank_correlation, ranking.reliability, ranking.gap
+    return [
+        f"Golden seeds: {ranking.golden.verdict}",
+        f"Bad seeds: {ranking.bad.verdict}",
+        f"{ranking.n_seeds} seeds; {ranking.n_set1} prompts in set 1, {ranking.n_set2} in set 2; "
+        f"rank correlation of the sets {correlation.value:.2f} "
+        f"[{correlation.low:.2f}, {correlation.high:.2f}], "
+        f"reliability with {reliability.n} images per seed {reliability.value:.2f} "
+        f"[{reliability.low:.2f}, {reliability.high:.2f}].",
+        f"Best minus worst seed on set 2: {gap.value:.4g}; with permuted owners (no seed effect) "
+        f"{gap.null_mean:.4g} on average, p = {gap.p:.3g}.",
+        *[note for note in (ranking.floor_note, ranking.at_infinity_note) if note],
+        f"By the stricter rule (expected share of wrong seeds at most 10 %; not calibrated below "
+        f"about 250 seeds) {len(ranking.strict_golden)} seeds would be golden.",
+    ]
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    name = row["column"].removeprefix("appearance.")
+    bounds = "" if row["low"] is None else f" [{row['low']:.1%}, {row['high']:.1%}]"
+    return f"{name} {row['share']:.1%}{bounds}"

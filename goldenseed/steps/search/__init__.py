@@ -1,0 +1,1 @@
+"""Search: find good seeds by a race that draws a fraction of the images."""

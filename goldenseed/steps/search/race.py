@@ -1,0 +1,222 @@
+"""Race the seeds of a search: draw only the images that the race asks for, and write its list.
+
+Each round draws the tiles that it lacks through the ordinary stage. Only shards are remembered:
+repeating the command runs the same race on what is drawn, and continues where it stopped.
+`goldenseed run` with the same folder later draws the rest of the grid.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.cells.cells import read_cells
+from analysis.metrics import Metric
+from analysis.per_seed import metric_identity
+from analysis.statistics.arrays import Flags, Floats, Indices
+from analysis.statistics.racing import Plan, RaceResult, plan_race, run_race, uniform_error
+from analysis.statistics.reliability import golden_by_expected_error
+from analysis.studies.results import plain
+from analysis.study_tools.race_units import (
+    bundle_numbers,
+    race_metric,
+    unit_values,
+)
+from goldenseed.progress import note
+from goldenseed.steps import steps
+from goldenseed.steps.search.start import CHOOSING_SET
+from pipeline.errors import ConfigError, RunError
+from pipeline.runs.grid import Block, Tile, cut
+from pipeline.runs.layout import SEARCH_FILE
+from pipeline.runs.run import Run
+
+DEFAULT_SHARE = 0.25
+"""Share of the seeds to list if neither the search nor the recipe's ranking says one."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search is asked for.
+
+    Attributes:
+        metric: Name of the metric; the one that the recipe ranks by if empty.
+        share: Share of the seeds to list; the recipe's if 0.
+        budget: Share of the grid that may be drawn.
+        error: Largest probability that any of the seeds called certain is wrong.
+    """
+
+    metric: str = ""
+    share: float = 0.0
+    budget: float = 0.2
+    error: float = 0.1
+
+
+class Incomplete(Exception):
+    """Some shards of a round have no result; repeating the command tries them again.
+
+    Attributes:
+        results: What the steps of the round did, with their errors.
+    """
+
+    def __init__(self, results: list[steps.Result]) -> None:
+        super().__init__(f"{sum(len(result.errors) for result in results)} shards have no result")
+        self.results = results
+
+
+class PartialRun(Run):
+    """A run in which only the tiles that a race has asked for count as missing.
+
+    Attributes:
+        requested: Ids of the tiles asked for.
+    """
+
+    requested: frozenset[str] = frozenset()
+
+    def missing(self) -> list[Tile]:
+        """The requested tiles that have no whole shard, in drawing order."""
+        return [tile for tile in super().missing() if tile.id in self.requested]
+
+
+def run_search(run: Run, search: Search, workers: steps.Workers) -> dict[str, Any]:
+    """Run the race, draw what it asks for, and write the result to `search.json`.
+
+    Args:
+        run: The run that `start_search` gave.
+        search: What is asked for.
+        workers: Where images are drawn and measured.
+
+    Returns:
+        The content of `search.json`.
+
+    Raises:
+        ConfigError: If the budget is too small or the metric cannot be raced.
+        Incomplete: If shards have no result.
+    """
+    metric = race_metric(run.recipe.ranking, search.metric)
+    share = search.share or (run.recipe.ranking.share if run.recipe.ranking else DEFAULT_SHARE)
+    seeds, blocks = list(run.blocks[0].seeds), run.blocks
+    top = max(1, round(share * len(seeds)))
+    try:
+        plan = plan_race(len(seeds), len(blocks), top=top, budget=search.budget, error=search.error)
+    except ValueError as error:
+        raise ConfigError(
+            f"{error}; bring more prompts, lower `tile.prompts`, or raise --budget"
+        ) from error
+    note(
+        f"search: {plan.cost / len(seeds) / len(blocks):.0%} of the grid in {len(plan.looks)} looks"
+    )
+    drawing = _Drawing(run, metric, workers, seeds)
+    rng = np.random.default_rng([int(run.run_id, 16), int(run.grid_hash, 16)])
+    group = {prompt.id: prompt.group for prompt in run.prompts.values()}
+    bundles = bundle_numbers([{group[name] for name in block.prompt_ids} for block in blocks])
+    raced = run_race(plan, drawing.observe, rng, bundles)
+    result = _report(run, metric, search, plan, raced, seeds, rng)
+    run.store.replace(SEARCH_FILE, json.dumps(plain(result), indent=1).encode() + b"\n")
+    return result
+
+
+class _Drawing:
+    """Draws and measures what a race asks for, and returns the metric's values."""
+
+    def __init__(self, run: Run, metric: Metric, workers: steps.Workers, seeds: list[int]) -> None:
+        self.run = PartialRun.open(run.root)
+        self.metric, self.workers, self.seeds = metric, workers, seeds
+
+    def observe(self, seeds: Indices, units: range) -> Floats:
+        """Values of seeds on units, shape (seeds, units); draws the images that are missing.
+
+        Args:
+            seeds: Positions in `self.seeds`.
+            units: Numbers of the units.
+        """
+        blocks = [self.run.blocks[unit] for unit in units]
+        chosen = [self.seeds[index] for index in seeds]
+        self.run.requested |= {tile.id for block in blocks for tile in _tiles(block, chosen)}
+        results = [steps.generate(self.run, self.workers, measure=True)]
+        if not results[0].errors:
+            results.append(steps.extract(self.run, self.workers))
+        if any(result.errors for result in results):
+            raise Incomplete(results)
+        return self._values(chosen, blocks)
+
+    def _values(self, seeds: list[int], blocks: list[Block]) -> Floats:
+        needs = self.metric.needs
+        cells = read_cells(self.run, needs, sets=[CHOOSING_SET])
+        rows = np.searchsorted(cells.seeds, seeds)
+        index = {prompt.id: number for number, prompt in enumerate(cells.prompts)}
+        features = {need.rpartition(".")[0] for need in needs}
+        unusable = np.any([cells.missing[f] | cells.failed[f] for f in features], axis=0)[rows]
+        columns = {need: cells.columns[need][rows] for need in needs}
+        groups = [prompt.group for prompt in cells.prompts]
+        units = [_usable(block, index, unusable.any(axis=0)) for block in blocks]
+        for unit in units:
+            _refuse_few(len({groups[i] for i in unit}), self.metric.least_groups)
+        return unit_values(self.metric, columns, groups, units)
+
+
+def _tiles(block: Block, seeds: Iterable[int]) -> list[Tile]:
+    wanted = set(seeds)
+    return [tile for tile in cut(block) if wanted.issuperset(tile.seeds)]
+
+
+def _usable(block: Block, index: dict[str, int], unusable: Flags) -> Indices:
+    """Indices of a unit's prompts, without those that failed for any of the seeds."""
+    indices = np.sort([index[prompt] for prompt in block.prompt_ids])
+    return np.asarray(indices[~unusable[indices]])
+
+
+def _refuse_few(groups: int, needed: int) -> None:
+    if groups < needed:
+        raise RunError(
+            f"failed cells leave prompts of {groups} groups in a unit; at least {needed} are "
+            f"needed: see the reasons in the shards, or draw with a larger `tile.prompts`"
+        )
+
+
+def _report(
+    run: Run,
+    metric: Metric,
+    search: Search,
+    plan: Plan,
+    raced: RaceResult,
+    seeds: list[int],
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    probability = raced.probability(rng)
+    sizes = np.cumsum([len(block.prompt_ids) for block in run.blocks])
+    images = sizes[raced.units - 1]
+    return {
+        "run_id": run.run_id,
+        "grid_hash": run.grid_hash,
+        "metric": metric.name,
+        "metric_id": metric_identity(run, metric),
+        "demonstration": run.card.demonstration,
+        "asked": asdict(search),
+        "plan": asdict(plan),
+        "images": int(images.sum()),
+        "images_full": len(seeds) * int(sizes[-1]),
+        "error": plan.error,
+        "certain": [seeds[i] for i in raced.listed if raced.certain[i]],
+        "sure": [seeds[i] for i in golden_by_expected_error(probability, limit=plan.error)],
+        "expected_error": float(1 - probability[raced.listed].mean()),
+        "expected_error_uniform": uniform_error(raced, rng),
+        "list": [_row(raced, probability, images, seeds, int(i)) for i in raced.listed],
+    }
+
+
+def _row(
+    raced: RaceResult, probability: Floats, images: NDArray[Any], seeds: list[int], i: int
+) -> dict[str, Any]:
+    """A listed seed: its deviation from the panel (positive is better), and how sure it is."""
+    return {
+        "seed": seeds[i],
+        "value": float(raced.value[i]),
+        "low": float(raced.low[i]),
+        "high": float(raced.high[i]),
+        "probability": float(probability[i]),
+        "certain": bool(raced.certain[i]),
+        "images": int(images[i]),
+    }
