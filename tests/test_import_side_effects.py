@@ -3,27 +3,50 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pipeline.interventions import INTERVENTIONS
+from tests.goldenseed.conftest import RECIPE
 
+ROOT = str(Path(__file__).parents[1])
 PACKAGES = ("goldenseed", "pipeline", "analysis", "seedling")
 HEAVY = ("torch", "diffusers", "transformers", "ray")
+SLOW = (*HEAVY, "joblib", "matplotlib", "numpy", "polars", "pyarrow", "rich", "scipy", "sklearn")
+"""Libraries that `--help` has no use for."""
 
 
-def heavy_modules_after(imports: str, *, python_path: str = "") -> list[str]:
+def heavy_modules_after(imports: str, *, python_path: str = ROOT) -> list[str]:
     """Import in a fresh process; give the heavy libraries that came along."""
-    code = f"import sys, {imports}\nprint(*sorted({set(HEAVY)} & set(sys.modules)))"
+    return modules_after(f"import {imports}", HEAVY, python_path=python_path)
+
+
+def modules_after(code: str, names: Sequence[str], *, python_path: str = ROOT) -> list[str]:
+    """Run code in a fresh process; give those of some modules that it imported."""
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code],
+        [sys.executable, "-P", "-c", f"{code}\nimport sys\nprint('', *sys.modules)"],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "PYTHONPATH": python_path},
     )
-    return done.stdout.split()
+    return sorted(set(names) & set(done.stdout.rpartition("\n ")[2].split()))
+
+
+def command_modules(*arguments: str, names: Sequence[str]) -> list[str]:
+    """Call the command in a fresh process; give those of some modules that it imported."""
+    code = f"""
+import sys
+from goldenseed.cli import main
+sys.argv = {["goldenseed", *arguments]}
+try:
+    main()
+except SystemExit as stop:
+    assert stop.code == 0
+"""
+    return modules_after(code, names)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +67,26 @@ def test_a_heavy_library_would_be_seen(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("")
     (tmp_path / "innocent.py").write_text("def f():\n    pass\n\n\nimport torch\n")
     assert heavy_modules_after("innocent", python_path=str(tmp_path)) == ["torch"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_loads_no_slow_library(arguments: list[str]) -> None:
+    assert command_modules(*arguments, names=SLOW) == []
+
+
+def test_a_plan_loads_no_heavy_library(tmp_path: Path) -> None:
+    arguments = ("plan", "seedling", "--out", str(tmp_path))
+    assert command_modules(*arguments, names=HEAVY) == []
+    slow = command_modules(*arguments, names=[*SLOW, "scipy.stats", "scipy.linalg"])
+    assert slow == ["numpy", "pyarrow", "rich", "scipy"]  # the negative control of the help
+
+
+def test_a_command_that_needs_a_heavy_library_loads_it(tmp_path: Path) -> None:
+    """The negative control of the plan."""
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.replace("count: 40", "count: 1").replace("count: 8", "count: 1"))
+    options = ("--out", str(tmp_path / "run"), "--executor", "local")
+    assert "torch" in command_modules("generate", str(recipe), *options, names=HEAVY)
 
 
 # A stranger's packages of the same names

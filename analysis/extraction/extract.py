@@ -17,8 +17,8 @@ import pyarrow as pa
 from analysis.extraction.images import decode_rows
 from analysis.extraction.rows import feature_rows
 from analysis.features import load_feature
-from analysis.features.base import Feature
-from pipeline.errors import ConfigError, ShardError
+from analysis.features.base import Feature, refuse_without_mean
+from pipeline.errors import ShardError
 from pipeline.runs.run import Run, utc_now
 from pipeline.stage import DrawnShard, Outcome, Uint8Images, combine_resources
 from pipeline.storage.receipts import Receipt
@@ -66,25 +66,6 @@ def run_feature(run: Run, name: str) -> Feature:
     feature.conditions = run.root / CONDITIONS
     refuse_without_mean(feature, run.config.frames)
     return feature
-
-
-def refuse_without_mean(feature: Feature, frames: int) -> None:
-    """Refuse, for videos, a feature with values that have no mean over frames.
-
-    Args:
-        feature: The feature.
-        frames: Frames of an image; 1 is no video.
-
-    Raises:
-        ConfigError: If a column holds other than real numbers, as words do.
-    """
-    real = ("float", "double")  # also as the items of a vector
-    others = [c.name for c in feature.columns if not any(t in str(c.type) for t in real)]
-    if frames > 1 and others:
-        raise ConfigError(
-            f"feature {feature.name} gives {', '.join(others)}, which are no real numbers and have "
-            f"no mean over a video's frames; take another feature for this run"
-        )
 
 
 def run_features(run: Run, names: Sequence[str]) -> list[Feature]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.features.cards import FeatureCard, commit_of, load_card, weights_sha256
+from pipeline.errors import ConfigError
 from pipeline.registry import source_sha256
 from pipeline.settings.choices import PromptShare
 from pipeline.stage import Resources, Uint8Images
@@ -225,3 +226,22 @@ def _mean(values: NDArray[Any], frames: int) -> NDArray[Any]:
     parts = values.reshape(-1, frames, *values.shape[1:])
     means: NDArray[Any] = parts.mean(axis=1, dtype=np.float64).astype(values.dtype)
     return means
+
+
+def refuse_without_mean(feature: Feature, frames: int) -> None:
+    """Refuse, for videos, a feature with values that have no mean over frames.
+
+    Args:
+        feature: The feature.
+        frames: Frames of an image; 1 is not a video.
+
+    Raises:
+        ConfigError: If a column holds values that are not real numbers, such as words.
+    """
+    real = ("float", "double")  # also as the items of a vector
+    others = [c.name for c in feature.columns if not any(t in str(c.type) for t in real)]
+    if frames > 1 and others:
+        raise ConfigError(
+            f"feature {feature.name} gives {', '.join(others)}, which are not real numbers and "
+            f"have no mean over a video's frames; take another feature for this run"
+        )

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from analysis.features.backbones import load_pretrained
 from analysis.features.base import Batch, Columns
@@ -251,7 +251,7 @@ def main_object(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         >>> main_object(np.array([[True, False, True, True]])).tolist()
         [[False, False, True, True]]
     """
-    parts, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    parts, count = scipy.ndimage.label(mask, structure=np.ones((3, 3)))
     if count < 2:
         return mask
     return np.asarray(parts == np.bincount(parts.ravel())[1:].argmax() + 1)

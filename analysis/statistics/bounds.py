@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from scipy import stats
+import scipy
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def t_interval(
         >>> t_interval(1.0, 0.0, freedom=3, n=4, method="exact").method
         'exact, 95 %'
     """
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    half = float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * error
     return Interval(value, value - half, value + half, n, f"{method}, {100 * level:g} %")
 
 

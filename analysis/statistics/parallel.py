@@ -7,7 +7,6 @@ two seeds on two cores do. Processes, because scipy's LAPACK keeps the interpret
 from collections.abc import Iterable
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed, parallel_config
 from numpy.typing import ArrayLike
 
 from analysis.statistics.arrays import Floats
@@ -40,6 +39,9 @@ def frechet_distances(seeds: Iterable[ArrayLike], reference: Reference) -> Float
     """
     if reference.mean.size < NARROW:
         return np.array([frechet_distance(features, reference) for features in seeds])
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        each = delayed(frechet_distance)
-        return np.array(Parallel(n_jobs=cpu_count())(each(x, reference) for x in seeds))
+    import joblib
+
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        each = joblib.delayed(frechet_distance)
+        pool = joblib.Parallel(n_jobs=joblib.cpu_count())
+        return np.array(pool(each(features, reference) for features in seeds))

@@ -1,8 +1,8 @@
 """Intervals of shares: how many images out of n, where prompts come in dependent groups."""
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_error
@@ -102,7 +102,7 @@ def wilson_bounds(
         >>> [round(bound, 3) for bound in wilson_bounds(0.0, 100, freedom=10**6)]
         [0.0, 0.037]
     """
-    t2 = float(stats.t.ppf((1 + level) / 2, freedom)) ** 2 / worth
+    t2 = float(scipy.stats.t.ppf((1 + level) / 2, freedom)) ** 2 / worth
     middle = (share + t2 / 2) / (1 + t2)
     half = float(np.sqrt(t2 * (share * (1 - share) + t2 / 4))) / (1 + t2)
     return min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)

@@ -11,8 +11,8 @@ from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
 from pipeline.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
-    from pipeline.runs.run import Run
     from analysis.studies.stage import StudyOutcome
+    from pipeline.runs.run import Run
 
 ALL = "all"
 

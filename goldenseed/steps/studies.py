@@ -29,7 +29,7 @@ def run_studies(
         workers: Where to run them.
 
     Returns:
-        One outcome for each study.
+        One outcome for each study, in the order of `studies`.
 
     Raises:
         RunError: If the executor itself fails (a full disk, a lost machine).
@@ -42,4 +42,5 @@ def run_studies(
         result = StudyOutcome.of(outcome)
         note(f"study {result.task_id}: {ENDED[result.state]} in {duration(result.seconds)}")
         outcomes.append(result)
-    return outcomes
+    order = list(studies)
+    return sorted(outcomes, key=lambda outcome: order.index(outcome.task_id))

@@ -23,6 +23,8 @@ from pipeline.storage.file_hashes import sha256_of_files
 from pipeline.storage.yaml_files import read_mapping, validated
 
 CARDS_FILE = Path(__file__).parents[1] / "models" / "cards.yaml"
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Reads plain values only; libyaml's, where it is installed, is ten times as fast."""
 
 
 class Card(Checkpoint):
@@ -122,7 +124,7 @@ class ResolvedCard(BaseModel):
 @cache
 def load_cards(path: Path = CARDS_FILE) -> dict[str, Card]:
     """All cards of a file, by name."""
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    entries = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)
     return {name: Card(name=name, **entry) for name, entry in entries.items()}
 
 

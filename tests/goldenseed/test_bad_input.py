@@ -114,7 +114,7 @@ def test_unusual_prompts_are_drawn_and_what_was_cut_is_counted(call: Call, tmp_p
     called = call("generate", own, "--out", tmp_path / "run", "--executor", "local")
     assert called.code == 0
     assert "duplicates merged" in called.err
-    assert "1 prompts were longer than the text encoder and cut" in called.err
+    assert "1 prompts were longer than the text encoder allows" in called.err
     status = json.loads(call("status", tmp_path / "run", "--json").out)[0]
     assert (status["drawn"], status["failed"]) == (status["cells"], 0)
 

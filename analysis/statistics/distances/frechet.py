@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import linalg
-from scipy.linalg import blas, lapack
 
 from analysis.statistics.arrays import Floats
 from analysis.statistics.kernels import as_matrix, require_width
@@ -46,7 +45,7 @@ class Reference:
         """
         x = as_matrix(features)
         mean, centred = _centre(x)
-        upper = blas.dsyrk(1 / (len(x) - 1), centred.T)
+        upper = scipy.linalg.blas.dsyrk(1 / (len(x) - 1), centred.T)
         return cls.from_moments(mean, upper + np.triu(upper, 1).T, len(x))
 
     @classmethod
@@ -67,10 +66,10 @@ class Reference:
             raise ValueError(f"covariance has shape {sigma.shape}; the mean has {mu.size} entries")
         if not np.allclose(sigma, sigma.T, rtol=1e-9, atol=1e-12 * np.abs(sigma).max()):
             raise ValueError("covariance is not symmetric")
-        values, vectors = linalg.eigh(sigma)
+        values, vectors = scipy.linalg.eigh(sigma)
         values[values <= rounding_floor(values)] = 0
         scaled = np.sqrt(values)[:, None] * vectors.T
-        triangle = linalg.qr(scaled, mode="r")[0]
+        triangle = scipy.linalg.qr(scaled, mode="r")[0]
         return cls(mu, sigma, np.asfortranarray(np.triu(triangle)), n)
 
 
@@ -160,7 +159,7 @@ def frechet_contributions(features: ArrayLike, reference: Reference) -> Floats:
         raise ValueError(f"contributions need n > d; found n = {n}, d = {d}")
     mean, centred = _centre(x)
     projected = centred @ reference.root.T
-    values, vectors = linalg.eigh(projected.T @ projected / (n - 1))
+    values, vectors = scipy.linalg.eigh(projected.T @ projected / (n - 1))
     inverse = np.zeros_like(values)
     kept = values > rounding_floor(values)
     inverse[kept] = values[kept] ** -0.25
@@ -184,10 +183,11 @@ def _root_trace(centred: Floats, root: Floats) -> float:
     """
     n, d = centred.shape
     if frechet_method(n, d) == "full":
-        covariance = blas.dsyrk(1 / (n - 1), centred.T)
-        matrix = lapack.dsygst(covariance, root, itype=2, overwrite_a=1)[0]
+        covariance = scipy.linalg.blas.dsyrk(1 / (n - 1), centred.T)
+        matrix = scipy.linalg.lapack.dsygst(covariance, root, itype=2, overwrite_a=1)[0]
     else:
-        matrix = blas.dsyrk(1 / (n - 1), blas.dtrmm(1.0, root, centred.T), trans=1)
+        product = scipy.linalg.blas.dtrmm(1.0, root, centred.T)
+        matrix = scipy.linalg.blas.dsyrk(1 / (n - 1), product, trans=1)
     return root_sum(matrix)
 
 
@@ -205,7 +205,7 @@ def root_sum(upper: Floats) -> float:
         >>> root_sum(np.diag([4.0, 9.0, 1e-17]))
         5.0
     """
-    values = linalg.eigvalsh(upper, lower=False, overwrite_a=True, check_finite=False)
+    values = scipy.linalg.eigvalsh(upper, lower=False, overwrite_a=True, check_finite=False)
     return float(np.sqrt(values[values > rounding_floor(values)]).sum())
 
 

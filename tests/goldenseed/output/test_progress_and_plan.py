@@ -84,7 +84,7 @@ def test_cost_follows_steps_and_guidance() -> None:
 
 
 def test_texts_are_never_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    tables.console().print(tables.columns("t", [{"prompt": "[red]a[/red] \x1b[31mcup"}]))
+    tables.print_rows("t", [{"prompt": "[red]a[/red] \x1b[31mcup"}])
     out = capsys.readouterr().out
     assert "[red]a[/red]" in out
     assert "\x1b[31m" not in out

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.ranking.result import Ranking
-from goldenseed.output import tables
+from goldenseed.output.rankings import LISTED, print_rankings
 from tests.analysis.ranking.test_rank import Score, ranked, sample
 
 
@@ -16,7 +16,7 @@ def lists(seeds: int) -> Ranking:
 
 
 def lines(ranking: Ranking, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    tables.rankings([ranking], as_json=False)
+    print_rankings([ranking], as_json=False)
     return [text for text in capsys.readouterr().out.splitlines() if text]
 
 
@@ -29,13 +29,12 @@ def test_of_long_lists_the_ends_are_shown(capsys: pytest.CaptureFixture[str]) ->
     by_rank = [seed.seed for seed in sorted(ranking.seeds, key=lambda seed: seed.rank_set2)]
     golden = [seed for seed in by_rank if seed in ranking.golden.seeds]
     bad = [seed for seed in by_rank if seed in ranking.bad.seeds]
-    assert min(len(golden), len(bad)) > tables.LISTED
+    assert min(len(golden), len(bad)) > LISTED
     text = lines(ranking, capsys)
-    assert rows(text, "golden") == golden[: tables.LISTED]
-    assert rows(text, "bad") == bad[-tables.LISTED :]
-    assert f"of {len(golden)} golden seeds the best, of {len(bad)} bad ones the worst" in " ".join(
-        text
-    )
+    assert rows(text, "golden") == golden[:LISTED]
+    assert rows(text, "bad") == bad[-LISTED:]
+    shown = f"the best {LISTED} of {len(golden)} golden seeds and the worst {LISTED} of {len(bad)}"
+    assert shown in " ".join(text)
 
 
 def test_short_lists_are_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
