@@ -177,9 +177,9 @@ def run(
     """
     from analysis.ranking.result import nothing_ranked
     from analysis.studies.results import outcomes
-    from goldenseed.progress import note
     from goldenseed.output.rankings import print_conclusions
     from goldenseed.output.statuses import print_findings
+    from goldenseed.progress import note
     from goldenseed.steps import begin, steps
     from pipeline.settings.recipe import load_recipe
 
