@@ -7,10 +7,10 @@ from typing import Any
 from goldenseed.progress import note
 from goldenseed.steps.stages import run_stage
 from goldenseed.steps.steps import Workers
+from pipeline.prompts.image_files import list_image_files
 from pipeline.prompts.making import dense
 from pipeline.prompts.making.cards import find_describer, resolve_describer
 from pipeline.prompts.making.sample import write_sample
-from pipeline.prompts.image_files import list_image_files
 from pipeline.storage.store import LocalStore
 
 
