@@ -1,4 +1,4 @@
-"""A value with its confidence bounds, and the two scales they are made on."""
+"""A value with its confidence bounds, on the scale of the value or of its root."""
 
 from dataclasses import dataclass, replace
 
@@ -13,8 +13,8 @@ class Interval:
         value: The estimate.
         low: Lower bound; not clipped to the range of the quantity.
         high: Upper bound.
-        n: Number of images (cells, seeds) behind the value.
-        method: How the interval was made, in words, with its confidence level.
+        n: Number of images (cells, seeds) that the value was computed from.
+        method: How the interval was computed, in words, with its confidence level.
     """
 
     value: float
@@ -33,8 +33,8 @@ def t_interval(
         value: The estimate.
         error: Its standard error, at least 0.
         freedom: Degrees of freedom of Student's t.
-        n: Number of images behind the value.
-        method: How `error` was made; the level is appended.
+        n: Number of images that the value was computed from.
+        method: How `error` was computed; the level is appended.
         level: Confidence, in (0, 1).
 
     Example:
@@ -46,14 +46,14 @@ def t_interval(
 
 
 def root_scale(interval: Interval, *, power: int, offset: float = 0.0) -> Interval:
-    """The same interval made on the scale of a root, where squared distances are near normal.
+    """Compute an interval on the scale of a root, where squared distances are nearly normal.
 
     The standard error of a squared distance grows with the distance, so a symmetric interval
-    around a low draw is too short to reach up to the truth: all misses lie on one side. The
-    half width h becomes h / (power x root^(power - 1)) around the root of value + offset.
+    around a low estimate is too short and lies below the true value too often. On the root scale
+    the half width h becomes h / (power x root^(power - 1)) around the root of value + offset.
 
     Args:
-        interval: A symmetric one.
+        interval: A symmetric interval.
         power: 2 for the square root, 3 for the cube root.
         offset: Added before the root is taken and subtracted afterwards, at least 0.
 

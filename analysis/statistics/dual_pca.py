@@ -1,9 +1,9 @@
-"""Principal components of few, very long vectors that never stand in memory together.
+"""Principal components of few, very long vectors that do not fit into memory together.
 
-With n vectors of D >> n numbers the components follow from the n x n matrix of inner products:
-if K = X X' (X centred) has eigenvectors U and eigenvalues s^2, the scores are U s and the
-components X' U / s. K is summed from pairs of small blocks of vectors, float64, so memory is two
-blocks and n^2; the price is that a block of vectors is asked for (n / block + 1) / 2 times.
+For n vectors of D >> n numbers, the components follow from the n x n matrix of inner products: if
+K = X X' (X centred) has eigenvectors U and eigenvalues s^2, the scores are U s and the components
+are X' U / s. K is computed in float64 from pairs of small blocks of vectors, so memory is two
+blocks plus n^2. The price is that each block is read (n / block + 1) / 2 times on average.
 """
 
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from analysis.statistics.arrays import Floats
 
 Rows = Callable[[int, int], NDArray[np.floating]]
-"""Gives the vectors from `start` to before `stop`, shape (stop - start, D)."""
+"""Returns the vectors from `start` up to but not including `stop`, shape (stop - start, D)."""
 
 CHUNK = 1 << 14
-"""Numbers of a vector multiplied at once, in float64."""
+"""Number of entries of a vector that are multiplied at once, in float64."""
 
 
 @dataclass(frozen=True, eq=False)
 class DualPca:
-    """The first k principal components of n vectors, as seen from the vectors.
+    """The first k principal components of n vectors, by their scores.
 
     Attributes:
         left: Shape (n, k), orthonormal: the scores, each divided by its singular value.
@@ -37,12 +37,12 @@ class DualPca:
 
     @property
     def scores(self) -> Floats:
-        """The vectors in the components' coordinates, shape (n, k)."""
+        """The vectors in the coordinates of the components, shape (n, k)."""
         return np.asarray(self.left * self.singular_values)
 
     @property
     def explained(self) -> Floats:
-        """Share of the variance that each component has, shape (k,)."""
+        """Share of the variance that each component explains, shape (k,)."""
         return np.asarray(self.singular_values**2 / self.total_variance)
 
 
@@ -50,13 +50,14 @@ def dual_pca(rows: Rows, n: int, *, components: int, block: int = 16) -> DualPca
     """Exact principal components from blocks of vectors.
 
     Args:
-        rows: Gives blocks of the vectors; asked repeatedly, it must give the same each time.
+        rows: Returns blocks of vectors. It is called repeatedly for the same block and must return
+            the same vectors each time.
         n: Number of vectors.
         components: k, 1 to n - 1.
-        block: Vectors in memory at a time, twice.
+        block: Vectors per block; two blocks are in memory at a time.
 
     Returns:
-        The components; each one's sign is such that its largest score is positive.
+        The components, with signs such that the score of largest magnitude is positive.
 
     Raises:
         ValueError: If k is out of range, or the vectors do not vary in k directions.
@@ -81,13 +82,13 @@ def inner_products(rows: Rows, n: int, *, block: int = 16) -> Floats:
     products = np.zeros((n, n))
     starts = range(0, n, block)
     for first in starts:
-        one = slice(first, min(first + block, n))
-        mine = rows(one.start, one.stop)
+        left = slice(first, min(first + block, n))
+        left_rows = rows(left.start, left.stop)
         for second in range(first, n, block):
-            other = slice(second, min(second + block, n))
-            theirs = mine if other == one else rows(other.start, other.stop)
-            products[one, other] = _product(mine, theirs)
-            products[other, one] = products[one, other].T
+            right = slice(second, min(second + block, n))
+            right_rows = left_rows if right == left else rows(right.start, right.stop)
+            products[left, right] = _product(left_rows, right_rows)
+            products[right, left] = products[left, right].T
     return products
 
 
@@ -101,7 +102,7 @@ def _product(first: NDArray[np.floating], second: NDArray[np.floating]) -> Float
 
 
 def centred(products: Floats) -> Floats:
-    """Inner products of the vectors after their mean is taken off.
+    """Inner products of the vectors after subtracting their mean.
 
     Example:
         >>> centred(np.array([[4.0, 0.0], [0.0, 0.0]]))
@@ -125,10 +126,10 @@ def _components(products: Floats, count: int) -> DualPca:
 
 
 def principal_axes(rows: Rows, pca: DualPca, *, block: int = 16) -> Floats:
-    """The components themselves, unit vectors in the space of the long vectors.
+    """Compute the components themselves: unit vectors in the space of the long vectors.
 
     Args:
-        rows: The very blocks that `pca` was made from.
+        rows: The same blocks that `pca` was computed from.
         pca: Result of `dual_pca`.
         block: Vectors in memory at a time.
 
@@ -146,22 +147,22 @@ def principal_axes(rows: Rows, pca: DualPca, *, block: int = 16) -> Floats:
         part = rows(start, min(start + block, len(weights)))
         if axes is None:
             axes = np.zeros((weights.shape[1], part.shape[1]))
-        for at in range(0, part.shape[1], CHUNK):
-            columns = slice(at, at + CHUNK)
+        for first in range(0, part.shape[1], CHUNK):
+            columns = slice(first, first + CHUNK)
             axes[:, columns] += weights[start : start + block].T @ part[:, columns]
     return np.zeros((0, 0)) if axes is None else axes
 
 
 def principal_cosines(first: Floats, second: Floats) -> Floats:
-    """Cosines of the angles between two subspaces, descending; all 1 where they are the same.
+    """Cosines of the principal angles between two subspaces, descending; all 1 if they are equal.
 
     Args:
-        first: Shape (k, D): rows that span the one.
-        second: Shape (l, D): rows that span the other.
+        first: Shape (k, D): rows that span the first subspace.
+        second: Shape (l, D): rows that span the second subspace.
 
     Example:
         >>> principal_cosines(np.array([[1.0, 0.0]]), np.array([[3.0, 4.0]])).round(3)
         array([0.6])
     """
-    one, other = np.linalg.qr(first.T)[0], np.linalg.qr(second.T)[0]
-    return np.asarray(np.clip(np.linalg.svd(one.T @ other, compute_uv=False), 0, 1))
+    a, b = np.linalg.qr(first.T)[0], np.linalg.qr(second.T)[0]
+    return np.asarray(np.clip(np.linalg.svd(a.T @ b, compute_uv=False), 0, 1))

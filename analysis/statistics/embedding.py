@@ -1,6 +1,6 @@
-"""Maps of many numbers in few: principal components and t-SNE, the same every time.
+"""Map vectors to few dimensions, reproducibly: principal components and t-SNE.
 
-t-SNE draws clusters in pure noise: a map is read beside the same map of its null.
+t-SNE shows clusters even in pure noise, so read a map next to a map of its null.
 """
 
 from typing import TYPE_CHECKING, Literal
@@ -13,27 +13,27 @@ from analysis.statistics.arrays import Floats
 from analysis.statistics.dual_pca import dual_pca
 from analysis.statistics.kernels import as_matrix
 
-if TYPE_CHECKING:  # takes seconds to import, so where a map is made and not where it is named
+if TYPE_CHECKING:  # takes seconds to import, so it is imported only where a map is computed
     from openTSNE import TSNEEmbedding
 
 NEIGHBOURS = 10
-"""Landmarks whose places a point's place is the median of."""
+"""Number of nearest landmarks whose median position a point gets."""
 BLOCK = 4096
-"""Rows at a time."""
+"""Rows that are processed at a time."""
 
 
 def principal_scores(rows: NDArray[np.floating], components: int) -> Floats:
-    """Principal components of n vectors, exact, by whichever side is shorter.
+    """Exact principal component scores of n vectors, from the smaller of the two Gram matrices.
 
     Args:
         rows: Shape (n, D).
-        components: How many; fewer where the rows vary in fewer directions.
+        components: Number of components; fewer are returned if the rows vary in fewer directions.
 
     Returns:
-        Shape (n, k), float64; each component's largest score is positive.
+        Shape (n, k), float64; the score of largest magnitude of each component is positive.
 
     Raises:
-        ValueError: If the rows do not vary, or hold a number that is not finite.
+        ValueError: If the rows do not vary, or hold a value that is not finite.
 
     Example:
         >>> principal_scores(np.array([[0.0, 5.0], [2.0, 5.0], [7.0, 5.0]]), 2).ravel().round(6)
@@ -48,13 +48,13 @@ def principal_scores(rows: NDArray[np.floating], components: int) -> Floats:
         part = rows[start : start + BLOCK] - mean
         scatter += part.T @ part
     if not np.isfinite(scatter).all():
-        raise ValueError("the vectors hold numbers that are not finite")
+        raise ValueError("the vectors hold values that are not finite; drop those rows first")
     values, vectors = np.linalg.eigh(scatter)
     keep = values[::-1][:components] > 1e-12 * max(values.sum(), 1e-300)
     if not keep.any():
         raise ValueError("the vectors do not vary")
     axes = vectors[:, ::-1][:, :components][:, keep]
-    parts = [(rows[at : at + BLOCK] - mean) @ axes for at in range(0, n, BLOCK)]
+    parts = [(rows[start : start + BLOCK] - mean) @ axes for start in range(0, n, BLOCK)]
     return _signed(np.concatenate(parts))
 
 
@@ -74,13 +74,13 @@ def _signed(scores: Floats) -> Floats:
 
 
 def tsne(points: NDArray[np.floating], *, perplexity: float = 30.0, random_state: int) -> Floats:
-    """A map of n points in two dimensions.
+    """Map n points to two dimensions with t-SNE.
 
     Args:
         points: Shape (n, d), n >= 5.
-        perplexity: How many neighbours a point keeps near; at most (n - 1) / 3 is used.
-        random_state: Seed of openTSNE's random numbers; the start is the first two principal
-            components, so they hardly matter.
+        perplexity: Effective number of neighbours of a point; at most (n - 1) / 3 is used.
+        random_state: Seed of openTSNE's random numbers. The map starts from the first two
+            principal components, so the seed hardly matters.
 
     Returns:
         Shape (n, 2), float64.
@@ -100,12 +100,12 @@ def tsne(points: NDArray[np.floating], *, perplexity: float = 30.0, random_state
 
 
 def _fitted(points: Floats, perplexity: float, random_state: int) -> "TSNEEmbedding":
-    """The map of openTSNE: exact neighbours and one thread, so that it is the same every time."""
+    """Fit openTSNE with exact neighbours and one thread, so that the map is reproducible."""
     from openTSNE import TSNE
 
     if not np.ptp(points, axis=0).any():
         raise ValueError(f"{len(points)} points that do not vary; a map needs points that differ")
-    if points.shape[1] == 1:  # the start has two components
+    if points.shape[1] == 1:  # the initialisation needs two components
         points = np.column_stack([points, np.zeros(len(points))])
     return TSNE(
         perplexity=min(perplexity, (len(points) - 1) / 3),
@@ -124,17 +124,17 @@ def landmark_tsne(
     rng: np.random.Generator,
     perplexity: float = 30.0,
 ) -> Floats:
-    """A map of very many points: t-SNE of a sample, the others among their nearest of it.
+    """Map very many points: t-SNE of a sample of landmarks, and the other points among them.
 
-    Every other point is put at the median of its 10 nearest landmarks' places, where openTSNE
-    starts a point that it adds to a map; the optimisation that may follow there would take
+    Each other point is put at the median position of its 10 nearest landmarks. This is where
+    openTSNE starts a point that it adds to a map; its optimisation of the added points would take
     minutes for the images of 1,024 seeds and is left out.
 
     Args:
         points: Shape (n, d).
-        landmarks: Size of the sample; all points are mapped by t-SNE where there are no more.
+        landmarks: Size of the sample; if there are no more points, t-SNE maps all of them.
         rng: Draws the sample, and seeds t-SNE.
-        perplexity: As `tsne`.
+        perplexity: As for `tsne`.
 
     Returns:
         Shape (n, 2), float64.
@@ -147,14 +147,16 @@ def landmark_tsne(
     if len(x) <= landmarks:
         return tsne(x, perplexity=perplexity, random_state=seed)
     chosen = np.sort(rng.permutation(len(x))[:landmarks])
-    made = _fitted(x[chosen], perplexity, seed)
-    found = np.empty((len(x), 2))
+    fitted = _fitted(x[chosen], perplexity, seed)
+    positions = np.empty((len(x), 2))
     for start in range(0, len(x), BLOCK):
         block = x[start : start + BLOCK]
-        # This perplexity is for the optimisation; openTSNE looks up 3 times as many neighbours.
-        found[start : start + BLOCK] = made.prepare_partial(block, k=NEIGHBOURS, perplexity=5)
-    found[chosen] = made
-    return found
+        # The perplexity matters only for the optimisation; openTSNE looks up 3 times as many
+        # neighbours.
+        partial = fitted.prepare_partial(block, k=NEIGHBOURS, perplexity=5)
+        positions[start : start + BLOCK] = partial
+    positions[chosen] = fitted
+    return positions
 
 
 Linkage = Literal["ward", "average", "complete"]
@@ -165,11 +167,11 @@ def cut_groups(points: Floats, count: int, *, linkage: Linkage = "ward") -> NDAr
 
     Args:
         points: Shape (n, d).
-        count: Groups, 1 .. n.
-        linkage: As scipy's.
+        count: Number of groups, 1 .. n.
+        linkage: As in scipy.
 
     Returns:
-        Shape (n,), 0 .. G - 1, the groups numbered in the order of their first member.
+        Shape (n,), 0 .. G - 1; groups are numbered in the order of their first member.
 
     Example:
         >>> cut_groups(np.array([[9.0], [0.0], [0.1], [9.1]]), 2)
@@ -183,7 +185,7 @@ def cut_groups(points: Floats, count: int, *, linkage: Linkage = "ward") -> NDAr
 
 
 def holm(p_values: NDArray[np.floating]) -> Floats:
-    """P-values of several questions, adjusted so that any false one is found at most so often.
+    """Adjust the p-values of several tests to control the family-wise error rate.
 
     Source:
         Holm 1979, Scandinavian Journal of Statistics 6, 65-70.

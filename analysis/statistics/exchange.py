@@ -1,4 +1,4 @@
-"""The null "the change does nothing": which of a pair is which is drawn by prompt group."""
+"""Test the null "the change does nothing" by exchanging the two ways of drawing."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -7,22 +7,24 @@ from analysis.statistics.leave_out import group_codes
 
 
 def exchanged(groups: ArrayLike, rng: np.random.Generator, *, draws: int) -> NDArray[np.bool_]:
-    """Prompts whose two ways of drawing change places; groups stay whole, seeds together.
+    """Draw which prompts exchange their two ways of drawing.
+
+    All prompts of a group are exchanged together, and for all seeds alike.
 
     Args:
         groups: Shape (P,), the group of each prompt.
         rng: The random stream.
-        draws: How many.
+        draws: Number of draws.
 
     Returns:
-        Shape (draws, P); a group changes places with probability 1/2.
+        Shape (draws, P); each group is exchanged with probability 1/2.
 
     Source:
-        Fisher 1935, "The Design of Experiments", section 21, with groups in place of pairs.
+        Fisher 1935, "The Design of Experiments", section 21, with groups instead of pairs.
 
     Example:
-        >>> found = exchanged(["cat", "cat", "dog"], np.random.default_rng(0), draws=50)
-        >>> found.shape, bool((found[:, 0] == found[:, 1]).all())
+        >>> flags = exchanged(["cat", "cat", "dog"], np.random.default_rng(0), draws=50)
+        >>> flags.shape, bool((flags[:, 0] == flags[:, 1]).all())
         ((50, 3), True)
     """
     labels = np.asarray(groups)
@@ -33,26 +35,26 @@ def exchanged(groups: ArrayLike, rng: np.random.Generator, *, draws: int) -> NDA
 def exchange_p(
     differences: ArrayLike, groups: ArrayLike, rng: np.random.Generator, *, draws: int
 ) -> float:
-    """Two-sided p of a mean difference where the change does nothing.
+    """Two-sided p-value of a mean difference under the null "the change does nothing".
 
     Args:
-        differences: Shape (S, P), with the change less without.
+        differences: Shape (S, P), the value with the change minus the value without it.
         groups: Shape (P,), the group of each prompt.
-        rng: Draws which groups change places.
-        draws: How many.
+        rng: Draws which groups are exchanged.
+        draws: Number of draws.
 
     Returns:
-        (b + 1) / (draws + 1), b the draws whose mean is at least as far from 0.
+        (b + 1) / (draws + 1), where b is the number of draws whose mean is at least as far from 0.
 
     Example:
-        >>> found = [[1.0, 2.0, 1.5, 1.0, 2.0, 1.0]] * 2
-        >>> exchange_p(found, range(6), np.random.default_rng(0), draws=99) < 0.1
+        >>> differences = [[1.0, 2.0, 1.5, 1.0, 2.0, 1.0]] * 2
+        >>> exchange_p(differences, range(6), np.random.default_rng(0), draws=99) < 0.1
         True
         >>> exchange_p([[1.0, -1.0]], range(2), np.random.default_rng(0), draws=99)
         1.0
     """
     sums = np.asarray(differences, dtype=np.float64).sum(axis=0)
     signs = 1 - 2 * exchanged(groups, rng, draws=draws).astype(np.float64)
-    # A draw that exchanges nothing must count, whatever the order of adding does to its last bits.
-    least = abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
-    return float(((np.abs(signs @ sums) >= least).sum() + 1) / (draws + 1))
+    # A draw that exchanges nothing must count, although its sum may differ in the last bits.
+    threshold = abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
+    return float(((np.abs(signs @ sums) >= threshold).sum() + 1) / (draws + 1))

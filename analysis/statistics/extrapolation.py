@@ -1,7 +1,8 @@
-"""A biased distance at infinitely many images: the intercept of a straight line in 1/n.
+"""Extrapolate a biased distance to infinitely many images with a straight line in 1/n.
 
-A Frechet distance of n images exceeds that of infinitely many by about c / n, and c hangs on the
-images themselves. Distances of fewer of the same images show c, and the line says where it ends.
+The Frechet distance of n images exceeds the distance of infinitely many images by about c / n,
+where c depends on the images themselves. Distances of subsets of the same images show the slope
+c; the intercept of the line is the extrapolated distance.
 """
 
 import itertools
@@ -15,12 +16,12 @@ from analysis.statistics.arrays import Floats
 from analysis.statistics.leave_out import deal_groups, group_codes
 
 Chosen = NDArray[np.bool_]
-"""Which of the n images, shape (n,)."""
+"""Flags the images of a subset, shape (n,)."""
 
 PARTS = 4
-"""Prompt groups are dealt into quarters; the line goes through all, three and two of them."""
+"""Prompt groups are split into quarters; the line is fitted to all, three and two of them."""
 DEALS = 4
-"""Times that groups are dealt. That makes 41 distances a seed, a tenth of what its null takes."""
+"""Number of random splits: 41 distances per seed, a tenth of the cost of its null."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,8 @@ class AtInfinity:
     """Distances extrapolated to infinitely many images.
 
     Attributes:
-        values: Shape (S,), of every seed.
-        n: Images per seed at the points of the line, the fewest first; means, rounded.
+        values: Shape (S,), one per seed.
+        n: Images per seed at the points of the line, ascending; rounded means.
         caveat: What a reader must know about these values, in a sentence; may be empty.
     """
 
@@ -45,25 +46,26 @@ def at_infinity(
     *,
     width: int,
 ) -> AtInfinity:
-    """Extrapolate the distances of all seeds, from parts of the same images.
+    """Extrapolate the distances of all seeds, from subsets of the same images.
 
-    The prompt groups are dealt at random into quarters, 4 times. The line goes, by least squares,
-    through the distance of all images and the mean distances of three quarters (4 ways a deal)
-    and of two (6 ways), so that all groups count alike. Groups stay whole, for dependent images
-    are worth fewer than they are, and half of each group is not worth half. All seeds are dealt
-    alike.
+    The prompt groups are split at random into quarters, 4 times, in the same way for all seeds.
+    The line is fitted by least squares to three points: the distance of all images, the mean
+    distance of three quarters (4 combinations per split) and the mean distance of two quarters (6
+    combinations), so all groups have equal weight. Groups are never split: the images of a group
+    are dependent, so half of a group carries more than half of its information.
 
-    Use it beside distances of another n. It takes the bias off that n images cause, not that of
-    the reference's own n; it may be negative where there is hardly a distance. In simulation (8
-    numbers, groups of dependent images) it scatters as the distance itself does, and takes off a
-    fifth too much with n = 2 d, a tenth with 3 d, 4 % with 4 d.
+    Use it to compare distances at different n. It removes the bias from the n images of a seed,
+    not the bias from the reference's own n. It may be negative if the distance is close to 0. In
+    simulation (d = 8, groups of dependent images) its standard error equals that of the distance
+    itself, and it removes a fifth too much at n = 2 d, a tenth at 3 d and 4 % at 4 d.
 
     Args:
-        distance: Takes which images to use, gives the distance of every seed, shape (S,).
-        groups: Shape (n,), the prompt group of each image; at least 4.
-        rng: Deals the groups.
-        width: Numbers of an embedding. With no more images than these a covariance is singular
-            and the distance far from a straight line in 1/n.
+        distance: Takes the flags of the images to use and returns the distance of each seed,
+            shape (S,).
+        groups: Shape (n,), the prompt group of each image; at least 4 groups.
+        rng: Splits the groups.
+        width: Length d of an embedding. With d images or fewer, a covariance is singular and the
+            distance is far from a straight line in 1/n.
 
     Raises:
         ValueError: If there are fewer than 4 groups, or two quarters hold `width` images or fewer.
@@ -75,16 +77,16 @@ def at_infinity(
     Example:
         >>> groups, rng = np.arange(8), np.random.default_rng(0)
         >>> biased = lambda chosen: 3 + 5 / chosen.sum(keepdims=True)
-        >>> found = at_infinity(biased, groups, rng, width=2)
-        >>> found.n, round(float(found.values[0]), 9)
+        >>> result = at_infinity(biased, groups, rng, width=2)
+        >>> result.n, round(float(result.values[0]), 9)
         ((4, 6, 8), 3.0)
     """
     points = subsets(groups, rng)
     least = min(int(chosen.sum()) for chosen in points[-1])
     if least <= width:
         raise ValueError(
-            f"half of the prompt groups hold {least:,} images; a line in 1/n needs more than the "
-            f"{width:,} numbers of an embedding"
+            f"half of the prompt groups hold {least:,} images; a line in 1/n needs more images "
+            f"than the {width:,} numbers of an embedding"
         )
     sizes = [float(np.mean([chosen.sum() for chosen in point])) for point in points]
     means = [np.mean([distance(chosen) for chosen in point], axis=0) for point in points]
@@ -93,7 +95,7 @@ def at_infinity(
 
 
 def subsets(groups: ArrayLike, rng: np.random.Generator) -> list[list[Chosen]]:
-    """Which images stand at each point of the line: all, and all unions of 3 and of 2 quarters.
+    """Choose the images at each point of the line: all, and the unions of 3 and of 2 quarters.
 
     Raises:
         ValueError: If there are fewer than 4 groups.
@@ -115,11 +117,11 @@ def subsets(groups: ArrayLike, rng: np.random.Generator) -> list[list[Chosen]]:
 
 
 def intercept(n: Sequence[float], values: ArrayLike) -> Floats:
-    """Where straight lines in 1/n end, by least squares.
+    """Fit straight lines in 1/n by least squares and return their intercepts.
 
     Args:
-        n: Images at each of the K points, at least two different numbers.
-        values: Shape (K, S), the values of every seed at each point.
+        n: Number of images at each of the K points; at least two must differ.
+        values: Shape (K, S), the values of each seed at each point.
 
     Returns:
         Shape (S,).
@@ -130,6 +132,6 @@ def intercept(n: Sequence[float], values: ArrayLike) -> Floats:
     """
     inverse = 1 / np.asarray(n, dtype=np.float64)
     y = np.asarray(values, dtype=np.float64)
-    apart = inverse - inverse.mean()
-    slope = apart @ y / float(apart @ apart)
+    centred = inverse - inverse.mean()
+    slope = centred @ y / float(centred @ centred)
     return np.asarray(y.mean(axis=0) - slope * inverse.mean())

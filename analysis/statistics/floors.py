@@ -1,7 +1,7 @@
-"""The noise floor of a distance: real images against real images, at a seed's n.
+"""Measure the noise floor of a distance: real images against real images, at a seed's n.
 
 A Frechet distance at finite n is above zero even between two samples of the same images, and a
-kernel distance scatters around zero. A seed's value means something only beside that.
+kernel distance scatters around zero. A seed's value is meaningful only compared with that floor.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from analysis.statistics.distances import KidReference
 from analysis.statistics.kernels import as_matrix, kernel_diagonal, kernel_sums
 
 Distance = Callable[[Floats, Floats], float]
-"""Takes the features of a sample and of a reference, gives their distance."""
+"""Takes the features of a sample and of a reference; returns their distance."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class NoiseFloor:
     """Distances between random disjoint parts of one set of images.
 
     Attributes:
-        mean: What a seed that draws real images would score on average.
-        spread: Standard deviation over splits; they share images, so they are not independent.
-        splits: How many.
-        n: Images in the part that stands for a seed.
-        reference_n: Images in the part that stands for the reference.
+        mean: Expected distance of a seed whose images are real images.
+        spread: Standard deviation over splits; splits share images, so they are not independent.
+        splits: Number of splits.
+        n: Number of images in the part that represents a seed.
+        reference_n: Number of images in the part that represents the reference.
     """
 
     mean: float
@@ -47,18 +47,18 @@ def noise_floor(
 ) -> NoiseFloor:
     """Split a reference at random into n images and the rest, and measure their distance.
 
-    The rest is smaller than the reference by n, so the floor lies slightly above that of the
-    whole reference.
+    The rest has n images fewer than the reference, so the floor is slightly higher than the floor
+    with the whole reference.
 
     Args:
         reference: Features of shape (m, d), m >= 2 n.
-        n: Images of a seed.
-        distance: Gives the distance of the n from the rest.
+        n: Number of images of a seed.
+        distance: Measures the distance of the n images from the rest.
         rng: Draws the splits.
-        splits: How many, at least 2.
+        splits: Number of splits, at least 2.
 
     Raises:
-        ValueError: If the reference is smaller than 2 n, or fewer than 2 splits are wanted.
+        ValueError: If the reference is smaller than 2 n, or there are fewer than 2 splits.
 
     Example:
         >>> from analysis.statistics.distances import kid
@@ -71,31 +71,31 @@ def noise_floor(
     if len(x) < 2 * n or n < 2:
         raise ValueError(f"a floor at n = {n} needs n >= 2 and {2 * n} images; there are {len(x)}")
     if splits < 2:
-        raise ValueError(f"{splits} split; at least 2 are needed to see how they scatter")
+        raise ValueError(f"{splits} split; at least 2 are needed for a standard deviation")
     orders = [rng.permutation(len(x)) for _ in range(splits)]
     values = np.array([distance(x[order[:n]], x[order[n:]]) for order in orders])
     return NoiseFloor(float(values.mean()), float(values.std(ddof=1)), splits, n, len(x) - n)
 
 
-def kid_from_rest(part: ArrayLike, whole: KidReference) -> float:
-    """`kid` of some of a reference's images from its others, without the kernel of the others.
+def kid_from_rest(part: ArrayLike, reference: KidReference) -> float:
+    """`kid` between some images of a reference and its other images, at a low cost.
 
-    The mean kernel of the whole is known; taking off it what the part has to do with costs
-    n x m kernels, where the others alone would cost (m - n) x (m - n).
+    The mean kernel over all pairs of the reference is known. Subtracting the terms with the part
+    costs n x m kernels; computing the kernel of the other images would cost (m - n) x (m - n).
 
     Args:
-        part: Shape (n, d), n >= 2, rows of the whole.
-        whole: Of m >= n + 2 images, the part among them.
+        part: Shape (n, d), n >= 2, rows of the reference.
+        reference: Of m >= n + 2 images, which include the part.
 
     Example:
         >>> kid_from_rest([[1.0], [1.0]], KidReference.from_features([[1.0], [1.0], [0.0], [0.0]]))
         7.0
     """
     x = as_matrix(part)
-    n, m = len(x), len(whole.features)
+    n, m = len(x), len(reference.features)
     block = float(kernel_sums(x, x).sum())
-    own = block - float(kernel_diagonal(x).sum())
-    across = float(kernel_sums(x, whole.features).sum()) - block
-    others = whole.within * m * (m - 1) - own - 2 * across
+    within = block - float(kernel_diagonal(x).sum())
+    across = float(kernel_sums(x, reference.features).sum()) - block
+    others = reference.within * m * (m - 1) - within - 2 * across
     left = m - n
-    return own / (n * (n - 1)) - 2 * across / (n * left) + others / (left * (left - 1))
+    return within / (n * (n - 1)) - 2 * across / (n * left) + others / (left * (left - 1))

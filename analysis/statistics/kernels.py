@@ -1,4 +1,4 @@
-"""Feature matrices as every statistic here takes them, and the polynomial kernel between them."""
+"""Check feature matrices, and compute the polynomial kernel between them."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -7,18 +7,18 @@ from analysis.statistics.arrays import Floats
 
 
 def as_matrix(features: ArrayLike, *, least: int = 2) -> Floats:
-    """Features as a float64 matrix, refused when too small or not finite.
+    """Convert features to a float64 matrix, or raise if they are too few or not finite.
 
     Args:
         features: Shape (n, d), any real dtype.
         least: The smallest n allowed.
 
     Returns:
-        Shape (n, d), float64, C order; the caller's own array where it already is that.
+        Shape (n, d), float64, C order; the caller's own array if it already has this form.
 
     Raises:
-        ValueError: If there are not two axes, fewer than `least` rows, no column, or a number
-            that is not finite.
+        ValueError: If there are not two axes, fewer than `least` rows, no column, or a value that
+            is not finite.
 
     Example:
         >>> as_matrix([[1, 2], [3, 4]]).dtype
@@ -34,10 +34,10 @@ def as_matrix(features: ArrayLike, *, least: int = 2) -> Floats:
 
 
 def finite_vector(values: ArrayLike) -> Floats:
-    """Finite float64 values of shape (S,).
+    """Convert values to float64 of shape (S,), or raise if one is not finite.
 
     Raises:
-        ValueError: If there is another number of axes, or a number that is not finite.
+        ValueError: If there is not exactly one axis, or a value is not finite.
 
     Example:
         >>> finite_vector([1, 2])
@@ -50,7 +50,7 @@ def finite_vector(values: ArrayLike) -> Floats:
 
 
 def require_width(x: Floats, width: int) -> None:
-    """Refuse features whose width is not the reference's.
+    """Raise if features have another width than the reference.
 
     Raises:
         ValueError: If x.shape[1] differs from `width`.
@@ -60,7 +60,7 @@ def require_width(x: Floats, width: int) -> None:
 
 
 def kernel(first: Floats, second: Floats) -> Floats:
-    """Polynomial kernel (x.y / d + 1)^3 of every pair, shape (len(first), len(second)).
+    """Polynomial kernel (x.y / d + 1)^3 of each pair, shape (len(first), len(second)).
 
     Source:
         Binkowski et al. 2018, "Demystifying MMD GANs", arXiv:1801.01401, section 4.
@@ -74,7 +74,7 @@ def kernel(first: Floats, second: Floats) -> Floats:
 
 
 def kernel_diagonal(x: Floats) -> Floats:
-    """Kernel of every row with itself, shape (n,).
+    """Kernel of each row with itself, shape (n,).
 
     Example:
         >>> kernel_diagonal(np.ones((1, 2)))
@@ -84,9 +84,9 @@ def kernel_diagonal(x: Floats) -> Floats:
 
 
 def kernel_sums(first: Floats, second: Floats, *, chunk: int = 2048) -> Floats:
-    """Sum of the kernel of every row of `first` with all rows of `second`.
+    """Sum the kernel of each row of `first` over all rows of `second`.
 
-    The kernel matrix is made `chunk` columns at a time, so memory stays at len(first) x chunk.
+    The kernel matrix is computed `chunk` columns at a time, so memory is len(first) x chunk.
 
     Example:
         >>> kernel_sums(np.ones((1, 2)), np.ones((5, 2)), chunk=2)

@@ -1,13 +1,13 @@
-"""Distances of one seed with one group of images left out, exact and without a second pass.
+"""Compute a seed's distance with each prompt group left out in turn, exactly and in one pass.
 
-A delete-group jackknife needs the distance of every remainder. Sums, Gram and kernel blocks
-are made once; each remainder then costs a subtraction.
+A delete-group jackknife needs the distance of the images that remain without each group. Sums,
+Gram matrices and kernel blocks are computed once; leaving out a group then costs a subtraction.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from analysis.statistics.arrays import Floats
+from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.distances import (
     KidReference,
     Reference,
@@ -17,15 +17,13 @@ from analysis.statistics.distances import (
 )
 from analysis.statistics.kernels import as_matrix, kernel, kernel_sums, require_width
 
-Codes = NDArray[np.intp]
 
-
-def group_codes(groups: ArrayLike, n: int) -> Codes:
+def group_codes(groups: ArrayLike, n: int) -> Indices:
     """Number the groups 0 .. G - 1 in the order of their sorted labels.
 
     Args:
-        groups: Shape (n,), labels of any sortable kind.
-        n: How many are wanted.
+        groups: Shape (n,), labels of any sortable type.
+        n: Expected number of labels.
 
     Returns:
         Shape (n,), integers.
@@ -43,11 +41,11 @@ def group_codes(groups: ArrayLike, n: int) -> Codes:
     return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.intp)
 
 
-def balanced_blocks(groups: ArrayLike, n: int, *, limit: int = 20) -> Codes:
+def balanced_blocks(groups: ArrayLike, n: int, *, limit: int = 20) -> Indices:
     """Join groups into at most `limit` blocks of nearly equal size.
 
-    Groups are never split. The largest go first, each to the smallest block so far, so the
-    blocks depend on the labels alone and not on the order of the rows.
+    Groups are never split. They are assigned in descending order of size, each to the smallest
+    block so far, so the blocks depend only on the labels and not on the order of the rows.
 
     Returns:
         Shape (n,), the block of each row, 0 .. B - 1.
@@ -68,12 +66,14 @@ def balanced_blocks(groups: ArrayLike, n: int, *, limit: int = 20) -> Codes:
     return np.asarray(block[codes])
 
 
-def deal_groups(codes: Codes, parts: int, rng: np.random.Generator) -> Codes:
-    """Deal groups at random into parts of nearly equal size: each to the smallest so far.
+def deal_groups(codes: Indices, parts: int, rng: np.random.Generator) -> Indices:
+    """Assign groups at random to parts of nearly equal size.
+
+    Groups are taken in random order, each assigned to the smallest part so far.
 
     Args:
         codes: Shape (n,), from `group_codes`.
-        parts: How many.
+        parts: Number of parts.
         rng: Draws the order of the groups.
 
     Returns:
@@ -84,11 +84,11 @@ def deal_groups(codes: Codes, parts: int, rng: np.random.Generator) -> Codes:
         [0, 0, 1, 1]
     """
     sizes = np.bincount(codes)
-    loads, place = np.zeros(parts, dtype=np.intp), np.empty(len(sizes), dtype=np.intp)
+    loads, part = np.zeros(parts, dtype=np.intp), np.empty(len(sizes), dtype=np.intp)
     for group in rng.permutation(len(sizes)):
-        place[group] = int(np.argmin(loads))
-        loads[place[group]] += sizes[group]
-    return np.asarray(place[codes])
+        part[group] = int(np.argmin(loads))
+        loads[part[group]] += sizes[group]
+    return np.asarray(part[codes])
 
 
 def frechet_without_groups(features: ArrayLike, groups: ArrayLike, reference: Reference) -> Floats:
@@ -96,12 +96,12 @@ def frechet_without_groups(features: ArrayLike, groups: ArrayLike, reference: Re
 
     Args:
         features: Shape (n, d).
-        groups: Shape (n,). At least two images must remain without any one group.
+        groups: Shape (n,). Without any single group, at least two images must remain.
         reference: From features of the same d.
 
     Returns:
-        Shape (G,), float64, in the order of the sorted labels; equal to `frechet_distance`
-        of each remainder.
+        Shape (G,), float64, in the order of the sorted labels: `frechet_distance` of the images
+        that remain.
 
     Raises:
         ValueError: If fewer than two images remain without some group.
@@ -128,25 +128,25 @@ def frechet_without_groups(features: ArrayLike, groups: ArrayLike, reference: Re
     return np.asarray(np.maximum(total - 2 * roots, 0.0))
 
 
-def _root_traces(projected: Floats, codes: Codes) -> Floats:
-    """Trace of the root of each remainder's projected covariance."""
+def _root_traces(projected: Floats, codes: Indices) -> Floats:
+    """Trace of the root of the projected covariance without each group."""
     n, d = projected.shape
     groups = range(int(codes.max()) + 1)
     if frechet_method(n, d) == "low_rank":
         gram = projected @ projected.T
         return np.array([_root_of_gram(gram[np.ix_(k, k)]) for k in (codes != g for g in groups)])
     parts = [projected[codes == g] for g in groups]
-    whole, total = projected.T @ projected, projected.sum(axis=0)
+    squares, total = projected.T @ projected, projected.sum(axis=0)
     roots = []
     for part in parts:
         left, mean = n - len(part), (total - part.sum(axis=0)) / (n - len(part))
-        scatter = whole - part.T @ part - left * np.outer(mean, mean)
+        scatter = squares - part.T @ part - left * np.outer(mean, mean)
         roots.append(root_sum(np.asfortranarray(scatter / (left - 1))))
     return np.array(roots)
 
 
 def _root_of_gram(gram: Floats) -> float:
-    """The same trace from the Gram matrix of rows that are not centred yet."""
+    """The same trace, from the Gram matrix of rows that are not yet centred."""
     rows = gram.mean(axis=1)
     centred = gram - rows - rows[:, None] + rows.mean()
     return root_sum(np.asfortranarray(centred / (len(gram) - 1)))
@@ -157,17 +157,16 @@ def kid_without_groups(
 ) -> Floats:
     """Unbiased kernel distance with each group of images left out in turn.
 
-    The n x n kernel is made once; a remainder subtracts its group's rows and adds back its
-    block.
+    The n x n kernel is computed once. Leaving out a group subtracts the rows and columns of the
+    group and adds its block back.
 
     Args:
         features: Shape (n, d).
-        groups: Shape (n,). At least two images must remain without any one group.
+        groups: Shape (n,). Without any single group, at least two images must remain.
         reference: See `kid`.
 
     Returns:
-        Shape (G,), float64, in the order of the sorted labels; equal to `kid` of each
-        remainder.
+        Shape (G,), float64, in the order of the sorted labels: `kid` of the images that remain.
 
     Raises:
         ValueError: If fewer than two images remain without some group.
@@ -187,13 +186,13 @@ def kid_without_groups(
     blocks = np.array([pairs[np.ix_(k, k)].sum() for k in (codes == g for g in range(len(sizes)))])
     cross = np.bincount(codes, weights=kernel_sums(x, shared.features))
     left = len(x) - sizes
-    own = (pairs.sum() - 2 * rows + blocks) / (left * (left - 1))
-    other = (cross.sum() - cross) / (left * len(shared.features))
-    return np.asarray(own - 2 * other + shared.within)
+    within = (pairs.sum() - 2 * rows + blocks) / (left * (left - 1))
+    between = (cross.sum() - cross) / (left * len(shared.features))
+    return np.asarray(within - 2 * between + shared.within)
 
 
-def _require_remainder(n: int, sizes: NDArray[np.intp]) -> None:
-    """Refuse groups so large that a remainder has no covariance."""
+def _require_remainder(n: int, sizes: Indices) -> None:
+    """Raise if a group is so large that fewer than two images remain without it."""
     if len(sizes) < 2 or n - sizes.max() < 2:
         raise ValueError(
             f"{len(sizes)} groups, the largest with {sizes.max()} of {n} images; without it "

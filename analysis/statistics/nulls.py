@@ -1,4 +1,4 @@
-"""What chance alone would give: no seed effect, and two unrelated rankings."""
+"""Null distributions: no seed effect, and two unrelated rankings."""
 
 import math
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ Direction = Literal["higher", "lower"]
 def permute_within_prompt(values: ArrayLike, rng: np.random.Generator) -> NDArray[np.generic]:
     """Draw once from the null "no seed effect".
 
-    Within each prompt, independently, it is permuted which seed owns which image; everything
-    that belongs to an image moves together. Relabelling whole seeds would test nothing: it
-    leaves every seed's images, and so every metric, as they are.
+    Independently within each prompt, the images are permuted over the seeds. All features of an
+    image move together. Relabelling whole seeds would test nothing: each seed would keep its
+    images together, so the set of metric values would stay the same.
 
     Args:
         values: Shape (S, P, ...): seeds, prompts, then the features of an image.
@@ -46,19 +46,19 @@ def permute_within_prompt(values: ArrayLike, rng: np.random.Generator) -> NDArra
 def permuted_means(
     values: ArrayLike, rng: np.random.Generator, *, draws: int, turns: int = 25
 ) -> Floats:
-    """Means of every seed under "no seed effect", many draws at the price of few.
+    """Draw the means of all seeds under "no seed effect", many draws at the cost of few.
 
-    A permutation of a prompt's images followed by a turn (every image to the seed so many
-    places further) by a random amount is again any permutation with the same probability. So
-    images are permuted once in `turns` draws and turned, independently in each prompt, in all
-    of them: each draw has exactly the law of `permute_within_prompt`. Draws that share a
-    permutation are not quite independent, which widens the error of a p-value by nothing that
-    shows (p-values of 200 runs without effect are uniform, tested).
+    If the images of a prompt are permuted and then rotated (each image moves to the seed k
+    positions further) by a random k, every permutation is still equally likely. So the images are
+    permuted once per `turns` draws and rotated in each draw, independently in each prompt: each
+    draw has exactly the distribution of `permute_within_prompt`. Draws that share a permutation
+    are not quite independent, but this has no visible effect on p-values (a test shows that those
+    of 200 runs without a seed effect are uniform).
 
     Args:
         values: Shape (S, P).
         rng: The random stream.
-        draws: How many.
+        draws: Number of draws.
         turns: Draws per permutation, at least 1.
 
     Returns:
@@ -71,38 +71,42 @@ def permuted_means(
     """
     x = np.ascontiguousarray(np.asarray(values, dtype=np.float64).T)
     if x.ndim != 2 or turns < 1:
-        raise ValueError(f"values have {x.ndim} axes, turns is {turns}; (S, P) and >= 1")
+        raise ValueError(
+            f"values have {x.ndim} axes and turns is {turns}; values of shape (S, P) and "
+            f"turns >= 1 are needed"
+        )
     prompts, seeds = x.shape
-    place, found = np.arange(prompts), np.empty((draws, seeds))
-    for draw, row in enumerate(found):
+    every_prompt, means = np.arange(prompts), np.empty((draws, seeds))
+    for draw, row in enumerate(means):
         if draw % turns == 0:
-            moved = rng.permuted(x, axis=1)
-            windows = np.lib.stride_tricks.sliding_window_view(
-                np.concatenate([moved, moved], axis=1), seeds, axis=1
+            permuted = rng.permuted(x, axis=1)
+            rotations = np.lib.stride_tricks.sliding_window_view(
+                np.concatenate([permuted, permuted], axis=1), seeds, axis=1
             )
-        row[:] = windows[place, rng.integers(seeds, size=prompts)].mean(axis=0)
-    return found
+        row[:] = rotations[every_prompt, rng.integers(seeds, size=prompts)].mean(axis=0)
+    return means
 
 
 def pooled_p_values(
     observed: ArrayLike, null: ArrayLike, *, direction: Direction = "higher"
 ) -> Floats:
-    """Share of the null, pooled over seeds, at least as extreme as each seed.
+    """One-sided p-value of each seed against null values pooled over all seeds.
 
-    p = (b + 1) / (B + 1) with B the number of all null values and b how many of them are at
-    least as extreme. Under the null all seeds are alike, so the null values of all of them
-    serve each: few permutations then give fine p-values.
+    p = (b + 1) / (B + 1), where B is the number of null values of all seeds and b is the number
+    of them that are at least as extreme as the seed's value. Under the null all seeds have the
+    same distribution, so their null values can be pooled: few permutations then give
+    fine-grained p-values.
 
     Args:
         observed: Shape (S,).
-        null: Shape (B, S), the metric of every seed in each permuted draw.
+        null: Shape (B, S), the metric of each seed in each permuted draw.
         direction: "higher" if large values are extreme, "lower" if small ones are.
 
     Returns:
         Shape (S,), in (0, 1].
 
     Raises:
-        ValueError: If the shapes disagree or a number is not finite.
+        ValueError: If the shapes disagree or a value is not finite.
 
     Source:
         Phipson and Smyth 2010, "Permutation p-values should never be zero".
@@ -113,9 +117,11 @@ def pooled_p_values(
     """
     x, draws = np.asarray(observed, dtype=np.float64), np.asarray(null, dtype=np.float64)
     if x.ndim != 1 or draws.ndim != 2 or draws.shape[1] != len(x):
-        raise ValueError(f"observed has shape {x.shape} and null {draws.shape}; (S,) and (B, S)")
+        raise ValueError(
+            f"observed has shape {x.shape} and null {draws.shape}; (S,) and (B, S) are needed"
+        )
     if not (np.isfinite(x).all() and np.isfinite(draws).all()):
-        raise ValueError("observed or null holds numbers that are not finite")
+        raise ValueError("observed or null holds values that are not finite; drop those seeds")
     pool, x = (np.sort(draws.ravel()), x) if direction == "higher" else (np.sort(-draws, None), -x)
     beyond = pool.size - np.searchsorted(pool, x, side="left")
     return np.asarray((beyond + 1) / (pool.size + 1))
@@ -123,7 +129,7 @@ def pooled_p_values(
 
 @dataclass(frozen=True)
 class OverlapNull:
-    """How many members two unrelated lists of one population share.
+    """Distribution of the number of seeds that two unrelated lists share.
 
     Attributes:
         population: Number of seeds.
@@ -146,7 +152,7 @@ class OverlapNull:
 
 
 def overlap_null(population: int, first: int, second: int) -> OverlapNull:
-    """The hypergeometric law of the overlap of two unrelated lists.
+    """The hypergeometric distribution of the overlap of two unrelated lists.
 
     Args:
         population: Number of seeds, at least 1.
@@ -165,16 +171,16 @@ def overlap_null(population: int, first: int, second: int) -> OverlapNull:
         raise ValueError(f"lists of {first} and {second} do not fit {population} seeds")
     mean = first * second / population
     rest = (population - first) * (population - second)
-    # scipy's own formula divides by 0 where a list is the whole population.
+    # scipy's own formula divides by 0 if a list is the whole population.
     sd = math.sqrt(mean * rest / (population * max(population - 1, 1)))
     return OverlapNull(population, first, second, mean, sd)
 
 
 def best_worst_gap(values: ArrayLike) -> Floats:
-    """Largest less smallest value over the last axis, the seeds.
+    """Largest minus smallest value over the last axis, the seeds.
 
-    It grows with the number of seeds even where no seed differs, so it is shown only beside
-    the gap of permuted draws: pass those as shape (B, S).
+    The gap grows with the number of seeds even if no seed differs, so it is reported only next to
+    the gaps of permuted draws: pass those as shape (B, S).
 
     Args:
         values: Shape (..., S).

@@ -1,7 +1,8 @@
-"""The exact Frechet distance of many seeds, one processor core a seed.
+"""Compute the exact Frechet distance of many seeds in parallel, one processor core per seed.
 
-Half of the eigenvalues' arithmetic is bound by memory, so two cores on one seed hardly beat one;
-two seeds on two cores do. Processes, because scipy's LAPACK keeps the interpreter's lock.
+Half of the eigenvalue computation is limited by memory bandwidth, so two cores on one seed are
+hardly faster than one core; two seeds on two cores are. Processes are used because scipy's LAPACK
+holds the interpreter's lock.
 """
 
 from collections.abc import Iterable
@@ -13,17 +14,17 @@ from analysis.statistics.arrays import Floats
 from analysis.statistics.distances import Reference, frechet_distance
 
 NARROW = 256
-"""Features of fewer numbers are measured in this process: a distance takes milliseconds then."""
+"""Features with fewer columns are measured in this process: a distance takes milliseconds then."""
 
 
 def frechet_distances(seeds: Iterable[ArrayLike], reference: Reference) -> Floats:
-    """Frechet distance of every seed's features from one reference.
+    """Frechet distance of each seed's features from one reference.
 
-    Each distance is computed by one thread, so the numbers do not depend on how many cores the
-    machine has.
+    Each distance is computed by one thread, so the numbers do not depend on the machine's number
+    of cores.
 
     Args:
-        seeds: Features of each seed, shape (n, d); taken one at a time, so an iterator will do.
+        seeds: Features of each seed, shape (n, d); read one at a time, so it may be an iterator.
         reference: From features of the same d.
 
     Returns:

@@ -1,11 +1,13 @@
-"""Curves of two numbers that are wanted large both, and which points of them nobody beats."""
+"""Compare settings by two numbers of which both should be large: which points are not dominated."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from analysis.statistics.arrays import Flags
 
 
-def undominated(points: ArrayLike) -> NDArray[np.bool_]:
-    """Whether no other point is at least as good in both and better in one.
+def undominated(points: ArrayLike) -> Flags:
+    """Flag the points that no other point dominates (as good in both numbers, better in one).
 
     Args:
         points: Shape (A, 2), larger is better.
@@ -21,17 +23,18 @@ def undominated(points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def best_beyond(curve: ArrayLike, level: float) -> float:
-    """The best second number on a polyline where the first is at least `level`.
+    """The best second number on a polyline where the first number is at least `level`.
 
-    What a curve of settings can give to whoever wants that much of the first number, settings
-    between the measured ones being on the straight line between them. It may turn back.
+    Settings between the measured ones are taken to lie on the straight line between them. The
+    polyline may turn back.
 
     Args:
-        curve: Shape (K, 2), in the order of the setting, larger is better.
-        level: What is wanted of the first number.
+        curve: Shape (K, 2), in the order of the setting; larger is better.
+        level: Smallest acceptable first number.
 
     Returns:
-        The second number; where the curve never gets that far, that of its farthest point.
+        The best second number. If no point reaches `level`, the second number of the point with
+        the largest first number.
 
     Example:
         >>> curve = [[0, 0], [1, 2], [2, 1]]

@@ -1,24 +1,24 @@
-"""Events that are too rare for an interval of their variance shares."""
+"""Decide whether events are too rare for an interval of their variance shares."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 LEAST_EVENTS = 20
-"""In simulation (32 seeds x 20 groups of 4 prompts, and 16 x 10 of 6; rates of seeds and groups
-from gamma distributions of variance 0.5 to 1 about a mean of 1) the jackknife's 95 % interval of
-the seed's share covers 91 to 97 % where there are 20 events and more; where there are fewer it
-covers 77 to 93 %, and is up to 1,080 % wide."""
+"""Smallest number of events for an interval. In simulation (32 seeds x 20 groups of 4 prompts,
+and 16 seeds x 10 groups of 6; rates of seeds and groups from gamma distributions with mean 1 and
+variance 0.5 to 1), the jackknife's 95 % interval of the seed's share covers 91 to 97 % with 20
+events or more. With fewer it covers 77 to 93 %, and is up to 1,080 % wide."""
 
 
 def too_few_events(values: ArrayLike) -> str:
-    """Say why the shares of a yes or no have no interval; empty if they can have one.
+    """Say why the variance shares of a binary value have no interval; empty if they have one.
 
-    A jackknife leaves out one seed after the other. Where two images among hundreds show an
-    event, it either leaves out half of all there is to know or nothing.
+    A jackknife leaves out one seed at a time. If only two of hundreds of images show an event,
+    leaving out a seed removes either half of all information or none.
 
     Args:
-        values: Any shape; NaN marks a missing cell. Only values that are all 0 or 1 are judged,
-            by the rarer of the two.
+        values: Any shape; NaN marks a missing cell. Only values that are all 0 or 1 are checked,
+            by the count of the rarer value.
 
     Example:
         >>> too_few_events([0.0, 1.0, 0.0])

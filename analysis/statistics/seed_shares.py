@@ -1,4 +1,4 @@
-"""The seed's share of a measure's variance: beside its null, and after a change of drawing."""
+"""Compare the seed's share of a measure's variance with its null, or after a change with before."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,12 @@ from analysis.statistics.variance import seed_share, seed_share_null
 
 @dataclass(frozen=True)
 class BesideNull:
-    """Where a share stands among those of permuted owners.
+    """How a seed share compares with shares under the null "no seed effect".
 
     Attributes:
-        high: 97.5 % point of the permuted draws' shares.
-        p: Share of the draws, the share itself counted as one, with at least as high a share.
+        high: 97.5 % quantile of the shares of the permuted draws.
+        p: One-sided p-value: the proportion of draws with at least as large a share, with the
+            observed share counted as one draw.
     """
 
     high: float
@@ -33,14 +34,14 @@ def beside_null(
     *,
     draws: int,
 ) -> BesideNull:
-    """Set the seed's share beside what "no seed effect" gives.
+    """Compare the seed's share with its distribution under the null "no seed effect".
 
     Args:
         share: The seed's share of `values`, as `variance_shares` estimates it.
         values: Shape (S, P), as for `variance_shares`.
         groups: Shape (P,), the group of each prompt; None if all are independent.
         rng: Draws the permutations.
-        draws: How many.
+        draws: Number of permutations.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -56,10 +57,11 @@ def beside_null(
 def seed_share_change(
     before: ArrayLike, after: ArrayLike, groups: ArrayLike | None = None, *, level: float = 0.95
 ) -> Interval:
-    """The seed's share of a measure's variance after a change, less that before it.
+    """Estimate the seed's share of a measure's variance after a change minus the share before it.
 
-    Both grids are of the same seeds and prompts, whose luck both share, so the difference is
-    known better than either share. The interval is a two-way jackknife of the difference itself.
+    Both grids hold the same seeds and prompts, so their sampling errors are correlated and the
+    difference is known more precisely than either share. The interval comes from a two-way
+    jackknife of the difference itself.
 
     Args:
         before: Shape (S, P), S >= 4 and P >= 4. NaN marks a missing cell.
@@ -68,9 +70,9 @@ def seed_share_change(
         level: Confidence, in (0, 1).
 
     Returns:
-        The difference, in -1..1 but for noise; n is the number of cells that both have. Where
-        events are too few for an interval (`too_few_events`) low and high are NaN, and `method`
-        says why.
+        The difference, in [-1, 1] except for noise; n is the number of cells that both grids
+        have. If there are too few events for an interval (`too_few_events`), low and high are NaN
+        and `method` says why.
 
     Raises:
         ValueError: If the grids differ in shape, are too small, or do not vary.
@@ -82,8 +84,8 @@ def seed_share_change(
     Example:
         >>> rng = np.random.default_rng(0)
         >>> seeds, rest = rng.normal(size=(12, 1)), rng.normal(size=(2, 12, 12))
-        >>> found = seed_share_change(seeds + rest[0], rest[1])
-        >>> found.low < found.value < found.high < 0.1, found.n
+        >>> change = seed_share_change(seeds + rest[0], rest[1])
+        >>> change.low < change.value < change.high < 0.1, change.n
         (True, 144)
     """
     y = np.stack([np.asarray(before, np.float64), np.asarray(after, np.float64)])
@@ -93,20 +95,20 @@ def seed_share_change(
     s, g = y.shape[1], int(codes.max()) + 1
     if g < 4:
         raise ValueError(f"prompts fall into {g} groups; at least 4 are needed")
-    y[:, np.isnan(y).any(axis=0)] = np.nan  # a cell counts where both have it
+    y[:, np.isnan(y).any(axis=0)] = np.nan  # a cell counts only if both grids have it
 
-    def gained(seeds: NDArray[np.intp], prompts: NDArray[np.intp]) -> NDArray[np.float64]:
-        one, two = (seed_share(grid[np.ix_(seeds, prompts)], codes[prompts]) for grid in y)
-        return np.array(two - one)
+    def difference(seeds: NDArray[np.intp], prompts: NDArray[np.intp]) -> NDArray[np.float64]:
+        first, second = (seed_share(grid[np.ix_(seeds, prompts)], codes[prompts]) for grid in y)
+        return np.array(second - first)
 
-    with np.errstate(divide="ignore", invalid="ignore"):  # pairs may be lacking: refused below
-        value = float(gained(np.arange(s), np.arange(len(codes))))
-        error = float(crossed_errors(gained, np.arange(s), codes))
+    with np.errstate(divide="ignore", invalid="ignore"):  # without pairs: refused below
+        value = float(difference(np.arange(s), np.arange(len(codes))))
+        error = float(crossed_errors(difference, np.arange(s), codes))
     n = int((~np.isnan(y[0])).sum())
     if not np.isfinite([value, error]).all():
         raise ValueError("without a seed or group too few pairs of cells are left, or none differ")
-    if few := too_few_events(y[0]) or too_few_events(y[1]):
-        return Interval(value, np.nan, np.nan, n, few)
+    if reason := too_few_events(y[0]) or too_few_events(y[1]):
+        return Interval(value, np.nan, np.nan, n, reason)
     return t_interval(
         value,
         error,

@@ -1,4 +1,4 @@
-"""What the true effect of a seed is expected to be, given that it was picked among many."""
+"""Shrink per-seed estimates towards their population: the best of many is partly luck."""
 
 from dataclasses import dataclass
 
@@ -13,17 +13,17 @@ from analysis.statistics.kernels import finite_vector
 
 @dataclass(frozen=True, eq=False)
 class Shrunken:
-    """Effects of seeds, drawn towards the population of seeds.
+    """Effects of seeds, shrunk towards the population of seeds.
 
     Attributes:
         mean: Shape (S,), posterior means, in the unit of the values.
-        sd: Shape (S,), posterior standard deviations, given centre and spread as estimated.
-            With few seeds these are uncertain themselves: where errors are as large as the
-            spread, mean +- 1.96 sd held the truth in 92 % of the cases with 64 seeds, in 94 %
-            with 256 and in 95 % with 1,024 (simulated).
-        centre: Mean of the population.
-        spread: Standard deviation of the true effects in the population; 0 where the values
-            differ no more than their errors.
+        sd: Shape (S,), posterior standard deviations, taking centre and spread as known. With few
+            seeds these are uncertain themselves: if errors are as large as the spread,
+            mean +- 1.96 sd covered the true effect in 92 % of cases with 64 seeds, in 94 % with
+            256 and in 95 % with 1,024 (simulated).
+        centre: Estimated mean of the population.
+        spread: Estimated standard deviation of the true effects in the population; 0 if the
+            values differ by no more than their errors explain.
     """
 
     mean: Floats
@@ -33,22 +33,22 @@ class Shrunken:
 
 
 def shrink(values: ArrayLike, standard_errors: ArrayLike) -> Shrunken:
-    """Normal-normal shrinkage of per-seed values to their population.
+    """Shrink per-seed values towards their population with the normal-normal model.
 
-    The best of many noisy values is mostly luck; its posterior mean is what a second set of
-    prompts is expected to show.
+    The largest of many noisy values overestimates its seed; the posterior mean is the value to
+    expect on a second set of prompts.
 
     Args:
         values: Shape (S,), at least 2.
-        standard_errors: Shape (S,), positive. Seeds share their prompts: errors of the
-            deviation from the all-seed mean of each prompt are the right ones, for what all
-            seeds share moves no rank.
+        standard_errors: Shape (S,), positive. All seeds share the same prompts. Prompt effects
+            common to all seeds do not change ranks, so pass errors of the deviations from each
+            prompt's mean over seeds.
 
     Returns:
-        Posterior means and deviations.
+        Posterior means and standard deviations.
 
     Raises:
-        ValueError: If shapes disagree, or an error is not positive.
+        ValueError: If the shapes disagree, or an error is not positive.
 
     Source:
         Spread between seeds: Paule and Mandel 1982, J. Res. NBS 87; the normal-normal model
@@ -61,7 +61,10 @@ def shrink(values: ArrayLike, standard_errors: ArrayLike) -> Shrunken:
     """
     y, errors = finite_vector(values), finite_vector(standard_errors)
     if len(y) != len(errors) or len(y) < 2 or errors.min() <= 0:
-        raise ValueError(f"{len(y)} values, {len(errors)} errors; as many, all positive, >= 2")
+        raise ValueError(
+            f"{len(y)} values and {len(errors)} errors; at least 2 of each are needed, as many "
+            f"errors as values, all positive"
+        )
     noise = errors**2
     tau2 = _between(y, noise)
     weights = 1 / (noise + tau2)
@@ -74,7 +77,7 @@ def shrink(values: ArrayLike, standard_errors: ArrayLike) -> Shrunken:
 def spread_interval(
     values: ArrayLike, standard_errors: ArrayLike, *, level: float = 0.95
 ) -> Interval:
-    """How far the true effects of seeds lie apart, sampling noise taken off, with its interval.
+    """Estimate the spread of the true effects of seeds, without sampling noise.
 
     Args:
         values: Shape (S,), at least 2.
@@ -82,31 +85,31 @@ def spread_interval(
         level: Confidence, in (0, 1).
 
     Returns:
-        The standard deviation of the true effects: `shrink`'s, with bounds at which the weighted
-        squares are as large as a chi-square law allows. 0 is in it where noise alone explains
-        the values.
+        The standard deviation of the true effects, as `shrink` estimates it. At the bounds, the
+        weighted sum of squares equals a quantile of its chi-square distribution. The interval
+        includes 0 if noise alone explains the differences between the values.
 
     Source:
         The Q-profile method: Viechtbauer 2007, Statistics in Medicine 26, 37-52.
 
     Example:
-        >>> found = spread_interval([0.0, 4.0, 8.0], [1.0, 1.0, 1.0])
-        >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+        >>> spread = spread_interval([0.0, 4.0, 8.0], [1.0, 1.0, 1.0])
+        >>> round(spread.value, 3), round(spread.low, 3), round(spread.high, 3)
         (3.873, 1.827, 25.119)
     """
     y, noise = finite_vector(values), finite_vector(standard_errors) ** 2
     spread, freedom = shrink(values, standard_errors).spread, len(y) - 1
     low, high = (
-        float(np.sqrt(_between(y, noise, aim=float(stats.chi2.ppf(tail, freedom)))))
+        float(np.sqrt(_between(y, noise, target=float(stats.chi2.ppf(tail, freedom)))))
         for tail in ((1 + level) / 2, (1 - level) / 2)
     )
     method = f"Paule-Mandel, Q-profile over {len(y)} seeds, {100 * level:g} %"
     return Interval(spread, low, high, len(y), method)
 
 
-def _between(y: Floats, noise: Floats, *, aim: float | None = None) -> float:
-    """Variance between seeds at which the weighted squares are `aim`, by default as expected."""
-    wanted = len(y) - 1 if aim is None else aim
+def _between(y: Floats, noise: Floats, *, target: float | None = None) -> float:
+    """Between-seed variance at which the weighted sum of squares is `target`, by default S - 1."""
+    wanted = len(y) - 1 if target is None else target
 
     def surplus(tau2: float) -> float:
         weights = 1 / (noise + tau2)
@@ -115,5 +118,5 @@ def _between(y: Floats, noise: Floats, *, aim: float | None = None) -> float:
 
     if surplus(0.0) <= 0:
         return 0.0
-    furthest = float(len(y) * np.ptp(y) ** 2 * max(1.0, 1 / wanted))
-    return float(optimize.brentq(surplus, 0.0, furthest, xtol=1e-300))
+    upper = float(len(y) * np.ptp(y) ** 2 * max(1.0, 1 / wanted))
+    return float(optimize.brentq(surplus, 0.0, upper, xtol=1e-300))

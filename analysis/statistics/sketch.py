@@ -1,7 +1,7 @@
-"""Count sketch: a long vector as a short one, inner products kept on average, error known.
+"""Count sketch: compress a long vector so that inner products stay unbiased, with known error.
 
-Every number of the long vector is added, with a sign, to one of the short one's places. Place and
-sign come from a hash of the number's index, so they are the same on every machine and in every
+Each entry of the long vector is added, with a sign, to one entry of the short vector. Position and
+sign come from a hash of the entry's index, so they are the same on every machine and in every
 version of every library, and nothing is stored or drawn.
 """
 
@@ -18,11 +18,11 @@ MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 @dataclass(frozen=True, eq=False)
 class CountSketch:
-    """Where each of D numbers goes, and with which sign.
+    """The position and the sign of each of D entries in the sketch.
 
-    For x and y the sketches' inner product has the mean <x, y> and a variance of at most
-    (|x|^2 |y|^2 + <x, y>^2) / size over the hash; so a squared distance |x - y|^2 is right on
-    average, with a relative standard error of at most sqrt(2 / size).
+    Over random hashes, the inner product of the sketches of x and y has mean <x, y> and variance
+    at most (|x|^2 |y|^2 + <x, y>^2) / size. So a squared distance |x - y|^2 is unbiased, with a
+    relative standard error of at most sqrt(2 / size).
 
     Attributes:
         places: Shape (D,), int64, 0 to size - 1.
@@ -58,22 +58,22 @@ class CountSketch:
 
 
 def make_sketch(width: int, *, size: int, salt: int = 0) -> CountSketch:
-    """The sketch of vectors of `width` numbers.
+    """Make the sketch of vectors of `width` entries.
 
     Args:
         width: D, at least 1.
         size: Length of the sketch, at least 1.
-        salt: Another number gives another, independent sketch.
+        salt: Each salt gives an independent sketch.
 
     Raises:
-        ValueError: If a number is too small.
+        ValueError: If `width` or `size` is less than 1.
 
     Example:
         >>> make_sketch(5, size=4).places.tolist()
         [1, 2, 0, 0, 2]
     """
     if width < 1 or size < 1:
-        raise ValueError(f"a sketch of {width} numbers in {size} places; both must be at least 1")
+        raise ValueError(f"a sketch of {width} entries in {size}; both must be at least 1")
     bits = hashed(np.arange(width, dtype=np.uint64), salt)
     places = ((bits >> np.uint64(32)) % np.uint64(size)).astype(np.int64)
     signs = np.where(bits & np.uint64(1), 1.0, -1.0).astype(np.float32)
@@ -81,14 +81,14 @@ def make_sketch(width: int, *, size: int, salt: int = 0) -> CountSketch:
 
 
 def hashed(index: NDArray[np.uint64], salt: int = 0) -> NDArray[np.uint64]:
-    """The 64 random-looking bits of each index (the generator SplitMix64, position by position).
+    """Hash each index to 64 pseudo-random bits (the generator SplitMix64, by position).
 
     Source:
         Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"; constants
         of the reference code, https://prng.di.unimi.it/splitmix64.c.
 
     Example:
-        >>> hex(hashed(np.zeros(1, dtype=np.uint64))[0])  # the reference code's first, state 0
+        >>> hex(hashed(np.zeros(1, dtype=np.uint64))[0])  # first output of the reference code
         '0xe220a8397b1dcdaf'
     """
     start = np.uint64((salt * int(STEP) << 20) % 2**64)

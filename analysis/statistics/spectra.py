@@ -1,4 +1,4 @@
-"""Frequencies of small pictures: bands, amplitudes, and what two pictures share in each."""
+"""Spatial frequencies of two-dimensional fields: bands, spectra and coherence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from analysis.statistics.leave_out import balanced_blocks
 Complexes = NDArray[np.complex128]
 
 BLOCKS = 20
-"""Most blocks that a jackknife leaves out in turn, of seeds and of prompt groups."""
+"""Largest number of blocks that a jackknife leaves out in turn, of seeds and of prompt groups."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """Rings of spatial frequencies, an octave each.
+    """Rings of spatial frequencies, one octave each.
 
     Attributes:
-        names: "0", "1", "2", "3-4", "5-8" ...: cycles along a side of the picture.
-        members: Shape (K, h w), whether a frequency is in a band; each is in one.
+        names: "0", "1", "2", "3-4", "5-8" ...: cycles along a side of the field.
+        members: Shape (K, h w), whether a frequency is in a band; each frequency is in one band.
     """
 
     names: tuple[str, ...]
@@ -34,7 +34,7 @@ class Bands:
 
 
 def octave_bands(height: int, width: int) -> Bands:
-    """The bands of pictures of a size: the mean, then rings that double.
+    """The bands of fields of one size: the mean, then rings whose frequency doubles.
 
     A frequency (ky, kx), in cycles along each side, is on the ring round(sqrt(ky^2 + kx^2)).
 
@@ -58,22 +58,22 @@ def _name(octave: int) -> str:
     return f"{low}-{high}" if low < high else str(high)
 
 
-def spectrum(pictures: ArrayLike) -> Complexes:
-    """Two-dimensional Fourier transform that keeps the sum of squares.
+def spectrum(fields: ArrayLike) -> Complexes:
+    """Two-dimensional Fourier transform that preserves the sum of squares.
 
     Args:
-        pictures: Shape (..., h, w).
+        fields: Shape (..., h, w).
 
     Returns:
         Shape (..., h w), complex128; white noise of variance 1 has power 1 everywhere.
     """
-    x = np.asarray(pictures, dtype=np.float64)
-    found = np.fft.fft2(x, norm="ortho")
-    return np.asarray(found.reshape(*x.shape[:-2], -1), dtype=np.complex128)
+    x = np.asarray(fields, dtype=np.float64)
+    transform = np.fft.fft2(x, norm="ortho")
+    return np.asarray(transform.reshape(*x.shape[:-2], -1), dtype=np.complex128)
 
 
 def centred(values: Complexes) -> Complexes:
-    """Less the mean over seeds: what a prompt gives to every seed is no seed's doing.
+    """Subtract the mean over seeds, which removes the prompt effect common to all seeds.
 
     Args:
         values: Shape (S, ...).
@@ -82,39 +82,39 @@ def centred(values: Complexes) -> Complexes:
 
 
 def coherence(start: Complexes, end: Complexes, bands: Bands) -> Floats:
-    """Magnitude-squared coherence of start and end, mean over each band.
+    """Magnitude-squared coherence of start and end, averaged over each band.
 
-    At one frequency |sum x conj(y)|^2 / (sum |x|^2 sum |y|^2) over all cells, in [0, 1]: the
-    share of the end's power that the start, times a constant of that frequency, gives. Of n
-    unrelated cells it is 1 / n and not 0: show it beside its null.
+    At one frequency it is |sum x conj(y)|^2 / (sum |x|^2 sum |y|^2) over all cells, in [0, 1]: the
+    share of the end's power that a linear filter of the start explains. For n unrelated cells its
+    expectation is 1 / n and not 0, so report it next to its null.
 
     Args:
-        start: (S, C, F), of every seed, centred.
-        end: (S, P, C, F), of every seed and prompt, centred.
-        bands: Of the F frequencies.
+        start: Shape (S, C, F), one per seed, centred.
+        end: Shape (S, P, C, F), one per seed and prompt, centred.
+        bands: The bands of the F frequencies.
 
     Returns:
         Shape (C, K).
 
     Source:
         Carter, Knapp and Nuttall 1973, "Estimation of the magnitude-squared coherence function
-        via overlapped FFT processing"; with cells in the place of segments.
+        via overlapped FFT processing"; with cells instead of segments.
     """
     cross = (start * end.sum(axis=1).conj()).sum(axis=0)
     power = end.shape[1] * _power(start).sum(axis=0) * _power(end).sum(axis=(0, 1))
-    found = np.divide(np.abs(cross) ** 2, power, out=np.zeros_like(power), where=power > 0)
-    return bands.mean(found)
+    squared = np.divide(np.abs(cross) ** 2, power, out=np.zeros_like(power), where=power > 0)
+    return bands.mean(squared)
 
 
 def common_share(end: Complexes, bands: Bands) -> Floats:
-    """Share of the power that the pictures of one seed have in common, whatever the prompt.
+    """Share of the power that a seed's fields have in common over all prompts.
 
-    The mean of y_p conj(y_q) over pairs of prompts, over the mean of |y|^2: an intraclass
-    correlation per band. Its sums are unbiased, so it may be negative.
+    It is an intraclass correlation for each band: the mean of y_p conj(y_q) over pairs of prompts,
+    divided by the mean of |y|^2. Both means are unbiased, so the share may be negative.
 
     Args:
-        end: (S, P, C, F), centred, at least two prompts.
-        bands: Of the F frequencies.
+        end: Shape (S, P, C, F), centred, at least two prompts.
+        bands: The bands of the F frequencies.
 
     Returns:
         Shape (C, K).
@@ -133,27 +133,27 @@ def _power(values: Complexes) -> Floats:
 def crossed_errors(
     statistic: Callable[[Indices, Indices], Floats], seeds: ArrayLike, groups: ArrayLike
 ) -> Floats:
-    """Standard errors of a statistic of seeds crossed with prompts.
+    """Standard errors of a statistic of seeds crossed with prompts, for other seeds and prompts.
 
     Args:
-        statistic: Takes the seeds and the prompts to use, by place; gives an array.
-        seeds: The seeds; each leaves alone, or with others where there are more than `BLOCKS`.
-        groups: The group of each prompt; groups leave whole.
+        statistic: Takes the indices of the seeds and of the prompts to use; returns an array.
+        seeds: The seeds. Each is left out in turn; more than `BLOCKS` seeds are joined to blocks.
+        groups: The group of each prompt; groups are left out whole.
 
     Returns:
-        The root of the sum of the two jackknife variances, of the statistic's shape. What
-        hangs on seed and prompt together is counted twice, so it errs on the wide side.
+        The root of the sum of the two jackknife variances, in the shape of the statistic. The
+        variance of the seed x prompt interaction is counted twice, so the errors are conservative.
     """
     sides = [np.asarray(seeds), np.asarray(groups)]
     everything = [np.arange(len(side)) for side in sides]
     squared = 0.0
-    for place, side in enumerate(sides):
+    for axis, side in enumerate(sides):
         codes = balanced_blocks(side, len(side), limit=BLOCKS)
         without = []
         for block in range(int(codes.max()) + 1):
-            left = list(everything)
-            left[place] = np.flatnonzero(codes != block)
-            without.append(statistic(*left))
+            kept = list(everything)
+            kept[axis] = np.flatnonzero(codes != block)
+            without.append(statistic(*kept))
         draws = np.stack(without)
         spread = ((draws - draws.mean(axis=0)) ** 2).sum(axis=0)
         squared = squared + (len(draws) - 1) / len(draws) * spread

@@ -75,7 +75,7 @@ def test_the_intercept_is_that_of_polyfit() -> None:
 
 def test_too_little_is_refused_with_both_numbers() -> None:
     x, labels = seeds(1, 8, 1)
-    with pytest.raises(ValueError, match=r"hold 4 images; .* more than the 6 numbers"):
+    with pytest.raises(ValueError, match=r"hold 4 images; .* more images than the 6 numbers"):
         extrapolated(x, labels)
     with pytest.raises(ValueError, match="3 prompt groups; a line in 1/n needs at least 4"):
         extrapolated(x, labels // 3)

@@ -128,7 +128,7 @@ def test_recipes_and_refusals(found: Findings, tmp_path: Path) -> None:
         load_study("paired").find(run)
     assert list(lacking.value.recipes) == ["paired"]
     Run.start(tmp_path / "noisy", synthetic.config(noise="philox", eta=0.0), run.recipe)
-    with pytest.raises(RunError, match="needs runs of equal latents and noise"):
+    with pytest.raises(RunError, match="needs runs with equal latents and noise"):
         load_study("paired", {"runs": {"noisy": "../noisy"}}).find(run)
     score = np.zeros((4, 16))
     for name in ("few", "fewer"):
