@@ -89,7 +89,7 @@ class Recovery(Study):
                 "least 1: add one to its `metrics`"
             )
         rows, refused = by_each(
-            metrics, lambda metric: self._curve(run, metric, strengths), asked=False
+            metrics, lambda metric: self._curve(run, metric, strengths), required=False
         )
         names = {row["metric"] for row in rows}
         return Findings(

@@ -1,1 +1,1 @@
-"""What several studies share: measured arrays, other runs, pairs of runs, recipes."""
+"""Tools that several studies share: measured features, other runs, pairs of runs, recipes."""

@@ -1,6 +1,7 @@
-"""Seeds that differ most from one another, and how alike the images of several seeds are."""
+"""Choose seeds that differ most from one another, and measure how similar their images are."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -23,16 +24,17 @@ LAYOUTS = ("layout", "layout_seedling")
 def farthest_points(
     vectors: ArrayLike, k: int, *, first: int, metric: Metric = "euclidean"
 ) -> Indices:
-    """Farthest point sampling: each next point is the one farthest from all chosen so far.
+    """Farthest point sampling: each new point is the one farthest from all points chosen so far.
 
     Args:
         vectors: Shape (S, d).
-        k: How many points, 1 .. S.
-        first: Place of the first point.
-        metric: Distance. The paper does not say which; the angle for "cosine".
+        k: Number of points, 1 .. S.
+        first: Index of the first point.
+        metric: Distance between points; for "cosine" it is the angle. The paper does not say which
+            distance it uses.
 
     Returns:
-        Shape (k,), places in the order of their choice; of equals the first.
+        Shape (k,), indices in the order of choice; ties go to the lowest index.
 
     Raises:
         ValueError: If k or first is out of range, or a vector of length 0 has no angle.
@@ -47,12 +49,15 @@ def farthest_points(
     """
     x = as_matrix(vectors, least=1)
     if not (1 <= k <= len(x) and 0 <= first < len(x)):
-        raise ValueError(f"{k} of {len(x)} points from {first}: k is 1 .. S and first a place")
+        raise ValueError(
+            f"{k} of {len(x)} points from {first}: k must be 1 .. {len(x)} and first an index "
+            f"below {len(x)}"
+        )
     if metric == "cosine":
         lengths = np.linalg.norm(x, axis=1, keepdims=True)
         if not lengths.all():
             raise ValueError("a vector of length 0 has no angle; use the euclidean distance")
-        x = x / lengths  # the chord grows with the angle
+        x = x / lengths  # on the unit sphere, the distance grows with the angle
     x = x - x.mean(axis=0)
     chosen, squares = np.array([first], dtype=np.intp), np.einsum("ij,ij->i", x, x)
     nearest = np.full(len(x), np.inf)
@@ -65,7 +70,7 @@ def farthest_points(
 
 
 def central_point(vectors: ArrayLike) -> int:
-    """Place of the vector nearest to the mean of all.
+    """Index of the vector that is closest to the mean of all vectors.
 
     Example:
         >>> central_point([[0.0], [1.0], [2.5], [9.0]])
@@ -76,41 +81,41 @@ def central_point(vectors: ArrayLike) -> int:
 
 
 def seed_space(run: Run, by: By, *, feature: str = "", sets: Sequence[int] = (1,)) -> SeedVectors:
-    """The vector of every seed in which seeds are called different.
+    """Read one vector per seed, so that distances between vectors say how seeds differ.
 
     Args:
         run: The run; a style or layout feature must be measured.
         by: "style": mean style vector; "composition": mean x, y, size and depth of the object,
-            each in units of its spread over seeds.
-        feature: The feature; whichever the recipe measures if empty.
-        sets: Prompt sets that they are made from.
+            each divided by its standard deviation over seeds.
+        feature: Name of the feature; if empty, the one that the recipe measures.
+        sets: Prompt sets that the vectors are averaged over.
 
     Raises:
         ConfigError: If `by` is neither.
         RunError: If the recipe measures no such feature, or cells are missing.
     """
-    name = space_feature(run, by, asked=feature)
+    name = space_feature(run, by, name=feature)
     if by == "style":
         return style_vectors(run, feature=name, sets=sets)
-    found = layout_vectors(run, feature=name, sets=sets)
-    spread = found.values.std(axis=0)
-    scaled = (found.values - found.values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return SeedVectors(found.seeds, found.prompts, scaled, found.found)
+    layouts = layout_vectors(run, feature=name, sets=sets)
+    spread = layouts.values.std(axis=0)
+    scaled = (layouts.values - layouts.values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return replace(layouts, values=scaled)
 
 
-def space_feature(run: Run, by: By, *, asked: str = "") -> str:
-    """The feature of a run that a space is made from; see `seed_space`."""
+def space_feature(run: Run, by: By, *, name: str = "") -> str:
+    """Look up the feature that `seed_space` reads; see there."""
     kinds = {"style": STYLES, "composition": LAYOUTS}
     if by not in kinds:
         raise ConfigError(f"by {by!r}: wanted style or composition")
-    return measured_feature(run, kinds[by], asked=asked)
+    return measured_feature(run, kinds[by], name=name)
 
 
 def cosine_matrix(images: NDArray[np.floating]) -> Floats:
-    """Cosine similarity of every two images; NaN where one of them has a NaN.
+    """Cosine similarity of each pair of images; NaN if either image has a NaN.
 
     Args:
-        images: Shape (S, d): one prompt's images of all seeds.
+        images: Shape (S, d), one vector per seed, all of the same prompt.
 
     Returns:
         Shape (S, S), float64.
@@ -122,19 +127,19 @@ def cosine_matrix(images: NDArray[np.floating]) -> Floats:
     x = np.asarray(images, dtype=np.float64)
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
     unit = np.divide(x, lengths, where=lengths > 0, out=np.zeros_like(x))
-    bad = ~np.isfinite(lengths[:, 0])
-    unit[bad] = 0.0
+    missing = ~np.isfinite(lengths[:, 0])
+    unit[missing] = 0.0
     similar: Floats = unit @ unit.T
-    similar[bad], similar[:, bad] = np.nan, np.nan
+    similar[missing], similar[:, missing] = np.nan, np.nan
     return similar
 
 
 def mean_pairs(similar: Floats, groups: Indices) -> Floats:
-    """Mean similarity of the pairs within groups of seeds; NaN where no pair has one.
+    """Mean similarity of the pairs within groups of seeds; NaN if all pairs are NaN.
 
     Args:
         similar: Shape (S, S).
-        groups: Shape (..., k): places of the seeds of each group.
+        groups: Shape (..., k), indices of the seeds of each group.
 
     Returns:
         Shape (...).
@@ -143,51 +148,52 @@ def mean_pairs(similar: Floats, groups: Indices) -> Floats:
         >>> mean_pairs(np.array([[1.0, 0.2], [0.2, 1.0]]), np.array([[0, 1]])).tolist()
         [0.2]
     """
-    one, other = np.triu_indices(groups.shape[-1], 1)
-    return nanmean(similar[groups[..., one], groups[..., other]])
+    first, second = np.triu_indices(groups.shape[-1], 1)
+    return nanmean(similar[groups[..., first], groups[..., second]])
 
 
 def similarities(
     images: Floats, sets: Mapping[str, Indices], rng: np.random.Generator, draws: int
 ) -> tuple[dict[str, Floats], Floats]:
-    """How alike a prompt's images are by two choices of seeds, and the null of their difference.
+    """Measure how similar a prompt's images are for two ways of choosing seeds, with a null.
 
-    A permutation of a prompt's images is one of the rows and columns of its matrix, so each
-    matrix is made once.
+    The null "no seed effect" permutes, within each prompt, which seed owns which image. This
+    permutes the rows and columns of the prompt's similarity matrix, so each matrix is computed
+    once.
 
     Args:
-        images: Shape (S, P, d); NaN where an image has no such vector.
-        sets: Two names -> shape (F, k): places of k seeds, F choices.
+        images: Shape (S, P, d); NaN where an image has no vector.
+        sets: Name -> shape (F, k), F choices of k seeds by index; two ways of choosing.
         rng: Draws the permutations.
-        draws: How many.
+        draws: Number of permutations.
 
     Returns:
-        Name -> shape (P,), mean over choices; and shape (draws,): the first less the second,
-        mean over prompts, with owners permuted within each prompt.
+        The similarity of each way, name -> shape (P,), averaged over choices; and the null of
+        shape (draws,): the first way minus the second, averaged over prompts.
     """
     seeds, prompts = images.shape[:2]
     similar = {method: np.empty(prompts) for method in sets}
     total, counts = np.zeros(draws), np.zeros(draws)
     for p in range(prompts):
         matrix = cosine_matrix(images[:, p])
-        for method, places in sets.items():
-            similar[method][p] = nanmean(mean_pairs(matrix, places))
+        for method, choices in sets.items():
+            similar[method][p] = nanmean(mean_pairs(matrix, choices))
         owner = rng.permuted(np.broadcast_to(np.arange(seeds), (draws, seeds)), axis=1)
-        far, near = (nanmean(mean_pairs(matrix, owner[:, places])) for places in sets.values())
-        there = np.isfinite(far - near)
-        total += np.where(there, far - near, 0.0)
-        counts += there
+        first, second = (nanmean(mean_pairs(matrix, owner[:, each])) for each in sets.values())
+        known = np.isfinite(first - second)
+        total += np.where(known, first - second, 0.0)
+        counts += known
     return similar, total / np.maximum(counts, 1)
 
 
 def nanmean(values: Floats) -> Floats:
-    """Mean over the last axis of the numbers that are there; NaN where none is.
+    """Mean over the last axis of the finite values; NaN if there is none.
 
     Example:
         >>> nanmean(np.array([[1.0, np.nan], [np.nan, np.nan]]))
         array([ 1., nan])
     """
-    there = np.isfinite(values)
-    counts = there.sum(axis=-1)
-    total = np.where(there, values, 0.0).sum(axis=-1)
+    known = np.isfinite(values)
+    counts = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
     return np.asarray(np.divide(total, counts, where=counts > 0, out=np.full(counts.shape, np.nan)))

@@ -1,4 +1,4 @@
-"""What a run's recipe measures: the features that a question about it can be answered from."""
+"""Look up which features and metrics a run measures, and read them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 
 def features_of(needs: Sequence[str]) -> list[str]:
-    """The features of columns, each once.
+    """List the features that columns belong to, each once.
 
     Example:
         >>> features_of(["layout.x", "layout.y", "cell.failed"])
@@ -25,33 +25,33 @@ def features_of(needs: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def measured_feature(run: Run, kinds: Sequence[str], *, asked: str = "") -> str:
-    """The feature of a run's recipe that serves a purpose.
+def measured_feature(run: Run, kinds: Sequence[str], *, name: str = "") -> str:
+    """Choose the feature of a run's recipe that a study reads.
 
     Args:
         run: The run.
-        kinds: Features that will do, the best first, without "@card".
-        asked: One that the user names; it must be of the recipe.
+        kinds: Suitable features, the best first, without "@card".
+        name: Name of the feature if the user chooses one; the recipe must measure it.
 
     Returns:
-        Its name as the recipe has it.
+        Name of the feature, as the recipe spells it.
 
     Raises:
-        RunError: If the recipe measures none of them.
+        RunError: If the recipe measures no such feature.
     """
     measured = run.recipe.features
-    fitting = [name for kind in kinds for name in measured if name.split("@")[0] == kind]
-    wanted = [asked] if asked else fitting
+    suitable = [each for kind in kinds for each in measured if each.split("@")[0] == kind]
+    wanted = [name] if name else suitable
     if not wanted or wanted[0] not in measured:
-        raise _unmeasured(run, asked or " or ".join(kinds))
+        raise _unmeasured(run, name or " or ".join(kinds))
     return wanted[0]
 
 
 def refuse_unmeasured(run: Run, needs: Sequence[str]) -> None:
-    """Refuse columns of features that a run's recipe does not name.
+    """Raise if a run's recipe does not name the features of some columns.
 
     Raises:
-        RunError: Names the features, and what to do.
+        RunError: If a feature is missing; names it and says what to do.
     """
     lacking = [name for name in features_of(needs) if name not in run.recipe.features]
     if lacking:
@@ -72,24 +72,24 @@ def shared_features(runs: Sequence[Run]) -> list[str]:
 
 
 def directed_metrics(run: Run) -> list[Metric]:
-    """The metrics of a run's recipe that have a better end, each once, in its order."""
+    """List the metrics of a run's recipe that have a better end, each once, in recipe order."""
     names = dict.fromkeys([*run.recipe.metrics, *_ranked(run)])
     return [m for m in map(load_metric, names) if m.higher_is_better is not None]
 
 
 def measuring_only(run: Run, metrics: Sequence[Metric]) -> dict[str, Any]:
-    """The fields of a recipe that measures like a run, but nothing that some metrics do not need.
+    """Reduce a run's recipe to the features that some metrics need.
 
     Args:
         run: The run.
-        metrics: The metrics; the run's others stay where the same features give them.
+        metrics: The metrics. Other metrics of the run are kept if they need no other features.
 
     Returns:
         Field of `Recipe` -> value, JSON-ready.
     """
     kept = set(features_of([need for metric in metrics for need in metric.needs]))
 
-    def given(name: str) -> bool:
+    def measurable(name: str) -> bool:
         return kept.issuperset(features_of(load_metric(name).needs))
 
     recipe = run.recipe.model_dump(mode="json")
@@ -97,9 +97,9 @@ def measuring_only(run: Run, metrics: Sequence[Metric]) -> dict[str, Any]:
     return {
         "features": [name for name in recipe["features"] if name in kept],
         "feature_prompts": {k: v for k, v in recipe["feature_prompts"].items() if k in kept},
-        "metrics": [name for name in recipe["metrics"] if given(name)],
-        "metric_prompts": {k: v for k, v in recipe["metric_prompts"].items() if given(k)},
-        "ranking": ranking if ranking and given(ranking["metric"]) else None,
+        "metrics": [name for name in recipe["metrics"] if measurable(name)],
+        "metric_prompts": {k: v for k, v in recipe["metric_prompts"].items() if measurable(k)},
+        "ranking": ranking if ranking and measurable(ranking["metric"]) else None,
     }
 
 
@@ -108,94 +108,94 @@ def _ranked(run: Run) -> list[str]:
 
 
 def distance_and_preference(run: Run, distance: str, preference: str) -> list[Metric]:
-    """A metric where lower is better, and one where higher is.
+    """Choose a metric where lower is better, and a metric where higher is better.
 
     Args:
         run: The run.
-        distance: Name of the first; the recipe's first such if empty.
-        preference: Name of the second; likewise.
+        distance: Name of the first; if empty, the recipe's first metric where lower is better.
+        preference: Name of the second; if empty, the first metric where higher is better.
 
     Raises:
-        RunError: If there is none of either.
+        RunError: If the recipe lacks one of them.
     """
-    found = []
-    for asked, higher, what in (
+    chosen = []
+    for name, higher, what in (
         (distance, False, "a distance (lower is better)"),
         (preference, True, "a preference (higher is better)"),
     ):
-        known = [load_metric(asked)] if asked else directed_metrics(run)
-        fitting = [metric for metric in known if metric.higher_is_better is higher]
-        if not fitting:
+        known = [load_metric(name)] if name else directed_metrics(run)
+        suitable = [metric for metric in known if metric.higher_is_better is higher]
+        if not suitable:
             names = ", ".join(metric.name for metric in known) or "no metric with a better end"
             raise RunError(f"there is {names}; this study needs {what}: add one to `metrics`")
-        refuse_unmeasured(run, fitting[0].needs)
-        found.append(fitting[0])
-    return found
+        refuse_unmeasured(run, suitable[0].needs)
+        chosen.append(suitable[0])
+    return chosen
 
 
 def read_sets(
     run: Run, needs: Sequence[str], sets: Sequence[int] = (1, 2), *, n: int | None = None
 ) -> list[Sample]:
-    """Columns of a run's cells, one sample per prompt set.
+    """Read columns of a run's cells, one sample per prompt set.
 
     Raises:
-        RunError: If the recipe does not measure a feature of them, a set is empty, or cells are
-            missing; the message names the set.
+        RunError: If the recipe does not measure a feature of the columns, a set is empty, or cells
+            are missing; the message names the set.
     """
     refuse_unmeasured(run, needs)
-    found = []
+    samples = []
     for number in sets:
         try:
-            found.append(read_cells(run, needs, sets=[number]).sample(needs, n=n))
+            samples.append(read_cells(run, needs, sets=[number]).sample(needs, n=n))
         except RunError as error:
             raise RunError(f"prompt set {number}: {error}") from error
-    return found
+    return samples
 
 
 def by_each(
-    metrics: Sequence[Metric], work: Callable[[Metric], Sequence[Row]], *, asked: bool
+    metrics: Sequence[Metric], work: Callable[[Metric], Sequence[Row]], *, required: bool
 ) -> tuple[list[Row], list[str]]:
-    """Do something by every metric that a run allows.
+    """Compute rows for each metric that the run can serve.
 
     Args:
         metrics: The metrics.
-        work: Gives what a metric finds.
-        asked: Whether they were asked for by name; then each must be allowed.
+        work: Returns the rows of a metric, or raises RunError.
+        required: Whether each metric must succeed, because the user named it.
 
     Returns:
-        What all found, in their order, and why metrics are left out.
+        The rows of all metrics, in their order, and why metrics are left out.
 
     Raises:
-        RunError: If none is allowed, or not one that was asked for.
+        RunError: If no metric succeeds, or a required metric fails.
 
     Example:
-        >>> by_each([load_metric("brightness")], lambda metric: [metric.name], asked=False)
+        >>> by_each([load_metric("brightness")], lambda metric: [metric.name], required=False)
         (['brightness'], [])
     """
-    found: list[Row] = []
-    refused: list[str] = []
+    rows: list[Row] = []
+    reasons: list[str] = []
     for metric in metrics:
         try:
-            found += work(metric)
+            rows += work(metric)
         except RunError as error:
-            if asked:
+            if required:
                 raise
-            refused.append(f"{metric.name} is left out: {error}")
-    if not found:
-        raise RunError("; ".join(refused))
-    return found, refused
+            reasons.append(f"{metric.name} is left out: {error}")
+    if not rows:
+        raise RunError("; ".join(reasons))
+    return rows, reasons
 
 
-def require(found: int, needed: int, what: str) -> None:
-    """Refuse too little data.
+def require(count: int, needed: int, what: str) -> None:
+    """Raise if there is too little data.
 
     Args:
-        found: How much there is.
+        count: How much there is.
         needed: How much is needed at least.
-        what: Of what, in the plural, with where: "prompt groups in set 2".
+        what: What is counted, in the plural, and where: "prompt groups in set 2".
 
     Raises:
-        RunError: If `found` is less; gives both numbers.
+        RunError: If `count` is less than `needed`; states both numbers.
 
     Example:
         >>> require(3, 8, "seeds")
@@ -203,9 +203,9 @@ def require(found: int, needed: int, what: str) -> None:
         ...
         pipeline.errors.RunError: 3 seeds; this study needs at least 8: draw more ...
     """
-    if found < needed:
+    if count < needed:
         raise RunError(
-            f"{found:,} {what}; this study needs at least {needed:,}: draw more (the same recipe "
+            f"{count:,} {what}; this study needs at least {needed:,}: draw more (the same recipe "
             f"with larger `seeds` or `prompts`), then measure"
         )
 
@@ -213,8 +213,8 @@ def require(found: int, needed: int, what: str) -> None:
 def identities(
     run: Run, *, metrics: Sequence[Metric] = (), needs: Sequence[str] = ()
 ) -> dict[str, str]:
-    """What findings hang on: the identities of metrics and of the features of columns."""
-    found = {f"metric {metric.name}": metric_identity(run, metric) for metric in metrics}
-    return found | {
+    """Collect the identities that findings depend on, of metrics and of columns' features."""
+    of_metrics = {f"metric {metric.name}": metric_identity(run, metric) for metric in metrics}
+    return of_metrics | {
         f"feature {name}": run_feature(run, name).identity() for name in features_of(needs)
     }

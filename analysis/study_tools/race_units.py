@@ -1,4 +1,4 @@
-"""Races over the seeds of a run: prompts cut into units, and a metric's value of every unit."""
+"""Prepare a race over the seeds of a run: cut prompts into units, and measure each unit."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -12,19 +12,19 @@ from pipeline.errors import ConfigError
 from pipeline.settings.choices import RankingConfig
 
 BUNDLES = 10
-"""Bundles of groups in a race, at least, where there are enough groups: bounds rest on them."""
+"""Smallest number of bundles in a race, if there are enough groups: its bounds depend on them."""
 
 
 def race_metric(ranking: RankingConfig | None, name: str = "") -> Metric:
-    """The metric that a race goes by.
+    """Load the metric that a race uses.
 
     Args:
-        ranking: A recipe's; where no name is given, the metric that it ranks by.
-        name: A metric with a better end whose value of a few images is unbiased: a mean over
-            images, or a kernel distance.
+        ranking: The ranking of a recipe; its metric is used if no name is given.
+        name: A metric with a better end that is unbiased for few images: a mean over images, or a
+            kernel distance.
 
     Raises:
-        ConfigError: If there is none such; says which would do.
+        ConfigError: If there is no metric, or it cannot be raced; says which metrics can.
     """
     ranked = ranking.metric if ranking else ""
     if not (name or ranked):
@@ -34,7 +34,9 @@ def race_metric(ranking: RankingConfig | None, name: str = "") -> Metric:
         )
     metric = load_metric(name or ranked)
     if metric.higher_is_better is None:
-        raise ConfigError(f"metric {metric.name} has no better end; a race needs one that has")
+        raise ConfigError(
+            f"metric {metric.name} has no better end; a race needs a metric that has one"
+        )
     if not metric.unbiased:
         raise ConfigError(
             f"metric {metric.name} changes with the number of images, or does not say that it "
@@ -47,23 +49,23 @@ def race_metric(ranking: RankingConfig | None, name: str = "") -> Metric:
 def cut_units(
     groups: Sequence[str], least: int, order: Sequence[str], *, least_groups: int = 1
 ) -> list[Indices]:
-    """Cut prompts into units that know more prompt groups early than whole groups would.
+    """Cut prompts into units, so that the first units cover as many prompt groups as possible.
 
-    Groups are taken together in bundles, ten or more where there are enough groups; a bundle's
-    prompts are dealt into units, one prompt of each group in turn. The first units are the first
-    of every bundle, then come the second ones. What a race finds still holds for other groups:
-    bundles are independent, see `bundle_numbers`. Where every prompt is a group of its own, a
-    bundle is a unit.
+    Groups are joined into bundles, at least ten if there are enough groups. The prompts of a bundle
+    are dealt into units, one prompt of each group in turn. First come the first units of all
+    bundles, then their second units, and so on. The result of a race still generalises over
+    groups, because bundles are independent; see `bundle_numbers`. If each prompt is its own
+    group, a bundle is a unit.
 
     Args:
-        groups: Group of each prompt, shape (P,), prompts in the order in which a race meets them.
-        least: Prompts in a unit, at least.
-        order: The groups in the order in which the race meets them.
-        least_groups: Groups in a unit, at least.
+        groups: Group of each prompt, shape (P,), prompts in the order of the race.
+        least: Smallest number of prompts in a unit.
+        order: The groups in the order of the race.
+        least_groups: Smallest number of groups in a unit.
 
     Returns:
-        Places of the prompts of each unit. What is left at the end of a bundle joins its last
-        unit, which is large where units need several groups and one group has most prompts.
+        Indices of the prompts of each unit. Prompts left at the end of a bundle join its last
+        unit, which is large if units need several groups and one group has most of the prompts.
 
     Example:
         >>> order = ["b", "a", "c", "d"]
@@ -86,70 +88,76 @@ def cut_units(
 def _bundles(
     order: Sequence[str], prompts: Mapping[str, int], size: int, least: int
 ) -> list[list[str]]:
-    """Groups in bundles of at least so many groups and prompts; the rest joins the last."""
-    found: list[list[str]] = []
-    open_: list[str] = []
+    """Join groups into bundles of at least `size` groups and `least` prompts.
+
+    Groups that are left at the end join the last bundle.
+    """
+    bundles: list[list[str]] = []
+    bundle: list[str] = []
     for group in order:
-        open_.append(group)
-        if len(open_) >= size and sum(prompts[each] for each in open_) >= least:
-            found.append(open_)
-            open_ = []
-    return [*found[:-1], [*found[-1], *open_]] if found else [open_]
+        bundle.append(group)
+        if len(bundle) >= size and sum(prompts[member] for member in bundle) >= least:
+            bundles.append(bundle)
+            bundle = []
+    return [*bundles[:-1], [*bundles[-1], *bundle]] if bundles else [bundle]
 
 
 def _deal(groups: Sequence[Indices], least: int, least_groups: int) -> list[Indices]:
-    """A bundle's prompts in units, one of every group in turn; the later, the fewer groups."""
+    """Deal a bundle's prompts into units, one prompt of each group in turn.
+
+    Later units have fewer groups, because small groups run out of prompts.
+    """
     turns = range(max(map(len, groups)))
     dealt = [
-        (place, number)
+        (prompt, number)
         for turn in turns
-        for number, places in enumerate(groups)
-        for place in places[turn : turn + 1]
+        for number, prompts in enumerate(groups)
+        for prompt in prompts[turn : turn + 1]
     ]
     cuts = list(range(0, len(dealt) - least + 1, least)) or [0]
     while len(cuts) > 1 and len({number for _, number in dealt[cuts[-1] :]}) < least_groups:
         cuts.pop()
     ends = [*cuts[1:], len(dealt)]
     return [
-        np.sort([place for place, _ in dealt[start:end]])
+        np.sort([prompt for prompt, _ in dealt[start:end]])
         for start, end in zip(cuts, ends, strict=True)
     ]
 
 
 def bundle_numbers(units: Sequence[Collection[str]]) -> Indices:
-    """Number units so that those with a prompt group in common have the same number.
+    """Number units so that units with a prompt group in common have the same number.
 
     Args:
         units: The groups of each unit's prompts.
 
     Returns:
-        Shape (U,), from 0 on.
+        Shape (U,), numbers from 0.
 
     Example:
         >>> bundle_numbers([{"a", "b"}, {"c"}, {"b"}]).tolist()
         [0, 1, 0]
     """
-    names = {name: place for place, name in enumerate(sorted(set().union(*units)))}
-    shared = np.zeros((len(units), len(names)), dtype=np.int64)
+    column = {group: index for index, group in enumerate(sorted(set().union(*units)))}
+    shared = np.zeros((len(units), len(column)), dtype=np.int64)
     for row, unit in zip(shared, units, strict=True):
-        row[[names[name] for name in unit]] = 1
+        row[[column[group] for group in unit]] = 1
     return np.asarray(csgraph.connected_components(shared @ shared.T)[1], dtype=np.intp)
 
 
 def unit_values(
     metric: Metric, columns: Mapping[str, Array], groups: Sequence[str], units: Sequence[Indices]
 ) -> Floats:
-    """The metric of every seed on every unit, turned so that larger is better.
+    """Compute the metric of each seed on each unit, with the sign such that larger is better.
 
     Args:
         metric: From `race_metric`.
-        columns: Each of its needs -> shape (S, P, ...).
+        columns: Each of the metric's needs -> shape (S, P, ...).
         groups: Group of each prompt, shape (P,).
-        units: Places of the prompts of each unit.
+        units: Indices of the prompts of each unit.
 
     Returns:
-        Shape (S, units), float64. A kernel distance counts only pairs of images of different
-        groups, so that its mean over units is that of all prompts.
+        Shape (S, units), float64. A kernel distance uses only pairs of images from different
+        groups, so that its mean over units is unbiased for all prompts.
     """
     sign = 1.0 if metric.higher_is_better else -1.0
     prepared = metric.prepare(columns)

@@ -1,4 +1,4 @@
-"""Recipes that a study names: what must be drawn in addition, written as a user would write it."""
+"""Write recipes of the runs that a study would need in addition, as a user would write them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,34 +10,37 @@ from pipeline.settings.recipe import Recipe, Sampling
 
 
 def recipe_like(run: Run, changes: Mapping[str, Any], *, note: str) -> str:
-    """A recipe that draws like a run but for some changes.
+    """Write a recipe that draws like a run, except for some changes.
 
     Args:
-        run: The run; its sampling is written out, whatever arm of a recipe it was.
-        changes: Fields of `Recipe`; those of `sampling` are laid over the run's, or over nothing
-            where the card is another: then its own sampling holds.
-        note: What it is for; becomes the comment at its head.
+        run: The run. Its sampling is written out, even if it is an arm of a recipe.
+        changes: Fields of `Recipe`. The fields of `sampling` change the run's sampling; if the
+            card is another, they change that card's default sampling.
+        note: What the recipe is for; becomes the comment at the top.
 
     Returns:
         YAML, valid as a recipe.
 
     Raises:
-        ValidationError: If a change is none that a recipe takes (pydantic's).
+        ValidationError: From pydantic, if a change is not valid in a recipe.
     """
-    asked = run.recipe.model_dump(mode="json", exclude_defaults=True)
-    asked |= {"batch_size": run.config.batch_size, "arms": {}}
-    own = {} if "card" in changes else sampling_of(run)
-    fields = {**asked, **changes, "sampling": {**own, **changes.get("sampling", {})}}
+    recipe = run.recipe.model_dump(mode="json", exclude_defaults=True)
+    recipe |= {"batch_size": run.config.batch_size, "arms": {}}
+    sampling = {} if "card" in changes else sampling_of(run)
+    fields = {**recipe, **changes, "sampling": {**sampling, **changes.get("sampling", {})}}
     valid = Recipe.model_validate(fields).model_dump(mode="json", exclude_defaults=True)
-    del valid["name"]  # that of the file
+    del valid["name"]  # a recipe is named by its file
     head = "".join(f"# {line}\n" for line in note.splitlines())
     text: str = yaml.safe_dump(valid, sort_keys=False, allow_unicode=True, width=100)
     return head + text
 
 
 def sampling_of(run: Run) -> dict[str, Any]:
-    """How a run samples, as a recipe's `sampling` says it."""
-    told = {name: getattr(run.config, name) for name in Sampling.model_fields}
-    chosen = run.config.intervention
-    told["intervention"] = {"name": chosen.name, "parameters": dict(chosen.parameters)}
-    return told
+    """Describe how a run samples, as the field `sampling` of a recipe."""
+    sampling = {name: getattr(run.config, name) for name in Sampling.model_fields}
+    intervention = run.config.intervention
+    sampling["intervention"] = {
+        "name": intervention.name,
+        "parameters": dict(intervention.parameters),
+    }
+    return sampling

@@ -1,4 +1,4 @@
-"""Two ways of drawing the same seeds, side by side: two runs, or two kinds of prompts."""
+"""Compare two ways of drawing the same seeds: two runs, or two kinds of prompts."""
 
 import re
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ LEAST_SEEDS, LEAST_GROUPS = 8, 4
 
 @dataclass(frozen=True, eq=False)
 class RunPair:
-    """Two ways of drawing, by one metric: what the metric made of each set, seeds aligned.
+    """Two ways of drawing the same seeds, prepared for one metric.
 
     Attributes:
-        name: Of the second.
-        differs: What tells them apart, in words.
+        name: Name of the second way.
+        differs: How the second way differs from the first, in words.
         metric: The metric.
-        seeds: Seeds that both have, ascending.
+        seeds: Seeds that both ways have, ascending.
         n: Images per seed in the smallest of the four sets.
-        first: What the metric made of the first's set 1 and set 2.
-        second: The same of the second.
+        first: Arrays that the metric prepared from set 1 and set 2 of the first way.
+        second: Arrays that the metric prepared from set 1 and set 2 of the second way.
     """
 
     name: str
@@ -72,7 +72,7 @@ class RunPair:
         return sign * np.stack([self.metric.values(arrays) for arrays in side])
 
     def null(self, rng: np.random.Generator) -> Floats:
-        """`of_sets` of the second, with permuted owners: no seed effect."""
+        """Draw `of_sets` of the second way under the null "no seed effect"."""
         return self.of_sets([permuted(arrays, rng) for arrays in self.second])
 
 
@@ -82,16 +82,22 @@ def _prepared(metric: Metric, sample: Sample, seeds: Sequence[int]) -> Sequence[
 
 
 def only_prompts(sample: Sample, pattern: str, *, wanted: bool) -> Sample:
-    """The prompts in whose text a pattern is found, or those in which it is not."""
-    places = [i for i, p in enumerate(sample.prompts) if bool(re.search(pattern, p.text)) == wanted]
-    prompts = tuple(sample.prompts[i] for i in places)
-    columns = {name: values[:, places] for name, values in sample.columns.items()}
+    """Reduce a sample to the prompts whose text matches a pattern, or to those that do not match.
+
+    Args:
+        sample: The sample.
+        pattern: A regular expression, searched for in the prompt's text.
+        wanted: Whether to keep the prompts that match.
+    """
+    kept = [i for i, p in enumerate(sample.prompts) if bool(re.search(pattern, p.text)) == wanted]
+    prompts = tuple(sample.prompts[i] for i in kept)
+    columns = {name: values[:, kept] for name, values in sample.columns.items()}
     return Sample(sample.seeds, prompts, columns, sample.dropped)
 
 
 def permuted(arrays: Sequence[Any], rng: np.random.Generator) -> list[Any]:
-    """One draw of "no seed effect"; everything of an image moves together."""
+    """Draw once from the null "no seed effect"; all arrays of an image move together."""
     seeds, prompts = arrays[0].shape[:2]
     owner = permute_within_prompt(np.tile(np.arange(seeds)[:, None], (1, prompts)), rng)
-    at = (np.asarray(owner, dtype=np.intp), np.arange(prompts))
-    return [array[at] for array in arrays]
+    cells = (np.asarray(owner, dtype=np.intp), np.arange(prompts))
+    return [array[cells] for array in arrays]

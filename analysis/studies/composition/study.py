@@ -60,7 +60,7 @@ class Composition(Study):
 
     def find(self, run: Run) -> Findings:
         """Estimate the variance shares and show the most extreme seeds."""
-        feature = measured_feature(run, LAYOUTS, asked=self.feature)
+        feature = measured_feature(run, LAYOUTS, name=self.feature)
         needs = [f"{feature}.{name}" for name in LAYOUT]
         sets = [Layouts.of(sample, needs) for sample in read_sets(run, needs)]
         both = Layouts.joined(sets)

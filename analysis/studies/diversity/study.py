@@ -128,7 +128,7 @@ class Diversity(Study):
         reasons = []
         for by in self.by or SPACES:
             try:
-                found[by] = space_feature(run, by, asked=getattr(self, _SETTING[by]))
+                found[by] = space_feature(run, by, name=getattr(self, _SETTING[by]))
             except RunError as error:
                 reasons.append(str(error))
         if not found or (self.by and reasons):

@@ -14,14 +14,14 @@ from analysis.metrics import Metric, load_metric
 from analysis.statistics.arrays import Flags, Floats, Indices
 from analysis.statistics.spectra import BLOCKS
 from analysis.study_tools.measured import measured_feature, refuse_unmeasured
-from analysis.study_tools.other_runs import UNSAID, aligned, intervention_text
+from analysis.study_tools.other_runs import UNNAMED, aligned, intervention_text
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
 NONE = "none"
 SETS = (1, 2, 3)
 """All: nothing is chosen here."""
-OTHERWISE_ALIKE = ("guidance_scale", "intervention", *UNSAID)
+OTHERWISE_ALIKE = ("guidance_scale", "intervention", *UNNAMED)
 """What may differ between the arms."""
 ALIGNMENT = {"clip": "clip_score", "clip_seedling": "clip_seedling"}
 """Feature -> the metric that is the mean of its similarity with the prompt."""

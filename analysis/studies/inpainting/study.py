@@ -114,7 +114,7 @@ class Inpainting(Study):
     def find(self, run: Run) -> Findings:
         """Read what the masks hold, task by task."""
         pictures = Pictures(run)
-        feature = measured_feature(run, ["ocr"], asked=self.feature)
+        feature = measured_feature(run, ["ocr"], name=self.feature)
         tasks = self._tasks(run, feature, pictures)
         rows = [self._row(run, feature, pictures, task) for task in tasks]
         named = {task.name: task for task in tasks}

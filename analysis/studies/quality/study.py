@@ -117,7 +117,7 @@ class Quality(Study):
                 f"...)"
             )
         results, refused = by_each(
-            metrics, lambda metric: [self._measure(run, metric)], asked=bool(self.metrics)
+            metrics, lambda metric: [self._measure(run, metric)], required=bool(self.metrics)
         )
         rows = [result.row(self.target) for result in results]
         seeds = [row for result in results for row in result.seed_rows()]

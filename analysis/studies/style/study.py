@@ -83,7 +83,7 @@ class Style(Study):
 
     def find(self, run: Run) -> Findings:
         """Map the seeds, cut the map into groups, name the groups and test the names."""
-        need = f"{measured_feature(run, STYLES, asked=self.feature)}.style"
+        need = f"{measured_feature(run, STYLES, name=self.feature)}.style"
         columns = [column for column, _ in TRAITS.values()]
         (styles,) = read_sets(run, [need], sets=(1,))
         traits = read_sets(run, columns)

@@ -107,7 +107,7 @@ class Transfer(Study):
                 other_ways(run, chosen),
             )
         pairs, refused = by_each(
-            chosen, lambda metric: self._pairs(run, metric, others), asked=bool(self.metrics)
+            chosen, lambda metric: self._pairs(run, metric, others), required=bool(self.metrics)
         )
         rows = [_row(pair, self, self.rng(run, pair.key)) for pair in pairs]
         values = pl.DataFrame([row for pair in pairs for row in _values(pair)])

@@ -44,7 +44,7 @@ def test_no_choice_is_twice_as_far_apart() -> None:
 
 def test_equal_points_are_never_chosen_twice() -> None:
     assert sorted(farthest_points(np.ones((4, 2)), 4, first=2)) == [0, 1, 2, 3]
-    with pytest.raises(ValueError, match="k is 1"):
+    with pytest.raises(ValueError, match="k must be 1"):
         farthest_points(np.ones((4, 2)), 5, first=0)
     with pytest.raises(ValueError, match="no angle"):
         farthest_points(np.zeros((4, 2)), 2, first=0, metric="cosine")

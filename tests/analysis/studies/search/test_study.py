@@ -74,7 +74,7 @@ def test_units_are_small_where_prompts_are_few(tmp_path: Path) -> None:
 
 def test_what_cannot_be_raced_is_refused(tmp_path: Path) -> None:
     run = run_with(tmp_path / "run", 0.3, seeds=16, prompts=60, objects=20)
-    with pytest.raises(RunError, match="gives a seed fewer than 2; at least"):
+    with pytest.raises(RunError, match="gives each seed fewer than 2; at least"):
         Search(budgets=(0.01,), unit=1).find(run)
     with pytest.raises(RunError, match=r"units of 30 images in set 1 .* at least 5"):
         Search(unit=30).find(run)

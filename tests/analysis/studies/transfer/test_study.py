@@ -222,7 +222,7 @@ def test_what_does_not_compare_is_refused(tmp_path: Path) -> None:
         Transfer(runs={"b": "nowhere"}).find(run)
     config = synthetic.config(noise="philox", eta=0.0)
     other = Run.start(tmp_path / "c", config, run.recipe)
-    with pytest.raises(RunError, match="needs runs of equal latents and noise"):
+    with pytest.raises(RunError, match="needs runs with equal latents and noise"):
         Transfer(runs={"c": str(other.root)}).find(run)
     few = planted_run(tmp_path / "few", lambda p, s: {SCORES: {}}, seeds=6, **RECIPE)
     with pytest.raises(RunError, match=r"6 seeds in both this run and few; .* at least 8"):
