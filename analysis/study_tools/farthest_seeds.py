@@ -1,6 +1,6 @@
 """Choose seeds that differ most from one another, and measure how similar their images are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -150,40 +150,6 @@ def mean_pairs(similar: Floats, groups: Indices) -> Floats:
     """
     first, second = np.triu_indices(groups.shape[-1], 1)
     return nanmean(similar[groups[..., first], groups[..., second]])
-
-
-def similarities(
-    images: Floats, sets: Mapping[str, Indices], rng: np.random.Generator, draws: int
-) -> tuple[dict[str, Floats], Floats]:
-    """Measure how similar a prompt's images are for two ways of choosing seeds, with a null.
-
-    The null "no seed effect" permutes, within each prompt, which seed owns which image. This
-    permutes the rows and columns of the prompt's similarity matrix, so each matrix is computed
-    once.
-
-    Args:
-        images: Shape (S, P, d); NaN where an image has no vector.
-        sets: Name -> shape (F, k), F choices of k seeds by index; two ways of choosing.
-        rng: Draws the permutations.
-        draws: Number of permutations.
-
-    Returns:
-        The similarity of each way, name -> shape (P,), averaged over choices; and the null of
-        shape (draws,): the first way minus the second, averaged over prompts.
-    """
-    seeds, prompts = images.shape[:2]
-    similar = {method: np.empty(prompts) for method in sets}
-    total, counts = np.zeros(draws), np.zeros(draws)
-    for p in range(prompts):
-        matrix = cosine_matrix(images[:, p])
-        for method, choices in sets.items():
-            similar[method][p] = nanmean(mean_pairs(matrix, choices))
-        owner = rng.permuted(np.broadcast_to(np.arange(seeds), (draws, seeds)), axis=1)
-        first, second = (nanmean(mean_pairs(matrix, owner[:, each])) for each in sets.values())
-        known = np.isfinite(first - second)
-        total += np.where(known, first - second, 0.0)
-        counts += known
-    return similar, total / np.maximum(counts, 1)
 
 
 def nanmean(values: Floats) -> Floats:

@@ -11,6 +11,9 @@ from analysis.per_seed import metric_identity
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
+REPORTING_SET = 3
+"""The prompt set on which gains are reported; nothing is ever chosen on it."""
+
 Row = TypeVar("Row")
 
 

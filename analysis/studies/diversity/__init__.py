@@ -1,1 +1,1 @@
-"""Do seeds chosen to be unlike draw unlike images?"""
+"""Do seeds chosen to be different draw different images?"""

@@ -15,9 +15,9 @@ from analysis.ranking.joint_rule import Judged, judge, top_by_all
 from analysis.statistics.arrays import Floats
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.fidelity.seed_pools import assigned, pool_rows, pool_values, product_figures
-from analysis.study_tools.diversity_cost import REPORTS
 from analysis.study_tools.farthest_seeds import STYLES
 from analysis.study_tools.measured import (
+    REPORTING_SET,
     distance_and_preference,
     identities,
     measured_feature,
@@ -235,12 +235,12 @@ def _judge_last(
 ) -> list[Judged]:
     """The metrics on set 3, all its prompts."""
     try:
-        company = judge(run, metrics, REPORTS)
+        company = judge(run, metrics, REPORTING_SET)
     except RunError as error:
-        raise RunError(f"set {REPORTS} is needed: {error}") from error
+        raise RunError(f"set {REPORTING_SET} is needed: {error}") from error
     for one in company:
         groups = len(set(one.sample.groups.tolist()))
-        require(groups, LEAST_GROUPS, f"prompt groups for {one.metric.name} in set {REPORTS}")
+        require(groups, LEAST_GROUPS, f"prompt groups for {one.metric.name} in set {REPORTING_SET}")
     if company[0].sample.seeds != companies[0][0].sample.seeds:
         raise RunError(f"{run.root} has other seeds in set 3; the same ones are needed")
     return company
@@ -250,7 +250,7 @@ def _style_images(run: Run) -> NDArray[np.floating] | None:
     """Style vectors of set 3, shape (S, P, d); None where the recipe measures none."""
     try:
         need = f"{measured_feature(run, STYLES)}.style"
-        (sample,) = read_sets(run, [need], sets=(REPORTS,))
+        (sample,) = read_sets(run, [need], sets=(REPORTING_SET,))
     except RunError:
         return None
     return np.asarray(sample.columns[need])

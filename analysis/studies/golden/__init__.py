@@ -1,1 +1,1 @@
-"""Which seeds are golden by one metric and by two, and are they again?"""
+"""Which seeds are golden by two metrics, and are they golden again on other prompts?"""

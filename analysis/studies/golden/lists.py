@@ -1,4 +1,4 @@
-"""Both lists of golden seeds, the paper's and a stricter one, and what they stand beside."""
+"""The golden seeds by the paper's rule and by a stricter one, and what chance would list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,18 +18,19 @@ from analysis.statistics.reliability import golden_by_expected_error, rank_corre
 
 @dataclass(frozen=True, eq=False)
 class GoldenLists:
-    """Who is golden by several metrics.
+    """The seeds that are golden by several metrics.
 
     Attributes:
-        share: Share of the seeds that is the top of one metric.
+        share: Share of the seeds that counts as the top of one metric.
         first: The metrics on set 1.
         second: The metrics on set 2.
-        null: The list's law without any seed effect.
-        listed: Places of the seeds in the top share by all metrics on set 1.
-        again: Those of them that are so on set 2.
-        top: Posterior probability of the true top share: per metric, then by all together.
-        strict: Places of the seeds golden by the stricter rule, the most probable first.
-        words: Per metric, how many prompts a repeatable ranking takes.
+        null: Lengths of the list without a seed effect.
+        listed: Indices of the seeds in the top share by all metrics on set 1.
+        again: Indices of the listed seeds that are also in the top share on set 2.
+        top: Posterior probability of being in the true top share: one array per metric, then one
+            for all metrics together.
+        strict: Indices of the seeds golden by the stricter rule, the most probable first.
+        words: For each metric, how many prompts a repeatable ranking takes.
     """
 
     share: float
@@ -45,7 +46,7 @@ class GoldenLists:
     @classmethod
     def of(
         cls,
-        companies: tuple[Sequence[Judged], Sequence[Judged]],
+        sets: tuple[Sequence[Judged], Sequence[Judged]],
         null: ListNull,
         *,
         share: float,
@@ -54,18 +55,18 @@ class GoldenLists:
         """Apply both rules.
 
         Args:
-            companies: The metrics on set 1 and on set 2.
+            sets: The metrics on set 1 and on set 2.
             null: See `list_null`.
-            share: Share of the seeds that is the top of one metric.
+            share: Share of the seeds that counts as the top of one metric.
             rng: Draws posteriors and splits.
         """
-        first, second = companies
+        first, second = sets
         listed = top_by_all(first, share)
         top = [top_probabilities(m.metric, m.prepared, m.sample, rng, share=share) for m in second]
-        # Wrong by all is at most wrong by one or wrong by the other: no independence is assumed.
+        # The union bound: the errors of the metrics add up. It does not assume independence.
         both = np.maximum(np.sum(top, axis=0) - (len(top) - 1), 0.0)
         strict = tuple(map(int, golden_by_expected_error(both, limit=EXPECTED_ERROR)))
-        words = [_needed(one, two, rng) for one, two in zip(first, second, strict=True)]
+        words = [_needed_text(*pair, rng) for pair in zip(first, second, strict=True)]
         again = listed & top_by_all(second, share)
         return cls(share, first, second, null, listed, again, [*top, both], strict, words)
 
@@ -74,80 +75,80 @@ class GoldenLists:
         """All seeds."""
         return self.first[0].sample.seeds
 
-    def named(self, places: frozenset[int]) -> list[int]:
-        """Seeds of a list, the best by mean rank on set 2 first."""
-        ranks = np.sum([one.ranks for one in self.second], axis=0)
-        return [self.seeds[place] for place in sorted(places, key=lambda at: (ranks[at], at))]
+    def ordered(self, indices: frozenset[int]) -> list[int]:
+        """The seeds of a list, the best by mean rank on set 2 first."""
+        ranks = np.sum([judged.ranks for judged in self.second], axis=0)
+        return [self.seeds[index] for index in sorted(indices, key=lambda i: (ranks[i], i))]
 
     def numbers(self) -> dict[str, Any]:
-        """Everything as numbers."""
+        """Everything as numbers, JSON-ready."""
         k, again = len(self.listed), len(self.again)
         unrelated = overlap_null(
             len(self.seeds), *(len(m.top(m.own, self.share)) for m in self.first)
         )
-        sizes = [len(one.top(one.own, self.share)) for one in self.second]
+        sizes = [len(m.top(m.own, self.share)) for m in self.second]
         return {
             "seeds": len(self.seeds),
             "share": self.share,
-            "metrics": [self._metric(place) for place in range(len(self.first))],
+            "metrics": [self._metric_numbers(index) for index in range(len(self.first))],
             "rank_correlation_of_the_metrics": rank_correlation(*(m.ranks for m in self.first)),
-            "list": self.named(self.listed),
+            "list": self.ordered(self.listed),
             "length": k,
             "length_unrelated": {
                 "mean": unrelated.mean,
                 "sd": unrelated.sd,
                 "p": unrelated.probability_at_least(k),
             },
-            "length_no_seed_effect": _chance(self.null.length, k),
-            "again": self.named(self.again),
+            "length_no_seed_effect": _null_numbers(self.null.length, k),
+            "again": self.ordered(self.again),
             "again_count": again,
             "again_unrelated": again_unrelated(len(self.seeds), k, sizes, again),
-            "again_no_seed_effect": _chance(self.null.again, again),
-            "strict": [self.seeds[place] for place in self.strict],
+            "again_no_seed_effect": _null_numbers(self.null.again, again),
+            "strict": [self.seeds[index] for index in self.strict],
             "strict_limit": EXPECTED_ERROR,
         }
 
-    def _metric(self, place: int) -> dict[str, Any]:
-        one, two = self.first[place], self.second[place]
+    def _metric_numbers(self, index: int) -> dict[str, Any]:
+        first, second = self.first[index], self.second[index]
         return {
-            "metric": one.metric.name,
-            "unit": one.metric.unit,
-            "higher_is_better": one.metric.higher_is_better,
-            "n_set1": one.sample.n,
-            "n_set2": two.sample.n,
-            "top_on_set1": len(one.top(one.own, self.share)),
-            "rank_correlation": rank_correlation(one.own, two.own),
-            "prompts_needed_note": self.words[place],
+            "metric": first.metric.name,
+            "unit": first.metric.unit,
+            "higher_is_better": first.metric.higher_is_better,
+            "n_set1": first.sample.n,
+            "n_set2": second.sample.n,
+            "top_on_set1": len(first.top(first.own, self.share)),
+            "rank_correlation": rank_correlation(first.own, second.own),
+            "prompts_needed_note": self.words[index],
         }
 
 
 def again_unrelated(seeds: int, listed: int, tops: Sequence[int], again: int) -> dict[str, float]:
-    """How many listed seeds two further rankings both call top, if nothing relates any of them.
+    """How many listed seeds are in the tops of two further rankings if all are unrelated.
 
-    Two tops share a hypergeometric number of seeds, any of them alike; of so many, again a
-    hypergeometric number is listed.
+    The two tops share a hypergeometric number of seeds. Of these, a hypergeometric number is
+    listed.
 
     Args:
-        seeds: All seeds.
-        listed: Those that are listed.
-        tops: Seeds in the top of each of the two rankings.
-        again: Listed seeds that are in both, as found.
+        seeds: Number of all seeds.
+        listed: Number of listed seeds.
+        tops: Number of seeds in the top of each of the two rankings.
+        again: Observed number of listed seeds in both tops.
 
     Returns:
-        mean, and p, the probability of at least as many.
+        "mean", and "p", the probability of at least `again`.
 
     Example:
         >>> again_unrelated(4, 1, (2, 2), 1)
         {'mean': 0.25, 'p': 0.25}
     """
-    one, two = tops
-    both = np.arange(min(tops) + 1)
-    least = stats.hypergeom(seeds, listed, both).sf(again - 1)
-    p = float(stats.hypergeom(seeds, one, two).pmf(both) @ least)
-    return {"mean": listed * one * two / seeds**2, "p": min(p, 1.0)}
+    first, second = tops
+    shared = np.arange(min(tops) + 1)
+    enough_listed = stats.hypergeom(seeds, listed, shared).sf(again - 1)
+    p = float(stats.hypergeom(seeds, first, second).pmf(shared) @ enough_listed)
+    return {"mean": listed * first * second / seeds**2, "p": min(p, 1.0)}
 
 
-def _chance(null: Floats, observed: int) -> dict[str, float]:
+def _null_numbers(null: Floats, observed: int) -> dict[str, float]:
     return {
         "mean": float(null.mean()),
         "sd": float(null.std()),
@@ -156,9 +157,10 @@ def _chance(null: Floats, observed: int) -> dict[str, float]:
     }
 
 
-def _needed(one: Judged, two: Judged, rng: np.random.Generator) -> str:
+def _needed_text(first: Judged, second: Judged, rng: np.random.Generator) -> str:
     """How many prompts a repeatable ranking by one metric would take, in words."""
-    prepared, samples = [one.prepared, two.prepared], [one.sample, two.sample]
-    found = repeatability(one.metric, prepared, samples, rng)
-    needed = prompts_needed(found, per_image_mean=one.metric.per_image_mean)
-    return f"{one.metric.name}: {needed.words}"
+    metric = first.metric
+    prepared, samples = [first.prepared, second.prepared], [first.sample, second.sample]
+    repeats = repeatability(metric, prepared, samples, rng)
+    needed = prompts_needed(repeats, per_image_mean=metric.per_image_mean)
+    return f"{metric.name}: {needed.words}"

@@ -1,4 +1,4 @@
-"""`golden`: the seeds that a distance and a preference both call good, and what chance calls so."""
+"""`golden`: the seeds that are good by a distance and a preference, and what chance would list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,33 +17,34 @@ from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
-SHOWN, COLUMNS = 3, 8
-"""Seeds at each end of each metric on the sheet, and prompts."""
+SHEET_SEEDS, SHEET_PROMPTS = 3, 8
+"""Best and worst seeds of each metric on the sheet, each; and prompts."""
 
 
 @dataclass(frozen=True)
 class Golden(Study):
-    """The paper's rule for golden seeds, both of its nulls, and a stricter rule beside it.
+    """The paper's rule for golden seeds, two nulls for it, and a stricter rule.
 
-    Question: Which seeds are good by a distance from reference images and by a preference score
-        at once, and are they good again on other prompts?
-    Method: The paper's rule: golden is who is in the top share of the seeds (256 of 1,024) by
-        both on prompt set 1. Counted is how many of these are so again on set 2. The stricter
-        rule: set-2 values are shrunken to the population of seeds; a seed's probability of
-        belonging to the true top share by both is at least 1 less its two errors, and listed
-        are the most probable while the expected share of wrong ones stays at 10 %.
-    Null: Two unrelated rankings: the hypergeometric law of the list's length, and the share
-        that chance puts on both sets' lists. No seed effect: within each prompt it is permuted
-        which seed owns which image, all numbers of an image together, in both sets, and the
-        whole rule is applied again.
-    n: Per metric and set in the summary; one image per seed and prompt.
+    Question: Which seeds are good both by a distance from reference images and by a preference
+        score, and are they good again on other prompts?
+    Method: The paper's rule: a seed is golden if it is in the top share of the seeds (256 of 1,024)
+        by both metrics on prompt set 1. The study counts how many of these are in the top share
+        again on set 2. The stricter rule: set-2 values are shrunken towards the mean of all seeds.
+        The probability that a seed is in the true top share by both metrics is at least 1 minus
+        the sum of the two error probabilities. The most probable seeds are listed as long as the
+        expected share of wrong ones is at most 10 %.
+    Null: Two unrelated rankings: the hypergeometric distribution of the length of the list, and of
+        the seeds listed on both sets. No seed effect: within each prompt, the images with all
+        their numbers are permuted among the seeds, in both sets, and the whole rule is applied
+        again.
+    n: One image per seed and prompt; the summary states n for each metric and set.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, section on
-        golden seeds (65 and 67 seeds of 1,024: what two unrelated rankings share, 64 +- 6).
+        golden seeds (65 and 67 seeds of 1,024; two unrelated rankings share 64 +- 6).
 
     Attributes:
-        distance: Metric where lower is better; the recipe's first such if empty.
-        preference: Metric where higher is better; the recipe's first such if empty.
-        share: Share of the seeds that is the top of one metric.
+        distance: Metric where lower is better; if empty, the first such metric of the recipe.
+        preference: Metric where higher is better; if empty, the first such metric of the recipe.
+        share: Share of the seeds that counts as the top of one metric.
         permutations: Draws of the null.
     """
 
@@ -73,60 +74,62 @@ class Golden(Study):
         )
 
 
-def _refuse_small(*companies: Sequence[Judged]) -> None:
-    require(len(companies[0][0].sample.seeds), LEAST_SEEDS, "seeds")
-    for number, company in enumerate(companies, start=1):
-        for one in company:
-            groups = len(set(one.sample.groups.tolist()))
-            require(groups, LEAST_GROUPS, f"prompt groups for {one.metric.name} in set {number}")
+def _refuse_small(*sets: Sequence[Judged]) -> None:
+    require(len(sets[0][0].sample.seeds), LEAST_SEEDS, "seeds")
+    for number, metrics in enumerate(sets, start=1):
+        for judged in metrics:
+            groups, name = len(set(judged.sample.groups.tolist())), judged.metric.name
+            require(groups, LEAST_GROUPS, f"prompt groups for {name} in set {number}")
 
 
 def _sentence(lists: GoldenLists) -> str:
-    found = lists.numbers()
-    null, again = found["length_no_seed_effect"], found["again_no_seed_effect"]
-    alike = found["rank_correlation_of_the_metrics"]
-    one, two = (each["metric"] for each in found["metrics"])
-    strict = f"{len(lists.strict)} seeds golden by the stricter rule"
+    numbers = lists.numbers()
+    null, again = numbers["length_no_seed_effect"], numbers["again_no_seed_effect"]
+    correlation = numbers["rank_correlation_of_the_metrics"]
+    distance, preference = (row["metric"] for row in numbers["metrics"])
+    strict = f"{len(lists.strict)} seeds are golden by the stricter rule"
     if not lists.strict:
         strict += f" ({'; '.join(lists.words)})"
     return (
-        f"{found['length']} of {found['seeds']:,} seeds are in the top {lists.share:.0%} by "
-        f"{one} and {two} on set 1; unrelated rankings share "
-        f"{found['length_unrelated']['mean']:.1f} +- {found['length_unrelated']['sd']:.1f}, no "
-        f"seed effect gives {null['mean']:.1f} +- {null['sd']:.1f} (their ranks correlate at "
-        f"{alike.value:.2f} [{alike.low:.2f}, {alike.high:.2f}]); {found['again_count']} of "
-        f"them again on set 2, where unrelated gives {found['again_unrelated']['mean']:.1f} "
-        f"and no seed effect {again['mean']:.1f} +- {again['sd']:.1f} (p = {again['p']:.2g}); "
-        f"{strict}"
+        f"{numbers['length']} of {numbers['seeds']:,} seeds are in the top {lists.share:.0%} by "
+        f"{distance} and {preference} on set 1; unrelated rankings share "
+        f"{numbers['length_unrelated']['mean']:.1f} +- {numbers['length_unrelated']['sd']:.1f}, "
+        f"without a seed effect {null['mean']:.1f} +- {null['sd']:.1f} (rank correlation of the "
+        f"metrics {correlation.value:.2f} [{correlation.low:.2f}, {correlation.high:.2f}]); "
+        f"{numbers['again_count']} of them are so again on set 2, with unrelated rankings "
+        f"{numbers['again_unrelated']['mean']:.1f}, without a seed effect {again['mean']:.1f} +- "
+        f"{again['sd']:.1f} (p = {again['p']:.2g}); {strict}"
     )
 
 
 def _table(lists: GoldenLists) -> StudyTable:
-    """One row a seed; columns of every metric, explained as they are made."""
-    found: dict[str, tuple[Any, str]] = {"seed": (list(lists.seeds), "the seed")}
-    for i, one in enumerate(lists.second):
-        name = one.metric.name
-        for number, judged in ((1, lists.first[i]), (2, one)):
-            of = f"{name}, set {number}"
-            found[of] = (judged.own, f"value on prompt set {number}, {one.metric.unit}")
-            found[f"rank by {of}"] = (judged.ranks, "1 is best, ties share their mean rank")
-        meaning = "posterior probability of the true top share, from set 2"
-        found[f"p top by {name}"] = (lists.top[i], meaning)
-    meaning = "at least so probable by all metrics together (union bound)"
-    found["p top by all"] = (lists.top[-1], meaning)
-    for name, places, meaning in (
+    """One row per seed; the columns of each metric with their explanations."""
+    columns: dict[str, tuple[Any, str]] = {"seed": (list(lists.seeds), "the seed")}
+    for i, second in enumerate(lists.second):
+        name = second.metric.name
+        for number, judged in ((1, lists.first[i]), (2, second)):
+            values = f"{name}, set {number}"
+            columns[values] = (judged.own, f"value on prompt set {number}, {second.metric.unit}")
+            meaning = "rank, 1 is best; tied seeds have the mean of their ranks"
+            columns[f"rank by {values}"] = (judged.ranks, meaning)
+        meaning = "posterior probability of being in the true top share, from set 2"
+        columns[f"p top by {name}"] = (lists.top[i], meaning)
+    meaning = "lower bound of that probability for all metrics together (union bound)"
+    columns["p top by all"] = (lists.top[-1], meaning)
+    for name, listed, meaning in (
         ("listed", lists.listed, "in the top share by all metrics on set 1: the paper's rule"),
         ("again", lists.again, "listed, and in the top share by all metrics on set 2"),
         ("strict", lists.strict, "golden by the stricter rule"),
     ):
-        found[name] = ([at in places for at in range(len(lists.seeds))], meaning)
+        columns[name] = ([index in listed for index in range(len(lists.seeds))], meaning)
     return StudyTable(
-        pl.DataFrame({name: values for name, (values, _) in found.items()}),
-        {name: meaning for name, (_, meaning) in found.items()},
+        pl.DataFrame({name: values for name, (values, _) in columns.items()}),
+        {name: meaning for name, (_, meaning) in columns.items()},
     )
 
 
 def _chance_figure(lists: GoldenLists) -> bytes:
+    """Draw both counts with their nulls."""
     numbers = lists.numbers()
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -142,12 +145,12 @@ def _chance_figure(lists: GoldenLists) -> bytes:
         unrelated = numbers["length_unrelated"]
         ends = (unrelated["mean"] - 2 * unrelated["sd"], unrelated["mean"] + 2 * unrelated["sd"])
         left.axvspan(*ends, color=plots.INK, alpha=0.15)
-        left.set_title("blue: two unrelated rankings, +- 2 sd", fontsize=9)
+        left.set_title("blue: two unrelated rankings, mean +- 2 sd", fontsize=9)
         plots.against_null(
             right,
             lists.null.again,
             numbers["again_count"],
-            name="of these, listed again on set 2",
+            name="listed seeds that are in the top again on set 2",
             null_name=label,
         )
 
@@ -155,19 +158,22 @@ def _chance_figure(lists: GoldenLists) -> bytes:
 
 
 def _sheet(run: Run, lists: GoldenLists) -> dict[str, bytes]:
-    """Top and bottom three of set 1 by each metric, with values and pictures of set 2.
+    """The best and worst seeds of set 1 by each metric, with values and images of set 2.
 
-    Set 2 had no part in choosing them, so its values flatter none. Nothing where none is kept.
+    Set 2 was not used to choose them, so its values are not biased by the choice.
+
+    Returns:
+        Name of the file -> PNG; empty if no such image was kept.
     """
     rows = []
     for first, second in zip(lists.first, lists.second, strict=True):
         order, metric = np.argsort(first.ranks, kind="stable"), first.metric.name
-        for name, places in (("best", order[:SHOWN]), ("worst", order[-SHOWN:])):
-            for at in places:
-                seen = f"on set 2: {second.own[at]:.4g}"
-                label = f"seed {lists.seeds[at]}\n{name} by\n{metric}\n{seen}"
-                rows.append(Row(label, lists.seeds[at]))
+        for end, indices in (("best", order[:SHEET_SEEDS]), ("worst", order[-SHEET_SEEDS:])):
+            for index in indices:
+                seed, value = lists.seeds[index], f"on set 2: {second.own[index]:.4g}"
+                rows.append(Row(f"seed {seed}\n{end} by\n{metric}\n{value}", seed))
+    prompts = pick_prompts(run, SHEET_PROMPTS)
     try:
-        return {"sheet": plots.image_png(draw_sheet(run, rows, pick_prompts(run, COLUMNS)))}
+        return {"sheet": plots.image_png(draw_sheet(run, rows, prompts))}
     except RunError:
         return {}

@@ -1,4 +1,4 @@
-"""Measure what diverse images cost: missing objects, quality, time."""
+"""Measure the cost of diverse images: missing objects, lost quality, and time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,45 +8,49 @@ import numpy as np
 from analysis.cells.cells import Sample, read_cells
 from analysis.statistics.arrays import Indices
 from analysis.study_tools.farthest_seeds import By
-from analysis.study_tools.measured import directed_metrics
+from analysis.study_tools.measured import REPORTING_SET, directed_metrics
 from pipeline.errors import GoldenseedError
 from pipeline.runs.run import Run
 
-REPORTS = 3
-"""The prompt set on which gains are reported."""
-
 
 def share_found(by: By, sample: Sample, needs: Sequence[str], seeds: Indices) -> float | None:
-    """Share of the images of some seeds that show the object; None unless `by` is composition."""
+    """Share of the images that show the object.
+
+    Args:
+        by: The space; only "composition" has objects.
+        sample: The cells.
+        needs: The columns of the space.
+        seeds: Indices of the seeds whose images count, each as often as it occurs.
+
+    Returns:
+        The share, 0 to 1; None for a space without objects.
+    """
     if by != "composition":
         return None
     return float(np.isfinite(sample.columns[needs[0]])[seeds.ravel()].mean())
 
 
 def quality_of(run: Run, seeds: Indices, prompt_ids: Sequence[str]) -> dict[str, Any]:
-    """Mean quality of the images that a method draws, on set 3.
-
-    Quality is the recipe's first metric that has a better end and is a mean over images.
+    """Mean quality of the images of some seeds, by the recipe's first mean over images.
 
     Args:
         run: The run.
-        seeds: Indices of the seeds that the method draws, of any shape.
-        prompt_ids: Prompts of set 3 that the method draws.
+        seeds: Indices of the seeds whose images count, each as often as it occurs.
+        prompt_ids: The prompts.
 
     Returns:
-        "quality" and "quality_metric"; quality is None if there is no such metric, or it is not
-        measured.
+        "quality", None if it is not measured, and "quality_metric", its name and unit.
     """
     metrics = [metric for metric in directed_metrics(run) if metric.per_image_mean]
     if not metrics:
         return {"quality": None, "quality_metric": None}
     metric = metrics[0]
     try:
-        sample = read_cells(run, metric.needs, sets=[REPORTS]).sample(metric.needs)
+        sample = read_cells(run, metric.needs, sets=[REPORTING_SET]).sample(metric.needs)
     except GoldenseedError:
         return {"quality": None, "quality_metric": f"{metric.name}: not measured on set 3"}
-    wanted = [i for i, prompt in enumerate(sample.prompts) if prompt.id in set(prompt_ids)]
-    values = metric.prepare(sample.only(metric.needs))[0][:, wanted]
+    columns = [i for i, prompt in enumerate(sample.prompts) if prompt.id in set(prompt_ids)]
+    values = metric.prepare(sample.only(metric.needs))[0][:, columns]
     return {
         "quality": float(values[seeds.ravel()].mean()),
         "quality_metric": f"{metric.name} ({metric.unit})",
@@ -54,8 +58,8 @@ def quality_of(run: Run, seeds: Indices, prompt_ids: Sequence[str]) -> dict[str,
 
 
 def seconds_per_image(run: Run) -> float | None:
-    """Seconds per image, from the shards' receipts; None if no receipt states a time."""
-    receipts = [receipt for receipt in run.images.receipts() if "seconds" in receipt.provenance]
+    """Seconds per image, from the receipts of the shards; None if no receipt states them."""
+    receipts = [r for r in run.images.receipts() if "seconds" in r.provenance]
     rows = sum(receipt.rows for receipt in receipts)
     seconds = sum(float(str(receipt.provenance["seconds"])) for receipt in receipts)
     return seconds / rows if rows else None
