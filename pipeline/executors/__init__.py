@@ -1,4 +1,4 @@
-"""Executors: where a stage runs. `local` is the reference; `ray` spreads it over actors."""
+"""Executors run a stage: `local` is the reference, `ray` spreads the tasks over actors."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""What every executor has in common: one attempt at a task, and the book of what is to do."""
+"""What executors share: one attempt at a task, and the ledger of the tasks to do."""
 
 import itertools
 import logging
@@ -15,7 +15,7 @@ from pipeline.registry import load
 from pipeline.stage import Executor, Outcome, Stage, Task
 
 ATTEMPTS = 3
-"""How often a setup or a task that fails with an ordinary exception is tried."""
+"""How often a setup or a task is tried that fails with an ordinary exception."""
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +24,12 @@ T = TypeVar("T", bound=Task)
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one attempt at a setup or a task came to; travels from the actor to the driver.
+    """The result of one attempt at a setup or a task; it travels from the actor to the driver.
 
     Attributes:
         outcome: The outcome, if this attempt is the last one.
-        again: The error may be gone next time: try again.
-        broken: The process itself is spoilt (a CUDA error stays): try again in a new one.
+        again: Whether another try may succeed.
+        broken: Whether the process is unusable (a CUDA error stays) and a new one is needed.
         trace: The traceback, for the debug log.
     """
 
@@ -40,9 +40,9 @@ class Attempt:
 
 
 def attempt_setup(stage: Stage[T]) -> Attempt:
-    """Set the stage up and say how it went; raises nothing but what ends the process.
+    """Set up the stage and report the result; raises only what ends the process.
 
-    Every error is fatal: what meets one actor's setup meets all of them. One that is not a
+    Each error is fatal, because it concerns all actors alike. An error that is not a
     GoldenseedError is worth another try.
     """
     attempt = _guarded(lambda: _set_up(stage), "")
@@ -57,10 +57,10 @@ def _set_up(stage: Stage[T]) -> Outcome:
 
 
 def attempt_task(stage: Stage[T], task: T) -> Attempt:
-    """Do one task and say how it went; raises nothing but what ends the process.
+    """Do one task and report the result; raises only what ends the process.
 
-    A StoreError (full disk, no permission) is fatal, because it will meet every task. Any
-    other GoldenseedError concerns this task alone, and trying again would not help.
+    A StoreError (full disk, no permission) is fatal, because it concerns all tasks alike. Any
+    other GoldenseedError concerns this task alone, and another try would not help.
     """
     return _guarded(lambda: stage.run(task), task.id)
 
@@ -70,80 +70,80 @@ def _guarded(work: Callable[[], Outcome], task_id: str) -> Attempt:
     try:
         return Attempt(work())
     except GoldenseedError as error:
-        found: Exception = error
+        raised: Exception = error
         again, message = False, str(error)
     except Exception as error:
-        found, again, message = error, True, _one_line(error)
+        raised, again, message = error, True, _one_line(error)
     outcome = Outcome(
         task_id,
         seconds=time.perf_counter() - start,
         error=message,
-        fatal=isinstance(found, StoreError),
+        fatal=isinstance(raised, StoreError),
     )
-    trace = "".join(traceback.format_exception(found))
+    trace = "".join(traceback.format_exception(raised))
     return Attempt(outcome, again=again, broken="CUDA error" in message, trace=trace)
 
 
 def _one_line(error: Exception) -> str:
-    """Type and message, as the last line of a traceback has them."""
+    """Type and message, as in the last line of a traceback."""
     return "".join(traceback.format_exception_only(error)).strip()
 
 
 class Ledger(Generic[T]):
-    """Which task is next, and how often each unfinished one was tried.
+    """Which task is next, and how often each unfinished task was tried.
 
-    Holds only tasks that were taken and came back, so that it does not grow with the grid.
+    It holds only tasks that were taken and came back, so it does not grow with the grid.
 
     Args:
-        tasks: The tasks; drawn one at a time, never all at once.
+        tasks: The tasks; read one at a time, never all at once.
     """
 
     def __init__(self, tasks: Iterable[T]) -> None:
         self._fresh: Iterator[T] = iter(tasks)
         self._returned: deque[T] = deque()
-        self._tried: dict[str, int] = {}
+        self._tries: dict[str, int] = {}
 
     def take(self) -> T | None:
-        """The next task, or None if there is none now: one in work may still come back."""
+        """Take the next task; None if there is none now, though a task in work may come back."""
         return self._returned.popleft() if self._returned else next(self._fresh, None)
 
     def peek(self) -> T | None:
-        """The next task, which stays the next one; None if there is none now."""
+        """Give the next task without taking it; None if there is none now."""
         if not self._returned:
             self._returned.extend(itertools.islice(self._fresh, 1))
         return self._returned[0] if self._returned else None
 
     def give_back(self, task: T) -> None:
-        """Return a task that was never begun."""
+        """Return a task that was never started."""
         self._returned.append(task)
 
     def settle(self, task: T, attempt: Attempt) -> Outcome | None:
-        """Enter an attempt.
+        """Record an attempt at a task.
 
         Returns:
             The task's outcome, or None if it is to be tried again.
         """
         if attempt.trace:
             logger.debug("task %s failed:\n%s", task.id, attempt.trace)
-        tried = self._tried.pop(task.id, 0) + 1
-        if attempt.again and tried < ATTEMPTS:
-            self._tried[task.id] = tried
+        tries = self._tries.pop(task.id, 0) + 1
+        if attempt.again and tries < ATTEMPTS:
+            self._tries[task.id] = tries
             self._returned.append(task)
             return None
         if not attempt.again:
             return attempt.outcome
-        return replace(attempt.outcome, error=f"{attempt.outcome.error} ({tried} attempts)")
+        return replace(attempt.outcome, error=f"{attempt.outcome.error} ({tries} attempts)")
 
 
 def make_executor(name: str, workers: int | None = None) -> Executor:
-    """The executor of this name.
+    """Make the executor of this name.
 
     Args:
-        name: A name in `EXECUTORS`, or the dotted path of the user's own.
-        workers: Actors at work at once; None leaves it to the executor.
+        name: A name in `EXECUTORS`, or the dotted path of a class of the user's own.
+        workers: Number of actors; None lets the executor decide.
 
     Raises:
-        RegistryError: If there is no such executor; names the nearest.
+        RegistryError: If there is no such executor; the message names the nearest.
         ConfigError: If the executor cannot have that many workers.
 
     Example:

@@ -1,4 +1,4 @@
-"""The reference executor: one task after the other, in this process."""
+"""The reference executor: does one task after another in this process."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -21,20 +21,20 @@ class LocalExecutor:
         workers: 1, or None.
 
     Raises:
-        ConfigError: If more workers are asked for.
+        ConfigError: If more than one worker is asked for.
     """
 
     def __init__(self, workers: int | None = None) -> None:
         if workers not in (None, 1):
             raise ConfigError(
-                f"the local executor has one worker, {workers} were asked for: "
+                f"the local executor has one worker, and {workers} were asked for: "
                 "use the ray executor, or one process per part (--part i/n)"
             )
 
     def run(self, stage: Stage[T], tasks: Iterable[T]) -> Iterator[Outcome]:
-        """Yield one outcome per task, in their order but for those tried again.
+        """Yield one outcome per task, in the order of the tasks; a task tried again comes later.
 
-        A fatal outcome is the last one: the tasks after it have none.
+        A fatal outcome is the last one: the tasks after it are not done.
         """
         ledger = Ledger(tasks)
         task = ledger.take()
@@ -45,7 +45,7 @@ class LocalExecutor:
             yield replace(ready.outcome, task_id=task.id)
             return
         while task is not None:
-            outcome = ledger.settle(task, _spoilt_is_fatal(attempt_task(stage, task)))
+            outcome = ledger.settle(task, _fatal_if_broken(attempt_task(stage, task)))
             if outcome is not None:
                 yield outcome
                 if outcome.fatal:
@@ -63,8 +63,8 @@ def _set_up(stage: Stage[T]) -> Attempt:
     return attempt
 
 
-def _spoilt_is_fatal(attempt: Attempt) -> Attempt:
-    """There is no second process here that could do better."""
+def _fatal_if_broken(attempt: Attempt) -> Attempt:
+    """Make a broken process a fatal outcome: there is no second process that could go on."""
     if not attempt.broken:
         return attempt
     return replace(attempt, again=False, outcome=replace(attempt.outcome, fatal=True))

@@ -1,6 +1,6 @@
-"""A pool of actors: hands out tasks, replaces the dead, gives their tasks to the living.
+"""A pool of actors: hands out tasks and replaces actors that die.
 
-Knows nothing of where the actors live: that is a `Backend`.
+It does not know where the actors live: a `Backend` does.
 """
 
 import logging
@@ -16,19 +16,19 @@ from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
 from pipeline.stage import Outcome, Resources, Task
 
 AHEAD = 0.5
-"""Seconds of work that an actor holds beside the task it is at. The way to the driver takes a
-millisecond, on a crowded machine half a second; tasks longer than this wait with the driver,
-because one that waits behind a long one is lost to the actors that are free."""
+"""Seconds of work that an actor holds in addition to the task that it is doing. The way to the
+driver takes a millisecond, on a busy machine half a second. Longer tasks wait with the driver: a
+task that waits behind a long one is not available to an actor that is free."""
 
 MOST_AHEAD = 8
-"""Tasks that an actor holds at most beside the one it is at."""
+"""The most tasks that an actor holds in addition to the one that it is doing."""
 
 DEATHS = 9
-"""Actors in a row that die on one worker's tasks before the worker is given up: three tasks
-that each kill their process three times are passed over, a broken machine is not kept busy."""
+"""Actors in a row that die in one slot before the slot is given up. Three tasks that each kill
+their process three times are survived; a broken machine is not kept busy."""
 
 PATIENCE = 120.0
-"""Seconds without any actor ready after which a message says so."""
+"""Seconds without a ready actor after which a message is logged."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,10 @@ T = TypeVar("T", bound=Task)
 
 
 class ActorDied(Exception):
-    """The process behind an answer is gone. `str()` of it is for users, `trace` for the log."""
+    """An actor's process ended before it answered.
+
+    `str()` gives the reason for users, `trace` the details for the log.
+    """
 
     def __init__(self, message: str, trace: str = "") -> None:
         super().__init__(message)
@@ -44,22 +47,22 @@ class ActorDied(Exception):
 
 
 class Backend(Protocol):
-    """Where actors live. Handles and tickets are opaque."""
+    """Starts, asks and ends actors. Handles and tickets are opaque."""
 
     def start(self) -> tuple[object, Hashable]:
-        """Start an actor; its handle, and the ticket of its setup."""
+        """Start an actor; give its handle and the ticket of its setup."""
         ...
 
     def submit(self, actor: object, task: Task) -> Hashable:
-        """Give an actor a task, behind those that it has; the ticket of the answer."""
+        """Append a task to an actor's queue; give the ticket of the answer."""
         ...
 
     def wait(self, tickets: Sequence[Hashable]) -> Hashable | None:
-        """One ticket whose answer is there, or None after about a second."""
+        """Wait about a second; give one ticket whose answer has come, or None."""
         ...
 
     def answer(self, ticket: Hashable) -> Attempt:
-        """The answer behind a ticket; ActorDied if there will be none."""
+        """Give the answer for a ticket; raise ActorDied if there will be none."""
         ...
 
     def kill(self, actor: object) -> None:
@@ -67,16 +70,16 @@ class Backend(Protocol):
         ...
 
     def free(self) -> str:
-        """What is free for actors, in words."""
+        """Describe in words what is free for actors."""
         ...
 
 
 def count_workers(needs: Resources, machines: Iterable[Mapping[str, float]]) -> int:
-    """How many actors fit the machines: by GPUs if they need any, else by cores.
+    """Count the actors that fit the machines: by GPUs if they need any, else by cores.
 
     Args:
-        needs: What one actor needs.
-        machines: What each machine has, by "CPU" and "GPU".
+        needs: The resources of one actor.
+        machines: The resources of each machine, under "CPU" and "GPU".
 
     Returns:
         At least 1.
@@ -90,7 +93,7 @@ def count_workers(needs: Resources, machines: Iterable[Mapping[str, float]]) -> 
 
 
 def check_machines(name: str, needs: Resources, machines: Sequence[Mapping[str, float]]) -> None:
-    """Refuse at once what a cluster would wait for without end.
+    """Refuse at once what a cluster would wait for forever.
 
     Raises:
         ModelError: If an actor needs more GPUs than any machine has.
@@ -100,27 +103,27 @@ def check_machines(name: str, needs: Resources, machines: Sequence[Mapping[str, 
     cpus = max((machine.get("CPU", 0) for machine in machines), default=0)
     if needs.gpus > gpus:
         raise ModelError(
-            f"{name} needs {needs.gpus:g} GPU for each actor, the best of {len(machines)} "
-            f"machine(s) has {gpus:g}: run it where GPUs are, set RAY_ADDRESS to a cluster "
-            "that has some (its GPU machines must have joined), or choose a CPU recipe"
+            f"{name} needs {needs.gpus:g} GPU for each actor, and the best of {len(machines)} "
+            f"machine(s) has {gpus:g}: run it on a machine with GPUs, set RAY_ADDRESS to a "
+            "cluster whose GPU machines have joined, or choose a CPU recipe"
         )
     if needs.cpus > cpus:
         raise RunError(
-            f"{name} needs {needs.cpus:g} CPU cores for each actor, the best of "
-            f"{len(machines)} machine(s) has {cpus:g}"
+            f"{name} needs {needs.cpus:g} CPU cores for each actor, and the best of "
+            f"{len(machines)} machine(s) has {cpus:g}: run it on a larger machine"
         )
 
 
 @dataclass
 class _Slot(Generic[T]):
-    """One worker: an actor now, its replacement later.
+    """One worker: an actor, or later its replacement.
 
     Attributes:
         actor: Handle of the actor.
-        setup: Ticket of its setup until that has succeeded.
-        work: Tickets and tasks handed to it, the one in work first.
+        setup: Ticket of its setup; None once the setup has succeeded.
+        work: Tickets and tasks that it was given; it is doing the first.
         setups: Setups in a row that failed.
-        deaths: Actors in a row that died on a task.
+        deaths: Actors in a row that died during a task.
     """
 
     actor: object
@@ -131,20 +134,20 @@ class _Slot(Generic[T]):
 
     @property
     def awaited(self) -> Hashable | None:
-        """The ticket that comes next, or None: an actor answers in order."""
+        """The ticket whose answer comes next, or None; an actor answers in order."""
         if self.setup is not None:
             return self.setup
         return self.work[0][0] if self.work else None
 
 
 class Pool(Generic[T]):
-    """The actors of one stage and what they are at.
+    """The actors of one stage and the tasks that they hold.
 
     Args:
         name: The stage's name.
         backend: Where the actors live.
         ledger: The tasks.
-        workers: Actors at once.
+        workers: Number of actors.
     """
 
     def __init__(self, name: str, backend: Backend, ledger: Ledger[T], workers: int) -> None:
@@ -174,7 +177,7 @@ class Pool(Generic[T]):
                     return
 
     def close(self) -> None:
-        """End all actors at once; what they have not committed is lost, and done again."""
+        """End all actors at once; what they have not committed is lost and done again later."""
         for slot in self._slots:
             self._backend.kill(slot.actor)
         self._slots.clear()
@@ -192,11 +195,11 @@ class Pool(Generic[T]):
                     self._hand_one(slot)
 
     def _suspected(self, slot: _Slot[T]) -> bool:
-        """Whether an actor is at a task that was charged with a death before.
+        """Whether an actor holds a task that was charged with a death before.
 
-        An answer may still be under way when the process dies of the task behind it, and the
-        death is then put down to the wrong one. A task with a death is therefore tried again
-        alone: nothing is handed out behind it, and it is put behind nothing.
+        An answer may still be under way when the next task kills the process, and the death is
+        then charged to the wrong task. A task that was charged is therefore tried again alone,
+        with no other task in the actor's queue.
         """
         return any(task.id in self._suspects for _, task in slot.work)
 
@@ -210,7 +213,7 @@ class Pool(Generic[T]):
         slot.work.append((self._backend.submit(slot.actor, task), task))
 
     def _next(self) -> Outcome | None:
-        """Wait a moment for an answer and enter it."""
+        """Wait a moment for an answer and record it."""
         slots = {slot.awaited: slot for slot in self._slots if slot.awaited is not None}
         ticket = self._backend.wait([ticket for ticket in slots if ticket is not None])
         if ticket is None:
@@ -220,7 +223,7 @@ class Pool(Generic[T]):
             attempt = self._backend.answer(ticket)
         except ActorDied as error:
             return self._died(slot, error)
-        return self._set_up(slot, attempt) if slot.setup is not None else self._did(slot, attempt)
+        return self._set_up(slot, attempt) if slot.setup is not None else self._done(slot, attempt)
 
     def _set_up(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
         if attempt.trace:
@@ -237,7 +240,7 @@ class Pool(Generic[T]):
         slot.setups += 1
         self._replace(slot, error, given_up=slot.setups >= ATTEMPTS)
 
-    def _did(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
+    def _done(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
         task = slot.work.popleft()[1]
         self._suspects.discard(task.id)
         slot.deaths = 0
@@ -247,7 +250,7 @@ class Pool(Generic[T]):
         return self._ledger.settle(task, attempt)
 
     def _died(self, slot: _Slot[T], error: ActorDied) -> Outcome | None:
-        """Only the task in work is charged with a death; those behind it go back."""
+        """Charge the task in work with the death; the tasks queued behind it go back."""
         if slot.setup is not None:
             logger.debug("setup of %s ended its process:\n%s", self._name, error.trace)
             self._setup_failed(slot, str(error))
@@ -260,8 +263,8 @@ class Pool(Generic[T]):
         return self._ledger.settle(task, Attempt(outcome, again=True, trace=error.trace))
 
     def _replace(self, slot: _Slot[T], error: str, *, given_up: bool = False) -> None:
-        """Put a new actor into the slot, or give the slot up."""
-        self._error = f"no actor for {self._name} stays alive; the last one: {error}"
+        """Put a new actor into the slot, or give up the slot."""
+        self._error = f"no actor for {self._name} stays alive; the last error: {error}"
         self._backend.kill(slot.actor)
         for _, task in slot.work:
             self._ledger.give_back(task)
@@ -285,8 +288,8 @@ class Pool(Generic[T]):
         elif now - self._ready_at > PATIENCE:
             self._ready_at = now
             logger.warning(
-                "no actor for %s is ready after %.0f s; free are %s. The cluster may still "
-                "start machines or load the model; Ctrl-C loses nothing",
+                "no actor for %s is ready after %.0f s; %s are free. The cluster may still be "
+                "starting machines or loading the model; Ctrl-C loses nothing",
                 self._name,
                 PATIENCE,
                 self._backend.free(),

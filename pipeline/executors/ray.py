@@ -1,9 +1,10 @@
 """Ray actors: one per worker, each with its own process and, if the stage asks, its own GPU.
 
-The only file that imports Ray. Actors commit their own results and return a few numbers, so
-nothing big passes through the object store, and neither it nor the driver grows with the grid.
+This is the only file that imports Ray. Actors commit their own results and return a few numbers,
+so nothing large passes through the object store, and neither it nor the driver grows with the
+grid.
 
-With RAY_ADDRESS set the actors live on that cluster; otherwise a local one is started and
+If RAY_ADDRESS is set, the actors live on that cluster. Otherwise a local cluster is started and
 stopped again, with a token that only this process and its children know.
 """
 
@@ -32,7 +33,7 @@ from pipeline.executors.pool import ActorDied, Pool, check_machines, count_worke
 from pipeline.stage import Outcome, Resources, Stage, Task
 
 OBJECT_STORE_BYTES = 100 * 2**20
-"""Object store of a local cluster, near Ray's minimum: only tasks and outcomes pass."""
+"""Object store of a local cluster, near Ray's minimum: only tasks and outcomes pass through it."""
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -41,8 +42,8 @@ SETTINGS = {
     "RAY_worker_niceness": "0",
 }
 """No usage report; no warning about the meaning of `num_gpus=0` in a later Ray; no idle
-processes, which our actors, each with its own environment, could not use; and actors as urgent
-as the command: Ray's niceness of 15 let a busy machine slow them tenfold."""
+processes, which our actors could not use, since each has its own environment; and actors of the
+command's own priority: with Ray's niceness of 15, a busy machine slowed them tenfold."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,12 +53,11 @@ T = TypeVar("T", bound=Task)
 class RayExecutor:
     """Runs a stage on Ray actors.
 
-    As a context manager it keeps a local cluster between two runs (starting one takes
-    seconds); without, each run starts and stops its own. A cluster that was there before is
-    left as it was.
+    As a context manager it keeps a local cluster from one run to the next, because a start takes
+    seconds; otherwise each run starts and stops its own. A cluster that ran before stays as it was.
 
     Args:
-        workers: Actors at work at once. None: as many as fit the machines.
+        workers: Number of actors; None for as many as fit the machines.
 
     Raises:
         ConfigError: If `workers` is not positive.
@@ -70,7 +70,7 @@ class RayExecutor:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        """Connect, and stay connected until the end of the block."""
+        """Connect to a cluster until the end of the block."""
         self._open.enter_context(_cluster(self.workers or 1))
         return self
 
@@ -80,17 +80,17 @@ class RayExecutor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop what was started."""
+        """Disconnect, and stop the cluster if it was started here."""
         self._open.close()
 
     def run(self, stage: Stage[T], tasks: Iterable[T]) -> Iterator[Outcome]:
         """Yield one outcome per task, in the order in which they finish.
 
-        A fatal outcome is the last one. Whatever ends the loop (Ctrl-C, too) ends the actors.
+        A fatal outcome is the last one. Whatever ends the loop, including Ctrl-C, ends the actors.
 
         Raises:
-            ModelError: If an actor wants more GPUs than any machine has.
-            RunError: If the cluster of RAY_ADDRESS does not answer, or an actor wants more
+            ModelError: If an actor needs more GPUs than any machine has.
+            RunError: If the cluster of RAY_ADDRESS does not answer, or an actor needs more
                 CPU cores than any machine has.
         """
         tasks = iter(tasks)
@@ -112,7 +112,7 @@ class RayExecutor:
 
 
 class _Actor:
-    """What runs in an actor's process."""
+    """Runs in the process of an actor."""
 
     def __init__(self, stage: Stage[Any]) -> None:
         self._stage = stage
@@ -125,7 +125,7 @@ class _Actor:
 
 
 class _Actors:
-    """The `Backend` of a stage's actors on Ray."""
+    """The `Backend` that runs a stage's actors on Ray."""
 
     def __init__(self, stage: Stage[Any]) -> None:
         self._stage = ray.put(stage)
@@ -136,7 +136,7 @@ class _Actors:
         actor = self._remote.remote(self._stage)
         return actor, actor.setup.remote()
 
-    def submit(self, actor: Any, task: Task) -> Any:  # noqa: ANN401 - Ray's have no type
+    def submit(self, actor: Any, task: Task) -> Any:  # noqa: ANN401 - Ray has no types for them
         return actor.run.remote(task)
 
     def wait(self, tickets: Sequence[Any]) -> Any | None:  # noqa: ANN401
@@ -158,36 +158,36 @@ class _Actors:
 
 
 def _in_short(error: RayError) -> str:
-    """Ray's long texts end with what happened, the advice after the first sentence."""
+    """Shorten Ray's long error texts, whose last line says what happened and then gives advice."""
     if isinstance(error, OutOfMemoryError):
-        return "Ray ended it because the machine was short of memory; use fewer workers"
+        return "Ray ended it because the machine ran out of memory; use fewer workers"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1].split(". ")[0] if lines else type(error).__name__
 
 
 def _actor_options(needs: Resources) -> dict[str, object]:
-    """Thread counts must be in the environment before the actor's libraries are loaded."""
+    """Resources, and thread counts, which must be set before the libraries are loaded."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     threads = dict.fromkeys(names, str(needs.threads))
     return {
         "num_cpus": needs.cpus,
         "num_gpus": needs.gpus,
         "max_restarts": 0,
-        "runtime_env": {"env_vars": {**threads, "PYTHONPATH": os.pathsep.join(_own_paths())}},
+        "runtime_env": {"env_vars": {**threads, "PYTHONPATH": os.pathsep.join(_project_paths())}},
     }
 
 
-def _own_paths() -> list[str]:
-    """Where the driver finds modules beside those of its Python, in its order."""
+def _project_paths() -> list[str]:
+    """The driver's module paths other than those of its Python installation, in order."""
     installed = tuple(f"{prefix}{os.sep}" for prefix in (sys.prefix, sys.base_prefix))
     paths = [str(Path(entry).absolute()) for entry in sys.path]
     return [path for path in paths if not path.startswith(installed)]
 
 
 class _NoFolders(JobConfig):
-    """Keeps Ray from putting the current folder before all others in the actors' path.
+    """Keeps Ray from putting the current folder first in the actors' module path.
 
-    A stranger's `analysis` or `pipeline` there would be imported instead of ours.
+    Another project's `analysis` or `pipeline` in that folder would be imported instead of ours.
     """
 
     def _runtime_env_has_working_dir(self) -> bool:
@@ -208,7 +208,7 @@ def _in_words(resources: Mapping[str, float]) -> str:
 
 @contextmanager
 def _cluster(cpus: int) -> Iterator[None]:
-    """Be connected inside the block; stop and restore afterwards what was not so before."""
+    """Be connected inside the block; afterwards stop and restore what was changed for it."""
     if ray.is_initialized():
         yield
         return
@@ -219,7 +219,7 @@ def _cluster(cpus: int) -> Iterator[None]:
         with _quiet():
             _connect(cpus)
             if main:
-                # ray.init takes SIGTERM for itself; it is the command's to end on.
+                # ray.init replaces the handler of SIGTERM, with which the command ends.
                 signal.signal(signal.SIGTERM, handler)
             yield
     finally:
@@ -233,8 +233,8 @@ def _cluster(cpus: int) -> Iterator[None]:
 def _quiet() -> Iterator[None]:
     """Send what Ray prints about dead processes to the debug log.
 
-    Ray prints it to the standard output, whatever `log_to_driver` says, where a machine may
-    be reading our results. The driver's own lines say what became of each task.
+    Ray prints it to the standard output, whatever `log_to_driver` says, and a program may be
+    reading our results there. The driver logs by itself what became of each task.
     """
     module, name = sys.modules["ray._private.worker"], "print_to_stdstream"
     original = getattr(module, name, None)
@@ -248,7 +248,7 @@ def _quiet() -> Iterator[None]:
         setattr(module, name, original)
 
 
-def _to_debug_log(data: Mapping[str, Any], ignore_prefix: bool) -> None:  # noqa: FBT001 - Ray's
+def _to_debug_log(data: Mapping[str, Any], ignore_prefix: bool) -> None:  # noqa: FBT001 - Ray calls it so
     for line in data.get("lines", ()):
         logger.debug("ray: %s", line)
 
@@ -267,7 +267,7 @@ def _connect(cpus: int) -> None:
         except (OSError, RuntimeError, ValueError, RayError) as error:
             raise RunError(
                 f"no Ray cluster answers at RAY_ADDRESS={address}: {error}; "
-                "start it (ray up ray_cluster.yaml), or unset RAY_ADDRESS to run on this machine"
+                "start one (ray up ray_cluster.yaml), or unset RAY_ADDRESS to run on this machine"
             ) from error
         return
     if not any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")):
@@ -282,10 +282,10 @@ def _connect(cpus: int) -> None:
 
 @functools.cache
 def _token() -> str:
-    """This process' own token for its local cluster.
+    """The token of this process for its local cluster.
 
-    Ray would write one into the home folder, readable by others where the umask is 022, and
-    fail where the home cannot be written.
+    Ray would write a token into the home folder, which others can read if the umask is 022, and
+    would fail if the home folder is read-only.
     """
     return secrets.token_hex(32)
 

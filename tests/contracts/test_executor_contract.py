@@ -166,7 +166,7 @@ def test_unknown_executor_names_the_nearest() -> None:
 
 
 def test_local_has_one_worker() -> None:
-    with pytest.raises(ConfigError, match="one worker, 2 were asked for"):
+    with pytest.raises(ConfigError, match="one worker, and 2 were asked for"):
         make_executor("local", 2)
 
 
