@@ -1,6 +1,6 @@
-"""A batch: the cells that go into a model together, and what comes out.
+"""A batch: the cells that go into a model together, and the images that come out.
 
-It stands below both models and interventions, so that a model may call an intervention and an
+It is below both models and interventions, so that a model may call an intervention and an
 intervention may look at a batch without importing a model. No torch.
 """
 
@@ -15,7 +15,7 @@ from pipeline.prompts.prompt_sets import Prompt
 from pipeline.stage import Uint8Images
 
 Kept = Mapping[int, npt.NDArray[np.float32]]
-"""Step -> latents; step 0 is the start, step k what the k-th step left."""
+"""Step -> latents. Step 0 is the start; step k is the result of the k-th step."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What came out of a batch.
+    """The result of a batch.
 
     Attributes:
         images: (B, H, W, 3) uint8 RGB; meaningless where not finite or flagged.
-        finite: (B,) whether the decoder's floats were all finite, asked before the cast to
+        finite: (B,) whether all floats of the decoder were finite, tested before the cast to
             uint8, which turns NaN into black.
         flagged: (B,) whether a safety checker replaced the image.
         truncated_tokens: (B,) prompt tokens that did not fit the text encoder.
-        latents: Step -> (B, C, h, w) float32, if the batch asks for them and the family can.
+        latents: Step -> (B, C, h, w) float32, if the batch asks for them and the model's family
+            can keep them.
     """
 
     images: Uint8Images

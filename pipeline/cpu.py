@@ -1,13 +1,13 @@
-"""The same networks faster on a CPU: what eager PyTorch leaves undone there.
+"""Makes networks faster on a CPU.
 
-Three changes, none of which changes what is computed beyond the rounding of a float (the
-contract test compares the images with diffusers' own call):
+Three changes do what eager PyTorch does not. None of them changes the result beyond the rounding of
+a float; the contract test compares the images with those of diffusers' own call:
 
-- memory that was freed stays with the process (`keep_freed_memory`);
+- freed memory stays with the process (`keep_freed_memory`);
 - matrix products run in oneDNN, like the convolutions (`use_onednn`);
 - keys and values of a prompt are computed once for all steps (`speed_up`).
 
-Measured gains stand in the docstring of `benchmarks/generate.py`.
+The gains, as timed, are in the docstring of `benchmarks/generate.py`.
 """
 
 import ctypes
@@ -17,18 +17,18 @@ import torch
 from torch import nn
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
-"""Names of glibc's malloc.h."""
+"""Constants of glibc's malloc.h."""
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc not to return large blocks to the system at every free.
+    """Tell glibc not to return large blocks to the system each time they are freed.
 
-    Activations of a few MB are freed and wanted again some hundred times a second; by default
-    each time the kernel takes the pages away and hands out zeroed ones at first touch, which
+    Activations of a few MB are freed and allocated again some hundred times a second. By default
+    the kernel takes the pages away each time and gives out zeroed pages at the first access, which
     takes longer than many of the operations themselves.
 
     Returns:
-        Whether this C library can; elsewhere nothing is changed.
+        Whether this C library can do so; otherwise nothing is changed.
     """
     mallopt: Any = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
@@ -39,21 +39,21 @@ def keep_freed_memory() -> bool:
 
 def has_onednn() -> bool:
     """Whether this PyTorch was built with oneDNN; without it networks stay as they are."""
-    found: Any = torch.backends.mkldnn
-    return bool(found.is_available())
+    onednn: Any = torch.backends.mkldnn
+    return bool(onednn.is_available())
 
 
 class OneDnnLinear(nn.Linear):
-    """A linear layer through oneDNN instead of MKL.
+    """A linear layer that runs in oneDNN instead of MKL.
 
-    MKL keeps to AVX2 on processors that are not Intel's; oneDNN, which PyTorch uses for
-    convolutions everywhere, does not. On an AMD EPYC with AVX-512: 150-200 against 60-85
-    GFLOP/s on one core for the shapes of a small UNet. For inference only. It is an `nn.Linear`
-    since libraries ask whether a layer is one before they call it.
+    MKL uses only AVX2 on processors that are not Intel's; oneDNN, which PyTorch uses for all
+    convolutions, uses AVX-512 too. On an AMD EPYC with AVX-512 it reaches 150-200 instead of 60-85
+    GFLOP/s on one core for the shapes of a small UNet. For inference only. It is a subclass of
+    `nn.Linear`, because libraries check the class of a layer before they call it.
 
     Args:
-        weight: That of the layer, shared, not copied.
-        bias: Likewise; None where it has none.
+        weight: The weight of the layer; shared, not copied.
+        bias: The bias of the layer; shared, not copied. None if the layer has none.
 
     Example:
         >>> linear, x = nn.Linear(8, 4), torch.ones(2, 8)
@@ -63,12 +63,12 @@ class OneDnnLinear(nn.Linear):
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        nn.Module.__init__(self)  # nn.Linear's own would draw a weight
+        nn.Module.__init__(self)  # that of nn.Linear would draw a weight
         self.out_features, self.in_features = weight.shape
         self.weight, self.bias = weight, cast(nn.Parameter, bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(..., K) to (..., N)."""
+        """Map (..., K) to (..., N)."""
         y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
             x, self.weight, self.bias, "none", [], ""
         )
@@ -76,17 +76,17 @@ class OneDnnLinear(nn.Linear):
 
 
 class OneDnnAttention(nn.Module):
-    """`nn.MultiheadAttention` of batches first, without its weights, through oneDNN.
+    """`nn.MultiheadAttention` with batches first, in oneDNN; it returns no attention weights.
 
     Args:
-        attention: What it stands for, with one width for queries, keys and values; its parameters
-            are shared, not copied.
+        attention: The module that it replaces, with one width for queries, keys and values. Its
+            parameters are shared, not copied.
 
     Example:
         >>> attention, x = nn.MultiheadAttention(8, 2, batch_first=True).eval(), torch.ones(1, 3, 8)
         >>> with torch.inference_mode():
-        ...     found, _ = OneDnnAttention(attention)(x, x, x)
-        ...     torch.allclose(found, attention(x, x, x)[0], atol=1e-6)
+        ...     output, _ = OneDnnAttention(attention)(x, x, x)
+        ...     torch.allclose(output, attention(x, x, x)[0], atol=1e-6)
         True
     """
 
@@ -105,24 +105,24 @@ class OneDnnAttention(nn.Module):
         need_weights: bool = False,
         attn_mask: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, None]:
-        """Attention of (B, T, width) to itself; no weights are given, and none may be wanted."""
+        """Self-attention of (B, T, width). Weights are not returned and must not be asked for."""
         assert query is key is value
         assert not need_weights
         parts = self.project(query).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k, v = parts.unbind()
-        seen = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
-        return self.out(seen.transpose(1, 2).flatten(2)), None
+        heads = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
+        return self.out(heads.transpose(1, 2).flatten(2)), None
 
 
 class Remembering(nn.Module):
-    """A module that answers at once when it is asked the same tensor again.
+    """A module that keeps its last output and returns it for the same input tensor.
 
-    Around the key and value projections of cross-attention: a prompt's embeddings are one
-    tensor object over all steps of a call, so they are projected once instead of at each step.
-    The answer is the very tensor that was computed, so nothing changes by a bit.
+    It wraps the key and value projections of cross-attention: the embeddings of a prompt are one
+    tensor object in all steps of a call, so they are projected once instead of at each step. The
+    output is the same tensor, so no bit changes.
 
     Args:
-        module: What to ask.
+        module: The module to wrap.
 
     Example:
         >>> projection, text = Remembering(nn.Linear(8, 4)), torch.ones(2, 8)
@@ -133,20 +133,20 @@ class Remembering(nn.Module):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        self._asked: torch.Tensor | None = None
-        self._answer: torch.Tensor | None = None
+        self._input: torch.Tensor | None = None
+        self._output: torch.Tensor | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """What the module gives; `x` must not be changed in place between two calls."""
-        if self._answer is None or self._asked is not x:
-            self._asked, self._answer = x, self.module(x)
-        return self._answer
+        """The output of the module; `x` must not be changed in place between two calls."""
+        if self._output is None or self._input is not x:
+            self._input, self._output = x, self.module(x)
+        return self._output
 
 
 def use_onednn(network: nn.Module) -> None:
-    """Put `OneDnnLinear` in the place of a network's float32 linear layers.
+    """Replace the float32 linear layers of a network by `OneDnnLinear`.
 
-    Only plain `nn.Linear`s change: a subclass may be more than a product.
+    Only plain `nn.Linear` layers change: a subclass may do more than a matrix product.
     """
     if not has_onednn():
         return

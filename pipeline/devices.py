@@ -1,4 +1,4 @@
-"""The device that a card asks for, which is never guessed from the machine."""
+"""Gives the device that a card asks for; it is never guessed from the machine."""
 
 from typing import TYPE_CHECKING
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def choose_device(*, gpu: bool, who: str, instead: str) -> "torch.device":
-    """The CPU, or the GPU where one is asked for.
+    """Give the CPU, or a GPU if the card asks for one.
 
     Args:
         gpu: Whether the card says `gpu: true`.
-        who: What needs it, for the message.
-        instead: What to do without one, for the message.
+        who: What needs the device, for the message.
+        instead: What the user can do without a GPU, for the message.
 
     Raises:
         ModelError: If a GPU is asked for and this process sees none.
@@ -29,7 +29,7 @@ def choose_device(*, gpu: bool, who: str, instead: str) -> "torch.device":
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise ModelError(
-            f"{who} needs a CUDA GPU by its card and this process sees none; run it where there is "
-            f"one (ray_cluster.yaml), or {instead}"
+            f"{who} needs a CUDA GPU, as its card says, and this process sees none; run it on a "
+            f"machine with a GPU (ray_cluster.yaml), or {instead}"
         )
     return torch.device("cuda")

@@ -1,7 +1,7 @@
-"""Errors that are the user's to mend: what was found, what was wanted, what to do.
+"""Errors that the user can fix: what was found, what was wanted, what to do.
 
-The command prints the message of a `GoldenseedError` without a traceback; every other
-exception is a defect of this program and keeps its traceback.
+The command prints the message of a `GoldenseedError` without a traceback. Every other exception is
+a defect of this program and keeps its traceback.
 """
 
 import difflib
@@ -22,31 +22,31 @@ __all__ = [
 
 
 class GoldenseedError(ValueError):
-    """The root: something outside the program is not as it must be."""
+    """Base of all errors that the user can fix: something outside the program is wrong."""
 
 
 class ConfigError(GoldenseedError):
-    """A recipe or a setting is malformed, unknown or out of its range."""
+    """A recipe or a setting is malformed, unknown or out of range."""
 
 
 class PromptError(GoldenseedError):
-    """A prompt file or a prompt in it cannot be used."""
+    """A prompt file, or a prompt in it, cannot be used."""
 
 
 class RegistryError(GoldenseedError):
-    """A name is in no table, or what it names cannot be loaded."""
+    """A name is not in a registry, or its class cannot be loaded."""
 
 
 class ModelError(GoldenseedError):
-    """A checkpoint, a device or a compiler that a card asks for is not there."""
+    """A checkpoint, a device or a compiler that a card asks for is missing."""
 
 
 class ImageFileError(GoldenseedError):
-    """A picture from outside is damaged, too large, too small, or of a kind not taken."""
+    """An image file of the user is damaged, too large, too small, or of an unsupported kind."""
 
 
 class RunError(GoldenseedError):
-    """A run folder is not one, is of another schema, or is not in the state wanted."""
+    """A folder is not a run, has another schema version, or is not in the state that is needed."""
 
 
 class ShardError(GoldenseedError):
@@ -54,19 +54,19 @@ class ShardError(GoldenseedError):
 
 
 class StoreError(GoldenseedError):
-    """A store cannot be read or written: a full disk, no permission, an unshared path."""
+    """A store cannot be read or written: full disk, no permission, path not shared."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Say which of the known names a mistyped one may have meant.
+    """Suggest known names for a mistyped name.
 
     Args:
-        name: What was typed. Case does not matter.
+        name: The name that was typed. Case does not matter.
         names: The known names.
 
     Returns:
-        `did you mean 'a' or 'b'? ` (at most three, nearest first, one space at the end, so
-        that more text can follow), or the empty string when nothing is near.
+        `did you mean 'a' or 'b'? ` (at most three names, nearest first, with a space at the end,
+        so that more text can follow), or an empty string if no name is near.
 
     Example:
         >>> nearest("seedling-mni", ["sd2", "seedling-mini"])

@@ -1,8 +1,8 @@
-"""Named places where the tests kill the process, as a power cut would.
+"""Named points in a commit at which the tests kill the process, as a power cut would.
 
 A commit is safe only if the process may die between any two of its steps. The tests set
-`GOLDENSEED_FAILPOINT` to one of these names and the process ends there with no clean-up at
-all (`os._exit`), which is what `kill -9` does, at a place that is known.
+`GOLDENSEED_FAILPOINT` to one of these names, and the process ends at that point without any
+clean-up (`os._exit`): the effect of `kill -9`, at a known point.
 """
 
 import os
@@ -15,17 +15,17 @@ FAILPOINTS = (
     "receipt_written",
     "receipt_linked",
 )
-"""Every place, in the order in which a commit passes them."""
+"""All points, in the order in which a commit passes them."""
 
 EXIT_CODE = 137
-"""Exit code of a process that died at a failpoint: that of SIGKILL in a shell."""
+"""Exit code of a process that died at a failpoint; a shell gives the same after SIGKILL."""
 
 
 def failpoint(name: str) -> None:
-    """End the process here if the environment asks for it, otherwise do nothing.
+    """End the process here if the environment asks for it; otherwise do nothing.
 
-    `GOLDENSEED_FAILPOINT=name` ends every process that passes; with
-    `GOLDENSEED_FAILPOINT_ONCE=FILE` only the first, which creates FILE.
+    `GOLDENSEED_FAILPOINT=name` ends each process that passes this point. With
+    `GOLDENSEED_FAILPOINT_ONCE=FILE` it ends only the first, which creates FILE.
     """
     if os.environ.get("GOLDENSEED_FAILPOINT") != name:
         return

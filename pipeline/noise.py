@@ -1,11 +1,10 @@
-"""Noise: the one place that turns a seed into numbers.
+"""Turns seeds into noise; the only file that makes a generator for drawing images.
 
-A seed means nothing without the rule that turns it into noise. CUDA noise depends on the
-number of multiprocessors once a tensor is large (pytorch/pytorch#143086, #194676), half
-precision draws differ between torch versions (huggingface/diffusers#11056), and one generator
-for a whole batch gives only the first image its own seed. So noise is drawn on the CPU, in
-float32, with one generator per image, and this file is the only one that makes a generator
-for drawing images.
+A seed means nothing without the rule that turns it into noise. CUDA noise depends on the number of
+multiprocessors once a tensor is large (pytorch/pytorch#143086, #194676), draws in half precision
+differ between torch versions (huggingface/diffusers#11056), and one generator for a whole batch
+gives only the first image a seed of its own. So noise is drawn on the CPU, in float32, with one
+generator per image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 CHECK_TOLERANCE: Final = 1e-5
-"""Largest allowed difference between published check values and a user's own draw: machines
+"""Largest allowed difference between the published check values and a user's own draw. Machines
 with and without AVX2 differ by up to 1.7e-6 in the Box-Muller transform."""
 
 
@@ -28,8 +27,8 @@ class NoiseSpec(Protocol):
 
     Attributes:
         name: Published name with version; part of a run's identity.
-        user_code: A line of Python by which somebody without this project makes, from `seed`, the
-            `generator` whose first draw is the seed's noise; printed in releases.
+        user_code: A line of Python, printed in releases, that makes from `seed` the `generator`
+            whose first draw is the noise of the seed. It needs nothing of this project.
     """
 
     name: str
@@ -45,8 +44,9 @@ class NoiseSpec(Protocol):
 class TorchCpu:
     """Torch's CPU generator (mt19937, Box-Muller in blocks of 16), float32.
 
-    What diffusers gives for `generator=[torch.Generator("cpu").manual_seed(s) for s in seeds]`
-    and what ComfyUI and InvokeAI draw for a single image.
+    Diffusers draws the same noise for
+    `generator=[torch.Generator("cpu").manual_seed(s) for s in seeds]`, and ComfyUI and InvokeAI
+    for a single image.
     """
 
     name: str = "torch-cpu-mt19937-normal-fp32/v1"
@@ -56,7 +56,7 @@ class TorchCpu:
         self, seeds: Sequence[int], latents_shape: tuple[int, int, int]
     ) -> "tuple[torch.Tensor, list[torch.Generator]]":
         """See `draw_noise`."""
-        import torch  # only where noise is drawn: a plan asks for the rule's name alone
+        import torch  # only here: a plan needs nothing but the name of the rule
 
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         noise = [torch.randn(latents_shape, generator=g, dtype=torch.float32) for g in generators]
@@ -64,11 +64,11 @@ class TorchCpu:
 
 
 NOISE_SPECS: Mapping[str, NoiseSpec] = MappingProxyType({"torch-cpu": TorchCpu()})
-"""Short name in recipes -> rule. A second rule (Philox, an NVIDIA GPU's) is one entry here."""
+"""Short name in recipes -> rule. A second rule (Philox, as on NVIDIA GPUs) would be one entry."""
 
 
 def noise_spec(name: str) -> NoiseSpec:
-    """The rule of this short name.
+    """Look up the rule of a short name.
 
     Raises:
         ConfigError: If there is none; the message names the nearest.
@@ -80,7 +80,7 @@ def noise_spec(name: str) -> NoiseSpec:
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Refuse seeds that are not names of a random stream.
+    """Refuse seeds that do not name a random stream.
 
     Raises:
         ConfigError: If a seed is outside [0, 2**32). The message names it.
@@ -89,35 +89,35 @@ def check_seeds(seeds: Sequence[int]) -> None:
         if not 0 <= seed < SEED_LIMIT:
             raise ConfigError(
                 f"seed {seed} is outside [0, 2**32): torch keeps only 32 bits, so it would be a "
-                f"second name for seed {seed % SEED_LIMIT}; use that one"
+                f"second name for seed {seed % SEED_LIMIT}; use that seed"
             )
 
 
 def draw_noise(
     seeds: Sequence[int], latents_shape: tuple[int, int, int], *, spec: str = "torch-cpu"
 ) -> "tuple[torch.Tensor, list[torch.Generator]]":
-    """Draw the starting noise of every seed, each from a random stream of its own.
+    """Draw the starting noise of each seed from a random stream of its own.
 
-    The noise of a seed depends on the seed, the shape and the spec and on nothing else: not on
-    its neighbours in the batch, their order, the number of workers or the device. This is
-    what allows two runs to be compared seed by seed.
+    The noise of a seed depends only on the seed, the shape and the spec: not on the other seeds of
+    the batch, their order, the number of workers or the device. This is what allows two runs to be
+    compared seed by seed.
 
     Args:
         seeds: The seeds of the B images of a batch, each in [0, 2**32). Equal seeds give
             equal noise.
-        latents_shape: (C, h, w) of one image's latents, in latent pixels. With Stable
-            Diffusion's VAE one latent pixel covers 8 x 8 image pixels. A seed's noise at
-            another shape is another picture: seeds do not carry over between resolutions.
+        latents_shape: (C, h, w) of one image's latents, in latent pixels. With the VAE of Stable
+            Diffusion one latent pixel covers 8 x 8 image pixels. At another shape a seed gives
+            different noise: seeds do not carry over between resolutions.
         spec: Short name of the rule.
 
     Returns:
         The noise and the generators it came from.
 
         noise: shape (B, C, h, w), float32, on the CPU. Standard normal. Not yet scaled by the
-            scheduler's `init_noise_sigma`; diffusers does that to what it gets as `latents=`.
-        generators: B generators, already moved past the noise. Pass them on as `generator=`:
-            a stochastic scheduler takes its step noise from them, and a fresh generator
-            of the same seed would hand it the starting noise a second time.
+            scheduler's `init_noise_sigma`: diffusers scales what it gets as `latents=`.
+        generators: B generators that have already drawn the noise. Pass them on as `generator=`:
+            a stochastic scheduler draws its step noise from them, and a fresh generator with the
+            same seed would draw the starting noise a second time.
 
     Raises:
         ConfigError: If a seed is outside [0, 2**32) or the spec is unknown.
@@ -125,8 +125,8 @@ def draw_noise(
     Source:
         What a seed controls: Xu, Zhang & Shi 2024, "Good Seed Makes a Good Crop",
         arXiv:2405.14828. One generator per image: `StackedRandomGenerator` in NVlabs/edm,
-        generate.py (Karras et al. 2022, arXiv:2206.00364). Theirs folds large seeds modulo
-        2**32; ours refuses them.
+        generate.py (Karras et al. 2022, arXiv:2206.00364). There, large seeds are taken modulo
+        2**32; here they are refused.
 
     Example:
         >>> noise, generators = draw_noise([7, 3], (4, 64, 64))
@@ -146,15 +146,15 @@ def draw_noise(
 
 
 def make_generators(seeds: Sequence[int], *, spec: str = "torch-cpu") -> "list[torch.Generator]":
-    """One fresh generator per seed, for pipelines that draw their own starting noise.
+    """Make one fresh generator per seed, for pipelines that draw their own starting noise.
 
     Raises:
-        ConfigError: If a seed is outside [0, 2**32), or the spec is not torch's CPU generator:
-            another rule's starting noise cannot come out of a torch generator.
+        ConfigError: If a seed is outside [0, 2**32), or the spec is not torch's CPU generator,
+            which cannot draw the starting noise of another rule.
     """
     if spec != "torch-cpu":
         raise ConfigError(
-            f"noise spec {spec!r} gives starting noise only, and this card's pipeline draws its "
+            f"noise spec {spec!r} gives only starting noise, but this card's pipeline draws its "
             f"own from generators; use torch-cpu"
         )
     return draw_noise(seeds, (0, 0, 0), spec=spec)[1]
@@ -163,10 +163,10 @@ def make_generators(seeds: Sequence[int], *, spec: str = "torch-cpu") -> "list[t
 def draw_next(
     generators: "Sequence[torch.Generator]", latents_shape: tuple[int, ...]
 ) -> "torch.Tensor":
-    """The next numbers of generators that have drawn before: a later stage's starting noise.
+    """Draw the next numbers of generators: the starting noise of a later stage.
 
     Args:
-        generators: B generators, each moved on by what it draws here.
+        generators: B generators; this draw advances each of them.
         latents_shape: Shape of one image's noise.
 
     Returns:
@@ -186,16 +186,16 @@ def draw_next(
 
 
 def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[str, object]:
-    """What a published list must say about its seeds, with values to check against.
+    """Describe, for a published list, how its seeds become noise, with check values.
 
     Args:
         spec: Short name of the rule.
         latents_shape: (C, h, w) of the run's latents.
 
     Returns:
-        A JSON-ready description; `check` holds the first 16 numbers of seed 0 and of the
-        largest seed with the tolerance within which another machine must agree. A hash would
-        not do: see `CHECK_TOLERANCE`.
+        A JSON-ready description. `check` holds the first 16 numbers of seed 0 and of the largest
+        seed, and the tolerance within which another machine must agree. A hash would not do: see
+        `CHECK_TOLERANCE`.
     """
     checks = []
     for seed in (0, SEED_LIMIT - 1):

@@ -1,9 +1,9 @@
-"""Names to classes, loaded when they are asked for.
+"""Loads classes by name, when they are asked for.
 
-A family (models, interventions, features, metrics ...) is a table in its package's
-`__init__`: name -> "module:Class". Nothing is imported until a name is loaded, so that
-listing the names costs nothing and a heavy library is needed only by those who use it.
-A recipe may name a class of the user's own by its dotted path.
+A family (models, interventions, features, metrics ...) is a table in the `__init__` of its
+package: name -> "module:Class". Nothing is imported until a name is loaded, so listing the names
+costs nothing, and a heavy library is needed only by those who use it. A recipe may name a class of
+the user's own by its dotted path.
 
 Source: lazy "module:object" tables with suggestions are lm-evaluation-harness's,
 EleutherAI/lm-evaluation-harness, lm_eval/api/registry.py.
@@ -22,7 +22,7 @@ __all__ = ["is_user_path", "load", "source_sha256"]
 
 
 def load(family: Mapping[str, str], name: str, what: str, *, base: type | None = None) -> type[Any]:
-    """Load the class that a name of a family, or a dotted path, stands for.
+    """Load the class of a name in a family, or of a dotted path.
 
     Args:
         family: name -> "module:Class".
@@ -35,8 +35,9 @@ def load(family: Mapping[str, str], name: str, what: str, *, base: type | None =
         The class itself, not an instance.
 
     Raises:
-        RegistryError: If the name is unknown (the message names the nearest and all known
-            ones), if its module or class is not there, or if it is no subclass of `base`.
+        RegistryError: If the name is unknown (the message gives the nearest and all known
+            names), if its module or class does not exist (the message says where a class of the
+            family is now), or if it is not a subclass of `base`.
 
     Example:
         >>> load({"ordered": "collections:OrderedDict"}, "ordered", "map")
@@ -64,7 +65,7 @@ def load(family: Mapping[str, str], name: str, what: str, *, base: type | None =
 
 
 def is_user_path(name: str) -> bool:
-    """Tell whether a name is written as the path of a user's own class.
+    """Whether a name is written as the path of a class of the user's own.
 
     Example:
         >>> is_user_path("my_module:Mine"), is_user_path("my_module.Mine"), is_user_path("fid")
@@ -79,8 +80,8 @@ def is_user_path(name: str) -> bool:
 def source_sha256(obj: object) -> str:
     """Hash the source file that defines a class, for the identity of what it computes.
 
-    The whole file counts, because a class may use any function beside it. Line ends are
-    made one, so that a checkout on another system keeps the hash.
+    The whole file counts, because a class may use any function in it. Line ends are made equal, so
+    that a checkout on another system has the same hash.
 
     Args:
         obj: A class or a function.

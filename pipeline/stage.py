@@ -1,8 +1,8 @@
-"""Stages: what is done to one tile or shard, wherever it runs.
+"""Defines stages: the work that is done to one tile or shard, wherever it runs.
 
-A stage has two moments: `setup`, once per actor (load the model), and `run`, once per task.
-It says what it needs (`Resources`); nothing is guessed from the machine that submits. It
-writes its own result and returns a small outcome, so pixels never travel through the driver.
+A stage has two methods: `setup`, called once per actor (load the model), and `run`, called once per
+task. It states the resources that it needs; nothing is guessed from the machine that submits the
+work. It writes its own result and returns a small outcome, so pixels never pass through the driver.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,13 +19,13 @@ Uint8Images = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Resources:
-    """What one actor of a stage needs.
+    """The resources of one actor of a stage.
 
     Attributes:
         cpus: CPU cores.
         gpus: GPUs; 0 for a stage that runs on the CPU.
-        threads: Torch threads in the actor. One per CPU actor: two actors of one thread beat
-            one of two threads on small models, and do not fight over cores on any.
+        threads: Torch threads in the actor. One per CPU actor: on small models two actors with
+            one thread each are faster than one actor with two, and they never compete for cores.
     """
 
     cpus: float = 1.0
@@ -34,26 +34,26 @@ class Resources:
 
 
 def combine_resources(needs: Iterable[Resources]) -> Resources:
-    """What an actor needs that does several things in turn: the most of each kind.
+    """The resources of an actor that does several kinds of work in turn: the maximum of each.
 
     Example:
         >>> combine_resources([Resources(gpus=1.0), Resources(threads=2)])
         Resources(cpus=1.0, gpus=1.0, threads=2)
     """
-    found = tuple(needs) or (Resources(),)
+    all_needs = tuple(needs) or (Resources(),)
     return Resources(
-        cpus=max(need.cpus for need in found),
-        gpus=max(need.gpus for need in found),
-        threads=max(need.threads for need in found),
+        cpus=max(need.cpus for need in all_needs),
+        gpus=max(need.gpus for need in all_needs),
+        threads=max(need.threads for need in all_needs),
     )
 
 
 class Task(Protocol):
-    """One unit of work with a name; picklable."""
+    """One unit of work; picklable."""
 
     @property
     def id(self) -> str:
-        """Name of the task, unique within a run."""
+        """Name of the task; unique within a run."""
         ...
 
 
@@ -62,16 +62,17 @@ TaskT = TypeVar("TaskT", bound=Task, contravariant=True)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task came to.
+    """The result of a task.
 
     Attributes:
         task_id: The task.
         cells: Cells done, failed ones included.
         failed: Cells without a usable image.
-        seconds: Time in `run`.
+        seconds: Time spent in `run`.
         error: Why the task has no result; empty if it has one.
-        fatal: The error will meet every task (wrong path, missing GPU): stop at once.
-        truncated: Ids of the task's prompts that the text encoder cut off.
+        fatal: Whether the error concerns all tasks (wrong path, missing GPU), so that the stage
+            stops at once.
+        truncated_prompts: Ids of the task's prompts that the text encoder cut off.
     """
 
     task_id: str
@@ -80,14 +81,14 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     fatal: bool = False
-    truncated: tuple[str, ...] = ()
+    truncated_prompts: tuple[str, ...] = ()
 
 
 class Stage(Protocol[TaskT]):
     """Work that an executor spreads over actors; picklable before `setup`.
 
     Attributes:
-        name: What it does, for messages.
+        name: Its name in messages.
         resources: What one actor needs.
     """
 
@@ -95,18 +96,18 @@ class Stage(Protocol[TaskT]):
     resources: Resources
 
     def setup(self) -> None:
-        """Make ready, once per actor. GoldenseedError if it can never work here."""
+        """Prepare the actor, once. Raises GoldenseedError if the stage cannot run here."""
         ...
 
     def run(self, task: TaskT) -> Outcome:
-        """Do one task and commit its result; doing it twice must be harmless."""
+        """Do one task and commit its result. Doing a task twice must be harmless."""
         ...
 
 
 class Sink(Protocol):
     """Takes finished image shards while their pixels are still in memory.
 
-    `generate` knows only this: what a sink makes of the images (features) is not its business.
+    `generate` knows only this protocol, not what a sink computes from the images (features).
 
     Attributes:
         resources: What it needs in the actor that draws.
@@ -115,7 +116,7 @@ class Sink(Protocol):
     resources: Resources
 
     def setup(self) -> None:
-        """Make ready, once per actor."""
+        """Prepare the actor, once."""
         ...
 
     def wants(self, shard_id: str, block: str) -> bool:
@@ -123,7 +124,7 @@ class Sink(Protocol):
         ...
 
     def take(self, shard: "DrawnShard") -> None:
-        """Make and commit the result of one shard."""
+        """Compute and commit the result of one shard."""
         ...
 
 
@@ -133,7 +134,7 @@ class DrawnShard:
 
     Attributes:
         shard_id: Tile id.
-        block: Seed block, the receipt's folder.
+        block: Name of the seed block, the folder of the receipt.
         content_sha256: Content hash in the shard's receipt.
         rows: The shard's rows without the image column, one per cell.
         images: (N, H, W, 3) uint8, aligned with `rows`; zeros where the status is not ok.
@@ -149,21 +150,21 @@ class DrawnShard:
 class Executor(Protocol):
     """Runs a stage over tasks. Results are the same on every executor.
 
-    What an exception means:
+    What happens after an exception:
 
-    - in `setup`: fatal. A GoldenseedError at once, any other after three tries.
-    - GoldenseedError in `run`: the task's outcome carries the message; not tried again. A
-      StoreError is fatal as well, because a full disk meets every task.
-    - any other in `run`, or the death of the process: tried up to three times.
+    - In `setup`: fatal. A GoldenseedError at once, any other exception after three tries.
+    - A GoldenseedError in `run`: the outcome of the task carries the message, and the task is not
+      tried again. A StoreError is also fatal, because a full disk concerns all tasks.
+    - Any other exception in `run`, or the death of the process: the task is tried three times.
     """
 
     def run(self, stage: Stage[TaskT], tasks: Iterable[TaskT]) -> Iterator[Outcome]:
         """Yield one outcome per task, in the order in which they finish.
 
-        A fatal outcome is the last one: the tasks without an outcome were not done.
+        A fatal outcome is the last one; the tasks without an outcome were not done.
 
         Raises:
-            ModelError: If the stage wants GPUs that are not there.
-            RunError: If the machines cannot be reached or have too few cores for one actor.
+            ModelError: If the stage needs GPUs that are not there.
+            RunError: If the machines cannot be reached, or have too few cores for one actor.
         """
         ...

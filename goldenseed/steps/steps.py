@@ -184,7 +184,7 @@ def _collect(step: str, outcomes: Iterable[Outcome], total: int) -> Result:
     truncated: set[str] = set()
     for outcome in follow(outcomes, what=step, total=total) if total else ():
         counts.update(done=outcome.cells, failed=outcome.failed)
-        truncated.update(outcome.truncated)
+        truncated.update(outcome.truncated_prompts)
         if outcome.fatal:
             raise RunError(f"{step}: {outcome.error}")
         if outcome.error:

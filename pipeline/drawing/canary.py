@@ -1,4 +1,4 @@
-"""What an actor shows before it may draw: that it sees the run's folder and draws its images."""
+"""Checks of an actor before it may draw: it sees the run's folder and draws the run's images."""
 
 import base64
 import io
@@ -22,28 +22,28 @@ from pipeline.settings.groups import group_size
 from pipeline.storage.codec import encode_image
 
 CANARY_TOLERANCE = {"float32": 1, "float16": 16, "bfloat16": 32}
-"""Largest difference of a canary's pixel, of 255, between two actors of a run, by dtype."""
+"""Largest difference of a pixel of the canary (0..255) between two actors of a run, by dtype."""
 
 
 def check_token(run_root: str, token: str) -> None:
-    """Make sure that this process sees the driver's folder and not one of the same name.
+    """Check that this process sees the driver's folder, not another folder with the same path.
 
     Raises:
-        RunError: If it does not; the message names the machine.
+        RunError: If it sees another folder; the message names the machine.
     """
     path = Path(run_root) / TOKEN_FILE
     if not path.is_file() or path.read_text() != token:
         raise RunError(
-            f"{run_root} is not the same folder on {platform.node()} as where the run was "
-            f"started; put the run on a disk that all machines share (--out)"
+            f"{run_root} on {platform.node()} is not the folder in which the run was started; put "
+            f"the run on a disk that all machines share (--out)"
         )
 
 
 def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Image]) -> None:
-    """Draw one cell and compare it with the run's, which the first actor writes.
+    """Draw one cell and compare it with the run's canary, which the first actor writes.
 
     Raises:
-        RunError: If this actor draws another picture than the first one did.
+        RunError: If this actor draws another image than the first actor did.
     """
     tile = next(run.tiles())
     prompt_id, seed = tile.cells[0]
@@ -63,15 +63,16 @@ def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Im
     }
     if run.store.put_if_absent(CANARY_FILE, json.dumps(value, indent=1).encode()):
         return
-    first = json.loads(run.store.read(CANARY_FILE))
-    blob = base64.b64decode(first["pixels"])
-    theirs = np.asarray(Image.open(io.BytesIO(blob), formats=["PNG"])).astype(int)
-    worst = int(abs(theirs - pixels.astype(int)).max())
-    if worst > CANARY_TOLERANCE[run.config.dtype]:
+    canary = json.loads(run.store.read(CANARY_FILE))
+    blob = base64.b64decode(canary["pixels"])
+    expected = np.asarray(Image.open(io.BytesIO(blob), formats=["PNG"])).astype(int)
+    difference = int(abs(expected - pixels.astype(int)).max())
+    if difference > CANARY_TOLERANCE[run.config.dtype]:
         raise RunError(
-            f"this machine ({platform.node()}, {_device_name()}) draws the run's canary cell "
-            f"{worst} of 255 away from the first actor ({first['host']}, {first['device']}): "
-            f"its images would not be the run's"
+            f"this machine ({platform.node()}, {_device_name()}) draws the run's canary cell with "
+            f"a pixel {difference} of 255 away from that of the first actor ({canary['host']}, "
+            f"{canary['device']}): its images would not be comparable; leave the machine out, or "
+            f"start a new run on it"
         )
 
 
@@ -80,7 +81,7 @@ def _device_name() -> str:
 
 
 def provenance(run: Run, seconds: float) -> dict[str, Any]:
-    """Where, when and with what a shard was made. Never part of an identity."""
+    """Where, when and with what a shard was made; never part of an identity."""
     return {
         "created": utc_now(),
         "host": platform.node(),

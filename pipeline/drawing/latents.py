@@ -1,9 +1,9 @@
-"""Latents that a run keeps beside its images: where each image started, went, and ended.
+"""Writes the latents that a run keeps in addition to its images.
 
-A recipe says `keep_latents: last` (the latents that were decoded) or `all` (the starting
-latents as step 0, then what each step left). They are provenance, like kept images: a run has
-the same run_id and the same images with and without them. The latents of a tile are one shard
-in `latents/`, which names the image shard that it was drawn with.
+A recipe sets `keep_latents: last` (the latents that were decoded) or `all` (the starting latents as
+step 0, then the result of each step). They are provenance, like kept images: a run has the same
+run_id and the same images with and without them. The latents of a tile are one shard in `latents/`,
+which names the image shard that it was drawn with.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def commit_latents(run: Run, tile: Tile, cells: Sequence[Kept], *, source_sha256
     Args:
         run: The run.
         tile: The tile.
-        cells: Of each cell: step -> (C, h, w) float32; nothing where it failed.
+        cells: For each cell: step -> (C, h, w) float32; empty for a cell that failed.
         source_sha256: Content hash of the tile's image shard.
     """
     rows = [

@@ -33,13 +33,13 @@ from pipeline.storage.schema import IMAGES, STATUS_OK
 
 @dataclass
 class GenerateStage:
-    """Draws tiles of one run.
+    """Draws the tiles of one run.
 
     Attributes:
-        run_root: The run folder, as every actor must see it.
-        token: What its token file must say.
-        resources: What an actor needs.
-        sinks: Take every shard that was drawn, while its pixels are in memory.
+        run_root: The run folder, as each actor must see it.
+        token: The text that its token file must hold.
+        resources: The resources of one actor.
+        sinks: They take each shard that was drawn, while its pixels are in memory.
     """
 
     run_root: str
@@ -62,53 +62,52 @@ class GenerateStage:
             sink.setup()
 
     def run(self, task: Tile) -> Outcome:
-        """Draw and commit one tile; one that is already there is left alone."""
+        """Draw and commit one tile; a tile that is complete is left alone."""
         loaded = self._loaded
         if loaded is None:
             raise RuntimeError("setup() comes before run()")
         started = time.perf_counter()
-        there = loaded.done(task)
-        if there is not None:
-            return Outcome(task.id, there.rows, there.failed, time.perf_counter() - started)
-        drawn = draw_tile(
-            loaded.model,
-            task,
-            loaded.prompts,
-            loaded.run.config.batch_size,
-            group=group_size(loaded.run.config.intervention.name),
-            condition_images=loaded.condition_images,
-            keep_latents=loaded.keep_latents,
-        )
-        table, images = _to_table(loaded, task, drawn)
-        failed = sum(cell.status != STATUS_OK for cell in drawn)
-        receipt, same = loaded.run.images.commit(
+        receipt = loaded.receipt(task)
+        if receipt is not None:
+            return Outcome(task.id, receipt.rows, receipt.failed, time.perf_counter() - started)
+        cells = loaded.draw(task)
+        failed = sum(cell.status != STATUS_OK for cell in cells)
+        self._commit(loaded, task, cells, failed=failed, started=started)
+        return Outcome(
             task.id,
-            task.block,
+            len(cells),
+            failed,
+            time.perf_counter() - started,
+            truncated_prompts=_truncated_prompts(task, cells),
+        )
+
+    def _commit(
+        self,
+        loaded: "_Loaded",
+        tile: Tile,
+        cells: Sequence[CellImage],
+        *,
+        failed: int,
+        started: float,
+    ) -> None:
+        """Commit the images and the kept latents of a tile, and pass the pixels to the sinks."""
+        table, images = _to_table(loaded, tile, cells)
+        receipt, same = loaded.run.images.commit(
+            tile.id,
+            tile.block,
             table,
             run_id=loaded.run.run_id,
             failed=failed,
             provenance=provenance(loaded.run, time.perf_counter() - started),
         )
         if loaded.keep_latents != "none":
-            kept = [cell.latents for cell in drawn]
-            commit_latents(loaded.run, task, kept, source_sha256=receipt.content_sha256)
+            latents = [cell.latents for cell in cells]
+            commit_latents(loaded.run, tile, latents, source_sha256=receipt.content_sha256)
         if same:  # otherwise another attempt won with other pixels
             rows = table.drop_columns(["image"])
-            self._hand_on(DrawnShard(task.id, task.block, receipt.content_sha256, rows, images))
-        truncated_prompts = {
-            prompt_id
-            for (prompt_id, _), image in zip(task.cells, drawn, strict=True)
-            if image.truncated_tokens
-        }
-        return Outcome(
-            task.id,
-            len(drawn),
-            failed,
-            time.perf_counter() - started,
-            truncated=tuple(sorted(truncated_prompts)),
-        )
+            self._pass_on(DrawnShard(tile.id, tile.block, receipt.content_sha256, rows, images))
 
-    def _hand_on(self, shard: DrawnShard) -> None:
+    def _pass_on(self, shard: DrawnShard) -> None:
         for sink in self.sinks:
             if sink.wants(shard.shard_id, shard.block):
                 sink.take(shard)
@@ -122,19 +121,31 @@ class _Loaded:
     model: Model
     prompts: Mapping[str, Prompt]
     condition_images: Conditions
-    kept: frozenset[str]
+    kept_prompts: frozenset[str]
     codec: Codec
     keep_latents: str
 
-    def done(self, tile: Tile) -> Receipt | None:
-        """The receipt of a tile's images, if everything that is to be kept of it is there."""
-        there = self.run.images.receipt(tile.id, tile.block)
-        if there is None or not self.run.images.intact(there):
+    def receipt(self, tile: Tile) -> Receipt | None:
+        """The receipt of a tile's images; None unless all that is kept of the tile is there."""
+        receipt = self.run.images.receipt(tile.id, tile.block)
+        if receipt is None or not self.run.images.intact(receipt):
             return None
-        latents = self.keep_latents == "none" or self.run.latents.has(
-            tile.id, tile.block, there.content_sha256
+        has_latents = self.keep_latents == "none" or self.run.latents.has(
+            tile.id, tile.block, receipt.content_sha256
         )
-        return there if latents else None
+        return receipt if has_latents else None
+
+    def draw(self, tile: Tile) -> list[CellImage]:
+        """Draw all cells of a tile."""
+        return draw_tile(
+            self.model,
+            tile,
+            self.prompts,
+            self.run.config.batch_size,
+            group=group_size(self.run.config.intervention.name),
+            condition_images=self.condition_images,
+            keep_latents=self.keep_latents,
+        )
 
 
 def _load(run: Run) -> _Loaded:
@@ -152,26 +163,26 @@ def _load(run: Run) -> _Loaded:
         model=model,
         prompts=prompts,
         condition_images=condition_images,
-        kept=run.kept_prompts(),
+        kept_prompts=run.kept_prompts(),
         codec=recipe.codec,
         keep_latents=recipe.keep_latents,
     )
 
 
 def _refuse_long(model: Model, prompts: Iterable[Prompt]) -> None:
-    """Refuse prompts whose end would be cut off; says how many, and which is the first.
+    """Refuse prompts whose end would be cut off.
 
     Raises:
-        PromptError: If there is one.
+        PromptError: If there are any; the message says how many and names the first.
     """
     tokens = {prompt.text: model.truncated_tokens(prompt.text) for prompt in prompts}
     long = {text: count for text, count in tokens.items() if count > 0}
     if long:
         text, count = next(iter(long.items()))
         raise PromptError(
-            f"{len(long):,} prompt(s) are longer than the text encoder reads: the end of "
-            f"{text[:60]!r} is {count} token(s) too long. Shorten them, or set `long_prompts: cut` "
-            "in the recipe to draw them cut, with the tokens cut off counted in every row"
+            f"{len(long):,} prompt(s) are longer than the text encoder reads: {text[:60]!r} is "
+            f"{count} token(s) too long. Shorten them, or set `long_prompts: cut` in the recipe to "
+            "draw them without their ends; each row then counts the tokens that were cut off"
         )
 
 
@@ -179,60 +190,66 @@ def load_model(run: Run) -> Model:
     """Load the run's model with its intervention.
 
     Raises:
-        GoldenseedError: If the files are not those the run began with, or do not load.
+        GoldenseedError: If the files are not those that the run began with, or do not load.
     """
     card = run.card
     resolved = resolve(card, run.config.revision)
     if resolved.sha256 != run.config.card_sha256:
         raise RunError(
             f"the files of card {card.name} in {resolved.folder} are not those that "
-            f"{run.root} was begun with; bring those back, or start a new run"
+            f"{run.root} began with; bring back those files, or start a new run"
         )
     family: type[Model] = load(models.MODELS, card.family, "model family")
-    own = own_source_sha256(models.MODELS, card.family, "model family")
-    _refuse_changed_source(run, card.family, own, run.config.family_sha256)
+    source_sha256 = own_source_sha256(models.MODELS, card.family, "model family")
+    _refuse_changed_source(run, card.family, source_sha256, run.config.family_sha256)
     return family(card, resolved, run.config, load_intervention(run))
 
 
-def _refuse_changed_source(run: Run, name: str, now: str, begun: str) -> None:
-    if now != begun:
+def _refuse_changed_source(run: Run, name: str, current: str, recorded: str) -> None:
+    if current != recorded:
         raise RunError(
-            f"the source file of {name} is not the one that {run.root} was begun with; bring "
-            f"that back, or start a new run"
+            f"the source file of {name} is not the one that {run.root} began with; bring back "
+            f"that file, or start a new run"
         )
 
 
 def load_intervention(run: Run) -> Intervention:
-    """The run's intervention.
+    """Make the run's intervention.
 
     Raises:
-        RunError: If its source or its weights are not those the run began with.
-        ConfigError: If its parameters are not those it knows.
+        RunError: If its source or its weights are not those that the run began with.
+        ConfigError: If its parameters are unknown or out of range.
     """
-    chosen = run.config.intervention
-    now = chosen.with_source()
-    _refuse_changed_source(run, chosen.name, now.source_sha256, chosen.source_sha256)
-    if now.weights_sha256 != chosen.weights_sha256:
+    recorded = run.config.intervention
+    current = recorded.with_source()
+    _refuse_changed_source(run, recorded.name, current.source_sha256, recorded.source_sha256)
+    if current.weights_sha256 != recorded.weights_sha256:
         raise RunError(
-            f"the weights of {chosen.name} are not those that {run.root} was begun with; bring "
-            f"those back, or start a new run"
+            f"the weights of {recorded.name} are not those that {run.root} began with; bring back "
+            f"those weights, or start a new run"
         )
-    return make_intervention(chosen)
+    return make_intervention(recorded)
+
+
+def _truncated_prompts(tile: Tile, cells: Sequence[CellImage]) -> tuple[str, ...]:
+    """Ids of the tile's prompts that the text encoder cut off."""
+    pairs = zip(tile.cells, cells, strict=True)
+    return tuple(sorted({prompt_id for (prompt_id, _), cell in pairs if cell.truncated_tokens}))
 
 
 def _to_table(
-    loaded: _Loaded, tile: Tile, drawn: Sequence[CellImage]
+    loaded: _Loaded, tile: Tile, cells: Sequence[CellImage]
 ) -> tuple[pa.Table, Uint8Images]:
-    """The shard's rows, and the pixels aligned with them."""
+    """The rows of the shard, and the pixels aligned with them."""
     config = loaded.run.config
-    images = np.zeros((len(drawn), config.height, config.width, 3), np.uint8)
+    images = np.zeros((len(cells), config.height, config.width, 3), np.uint8)
     rows = []
-    for index, ((prompt_id, seed), cell) in enumerate(zip(tile.cells, drawn, strict=True)):
+    for index, ((prompt_id, seed), cell) in enumerate(zip(tile.cells, cells, strict=True)):
         if cell.pixels is not None:
             images[index] = cell.pixels
         prompt = loaded.prompts[prompt_id]
         blob = None
-        if cell.pixels is not None and prompt_id in loaded.kept:
+        if cell.pixels is not None and prompt_id in loaded.kept_prompts:
             blob = {"bytes": encode_image(cell.pixels, loaded.codec), "path": None}
         rows.append(_row(prompt, seed, cell, blob))
     return pa.Table.from_pylist(rows, schema=IMAGES.arrow()), images
@@ -261,7 +278,7 @@ def _row(prompt: Prompt, seed: int, cell: CellImage, blob: Any) -> dict[str, Any
 
 
 def generate_stage(run: Run, sinks: Sequence[Sink] = ()) -> GenerateStage:
-    """The stage that draws a run, with the resources that its card and its sinks ask for."""
-    own = Resources(cpus=1.0, gpus=1.0 if run.card.gpu else 0.0)
-    resources = combine_resources([own, *(sink.resources for sink in sinks)])
+    """Make the stage that draws a run, with the resources that its card and its sinks need."""
+    drawing = Resources(cpus=1.0, gpus=1.0 if run.card.gpu else 0.0)
+    resources = combine_resources([drawing, *(sink.resources for sink in sinks)])
     return GenerateStage(str(run.root), run.read_token(), resources, tuple(sinks))

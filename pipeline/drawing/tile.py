@@ -1,4 +1,4 @@
-"""Drawing the cells of a tile: batches of one fixed shape, and halves where a batch fails."""
+"""Draws the cells of a tile in batches of one fixed shape; a batch that fails is halved."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ class CellImage:
 
     Attributes:
         pixels: (H, W, 3) uint8, or None if there is no usable image.
-        status: One of `schema`'s.
-        reason: Why it is not ok.
+        status: One of the statuses in `schema`.
+        reason: Why the status is not ok.
         truncated_tokens: Tokens cut off the prompt.
         micro_batch: Images drawn together with it, itself included.
-        latents: Step -> (C, h, w) float32, those that are to be kept.
+        latents: Step -> (C, h, w) float32: the latents to be kept.
     """
 
     pixels: Uint8Images | None
@@ -51,21 +51,22 @@ def draw_tile(
 ) -> list[CellImage]:
     """Draw all cells of a tile in batches of one fixed shape.
 
-    The last batch is padded with its last cell: the company of an image moves the last bits
-    of its floats, so the shape must not depend on where a tile ends.
+    The last batch is padded with its last cell. The size of a batch changes the last bits of the
+    floats of an image, so it must not depend on where a tile ends.
 
     Args:
-        model: What draws.
+        model: The model.
         tile: The cells.
-        prompts: Every prompt of the tile, by id.
+        prompts: All prompts of the tile, by id.
         batch_size: Images drawn together, a multiple of `group`.
-        group: Cells in a row that the intervention needs whole; a tile has whole ones only.
+        group: Consecutive cells that the intervention needs together; a tile holds a whole number
+            of groups.
         condition_images: The prompts' condition images.
         keep_latents: "none", "last" or "all".
 
     Raises:
-        ModelError: If latents are to be kept and the model's family gives none.
-        RuntimeError: If every single cell fails; that is no property of a cell.
+        ModelError: If latents are to be kept and the model's family cannot keep them.
+        RuntimeError: If all cells fail: then the cause is not in the cells.
     """
     cells = [(prompts[prompt_id], seed) for prompt_id, seed in tile.cells]
     images: list[CellImage] = []
@@ -85,7 +86,7 @@ def _draw(
     group: int,
     keep_latents: str,
 ) -> list[CellImage]:
-    """Draw cells together; where that fails, in halves, down to the group that is to blame."""
+    """Draw cells together; if that fails, in halves, down to the group that causes the failure."""
     prompts, seeds = zip(*cells, strict=True)
     try:
         drawn = model.generate(Batch(prompts, seeds, condition_images, keep_latents))
@@ -93,19 +94,21 @@ def _draw(
         raise
     except Exception as error:
         if "CUDA error" in str(error):
-            raise  # a CUDA error stays: the executor takes a new process
+            raise  # a CUDA error stays: the executor starts a new process
         if len(cells) <= group:
             reason = f"{type(error).__name__}: {error}"
             return [CellImage(None, STATUS_FAILED, reason, 0, len(cells))] * len(cells)
         LOGGER.info("batch of %d failed (%s), trying halves", len(cells), error)
         half = len(cells) // group // 2 * group
-        parts = (cells[:half], cells[half:])
-        halves = [_draw(model, part, condition_images, group, keep_latents) for part in parts]
-        return [image for part in halves for image in part]
+        halves = (cells[:half], cells[half:])
+        drawn_halves = [
+            _draw(model, part, condition_images, group, keep_latents) for part in halves
+        ]
+        return [image for part in drawn_halves for image in part]
     if keep_latents != "none" and not drawn.latents:
         raise ModelError(
-            f"{type(model).__name__} keeps no latents; only the stable_diffusion family does: "
-            f"leave `keep_latents` out of the recipe"
+            f"{type(model).__name__} cannot keep latents, only the stable_diffusion family can: "
+            f"remove `keep_latents` from the recipe"
         )
     return [_cell_image(drawn, index) for index in range(len(cells))]
 

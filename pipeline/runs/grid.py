@@ -1,12 +1,12 @@
-"""The grid: which cells (prompt, seed) a run draws, cut into tiles.
+"""The grid: the cells (prompt, seed) that a run draws, cut into tiles.
 
-Pure functions over names and numbers: no torch, no Ray, so a plan of tens of millions of
-cells takes seconds on a laptop and is the same on every machine.
+Pure functions of names and numbers, without torch or Ray, so a plan of tens of millions of cells
+takes seconds on a laptop and is the same on every machine.
 
-A run's grid is always a full product: every prompt with every seed. That keeps n equal for
-all seeds, without which their metrics cannot be compared. Growing it by seeds, by prompts or
-both appends *blocks*, rectangles that hold only the new cells; a tile belongs to one block,
-so what is drawn is never drawn again and no edge tile is ever rewritten.
+The grid of a run is always a full product: every prompt with every seed. Then n is equal for all
+seeds; otherwise their metrics could not be compared. To grow the grid by seeds, by prompts or by
+both is to append *blocks*: rectangles that hold only the new cells. A tile belongs to one block, so
+no cell is drawn twice, and no tile at an edge is ever rewritten.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ from typing import Literal, TypeVar
 Value = TypeVar("Value")
 
 Order = Literal["seeds", "prompts"]
-"""Which axis is finished first: "seeds" completes blocks of seeds, so that a half-finished
-run holds whole seeds; "prompts" completes blocks of prompts."""
+"""Which axis is finished first: "seeds" completes blocks of seeds, so that a half-finished run has
+complete seeds; "prompts" completes blocks of prompts."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Tile:
     """The cells that become one shard: a list of seeds times a list of prompts.
 
     Attributes:
-        id: Hash of the two lists, 16 hex digits: equal lists, equal tile, whatever run.
-        block: Hash of the seed list, 8 hex digits; names the folder of the tile's receipt.
+        id: Hash of the two lists, 16 hex digits: equal lists give equal tiles in all runs.
+        block: Hash of the list of seeds, 8 hex digits; it names the folder of the receipt.
         seeds: The seeds, each in [0, 2**32).
         prompt_ids: The prompts.
     """
@@ -40,7 +40,7 @@ class Tile:
 
     @property
     def cells(self) -> list[tuple[str, int]]:
-        """The cells (prompt_id, seed), a prompt's cells side by side.
+        """The cells (prompt_id, seed), prompt by prompt.
 
         Example:
             >>> make_tile((0, 1), ("a", "b")).cells
@@ -51,7 +51,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Block:
-    """A rectangle of cells and how it is cut: one line of a run's grid file.
+    """A rectangle of cells and how it is cut: one line of a grid file.
 
     Attributes:
         seeds: The seeds of the rectangle.
@@ -88,7 +88,7 @@ def _parts(values: tuple[Value, ...], size: int) -> list[tuple[Value, ...]]:
 
 
 def make_tile(seeds: tuple[int, ...], prompt_ids: tuple[str, ...]) -> Tile:
-    """Name a tile by its lists."""
+    """Make the tile of these lists; their hash is its name."""
     tile_id = _hash([*seeds, "x", *prompt_ids], 16)
     return Tile(tile_id, _hash(seeds, 8), seeds, prompt_ids)
 
@@ -124,12 +124,12 @@ def grow(
     tile_prompts: int,
     order: Order,
 ) -> list[Block]:
-    """The blocks to append so that the grid holds all old and all wanted seeds and prompts.
+    """The blocks to append so that the grid has all old and all wanted seeds and prompts.
 
     Args:
         blocks: The blocks that the grid has, possibly none.
-        seeds: The wanted seeds; those already there cost nothing.
-        prompt_ids: The wanted prompts; those already there cost nothing.
+        seeds: The wanted seeds; seeds that the grid has cost nothing.
+        prompt_ids: The wanted prompts; prompts that the grid has cost nothing.
         tile_seeds: Seeds in a tile of the new blocks.
         tile_prompts: Prompts in a tile of the new blocks.
         order: Which axis the new blocks finish first.
@@ -141,7 +141,7 @@ def grow(
     Example:
         >>> shape = {"tile_seeds": 2, "tile_prompts": 2, "order": "seeds"}
         >>> first = grow([], [0, 1], ["a"], **shape)
-        >>> [(b.seeds, b.prompt_ids) for b in grow(first, [1, 2], ["a", "b"], **shape)]
+        >>> [(block.seeds, block.prompt_ids) for block in grow(first, [1, 2], ["a", "b"], **shape)]
         [((0, 1), ('b',)), ((2,), ('a', 'b'))]
     """
     old_seeds, old_prompts = axes(blocks)
@@ -154,15 +154,15 @@ def grow(
 
 
 def grid_hash(blocks: Sequence[Block]) -> str:
-    """Name of the set of cells, 16 hex digits, whatever the order in which it grew."""
+    """Name of the set of cells, 16 hex digits; the order in which it grew does not matter."""
     seeds, prompt_ids = axes(blocks)
     return _hash([*sorted(seeds), "x", *sorted(prompt_ids)], 16)
 
 
 def part(tiles: Iterable[Tile], index: int, count: int) -> Iterator[Tile]:
-    """The tiles of part `index` of `count` (from 1), split by tile id.
+    """The tiles of part `index` (from 1) of `count`, split by tile id.
 
-    Every tile is in exactly one part, and growing the grid moves none of them.
+    Each tile is in exactly one part, and stays in it when the grid grows.
 
     Example:
         >>> tiles = list(cut(Block((0, 1), ("a", "b"), 1, 1, "seeds")))

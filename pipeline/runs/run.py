@@ -85,7 +85,7 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """Name of what defines the images."""
+        """Hash of everything that defines the images."""
         return self.config.run_id
 
     @property
@@ -162,16 +162,16 @@ class Run:
 
     @property
     def images(self) -> ShardFolder:
-        """The image shards."""
+        """The folder of image shards."""
         return ShardFolder(self.store, IMAGES_FOLDER, IMAGE_CONTENT)
 
     @property
     def latents(self) -> ShardFolder:
-        """The shards of kept latents; empty unless the recipe says `keep_latents`."""
+        """The folder of kept latents; empty unless the recipe sets `keep_latents`."""
         return ShardFolder(self.store, LATENTS_FOLDER, latents_table(self.latents_shape).names)
 
     def features(self, identity: str, table: Table) -> ShardFolder:
-        """The shards of one feature.
+        """The folder of the shards of one feature.
 
         Args:
             identity: `<name>-<8 hex digits>`.
@@ -223,10 +223,10 @@ def _refuse_other(root: Path, old: RunConfig, new: RunConfig) -> None:
 
 
 def parse_part(text: str) -> tuple[int, int]:
-    """Read "i/n", the i-th of n parts of a run.
+    """Parse "i/n", the i-th of n parts of a run.
 
     Raises:
-        ConfigError: If it is not two whole numbers with 1 <= i <= n.
+        ConfigError: If the text is not two whole numbers with 1 <= i <= n.
 
     Example:
         >>> parse_part("2/8")
@@ -242,5 +242,5 @@ def parse_part(text: str) -> tuple[int, int]:
 
 
 def utc_now() -> str:
-    """The time, for provenance only: nothing is ordered by it."""
+    """The time, for provenance only; nothing is ordered by it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

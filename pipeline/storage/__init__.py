@@ -1,1 +1,1 @@
-"""Files of a run: a store that never overwrites, shards with their receipts, and what they hold."""
+"""The files of a run: a store that never overwrites, shards and receipts, and table schemas."""

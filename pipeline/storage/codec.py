@@ -1,4 +1,4 @@
-"""Pixels into the bytes of an image shard, without loss."""
+"""Encodes images for image shards, without loss."""
 
 import io
 from typing import Literal
@@ -20,7 +20,7 @@ def encode_image(pixels: Uint8Images, codec: Codec) -> bytes:
         codec: "webp" (lossless, method 0: an eighth of PNG's time at 0.9 of its size) or "png".
 
     Raises:
-        ShardError: If what was encoded does not decode to the same pixels.
+        ShardError: If the encoded image does not decode to the same pixels.
 
     Example:
         >>> blob = encode_image(np.zeros((8, 8, 3), np.uint8), "webp")
@@ -35,5 +35,8 @@ def encode_image(pixels: Uint8Images, codec: Codec) -> bytes:
         image.save(buffer, "PNG", compress_level=1)
     decoded = Image.open(io.BytesIO(buffer.getvalue()), formats=[codec.upper()])
     if not np.array_equal(np.asarray(decoded.convert("RGB")), pixels):
-        raise ShardError(f"{codec} did not give the same pixels back")
+        raise ShardError(
+            f"an image encoded as {codec} did not decode to the same pixels: reinstall Pillow, or "
+            f"set another `codec` in the recipe"
+        )
     return buffer.getvalue()

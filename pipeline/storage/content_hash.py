@@ -1,6 +1,6 @@
-"""The hash of a table's values: what "the same content" means.
+"""Hashes the values of a table; two tables with equal hashes have the same content.
 
-It knows nothing of files: not of chunks, compression, or where a row group ends.
+The hash does not depend on files: on chunks, compression, or the ends of row groups.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ from pipeline.storage.schema import IMAGE_TYPE
 
 
 def content_sha256(table: pa.Table, columns: Sequence[str]) -> str:
-    """Hash the values of some columns, independent of how Arrow or Parquet hold them.
+    """Hash the values of some columns, however Arrow or Parquet store them.
 
     Args:
         table: The rows, in their order.
-        columns: Columns to hash: texts, numbers, fixed-size lists or images.
+        columns: The columns to hash: texts, numbers, fixed-size lists or images.
 
     Returns:
         sha256 as hex.

@@ -1,4 +1,4 @@
-"""Hashes of files: what "the same file" and "the same folder" mean."""
+"""Hashes files and folders."""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def sha256_of_file(path: Path) -> str:
-    """Hash a file's content, read in parts.
+    """Hash the content of a file, which is read in parts.
 
     Raises:
         OSError: If it cannot be read.
@@ -16,10 +16,10 @@ def sha256_of_file(path: Path) -> str:
 
 
 def sha256_of_files(folder: Path, files: Iterable[Path]) -> str:
-    """Hash the names and contents of files, wherever their folder lies.
+    """Hash the names and contents of files; the location of their folder does not matter.
 
     Args:
-        folder: The folder that they are in, directly or below.
+        folder: The folder that contains them, directly or in subfolders.
         files: The files, in any order.
 
     Raises:

@@ -1,9 +1,9 @@
-"""The manifest: all receipts of a shard folder in one Parquet file, derived and rebuildable.
+"""The manifest: all receipts of a shard folder in one Parquet file, which can be rebuilt.
 
-A large run has tens of thousands of receipts, and opening each of them takes seconds; the
-manifest holds them in one file. It is only ever a faster way to the same answer: an entry
-counts while the receipt it was read from is still the same file (same time of change), every
-other receipt is read itself, and deleting the manifest loses nothing.
+A large run has tens of thousands of receipts, and opening all of them takes seconds; the manifest
+holds them in one file. It only makes the same answer faster: an entry counts while its receipt is
+still the same file (same time of change), any other receipt is read, and deleting the manifest
+loses nothing.
 """
 
 import os
@@ -22,34 +22,33 @@ MANIFEST_FILE = "manifest.parquet"
 
 
 def receipt_index(folder: ShardFolder) -> dict[str, Receipt]:
-    """All receipts by shard id, through the manifest where it holds.
+    """All receipts by shard id, from the manifest where it is up to date.
 
-    Receipts that come from the manifest have no provenance: that stands in the receipt file
-    and in the shard's footer.
+    Receipts from the manifest have no provenance, which is in the receipt file and in the footer
+    of the shard.
     """
-    known = _read(folder)
-    found = {}
-    for key, changed in _stamps(folder):
-        row = known.get(key)
-        if row is not None and row[0] == changed:
-            found[row[1].shard_id] = row[1]
+    entries = _read_manifest(folder)
+    receipts = {}
+    for key, changed in _change_times(folder):
+        entry = entries.get(key)
+        if entry is not None and entry[0] == changed:
+            receipts[entry[1].shard_id] = entry[1]
             continue
         with suppress(FileNotFoundError):  # superseded since the folder was listed
             receipt = Receipt.from_json(folder.store.read(key), key)
-            found[receipt.shard_id] = receipt
-    return found
+            receipts[receipt.shard_id] = receipt
+    return receipts
 
 
 def compact(folder: ShardFolder) -> None:
-    """Write the manifest anew from what `receipt_index` finds."""
-    stamps = dict(_stamps(folder))
-    index = receipt_index(folder)
+    """Write the manifest again from all receipts."""
+    change_times = dict(_change_times(folder))
     rows = []
-    for receipt in index.values():
+    for receipt in receipt_index(folder).values():
         key = folder.receipt_key(receipt.shard_id, receipt.block)
-        if key in stamps:
+        if key in change_times:
             values = {name: getattr(receipt, name) for name in _receipt_columns()}
-            rows.append({"receipt": key, "changed_ns": stamps[key], **values})
+            rows.append({"receipt": key, "changed_ns": change_times[key], **values})
     table = pa.Table.from_pylist(rows, schema=MANIFEST.arrow())
     replace_table(folder.store, f"{folder.prefix}/{MANIFEST_FILE}", table, provenance={})
 
@@ -58,8 +57,8 @@ def _receipt_columns() -> list[str]:
     return [field.name for field in fields(Receipt) if field.name != "provenance"]
 
 
-def _read(folder: ShardFolder) -> dict[str, tuple[int, Receipt]]:
-    """Receipt key -> (time of change, receipt); nothing if there is no sound manifest."""
+def _read_manifest(folder: ShardFolder) -> dict[str, tuple[int, Receipt]]:
+    """Receipt key -> (time of change, receipt); empty if there is no usable manifest."""
     path = folder.store.path(f"{folder.prefix}/{MANIFEST_FILE}")
     if not path.exists():
         return {}
@@ -75,17 +74,17 @@ def _read(folder: ShardFolder) -> dict[str, tuple[int, Receipt]]:
         Receipt(**dict(zip(names, values, strict=True)))
         for values in zip(*(columns[name] for name in names), strict=True)
     )
-    stamped = zip(columns["changed_ns"], receipts, strict=True)
-    return dict(zip(columns["receipt"], stamped, strict=True))
+    entries = zip(columns["changed_ns"], receipts, strict=True)
+    return dict(zip(columns["receipt"], entries, strict=True))
 
 
-def _stamps(folder: ShardFolder) -> list[tuple[str, int]]:
-    """(key, time of change in ns) of every receipt."""
-    found = []
+def _change_times(folder: ShardFolder) -> list[tuple[str, int]]:
+    """(key, time of change in ns) of each receipt."""
+    change_times = []
     for block in folder.store.folders(f"{folder.prefix}/receipts"):
         with os.scandir(folder.store.path(f"{folder.prefix}/receipts/{block}")) as entries:
             for entry in entries:
                 if entry.name.endswith(".json") and not entry.name.startswith("."):
                     key = f"{folder.prefix}/receipts/{block}/{entry.name}"
-                    found.append((key, entry.stat().st_mtime_ns))
-    return found
+                    change_times.append((key, entry.stat().st_mtime_ns))
+    return change_times

@@ -1,4 +1,4 @@
-"""Receipts: what proves that a shard is complete. Plain JSON, one small file per shard."""
+"""Receipts prove that a shard is complete: plain JSON, one small file per shard."""
 
 import json
 from collections.abc import Mapping
@@ -10,23 +10,23 @@ from pipeline.storage.schema import SCHEMA_VERSION
 
 @dataclass(frozen=True)
 class Receipt:
-    """Proof that a shard is complete, and what it is.
+    """Proof that a shard is complete, with a description of it.
 
     Attributes:
         shard_id: The tile's id.
-        block: The seed block's name, the receipt's folder.
+        block: Name of the seed block, the folder of the receipt.
         file: Key of the data file, relative to the shard folder.
         rows: Rows in the file.
         file_bytes: Size of the file.
-        content_sha256: Hash of the content columns; equal for equal results, whatever the
-            writer's version, attempt or machine.
+        content_sha256: Hash of the content columns. Equal results have equal hashes, whatever
+            version, attempt or machine wrote them.
         run_id: The run that the shard belongs to.
-        footer_sha256: Hash of the file's footer, which Parquet's page checksums leave out: a
-            byte changed there renames a column or changes its type, and reads without error.
-        file_sha256: Hash of the whole file, so that verification finds any changed byte: page
-            checksums leave out page headers and the file's first and last bytes, too.
+        footer_sha256: Hash of the file's footer, which Parquet's page checksums do not cover: a
+            byte changed there can rename a column or change its type without a read error.
+        file_sha256: Hash of the whole file, by which verification finds any changed byte: page
+            checksums do not cover page headers and the first and last bytes of the file either.
         failed: Rows without a usable image.
-        source_sha256: Content hash of the shard this one was made from; empty for images.
+        source_sha256: Content hash of the shard that this one was made from; empty for images.
         provenance: Where, when and with what it was made; not part of any identity.
     """
 
@@ -44,7 +44,7 @@ class Receipt:
     provenance: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
-        """The receipt as a file."""
+        """The content of the receipt file."""
         return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=1).encode()
 
     @classmethod
@@ -52,7 +52,7 @@ class Receipt:
         """Read a receipt.
 
         Raises:
-            ShardError: If it is damaged or of another schema version.
+            ShardError: If it is damaged or has another schema version.
         """
         try:
             fields = json.loads(text)
@@ -63,4 +63,6 @@ class Receipt:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, ShardError):
                 raise
-            raise ShardError(f"{key} is damaged ({error}); move it away and repeat") from error
+            raise ShardError(
+                f"{key} is damaged ({error}); move it away and give the command again"
+            ) from error

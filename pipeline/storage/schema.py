@@ -1,12 +1,11 @@
 """The columns of every table: name, Arrow type, unit and meaning.
 
-This is the only file that spells a column type. Everything that writes or reads a table is
-written against it, so a new column is one line here. No torch, diffusers or ray: a laptop
-reads results with this module alone.
+This is the only file that states a column type. All code that writes or reads a table uses it, so a
+new column is one line here. It imports no torch, diffusers or ray: a laptop can read results.
 
-Every field is nullable and images have the type `struct<bytes: binary, path: string>`: the
-Hugging Face viewer and `datasets` show a column as an image only when its Arrow field equals
-theirs exactly (`datasets.Features.from_arrow_schema`).
+Every field is nullable, and images have the type `struct<bytes: binary, path: string>`: the Hugging
+Face viewer and `datasets` show a column as an image only if its Arrow field equals theirs exactly
+(`datasets.Features.from_arrow_schema`).
 """
 
 import json
@@ -16,19 +15,19 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
-"""Version of the tables below. A run of another version is refused, never half understood."""
+"""Version of the tables below. A run with another version is refused."""
 
 IMAGE_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 """An encoded image and its (always empty) path, as `datasets.Image` stores it."""
 
 STATUS_OK = "ok"
-"""The cell has an image. Constant images (all black, all white) are ok, with a flag."""
+"""The cell has an image. Constant images (all black, all white) are ok and have a flag."""
 STATUS_FAILED = "failed"
 """Drawing the cell raised an error; `reason` holds it."""
 STATUS_NONFINITE = "nonfinite"
-"""The decoder gave NaN or infinity; cast to uint8 it would have looked like black."""
+"""The decoder gave NaN or infinity, which would have become black in the cast to uint8."""
 STATUS_FLAGGED = "flagged"
-"""The pipeline's safety checker replaced the image, so it is not the seed's doing."""
+"""The pipeline's safety checker replaced the image, so it does not come from the seed."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,10 @@ class Column:
     Attributes:
         name: Column name.
         type: Arrow type.
-        meaning: What a value says, in one sentence.
-        unit: Unit and range of the values, empty for names and texts.
-        may_be_nan: Whether a number may be NaN, which says "looked for and not found". A value
-            that is null was not looked for, or could not be.
+        meaning: The meaning of a value, in one sentence.
+        unit: Unit and range of the values; empty for names and texts.
+        may_be_nan: Whether a number may be NaN, which means "looked for and not found". Null means
+            that the value was not looked for, or could not be.
     """
 
     name: str
@@ -56,7 +55,7 @@ class Table:
     """A named list of columns.
 
     Attributes:
-        name: What a row is, in the plural.
+        name: What its rows are, in the plural.
         columns: The columns in their order in the file.
     """
 
@@ -82,7 +81,7 @@ class Table:
 
 
 def _huggingface_feature(kind: pa.DataType) -> dict[str, object]:
-    """How `datasets` writes this Arrow type in its own schema key."""
+    """How `datasets` describes this Arrow type in its own schema key."""
     if kind == IMAGE_TYPE:
         return {"_type": "Image"}
     if pa.types.is_fixed_size_list(kind):
@@ -96,7 +95,7 @@ CELL_KEY = (
     Column("prompt_id", pa.string(), "Hash of the prompt's text and conditions.", "16 hex digits"),
     Column("seed", pa.int64(), "The random stream the noise came from.", "[0, 2**32)"),
 )
-"""The two columns that name a cell, first in every table of cells."""
+"""The two columns that name a cell; they come first in each table of cells."""
 
 PROMPT_FIELDS = (
     Column("text", pa.string(), "The prompt as it was given, blanks at the ends stripped."),
@@ -107,7 +106,7 @@ PROMPT_FIELDS = (
     Column("prompt_image", pa.string(), "sha256 of the conditioning image, if any.", "hex"),
     Column("prompt_mask", pa.string(), "sha256 of the conditioning mask, if any.", "hex"),
 )
-"""What travels with a prompt from its file to every table of images."""
+"""The columns of a prompt that every table of images has."""
 
 IMAGES = Table(
     "images",
@@ -126,7 +125,7 @@ IMAGES = Table(
 """One row per cell of the grid; the table of an image shard."""
 
 IMAGE_CONTENT = ("prompt_id", "seed", "status", "image_sha256", "image")
-"""The columns whose values are an image shard's content hash."""
+"""The columns that the content hash of an image shard covers."""
 
 PER_SEED = Table(
     "per_seed",
@@ -169,11 +168,11 @@ MANIFEST = Table(
 
 
 def feature_table(name: str, columns: Sequence[Column]) -> Table:
-    """The table of a feature: cell key, why a value is null, then the feature's own columns.
+    """Make the table of a feature: cell key, why values are null, then the feature's columns.
 
     Args:
         name: The feature's name.
-        columns: The feature's own columns, in order.
+        columns: The feature's columns, in order.
 
     Example:
         >>> feature_table("size", [Column("area", pa.float32(), "Area.", "0..1")]).names
@@ -184,7 +183,7 @@ def feature_table(name: str, columns: Sequence[Column]) -> Table:
 
 
 def latents_table(shape: tuple[int, int, int]) -> Table:
-    """The table of kept latents: one row per cell and step.
+    """Make the table of kept latents: one row per cell and step.
 
     Args:
         shape: (C, h, w) of one image's latents.

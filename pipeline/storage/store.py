@@ -1,9 +1,9 @@
-"""Where files live: a folder on a disk that every actor sees.
+"""Stores files in a folder on a disk that all actors see.
 
-The one operation that the whole pipeline's safety rests on is `put_if_absent`: of several
-writers of one key exactly one wins, and a reader never sees half a value. On a local or
-network disk that is a hard link of a finished, fsynced file; on an object store it is a
-conditional put (`If-None-Match: *`), which is why nothing here renames data.
+The safety of the pipeline depends on one operation, `put_if_absent`: of several writers of one key
+exactly one wins, and a reader never sees half a value. On a local or network disk it is a hard link
+to a finished, fsynced file. On an object store it would be a conditional put (`If-None-Match: *`),
+which is why nothing here renames data.
 """
 
 import errno
@@ -25,22 +25,22 @@ REMEDIES = {
     errno.EROFS: "the disk is read-only; choose another folder",
     errno.EIO: "the disk reports an error; check it, or choose another folder",
     errno.ENOTDIR: "a part of the path is a file; choose another folder",
-    errno.EOPNOTSUPP: "the file system has no hard links, which commits rest on; choose another",
+    errno.EOPNOTSUPP: "the file system has no hard links, which commits need; choose another",
 }
-"""What to do about an error of the operating system."""
+"""What the user can do about an error of the operating system."""
 
 
 @contextmanager
 def store_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors about a place into one that says what to do.
+    """Turn errors of the operating system about a path into errors that say what to do.
 
-    A missing file and one that is already there are answers, and pass as they are.
+    FileNotFoundError and FileExistsError pass unchanged: they are answers, not failures.
 
     Args:
-        path: What is read or written inside the block.
+        path: The file or folder that the block reads or writes.
 
     Raises:
-        StoreError: Full disk, no permission, read-only or broken disk.
+        StoreError: If the disk is full, read-only or broken, or permission is missing.
     """
     try:
         yield
@@ -62,16 +62,16 @@ def _free(path: Path) -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, unless they are there.
+    """Make a folder and its parents, unless they exist.
 
     Raises:
-        StoreError: If it cannot be made, or a file has its name.
+        StoreError: If it cannot be made, or a file has that name.
     """
     with store_errors(path):
         try:
             path.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
-            raise StoreError(f"{path} is a file; a folder is wanted, choose another") from error
+            raise StoreError(f"{path} is a file, and a folder is wanted; choose another") from error
 
 
 def sync_file(path: Path) -> None:
@@ -87,7 +87,7 @@ class LocalStore:
     """Files under one root folder, addressed by relative keys with forward slashes.
 
     Args:
-        root: The folder. Made at the first write.
+        root: The folder. It is made at the first write.
 
     Example:
         >>> import tempfile
@@ -102,23 +102,23 @@ class LocalStore:
         self.root = Path(os.path.normpath(Path(root).absolute()))
 
     def path(self, key: str) -> Path:
-        """The place of a key.
+        """The path of a key.
 
         Raises:
             RunError: If the key would lead outside the root.
         """
-        # By name alone: asking the disk about every part of the path costs more than a read.
+        # Only the name is checked: to resolve each part of the path on disk costs more than a read.
         path = Path(os.path.normpath(self.root / key))
         if not path.is_relative_to(self.root):
             raise RunError(f"{key!r} leads outside the folder {self.root}")
         return path
 
     def exists(self, key: str) -> bool:
-        """Whether the key holds a value."""
+        """Whether the key has a value."""
         return self.path(key).exists()
 
     def read(self, key: str) -> bytes:
-        """The value of a key; FileNotFoundError if there is none."""
+        """Read the value of a key; FileNotFoundError if it has none."""
         path = self.path(key)
         with store_errors(path):
             return path.read_bytes()
@@ -131,7 +131,7 @@ class LocalStore:
         """
         target = self.path(key)
         with store_errors(target):
-            # Saves the write in a run that goes on; of writers at once the link decides.
+            # This saves a write when a run goes on; among simultaneous writers the link decides.
             if target.exists():
                 return False
         aside = self._write_aside(target, value)
@@ -140,8 +140,8 @@ class LocalStore:
             try:
                 os.link(aside, target)
             except FileExistsError:
-                # On a network disk the link may be made and the answer be lost; the number
-                # of the file's names tells.
+                # On a network disk the link may have been made and its answer lost; the number
+                # of links shows it.
                 if aside.stat().st_nlink < 2:
                     return False
             finally:
@@ -150,7 +150,7 @@ class LocalStore:
         return True
 
     def replace(self, key: str, value: bytes) -> None:
-        """Write a value whatever was there, whole or not at all: for derived files only."""
+        """Write a value, completely or not at all, over an older one; for derived files only."""
         target = self.path(key)
         aside = self._write_aside(target, value)
         with store_errors(target):
@@ -162,25 +162,27 @@ class LocalStore:
             sync_file(target.parent)
 
     def move(self, key: str, new_key: str) -> None:
-        """Move a value to a key that has none; FileNotFoundError if there is no value."""
+        """Move a value to a key without a value; FileNotFoundError if there is none to move."""
         target = self.path(new_key)
         make_folder(target.parent)
         with store_errors(target):
             self.path(key).rename(target)
 
     def remove(self, key: str) -> None:
-        """Forget a key; nothing happens if it has no value."""
+        """Remove a key; nothing happens if it has no value."""
         path = self.path(key)
         with store_errors(path):
             path.unlink(missing_ok=True)
 
     def folders(self, prefix: str) -> "list[str]":
-        """Names of the folders directly below a folder, sorted; none if it is not there."""
+        """Names of the folders directly in a folder, sorted; empty if the folder does not exist."""
         root = self.path(prefix)
-        return sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+        if not root.is_dir():
+            return []
+        return sorted(path.name for path in root.iterdir() if path.is_dir())
 
     def list(self, prefix: str, suffix: str) -> Iterator[str]:
-        """Keys below a folder that end in `suffix`, in sorted order; leftovers are hidden."""
+        """Keys in a folder and below that end in `suffix`, sorted; hidden files are left out."""
         folder = self.path(prefix)
         for parent, folders, names in os.walk(folder, onerror=_raise_unless_missing):
             folders.sort()
@@ -190,7 +192,7 @@ class LocalStore:
                     yield f"{relative}/{name}"
 
     def _write_aside(self, target: Path, value: bytes) -> Path:
-        """Write and fsync the value under a hidden name of its own beside the target."""
+        """Write and fsync the value in a hidden file beside the target."""
         make_folder(target.parent)
         aside = target.parent / f".{target.name}.{secrets.token_hex(4)}"
         with store_errors(target):
@@ -206,7 +208,7 @@ class LocalStore:
 
 
 def _raise_unless_missing(error: OSError) -> None:
-    """A folder that cannot be read is not an empty one."""
+    """Raise the error of a folder that cannot be read, which is not an empty folder."""
     with store_errors(Path(error.filename)):
         if not isinstance(error, FileNotFoundError):
             raise error

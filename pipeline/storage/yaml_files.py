@@ -1,4 +1,4 @@
-"""Reading YAML that people write: every mistake becomes one message with its place."""
+"""Reads YAML files that people write; messages give the line or the field of each mistake."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,10 +17,10 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
 
     Args:
         path: The file.
-        what: What it should be, for the message ("a recipe").
+        what: What the file should hold, for the message ("a recipe").
 
     Raises:
-        ConfigError: If it is unreadable, malformed (with the line), or no mapping.
+        ConfigError: If it is unreadable, malformed (with the line), or not a mapping.
     """
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -30,21 +30,21 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
-        raise ConfigError(f"{path}: {what} is a mapping of named fields, this is not")
+        raise ConfigError(f"{path}: {what} is a mapping of named fields, and this file is not")
     return fields
 
 
 def validated(kind: type[Made], fields: object, path: Path, *, also: Iterable[str] = ()) -> Made:
-    """Make what a file describes, or name all its problems in one error.
+    """Make the object that a file describes, or report all its problems in one error.
 
     Args:
-        kind: What is made.
-        fields: As they were read.
+        kind: The class of the object.
+        fields: The fields, as they were read.
         path: The file.
-        also: Known names of fields deeper inside, for suggestions.
+        also: Names of nested fields, for suggestions.
 
     Raises:
-        ConfigError: If a field is unknown (with the nearest), missing, or out of range.
+        ConfigError: If a field is unknown (with the nearest known one), missing, or out of range.
     """
     try:
         return kind.model_validate(fields)
@@ -55,7 +55,7 @@ def validated(kind: type[Made], fields: object, path: Path, *, also: Iterable[st
 
 
 def _problem(item: Mapping[str, Any], fields: Iterable[str]) -> str:
-    place = ".".join(str(part) for part in item["loc"])
+    field = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return f"{place}: unknown field; {nearest(str(item['loc'][-1]), fields)}".rstrip("; ")
-    return f"{place}: {item['msg']} (found {item['input']!r})"
+        return f"{field}: unknown field; {nearest(str(item['loc'][-1]), fields)}".rstrip("; ")
+    return f"{field}: {item['msg']} (found {item['input']!r})"

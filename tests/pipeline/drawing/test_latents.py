@@ -151,5 +151,5 @@ def test_a_family_that_keeps_none_says_so() -> None:
     prompt = PROMPTS[0]
     tile = make_tile((0, 1), (prompt.id,))
     assert len(draw_tile(Blind(), tile, {prompt.id: prompt}, 2)) == 2  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="Blind keeps no latents"):
+    with pytest.raises(ModelError, match="Blind cannot keep latents"):
         draw_tile(Blind(), tile, {prompt.id: prompt}, 2, keep_latents="last")  # type: ignore[arg-type]

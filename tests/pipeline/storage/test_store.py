@@ -90,7 +90,7 @@ def test_a_file_where_a_folder_is_wanted(store: LocalStore) -> None:
         store.put_if_absent("a/b", b"")
     with pytest.raises(StoreError, match="a part of the path is a file"):
         store.put_if_absent("a/b/c", b"")
-    with pytest.raises(StoreError, match="is a file; a folder is wanted"):
+    with pytest.raises(StoreError, match="is a file, and a folder is wanted"):
         make_folder(store.root / "a")
 
 
