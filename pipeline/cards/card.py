@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline import models
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
+from pipeline.cards.known_hashes import known_sha256
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.registry import is_user_path
 from pipeline.storage.file_hashes import sha256_of_files
@@ -201,7 +202,8 @@ def _part_sha256(folder: Path, part: Part) -> str:
     """Hash of what a part is loaded from."""
     if part.use == "pipeline":
         return files_sha256(folder, part.patterns())
-    return sha256_of_files(folder, [p for t in part.patterns() for p in folder.glob(t)])
+    files = [path for pattern in part.patterns() for path in folder.glob(pattern)]
+    return sha256_of_files(folder, files, file_sha256=known_sha256)
 
 
 def _patterns(card: Card) -> list[str]:
@@ -233,4 +235,4 @@ def files_sha256(folder: Path, patterns: Sequence[str]) -> str:
     components = [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
     files = [folder / "model_index.json"]
     files += [p for name in components for t in patterns for p in (folder / name).glob(t)]
-    return sha256_of_files(folder, files)
+    return sha256_of_files(folder, files, file_sha256=known_sha256)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cards.checkpoints import PROJECT_ROOT
+from pipeline.cards.known_hashes import known_sha256
 from pipeline.errors import ModelError
 from pipeline.storage.file_hashes import sha256_of_files
 
@@ -53,5 +54,6 @@ def weights_sha256(parameters: Mapping[str, Any]) -> dict[str, str]:
 
 def _sha256(path: Path) -> str:
     if path.is_file():
-        return sha256_of_files(path.parent, [path])
-    return sha256_of_files(path, [file for pattern in PATTERNS for file in path.rglob(pattern)])
+        return sha256_of_files(path.parent, [path], file_sha256=known_sha256)
+    files = [file for pattern in PATTERNS for file in path.rglob(pattern)]
+    return sha256_of_files(path, files, file_sha256=known_sha256)

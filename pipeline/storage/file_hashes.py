@@ -1,7 +1,7 @@
 """Hashes files and folders."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
@@ -15,12 +15,15 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of_files(folder: Path, files: Iterable[Path]) -> str:
+def sha256_of_files(
+    folder: Path, files: Iterable[Path], *, file_sha256: Callable[[Path], str] = sha256_of_file
+) -> str:
     """Hash the names and contents of files; the location of their folder does not matter.
 
     Args:
         folder: The folder that contains them, directly or in subfolders.
         files: The files, in any order.
+        file_sha256: Hashes the content of one file.
 
     Raises:
         OSError: If one cannot be read.
@@ -28,5 +31,5 @@ def sha256_of_files(folder: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(bytes.fromhex(sha256_of_file(path)))
+        digest.update(bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()
