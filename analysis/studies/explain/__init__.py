@@ -1,1 +1,1 @@
-"""Can the noise alone tell what a seed will do?"""
+"""Does the starting noise of a seed predict its images?"""

@@ -1,4 +1,4 @@
-"""What a seed's starting noise looks like, in numbers with names; no picture is needed."""
+"""Describe the starting noise of a seed by named numbers; no image is needed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from pipeline.noise import draw_noise
 LOW = 4
 """Cosine coefficients per side that count as low frequencies; the first is the mean."""
 PATCHES = 4
-"""Patches per side whose energy is taken."""
+"""Patches per side of which the energy is computed."""
 LISTED = 20
-"""Features of each target that are named, the strongest first."""
-AT_ONCE = 1024
-"""Seeds whose noise is in memory together."""
+"""Features listed for each target, the strongest first."""
+SEEDS_AT_ONCE = 1024
+"""Seeds whose noise is in memory at the same time."""
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseFeatures:
-    """Numbers of the starting noise of some seeds.
+    """Features of the starting noise of some seeds.
 
     Attributes:
-        names: What each column is.
+        names: Name of each column.
         values: Shape (S, D), float64.
     """
 
@@ -36,25 +36,27 @@ class NoiseFeatures:
 
     @property
     def blocks(self) -> list[NDArray[np.intp]]:
-        """Columns to predict from together: means; the first waves too; all waves; energies; all.
+        """Sets of columns to predict from.
 
-        Nested where they can be, for what a seed does may hang on few numbers or on many.
+        These are: means; means and the first waves; means and all waves; energies; all columns.
+        They are nested where possible, because a target may depend on few numbers or on many.
         """
-        kind = np.array([_kind(name) for name in self.names])
-        kinds = (["mean"], ["mean", "first"], ["mean", "first", "cosine"], ["energy"])
-        return [*(np.flatnonzero(np.isin(kind, one)) for one in kinds), np.arange(len(kind))]
+        kinds = np.array([_kind(name) for name in self.names])
+        blocks = (["mean"], ["mean", "first"], ["mean", "first", "cosine"], ["energy"])
+        columns = [np.flatnonzero(np.isin(kinds, block)) for block in blocks]
+        return [*columns, np.arange(len(kinds))]
 
 
 def noise_features(
     seeds: Sequence[int], shape: tuple[int, int, int], *, spec: str = "torch-cpu"
 ) -> NoiseFeatures:
-    """Channel means, low frequencies, and where the noise is strong.
+    """Compute channel means, low frequencies and energies of the noise.
 
-    Of every channel: the mean, the other 4 x 4 lowest cosine coefficients (orthonormal DCT-II),
-    and the mean square; over all channels, the mean square of each of 4 x 4 patches.
+    For every channel: the mean, the other 4 x 4 lowest cosine coefficients (orthonormal DCT-II),
+    and the mean square. Over all channels: the mean square of each of 4 x 4 patches.
 
     Args:
-        seeds: S seeds.
+        seeds: The S seeds.
         shape: (C, h, w) of the latents.
         spec: Short name of the noise spec.
 
@@ -62,13 +64,14 @@ def noise_features(
         D = 17 C + 16 columns for latents of at least 4 x 4.
 
     Example:
-        >>> found = noise_features([3, 7], (4, 8, 8))
-        >>> found.values.shape
+        >>> noise = noise_features([3, 7], (4, 8, 8))
+        >>> noise.values.shape
         (2, 84)
-        >>> found.names[0], found.names[-1]
+        >>> noise.names[0], noise.names[-1]
         ('mean, channel 0', 'energy, row 3, column 3')
     """
-    parts = [seeds[start : start + AT_ONCE] for start in range(0, len(seeds), AT_ONCE)]
+    starts = range(0, len(seeds), SEEDS_AT_ONCE)
+    parts = [seeds[start : start + SEEDS_AT_ONCE] for start in starts]
     values = [_numbers(draw_noise(part, shape, spec=spec)[0].numpy()) for part in parts]
     return NoiseFeatures(_names(shape), np.concatenate(values))
 
@@ -81,14 +84,16 @@ def _numbers(noise: NDArray[np.float32]) -> Floats:
     low = low.reshape(seeds, channels, -1).copy()
     low[:, :, 0] = x.mean(axis=(2, 3))
     power = (x**2).mean(axis=(2, 3))
-    own = np.concatenate([low, power[:, :, None]], axis=2).reshape(seeds, -1)
-    places = [np.array_split(np.arange(size), min(PATCHES, size)) for size in (height, width)]
-    energy = [
+    by_channel = np.concatenate([low, power[:, :, None]], axis=2).reshape(seeds, -1)
+    patch_rows, patch_columns = (
+        np.array_split(np.arange(size), min(PATCHES, size)) for size in (height, width)
+    )
+    energies = [
         (x[:, :, rows][..., columns] ** 2).mean(axis=(1, 2, 3))
-        for rows in places[0]
-        for columns in places[1]
+        for rows in patch_rows
+        for columns in patch_columns
     ]
-    return np.concatenate([own, np.stack(energy, axis=1)], axis=1)
+    return np.concatenate([by_channel, np.stack(energies, axis=1)], axis=1)
 
 
 def _kind(name: str) -> str:
@@ -111,36 +116,34 @@ def _names(shape: tuple[int, int, int]) -> tuple[str, ...]:
 def strongest(
     noise: NoiseFeatures, y: Floats, permuted: Floats, targets: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The features that correlate most with each target.
+    """List the features that correlate most with each target.
 
     Args:
-        noise: Of S seeds.
+        noise: The features of S seeds.
         y: Targets, shape (S, T).
-        permuted: Targets of permuted seeds, shape (S, B T); see `permuted_columns`.
-        targets: Their names.
+        permuted: Targets with permuted seeds, shape (S, B T); see `permuted_columns`.
+        targets: Names of the targets.
 
     Returns:
         `LISTED` rows per target: target, rank, feature, correlation; p_family, the share of
         draws in which any feature correlates as strongly; weight, the ridge coefficient.
     """
-    found, weights = (
-        correlations(noise.values, y),
-        Ridge(noise.values, y, noise.blocks).coefficients,
-    )
-    most = np.abs(correlations(noise.values, permuted)).max(axis=0).reshape(-1, len(targets))
+    r = correlations(noise.values, y)
+    weights = Ridge(noise.values, y, noise.blocks).coefficients
+    largest = np.abs(correlations(noise.values, permuted)).max(axis=0).reshape(-1, len(targets))
     rows = []
-    for place, target in enumerate(targets):
-        order = np.argsort(-np.abs(found[:, place]), kind="stable")[:LISTED]
-        for rank, at in enumerate(order, start=1):
-            beyond = int((most[:, place] >= abs(found[at, place])).sum())
+    for t, target in enumerate(targets):
+        order = np.argsort(-np.abs(r[:, t]), kind="stable")[:LISTED]
+        for rank, column in enumerate(order, start=1):
+            as_strong = int((largest[:, t] >= abs(r[column, t])).sum())
             rows.append(
                 {
                     "target": target,
                     "rank": rank,
-                    "feature": noise.names[at],
-                    "correlation": float(found[at, place]),
-                    "p_family": (1 + beyond) / (len(most) + 1),
-                    "weight": float(weights[place, at]),
+                    "feature": noise.names[column],
+                    "correlation": float(r[column, t]),
+                    "p_family": (1 + as_strong) / (len(largest) + 1),
+                    "weight": float(weights[t, column]),
                 }
             )
     return rows

@@ -1,4 +1,4 @@
-"""Seeds that no run has drawn, listed by what their noise predicts, and what they came to."""
+"""List seeds that were never drawn by their predicted value, and compare with what they draw."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,55 +12,55 @@ from analysis.studies.explain.noise_features import noise_features
 from pipeline.runs.run import Run
 
 CANDIDATES = 4096
-"""Seeds after a run's last, from which the list is taken."""
+"""Seeds after the last seed of a run, from which the list is chosen."""
 HIGH, LOW, RANDOM = "predicted high", "predicted low", "random"
 
 
 def list_unseen(
     run: Run, seeds: Sequence[int], fit: Ridge, rng: np.random.Generator, *, each: int
 ) -> pl.DataFrame:
-    """Seeds never drawn: the highest and the lowest predictions, and some of the others.
+    """List seeds with the highest and the lowest predictions, and random others.
 
     Args:
         run: The run.
         seeds: Its seeds.
-        fit: Of the noise of its seeds, one target.
-        rng: Draws the random ones.
-        each: Seeds of each of the three groups.
+        fit: The regression of one target on the noise of these seeds.
+        rng: Draws the random seeds.
+        each: Seeds in each of the three groups.
 
     Returns:
         Columns seed, group, predicted, and found, which is null.
     """
     first = max(seeds) + 1
     candidates = np.arange(first, first + max(CANDIDATES, 4 * each))
-    theirs = noise_features(candidates.tolist(), run.latents_shape, spec=run.config.noise)
-    predicted = fit.predict(theirs.values)[:, 0]
+    noise = noise_features(candidates.tolist(), run.latents_shape, spec=run.config.noise)
+    predicted = fit.predict(noise.values)[:, 0]
     order = np.argsort(predicted, kind="stable")
     drawn = np.sort(rng.choice(order[each:-each], each, replace=False))
     groups = {HIGH: order[-each:][::-1], LOW: order[:each], RANDOM: drawn}
-    places = np.concatenate(list(groups.values()))
+    chosen = np.concatenate(list(groups.values()))
     return pl.DataFrame(
         {
-            "seed": candidates[places],
+            "seed": candidates[chosen],
             "group": [name for name in groups for _ in range(each)],
-            "predicted": predicted[places],
-            "found": pl.Series([None] * len(places), dtype=pl.Float64),
+            "predicted": predicted[chosen],
+            "found": pl.Series([None] * len(chosen), dtype=pl.Float64),
         }
     )
 
 
-def with_found(listed: pl.DataFrame, values: Mapping[int, float]) -> pl.DataFrame:
-    """The list with the values that its seeds were found to have."""
+def add_values(listed: pl.DataFrame, values: Mapping[int, float]) -> pl.DataFrame:
+    """Fill in the column "found" with the values of the seeds after they were drawn."""
     return listed.with_columns(found=pl.Series([values[seed] for seed in listed["seed"]]))
 
 
-def compared(listed: pl.DataFrame) -> dict[str, Any]:
-    """Differences of the groups' means, and how far the random ones were foretold."""
-    found = {name: listed.filter(group=name)["found"].to_numpy() for name in (HIGH, LOW, RANDOM)}
-    told = listed.filter(group=RANDOM)["predicted"].to_numpy()
+def group_differences(listed: pl.DataFrame) -> dict[str, Any]:
+    """Differences of the groups' means, and the correlation with the predictions."""
+    values = {name: listed.filter(group=name)["found"].to_numpy() for name in (HIGH, LOW, RANDOM)}
+    predicted = listed.filter(group=RANDOM)["predicted"].to_numpy()
     return {
-        "high_less_low": welch(found[HIGH], found[LOW]),
-        "high_less_random": welch(found[HIGH], found[RANDOM]),
-        "low_less_random": welch(found[LOW], found[RANDOM]),
-        "correlation_of_random": pearson(told, found[RANDOM]),
+        "high_less_low": welch(values[HIGH], values[LOW]),
+        "high_less_random": welch(values[HIGH], values[RANDOM]),
+        "low_less_random": welch(values[LOW], values[RANDOM]),
+        "correlation_of_random": pearson(predicted, values[RANDOM]),
     }
