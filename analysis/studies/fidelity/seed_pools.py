@@ -1,4 +1,4 @@
-"""What a pool of seeds draws: each prompt gets one of them; the pictures are judged together."""
+"""Evaluate pools of seeds: one seed of the pool draws each prompt, and all images are one set."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,42 +14,43 @@ from analysis.statistics.intervals import delete_group_jackknife, grouped_mean_i
 from analysis.study_tools.farthest_seeds import cosine_matrix, mean_pairs, nanmean
 from pipeline.errors import RunError
 
-AT_ONCE = 16
-"""Pools judged together."""
+POOLS_AT_ONCE = 16
+"""Pools evaluated at the same time."""
 ASSIGNMENTS = 20
-"""Random assignments of a pool's seeds to prompts, and random pools of a size."""
-PAIRS = 64
-"""Seeds of a random pool whose pictures are compared with one another at most."""
+"""Random assignments of a pool's seeds to prompts, and random pools of each size."""
+COMPARED = 64
+"""Seeds of a random pool whose images are compared with one another, at most."""
 
 
 def pool_values(metric: Metric, prepared: Sequence[Any], owners: Indices) -> Floats:
-    """The metric of pictures that several seeds draw between them.
+    """Compute the metric of images that several seeds draw together.
 
-    A pool of seeds is broader than its members, so its Frechet distance is lower than theirs on
-    average: pools are compared with pools of the same size, under the same assignment.
+    The images of a pool are more diverse than those of each of its seeds, so the Frechet distance
+    of the pool is lower on average. Compare pools only with pools of the same size, under the same
+    assignment.
 
     Args:
         metric: The metric.
-        prepared: What `metric.prepare` made of every seed's images, each (S, P, ...).
-        owners: Shape (N, P): whose image each prompt gets, N times.
+        prepared: The result of `metric.prepare` for the images of all seeds, each (S, P, ...).
+        owners: Shape (N, P), index of the seed that draws each prompt, for each of N pools.
 
     Returns:
         Shape (N,).
     """
-    place = np.arange(owners.shape[1])
+    prompts = np.arange(owners.shape[1])
     parts = [
-        metric.values([array[owners[at : at + AT_ONCE], place] for array in prepared])
-        for at in range(0, len(owners), AT_ONCE)
+        metric.values([array[owners[n : n + POOLS_AT_ONCE], prompts] for array in prepared])
+        for n in range(0, len(owners), POOLS_AT_ONCE)
     ]
     return np.concatenate(parts)
 
 
 def assigned(pools: Indices, turns: Indices) -> Indices:
-    """Whose image each prompt gets: the same turn of every pool.
+    """Assign a seed of each pool to each prompt, in the same way for every pool.
 
     Args:
-        pools: Shape (N, k), places of the members of each pool.
-        turns: Shape (P,), 0 .. k - 1.
+        pools: Shape (N, k), indices of the seeds of each pool.
+        turns: Shape (P,), which of the k seeds draws the prompt, 0 .. k - 1.
 
     Returns:
         Shape (N, P).
@@ -62,11 +63,11 @@ def assigned(pools: Indices, turns: Indices) -> Indices:
 
 
 def best_of(scores: ArrayLike, count: int) -> Floats:
-    """The mean, over all choices of `count` different seeds, of their best score, per prompt.
+    """Expected best score of `count` different random seeds, per prompt.
 
     Args:
         scores: Shape (S, P).
-        count: Seeds to choose from, 1 .. S.
+        count: Number of seeds, 1 .. S.
 
     Returns:
         Shape (P,), exact: the r-th smallest of S scores is the best of C(r - 1, count - 1)
@@ -83,15 +84,15 @@ def best_of(scores: ArrayLike, count: int) -> Floats:
 
 
 def _log_choices(n: NDArray[np.integer], k: int) -> Floats:
-    """Logarithm of n over k, -inf where k > n."""
-    there = n >= k
-    safe = np.where(there, n, k)
+    """Logarithm of the binomial coefficient n over k, -inf where k > n."""
+    possible = n >= k
+    safe = np.where(possible, n, k)
     logs = special.gammaln(safe + 1) - special.gammaln(k + 1) - special.gammaln(safe - k + 1)
-    return np.asarray(np.where(there, logs, -np.inf))
+    return np.asarray(np.where(possible, logs, -np.inf))
 
 
 def wins(chosen: ArrayLike, others: ArrayLike) -> Floats:
-    """Share of the pairs in which the one's score is higher, per prompt; a tie counts half.
+    """Share of the pairs in which the chosen seed's score is higher, per prompt; ties count half.
 
     Args:
         chosen: Shape (k, P).
@@ -105,40 +106,43 @@ def wins(chosen: ArrayLike, others: ArrayLike) -> Floats:
         [0.5, 0.75]
     """
     a, b = np.asarray(chosen, dtype=np.float64), np.sort(np.asarray(others, np.float64), axis=0)
-    found = [
+    twice_beaten = [
         (np.searchsorted(b[:, p], a[:, p], "left") + np.searchsorted(b[:, p], a[:, p], "right"))
         for p in range(a.shape[1])
     ]
-    return np.asarray(np.mean(found, axis=1) / (2 * len(b)))
+    return np.asarray(np.mean(twice_beaten, axis=1) / (2 * len(b)))
 
 
-def product_figures(one: Judged, golden: Sequence[int]) -> dict[str, Any]:
-    """What somebody who draws with golden seeds gains, by a score per image.
+def preference_gains(judged: Judged, golden: Sequence[int]) -> dict[str, Any]:
+    """Compute what golden seeds gain, by a score per image.
 
     Args:
-        one: A mean of scores, on prompts that had no part in choosing.
-        golden: Places of the golden seeds.
+        judged: A mean of scores, on prompts that were not used to choose the seeds.
+        golden: Indices of the golden seeds.
 
     Returns:
-        Intervals by prompt groups: gain over all seeds, win rate over the other seeds, gain of
-        the best of four random seeds, and the first as a share of the last.
+        Intervals over prompt groups: gain over all seeds, win rate against the other seeds, gain
+        of the best of four random seeds, and the first gain as a share of the last.
 
     Raises:
-        RunError: If the metric is no mean over images.
+        RunError: If the metric is not a mean over images.
     """
-    if not one.metric.per_image_mean:
-        raise RunError(f"{one.metric.name} is no mean over images; a score per image is needed")
-    scores, groups = np.asarray(one.prepared[0], dtype=np.float64), one.sample.groups
-    mine = np.isin(np.arange(len(scores)), golden)
-    gain = scores[mine].mean(axis=0) - scores.mean(axis=0)
+    if not judged.metric.per_image_mean:
+        raise RunError(
+            f"{judged.metric.name} is not a mean over images; this study needs a score per image: "
+            f"name one (--set preference=hps_v2_1)"
+        )
+    scores, groups = np.asarray(judged.prepared[0], dtype=np.float64), judged.sample.groups
+    is_golden = np.isin(np.arange(len(scores)), golden)
+    gain = scores[is_golden].mean(axis=0) - scores.mean(axis=0)
     best = best_of(scores, 4) - scores.mean(axis=0)
     share = delete_group_jackknife(
         lambda rows: float(gain[rows].sum() / max(best[rows].sum(), 1e-300)), groups
     )
     return {
-        "metric": one.metric.name,
+        "metric": judged.metric.name,
         "gain": grouped_mean_interval(gain, groups),
-        "win_rate": grouped_mean_interval(wins(scores[mine], scores[~mine]), groups),
+        "win_rate": grouped_mean_interval(wins(scores[is_golden], scores[~is_golden]), groups),
         "best_of_four_gain": grouped_mean_interval(best, groups),
         "share_of_best_of_four": share,
     }
@@ -150,29 +154,30 @@ def pool_rows(
     images: NDArray[np.floating] | None,
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """Pools of several sizes, each beside random pools of its size.
+    """Evaluate pools of several sizes, and random pools of the same sizes.
 
     Args:
-        last: The distance and the preference, on prompts that had no part in choosing.
-        pools: Places of the seeds of each pool.
-        images: Style vectors of the same prompts, shape (S, P, d); None where there are none.
-        rng: Draws assignments and random pools.
+        last: The distance and the preference, on prompts that were not used to choose the seeds.
+        pools: Indices of the seeds of each pool.
+        images: Style vectors of the same prompts, shape (S, P, d), or None.
+        rng: Draws the assignments and the random pools.
 
     Returns:
-        Per pool: size, preference with interval, distance and similarity with the random pools',
-        n. Similarity is None for a pool of one, and without images.
+        One row per pool: its size, preference with interval, distance and similarity, the latter
+        two also for random pools, and n. Similarity is None for a pool of one seed, and without
+        style vectors.
     """
     seeds = len(last[0].sample.seeds)
     random = [
         np.array([rng.permutation(seeds)[: len(pool)] for _ in range(ASSIGNMENTS)])
         for pool in pools
     ]
-    some = [each[:, :PAIRS] for each in random]  # a random pool's first seeds are random, too
-    alike = pool_similarities(images, [*(pool[None] for pool in pools), *some])
-    own, null = alike[: len(pools)], alike[len(pools) :]
+    compared = [each[:, :COMPARED] for each in random]  # a random pool's first seeds are random
+    similar = pool_similarities(images, [*(pool[None] for pool in pools), *compared])
+    best, null = similar[: len(pools)], similar[len(pools) :]
     return [
-        {**_row(last, pool, others, rng), "similarity": mine, "similarity_random": theirs}
-        for pool, others, mine, theirs in zip(pools, random, own, null, strict=True)
+        {**_row(last, pool, others, rng), "similarity": of_pool, "similarity_random": of_random}
+        for pool, others, of_pool, of_random in zip(pools, random, best, null, strict=True)
     ]
 
 
@@ -181,7 +186,7 @@ def _row(
 ) -> dict[str, Any]:
     distance, preference = last
     turns = rng.integers(len(pool), size=(ASSIGNMENTS, distance.sample.n))
-    mine = pool_values(distance.metric, distance.prepared, pool[turns])
+    values = pool_values(distance.metric, distance.prepared, pool[turns])
     others = np.take_along_axis(random, turns, axis=1)
     null = pool_values(distance.metric, distance.prepared, others)
     scores = np.asarray(preference.prepared[0])[pool].mean(axis=0)
@@ -191,7 +196,7 @@ def _row(
         "preference": score.value,
         "preference_low": score.low,
         "preference_high": score.high,
-        "distance": float(mine.mean()),
+        "distance": float(values.mean()),
         "distance_random": float(null.mean()),
         "distance_random_sd": float(null.std(ddof=1)),
         "n": distance.sample.n,
@@ -201,22 +206,22 @@ def _row(
 def pool_similarities(
     images: NDArray[np.floating] | None, pools: Sequence[Indices]
 ) -> list[float | None]:
-    """Mean cosine similarity of a prompt's images by different seeds of a pool.
+    """Mean cosine similarity of the images of a prompt by different seeds of a pool.
 
     Args:
         images: Shape (S, P, d), or None.
-        pools: Each of shape (N, k): N pools of k seeds, all of which are compared.
+        pools: Arrays of shape (N, k), each with the indices of the seeds of N pools of size k.
 
     Returns:
-        The mean over prompts and over each one's N pools; None where k is 1, or without images.
+        For each array, the mean over prompts and its N pools; None if k is 1, or without images.
     """
     if images is None:
         return [None] * len(pools)
     sums = np.zeros(len(pools))
-    for p in range(images.shape[1]):  # outside, so that a prompt's matrix is made once
+    for p in range(images.shape[1]):  # the outer loop, so that each matrix is computed once
         matrix = cosine_matrix(images[:, p])
         sums += [float(nanmean(mean_pairs(matrix, pool))) for pool in pools]
     means = sums / images.shape[1]
     return [
-        float(one) if pool.shape[1] > 1 else None for one, pool in zip(means, pools, strict=True)
+        float(mean) if pool.shape[1] > 1 else None for mean, pool in zip(means, pools, strict=True)
     ]

@@ -16,7 +16,7 @@ from analysis.studies.fidelity.seed_pools import (
     best_of,
     pool_rows,
     pool_values,
-    product_figures,
+    preference_gains,
     wins,
 )
 from tests.analysis.planted import Distance, Score, sample
@@ -86,7 +86,7 @@ def judged(values: np.ndarray, codes: np.ndarray) -> Judged:
 
 
 def figures(values: np.ndarray, codes: np.ndarray) -> dict[str, Interval]:
-    found = product_figures(judged(values, codes), GOLDEN)
+    found = preference_gains(judged(values, codes), GOLDEN)
     return {name: found[name] for name in ("gain", "win_rate", "share_of_best_of_four")}
 
 
