@@ -309,6 +309,10 @@ def _exit_code() -> int:
         return exit_codes.BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
         code = exit_codes.STOPPED
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        return 0  # nobody reads the help text to its end, as after `| head -1`
     if code == exit_codes.STOPPED:  # typer turns a KeyboardInterrupt into this code
         _say("goldenseed: stopped; finished shards are kept; repeat the command to continue")
     return code if isinstance(code, int) else 0

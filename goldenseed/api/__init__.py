@@ -1,1 +1,1 @@
-"""The public face in Python."""
+"""The public face in Python: runs as tables and images, and lists of seeds."""

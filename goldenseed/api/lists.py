@@ -1,4 +1,4 @@
-"""Lists of seeds: published ones, and seeds that differ most from one another."""
+"""Give lists of seeds: published ones, and seeds whose images differ most."""
 
 import json
 from pathlib import Path
@@ -9,16 +9,16 @@ from pipeline.runs.run import Run
 
 
 def golden_seeds(release: str | Path) -> list[int]:
-    """The golden seeds of a release, best first.
+    """Read the golden seeds of a release, best first.
 
     Args:
         release: A release folder, or its `golden_seeds.json`.
 
     Returns:
-        The seeds. Empty if the release found none, which is a result too.
+        The seeds. Empty if no seed could be confirmed, which is a result too.
 
     Raises:
-        RunError: If it is not a release.
+        RunError: If this is not a release.
 
     Example:
         >>> golden_seeds("no-such-folder")
@@ -38,23 +38,23 @@ def golden_seeds(release: str | Path) -> list[int]:
 def diverse_seeds(
     model: str | Path, k: int, *, by: By = "style", first: int | None = None, feature: str = ""
 ) -> list[int]:
-    """Seeds of a model whose images differ most, by farthest point sampling.
+    """Choose seeds of a model whose images differ most, by farthest point sampling.
 
-    The study `diversity` says for the same run how much that gains over random seeds.
+    The study `diversity` says, for the same run, what these seeds gain over random ones.
 
     Args:
-        model: The run folder of a model, with a style or layout feature measured.
-        k: How many seeds.
+        model: A run folder of the model, with a style or layout feature measured.
+        k: Number of seeds.
         by: "style" or "composition".
-        first: The seed to begin with; the one nearest to the mean of all if None.
-        feature: The feature to use; whichever the recipe measures if empty.
+        first: The first seed; if None, the seed nearest to the mean of all.
+        feature: The feature to use; if empty, the one that the recipe measures.
 
     Returns:
-        The seeds in the order of their choice: the first few of them are a choice as well.
+        The seeds in the order in which they were chosen, so the first few are a choice as well.
 
     Raises:
-        ConfigError: If k is out of range, `by` is neither, or the run has no such first seed.
-        RunError: If it is no run, or lacks the feature or cells.
+        ConfigError: If k is out of range, `by` is unknown, or the run has no such first seed.
+        RunError: If the folder is not a run, or lacks the feature or cells.
 
     Example:
         >>> diverse_seeds("no-such-folder", 4)
@@ -64,8 +64,8 @@ def diverse_seeds(
     """
     space = seed_space(Run.open(model), by, feature=feature)
     if not 1 <= k <= len(space.seeds):
-        raise ConfigError(f"{k} seeds of {len(space.seeds)}: give 1 .. {len(space.seeds)}")
+        raise ConfigError(f"{k} seeds of {len(space.seeds)}: give 1 to {len(space.seeds)}")
     if first is not None and first not in space.seeds:
         raise ConfigError(f"the run has no seed {first}; it has {len(space.seeds)} others")
     start = central_point(space.values) if first is None else space.seeds.index(first)
-    return [space.seeds[place] for place in farthest_points(space.values, k, first=start)]
+    return [space.seeds[index] for index in farthest_points(space.values, k, first=start)]

@@ -1,4 +1,4 @@
-"""A run as seen from Python and Jupyter: polars frames and pictures.
+"""See a run from Python or Jupyter, as polars frames and images.
 
 Example:
     >>> import goldenseed
@@ -30,13 +30,13 @@ from pipeline.storage.shards import ShardFolder
 
 
 def open_run(path: str | Path) -> "RunView":
-    """Open a run folder for reading; needs no torch and changes nothing.
+    """Open a run folder for reading. Needs no torch and changes nothing.
 
     Args:
-        path: The folder that `goldenseed run` or `generate` wrote.
+        path: The folder that `goldenseed run` or `goldenseed generate` wrote.
 
     Raises:
-        RunError: If it is not a run, or of another schema version.
+        RunError: If the folder is not a run, or has another schema version.
 
     Example:
         >>> open_run("no-such-folder")
@@ -58,7 +58,7 @@ class RunView:
         self.run = run
 
     def __repr__(self) -> str:
-        """Where it is and how large."""
+        """The run's folder, size and card."""
         status = self.status
         return f"<run {status.run}: {status.drawn:,} of {status.cells:,} images, {status.card}>"
 
@@ -79,9 +79,9 @@ class RunView:
 
     @property
     def images(self) -> pl.LazyFrame:
-        """All committed image rows, read when they are collected; see `schema.IMAGES`.
+        """All committed image rows, read when the frame is collected; see `schema.IMAGES`.
 
-        polars does not check page checksums; `goldenseed verify` does.
+        Polars does not check page checksums; `goldenseed verify` does.
         """
         return _scan(self.run.images)
 
@@ -92,15 +92,21 @@ class RunView:
             name: Its name ("appearance") or full identity ("appearance-1a2b3c4d").
 
         Raises:
-            RunError: If the run holds none of this name, or several versions of it.
+            RunError: If the run holds no feature of this name, or several versions of it.
         """
-        found = {f.prefix.removeprefix(f"{FEATURES_FOLDER}/"): f for f in feature_folders(self.run)}
-        fitting = [key for key in found if name in (key, key.rpartition("-")[0])]
-        if len(fitting) != 1:
-            hint = nearest(name, found)
-            has = ", ".join(fitting or found) or "no features"
-            raise RunError(f"no one feature {name!r} in {self.run.root}; {hint}it holds {has}")
-        return _scan(found[fitting[0]])
+        prefix = f"{FEATURES_FOLDER}/"
+        folders = {f.prefix.removeprefix(prefix): f for f in feature_folders(self.run)}
+        matches = [key for key in folders if name in (key, key.rpartition("-")[0])]
+        if len(matches) > 1:
+            raise RunError(
+                f"{self.run.root} holds several versions of feature {name!r}; give the full "
+                f"identity: {', '.join(matches)}"
+            )
+        if not matches:
+            held = ", ".join(folders) or "no features"
+            hint = nearest(name, folders)
+            raise RunError(f"{self.run.root} holds no feature {name!r}; {hint}it holds {held}")
+        return _scan(folders[matches[0]])
 
     @property
     def per_seed(self) -> pl.DataFrame:
@@ -108,11 +114,12 @@ class RunView:
         return read_per_seed(self.run)
 
     def study(self, name: str, table: str = "") -> dict[str, Any] | pl.DataFrame:
-        """What a study found: its summary, or one of its tables.
+        """Read what a study found: its summary, or one of its tables.
 
         Args:
             name: Name of the study.
-            table: Name of a table, one of the summary's `columns`; empty for the summary.
+            table: Name of a table, which is a key of the summary's `columns`; empty for the
+                summary.
 
         Raises:
             RunError: If the study was not run on this grid, or has no such table.
@@ -120,7 +127,7 @@ class RunView:
         return read_study_table(self.run, name, table) if table else read_summary(self.run, name)
 
     def image(self, prompt: str, seed: int) -> Image.Image:
-        """One image.
+        """Read one image.
 
         Args:
             prompt: A prompt's id or its text.
@@ -130,25 +137,31 @@ class RunView:
             RunError: If the run does not hold that image.
         """
         cell = (self._prompt(prompt).id, seed)
-        found = read_images(self.run, [cell])
-        if cell not in found:
+        images = read_images(self.run, [cell])
+        if cell not in images:
             raise RunError(
-                f"the run holds no image of seed {seed} and {prompt!r}: not drawn, failed or "
-                f"not kept"
+                f"the run holds no image of seed {seed} and prompt {prompt!r}: it was not drawn, "
+                f"failed or was not kept"
             )
-        return Image.fromarray(found[cell])
+        return Image.fromarray(images[cell])
 
     def grid(
         self, prompts: int | Sequence[str] = 6, seeds: int | Sequence[int] = 8
     ) -> "ContactSheet":
-        """A picture of a part of the grid: rows = seeds, columns = prompts.
+        """Draw a contact sheet of a part of the grid: one row per seed, one column per prompt.
 
         Args:
-            prompts: The first so many, or ids or texts.
-            seeds: The first so many, or the seeds themselves.
+            prompts: Number of prompts, counted from the first, or their ids or texts.
+            seeds: Number of seeds, counted from the first, or the seeds themselves.
+
+        Raises:
+            RunError: If the run has no such prompt or seed.
         """
-        chosen = self.prompts[:prompts] if isinstance(prompts, int) else map(self._prompt, prompts)
-        columns = list(chosen)
+        columns = (
+            self.prompts[:prompts]
+            if isinstance(prompts, int)
+            else [self._prompt(name) for name in prompts]
+        )
         rows = self.seeds[:seeds] if isinstance(seeds, int) else list(seeds)
         unknown = sorted(set(rows) - set(self.seeds))
         if unknown:
@@ -166,17 +179,17 @@ class RunView:
 
 
 class ContactSheet:
-    """A picture that Jupyter shows.
+    """A contact sheet, which Jupyter shows as a figure.
 
     Attributes:
-        image: The picture.
+        image: The sheet as an image.
     """
 
     def __init__(self, image: Image.Image) -> None:
         self.image = image
 
     def save(self, path: str | Path) -> None:
-        """Write it as a file; the suffix decides the format."""
+        """Write the sheet to a file. The suffix decides the format."""
         self.image.save(path)
 
     def _repr_png_(self) -> bytes:
@@ -186,7 +199,7 @@ class ContactSheet:
 
 
 def _scan(folder: ShardFolder) -> pl.LazyFrame:
-    """All rows that receipts vouch for."""
+    """All rows that have a receipt."""
     receipts = receipt_index(folder).values()
     paths = [folder.store.path(f"{folder.prefix}/{receipt.file}") for receipt in receipts]
     if not paths:

@@ -1,4 +1,4 @@
-"""From a recipe to run folders: everything checked, prompts and pictures read, the grid grown."""
+"""Begin or open runs: check a recipe, read its prompts, and give its runs their grid."""
 
 from pathlib import Path
 
@@ -25,12 +25,12 @@ PROMPTS = PROJECT_ROOT / "prompts"
 
 
 def choose(recipe: Recipe, *, seeds: str = "", prompts: int | None = None) -> Recipe:
-    """The recipe with seeds and number of prompts as the command line wants them.
+    """Replace a recipe's seeds and number of prompts by those of the command line.
 
     Args:
         recipe: The recipe.
-        seeds: "start:stop" or a count; empty keeps the recipe's.
-        prompts: Number of prompts; None keeps the recipe's.
+        seeds: A count, "start:stop" or a list "7,11,469"; empty keeps the recipe's seeds.
+        prompts: Number of prompts; None keeps the recipe's number.
     """
     changes: dict[str, object] = {}
     if seeds:
@@ -45,7 +45,7 @@ def check_recipe(recipe: Recipe) -> None:
 
     Raises:
         GoldenseedError: If a card, feature, metric, intervention or noise spec is unknown (the
-            message names the nearest), or what it says of sampling cannot be done.
+            message names the nearest), or if its sampling settings cannot be used.
     """
     card = find_card(recipe.card)
     for feature in load_features(recipe.features):
@@ -53,7 +53,7 @@ def check_recipe(recipe: Recipe) -> None:
     for name in recipe.feature_prompts:
         if name not in recipe.features:
             raise ConfigError(
-                f"`feature_prompts` names {name!r}, which is none of the recipe's features: "
+                f"`feature_prompts` names {name!r}, which is not one of the recipe's features: "
                 f"{nearest(name, recipe.features)}{', '.join(recipe.features) or 'it has none'}"
             )
     for name in _metrics(recipe):
@@ -76,16 +76,20 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def _metrics(recipe: Recipe) -> list[str]:
-    """Every metric of a recipe, once, that of its ranking too."""
-    ranked = [recipe.ranking.metric] if recipe.ranking else []
-    return list(dict.fromkeys([*recipe.metrics, *ranked]))
+    """Each metric of a recipe once, with that of its ranking."""
+    ranking = [recipe.ranking.metric] if recipe.ranking else []
+    return list(dict.fromkeys([*recipe.metrics, *ranking]))
 
 
-def check_pictures(recipe: Recipe, prompts: PromptSet) -> Path:
-    """Look at every condition of every prompt; give the folder that holds them.
+def check_condition_images(recipe: Recipe, prompts: PromptSet) -> Path:
+    """Check the condition images of all prompts.
+
+    Returns:
+        The folder that holds them.
 
     Raises:
-        PromptError: If one is missing, damaged, or of another size than an arm draws.
+        PromptError: If a condition image is missing, damaged, or of another size than an arm
+            draws.
     """
     card = find_card(recipe.card)
     folder = Path(prompts.report.path).parent / FOLDER
@@ -97,75 +101,78 @@ def check_pictures(recipe: Recipe, prompts: PromptSet) -> Path:
 
 
 def load_prompts(recipe: Recipe) -> PromptSet:
-    """The prompts that a recipe names: all, those it chose, the first `count` by their ids.
+    """Read the prompts that a recipe names.
 
-    An id is a hash, so any number of them is a fair sample of a file that is sorted by object
-    or category, and a larger number only adds to a smaller one.
+    These are all prompts of its file or those of `prompts.chosen`, and of them the first
+    `prompts.count` in the order of their ids. An id is a hash, so the first ones are a fair
+    sample even of a file that is sorted by object or category, and a larger number only adds to
+    a smaller one.
 
     Raises:
-        PromptError: If the file is missing or malformed, has fewer than `count`, or lacks one
-            that the recipe chose.
+        PromptError: If the file is missing or malformed, holds fewer than `count` prompts, or
+            lacks one that the recipe chose.
     """
     source = recipe.prompts.source
     shipped = PROMPTS / f"{source}.jsonl"
-    found = _chosen(recipe, read_prompts(shipped if shipped.is_file() else Path(source)))
-    count = recipe.prompts.count
-    if count is not None and count > len(found.prompts):
+    prompt_set = _chosen(recipe, read_prompts(shipped if shipped.is_file() else Path(source)))
+    count, prompts = recipe.prompts.count, prompt_set.prompts
+    if count is None:
+        return prompt_set
+    if count > len(prompts):
         raise PromptError(
-            f"{source} holds {len(found.prompts):,} prompts and the recipe wants {count:,}; "
+            f"{source} holds {len(prompts):,} prompts and the recipe wants {count:,}; "
             f"lower `prompts.count` (or --prompts) or bring more prompts"
         )
-    if count is None:
-        return found
-    return PromptSet(tuple(sorted(found.prompts, key=lambda p: p.id)[:count]), found.report)
+    by_id = sorted(prompts, key=lambda prompt: prompt.id)
+    return PromptSet(tuple(by_id[:count]), prompt_set.report)
 
 
-def _chosen(recipe: Recipe, found: PromptSet) -> PromptSet:
-    """The prompts whose ids the recipe lists, if it lists any."""
+def _chosen(recipe: Recipe, prompt_set: PromptSet) -> PromptSet:
+    """The prompts whose ids the recipe lists, or all if it lists none."""
     wanted = set(recipe.prompts.chosen)
     if not wanted:
-        return found
-    prompts = tuple(prompt for prompt in found.prompts if prompt.id in wanted)
+        return prompt_set
+    prompts = tuple(prompt for prompt in prompt_set.prompts if prompt.id in wanted)
     missing = wanted - {prompt.id for prompt in prompts}
     if missing:
         raise PromptError(
             f"{recipe.prompts.source} lacks {len(missing):,} of the {len(wanted):,} prompts that "
-            f"the recipe chose, for example {min(missing)}; bring the file that they are from"
+            f"the recipe chose, for example {min(missing)}; use the file that they come from"
         )
-    return PromptSet(prompts, found.report)
+    return PromptSet(prompts, prompt_set.report)
 
 
 def start_runs(recipe: Recipe, out: Path) -> list[Run]:
-    """Open or begin the run of every arm and grow its grid to the recipe's.
+    """Open or begin the run of each arm, and add to its grid what the recipe wants.
 
-    Prints what reading the prompts found, if that is worth knowing.
+    Says on stderr if prompts were merged, skipped or stripped.
 
     Raises:
-        GoldenseedError: If anything that the recipe names is not there or cannot be used.
+        GoldenseedError: If anything that the recipe names is missing or cannot be used.
     """
     check_recipe(recipe)
     for name in _metrics(recipe):
         load_metric(name).check()
     prompts = load_prompts(recipe)
-    pictures = check_pictures(recipe, prompts)
+    conditions = check_condition_images(recipe, prompts)
     if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
         note(prompts.report.summary())
     card = find_card(recipe.card)
-    resolved = resolve(card, _begun_revision(recipe, out))
+    resolved = resolve(card, _first_revision(recipe, out))
     if card.repo and card.revision == "unresolved":
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
     runs = []
     for arm, config in recipe.run_configs(resolved).items():
         check_prediction(card, config.scheduler_config, resolved.folder)
         run = Run.start(out / arm, config, recipe)
-        bring_conditions(prompts.prompts, pictures, run.store)
+        bring_conditions(prompts.prompts, conditions, run.store)
         run.grow(recipe.seeds.values(), prompts.prompts)
         runs.append(run)
     return runs
 
 
-def _begun_revision(recipe: Recipe, out: Path) -> str:
-    """The commit that the run in a folder began with; empty for a new run."""
+def _first_revision(recipe: Recipe, out: Path) -> str:
+    """The commit of the model with which the run in a folder began; empty for a new run."""
     for arm in recipe.arms or ("",):
         if (out / arm / RUN_FILE).is_file():
             return read_identity(out / arm).config.revision
@@ -173,7 +180,7 @@ def _begun_revision(recipe: Recipe, out: Path) -> str:
 
 
 def open_runs(path: Path) -> list[Run]:
-    """The run in a folder, or the runs of its arms."""
+    """Open the run in a folder, or the runs of its arms."""
     if not (path / RUN_FILE).is_file():
         arms = sorted(file.parent for file in path.glob(f"*/{RUN_FILE}"))
         if arms:

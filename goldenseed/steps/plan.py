@@ -1,4 +1,4 @@
-"""What a recipe will cost, before anything is drawn."""
+"""Estimate what a recipe will cost, before anything is drawn."""
 
 import math
 from collections import Counter
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from goldenseed.progress import note
 from goldenseed.steps import begin
-from goldenseed.steps.measuring import measuring
+from goldenseed.steps.measuring import measuring_cost
 from pipeline.cards.card import Card, find_card
 from pipeline.errors import ConfigError
 from pipeline.prompts.prompt_sets import Prompt
@@ -25,7 +25,10 @@ BYTES_PER_PIXEL = 1.45
 """Lossless WebP (method 0) of a 512 x 512 photograph: 370 KiB."""
 
 FID_WIDTH = 2048
-"""Numbers that the FID Inception gives of an image."""
+"""Numbers that the Inception network of FID gives for an image."""
+
+SEED_SHARES = (0.001, 0.01, 0.05)
+"""Shares of the variance within prompts that a seed may have, for which a plan gives numbers."""
 
 H100_FLOPS = 0.4 * 790e12
 """Assumed rate of one H100: 40 % of the 790 TFLOP/s that a large bf16 matrix product reaches."""
@@ -42,13 +45,13 @@ class ArmPlan:
         seeds: Seeds in the grid.
         cells: Images in the grid.
         shards: Files that the grid becomes.
-        done: Shards that are already there.
+        done: Shards that exist already.
         image_bytes: Estimated bytes of the images still to draw.
-        seconds: Estimated time to draw on the machine that `basis` names and to measure, None
-            where nothing is known of drawing.
-        gpu_hours: The same as hours of one H100, None for a CPU card or where nothing is known.
-        basis: What the estimate of drawing rests on.
-        measuring: What measuring adds, feature by feature.
+        seconds: Estimated time to draw (on the machine that `basis` names) and to measure; None
+            if the card has no cost figures.
+        gpu_hours: The same as hours of one H100; None for a CPU card or without cost figures.
+        basis: What the estimate for drawing is based on.
+        measuring: What measuring costs, feature by feature.
         expect: What such a grid can show, in words.
     """
 
@@ -67,26 +70,32 @@ class ArmPlan:
     expect: str
 
     def as_dict(self) -> dict[str, object]:
-        """JSON-ready."""
+        """The plan as plain values, ready for JSON."""
         return asdict(self)
 
 
 def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
-    """A recipe's prompts by id; stand-ins where the file must still be made.
+    """Read a recipe's prompts, or make stand-ins if its prompt file does not exist yet.
 
-    Sets hang on hashes, so stand-ins fall into them as the real prompts will.
+    A prompt's set depends on a hash, so stand-ins fall into sets as the real prompts will.
+
+    Returns:
+        The prompts by id.
 
     Raises:
-        PromptError: If the file is there and malformed, or is not there and the recipe does
-            not say how many prompts it takes of it; if a prompt's picture is missing or wrong.
+        PromptError: If the file is malformed, if it does not exist and the recipe gives no number
+            of prompts, or if a condition image is missing or wrong.
     """
     source, count = recipe.prompts.source, recipe.prompts.count
     shipped = begin.PROMPTS / f"{source}.jsonl"
     if count is None or shipped.is_file() or Path(source).exists():
-        found = begin.load_prompts(recipe)
-        begin.check_pictures(recipe, found)
-        return {prompt.id: prompt for prompt in found.prompts}
-    note(f"{source} is not there yet: planned with {count:,} stand-ins; see the recipe's comments")
+        prompt_set = begin.load_prompts(recipe)
+        begin.check_condition_images(recipe, prompt_set)
+        return {prompt.id: prompt for prompt in prompt_set.prompts}
+    note(
+        f"{source} does not exist yet: planned with {count:,} stand-ins; the recipe's comments "
+        f"say how to make the file"
+    )
     stand_ins = (Prompt(f"stand-in {number}") for number in range(count))
     return {prompt.id: prompt for prompt in stand_ins}
 
@@ -94,75 +103,83 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
 def plan_recipe(
     recipe: Recipe, prompts: Mapping[str, Prompt], out: Path, *, reliability: float | None = None
 ) -> list[ArmPlan]:
-    """Plan every arm of a recipe; draws nothing, loads no model, needs no network.
+    """Plan each arm of a recipe. Draws nothing, loads no model and needs no network.
 
     Args:
         recipe: The recipe.
         prompts: Its prompts by id.
-        out: The folder that the run would be in; what is there counts as done.
-        reliability: Also say how many prompts per set a ranking so reliable takes.
+        out: The run folder; shards that it holds already count as done.
+        reliability: If given, also say how many prompts per set a ranking of this reliability
+            needs.
     """
     arms = recipe.arms or {"": Sampling()}
     expect = expectation(prompt.set for prompt in prompts.values())
     plans = []
     for name, arm in arms.items():
-        more = f"; {needed(reliability, out / name)}" if reliability is not None else ""
-        text = expect + more
+        needs = f"; {needed(reliability, out / name)}" if reliability is not None else ""
+        text = expect + needs
         plans.append(_plan_arm(recipe, name, arm, list(prompts), folder=out / name, expect=text))
     return plans
 
 
 def needed(reliability: float, folder: Path) -> str:
-    """Prompts per set for a reliability: as the run's own study measured it, else by formula.
+    """Say how many prompts per set a reliability needs.
+
+    If the study `quality` was made for the run, the numbers are those that it measured.
+    Otherwise they follow from a formula.
 
     Args:
         reliability: In (0, 1).
-        folder: The run, which may not be there yet.
+        folder: The run folder, which need not exist.
 
     Raises:
         ConfigError: If the reliability is out of range.
 
     Example:
         >>> needed(0.9, Path("no-such-run"))
-        'for a reliability of 0.9, prompts per set by the share of what prompts leave over that \
-belongs to the seed: 0.1%: 8,991, 1.0%: 891, 5.0%: 171 (a mean, independent prompts)'
+        "for a reliability of 0.9 a mean over images needs, per set: 8,991 prompts if the seed's \
+share of the variance within prompts is 0.1%, 891 if 1.0%, 171 if 5.0% (independent prompts)"
     """
     if not 0 < reliability < 1:
-        raise ConfigError(f"reliability {reliability}: a number between 0 and 1 is needed")
+        raise ConfigError(f"--reliability {reliability:g}: wanted a number between 0 and 1")
     measured = _measured(reliability, folder) if (folder / RUN_FILE).is_file() else ""
     if measured:
         return measured
     odds = reliability / (1 - reliability)
-    parts = [f"{f:.1%}: {math.ceil(odds * (1 - f) / f - 1e-9):,}" for f in (0.001, 0.01, 0.05)]
+    first, *others = [(math.ceil(odds * (1 - f) / f - 1e-9), f) for f in SEED_SHARES]
     return (
-        f"for a reliability of {reliability:g}, prompts per set by the share of what prompts leave "
-        f"over that belongs to the seed: {', '.join(parts)} (a mean, independent prompts)"
+        f"for a reliability of {reliability:g} a mean over images needs, per set: {first[0]:,} "
+        f"prompts if the seed's share of the variance within prompts is {first[1]:.1%}, "
+        f"{', '.join(f'{prompts:,} if {f:.1%}' for prompts, f in others)} (independent prompts)"
     )
 
 
 def _measured(reliability: float, folder: Path) -> str:
-    """What the study `quality` of a run says, if it was made."""
+    """What the study `quality` of a run says; empty if it was not made."""
     from analysis.ranking.repeatability import Repeatability, prompts_needed
     from analysis.statistics.bounds import Interval
     from analysis.studies.results import outcomes, read_summary
 
-    run, said = Run.open(folder), []
+    run, texts = Run.open(folder), []
     if "quality" not in outcomes(run):
         return ""
     for row in read_summary(run, "quality")["numbers"]["known"]:
         full, half = (row[key] and Interval(**row[key]) for key in ("full", "half"))
-        found = Repeatability(full, half)
-        need = prompts_needed(found, per_image_mean=row["per_image_mean"], target=reliability)
-        said.append(f"{row['metric']}: {need.words}")
-    return f"as measured in {run.root.name}, {' '.join(said)}"
+        known = Repeatability(full, half)
+        need = prompts_needed(known, per_image_mean=row["per_image_mean"], target=reliability)
+        texts.append(f"{row['metric']}: {need.words}")
+    return f"as measured in {run.root.name}, {' '.join(texts)}"
 
 
 def expectation(sets: Iterable[int]) -> str:
-    """What so many prompts can show, in words.
+    """Say what this number of prompts can show.
 
-    For a measure that is a mean over images: with a share f of the variance that prompts leave
-    over belonging to the seed, n images give the reliability n f / (n f + 1 - f) (Spearman and
-    Brown), if prompts are independent. For a Frechet distance n must exceed twice the width.
+    For a mean over images: if the seed has a share f of the variance within prompts, n images
+    give the reliability n f / (n f + 1 - f) (Spearman and Brown), provided that prompts are
+    independent. For a Frechet distance, n must exceed twice the width of the feature.
+
+    Args:
+        sets: Set of each prompt.
 
     Example:
         >>> expectation([1] * 500 + [2] * 400 + [3] * 100).split(";")[0]
@@ -170,12 +187,13 @@ def expectation(sets: Iterable[int]) -> str:
     """
     count = Counter(sets)
     n = min(count[1], count[2])
-    reliable = [f"{f:.1%}: {n * f / (n * f + 1 - f):.2f}" for f in (0.001, 0.01, 0.05)]
-    wide = "enough" if n > 2 * FID_WIDTH else "too few: comparable only at this n"
+    first, *others = [(n * f / (n * f + 1 - f), f) for f in SEED_SHARES]
+    verdict = "enough" if n > 2 * FID_WIDTH else "too few: comparable only at this n"
     return (
-        f"{n:,} images of each seed in the smaller of sets 1 and 2; reliability of a mean where "
-        f"the seed has this share of what prompts leave over: {', '.join(reliable)} (at best: "
-        f"prompts of a group say less); for FID (more than {2 * FID_WIDTH:,} wanted) {wide}"
+        f"{n:,} images of each seed in the smaller of sets 1 and 2; reliability of a ranking by a "
+        f"mean over images: at most {first[0]:.2f} if the seed's share of the variance within "
+        f"prompts is {first[1]:.1%}, {', '.join(f'{r:.2f} if {f:.1%}' for r, f in others)}; for "
+        f"FID (more than {2 * FID_WIDTH:,} wanted) {verdict}"
     )
 
 
@@ -188,27 +206,15 @@ def _plan_arm(
     folder: Path,
     expect: str,
 ) -> ArmPlan:
-    card = find_card(recipe.card)
-    seeds = recipe.seeds.values()
-    blocks = grid.grow(
-        [],
-        seeds,
-        prompt_ids,
-        tile_seeds=recipe.tile.seeds,
-        tile_prompts=recipe.tile.prompts,
-        order=recipe.order,
-    )
-    shards = sum(1 for block in blocks for _ in grid.cut(block))
+    card, seeds = find_card(recipe.card), recipe.seeds.values()
+    shards, done = _count_shards(recipe, prompt_ids), _count_done(folder)
     cells = len(seeds) * len(prompt_ids)
-    done = _done(folder)
     left = cells * max(0, shards - done) // max(1, shards)
     per_image, basis = seconds_per_image(card, recipe.sampling, arm)
-    measured = measuring(
+    cost = measuring_cost(
         recipe, prompt_ids, images=left / max(1, len(prompt_ids)), frames=card.frames
     )
-    seconds = None if per_image is None else per_image * left + measured.seconds
-    height = arm.height or recipe.sampling.height or card.height
-    width = arm.width or recipe.sampling.width or card.width
+    seconds = None if per_image is None else per_image * left + cost.seconds
     kept = min(left, recipe.kept_prompts(len(prompt_ids)) * len(seeds))
     return ArmPlan(
         arm=name,
@@ -218,16 +224,35 @@ def _plan_arm(
         cells=cells,
         shards=shards,
         done=done,
-        image_bytes=int(kept * height * width * BYTES_PER_PIXEL),
+        image_bytes=int(kept * _pixels(card, recipe.sampling, arm) * BYTES_PER_PIXEL),
         seconds=seconds,
         gpu_hours=seconds / 3600 if seconds is not None and card.gpu else None,
         basis=basis,
-        measuring=measured.words,
+        measuring=cost.words,
         expect=expect,
     )
 
 
-def _done(folder: Path) -> int:
+def _count_shards(recipe: Recipe, prompt_ids: list[str]) -> int:
+    """Files that a new grid becomes."""
+    blocks = grid.grow(
+        [],
+        recipe.seeds.values(),
+        prompt_ids,
+        tile_seeds=recipe.tile.seeds,
+        tile_prompts=recipe.tile.prompts,
+        order=recipe.order,
+    )
+    return sum(1 for block in blocks for _ in grid.cut(block))
+
+
+def _pixels(card: Card, sampling: Sampling, arm: Sampling) -> int:
+    """Pixels of one image."""
+    height = arm.height or sampling.height or card.height
+    return height * (arm.width or sampling.width or card.width)
+
+
+def _count_done(folder: Path) -> int:
     if not (folder / RUN_FILE).is_file():
         return 0
     read_identity(folder)  # refuses a damaged run
@@ -236,10 +261,17 @@ def _done(folder: Path) -> int:
 
 
 def seconds_per_image(card: Card, *layers: Sampling) -> tuple[float | None, str]:
-    """Time of one image, and the machine that the figure rests on.
+    """Estimate the time to draw one image.
 
-    For a card that was timed: its time, scaled by the number of steps. For a GPU card: its
-    floating-point operations over `H100_FLOPS`; computed, not measured on a GPU.
+    For a card that was timed, this is its time, scaled by the number of steps. For a GPU card it
+    is the number of floating-point operations over `H100_FLOPS`: computed, not measured on a GPU.
+
+    Args:
+        card: The card.
+        *layers: Sampling settings that replace those of the card; a later one wins.
+
+    Returns:
+        Seconds, or None if the card has no cost figures, and what the estimate is based on.
     """
     steps, guidance = card.num_inference_steps, card.guidance_scale
     for layer in layers:

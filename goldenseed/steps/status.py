@@ -1,4 +1,4 @@
-"""How far a run is, from its receipts alone."""
+"""Say how far a run is, from its receipts alone."""
 
 from dataclasses import asdict, dataclass
 
@@ -15,21 +15,21 @@ class Status:
 
     Attributes:
         run: The folder.
-        run_id: What defines the images.
-        grid_hash: The set of cells.
-        card: The model.
-        prompts: Prompts in the grid.
-        seeds: Seeds in the grid.
-        cells: Images in the grid.
+        run_id: Hash of everything that defines the images.
+        grid_hash: Hash of the set of cells.
+        card: Name of the model's card.
+        prompts: Number of prompts in the grid.
+        seeds: Number of seeds in the grid.
+        cells: Number of images in the grid.
         drawn: Cells in committed shards, failed ones included.
         failed: Cells among them without a usable image.
-        shards: Tiles of the grid.
-        shards_done: Tiles with a shard.
+        shards: Number of tiles in the grid.
+        shards_done: Tiles that have a shard.
         image_bytes: Size of the image shards.
-        features: Feature identity -> shards measured.
-        ranked: Whether a ranking is there.
+        features: Feature identity -> number of shards measured.
+        ranked: Whether the run has a ranking.
         releases: Names of the releases.
-        studies: What was found, one line a study, by name.
+        studies: Name of a study -> what it found, in one line.
     """
 
     run: str
@@ -50,12 +50,12 @@ class Status:
     studies: dict[str, str]
 
     def as_dict(self) -> dict[str, object]:
-        """JSON-ready."""
+        """The status as plain values, ready for JSON."""
         return asdict(self)
 
 
 def status_of(run: Run) -> Status:
-    """Read a run's state; opens receipts (or their manifest), no shard."""
+    """Read a run's state. Opens receipts (or their manifest), but no shard."""
     index = receipt_index(run.images)
     prompts, seeds = run.prompts, run.seeds
     releases = run.root / RELEASES_FOLDER

@@ -1,7 +1,7 @@
-"""The steps of the path, each a function from a run to a result; `start.py` gives the runs.
+"""The steps of the path, each a function from a run to a result.
 
-The command (`cli.py`) only parses, prints and maps errors; whoever scripts goldenseed in
-Python calls these.
+`goldenseed.steps.begin` gives the runs. The command line only reads arguments, calls these
+functions and prints; a Python script can call them too.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ class Workers:
 
     Attributes:
         executor: Name of the executor.
-        count: Actors; None leaves it to the executor.
+        count: Number of actors; None lets the executor decide.
     """
 
     executor: str = "ray"
@@ -40,14 +40,14 @@ class Workers:
 
 @dataclass(frozen=True)
 class Result:
-    """What a step over many shards came to.
+    """What a step over many shards did.
 
     Attributes:
-        step: Its name.
-        done: Cells worked on now.
+        step: Name of the step.
+        done: Cells that it worked on.
         failed: Cells among them without a usable image.
-        errors: "task: reason" of every shard that has no result.
-        truncated: Prompts that the text encoder cut off.
+        errors: "task: reason" for each shard that has no result.
+        truncated: Prompts that the text encoder truncated.
     """
 
     step: str
@@ -60,14 +60,14 @@ class Result:
 def generate(
     run: Run, workers: Workers, *, part: tuple[int, int] = (1, 1), measure: bool = False
 ) -> Result:
-    """Draw what a run still lacks.
+    """Draw the images that a run lacks.
 
     Args:
         run: The run.
-        workers: Where.
-        part: (i, n): only the i-th of n parts of the tiles.
-        measure: Measure the recipe's features in the same pass, while pixels are in memory;
-            always so where not all images are kept.
+        workers: Where to draw.
+        part: (i, n) draws only the i-th of n parts of the tiles.
+        measure: Measure the recipe's features in the same pass, while pixels are in memory. This
+            is always done if the recipe does not keep all images.
     """
     from pipeline.drawing.stage import generate_stage  # loads torch and diffusers
 
@@ -85,30 +85,30 @@ def generate(
 
 
 def _set_aside_unmeasured(run: Run) -> None:
-    """Let shards be drawn again whose images were not kept and whose features are missing.
+    """Set aside the shards that lack features and did not keep all images, to draw them again.
 
-    That is how a kill between drawing and measuring is mended, and how a new feature comes to
+    This repairs a run that was killed between drawing and measuring, and gives a new feature to
     a run without images.
     """
     tasks = missing_extractions(run, run.recipe.features)
     if tasks:
-        note(f"{len(tasks)} shards lack features and did not keep all images: drawn again")
+        note(f"{len(tasks)} shards lack features and did not keep all images: drawing them again")
     for task in tasks:
         run.images.supersede(task.shard_id, task.block)
 
 
 def extract(run: Run, workers: Workers) -> Result:
-    """Measure the features of the images that lack them; draws nothing."""
+    """Measure the features of the images that lack them. Draws nothing."""
     names = run.recipe.features
     tasks = missing_extractions(run, names)
-    size = {tile.id: len(tile.cells) for tile in run.tiles()}
+    cells = {tile.id: len(tile.cells) for tile in run.tiles()}
     executor = make_executor(workers.executor, workers.count)
     outcomes = executor.run(ExtractStage(run.root, names), tasks) if tasks else []
-    return _collect(_title("measure", run), outcomes, sum(size[task.id] for task in tasks))
+    return _collect(_title("measure", run), outcomes, sum(cells[task.id] for task in tasks))
 
 
 def measure(run: Run, workers: Workers) -> list[Result]:
-    """Features of every image, then the recipe's metrics of every seed."""
+    """Measure the features of each image, then the recipe's metrics of each seed."""
     result = extract(run, workers)
     if not result.errors:
         per_seed.measure(run, run.recipe.metrics)
@@ -116,19 +116,19 @@ def measure(run: Run, workers: Workers) -> list[Result]:
 
 
 def draw_and_measure(run: Run, workers: Workers) -> list[Result]:
-    """Draw what is missing, then measure what is not measured yet.
+    """Draw the missing images, then measure what is not measured yet.
 
-    The recipe's `measure` says whether the images drawn now are measured in the same pass.
+    The recipe's `measure` says whether new images are measured in the same pass.
     """
-    drawn = generate(run, workers, measure=run.recipe.measure == "while_drawing")
-    return [drawn] if drawn.errors else [drawn, *measure(run, workers)]
+    result = generate(run, workers, measure=run.recipe.measure == "while_drawing")
+    return [result] if result.errors else [result, *measure(run, workers)]
 
 
 def rank(run: Run) -> Ranking:
-    """Rank the seeds by the recipe's metric and keep the ranking in the run folder.
+    """Rank the seeds by the recipe's metric and save the ranking in the run folder.
 
     Raises:
-        ConfigError: If the recipe ranks by nothing.
+        ConfigError: If the recipe names no metric to rank by.
     """
     if run.recipe.ranking is None:
         raise ConfigError(nothing_ranked(run.recipe.name))
@@ -141,7 +141,7 @@ def publish(run: Run) -> Path:
     """Write the run's ranking as a release.
 
     Returns:
-        Its folder; the same ranking gives the same folder again.
+        The folder of the release. The same ranking gives the same folder again.
     """
     name = f"{run.recipe.name}-{run.root.name}" if run.recipe.arms else run.recipe.name
     return write_release(run, ranks.read_ranking(run), name=name)
@@ -157,11 +157,11 @@ def conclude(run: Run) -> tuple[Ranking, list[dict[str, Any]], Path]:
 
 
 def seed_shares(run: Run) -> list[dict[str, Any]]:
-    """How much of the variance of plain image measures belongs to the seed.
+    """Compute the seed's share of the variance of brightness, contrast and the like.
 
     Returns:
-        One row per measure: column, share, low, high, n. Empty where appearance was not
-        measured or the grid is too small for an interval.
+        One row per measure: column, share, low, high, n. Empty if the feature `appearance` was
+        not measured, or if the grid is too small for an interval.
     """
     if "appearance" not in run.recipe.features:
         return []
@@ -173,12 +173,12 @@ def seed_shares(run: Run) -> list[dict[str, Any]]:
 
 
 def _title(step: str, run: Run) -> str:
-    """The step, with the arm where a recipe has several."""
+    """The step's name, with that of the arm if the recipe has arms."""
     return f"{step} {run.root.name}" if run.recipe.arms else step
 
 
 def _collect(step: str, outcomes: Iterable[Outcome], total: int) -> Result:
-    """Follow a stage to its end; only sums are kept."""
+    """Run a stage to its end and keep only sums."""
     counts: Counter[str] = Counter()
     errors: list[str] = []
     truncated: set[str] = set()

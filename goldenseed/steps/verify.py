@@ -1,4 +1,4 @@
-"""Verification: read everything back and hash it again."""
+"""Verify a run: read everything back and hash it again."""
 
 import hashlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Checked:
     """One shard or release file that was read back.
 
     Attributes:
-        name: Its receipt's key, or the release file.
+        name: Key of the shard's receipt, or path of the release file.
         problem: What is wrong with it; empty if nothing is.
     """
 
@@ -31,11 +31,11 @@ class Checked:
 
 
 def verify_run(run: Run) -> Iterator[Checked]:
-    """Re-hash every shard and every release of a run; one that is damaged hides no other.
+    """Hash each shard and each release of a run again. A damaged file does not hide others.
 
-    Checked are each file's size and hash, its page checksums, rows and content hash, that the
-    shard belongs to this run and grid, and, for features, that the images they were made from
-    are still those.
+    The check covers each file's size and hash, its page checksums, rows and content hash, and
+    that a shard belongs to this run and grid. A feature shard must also name the content of the
+    image shard as it is now.
     """
     sources = {tile.id: "" for tile in run.tiles()}
     for folder in (run.images, *feature_folders(run)):
@@ -49,24 +49,24 @@ def verify_run(run: Run) -> Iterator[Checked]:
 
 
 def feature_folders(run: Run) -> list[ShardFolder]:
-    """The run's feature folders, whatever features this program knows."""
+    """The run's feature folders, also those of features that this program does not know."""
     names = run.store.folders(FEATURES_FOLDER)
     return [ShardFolder(run.store, f"{FEATURES_FOLDER}/{name}", ()) for name in names]
 
 
 def _check(folder: ShardFolder, receipt: Receipt, run_id: str, sources: dict[str, str]) -> str:
-    """What is wrong with a shard; notes the content of image shards in `sources`."""
+    """What is wrong with a shard. Adds the content hash of an image shard to `sources`."""
     if receipt.shard_id not in sources:
-        return "is no tile of the run's grid"
+        return "is not a tile of the run's grid"
     if receipt.source_sha256 and sources[receipt.shard_id] != receipt.source_sha256:
-        return "was made from images that are not there any more"
+        return "was made from images that no longer exist"
     if not receipt.source_sha256:
         sources[receipt.shard_id] = receipt.content_sha256
     return check_shard(folder, receipt, run_id)
 
 
 def check_shard(folder: ShardFolder, receipt: Receipt, run_id: str) -> str:
-    """What is wrong with a shard by itself, or an empty string.
+    """Say what is wrong with a shard by itself; empty if nothing is.
 
     Raises:
         ShardError: If it cannot be read.
@@ -89,13 +89,13 @@ def check_shard(folder: ShardFolder, receipt: Receipt, run_id: str) -> str:
 
 
 def content_columns(table: pa.Table) -> list[str]:
-    """The columns that a shard's hash covers: of images a few, of features all."""
+    """The columns that a shard's content hash covers: some of an image shard, all of others."""
     is_image = any(field.type == IMAGE_TYPE for field in table.schema)
     return list(IMAGE_CONTENT) if is_image else list(table.column_names)
 
 
 def _releases(run: Run) -> Iterator[Checked]:
-    """The files of every release against its checksums."""
+    """Compare the files of each release with its checksums."""
     for release in run.store.folders(RELEASES_FOLDER):
         sums = run.store.path(f"{RELEASES_FOLDER}/{release}/{SUMS}")
         if not sums.is_file():
@@ -104,16 +104,16 @@ def _releases(run: Run) -> Iterator[Checked]:
         for line in sums.read_text().splitlines():
             wanted, _, name = line.partition("  ")
             path = sums.with_name(name)
-            found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-            problem = "" if found == wanted else f"is not what {SUMS} says"
+            actual = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            problem = "" if actual == wanted else f"is not what {SUMS} says"
             yield Checked(f"{RELEASES_FOLDER}/{release}/{name}", problem)
 
 
 def set_aside(run: Run, shard: Checked) -> bool:
-    """Move a damaged shard's receipt away, so that the next run makes the shard again.
+    """Move the receipt of a damaged shard away, so that the next run makes the shard again.
 
     Returns:
-        Whether it could be moved; a release is never touched.
+        Whether the receipt was moved. A release is never touched.
     """
     prefix, _, rest = shard.name.partition("/receipts/")
     if not rest:

@@ -11,7 +11,7 @@ from analysis.features import load_features
 from analysis.features.networks import NetworkFeature
 from analysis.studies.distinguishability.split import split_by_group
 from goldenseed.steps.begin import check_recipe, start_runs
-from goldenseed.steps.measuring import CORE_FLOAT32, H100_FLOAT32, measuring
+from goldenseed.steps.measuring import CORE_FLOAT32, H100_FLOAT32, measuring_cost
 from goldenseed.steps.plan import plan_recipe, prompts_to_plan
 from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ModelError, PromptError
@@ -42,14 +42,14 @@ def test_a_network_on_the_cpu_is_seen() -> None:
 def test_measuring_is_counted_where_it_runs_and_on_what_is_measured() -> None:
     recipe = load_recipe("paper-sd2")
     ids = list(prompts_to_plan(recipe))
-    found = measuring(recipe, ids, images=2)
+    found = measuring_cost(recipe, ids, images=2)
     inception, hps = 11.4e9 * 2 * len(ids), 334.6e9 * 2 * sum(int(i, 16) % 9 == 0 for i in ids)
     assert found.seconds == pytest.approx((inception + hps) / H100_FLOAT32)
     assert re.fullmatch(r"measuring: inception@.* h \(.*H100.*\); hps@.* h \(.*\)", found.words)
-    video = measuring(recipe, ids, images=2, frames=16)
+    video = measuring_cost(recipe, ids, images=2, frames=16)
     assert video.seconds == pytest.approx(16 * found.seconds)
     slow = recipe.model_copy(update={"features": ["hps", "appearance"], "feature_prompts": {}})
-    there = measuring(slow, ids, images=1)
+    there = measuring_cost(slow, ids, images=1)
     assert there.seconds == pytest.approx(334.6e9 * len(ids) / CORE_FLOAT32)
     assert there.words.endswith("one CPU core); not counted: appearance")
 

@@ -1,0 +1,171 @@
+"""The command line itself: help texts, completion, `python -m goldenseed`, errors, pipes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from goldenseed.cli import app
+from goldenseed.commands import exit_codes
+from goldenseed.commands.sections import SECTIONS
+from pipeline.settings.recipe import recipe_names
+from tests.goldenseed.conftest import Call
+
+ROOT = Path(__file__).parents[2]
+MODULE = [sys.executable, "-P", "-m", "goldenseed"]
+COMMANDS = ("plan", "generate", "measure", "rank", "publish", "run", "search", "status", "shares")
+COMMANDS += ("study", "verify", "prompts", "reference")
+
+
+def in_process(
+    arguments: list[str], *, shell_input: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Call a program on this checkout, with a page of 80 columns unless said otherwise."""
+    return subprocess.run(
+        arguments,
+        capture_output=True,
+        text=True,
+        input=shell_input,
+        timeout=200,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **environment},
+    )
+
+
+def options_without_help() -> list[str]:
+    """Arguments and options, of all commands, that have no help text."""
+    import typer.main
+
+    group = typer.main.get_command(app)
+    pending, bare = [("goldenseed", group)], []
+    while pending:
+        path, command = pending.pop()
+        pending += [(f"{path} {name}", c) for name, c in getattr(command, "commands", {}).items()]
+        bare += [f"{path} {p.name}" for p in command.params if not getattr(p, "help", "")]
+        bare += [path] if not command.help else []
+    return bare
+
+
+def test_everything_has_a_help_text() -> None:
+    assert options_without_help() == []
+
+
+@pytest.mark.parametrize("columns", ["80", "40"])
+def test_help_is_never_cut_and_lists_the_commands_along_the_path(columns: str) -> None:
+    done = in_process([*MODULE, "--help"], COLUMNS=columns)
+    assert done.returncode == 0
+    assert "..." not in done.stdout.replace("[ARGS]...", "")
+    assert "…" not in done.stdout
+    text = " ".join(done.stdout.split())
+    places = [text.index(f" {name} ", text.index(SECTIONS[0].split(",")[0])) for name in COMMANDS]
+    assert places[:5] == sorted(places[:5])
+    assert all(" ".join(section.split()) in text for section in SECTIONS)
+
+
+def test_the_module_is_the_command(command: Path) -> None:
+    for arguments, code in ((["--help"], 0), (["status", "no-run"], 2), (["run", "--workers"], 2)):
+        module, script = in_process([*MODULE, *arguments]), in_process([str(command), *arguments])
+        assert (module.returncode, module.stdout, module.stderr) == (
+            script.returncode,
+            script.stdout,
+            script.stderr,
+        )
+        assert module.returncode == code
+        assert "__main__" not in module.stdout + module.stderr
+    assert "Usage: goldenseed run" in in_process([*MODULE, "run", "--help"]).stdout
+
+
+@pytest.fixture
+def completions(tmp_path: Path) -> Callable[[str], list[str]]:
+    """What bash offers for the last word of a line, once the completion is installed."""
+    program = tmp_path / "goldenseed"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(MODULE)} "$@"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    home = {"HOME": str(tmp_path), "PATH": path}
+    installed = in_process(["bash", "-c", "goldenseed --install-completion; exit $?"], **home)
+    assert installed.returncode == 0, installed.stderr
+    assert "completion installed" in installed.stdout
+
+    def complete(line: str) -> list[str]:
+        words = line.split(" ")
+        script = f"""
+source {tmp_path}/.bashrc
+COMP_WORDS=({" ".join(words[:-1])} "{words[-1]}")
+COMP_CWORD={len(words) - 1}
+$(complete -p goldenseed | sed 's/.*-F \\([^ ]*\\) .*/\\1/') goldenseed
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+        done = in_process(["bash", "-s"], shell_input=script, **home)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    return complete
+
+
+def test_bash_completes_commands_recipes_and_studies(
+    completions: Callable[[str], list[str]],
+) -> None:
+    assert completions("goldenseed pu") == ["publish"]
+    expected = [name for name in recipe_names() if name.startswith("seedling-m")]
+    assert completions("goldenseed plan seedling-m") == expected
+    assert completions("goldenseed study qual") == ["quality"]
+    assert completions("goldenseed plan no-such-recipe") == []
+
+
+def into_a_closed_pipe(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Call the command with a stdout that nobody reads, as after `| head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        return subprocess.run(
+            [*MODULE, *map(str, arguments)],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=200,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+
+def test_a_reader_that_is_gone_changes_no_exit_code(made: Path, run_folder: Path) -> None:
+    for arguments in (["status", made / "run"], ["shares", made / "run", "--json"], ["--help"]):
+        done = into_a_closed_pipe(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+    (shard, *_) = sorted(run_folder.glob("images/*/*.parquet"))
+    shard.write_bytes(b"")
+    assert into_a_closed_pipe("verify", run_folder).returncode == exit_codes.DAMAGED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "seedling", "--workers", "0"], ["'--workers'", "goldenseed run --help"]),
+        (["plan", "seedling", "--prompts", "no"], ["'--prompts'", "goldenseed plan --help"]),
+        (["plan", "seedling", "--reliability", "2"], ["--reliability 2", "between 0 and 1"]),
+        (["plan", "seedling", "--seed", "3"], ["--seed", "--seeds"]),
+        (["serch", "seedling"], ["'serch'", "goldenseed --help"]),
+    ],
+)
+def test_an_error_names_the_option_and_where_help_is(
+    call: Call, arguments: list[str], words: list[str]
+) -> None:
+    called = call(*arguments)
+    assert called.code == exit_codes.BAD_INPUT
+    assert all(word in called.err for word in words), called.err
+
+
+@pytest.mark.parametrize("command_name", ["status", "shares", "rank"])
+@pytest.mark.parametrize("columns", [80, 40])
+def test_tables_fold_on_a_narrow_terminal(
+    call: Call, made: Path, monkeypatch: pytest.MonkeyPatch, columns: int, command_name: str
+) -> None:
+    wide = call(command_name, made / "run").out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    narrow = call(command_name, made / "run").out
+    assert "…" not in narrow
+    letters = {text: sorted(filter(str.isalnum, text)) for text in (wide, narrow)}
+    assert len(letters[narrow]) >= len(letters[wide])
