@@ -14,7 +14,7 @@ from tests.analysis.studies.quality.test_study import run_with
 
 def test_the_formula_is_spearman_and_brown(tmp_path: Path) -> None:
     text = needed(0.8, tmp_path / "none")
-    n = int(re.findall(r"1.0%: ([0-9,]+)", text)[0].replace(",", ""))
+    n = int(re.findall(r"([0-9,]+) if 1.0%", text)[0].replace(",", ""))
     enough, short = (k * 0.01 / (k * 0.01 + 0.99) for k in (n, n - 1))
     assert short < 0.8 <= enough + 1e-12
     with pytest.raises(ConfigError, match="between 0 and 1"):
