@@ -1,4 +1,4 @@
-"""Races replayed on a run that is all drawn, judged by prompts that they did not see."""
+"""Replay races on a fully drawn run, and judge them by prompts that they did not see."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from analysis.study_tools.race_units import bundle_numbers, unit_values
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What a full run says: the lists of two prompt sets, and a third set to judge on.
+    """A full run: the lists of two prompt sets, and a third set to measure gains on.
 
     Attributes:
         metric: From `analysis.study_tools.race_units.race_metric`.
@@ -45,86 +45,88 @@ class Truth:
 
     @cached_property
     def prepared(self) -> list[tuple[Any, ...]]:
-        """What the metric made of each set."""
-        return [self.metric.prepare(each.only(self.metric.needs)) for each in self.samples]
+        """The arrays that the metric prepared from each set."""
+        return [self.metric.prepare(sample.only(self.metric.needs)) for sample in self.samples]
 
     def values(self, number: int, keep: NDArray[Any] | None = None) -> Floats:
-        """Values on one set, larger is better; on some of its prompts only, if asked."""
+        """Values of the seeds on one set, or on some of its prompts; larger is better."""
         arrays = self.prepared[number]
         chosen = arrays if keep is None else [array[:, keep] for array in arrays]
         return (1.0 if self.metric.higher_is_better else -1.0) * self.metric.values(chosen)
 
     @cached_property
-    def own(self) -> Indices:
-        """Set 1's full list, places of seeds, best first."""
+    def first_list(self) -> Indices:
+        """The full list of set 1: indices of seeds, the best first."""
         return top_with_ties(self.values(0), self.top, direction="higher")
 
     @cached_property
-    def other(self) -> Indices:
-        """Set 2's full list: a second full run, on other prompts."""
+    def second_list(self) -> Indices:
+        """The full list of set 2, which stands for a second full run on other prompts."""
         return top_with_ties(self.values(1), self.top, direction="higher")
 
     @property
     def ceiling(self) -> float:
-        """What the two full lists share: no list of set 1 can be expected to do better."""
-        return overlap(self.own, self.other)
+        """Agreement of the two full lists: no list of set 1 can be expected to do better."""
+        return overlap(self.first_list, self.second_list)
 
     def judge(self, lists: Sequence[Indices]) -> dict[str, float]:
-        """How lists of one kind do, over replays."""
-        other = np.array([overlap(each, self.other) for each in lists])
+        """Judge the lists of one method over replays: agreement and gain."""
+        agreement = np.array([overlap(seeds, self.second_list) for seeds in lists])
         gain = self.gain(lists)
-        low, high = np.percentile(other, [2.5, 97.5])
+        low, high = np.percentile(agreement, [2.5, 97.5])
+        mean = agreement.mean()
         return {
-            "agreement": float(other.mean()),
+            "agreement": float(mean),
             "agreement_low": float(low),
             "agreement_high": float(high),
-            "attained": float(other.mean() / self.ceiling) if self.ceiling else float("nan"),
-            "agreement_own": float(np.mean([overlap(each, self.own) for each in lists])),
+            "attained": float(mean / self.ceiling) if self.ceiling else float("nan"),
+            "agreement_own": float(np.mean([overlap(seeds, self.first_list) for seeds in lists])),
             "gain": gain.value,
             "gain_low": gain.low,
             "gain_high": gain.high,
         }
 
     def gain(self, lists: Sequence[Indices]) -> Interval:
-        """Mean of the listed seeds on set 3 less that of all, jackknife over its groups."""
+        """Mean of the listed seeds on set 3 minus the mean of all, by jackknife over groups."""
         weights = np.full(len(self.seeds), -1 / len(self.seeds))
-        for each in lists:
-            weights[each] += 1 / len(each) / len(lists)
+        for seeds in lists:
+            weights[seeds] += 1 / len(seeds) / len(lists)
         third = self.samples[2]
         blocks = balanced_blocks(third.groups, third.n)
         sizes = np.bincount(blocks)
-        without = [float(weights @ self.values(2, blocks != one)) for one in range(len(sizes))]
+        without = [float(weights @ self.values(2, blocks != block)) for block in range(len(sizes))]
         return jackknife_interval(float(weights @ self.values(2)), without, sizes)
 
     def permuted(self, rng: np.random.Generator) -> "Truth":
-        """The same with owners permuted within every prompt."""
-        return Truth(self.metric, [permute_owners(one, rng) for one in self.samples], self.share)
+        """Draw once from the null "no seed effect" on all sets."""
+        samples = [permute_owners(sample, rng) for sample in self.samples]
+        return Truth(self.metric, samples, self.share)
 
 
 def permute_owners(sample: Sample, rng: np.random.Generator) -> Sample:
-    """Draw from "no seed effect": within each prompt, which seed owns which image."""
+    """Draw once from the null "no seed effect": permute the images of each prompt over seeds."""
     seeds = np.broadcast_to(np.arange(len(sample.seeds))[:, None], (len(sample.seeds), sample.n))
-    at = (np.asarray(permute_within_prompt(seeds, rng), dtype=np.intp), np.arange(sample.n))
-    columns: Mapping[str, Any] = {name: values[at] for name, values in sample.columns.items()}
+    cells = (np.asarray(permute_within_prompt(seeds, rng), dtype=np.intp), np.arange(sample.n))
+    columns: Mapping[str, Any] = {name: values[cells] for name, values in sample.columns.items()}
     return Sample(sample.seeds, sample.prompts, columns, sample.dropped)
 
 
 def replay(
     truth: Truth, units: Sequence[Indices], plan: Plan, rng: np.random.Generator
 ) -> RaceResult:
-    """Run a race on set 1 as if nothing of it were drawn yet.
+    """Run a race on set 1 as if none of its images were drawn yet.
 
     Args:
         truth: The full run.
-        units: Set 1's prompts in the race's order.
-        plan: The race's plan.
+        units: Indices of set 1's prompts in each unit, in the order of the race.
+        plan: The plan of the race.
         rng: As for `run_race`.
     """
     sample = truth.samples[0]
     used = units[: plan.looks[-1].units]
     groups = sample.groups.tolist()
     table = unit_values(truth.metric, sample.only(truth.metric.needs), groups, used)
-    bundles = bundle_numbers([{groups[place] for place in unit} for unit in used])
+    bundles = bundle_numbers([{groups[prompt] for prompt in unit} for unit in used])
 
     def observe(seeds: Indices, wanted: range) -> Floats:
         return np.asarray(table[seeds, wanted.start : wanted.stop])
@@ -133,27 +135,27 @@ def replay(
 
 
 def images_drawn(race: RaceResult, units: Sequence[Indices]) -> NDArray[np.intp]:
-    """Images that a race drew of each seed, shape (S,)."""
+    """Number of images that a race drew of each seed, shape (S,)."""
     sizes = np.cumsum([len(unit) for unit in units])
     return np.asarray(sizes[race.units - 1])
 
 
 def spread_evenly(truth: Truth, images: int, rng: np.random.Generator) -> Indices:
-    """The list that as many images, rounded up, give if every seed gets the same prompts.
+    """The list from as many images, rounded up, if each seed gets the same number of prompts.
 
-    The prompts are drawn from all groups alike, which is better than bundles of groups, as a race
-    needs them: what stands beside the race is the best that is simple.
+    The prompts are drawn at random from all groups. This is better than bundles of groups, which
+    only a race needs, so the race is compared with the best simple method.
     """
     each = -(-images // len(truth.seeds))
     keep = rng.permutation(truth.samples[0].n)[:each]
     return top_with_ties(truth.values(0, keep), truth.top, direction="higher")
 
 
-def overlap(found: Indices, truth: Indices) -> float:
-    """Share of the longer of two lists that is in both.
+def overlap(first: Indices, second: Indices) -> float:
+    """Share of the longer of two lists that is in both lists.
 
     Example:
         >>> overlap(np.array([1, 2]), np.array([2, 3, 4, 5]))
         0.25
     """
-    return len(np.intersect1d(found, truth)) / max(len(found), len(truth))
+    return len(np.intersect1d(first, second)) / max(len(first), len(second))

@@ -1,4 +1,4 @@
-"""The latents that a run kept, back out of its shards, and their Fourier transforms."""
+"""Read the latents that a run kept, and compute their Fourier transforms."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ from pipeline.runs.run import Run
 
 @dataclass(frozen=True, eq=False)
 class LatentRows:
-    """Some cells' latents at one step.
+    """The latents of some cells at one step.
 
     Attributes:
-        step: 0: the start; k: what the k-th step left.
-        seeds: (N,) place of each one's seed among those asked for.
-        prompts: (N,) place of its prompt.
-        values: (N, C, h, w) float32.
+        step: 0: the starting latents; k: the latents after step k.
+        seeds: Shape (N,), index of each cell's seed among the requested seeds.
+        prompts: Shape (N,), index of each cell's prompt among the requested prompts.
+        values: Shape (N, C, h, w), float32.
     """
 
     step: int
@@ -42,7 +42,7 @@ class LatentRows:
 
 
 def read_latents(run: Run, seeds: Sequence[int], prompts: Sequence[Prompt]) -> Iterator[LatentRows]:
-    """The kept latents of some cells, shard by shard and step by step.
+    """Read the kept latents of some cells, shard by shard and step by step.
 
     Args:
         run: The run.
@@ -50,7 +50,7 @@ def read_latents(run: Run, seeds: Sequence[int], prompts: Sequence[Prompt]) -> I
         prompts: The prompts.
 
     Raises:
-        RunError: If a tile of theirs has no latents, or others than its images'.
+        RunError: If a tile with such cells has no latents, or latents of other images.
     """
     known = pa.array(list(seeds), pa.int64()), pa.array([p.id for p in prompts], pa.string())
     wanted = {prompt.id for prompt in prompts}
@@ -70,27 +70,27 @@ def read_latents(run: Run, seeds: Sequence[int], prompts: Sequence[Prompt]) -> I
 def _rows(
     table: pa.Table, seeds: pa.Array, prompts: pa.Array, shape: tuple[int, int, int]
 ) -> Iterator[LatentRows]:
-    at_seed = pc.index_in(table["seed"], value_set=seeds).fill_null(-1).to_numpy()
-    at_prompt = pc.index_in(table["prompt_id"], value_set=prompts).fill_null(-1).to_numpy()
+    seed = pc.index_in(table["seed"], value_set=seeds).fill_null(-1).to_numpy()
+    prompt = pc.index_in(table["prompt_id"], value_set=prompts).fill_null(-1).to_numpy()
     steps = table["step"].to_numpy()
     for step in np.unique(steps):
-        places = np.flatnonzero((steps == step) & (at_seed >= 0) & (at_prompt >= 0))
-        flat = pc.list_flatten(table["latents"].take(places)).to_numpy()
+        rows = np.flatnonzero((steps == step) & (seed >= 0) & (prompt >= 0))
+        flat = pc.list_flatten(table["latents"].take(rows)).to_numpy()
         values = np.asarray(flat, dtype=np.float32).reshape(-1, *shape)
-        yield LatentRows(int(step), at_seed[places], at_prompt[places], values)
+        yield LatentRows(int(step), seed[rows], prompt[rows], values)
 
 
 @dataclass(frozen=True, eq=False)
 class Transforms:
-    """The transforms of a run's latents.
+    """The Fourier transforms of a run's latents.
 
     Attributes:
-        seeds: S seeds.
-        prompts: P prompts.
-        bands: K bands of the F frequencies.
-        start: (S, C, F) of the noise, centred.
-        end: (S, P, C, F) of the final latents, centred.
-        power: Step -> (S, P, K), mean over channels and frequencies.
+        seeds: The S seeds.
+        prompts: The P prompts.
+        bands: The K bands of the F frequencies.
+        start: Shape (S, C, F), transform of the starting noise, centred.
+        end: Shape (S, P, C, F), transform of the final latents, centred.
+        power: Step -> shape (S, P, K), mean power over channels and the frequencies of a band.
     """
 
     seeds: tuple[int, ...]
@@ -107,28 +107,28 @@ class Transforms:
 
     @property
     def everything(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The places of all seeds and of all prompts."""
+        """The indices of all seeds and of all prompts."""
         return np.arange(len(self.seeds)), np.arange(len(self.prompts))
 
     def statistic(self, seeds: NDArray[np.intp], prompts: NDArray[np.intp]) -> Floats:
-        """Coherence and common share of some cells, shape (2, C + 1, K); last the mean."""
+        """Coherence and common share of some cells, shape (2, C + 1, K), channel mean last."""
         start, end = self.start[seeds], self.end[np.ix_(seeds, prompts)]
         parts = (coherence(start, end, self.bands), common_share(end, self.bands))
         return np.stack([with_mean(part) for part in parts])
 
     def amplitude(self, seeds: NDArray[np.intp], prompts: NDArray[np.intp]) -> Floats:
-        """Logarithm of the root mean square of every step and band."""
+        """Logarithm of the root mean square amplitude, shape (steps, K)."""
         rows = [power[np.ix_(seeds, prompts)].mean(axis=(0, 1)) for power in self.power.values()]
         return np.asarray(np.log(np.maximum(rows, 1e-300)) / 2)
 
 
 def with_mean(values: Floats) -> Floats:
-    """(C, K) -> (C + 1, K), the mean over channels last."""
+    """Append the mean over channels: shape (C, K) -> (C + 1, K)."""
     return np.concatenate([values, values.mean(axis=0, keepdims=True)])
 
 
 def read_transforms(run: Run, seeds: Sequence[int], prompts: Sequence[Prompt]) -> Transforms:
-    """Read and transform; a prompt with a failed cell goes for all seeds.
+    """Read latents and transform them; a prompt with a failed cell is left out for all seeds.
 
     Args:
         run: A run that keeps latents.
@@ -145,18 +145,18 @@ def read_transforms(run: Run, seeds: Sequence[int], prompts: Sequence[Prompt]) -
     power: dict[int, Floats] = {}
     last = run.config.num_inference_steps
     for rows in read_latents(run, seeds, prompts):
-        made = spectrum(rows.values)
-        here = power.setdefault(rows.step, np.full((*shape, len(bands.names)), np.nan))
-        here[rows.seeds, rows.prompts] = bands.mean(np.abs(made) ** 2).mean(axis=1)
+        transform = spectrum(rows.values)
+        of_step = power.setdefault(rows.step, np.full((*shape, len(bands.names)), np.nan))
+        of_step[rows.seeds, rows.prompts] = bands.mean(np.abs(transform) ** 2).mean(axis=1)
         if rows.step == last:
-            end[rows.seeds, rows.prompts] = made
-    whole = np.asarray(np.isfinite(end).all(axis=(0, 2, 3)))
+            end[rows.seeds, rows.prompts] = transform
+    complete = np.asarray(np.isfinite(end).all(axis=(0, 2, 3)))
     noise, _ = draw_noise(seeds, run.latents_shape, spec=run.config.noise)
     return Transforms(
         tuple(seeds),
-        tuple(p for p, good in zip(prompts, whole, strict=True) if good),
+        tuple(p for p, kept in zip(prompts, complete, strict=True) if kept),
         bands,
         centred(spectrum(noise.numpy())),
-        centred(end[:, whole]),
-        {step: power[step][:, whole] for step in sorted(power)},
+        centred(end[:, complete]),
+        {step: power[step][:, complete] for step in sorted(power)},
     )
