@@ -23,8 +23,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from analysis.studies.distinguishability.stream import Pictures, Stream
-from analysis.studies.distinguishability.training import Classifier, Course
+from analysis.studies.distinguishability.course import Course
+from analysis.studies.distinguishability.stream import ImageBatch, Stream
+from analysis.studies.distinguishability.training import Classifier
 from benchmarks.harness import report
 from pipeline.cards.card import find_card, resolve
 from pipeline.prompts.prompt_sets import Prompt
@@ -48,7 +49,7 @@ class Timed(Stream):
     reads_ahead: bool = True
     waits: list[float] = field(default_factory=list)
 
-    def batches(self, size: int, rng: np.random.Generator | None = None) -> Iterator[Pictures]:
+    def batches(self, size: int, rng: np.random.Generator | None = None) -> Iterator[ImageBatch]:
         """The batches, each wait noted."""
         ahead = super().batches(size, rng)
         items = ahead if self.reads_ahead else self._batches(size, rng)

@@ -1,4 +1,4 @@
-"""What is done to pictures on their way to others, and whether the seed survives it."""
+"""Change images as sharing them does: JPEG, resizing, cropping."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -13,12 +13,12 @@ Change = Callable[[Uint8Images], Uint8Images]
 
 
 def each(change: Callable[[Image.Image], Image.Image]) -> Change:
-    """A change of one picture as a change of a batch, (B, H, W, 3) uint8 to the same shape."""
-    return lambda images: np.stack([np.asarray(change(Image.fromarray(one))) for one in images])
+    """Apply a change of one image to each image of a batch, (B, H, W, 3) uint8."""
+    return lambda images: np.stack([np.asarray(change(Image.fromarray(image))) for image in images])
 
 
 def jpeg(quality: int) -> Change:
-    """Saved as JPEG (4:2:0, Pillow's default) and read again.
+    """Save as JPEG (4:2:0, Pillow's default) and read again.
 
     Args:
         quality: 1 to 95.
@@ -38,10 +38,10 @@ def jpeg(quality: int) -> Change:
 
 
 def resized(share: float) -> Change:
-    """Made smaller (Lanczos) and brought back (bicubic).
+    """Reduce the size (Lanczos) and enlarge to the original size (bicubic).
 
     Args:
-        share: Of each side, in (0, 1).
+        share: Length of each reduced side, as a share in (0, 1).
     """
 
     def change(image: Image.Image) -> Image.Image:
@@ -53,10 +53,10 @@ def resized(share: float) -> Change:
 
 
 def cropped(share: float) -> Change:
-    """The middle, enlarged to the old size (bilinear).
+    """Crop to the centre and enlarge to the original size (bilinear).
 
     Args:
-        share: Of each side, in (0, 1].
+        share: Share of each side that is kept, in (0, 1].
     """
 
     def change(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""How well seeds are told apart, and by what, as pictures."""
+"""Draw how well seeds are told apart, and where in the images the network looks."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ COLOURS = (plots.QUIET, plots.INK, plots.GOOD, plots.BAD, "#5b8e7d", "#7a5c99")
 
 
 def top1_figure(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> bytes:
-    """Top-1 on the validation part over the steps of each training, and of every test."""
+    """Draw the validation accuracy over the steps of each training, and that of each test."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         epochs, every = plots.panels(figure, 1, 2)
@@ -24,35 +24,42 @@ def top1_figure(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> by
         plots.intervals(every, [test.name for test in tests], *ends)
         every.axvline(tests[0].chance, color=plots.QUIET, linestyle=":")
         every.set(xlabel="top-1 with 95 % interval; dotted: chance", xlim=(-0.02, 1.02))
+        every.set_title("share of images whose seed is named", fontsize=10)
 
     return plots.figure_png(draw, width=11, height=4.2)
 
 
 def _epochs(axes: "Axes", trainings: "Sequence[Training]", chance: float) -> None:
-    for one, colour in zip(reversed(trainings), COLOURS, strict=False):
-        x = [line["epoch"] / one.history[-1]["epoch"] for line in one.history]
-        y = [line["validation_top1"] for line in one.history]
-        name = f"{one.name} ({one.prompts:,} prompts)"
+    for training, colour in zip(reversed(trainings), COLOURS, strict=False):
+        history = training.history
+        x = [line["epoch"] / history[-1]["epoch"] for line in history]
+        y = [line["validation_top1"] for line in history]
+        name = f"{training.name} ({training.prompts:,} prompts)"
         axes.plot(x, y, color=colour, marker="o", markersize=3, label=name)
     axes.axhline(chance, color=plots.QUIET, linestyle=":", label="chance")
-    axes.set(xlabel="share of the steps", ylabel="top-1, validation", ylim=(-0.02, 1.02))
+    axes.set(xlabel="share of the training steps", ylabel="top-1", ylim=(-0.02, 1.02))
+    axes.set_title("accuracy on validation prompts during training", fontsize=10)
     axes.legend(fontsize=7, frameon=False)
 
 
 def maps_figure(maps: "Maps | None") -> dict[str, bytes]:
-    """Pictures, a row per seed, under where the network looked; none where that is no map."""
+    """Draw images, one row per seed, overlaid with where the network looks.
+
+    Returns:
+        The name of the figure -> PNG; empty if the network has no map.
+    """
     if maps is None:
         return {}
     seeds = maps.seeds.tolist()
-    order = sorted(range(len(seeds)), key=lambda place: (seeds[place], maps.prompts[place].id))
+    order = sorted(range(len(seeds)), key=lambda i: (seeds[i], maps.prompts[i].id))
     rows = len(set(seeds))
     columns = -(-len(order) // rows)
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        for axes, place in zip(plots.panels(figure, rows, columns), order, strict=False):
-            axes.imshow(maps.images[place])
-            axes.imshow(maps.maps[place], cmap="inferno", alpha=0.45, vmin=0, vmax=1)
+        for axes, i in zip(plots.panels(figure, rows, columns), order, strict=False):
+            axes.imshow(maps.images[i])
+            axes.imshow(maps.maps[i], cmap="inferno", alpha=0.45, vmin=0, vmax=1)
             axes.set_axis_off()
-            axes.set_title(f"seed {seeds[place]}: {maps.prompts[place].text[:24]}", size=7)
+            axes.set_title(f"seed {seeds[i]}: {maps.prompts[i].text[:24]}", size=7)
 
     return {"grad_cam": plots.figure_png(draw, width=2 * columns, height=2.2 * rows)}

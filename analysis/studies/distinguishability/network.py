@@ -1,4 +1,4 @@
-"""The networks that tell seeds apart, and where in a picture they look."""
+"""The networks that name the seed of an image, and where in an image they look."""
 
 import numpy as np
 import torch
@@ -10,18 +10,18 @@ from pipeline.errors import ConfigError
 from pipeline.stage import Uint8Images
 
 SMALL = "small"
-"""The default backbone: this project's own, for pictures of 64 x 64."""
+"""The default backbone: this project's own, for images of 64 x 64 pixels."""
 SMALL_SIZE = 64
 
 
 class SmallNetwork(nn.Module):
-    """Three convolutions and a linear layer that knows places.
+    """Three convolutions and a linear layer that sees positions.
 
-    What a seed fixes is where things are, so the last layer reads the 4 x 4 map place by place
-    and does not average over it. About 7 million multiplications a picture and 1,024 seeds.
+    A seed fixes where things are, so the last layer reads each position of the 4 x 4 map and does
+    not average over them. About 7 million multiplications per image for 1,024 seeds.
 
     Args:
-        classes: Seeds.
+        classes: Number of seeds.
 
     Example:
         >>> SmallNetwork(5)(torch.zeros(2, 3, 64, 64)).shape
@@ -38,7 +38,7 @@ class SmallNetwork(nn.Module):
         self.head = nn.Linear(128 * 16, classes)
 
     def forward_features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) in [-1, 1] -> the last map, (B, 128, 4, 4)."""
+        """Map pixels (B, 3, H, W) in [-1, 1] to the last features (B, 128, 4, 4)."""
         if pixels.shape[-2:] != (SMALL_SIZE, SMALL_SIZE):
             size = (SMALL_SIZE, SMALL_SIZE)
             pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
@@ -46,12 +46,12 @@ class SmallNetwork(nn.Module):
         return features
 
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        """The last map -> (B, classes)."""
+        """Map the last features to logits (B, classes)."""
         logits: torch.Tensor = self.head(features.flatten(1))
         return logits
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) in [-1, 1] -> (B, classes)."""
+        """Map pixels (B, 3, H, W) in [-1, 1] to logits (B, classes)."""
         return self.forward_head(self.forward_features(pixels))
 
 
@@ -62,11 +62,11 @@ def _stage(width_in: int, width: int, *, kernel: int, stride: int) -> list[nn.Mo
 
 
 def make_network(backbone: str, classes: int) -> nn.Module:
-    """An untrained network; its weights come from torch's current random stream.
+    """Make an untrained network; its weights come from torch's current random stream.
 
     Args:
         backbone: "small", or the name of a timm model ("tf_efficientnetv2_s", "resnet18").
-        classes: Seeds.
+        classes: Number of seeds.
 
     Raises:
         ConfigError: If timm has no such model.
@@ -78,14 +78,14 @@ def make_network(backbone: str, classes: int) -> nn.Module:
     if not timm.is_model(backbone):
         raise ConfigError(
             f"backbone {backbone!r} is neither {SMALL!r} nor a model of timm {timm.__version__}; "
-            f"timm.list_models() names them"
+            f"timm.list_models() lists them"
         )
-    made: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=classes)
-    return made
+    network: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=classes)
+    return network
 
 
 def pixels_of(images: Uint8Images, device: str = "cpu") -> torch.Tensor:
-    """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 in [-1, 1]."""
+    """Convert images (B, H, W, 3) uint8 to pixels (B, 3, H, W) float32 in [-1, 1]."""
     tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
     return tensor.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
 
@@ -93,39 +93,43 @@ def pixels_of(images: Uint8Images, device: str = "cpu") -> torch.Tensor:
 def grad_cam(
     network: nn.Module, pixels: torch.Tensor, classes: torch.Tensor
 ) -> NDArray[np.float32] | None:
-    """Where in each picture the network finds its class.
+    """Map which parts of each image contribute to a class.
 
-    Grad-CAM with each place's own gradient instead of their mean (HiResCAM). Where the head
-    averages over places, as in most of timm, that is Grad-CAM itself; where it reads them one by
-    one, as in `SmallNetwork`, their mean says nothing of a place and can hide all of them.
+    This is Grad-CAM with the gradient of each position instead of their mean (HiResCAM). If the
+    head averages over positions, as in most timm models, it equals Grad-CAM. If the head reads
+    each position separately, as in `SmallNetwork`, the mean gradient says nothing about a
+    position and can cancel the contributions of all.
 
     Args:
-        network: With timm's `forward_features` and `forward_head`, in evaluation mode.
-        pixels: (B, 3, H, W).
-        classes: (B,) int64, the class asked about in each.
+        network: Has `forward_features` and `forward_head` as timm models do; in evaluation mode.
+        pixels: Shape (B, 3, H, W).
+        classes: Shape (B,), int64, the class of interest for each image.
 
     Returns:
-        (B, H, W) in [0, 1], 1 where it looks most; None if the last features are no map (a
-        transformer's tokens).
+        Shape (B, H, W), in [0, 1], 1 at the largest contribution; None if the last features are
+        not a map (a transformer's tokens).
 
     Source:
         Selvaraju et al. 2017, "Grad-CAM", arXiv:1610.02391, equations 1 and 2; Draelos and Carin
         2020, "Use HiResCAM instead of Grad-CAM", arXiv:2011.08891. The gradients are captum's.
     """
-    found = contributions(network, pixels, classes)
-    if found is None:
+    parts = contributions(network, pixels, classes)
+    if parts is None:
         return None
-    maps = functional.interpolate(found.relu()[:, None], pixels.shape[-2:], mode="bilinear")[:, 0]
+    maps = functional.interpolate(parts.relu()[:, None], pixels.shape[-2:], mode="bilinear")[:, 0]
     return np.asarray((maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy())
 
 
 def contributions(
     network: nn.Module, pixels: torch.Tensor, classes: torch.Tensor
 ) -> torch.Tensor | None:
-    """What each place of the last map adds to the class's logit, (B, h, w); None without a map.
+    """Contribution of each position of the last features to the logit of a class.
 
-    With a linear head they add up to the logit less its bias. By captum's `InputXGradient` of the
-    head.
+    It is captum's `InputXGradient` of the head. With a linear head, the contributions sum to the
+    logit minus its bias.
+
+    Returns:
+        Shape (B, h, w); None if the last features are not a map.
     """
     from captum.attr import InputXGradient
 
@@ -133,5 +137,5 @@ def contributions(
     if features.ndim != 4:
         return None
     times_gradient = InputXGradient(network.forward_head).attribute(features, target=classes)
-    found: torch.Tensor = times_gradient.sum(dim=1).detach()
-    return found
+    total: torch.Tensor = times_gradient.sum(dim=1).detach()
+    return total

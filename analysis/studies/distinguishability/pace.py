@@ -1,4 +1,4 @@
-"""Lines that say how far a training is, for the command to show."""
+"""Log how far a training has come, for the command to show."""
 
 import logging
 import time
@@ -10,13 +10,13 @@ logger = logging.getLogger("goldenseed.progress")
 
 
 class Pace:
-    """Says every 10 seconds how far a training is, how fast, and how long it will take.
+    """Logs every 10 seconds how far a training has come, its rate and the time left.
 
-    The rate is that of this process: what an earlier one did before a kill does not count.
+    The rate is that of this process; images of an earlier, killed process do not count.
 
     Args:
         name: What is trained.
-        total: Pictures to learn from in all epochs.
+        total: Number of images to train on in all epochs.
 
     Example:
         >>> Pace("seed classifier", 1000).tell(10, 0.5)  # not yet time for a line
@@ -31,8 +31,8 @@ class Pace:
         """Log a line if it is time.
 
         Args:
-            done: Pictures learned from.
-            right: Share of this epoch's told right.
+            done: Number of images trained on so far.
+            right: Share of this epoch's images that were classified correctly.
         """
         now = time.monotonic()
         if self._first is None:
@@ -42,7 +42,7 @@ class Pace:
         self._last = now
         rate = (done - self._first[1]) / (now - self._first[0])
         logger.info(
-            "%s: %s of %s pictures, %.0f pictures/s, %.0f min left; %.1f %% of this epoch's told",
+            "%s: %s of %s images, %.0f images/s, %.0f min left; top-1 %.1f %% in this epoch",
             self.name,
             f"{done:,}",
             f"{self.total:,}",

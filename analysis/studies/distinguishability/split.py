@@ -1,4 +1,4 @@
-"""Prompts cut into training, validation and test, no group in two of them."""
+"""Split prompts into training, validation and test parts, with no group in two parts."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,19 +9,19 @@ from pipeline.prompts.prompt_sets import Prompt
 
 SALT = "goldenseed classifier split 1"
 SHARES = 11
-"""One part in so many is for validation and one for the test: the paper's 9 : 1 : 1."""
+"""Validation and test each get one of 11 shares, as in the paper (9 : 1 : 1)."""
 LEAST_GROUPS = 3
-"""Groups in the test part at least: its interval goes by groups, and of two it says nothing."""
+"""Smallest number of groups in the test part: its interval is clustered by group."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts; prompts that are dependent (of one group) are in the same one.
+    """The three parts; dependent prompts (of one group) are in the same part.
 
     Attributes:
-        train: What the network learns from.
-        validation: What is looked at after every epoch.
-        test: What the result stands on.
+        train: Prompts that the network is trained on.
+        validation: Prompts that are tested after each epoch.
+        test: Prompts that the result is measured on.
     """
 
     train: tuple[Prompt, ...]
@@ -29,21 +29,21 @@ class Split:
     test: tuple[Prompt, ...]
 
     def groups(self, part: str) -> int:
-        """How many groups a part has."""
+        """Number of groups of a part."""
         return len({prompt.group for prompt in getattr(self, part)})
 
 
 def split_by_group(prompts: Iterable[Prompt], counts: Sequence[int] = (0, 0, 0)) -> Split:
-    """Cut prompts into three parts by whole groups, in the order of the groups' hashes.
+    """Split prompts into three parts by whole groups, in the order of the groups' hashes.
 
-    Test and validation take whole groups until each holds its count, or 1 / 11 of all prompts,
-    and the test three groups at least; training gets the groups that are left. A part with a
-    count is then cut down to it, so that every seed has as many images as the count says.
+    Test and validation take whole groups until each holds its count, or 1 / 11 of all prompts; the
+    test takes at least three groups. Training gets the remaining groups. A part with a count is
+    then cut down to it, so that each seed has exactly that many images.
 
     Args:
-        prompts: All of them.
+        prompts: All prompts.
         counts: Prompts for training, validation and test, which are images per seed; 0 for the
-            paper's proportions (9,000 : 1,000 : 1,000).
+            proportions of the paper (9,000 : 1,000 : 1,000).
 
     Raises:
         RunError: If there are too few groups or prompts; says how many are needed.
@@ -58,7 +58,7 @@ def split_by_group(prompts: Iterable[Prompt], counts: Sequence[int] = (0, 0, 0))
     groups: dict[str, list[Prompt]] = {}
     for prompt in sorted(prompts, key=lambda prompt: prompt.id):
         groups.setdefault(prompt.group, []).append(prompt)
-    left = [groups[name] for name in sorted(groups, key=_place)]
+    left = [groups[name] for name in sorted(groups, key=_hash)]
     share = -(-sum(map(len, left)) // SHARES)
     test = _take(left, counts[2] or share, LEAST_GROUPS, "test")
     validation = _take(left, counts[1] or share, 1, "validation")
@@ -71,12 +71,12 @@ def split_by_group(prompts: Iterable[Prompt], counts: Sequence[int] = (0, 0, 0))
     return Split(*map(tuple, cut))
 
 
-def _place(group: str) -> str:
+def _hash(group: str) -> str:
     return hashlib.sha256(f"{SALT}:{group}".encode()).hexdigest()
 
 
 def _take(groups: list[list[Prompt]], wanted: int, least: int, part: str) -> list[Prompt]:
-    """Take groups off the front until they hold enough prompts, and so many groups at least."""
+    """Take groups off the front until they hold enough prompts and there are enough groups."""
     taken: list[Prompt] = []
     for number in range(1, len(groups) + 1):
         taken += groups.pop(0)
@@ -85,16 +85,16 @@ def _take(groups: list[list[Prompt]], wanted: int, least: int, part: str) -> lis
     raise _too_few(len(taken), wanted, part)
 
 
-def _too_few(found: int, wanted: int, part: str) -> RunError:
+def _too_few(count: int, wanted: int, part: str) -> RunError:
     return RunError(
-        f"{found:,} prompts are left for {part}; the classifier needs {wanted:,} there, whole "
-        f"prompt groups only and at least {LEAST_GROUPS} groups for the test: draw more prompts "
-        f"of other groups"
+        f"{count:,} prompts are left for {part}; the classifier needs {wanted:,} there, in whole "
+        f"prompt groups, and at least {LEAST_GROUPS} groups for the test: draw more prompts of "
+        f"other groups"
     )
 
 
 def some_groups(prompts: Sequence[Prompt], share: float) -> tuple[Prompt, ...]:
-    """The first groups in the order of their hashes that hold a share of the prompts.
+    """Choose the first groups, in the order of their hashes, that hold a share of the prompts.
 
     Args:
         prompts: The training prompts.
@@ -106,11 +106,11 @@ def some_groups(prompts: Sequence[Prompt], share: float) -> tuple[Prompt, ...]:
         >>> len(some), len({prompt.group for prompt in some})
         (6, 2)
     """
-    groups = sorted({prompt.group for prompt in prompts}, key=_place)
+    groups = sorted({prompt.group for prompt in prompts}, key=_hash)
     members = {name: [p for p in prompts if p.group == name] for name in groups}
-    found: list[Prompt] = []
+    chosen: list[Prompt] = []
     for name in groups:
-        if len(found) >= share * len(prompts):
+        if len(chosen) >= share * len(prompts):
             break
-        found += members[name]
-    return tuple(found)
+        chosen += members[name]
+    return tuple(chosen)

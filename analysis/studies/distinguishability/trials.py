@@ -1,7 +1,7 @@
-"""What a classifier is put to: new prompts, changed pictures, other runs, the null."""
+"""Test a classifier on new prompts, changed images, other runs and under the null."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +12,13 @@ from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_mean_interval
 from analysis.statistics.nulls import permute_within_prompt
 from analysis.statistics.proportions import grouped_share_interval
+from analysis.studies.distinguishability.answers import Answers
 from analysis.studies.distinguishability.changes import CHANGES
+from analysis.studies.distinguishability.course import Course
 from analysis.studies.distinguishability.network import grad_cam, pixels_of
 from analysis.studies.distinguishability.split import Split, some_groups
 from analysis.studies.distinguishability.stream import Ints, Stream
-from analysis.studies.distinguishability.training import Answers, Classifier, Course
+from analysis.studies.distinguishability.training import Classifier
 from analysis.study_tools.other_runs import other_run
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
@@ -24,20 +26,20 @@ from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
 
 NULL_DRAWS = 1000
-"""Permutations of the test pictures' owners behind the p-value."""
+"""Number of permutations of the test images' owners for the p-value."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One test.
+    """The result of one test.
 
     Attributes:
         name: What was tested.
-        top1: Share of the pictures whose seed was told; n is their number.
-        prompts: Prompts.
-        groups: Their groups.
-        chance: 1 / seeds.
-        change: top1 less that of the same cells of the test part; None where cells differ.
+        top1: Share of the images whose seed was named correctly; n is the number of images.
+        prompts: Number of prompts.
+        groups: Number of prompt groups.
+        chance: 1 / (number of seeds).
+        change: top1 minus that of the same cells of the test part; None if the cells differ.
     """
 
     name: str
@@ -49,30 +51,30 @@ class Trial:
 
     @classmethod
     def of(cls, name: str, answers: Answers, before: Answers | None = None) -> "Trial":
-        """Judge answers; beside those for the same cells, if there are any."""
+        """Measure the accuracy of answers, and its change from the answers for the same cells."""
         right, groups = answers.right()
-        prompts = int((answers.said >= 0).any(axis=1).sum())
-        chance = 1 / answers.said.shape[1]
+        prompts = int((answers.predicted >= 0).any(axis=1).sum())
+        chance = 1 / answers.predicted.shape[1]
         change = None if before is None else _change(answers, before)
         share = grouped_share_interval(right, groups)
         return cls(name, share, prompts, len(set(groups.tolist())), chance, change)
 
 
 def _change(answers: Answers, before: Answers) -> Interval:
-    both = (answers.said >= 0) & (before.said >= 0)
-    own = np.arange(both.shape[1])
-    apart = (answers.said == own).astype(np.float64) - (before.said == own)
-    return grouped_mean_interval(apart[both], answers.groups()[both])
+    both = (answers.predicted >= 0) & (before.predicted >= 0)
+    truth = np.arange(both.shape[1])
+    difference = (answers.predicted == truth).astype(np.float64) - (before.predicted == truth)
+    return grouped_mean_interval(difference[both], answers.groups()[both])
 
 
 class Training(NamedTuple):
-    """A training on some of the prompts.
+    """A finished training on some of the prompts.
 
     Attributes:
         name: What it was trained on.
-        prompts: Training prompts.
+        prompts: Number of training prompts.
         history: See `Progress`.
-        top1: On the test part.
+        top1: Accuracy on the test part.
     """
 
     name: str
@@ -82,13 +84,13 @@ class Training(NamedTuple):
 
 
 class Maps(NamedTuple):
-    """Where a network looked.
+    """Where a network looks.
 
     Attributes:
-        images: (B, H, W, 3) uint8.
-        maps: (B, H, W) in [0, 1].
-        seeds: (B,) the seeds.
-        prompts: The prompt of each.
+        images: Shape (B, H, W, 3), uint8.
+        maps: Shape (B, H, W), in [0, 1].
+        seeds: Shape (B,), the seed of each image.
+        prompts: The prompt of each image.
     """
 
     images: Uint8Images
@@ -99,12 +101,12 @@ class Maps(NamedTuple):
 
 @dataclass(frozen=True)
 class Trials:
-    """Trainings on the parts of a run, and the tests of what came of them.
+    """Trainings on the parts of a run, and the tests of the trained networks.
 
     Attributes:
         run: The run.
-        seeds: The classes.
-        split: The parts.
+        seeds: The seeds, which are the classes.
+        split: The parts of the prompts.
         course: How to train.
         entropy: Names the random streams of weights and order.
     """
@@ -116,7 +118,7 @@ class Trials:
     entropy: tuple[int, ...]
 
     def stream(self, prompts: Sequence[Prompt], run: Run | None = None) -> Stream:
-        """The pictures of some prompts, of this run unless another is given."""
+        """The images of some prompts, of this run unless another run is given."""
         return Stream(run or self.run, tuple(prompts), self.seeds)
 
     def train(
@@ -127,24 +129,24 @@ class Trials:
         epochs: int = 0,
         owners: Ints | None = None,
     ) -> Classifier:
-        """Train, or go on, or take up what is done; see `Classifier`."""
-        told = {**self.course.__dict__, "epochs": epochs or self.course.epochs}
+        """Train a network, resume its training, or load it if it is trained; see `Classifier`."""
+        course = replace(self.course, epochs=epochs or self.course.epochs)
         parts = (self.stream(prompts), self.stream(self.split.validation))
-        return Classifier(Course(**told), *parts, self.entropy, owners, name).fit()
+        return Classifier(course, *parts, self.entropy, owners, name).fit()
 
     def test(self, trained: Classifier) -> Answers:
-        """What a network says of the test part."""
-        return trained.top1(self.stream(self.split.test))
+        """Let a network name the seeds of the test part."""
+        return trained.classify(self.stream(self.split.test))
 
     def changed(self, trained: Classifier, before: Answers) -> Iterator[Trial]:
-        """The test part after each change of the pictures."""
+        """Test on the test part after each change of the images."""
         for name, change in CHANGES.items():
-            yield Trial.of(name, trained.top1(before.stream, change), before)
+            yield Trial.of(name, trained.classify(before.stream, change), before)
 
     def elsewhere(
         self, trained: Classifier, before: Answers, others: Mapping[str, str]
     ) -> Iterator[Trial]:
-        """Other runs: prompts of groups that the network never met, as many as the test has.
+        """Test on other runs, with as many prompts as the test part has.
 
         Args:
             trained: The network.
@@ -152,82 +154,86 @@ class Trials:
             others: Name -> folder, see `other_run`.
 
         Raises:
-            RunError: If a run has no two such groups.
+            RunError: If a run has fewer than two prompt groups that are new to the network.
         """
         parts = (self.split.train, self.split.validation)
-        met = {prompt.group for part in parts for prompt in part}
+        known = {prompt.group for part in parts for prompt in part}
         for name, path in others.items():
             run = other_run(self.run, path)
-            unmet = [prompt for prompt in run.prompts.values() if prompt.group not in met]
-            if len({prompt.group for prompt in unmet}) < 2:
+            unseen = [prompt for prompt in run.prompts.values() if prompt.group not in known]
+            groups = len({prompt.group for prompt in unseen})
+            if groups < 2:
                 raise RunError(
-                    f"run {name} has prompts of {len({p.group for p in unmet})} groups that the "
-                    f"network never met; at least 2 are needed"
+                    f"run {name} has prompts of {groups} groups that the network was not trained "
+                    f"on; at least 2 are needed: draw prompts of other objects"
                 )
-            some = sorted(unmet, key=lambda prompt: prompt.id)[: len(self.split.test)]
-            answers = trained.top1(self.stream(some, run))
-            yield Trial.of(name, answers, before.of_prompts(some))
+            prompts = sorted(unseen, key=lambda prompt: prompt.id)[: len(self.split.test)]
+            answers = trained.classify(self.stream(prompts, run))
+            yield Trial.of(name, answers, before.of_prompts(prompts))
 
     def null(self, rng: np.random.Generator) -> tuple[Training, Trial]:
-        """The same training where it is permuted, within each prompt, which seed owns what."""
+        """Train under the null: owners are permuted within each prompt."""
         shape = (len(self.seeds), len(self.split.train))
-        own = np.broadcast_to(np.arange(shape[0])[:, None], shape)
-        owners = permute_within_prompt(own, rng).T.astype(np.int64)
+        seeds = np.broadcast_to(np.arange(shape[0])[:, None], shape)
+        owners = permute_within_prompt(seeds, rng).T.astype(np.int64)
         trained = self.train(self.split.train, name="permuted owners", owners=owners)
         trial = Trial.of("null: trained on permuted owners", self.test(trained))
         history = trained.progress.history
         return Training("permuted owners", shape[1], history, trial.top1), trial
 
     def fewer(self, share: float) -> Training:
-        """As many steps as on all prompts, on a share of them."""
-        some = some_groups(self.split.train, share)
-        epochs = round(self.course.epochs * len(self.split.train) / len(some))
+        """Train on a share of the prompts, with as many steps as on all prompts."""
+        prompts = some_groups(self.split.train, share)
+        epochs = round(self.course.epochs * len(self.split.train) / len(prompts))
         name = f"{share:g} of the prompts"
-        trained = self.train(some, name=name, epochs=epochs)
+        trained = self.train(prompts, name=name, epochs=epochs)
         top1 = Trial.of("", self.test(trained)).top1
-        return Training(name, len(some), trained.progress.history, top1)
+        return Training(name, len(prompts), trained.progress.history, top1)
 
     def maps(self, trained: Classifier, *, seeds: int, prompts: int) -> Maps | None:
-        """Grad-CAM of the first seeds and test prompts; see `grad_cam`."""
+        """Compute Grad-CAM maps of the first seeds and test prompts; see `grad_cam`."""
         chosen = _of_different_groups(self.split.test, prompts)
         stream = Stream(self.run, chosen, self.seeds[:seeds])
-        shown = next(stream.batches(stream.cells))
-        pixels = pixels_of(shown.images, self.course.device)
-        classes = torch.from_numpy(shown.seeds).to(self.course.device)
+        batch = next(stream.batches(stream.cells))
+        pixels = pixels_of(batch.images, self.course.device)
+        classes = torch.from_numpy(batch.seeds).to(self.course.device)
         maps = grad_cam(trained.network, pixels, classes)
         if maps is None:
             return None
-        names = tuple(chosen[place] for place in shown.prompts)
-        return Maps(shown.images, maps, np.asarray(self.seeds)[shown.seeds], names)
+        of_images = tuple(chosen[index] for index in batch.prompts)
+        return Maps(batch.images, maps, np.asarray(self.seeds)[batch.seeds], of_images)
 
 
 def p_value(answers: Answers, rng: np.random.Generator) -> float:
-    """Of as many right answers, where it is permuted within prompts who owns what.
+    """One-sided p-value of the number of correct answers, with owners permuted within prompts.
 
     Returns:
-        (b + 1) / (B + 1) over `NULL_DRAWS` draws.
+        (b + 1) / (B + 1), where b of B = `NULL_DRAWS` draws have at least as many correct answers.
     """
-    said = answers.said.T
-    own = np.arange(len(said))[:, None]
-    observed = int((said == own).sum())
-    draws = [int((permute_within_prompt(said, rng) == own).sum()) for _ in range(NULL_DRAWS)]
+    predicted = answers.predicted.T
+    truth = np.arange(len(predicted))[:, None]
+    observed = int((predicted == truth).sum())
+    draws = [int((permute_within_prompt(predicted, rng) == truth).sum()) for _ in range(NULL_DRAWS)]
     return (1 + sum(draw >= observed for draw in draws)) / (NULL_DRAWS + 1)
 
 
-def taken_for(answers: Answers, place: int) -> int | None:
-    """The other seed that was said most often of a seed's pictures, as a place; None if none.
+def taken_for(answers: Answers, seed: int) -> int | None:
+    """The other seed that was named most often for the images of a seed.
 
     Args:
         answers: The answers.
-        place: The seed's place.
+        seed: Index of the seed.
+
+    Returns:
+        Its index; None if no other seed was named.
     """
-    said: NDArray[Any] = answers.said[:, place]
-    wrong = said[(said >= 0) & (said != place)]
+    predicted: NDArray[Any] = answers.predicted[:, seed]
+    wrong = predicted[(predicted >= 0) & (predicted != seed)]
     return int(np.bincount(wrong).argmax()) if len(wrong) else None
 
 
 def _of_different_groups(prompts: Sequence[Prompt], count: int) -> tuple[Prompt, ...]:
-    """The first of each group, then the others."""
+    """The first prompts of all groups, then the other prompts."""
     first = {prompt.group: prompt for prompt in reversed(prompts)}
     rest = [prompt for prompt in prompts if prompt not in first.values()]
     return (*first.values(), *rest)[:count]

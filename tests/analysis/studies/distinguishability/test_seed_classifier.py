@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 from analysis.studies.distinguishability import pace
+from analysis.studies.distinguishability.answers import Answers
 from analysis.studies.distinguishability.changes import CHANGES, cropped, jpeg, resized
+from analysis.studies.distinguishability.course import Course
 from analysis.studies.distinguishability.network import (
     SmallNetwork,
     contributions,
@@ -23,7 +25,7 @@ from analysis.studies.distinguishability.network import (
 )
 from analysis.studies.distinguishability.split import split_by_group
 from analysis.studies.distinguishability.stream import Stream, ahead
-from analysis.studies.distinguishability.training import Answers, Classifier, Course
+from analysis.studies.distinguishability.training import Classifier
 from analysis.studies.distinguishability.trials import p_value
 from goldenseed.progress import show_progress_lines
 from pipeline.errors import ConfigError, RunError
@@ -158,9 +160,7 @@ def test_a_training_says_how_far_it_is_and_whose_work_the_rate_is(
     classifier(copy).fit(stop_after=4)
     (line, *_) = capsys.readouterr().err.splitlines()
     total = COURSE.epochs * classifier(copy).train.cells
-    assert re.match(
-        rf"seed classifier: 64 of {total:,} pictures, \d+ pictures/s, \d+ min left", line
-    )
+    assert re.match(rf"seed classifier: 64 of {total:,} images, \d+ images/s, \d+ min left", line)
     classifier(copy).fit(stop_after=2)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"seed classifier: {5 * 32} of")  # the first step only starts the clock
