@@ -1,1 +1,1 @@
-"""Figures and contact sheets."""
+"""Figures of studies, and contact sheets of images."""

@@ -1,4 +1,4 @@
-"""The picture of a ranking: best, middle and worst seeds as rows, the same prompts as columns."""
+"""Draw contact sheets: some seeds as rows, the same prompts as columns."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
 
 THUMB = 128
-"""Side of one picture on the sheet, in pixels."""
+"""Longer side of each image on the sheet, in pixels."""
 LABEL, HEAD, GAP = 150, 64, 4
-"""Width of the row labels, height of the column labels, space between pictures; pixels."""
+"""Width of the row labels, height of the column labels, gap between images, in pixels."""
 FONT_SIZE = 13
 PAPER, INK = (255, 255, 255), (20, 20, 20)
 
@@ -27,7 +27,7 @@ class Row:
     """One row of a sheet.
 
     Attributes:
-        label: What stands beside it; lines are kept.
+        label: Text to the left of the row; may have several lines.
         seed: The seed.
     """
 
@@ -38,13 +38,13 @@ class Row:
 def contact_sheet(
     run: Run, ranking: Ranking, *, rows_each: int = 3, columns: int = 8
 ) -> Image.Image:
-    """Draw a ranking's best, middle and worst seeds by set 1 over the same prompts of set 2.
+    """Draw the best, middle and worst seeds of a ranking by set 1, for the same prompts of set 2.
 
     Args:
         run: The run, with images kept.
         ranking: Its ranking.
-        rows_each: Seeds from each of the three places of the ranking.
-        columns: Prompts, of as many different groups as there are.
+        rows_each: Number of seeds from each of the three parts of the ranking.
+        columns: Number of prompts, of as many different groups as possible.
 
     Returns:
         An RGB image; the same run and ranking give the same pixels.
@@ -57,10 +57,10 @@ def contact_sheet(
 
 
 def pick_rows(ranking: Ranking, each: int) -> list[Row]:
-    """The best, middle and worst seeds on set 1, each seed once, with their labels.
+    """Choose the best, middle and worst seeds on set 1, each seed once, with their labels.
 
-    Chosen on set 1 and shown on set 2, as the lists are: whoever is chosen for the pictures that
-    are then shown looks better than it is.
+    Seeds are chosen on set 1 and shown on set 2, as the lists are: a seed that is chosen for the
+    very images that are shown looks better than it is.
     """
     seeds = sorted(ranking.seeds, key=lambda seed: (seed.rank_set1, seed.seed))
     middle = max(0, len(seeds) // 2 - each // 2)
@@ -70,25 +70,25 @@ def pick_rows(ranking: Ranking, each: int) -> list[Row]:
         "worst": seeds[-each:],
     }
     rows: dict[int, Row] = {}
-    for place, part in parts.items():
-        for seed in part:
-            rows.setdefault(seed.seed, Row(_label(place, seed, ranking), seed.seed))
+    for part, members in parts.items():
+        for seed in members:
+            rows.setdefault(seed.seed, Row(_label(part, seed, ranking), seed.seed))
     return list(rows.values())
 
 
-def _label(place: str, seed: RankedSeed, ranking: Ranking) -> str:
+def _label(part: str, seed: RankedSeed, ranking: Ranking) -> str:
     listed = "golden" if seed.seed in ranking.golden.seeds else ""
     listed = "bad" if seed.seed in ranking.bad.seeds else listed
     rank = f"rank {seed.rank_set1:g}, set 2: {seed.rank_set2:g}"
     value = f"{ranking.metric}\n{seed.value:.4g}"
-    return "\n".join([f"seed {seed.seed}", listed or place, rank, value])
+    return "\n".join([f"seed {seed.seed}", listed or part, rank, value])
 
 
 def pick_prompts(run: Run, count: int) -> list[Prompt]:
-    """Prompts of set 2 that differ: each next one repeats the fewest words of those before.
+    """Choose prompts of set 2 that differ: each new prompt repeats the fewest words so far.
 
-    Only prompts whose images the run keeps, as long as set 2 has one of them. Every group comes
-    once before any comes twice; of equals, the first by id.
+    Prompts whose images the run does not keep are used only if set 2 has no other prompts. Each
+    group is chosen once before any group is chosen twice. Ties go to the lowest id.
     """
     pool = [prompt for prompt in run.prompts.values() if prompt.set == 2]
     kept = run.kept_prompts()
@@ -106,38 +106,41 @@ def pick_prompts(run: Run, count: int) -> list[Prompt]:
 
 
 def one_prompt(run: Run, seeds: Sequence[int]) -> dict[int, Uint8Images]:
-    """Pictures of one and the same prompt of set 2.
+    """Read the images of some seeds, all of the same prompt of set 2.
 
     Args:
         run: The run.
-        seeds: The seeds that are wanted.
+        seeds: The seeds.
 
     Returns:
-        Seed -> (H, W, 3) uint8; seeds whose picture was not kept are left out.
+        Seed -> shape (H, W, 3), uint8; seeds whose image is not kept are left out.
     """
-    found: dict[int, Uint8Images] = {}
+    by_seed: dict[int, Uint8Images] = {}
     for prompt in pick_prompts(run, 1):
         images = read_images(run, [(prompt.id, seed) for seed in seeds])
-        found = {seed: pixels for (_, seed), pixels in images.items()}
-    return found
+        by_seed = {seed: pixels for (_, seed), pixels in images.items()}
+    return by_seed
 
 
 def _repeats(prompt: Prompt, words: Counter[str]) -> tuple[float, int]:
-    """How often a prompt's words were there before, on average; then, the longer the better."""
-    own = prompt.text.split()
-    return sum(words[word] for word in own) / len(own), -len(own)
+    """Sort key: mean number of earlier uses of a prompt's words; then longer prompts first."""
+    used = prompt.text.split()
+    return sum(words[word] for word in used) / len(used), -len(used)
 
 
 def draw_sheet(run: Run, rows: Sequence[Row], prompts: Sequence[Prompt]) -> Image.Image:
-    """Draw some seeds over some prompts; a grey field stands where there is no image.
+    """Draw the images of some seeds and prompts; a missing image is a grey square.
 
     Raises:
-        RunError: If not a single one of the images is there.
+        RunError: If all of the images are missing.
     """
     cells = [(prompt.id, row.seed) for row in rows for prompt in prompts]
     images = read_images(run, cells)
     if not images:
-        raise RunError(f"{run.root} keeps no image of these seeds and prompts to show")
+        raise RunError(
+            f"{run.root} keeps no image of these seeds and prompts to show: draw a run with "
+            f"`keep_images: all` in its recipe"
+        )
     size = (LABEL + len(prompts) * (THUMB + GAP), HEAD + len(rows) * (THUMB + GAP))
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -149,29 +152,29 @@ def draw_sheet(run: Run, rows: Sequence[Row], prompts: Sequence[Prompt]) -> Imag
         top = HEAD + line * (THUMB + GAP)
         draw.multiline_text((GAP, top + GAP), row.label, INK, font)
         for column, prompt in enumerate(prompts):
-            place = (LABEL + column * (THUMB + GAP), top)
-            _paste(sheet, images, (prompt.id, row.seed), place)
+            corner = (LABEL + column * (THUMB + GAP), top)
+            _paste(sheet, images, (prompt.id, row.seed), corner)
     return sheet
 
 
 def _paste(
-    sheet: Image.Image, images: dict[Cell, Uint8Images], cell: Cell, place: tuple[int, int]
+    sheet: Image.Image, images: dict[Cell, Uint8Images], cell: Cell, corner: tuple[int, int]
 ) -> None:
     pixels = images.get(cell, np.full((1, 1, 3), 128, dtype=np.uint8))
-    picture = Image.fromarray(pixels)
-    way = Image.Resampling.NEAREST if picture.width <= THUMB else Image.Resampling.LANCZOS
-    scale = THUMB / max(picture.size)
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    sheet.paste(picture.resize((width, height), way), place)
+    image = Image.fromarray(pixels)
+    resampling = Image.Resampling.NEAREST if image.width <= THUMB else Image.Resampling.LANCZOS
+    scale = THUMB / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    sheet.paste(image.resize((width, height), resampling), corner)
 
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def wrapped(text: str, font: Font, width: int, *, lines: int) -> str:
-    """Break a text at blanks into at most so many lines of at most so many pixels.
+    """Break a text at blanks into at most `lines` lines of at most `width` pixels.
 
-    What does not fit ends in an ellipsis. Line breaks and tabs of the text count as blanks.
+    Text that does not fit is cut and ends in an ellipsis. Line breaks and tabs count as blanks.
     """
     broken = [""]
     for word in text.split():
@@ -186,7 +189,7 @@ def wrapped(text: str, font: Font, width: int, *, lines: int) -> str:
 
 
 def _cut(line: str, font: Font, width: int) -> str:
-    """A line of at most so many pixels; a single word may be too long."""
+    """Cut a line to at most `width` pixels, even within a word."""
     while font.getlength(line) > width:
         line = f"{line.removesuffix('...')[:-1]}..."
     return line

@@ -1,4 +1,4 @@
-"""Pictures of studies: the same numbers give the same bytes, whatever the user's settings are."""
+"""Draw the figures of studies: equal numbers give equal bytes, whatever the user's settings are."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ Item = TypeVar("Item")
 
 DPI = 100
 SIDE_BY_SIDE = 4
-"""Panels in a row, where there are many."""
+"""Largest number of panels in a row."""
 INK, QUIET, GOOD, BAD = "#1f3b4d", "#b8bfc4", "#c98a00", "#a8323e"
-"""Colours: what is shown, what it stands beside (nulls, all seeds), golden seeds, bad seeds."""
+"""Colours: the result, its background (nulls, all seeds), golden seeds, bad seeds."""
 
 
 def figure_png(draw: Callable[["Figure"], None], *, width: float, height: float) -> bytes:
-    r"""Draw with matplotlib's own defaults.
+    r"""Draw a figure with matplotlib's own defaults.
 
     Args:
         draw: Fills the figure.
@@ -30,11 +30,11 @@ def figure_png(draw: Callable[["Figure"], None], *, width: float, height: float)
         height: Inches.
 
     Returns:
-        A PNG without date or version in it.
+        A PNG without a date or version in it.
 
     Example:
-        >>> drawn = figure_png(lambda figure: None, width=1, height=1)
-        >>> drawn[:4], drawn == figure_png(lambda figure: None, width=1, height=1)
+        >>> png = figure_png(lambda figure: None, width=1, height=1)
+        >>> png[:4], png == figure_png(lambda figure: None, width=1, height=1)
         (b'\x89PNG', True)
     """
     from matplotlib import style
@@ -51,30 +51,30 @@ def figure_png(draw: Callable[["Figure"], None], *, width: float, height: float)
 
 
 def image_png(image: Image.Image) -> bytes:
-    """A picture as PNG."""
+    """Encode an image as PNG."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def panels(figure: "Figure", rows: int, columns: int) -> list["Axes"]:
-    """The panels of a figure, row by row, with quiet frames."""
-    found = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
-    for axes in found:
+    """Make the panels of a figure, row by row, without top and right spines."""
+    all_axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
+    for axes in all_axes:
         axes.spines[["top", "right"]].set_visible(False)
-    return found
+    return all_axes
 
 
 def panel_each(
     items: Sequence[Item], draw: Callable[["Axes", Item], None], *, width: float, height: float
 ) -> bytes:
-    r"""Draw a panel for every item, at most four side by side.
+    r"""Draw a panel for each item, at most four side by side.
 
     Args:
-        items: What the panels show, row by row; at least one.
+        items: What the panels show, row by row; at least one item.
         draw: Fills the panel of an item.
-        width: Inches of a panel.
-        height: Likewise.
+        width: Width of a panel in inches.
+        height: Height of a panel in inches.
 
     Returns:
         A PNG; see `figure_png`.
@@ -87,11 +87,11 @@ def panel_each(
     rows = -(-len(items) // columns)
 
     def fill(figure: "Figure") -> None:
-        axes = panels(figure, rows, columns)
-        for empty in axes[len(items) :]:
+        all_axes = panels(figure, rows, columns)
+        for empty in all_axes[len(items) :]:
             empty.set_axis_off()
-        for one, item in zip(axes, items, strict=False):
-            draw(one, item)
+        for axes, item in zip(all_axes, items, strict=False):
+            draw(axes, item)
 
     return figure_png(fill, width=width * columns, height=height * rows)
 
@@ -104,14 +104,22 @@ def scatter(
     colours: Sequence[str] | str = INK,
     size: float = 12,
 ) -> None:
-    """Dots."""
+    """Draw dots."""
     axes.scatter(np.asarray(x), np.asarray(y), s=size, c=colours, linewidths=0, alpha=0.8)
 
 
 def against_null(
     axes: "Axes", null: ArrayLike, observed: float, *, name: str, null_name: str = "the null"
 ) -> None:
-    """A histogram of what the null gives, and a line where the run is."""
+    """Draw a histogram of the draws of a null, and a line at the value of the run.
+
+    Args:
+        axes: The panel.
+        null: The draws.
+        observed: The value of the run.
+        name: What is measured; labels the x axis.
+        null_name: What the null is, for the legend.
+    """
     draws: NDArray[np.float64] = np.asarray(null, dtype=np.float64)
     bins = 30 if np.ptp(draws) > 0 else 1
     axes.hist(draws, bins=bins, color=QUIET, label=f"{null_name} ({len(draws):,} draws)")
@@ -130,7 +138,7 @@ def intervals(
     *,
     colours: Sequence[str] | str = INK,
 ) -> None:
-    """Values with their intervals, one line each, the first on top."""
+    """Draw values with their intervals, one line each, the first at the top."""
     x, ends = np.asarray(values, np.float64), (np.asarray(low), np.asarray(high))
     rows = np.arange(len(x))
     axes.hlines(rows, *ends, colors=colours, linewidth=1.5)
@@ -139,19 +147,19 @@ def intervals(
     axes.set_ylim(len(x) - 0.5, -0.5)
 
 
-def thumbnail(axes: "Axes", pixels: NDArray[np.uint8], place: ArrayLike, *, side: int = 36) -> None:
-    """A small picture at a place of a map.
+def thumbnail(axes: "Axes", pixels: NDArray[np.uint8], point: ArrayLike, *, side: int = 36) -> None:
+    """Draw a small image at a point of a map.
 
     Args:
         axes: The map.
         pixels: Shape (H, W, 3).
-        place: x and y, in the map's coordinates.
-        side: Its larger side in pixels.
+        point: x and y, in the coordinates of the map.
+        side: Longer side in pixels.
     """
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     small = Image.fromarray(pixels)
     small.thumbnail((side, side))
     box = OffsetImage(np.asarray(small), zoom=72 / DPI)
-    x, y = np.asarray(place, dtype=np.float64)
+    x, y = np.asarray(point, dtype=np.float64)
     axes.add_artist(AnnotationBbox(box, (float(x), float(y)), frameon=False, pad=0))

@@ -1,3 +1,5 @@
+"""Contact sheets: the seeds and prompts they show, and each image at its row and column."""
+
 import dataclasses
 from pathlib import Path
 
@@ -43,7 +45,7 @@ def test_rows_are_the_best_the_middle_and_the_worst(ranking: Ranking) -> None:
     rows = pick_rows(ranking, 2)
     order = [row.seed for row in sorted(ranking.seeds, key=lambda row: row.rank_set1)]
     turned = dataclasses.replace(ranking, seeds=ranking.seeds[::-1])
-    assert pick_rows(turned, 2) == rows, "the order on set 2 chooses nobody"
+    assert pick_rows(turned, 2) == rows, "the order on set 2 must not choose seeds"
     assert [row.seed for row in rows] == [*order[:2], *order[5:7], *order[-2:]]
     assert rows[0].label.startswith(f"seed {order[0]}\n")
     assert "rank 1, set 2: " in rows[0].label
@@ -68,7 +70,7 @@ def test_columns_are_prompts_whose_images_are_kept(tmp_path: Path) -> None:
     assert pick_prompts(none, 8) == pick_prompts(every, 8)
 
 
-def test_every_picture_stands_at_its_row_and_column(run: Run, ranking: Ranking) -> None:
+def test_each_image_is_at_its_row_and_column(run: Run, ranking: Ranking) -> None:
     sheet = np.asarray(contact_sheet(run, ranking, rows_each=2, columns=3))
     assert sheet.shape == (HEAD + 6 * (THUMB + GAP), LABEL + 3 * (THUMB + GAP), 3)
     for line, row in enumerate(pick_rows(ranking, 2)):
@@ -85,9 +87,7 @@ def test_the_same_sheet_has_the_same_pixels(run: Run, ranking: Ranking) -> None:
     np.testing.assert_array_equal(first, second)
 
 
-def test_a_picture_that_is_missing_is_grey_and_none_at_all_is_an_error(
-    run: Run, tmp_path: Path
-) -> None:
+def test_a_missing_image_is_grey_and_no_image_at_all_is_an_error(run: Run, tmp_path: Path) -> None:
     prompts = pick_prompts(run, 1)
     sheet = np.asarray(draw_sheet(run, [Row("here", 3), Row("not here", 999)], prompts))
     assert (sheet[-GAP - 1, LABEL] == 128).all()
