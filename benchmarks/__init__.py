@@ -1,1 +1,1 @@
-"""Figures as commands: each compares this project with a peer in one run and prints one JSON."""
+"""Benchmarks as commands: each times this project and a peer in one run and prints one JSON."""

@@ -1,10 +1,10 @@
-"""The seed classifier's input: how much of the time the network learns and does not wait.
+"""Time the seed classifier's input: the share of time in which the network does not wait.
 
-Lossless pictures of 64 x 64 in image shards, streamed, decoded, checked against their hashes and
-mixed while the default network learns from them with one thread. `ours` is the share of the
-epoch in which it does not wait for a batch; the other side is the same without reading ahead, in
-turn, where every batch is decoded before it is learned from. The first batch is not counted: it
-waits for the first shards whatever is done.
+Lossless images of 64 x 64 pixels are streamed from image shards, decoded, checked against their
+hashes and shuffled while the default network is trained with one thread. `ours` is the share of
+the epoch in which the network does not wait for a batch. The other side, timed in turn, is the same
+without reading ahead: each batch is decoded before it is used. The first batch is not counted,
+because it always waits for the first shards.
 
 Run: `python -m benchmarks.classifier`
 """
@@ -39,18 +39,18 @@ GOAL = 0.9
 
 @dataclass(frozen=True)
 class Timed(Stream):
-    """A stream that notes how long each batch was waited for.
+    """A stream that records how long the network waits for each batch.
 
     Attributes:
-        reads_ahead: Whether a thread decodes while the network learns.
-        waits: Seconds waited for each batch.
+        reads_ahead: Whether a thread decodes while the network is trained.
+        waits: Seconds of waiting for each batch.
     """
 
     reads_ahead: bool = True
     waits: list[float] = field(default_factory=list)
 
     def batches(self, size: int, rng: np.random.Generator | None = None) -> Iterator[ImageBatch]:
-        """The batches, each wait noted."""
+        """Yield the batches, and record each wait."""
         ahead = super().batches(size, rng)
         items = ahead if self.reads_ahead else self._batches(size, rng)
         while True:
@@ -63,7 +63,7 @@ class Timed(Stream):
 
 
 def drawn_run(folder: Path, seeds: int, prompts: int) -> Run:
-    """A run of smooth random pictures, committed without a model."""
+    """Commit a run of random images without a model."""
     recipe = Recipe(
         name="classifier",
         card="seedling-mini",
@@ -104,8 +104,8 @@ def busy(run: Run, *, reads_ahead: bool) -> float:
     )
     start = time.perf_counter()
     classifier.fit(stop_after=-(-stream.cells // 128) - 1)
-    whole = time.perf_counter() - start - stream.waits[0]
-    return 1 - sum(stream.waits[1:]) / whole
+    total = time.perf_counter() - start - stream.waits[0]
+    return 1 - sum(stream.waits[1:]) / total
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         benchmark="classifier",
         ours=ours,
         peer=peer,
-        unit="share of the time that the network learns",
+        unit="share of the time in which the network does not wait",
         ratio=ours / peer,
         goal=GOAL,
         runs=options.pairs,

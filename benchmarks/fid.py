@@ -1,14 +1,14 @@
-"""Frechet distance per seed: ours, the reference side shared, against torchmetrics' own class.
+"""Time the Frechet distance per seed against torchmetrics.
 
-Both sides get the same float32 features of d = 2048 and give the distance to one reference. Ours
-runs over 64 seeds in five parts, one core a seed, torchmetrics over one seed after each part, with
-all cores. Our worker processes are started before the clock is. Making our shared
-reference is timed apart and counted in `ratio_with_reference`, spread over the 64 seeds;
-torchmetrics' sums of the real side are made before the clock starts.
+Both sides get the same float32 features of d = 2048 and compute the distance to one reference.
+Ours runs over 64 seeds in five parts, one core per seed; torchmetrics runs over one seed after each
+part, with all cores. Our worker processes start before the clock does. Making our shared reference
+is timed separately and counted in `ratio_with_reference`, divided by the 64 seeds; torchmetrics'
+sums of the real features are computed before the clock starts.
 
-Ours runs on scipy's OpenBLAS, torchmetrics on torch's MKL. An inherited OPENBLAS_CORETYPE holds
-OpenBLAS, and so our side alone, to the kernels it names; the report says what it was. Without it
-OpenBLAS takes the processor's own: `env -u OPENBLAS_CORETYPE python -m benchmarks.fid`.
+Ours runs on scipy's OpenBLAS, torchmetrics on torch's MKL. An inherited OPENBLAS_CORETYPE limits
+OpenBLAS, and so only our side, to the kernels it names; the report states its value. Without it,
+OpenBLAS uses the processor's own kernels: `env -u OPENBLAS_CORETYPE python -m benchmarks.fid`.
 
 Run: `python -m benchmarks.fid`
 """
@@ -44,12 +44,12 @@ Result = TypeVar("Result")
 
 
 class Passed(torch.nn.Module):
-    """Takes features for images, so that torchmetrics' class measures features."""
+    """Passes features through, so that torchmetrics' class measures features."""
 
     num_features = WIDTH
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Give back what came in."""
+        """Return the features."""
         return features
 
 
@@ -73,20 +73,20 @@ class Case:
 
 
 def draw(rng: np.random.Generator, mixing: Features, n: int, shift: float) -> Features:
-    """Features like those of a network's last layer: correlated, not negative."""
+    """Draw features like those of a network's last layer: correlated, not negative."""
     normal = rng.standard_normal((n, WIDTH), dtype=np.float32)
     return np.asarray(np.maximum(normal @ mixing + np.float32(shift), 0))
 
 
 def seed_features(rng: np.random.Generator, bank: Features, count: int) -> Iterator[Features]:
-    """Features of `count` seeds: the bank, each column scaled and moved a little per seed."""
+    """Make features of `count` seeds: the bank with each column scaled and shifted per seed."""
     for _ in range(count):
         scale = rng.uniform(0.9, 1.1, WIDTH).astype(np.float32)
         yield bank * scale + rng.normal(0, 0.05, WIDTH).astype(np.float32)
 
 
 def timed(work: Callable[[], Result]) -> tuple[float, Result]:
-    """Wall seconds of one call, and what it gave."""
+    """Wall seconds of one call, and its result."""
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
@@ -101,12 +101,12 @@ def run_case(
     ours, peer, differences = [], [], []
     for part in np.array_split(np.arange(SEEDS), PAIRS):
         seeds = list(seed_features(rng, bank, len(part)))
-        spent, mine = timed(partial(frechet_distances, seeds, reference))
+        ours_s, distances = timed(partial(frechet_distances, seeds, reference))
         fresh = copy.deepcopy(metric)
-        took, other = timed(partial(_torchmetrics, fresh, torch.from_numpy(seeds[-1])))
-        peer.append(took)
-        ours.append(spent / len(part))
-        differences.append(abs(mine[-1] - other) / abs(other))
+        peer_s, distance = timed(partial(_torchmetrics, fresh, torch.from_numpy(seeds[-1])))
+        peer.append(peer_s)
+        ours.append(ours_s / len(part))
+        differences.append(abs(distances[-1] - distance) / abs(distance))
     shared = making / SEEDS
     ratios = [b / a for a, b in zip(ours, peer, strict=True)]
     with_reference = [b / (a + shared) for a, b in zip(ours, peer, strict=True)]
@@ -129,7 +129,7 @@ def _torchmetrics(metric: FrechetInceptionDistance, features: torch.Tensor) -> f
 
 
 def main() -> int:
-    """Run both sizes and report; the headline is the size further from its goal."""
+    """Run both sizes and report the size that is further from its goal."""
     rng = np.random.default_rng(0)
     weights = np.linspace(0.2, 2, WIDTH) / np.sqrt(WIDTH)
     mixing = (rng.standard_normal((WIDTH, WIDTH)) * weights).astype(np.float32)

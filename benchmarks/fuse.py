@@ -1,10 +1,10 @@
-"""What measuring in the drawing pass saves: `measure: while_drawing` against `afterwards`.
+"""Time measuring while drawing (`measure: while_drawing`) against measuring afterwards.
 
-Both sides run the shipped seedling from nothing to features on one local worker, each time into a
-new folder: one measures pixels that are still in memory, the other reads, decodes and checks the
-image shards again. No ratio is promised: what is saved is the second reading, a small part where
-drawing is slow. So the goal is 0, and `ok` says alone that the feature shards of both sides have
-the same content hashes.
+Both sides run the shipped seedling from scratch to features on one local worker, each time in a
+new folder. One measures pixels that are still in memory; the other reads, decodes and checks the
+image shards again. No ratio is promised: the second reading that is saved is a small part of the
+time if drawing is slow. So the goal is 0, and `ok` only says that the feature shards of both sides
+have the same content hashes.
 
 Run: `python -m benchmarks.fuse`
 """
@@ -28,7 +28,7 @@ GOAL = 0.0
 
 
 def recipe_for(prompts: int, seeds: int, measure: str) -> Recipe:
-    """The smallest seedling without metrics, 5 steps an image."""
+    """The smallest seedling without metrics, 5 steps per image."""
     base = load_recipe("seedling-mini").model_dump()
     changes = {
         "prompts": {**base["prompts"], "count": prompts},
@@ -42,7 +42,7 @@ def recipe_for(prompts: int, seeds: int, measure: str) -> Recipe:
 
 
 def draw(recipe: Recipe, folder: Path) -> None:
-    """From nothing to features, in a new folder."""
+    """Draw and measure a run in a new folder."""
     shutil.rmtree(folder, ignore_errors=True)
     [run] = start_runs(recipe, folder)
     for result in draw_and_measure(run, Workers("local", 1)):
@@ -51,7 +51,7 @@ def draw(recipe: Recipe, folder: Path) -> None:
 
 
 def content(folder: Path) -> dict[tuple[str, str], str]:
-    """(feature, shard) -> hash of what it holds."""
+    """Content hash of each feature shard, by feature and shard id."""
     run = Run.open(folder)
     return {
         (feature.name, receipt.shard_id): receipt.content_sha256
@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--pairs", type=int, default=5)
     chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as place:
-        folders = [Path(place) / name for name in ("while_drawing", "afterwards")]
+    with tempfile.TemporaryDirectory() as parent:
+        folders = [Path(parent) / name for name in ("while_drawing", "afterwards")]
         sides = [
             partial(draw, recipe_for(chosen.prompts, chosen.seeds, folder.name), folder)
             for folder in folders

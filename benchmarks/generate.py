@@ -1,4 +1,4 @@
-"""Drawing a grid: goldenseed on two Ray actors against diffusers' pipeline called by hand.
+"""Time drawing a grid with goldenseed on two Ray actors against diffusers' pipeline called by hand.
 
 Ours is the real path: the generate stage on the Ray executor, two actors of one thread, from
 tiles to committed shards (lossless WebP, hashes, checksums, fsync). It is compared, pair by pair
@@ -7,13 +7,14 @@ over the same cells, with
 - `loop`: `pipe(prompt, generator=g)` for one image after the other, and
 - `batched`: `pipe([prompts], generator=[generators])` in batches of the same size,
 
-each in one process with torch's default threads, images kept as arrays and not written. All
-sides are timed when ready: what goldenseed needs to start Ray, load the model and draw the canary
-is reported as `start_seconds`, the other sides' loading and first call are left out too.
+each in one process with torch's default threads; images are kept as arrays and not written. All
+sides are timed once they are ready: the time that goldenseed needs to start Ray, load the model
+and draw the canary is reported as `start_seconds`; the other sides' loading and first call are
+not counted either.
 
-Pixels must be within 1 of 255 of both calls, for every cell that they drew.
+Pixels must be within 1 of 255 of both calls, for each cell that they drew.
 
-What each step brought: milliseconds of one thread for one UNet forward of one image, batch of 128
+The effect of each step: milliseconds of one thread for one UNet forward of one image, batch of 128
 (64 with guidance), best of 4, on a busy machine (2 cores of an AMD EPYC with AVX-512):
 
     step                                                 before   after
@@ -25,8 +26,8 @@ What each step brought: milliseconds of one thread for one UNet forward of one i
     linear layers as 1 x 1 convolutions                    2.28    2.44   not kept (larger UNet)
     VAE channels-last and 16 at a time, decode of one      5.92    4.62
 
-The softmax written out was measured together with the kept keys, but diffusers' own attention
-stays: what is shipped gains a little less than that row says. `torch.compile` was not measured.
+The row of the kept keys was measured with plain softmax; the shipped code uses diffusers' own
+attention and gains a little less than that row says. `torch.compile` was not measured.
 
 Run: `python -m benchmarks.generate`, with `--compiled` for torch.compile.
 """
@@ -71,10 +72,10 @@ class Amounts:
     """How much is drawn in each pair.
 
     Attributes:
-        tiles: Tiles of ours, each of the recipe's shape.
-        loop: Images of the loop.
-        batches: Batches of the batched loop.
-        pairs: Pairs.
+        tiles: Number of our tiles, each of the recipe's shape.
+        loop: Number of images of the loop.
+        batches: Number of batches of the batched loop.
+        pairs: Number of pairs.
     """
 
     tiles: int
@@ -93,12 +94,12 @@ class Side:
 
 @dataclass
 class TogetherStage(GenerateStage):
-    """The generate stage, ready only when all actors are."""
+    """The generate stage; an actor is ready only when all actors are."""
 
     ready: str = ""
 
     def setup(self) -> None:
-        """Load, say that this actor is there, and wait for the other."""
+        """Load the model, mark this actor as ready, and wait for the other actor."""
         super().setup()
         tempfile.mkstemp(dir=self.ready)
         while len(list(Path(self.ready).iterdir())) < WORKERS:
@@ -106,7 +107,7 @@ class TogetherStage(GenerateStage):
 
 
 def start_run(folder: Path, amounts: Amounts, *, compiled: bool) -> Run:
-    """A run of the laptop recipe with one block of seeds for every pair."""
+    """Start a run of the laptop recipe with one block of seeds for each pair."""
     recipe: Recipe = load_recipe("seedling-mini")
     shape = recipe.tile
     changes = {
@@ -118,7 +119,7 @@ def start_run(folder: Path, amounts: Amounts, *, compiled: bool) -> Run:
 
 
 def load_pipe(run: Run) -> Any:  # noqa: ANN401 - diffusers is untyped
-    """The same checkpoint as anybody would load it."""
+    """Load the same checkpoint as any user of diffusers would."""
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
     pipe = StableDiffusionPipeline.from_pretrained(
@@ -140,9 +141,9 @@ def draw_natively(
     images: list[Uint8Images] = []
     start = time.perf_counter()
     for first in range(0, len(cells), batch):
-        some = cells[first : first + batch]
-        prompts = [texts[prompt] for prompt, _ in some]
-        generators = [torch.Generator().manual_seed(seed) for _, seed in some]
+        part = cells[first : first + batch]
+        prompts = [texts[prompt] for prompt, _ in part]
+        generators = [torch.Generator().manual_seed(seed) for _, seed in part]
         drawn = pipe(
             prompts if batch > 1 else prompts[0],
             generator=generators if batch > 1 else generators[0],
@@ -154,22 +155,22 @@ def draw_natively(
 
 
 def draw_ours(run: Run, tiles: Sequence[Tile]) -> tuple[float, float]:
-    """Images per second from all actors ready to the last outcome; seconds to get ready."""
+    """Images per second from all actors ready to the last outcome, and seconds to get ready."""
     plain = generate_stage(run)
     with tempfile.TemporaryDirectory() as ready:
         stage = TogetherStage(plain.run_root, plain.token, plain.resources, ready=ready)
         called = time.time()
         outcomes = list(make_executor("ray", WORKERS).run(stage, tiles))
         ended = time.time()
-        begun = max(mark.stat().st_mtime for mark in Path(ready).iterdir())
+        started = max(mark.stat().st_mtime for mark in Path(ready).iterdir())
     errors = [outcome.error for outcome in outcomes if outcome.error]
     if errors:
         raise RuntimeError(errors[0])
-    return sum(outcome.cells for outcome in outcomes) / (ended - begun), begun - called
+    return sum(outcome.cells for outcome in outcomes) / (ended - started), started - called
 
 
 def our_images(run: Run, tiles: Sequence[Tile], wanted: int) -> list[Uint8Images]:
-    """The first images of the shards of these tiles, in the order of their cells."""
+    """Read the first images of the shards of some tiles, in the order of their cells."""
     images: list[Uint8Images] = []
     for tile in tiles:
         receipt = run.images.receipt(tile.id, tile.block)
@@ -190,7 +191,7 @@ def difference(ours: Sequence[Uint8Images], theirs: Sequence[Uint8Images]) -> in
 
 
 def measure(run: Run, amounts: Amounts) -> tuple[Side, dict[str, Side], list[float]]:
-    """All pairs: ours, the other sides, and our seconds to get ready."""
+    """Time all pairs: ours, the other sides, and our seconds to get ready."""
     pipe, batch = load_pipe(run), run.config.batch_size
     ours, others = Side(), {"loop": Side(), "batched": Side()}
     counts = {"loop": amounts.loop, "batched": amounts.batches * batch}
@@ -211,15 +212,15 @@ def measure(run: Run, amounts: Amounts) -> tuple[Side, dict[str, Side], list[flo
             rate, drawn[name] = draw_natively(pipe, run, cells[: counts[name]], batches[name])
             others[name].rates.append(rate)
         for name, images in drawn.items():
-            found = difference(our_images(run, tiles, len(images)), images)
-            others[name].difference = max(others[name].difference, found)
+            largest = difference(our_images(run, tiles, len(images)), images)
+            others[name].difference = max(others[name].difference, largest)
         rates = {name: round(side.rates[-1], 2) for name, side in others.items()}
         sys.stderr.write(f"pair {pair}: ours {ours.rates[-1]:.2f} images/s, {rates}\n")
     return ours, others, starts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run and report; the headline is the comparison nearer to its threshold."""
+    """Run and report the comparison that is nearer to its threshold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--tiles", type=int, default=6, help="our tiles in a pair")
     parser.add_argument("--loop", type=int, default=24, help="the loop's images in a pair")

@@ -1,11 +1,11 @@
-"""Principal components of style vectors: ours without the vectors, scikit-learn's with all of them.
+"""Measure the memory of principal components of style vectors against scikit-learn.
 
-Both sides get the style vectors of N pictures at VGG-19's five layers from the same function:
-maps that are drawn with planted styles, cosine-normalised Gram matrices of them. The network is
-part of neither side. scikit-learn takes the N x 610,304 matrix and `svd_solver="full"`; ours asks
-for blocks of pictures and never holds more than two, at half width. Each side runs in a process
-of its own, whose peak memory is the operating system's figure for the whole process, Python and
-libraries included. The subspaces are compared by the cosines of their principal angles.
+Both sides get the style vectors of N images at VGG-19's five layers from the same function: maps
+with planted styles, and their cosine-normalised Gram matrices. The network is part of neither side.
+scikit-learn takes the N x 610,304 matrix and `svd_solver="full"`; ours reads blocks of images and
+holds at most two blocks, at half width. Each side runs in its own process, whose peak memory is the
+operating system's number for the whole process, including Python and libraries. The subspaces are
+compared by the cosines of their principal angles.
 
 Run: `python -m benchmarks.gram`
 """
@@ -35,7 +35,7 @@ Rows = NDArray[np.float32]
 
 
 def maps(index: int, layer: int, channels: int) -> Rows:
-    """A picture's maps in one layer: noise through a mixing that the picture's style sets."""
+    """Make the maps of an image in one layer; the image's style scales the mixing."""
     mixing = np.random.default_rng([1, layer]).standard_normal((STYLES, channels), np.float32)
     rng = np.random.default_rng([2, index])
     style = rng.standard_normal(STYLES) * 1.5 ** -np.arange(STYLES)
@@ -52,22 +52,22 @@ def gram(index: int, layer: int, channels: int) -> Rows:
 
 
 def whole(index: int, channels: Sequence[int]) -> Rows:
-    """A picture's style vector, all of every matrix."""
-    return np.concatenate([gram(index, at, c).ravel() for at, c in enumerate(channels)])
+    """The style vector of an image, with all entries of each matrix."""
+    return np.concatenate([gram(index, layer, c).ravel() for layer, c in enumerate(channels)])
 
 
 def halved(index: int, channels: Sequence[int]) -> Rows:
-    """The same with the lower half folded into the upper, times sqrt(2)."""
+    """The style vector without the lower triangles; off-diagonal entries are scaled by sqrt(2)."""
     parts = []
-    for at, width in enumerate(channels):
+    for layer, width in enumerate(channels):
         row, column = np.triu_indices(width)
         weight = np.where(row == column, 1, np.sqrt(2)).astype(np.float32)
-        parts.append(gram(index, at, width)[row, column] * weight)
+        parts.append(gram(index, layer, width)[row, column] * weight)
     return np.concatenate(parts)
 
 
 def unfolded(axes: NDArray[np.float64], channels: Sequence[int]) -> NDArray[np.float64]:
-    """Components of halved vectors as components of whole ones."""
+    """Convert components of halved vectors to components of whole vectors."""
     parts, start = [], 0
     for width in channels:
         row, column = np.triu_indices(width)
@@ -80,7 +80,7 @@ def unfolded(axes: NDArray[np.float64], channels: Sequence[int]) -> NDArray[np.f
 
 
 def ours(n: int, channels: Sequence[int], block: int) -> NDArray[np.float64]:
-    """Components from blocks, at half width."""
+    """Compute components from blocks, at half width."""
 
     def rows(start: int, stop: int) -> Rows:
         return np.stack([halved(index, channels) for index in range(start, stop)])
@@ -90,7 +90,7 @@ def ours(n: int, channels: Sequence[int], block: int) -> NDArray[np.float64]:
 
 
 def peer(n: int, channels: Sequence[int], _block: int) -> NDArray[np.float64]:
-    """Components from all vectors, by scikit-learn's full solver."""
+    """Compute components from all vectors, with scikit-learn's full solver."""
     from sklearn.decomposition import PCA
 
     matrix = np.empty((n, sum(c * c for c in channels)), dtype=np.float32)
@@ -110,15 +110,15 @@ def side(name: str, target: Path, n: int, channels: Sequence[int], block: int) -
 
 
 def in_its_own_process(arguments: Sequence[str]) -> dict[str, float]:
-    """Run this file again for one side."""
-    done = subprocess.run(
+    """Run one side in a process of its own."""
+    process = subprocess.run(
         [sys.executable, "-m", "benchmarks.gram", *arguments],
         capture_output=True,
         text=True,
         check=True,
     )
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    costs: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    return costs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -135,17 +135,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     common = ["--n", str(options.n), "--block", str(options.block), "--channels"]
     common += [str(width) for width in options.channels]
-    found, axes = {}, {}
+    costs, axes = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("ours", "peer"):
             target = Path(folder) / f"{name}.npy"
-            found[name] = in_its_own_process([*common, "--side", name, "--target", str(target)])
+            costs[name] = in_its_own_process([*common, "--side", name, "--target", str(target)])
             axes[name] = np.load(target)
     cosine = float(principal_cosines(unfolded(axes["ours"], options.channels), axes["peer"]).min())
     return report_ratio(
         "gram",
-        found["ours"]["bytes"] / 2**20,
-        found["peer"]["bytes"] / 2**20,
+        costs["ours"]["bytes"] / 2**20,
+        costs["peer"]["bytes"] / 2**20,
         unit="MiB at the peak of the process",
         goal=GOAL,
         runs=1,
@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "d": sum(width * width for width in options.channels),
             "components": COMPONENTS,
             "least_cosine": cosine,
-            "seconds": {name: found[name]["seconds"] for name in found},
+            "seconds": {name: costs[name]["seconds"] for name in costs},
         },
     )
 

@@ -1,4 +1,4 @@
-"""Alternating timings of two sides, and the one line of JSON that every benchmark ends with."""
+"""Time two sides in turn, and print the line of JSON that each benchmark ends with."""
 
 import json
 import os
@@ -47,10 +47,10 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def alternate(ours: Callable[[], object], peer: Callable[[], object], pairs: int = 5) -> Timings:
-    """Time both sides in turn, so that a slow minute of the machine meets both.
+    """Time both sides in turn, so that a slow minute of the machine affects both.
 
-    The side that goes first changes from pair to pair. Nothing is warmed up here: a caller
-    that wants a warm start calls both sides once before.
+    The side that goes first changes from pair to pair. Nothing is warmed up here: to start warm,
+    call both sides once before.
 
     Args:
         ours: Our side, called `pairs` times.
@@ -58,7 +58,7 @@ def alternate(ours: Callable[[], object], peer: Callable[[], object], pairs: int
         pairs: Number of pairs, at least 1.
 
     Returns:
-        The seconds of every call.
+        The seconds of each call.
 
     Example:
         >>> timings = alternate(lambda: None, lambda: None, pairs=2)
@@ -76,7 +76,7 @@ def alternate(ours: Callable[[], object], peer: Callable[[], object], pairs: int
 
 
 def machine() -> str:
-    """The processor and the number of cores this process may use, in words.
+    """Describe the processor and the number of cores that this process may use.
 
     Example:
         >>> "cores" in machine()
@@ -87,7 +87,7 @@ def machine() -> str:
 
 
 def _processor() -> str:
-    """The processor's name, from Linux' own table where there is one."""
+    """Name of the processor, from Linux' own table if there is one."""
     table = Path("/proc/cpuinfo")
     lines = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -109,15 +109,15 @@ def report(
     """Print the result as one JSON object on the last line of the standard output.
 
     Args:
-        benchmark: Its name, that of the file.
-        ours: Our figure, in `unit`.
-        peer: The other side's figure, in `unit`.
-        unit: What both figures are measured in.
+        benchmark: Name of the benchmark, which is that of its file.
+        ours: Our number, in `unit`.
+        peer: The other side's number, in `unit`.
+        unit: Unit of both numbers.
         ratio: How many times better ours is.
-        goal: The ratio that is wanted.
-        runs: Number of alternating pairs behind the figures.
-        ok: Whether the goal, and every check beside it, was reached.
-        more: Further fields, beside those above.
+        goal: The ratio to reach.
+        runs: Number of alternating pairs that the numbers were computed from.
+        ok: Whether the goal was reached and all checks passed.
+        more: Further fields.
 
     Returns:
         The exit code of every benchmark: 0 if `ok`, otherwise 1.
@@ -150,20 +150,20 @@ def report_ratio(
     right: bool,
     more: Mapping[str, object],
 ) -> int:
-    """Report two costs: the ratio is the other side's over ours, and must reach the goal.
+    """Report two costs; the ratio is the other side's cost divided by ours.
 
     Args:
-        benchmark: Its name.
-        ours: What our side costs, in `unit`; less is better.
-        peer: What the other side costs.
-        unit: What both are measured in.
-        goal: The ratio that is wanted.
-        runs: Number of alternating pairs behind the figures.
-        right: Whether both sides gave the same.
+        benchmark: Name of the benchmark.
+        ours: Cost of our side, in `unit`; lower is better.
+        peer: Cost of the other side, in `unit`.
+        unit: Unit of both costs.
+        goal: The ratio to reach.
+        runs: Number of alternating pairs that the costs were computed from.
+        right: Whether both sides gave the same result.
         more: Further fields.
 
     Returns:
-        The exit code, as `report`.
+        The exit code, as for `report`.
     """
     ratio = peer / ours
     return report(

@@ -1,10 +1,10 @@
-"""Preference scores: ours against the authors' call pattern, and against plain batches.
+"""Time preference scores against the authors' call pattern, and against plain batches.
 
 The network is open_clip's, of ViT-B size, with random weights. The authors' `score` reads the
-checkpoint from disk in every call, and scores one picture at a time with its text; a study calls
-it once per picture, since each has its own prompt. Plain batches load once and encode one text per
-picture. Ours encodes each distinct prompt once, for all seeds. The scores of the three are
-compared. Loading ours is counted in `ratio_with_loading`, over the pictures of one run.
+checkpoint from disk in each call, and scores one image at a time with its text; a user calls it
+once per image, since each image has its own prompt. Plain batches load the network once and encode
+one text per image. Ours encodes each distinct prompt once for all seeds. The scores of the three
+are compared. Loading ours is counted in `ratio_with_loading`, divided by the images of one run.
 
 Run: `python -m benchmarks.hps`
 """
@@ -35,7 +35,7 @@ Scores = NDArray[np.float32]
 
 
 def write_card(folder: Path, architecture: str) -> Path:
-    """Write random weights as the authors publish theirs, and a card that pins them."""
+    """Write random weights in the authors' format, and a card that pins them."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = open_clip.create_model(architecture, load_weights=False)
@@ -56,7 +56,7 @@ def write_card(folder: Path, architecture: str) -> Path:
 
 
 class Authors:
-    """Their call pattern: read the checkpoint again, then one picture and one text."""
+    """The authors' call pattern: read the checkpoint again, then score one image and one text."""
 
     def __init__(self, folder: Path, architecture: str, feature: Hps) -> None:
         self.folder, self.architecture, self.feature = folder, architecture, feature
@@ -64,18 +64,18 @@ class Authors:
             self.model = open_clip.create_model(architecture, load_weights=False).eval()
 
     def __call__(self, batch: Batch) -> Scores:
-        """Score every picture in a call of its own."""
+        """Score each image in its own call."""
         return np.concatenate([self._score(batch.cut(i, i + 1)) for i in range(len(batch))])
 
-    def _score(self, one: Batch) -> Scores:
+    def _score(self, single: Batch) -> Scores:
         checkpoint = torch.load(self.folder / "weights.pt", weights_only=True)
         self.model.load_state_dict(checkpoint["state_dict"])
         tokenizer = open_clip.get_tokenizer(self.architecture)
-        return plain(self.model, tokenizer, self.feature, one)
+        return plain(self.model, tokenizer, self.feature, single)
 
 
 def plain(model: torch.nn.Module, tokenizer: object, feature: Hps, batch: Batch) -> Scores:
-    """One forward pass of pictures and as many texts."""
+    """Score images in one forward pass, with one text per image."""
     assert callable(tokenizer)
     texts = tokenizer([str(prompt["text"]) for prompt in batch.prompts])
     with torch.inference_mode():
@@ -84,7 +84,7 @@ def plain(model: torch.nn.Module, tokenizer: object, feature: Hps, batch: Batch)
 
 
 def draw(count: int, prompts: int, size: int) -> Batch:
-    """Random pictures of a few prompts."""
+    """Draw random images of a few prompts."""
     images: Uint8Images = np.random.default_rng(0).integers(
         0, 256, (count, size, size, 3), dtype=np.uint8
     )
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--prompts", type=int, default=4)
     parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--authors", type=int, default=4, help="pictures of the authors' side")
+    parser.add_argument("--authors", type=int, default=4, help="images of the authors' side")
     parser.add_argument("--pairs", type=int, default=5)
     chosen = parser.parse_args(arguments)
     batch = draw(chosen.images, chosen.prompts, chosen.size)
@@ -108,39 +108,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loading = seconds(feature.setup)
         authors = Authors(Path(name), chosen.architecture, feature)
         ours = partial(_fresh, feature, batch)
-        mine = ours()
+        scores = ours()
         tokenizer = open_clip.get_tokenizer(chosen.architecture)
         naive = partial(plain, feature.towers.model, tokenizer, feature, batch)
-        apart = max(
-            float(np.abs(authors(few) - mine[: len(few)]).max()),
-            float(np.abs(naive() - mine).max()),
+        difference = max(
+            float(np.abs(authors(few) - scores[: len(few)]).max()),
+            float(np.abs(naive() - scores).max()),
         )
         timings = alternate(ours, partial(authors, few), chosen.pairs)
         batched = alternate(ours, naive, chosen.pairs)
-    each = timings.ours_median / len(batch)
+    per_image = timings.ours_median / len(batch)
     peer = timings.peer_median / len(few)
     return report_ratio(
         "hps",
-        each,
+        per_image,
         peer,
-        unit="s per picture",
+        unit="s per image",
         goal=GOAL,
         runs=chosen.pairs,
-        right=apart <= TOLERANCE,
+        right=difference <= TOLERANCE,
         more={
             "architecture": chosen.architecture,
             "images": len(batch),
             "prompts": chosen.prompts,
             "loading_s": loading,
-            "ratio_with_loading": peer / (each + loading / len(batch)),
+            "ratio_with_loading": peer / (per_image + loading / len(batch)),
             "ratio_to_plain_batches": batched.peer_median / batched.ours_median,
-            "difference": apart,
+            "difference": difference,
         },
     )
 
 
 def _fresh(feature: Hps, batch: Batch) -> Scores:
-    """Score with no text known before, so that every run encodes its prompts."""
+    """Score without cached texts, so that each call encodes its prompts."""
     feature.towers.forget_texts()
     return np.asarray(feature.extract(batch)[feature.column])
 

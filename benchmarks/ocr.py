@@ -1,10 +1,10 @@
-"""Reading words: crops of many pictures in few calls, against a loop of EasyOCR's `readtext`.
+"""Time reading words against a loop of EasyOCR's `readtext`.
 
 Both sides have the same networks and weights in float32, without quantisation, and must give the
-same texts and boxes for every picture. Timed alone is the recogniser, the stage that we order
-anew: ours on the crops of all pictures at once, the other side `Reader.recognize` on the same
-boxes picture by picture, as `readtext` calls it. From end to end both sides begin with pixels;
-most of that time is the detector's, which sees one picture at a time on both sides.
+same texts and boxes for each image. The recogniser, which we batch differently, is timed alone:
+ours reads the crops of all images at once, the other side calls `Reader.recognize` on the same
+boxes image by image, as `readtext` does. The end-to-end times start from pixels on both sides;
+most of that time is spent in the detector, which sees one image at a time on both sides.
 
 Run: `python -m benchmarks.ocr`
 """
@@ -37,25 +37,25 @@ Pixels = NDArray[np.uint8]
 Page = list[tuple[str, list[list[float]]]]
 
 
-def pictures(count: int, size: int) -> Pixels:
-    """Square pictures with one to three words each, dark on light ground."""
+def draw_words(count: int, size: int) -> Pixels:
+    """Draw square images with one to three words each, dark on a light background."""
     rng = np.random.default_rng(0)
-    return np.stack([_picture(rng, size, 1 + place % 3) for place in range(count)])
+    return np.stack([_draw_lines(rng, size, 1 + number % 3) for number in range(count)])
 
 
-def _picture(rng: np.random.Generator, size: int, lines: int) -> Pixels:
+def _draw_lines(rng: np.random.Generator, size: int, lines: int) -> Pixels:
     image = Image.new("RGB", (size, size), tuple(int(c) for c in rng.integers(180, 256, 3)))
     pen = ImageDraw.Draw(image)
     for line in range(lines):
         font = ImageFont.load_default(size=int(rng.integers(size // 6, size // 4)))
-        at = (int(rng.integers(2, size // 8)), 4 + line * size // 3)
+        corner = (int(rng.integers(2, size // 8)), 4 + line * size // 3)
         ink = tuple(int(c) for c in rng.integers(0, 80, 3))
-        pen.text(at, WORDS[int(rng.integers(len(WORDS)))], font=font, fill=ink)
+        pen.text(corner, WORDS[int(rng.integers(len(WORDS)))], font=font, fill=ink)
     return np.asarray(image)
 
 
 def easyocr_reader(feature: Ocr) -> "Reader":
-    """The other side, with the very files of our feature's card."""
+    """Make the other side, with the same weight files as our feature's card."""
     import easyocr
 
     with tempfile.TemporaryDirectory() as folder:
@@ -95,11 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     feature = Ocr()
     feature.setup()
     reader = easyocr_reader(feature)
-    images = pictures(chosen.pictures, chosen.size)
+    images = draw_words(chosen.pictures, chosen.size)
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")  # the other side's, on memory without a GPU
+        warnings.simplefilter("ignore")  # the other side warns of pinned memory without a GPU
         logging.getLogger("easyocr").setLevel(logging.ERROR)
-        same = ours_whole(feature, images) == peer_whole(reader, images)  # warms both, too
+        same = ours_whole(feature, images) == peer_whole(reader, images)  # also warms both up
         pages = [feature.detect(image) for image in images]
         stage = alternate(
             lambda: feature.recognise([crop for i, p in enumerate(pages) for crop in p.crops(i)]),

@@ -1,9 +1,9 @@
-"""What Ray and the driver cost: 200 shards of a 50 ms stub stage on two actors.
+"""Time the overhead of Ray and the driver: 200 shards of a 50 ms stub stage on two actors.
 
-The time runs from the moment both actors are ready to the last outcome in the driver; what
-it takes to start Ray and two actors is reported beside it. It is compared with the ideal (200
-times 50 ms over two workers) and, alternating, with two bare processes that each do half of
-the shards in a loop, without any driver.
+The time runs from the moment both actors are ready to the last outcome in the driver; the time to
+start Ray and two actors is reported separately. It is compared with the ideal (200 times 50 ms
+over two workers) and, in turn, with two bare processes that each do half of the shards in a loop,
+without any driver.
 
     python -m benchmarks.orchestration
 """
@@ -37,14 +37,14 @@ class Shard:
 
 @dataclass
 class Stub:
-    """Waits as long as a shard would take; ready only when all actors are."""
+    """Waits as long as a shard would take; an actor is ready only when all actors are."""
 
     ready: Path
     name: str = "stub"
     resources: Resources = field(default_factory=Resources)
 
     def setup(self) -> None:
-        """Say that this actor is there and wait for the others."""
+        """Mark this actor as ready and wait for the others."""
         tempfile.mkstemp(dir=self.ready)
         while len(list(self.ready.iterdir())) < WORKERS:
             time.sleep(0.001)
@@ -71,7 +71,7 @@ def on_ray() -> tuple[float, float]:
 
 
 def bare(barrier: Barrier, ends: "multiprocessing.SimpleQueue[float]") -> None:
-    """One process' half of the shards, in a loop."""
+    """Do one process's half of the shards in a loop."""
     barrier.wait()
     for _ in range(SHARDS // WORKERS):
         time.sleep(SECONDS)
@@ -79,7 +79,7 @@ def bare(barrier: Barrier, ends: "multiprocessing.SimpleQueue[float]") -> None:
 
 
 def on_bare_processes() -> float:
-    """Seconds of the same work in processes that nobody drives."""
+    """Seconds of the same work in processes without a driver."""
     context = multiprocessing.get_context("spawn")
     barrier, ends = context.Barrier(WORKERS + 1), context.SimpleQueue()
     processes = [context.Process(target=bare, args=(barrier, ends)) for _ in range(WORKERS)]

@@ -1,12 +1,12 @@
-"""Planning and asking for the state of a large grid, each in a process of its own.
+"""Time planning a large grid and reading its state, each in its own process.
 
 `plan`: 22,512 prompts x 1,024 seeds for two models, from the prompt file to the costs. `status`:
-a run folder with 45,056 receipts, each a file; once by opening every receipt and once with the
-manifest that a driver leaves behind. Every figure is the whole life of a fresh Python process,
-imports included, and its largest resident memory.
+a run folder with 45,056 receipts, one file each; once by opening all receipts and once with the
+manifest that a driver leaves behind. Each number is the total time of a fresh Python process,
+including imports, or its largest resident memory.
 
-There is no other program to compare with: `peer` is the limit that was set beforehand, `ratio`
-is how many times below it ours is, and so the goal is 1.
+There is no other program to compare with: `peer` is a limit that was set beforehand, `ratio` is
+the limit divided by ours, and so the goal is 1.
 
 Run: `python -m benchmarks.plan`
 """
@@ -36,9 +36,9 @@ class Size:
     """How large the grid is.
 
     Attributes:
-        prompts: Prompts in the file.
-        seeds: Seeds of the plan; the status run has twice as many.
-        runs: How often each figure is taken.
+        prompts: Number of prompts in the file.
+        seeds: Number of seeds of the plan; the status run has twice as many.
+        runs: How often each number is measured.
     """
 
     prompts: int
@@ -48,14 +48,14 @@ class Size:
 
 @dataclass(frozen=True)
 class Life:
-    """What a process took: wall seconds, and its largest resident memory in MB."""
+    """The cost of a process: wall seconds, and its largest resident memory in MB."""
 
     seconds: float
     megabytes: float
 
 
 def write_inputs(folder: Path, size: Size) -> None:
-    """A prompt file and one recipe per model."""
+    """Write a prompt file and one recipe per model."""
     lines = [json.dumps({"text": f"a photo of thing number {n}"}) for n in range(size.prompts)]
     source = folder / "prompts.jsonl"
     source.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -69,7 +69,7 @@ def write_inputs(folder: Path, size: Size) -> None:
 
 
 def write_run(folder: Path, size: Size) -> int:
-    """A run folder whose every tile has a receipt; returns how many."""
+    """Write a run folder in which each tile has a receipt; return the number of receipts."""
     from goldenseed.steps.begin import load_prompts
     from pipeline.runs.run import Run
     from pipeline.settings.choices import SeedChoice
@@ -96,7 +96,7 @@ def write_run(folder: Path, size: Size) -> int:
 
 
 def child(work: str, folder: Path) -> None:
-    """What the measured process does, along the same functions as the command."""
+    """Do the work of the measured process, with the same functions as the command."""
     if work == "plan":
         from goldenseed.steps.begin import load_prompts
         from goldenseed.steps.plan import plan_recipe
@@ -118,7 +118,7 @@ def child(work: str, folder: Path) -> None:
 def peak_megabytes() -> float:
     """Largest resident memory of this process.
 
-    From Linux' own counter where there is one: `getrusage` also counts the parent's memory,
+    It is read from Linux' own counter if there is one: `getrusage` also counts the parent's memory,
     which the process shared for a moment when it was forked.
     """
     table = Path("/proc/self/status")
@@ -130,41 +130,41 @@ def peak_megabytes() -> float:
 
 
 def life(work: str, folder: Path) -> tuple[Life, list[dict[str, object]]]:
-    """Run a child to its end; what it took and what it printed."""
+    """Run a child process to its end; return its cost and what it printed."""
     command = [sys.executable, "-m", "benchmarks.plan", "--child", work, "--folder", str(folder)]
     start = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    took = time.perf_counter() - start
-    *lines, peak = done.stdout.splitlines()
-    return Life(took, float(peak)), [json.loads(line) for line in lines]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    elapsed = time.perf_counter() - start
+    *lines, peak = process.stdout.splitlines()
+    return Life(elapsed, float(peak)), [json.loads(line) for line in lines]
 
 
 def median_life(work: str, folder: Path, runs: int) -> tuple[Life, list[dict[str, object]]]:
-    """Median seconds and largest memory of several runs, and what the last one printed."""
+    """Median seconds and largest memory of several runs, and what the last run printed."""
     lives = [life(work, folder) for _ in range(runs)]
-    spent = statistics.median(one.seconds for one, _ in lives)
-    return Life(spent, max(one.megabytes for one, _ in lives)), lives[-1][1]
+    seconds = statistics.median(cost.seconds for cost, _ in lives)
+    return Life(seconds, max(cost.megabytes for cost, _ in lives)), lives[-1][1]
 
 
 def measure(folder: Path, size: Size) -> tuple[dict[str, Life], bool]:
-    """All figures, and whether the answers are right."""
+    """Measure all costs, and check that the answers are right."""
     from pipeline.runs.run import Run
     from pipeline.storage.manifest import compact
 
     write_inputs(folder, size)
-    found = {}
-    found["plan"], plans = median_life("plan", folder, size.runs)
+    costs = {}
+    costs["plan"], plans = median_life("plan", folder, size.runs)
     cells = size.prompts * size.seeds
-    right = [one["cells"] for arms in plans for one in arms] == [cells] * len(CARDS)  # type: ignore[index]
+    right = [arm["cells"] for arms in plans for arm in arms] == [cells] * len(CARDS)  # type: ignore[index]
     receipts = write_run(folder, size)
-    found["status"], state = median_life("status", folder, size.runs)
+    costs["status"], state = median_life("status", folder, size.runs)
     compact(Run.open(folder / "run").images)
-    found["status_with_manifest"], again = median_life("status", folder, size.runs)
-    return found, right and state == again and state[0]["shards_done"] == receipts
+    costs["status_with_manifest"], again = median_life("status", folder, size.runs)
+    return costs, right and state == again and state[0]["shards_done"] == receipts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run and report; the headline is the figure nearest to its limit."""
+    """Run and report the cost that is nearest to its limit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--prompts", type=int, default=22_512)
     parser.add_argument("--seeds", type=int, default=1_024)
@@ -177,11 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     size = Size(chosen.prompts, chosen.seeds, chosen.runs)
     with tempfile.TemporaryDirectory() as folder:
-        found, right = measure(Path(folder), size)
-    figures = {f"{name}_s": (one.seconds, SECONDS) for name, one in found.items()}
-    figures["plan_mb"] = (found["plan"].megabytes, MEGABYTES)
-    name = min(figures, key=lambda key: figures[key][1] / figures[key][0])
-    ours, limit = figures[name]
+        costs, right = measure(Path(folder), size)
+    limits = {f"{name}_s": (cost.seconds, SECONDS) for name, cost in costs.items()}
+    limits["plan_mb"] = (costs["plan"].megabytes, MEGABYTES)
+    name = min(limits, key=lambda key: limits[key][1] / limits[key][0])
+    ours, limit = limits[name]
     return report_ratio(
         "plan",
         ours,
@@ -194,8 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "figure": name,
             "right": right,
             "cells": 2 * size.prompts * size.seeds,
-            **{key: value for key, (value, _) in figures.items()},
-            **{f"{key}_mb": one.megabytes for key, one in found.items()},
+            **{key: value for key, (value, _) in limits.items()},
+            **{f"{key}_mb": cost.megabytes for key, cost in costs.items()},
         },
     )
 

@@ -1,15 +1,16 @@
-"""Image shards: our writer and reader against pyarrow's defaults, on the same blobs.
+"""Time writing and reading image shards against pyarrow's defaults, on the same blobs.
 
 Writing is our `write_table`: page checksums, fsync of the file and of its folder, short row
 groups, images neither compressed nor dictionary-encoded. The other side is `pq.write_table` of
-the same table as it comes: snappy, dictionaries, one row group, no checksum, no fsync. Reading is
+the same table with default settings: snappy, dictionaries, one row group, no checksum, no fsync.
+Reading is
 one image by its row: `read_rows` (its row group, checksums verified) against the image column of
 pyarrow's file, which is one row group. Blobs are random bytes: like a lossless image, they do
-not compress further. In every pair both files must give back the blobs that were written.
+not compress further. In each pair, both files must return the blobs that were written.
 
-Before each write the old file is deleted and the disk is left to finish, so that no side waits
-for the other's pages. `floor_s` is what the bare bytes cost, written in one call with fsync and
-without: no format that waits for the disk can be faster than the first.
+Before each write the old file is deleted and pending writes are flushed, so that no side waits
+for the other's pages. `floor_s` is the time to write the bare bytes in one call, with fsync and
+without: no format that waits for the disk can be faster than the former.
 
 Run: `python -m benchmarks.shards`
 """
@@ -41,9 +42,9 @@ class Side:
     """One way to write a shard and to read from it.
 
     Attributes:
-        path: Its file.
+        path: The file.
         write: Writes the table to a path.
-        read: Reads one blob by its row.
+        read: Reads one blob by its row number.
         read_all: Reads the image column.
         writes: Seconds of each write.
         reads: Seconds of each read of one blob.
@@ -57,17 +58,17 @@ class Side:
     reads: list[float] = field(default_factory=list)
 
     def time(self, row: int, blobs: pa.ChunkedArray) -> bool:
-        """Write and read once; whether the blobs are those that were written."""
+        """Write and read once; return whether the blobs are those that were written."""
         self.path.unlink(missing_ok=True)
         os.sync()
         self.writes.append(seconds(partial(self.write, self.path)))
         self.reads.append(seconds(partial(self.read, self.path, row)))
-        one = self.read(self.path, row) == blobs[row].as_py()["bytes"]
-        return one and self.read_all(self.path)["image"].combine_chunks() == blobs.combine_chunks()
+        same = self.read(self.path, row) == blobs[row].as_py()["bytes"]
+        return same and self.read_all(self.path)["image"].combine_chunks() == blobs.combine_chunks()
 
 
 def make_table(rows: int, blob_bytes: int) -> pa.Table:
-    """A table of images with random blobs and the columns of a real shard."""
+    """Make a table of images with random blobs and the columns of a real shard."""
     rng = np.random.default_rng(0)
     values: dict[str, list[object]] = {name: [None] * rows for name in IMAGES.names}
     values["prompt_id"] = [f"{row // 32:016x}" for row in range(rows)]
@@ -78,7 +79,7 @@ def make_table(rows: int, blob_bytes: int) -> pa.Table:
 
 
 def make_sides(table: pa.Table, folder: Path) -> tuple[Side, Side]:
-    """Ours, and pyarrow as it is without settings."""
+    """Make our side, and pyarrow with default settings."""
     ours = Side(
         folder / "ours.parquet",
         write=lambda path: write_table(path, table, provenance={}),
@@ -105,7 +106,7 @@ def _read_one(path: Path, row: int) -> bytes:
 
 
 def measure(table: pa.Table, pairs: int, folder: Path) -> tuple[Side, Side, bool]:
-    """Time both sides in turn, after one warm-up each; and whether all blobs were right."""
+    """Time both sides in turn, after one warm-up each; return whether all blobs were right."""
     rng = np.random.default_rng(1)
     ours, peer = make_sides(table, folder)
     right = all([side.time(0, table["image"]) for side in (ours, peer)])
@@ -120,7 +121,7 @@ def measure(table: pa.Table, pairs: int, folder: Path) -> tuple[Side, Side, bool
 
 
 def write_raw(blobs: bytes, path: Path, *, wait: bool) -> None:
-    """Write bare bytes, and wait for the disk or not."""
+    """Write bare bytes; with `wait`, wait for the disk."""
     with path.open("wb") as file:
         file.write(blobs)
         file.flush()
@@ -129,24 +130,24 @@ def write_raw(blobs: bytes, path: Path, *, wait: bool) -> None:
 
 
 def floor(size: int, pairs: int, folder: Path) -> dict[str, float]:
-    """Median seconds to write so many bytes, with fsync and without."""
+    """Median seconds to write `size` bytes, with fsync and without."""
     blobs, path = bytes(size), folder / "raw"
-    taken: dict[str, list[float]] = {"fsync": [], "page cache": []}
+    times: dict[str, list[float]] = {"fsync": [], "page cache": []}
     for _ in range(pairs):
-        for name, each in taken.items():
+        for name, of_name in times.items():
             path.unlink(missing_ok=True)
             os.sync()
-            each.append(seconds(partial(write_raw, blobs, path, wait=name == "fsync")))
-    return {name: statistics.median(each) for name, each in taken.items()}
+            of_name.append(seconds(partial(write_raw, blobs, path, wait=name == "fsync")))
+    return {name: statistics.median(of_name) for name, of_name in times.items()}
 
 
 def median_ratio(peer: Sequence[float], ours: Sequence[float]) -> float:
-    """Median over the pairs of how many times faster ours was."""
+    """Median over the pairs of the other side's time divided by ours."""
     return statistics.median(b / a for a, b in zip(ours, peer, strict=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run and report; the headline is the figure further from its goal."""
+    """Run and report the ratio that is further from its goal."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--blobs", type=int, default=3000)
     parser.add_argument("--blob-bytes", type=int, default=98 * 1024)

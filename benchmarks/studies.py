@@ -1,14 +1,15 @@
-"""Studies against the time that a person waits: a map, farthest points, a jackknife with its null.
+"""Time the slow parts of studies against limits: a map, farthest points, a jackknife with its null.
 
-Three parts at the size of the paper's study, each against a limit in seconds:
+Three parts at the size of the paper's study, each with a limit in seconds:
 
-- the map of 1,024 seeds x 200 prompts: principal components of every style vector, t-SNE to two
-  numbers an image, t-SNE of 400 numbers a seed to two, and the same map of the permuted null;
-- farthest point sampling of 4 seeds from every one of 1,024 first seeds in 100 draws;
+- the map of 1,024 seeds x 200 prompts: principal components of all style vectors, t-SNE to two
+  numbers per image, t-SNE of these 400 numbers per seed to two, and the same map of the permuted
+  null;
+- farthest point sampling of 4 of 1,024 seeds, from 100 first seeds;
 - a mean metric of 1,024 seeds x 1,000 prompts: grouped jackknife errors and 1,000 permutations.
 
-Each is checked beside its time: planted groups of seeds are apart on the map, the chosen points
-are those of the plain loop, and the quick permutations scatter as the plain ones do.
+Each result is checked: planted groups of seeds are separate on the map, the chosen points equal
+those of a plain loop, and the fast permutations scatter as plain permutations do.
 
 Run: `python -m benchmarks.studies`
 """
@@ -38,21 +39,21 @@ CHOSEN, FIRSTS = 4, 100
 
 
 def styles(seeds: int, prompts: int) -> NDArray[np.float32]:
-    """Style vectors of seeds of four kinds, shape (S, P, 512)."""
+    """Draw style vectors of seeds of four kinds, shape (S, P, 512)."""
     rng = np.random.default_rng(0)
     kind = 0.5 * rng.standard_normal((KINDS, 1, WIDTH), dtype=np.float32)
-    found = rng.standard_normal((seeds, prompts, WIDTH), dtype=np.float32)
-    found += kind[np.arange(seeds) % KINDS]
-    return found
+    vectors = rng.standard_normal((seeds, prompts, WIDTH), dtype=np.float32)
+    vectors += kind[np.arange(seeds) % KINDS]
+    return vectors
 
 
 def seed_map(images: Floats) -> Floats:
-    """The seeds' map from two numbers an image."""
+    """Map the seeds from two numbers per image."""
     return tsne(principal_scores(images.reshape(len(images), -1), 50), random_state=0)
 
 
 def maps(vectors: NDArray[np.float32], landmarks: int) -> Floats:
-    """The map of the run and that of its null; gives the run's."""
+    """Map the run and its null; return the map of the run."""
     scores = principal_scores(vectors.reshape(-1, vectors.shape[2]), 50)
     rng = np.random.default_rng(1)
     two = landmark_tsne(scores, landmarks=landmarks, rng=rng).reshape(*vectors.shape[:2], 2)
@@ -60,23 +61,23 @@ def maps(vectors: NDArray[np.float32], landmarks: int) -> Floats:
     return seed_map(two)
 
 
-def neighbours_agree(placed: Floats) -> float:
-    """Share of the seeds whose nearest on the map is of their kind; 0.25 by chance."""
-    apart = cdist(placed, placed)
-    np.fill_diagonal(apart, np.inf)
-    return float((apart.argmin(axis=1) % KINDS == np.arange(len(placed)) % KINDS).mean())
+def neighbours_agree(points: Floats) -> float:
+    """Share of the seeds whose nearest neighbour on the map is of their kind; 0.25 by chance."""
+    distances = cdist(points, points)
+    np.fill_diagonal(distances, np.inf)
+    return float((distances.argmin(axis=1) % KINDS == np.arange(len(points)) % KINDS).mean())
 
 
 def plain_points(vectors: Floats, first: int) -> list[int]:
-    """Farthest points from all distances."""
-    apart, chosen = cdist(vectors, vectors), [first]
+    """Choose farthest points with a plain loop over all distances."""
+    distances, chosen = cdist(vectors, vectors), [first]
     while len(chosen) < CHOSEN:
-        chosen.append(int(apart[:, chosen].min(axis=1).argmax()))
+        chosen.append(int(distances[:, chosen].min(axis=1).argmax()))
     return chosen
 
 
 def jackknife_and_null(values: Floats, draws: int) -> tuple[Floats, Floats]:
-    """Errors of every seed's deviation, and the null of its mean."""
+    """Compute the error of each seed's deviation, and the null of its mean."""
     prompts = tuple(Prompt(f"thing {i}", object=f"kind {i % 40}") for i in range(values.shape[1]))
     metric = load_metric("brightness")
     sample = Sample(tuple(range(len(values))), prompts, {metric.needs[0]: values})
@@ -85,9 +86,9 @@ def jackknife_and_null(values: Floats, draws: int) -> tuple[Floats, Floats]:
 
 
 def timed(work: Callable[[], object]) -> tuple[float, object]:
-    """Seconds of one call, and what it gave."""
-    found: list[object] = []
-    return seconds(lambda: found.append(work())), found[0]
+    """Seconds of one call, and its result."""
+    results: list[object] = []
+    return seconds(lambda: results.append(work())), results[0]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,31 +102,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     vectors = styles(options.seeds, options.map_prompts)
     mean = vectors.mean(axis=1, dtype=np.float64)
     values = np.random.default_rng(2).normal(size=(options.seeds, options.prompts))
-    spent = {}
-    spent["map"], placed = timed(lambda: maps(vectors, LANDMARKS))
-    spent["farthest_points"], points = timed(
+    times = {}
+    times["map"], points = timed(lambda: maps(vectors, LANDMARKS))
+    times["farthest_points"], chosen = timed(
         lambda: [farthest_points(mean, CHOSEN, first=i % len(mean)) for i in range(FIRSTS)]
     )
-    spent["jackknife_and_null"], found = timed(lambda: jackknife_and_null(values, options.draws))
-    null = np.asarray(found[1])  # type: ignore[index]
+    times["jackknife_and_null"], result = timed(lambda: jackknife_and_null(values, options.draws))
+    null = np.asarray(result[1])  # type: ignore[index]
     checks = {
-        "neighbours_agree": neighbours_agree(np.asarray(placed)),
-        "same_points": np.asarray(points)[7].tolist() == plain_points(mean, 7),
+        "neighbours_agree": neighbours_agree(np.asarray(points)),
+        "same_points": np.asarray(chosen)[7].tolist() == plain_points(mean, 7),
         "null_sd_ratio": float(null.std() / (values.std() / np.sqrt(options.prompts))),
     }
     right = checks["neighbours_agree"] > 0.5 and abs(checks["null_sd_ratio"] - 1) < 0.05
-    ratios = {name: LIMITS[name] / each for name, each in spent.items()}
+    ratios = {name: LIMITS[name] / time for name, time in times.items()}
     slowest = min(ratios, key=lambda name: ratios[name])
     return report(
         benchmark="studies",
-        ours=spent[slowest],
+        ours=times[slowest],
         peer=LIMITS[slowest],
         unit=f"s of {slowest}, against its limit",
         ratio=ratios[slowest],
         goal=1.0,
         runs=1,
         ok=min(ratios.values()) >= 1 and right and bool(checks["same_points"]),
-        more={"seconds": spent, "limits": LIMITS, "seeds": options.seeds, **checks},
+        more={"seconds": times, "limits": LIMITS, "seeds": options.seeds, **checks},
     )
 
 
