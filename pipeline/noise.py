@@ -174,8 +174,8 @@ def draw_next(
 
     Example:
         >>> import torch
-        >>> whole, _ = draw_noise([7], (1, 4, 8))
-        >>> torch.equal(draw_next(make_generators([7]), (1, 4, 8)), whole)
+        >>> noise, _ = draw_noise([7], (1, 4, 8))
+        >>> torch.equal(draw_next(make_generators([7]), (1, 4, 8)), noise)
         True
     """
     import torch

@@ -282,11 +282,11 @@ class Pool(Generic[T]):
         return next((task.id for slot in self._slots for _, task in slot.work), "")
 
     def _warn_if_nothing_is_ready(self) -> None:
-        now = time.monotonic()
+        clock = time.monotonic()
         if any(slot.setup is None for slot in self._slots):
-            self._ready_at = now
-        elif now - self._ready_at > PATIENCE:
-            self._ready_at = now
+            self._ready_at = clock
+        elif clock - self._ready_at > PATIENCE:
+            self._ready_at = clock
             logger.warning(
                 "no actor for %s is ready after %.0f s; %s are free. The cluster may still be "
                 "starting machines or loading the model; Ctrl-C loses nothing",

@@ -1,4 +1,4 @@
-"""What every executor promises; a new one in the table is tested by its line there."""
+"""The contract of executors; each executor in the registry is tested."""
 
 import functools
 import subprocess
@@ -22,7 +22,7 @@ COUNT = 8
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """One local Ray for all tests of this file: starting one takes seconds."""
+    """One local Ray cluster for all tests of this file, because a start takes seconds."""
     with RayExecutor(2):
         yield
 
@@ -54,7 +54,7 @@ def data_files(root: Path) -> set[str]:
 def test_every_task_is_done_once_with_the_same_content(
     executor: Executor, tmp_path: Path, wanted: dict[str, str]
 ) -> None:
-    """Some shards are there before; and the driver does not draw the whole grid at once."""
+    """Some shards exist before, and the driver does not read all tasks at once."""
     faults.commit_all(tmp_path, 2)
     drawn = 0
 
@@ -78,7 +78,7 @@ def test_every_task_is_done_once_with_the_same_content(
 def test_content_that_depends_on_the_process_would_be_noticed(
     executor: Executor, tmp_path: Path
 ) -> None:
-    """The same comparison as above: a process more, or one that has worked before, is seen."""
+    """The control: with content that depends on the process, the comparison above fails."""
     faults.commit_all(tmp_path / "undisturbed", COUNT, faults.DependsOnItsProcess)
     wanted = faults.contents(tmp_path / "undisturbed")
     list(executor.run(faults.DependsOnItsProcess(tmp_path), items(COUNT)))
@@ -87,7 +87,7 @@ def test_content_that_depends_on_the_process_would_be_noticed(
     assert all(found[shard] != wanted[shard] for shard in wanted)
 
 
-def test_no_tasks_need_no_setup(executor: Executor, tmp_path: Path) -> None:
+def test_without_tasks_there_is_no_setup(executor: Executor, tmp_path: Path) -> None:
     assert list(executor.run(faults.SetupRefuses(tmp_path), [])) == []
     assert not (tmp_path / "marks").exists()
 
@@ -95,11 +95,11 @@ def test_no_tasks_need_no_setup(executor: Executor, tmp_path: Path) -> None:
 def test_with_every_third_call_failing_the_rest_is_done_and_what_is_not_is_named(
     executor: Executor, tmp_path: Path, wanted: dict[str, str]
 ) -> None:
-    """Number 1 is refused (tried once), number 5 never works (tried three times)."""
+    """Number 1 is refused (one try); number 5 never works (three tries)."""
     outcomes = list(executor.run(faults.Troubled(tmp_path), items(COUNT)))
     errors = {outcome.task_id: outcome.error for outcome in outcomes if outcome.error}
     assert errors == {
-        faults.Item(1).id: "number 1 is not wanted",
+        faults.Item(1).id: "number 1 is refused",
         faults.Item(5).id: "RuntimeError: number 5 never works (3 attempts)",
     }
     assert not any(outcome.fatal for outcome in outcomes)
@@ -173,7 +173,7 @@ def test_local_has_one_worker() -> None:
 def test_tasks_of_dead_actors_are_done_by_others(
     tmp_path: Path, wanted: dict[str, str], cluster: None
 ) -> None:
-    """Two tasks kill their process once, before or after their commit; number 6 always does."""
+    """Two tasks kill their process once, before or after the commit; number 6 always does."""
     outcomes = list(make_executor("ray", 2).run(faults.KillsItself(tmp_path), items(COUNT)))
     errors = {outcome.task_id: outcome.error for outcome in outcomes if outcome.error}
     assert sorted(outcome.task_id for outcome in outcomes) == sorted(wanted)
@@ -195,7 +195,7 @@ def test_two_actors_share_the_work_with_the_threads_asked_for(
 
 
 def test_the_killing_stage_does_kill(tmp_path: Path) -> None:
-    """Without an executor between, the same stage takes its process with it."""
+    """The control: without an executor the same stage ends its process."""
     code = (
         "import sys; from pathlib import Path; from tests.pipeline import faults\n"
         "stage = faults.KillsItself(Path(sys.argv[1])); stage.setup()\n"
@@ -217,7 +217,7 @@ def test_a_spoilt_process_ends_the_local_executor(tmp_path: Path) -> None:
     assert [outcome.fatal for outcome in outcomes] == [False, True]
 
 
-def test_a_missing_gpu_is_said_at_once(tmp_path: Path, cluster: None) -> None:
+def test_a_missing_gpu_is_reported_at_once(tmp_path: Path, cluster: None) -> None:
     stage = faults.Stub(tmp_path, resources=Resources(gpus=64.0))
     with pytest.raises(ModelError, match=r"stub needs 64 GPU.* has \d.* set RAY_ADDRESS"):
         next(iter(make_executor("ray").run(stage, items(2))))

@@ -1,4 +1,4 @@
-"""Small shards, and stages that fail on purpose while they commit them."""
+"""Small shards, and stages that fail on purpose when they commit them."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ CONTENT = ("name", "value")
 
 @dataclass(frozen=True)
 class Item:
-    """A task that is only a number."""
+    """A task that consists of a number."""
 
     number: int
 
@@ -43,12 +43,12 @@ def table(number: int, rows: int = 40) -> pa.Table:
 
 
 def contents(root: Path) -> dict[str, str]:
-    """Shard -> content hash, by the receipts."""
+    """Shard -> content hash, from the receipts."""
     return {receipt.shard_id: receipt.content_sha256 for receipt in folder(root).receipts()}
 
 
 def first_time(root: Path, name: str) -> bool:
-    """Whether this is the first call with this name, over all processes."""
+    """Whether this is the first call with this name in all processes."""
     (root / "marks").mkdir(parents=True, exist_ok=True)
     try:
         (root / "marks" / name).touch(exist_ok=False)
@@ -61,7 +61,7 @@ def first_time(root: Path, name: str) -> bool:
 class Stub:
     """Commits one small shard per task.
 
-    The faults of its sub-classes happen before the commit, or after it in `after`.
+    Subclasses fail in `before` or in `after` the commit.
     """
 
     root: Path
@@ -81,7 +81,7 @@ class Stub:
         return Outcome(task.id, cells=1, seconds=time.perf_counter() - start)
 
     def rows(self, task: Item) -> pa.Table:
-        """The content: of the task alone."""
+        """The content, which depends only on the task."""
         return table(task.number)
 
     def before(self, task: Item) -> None:
@@ -92,13 +92,13 @@ class Stub:
 
 
 class DependsOnItsProcess(Stub):
-    """Content of the process, too: its id, and how many shards it has made before."""
+    """Makes content that also depends on the process: its id and its number of shards."""
 
-    made = 0
+    shards = 0
 
     def rows(self, task: Item) -> pa.Table:
-        type(self).made += 1
-        return table(task.number + 1000 * self.made + 1_000_000 * os.getpid())
+        type(self).shards += 1
+        return table(task.number + 1000 * self.shards + 1_000_000 * os.getpid())
 
 
 def commit_all(root: Path, count: int, kind: type[Stub] = Stub) -> None:
@@ -110,7 +110,7 @@ def commit_all(root: Path, count: int, kind: type[Stub] = Stub) -> None:
 
 
 class WaitsForTheOther(Stub):
-    """Goes on only once a second process has begun, both with the threads asked for."""
+    """Waits until a second process has started; both must have the number of threads asked for."""
 
     def before(self, task: Item) -> None:
         threads = [os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL")]
@@ -130,7 +130,7 @@ class Troubled(Stub):
     def before(self, task: Item) -> None:
         if task.number == 1:
             assert first_time(self.root, task.id), "a refused task was tried again"
-            raise PromptError("number 1 is not wanted")
+            raise PromptError("number 1 is refused")
         if task.number == 5:
             raise RuntimeError("number 5 never works")
         self.calls += 1
@@ -201,7 +201,6 @@ def data_file(folder: ShardFolder, receipt: Receipt) -> Path:
 
 
 def names(folder: ShardFolder) -> set[str]:
-    """All files below the folder, hidden ones too, receipts left out."""
-    place = folder.store.path(folder.prefix)
-    found = {path for path in place.rglob("*") if path.is_file()}
-    return {path.name for path in found if "receipts" not in path.parts}
+    """Names of all files in the folder and below, hidden files too, without receipts."""
+    files = {path for path in folder.store.path(folder.prefix).rglob("*") if path.is_file()}
+    return {path.name for path in files if "receipts" not in path.parts}

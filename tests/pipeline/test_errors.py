@@ -1,4 +1,4 @@
-"""One root for everything that is the user's to mend."""
+"""All errors that the user can fix have one base class."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A commit may die between any two of its steps, and nothing is lost or half there."""
+"""A process may die between any two steps of a commit; nothing is lost or incomplete."""
 
 import os
 import subprocess
@@ -18,21 +18,21 @@ faults.commit_all(Path(sys.argv[1]), 3)
 """
 
 
-def commit_in_a_process(place: Path, checkout: Path, name: str, once: Path | None = None) -> int:
+def commit_in_a_process(folder: Path, checkout: Path, name: str, once: Path | None = None) -> int:
     environment = {**os.environ, "GOLDENSEED_FAILPOINT": name}
     if once is not None:
         environment["GOLDENSEED_FAILPOINT_ONCE"] = str(once)
-    arguments = [sys.executable, "-c", COMMIT, place]
+    arguments = [sys.executable, "-c", COMMIT, folder]
     return subprocess.run(arguments, cwd=checkout, env=environment, check=False).returncode
 
 
-def visible(place: Path) -> dict[str, str]:
-    """What a reader sees, every row of it read."""
-    shards = faults.folder(place)
+def visible(folder: Path) -> dict[str, str]:
+    """The shards that a reader sees, after reading all their rows."""
+    shards = faults.folder(folder)
     for receipt in shards.receipts():
         assert shards.read(receipt).num_rows == receipt.rows
         assert shards.has(receipt.shard_id, receipt.block)
-    return faults.contents(place)
+    return faults.contents(folder)
 
 
 @pytest.fixture
@@ -43,26 +43,26 @@ def wanted(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", FAILPOINTS)
 def test_death_at_every_step(tmp_path: Path, root: Path, name: str, wanted: dict[str, str]) -> None:
-    place = tmp_path / "run"
-    faults.commit_all(place, 1)
-    before = visible(place)
-    # The first shard is there already: its commit passes all steps but the receipt's writing,
-    # the second's passes that.
-    assert commit_in_a_process(place, root, name) == EXIT_CODE
-    assert visible(place) == before
-    (place / "things/receipts" / faults.BLOCK / f"{faults.Item(0).id}.json").unlink()
-    assert commit_in_a_process(place, root, name) == EXIT_CODE
+    folder = tmp_path / "run"
+    faults.commit_all(folder, 1)
+    before = visible(folder)
+    # The first shard is complete already, so its commit skips the step that writes the receipt; the
+    # commit of the second shard does not.
+    assert commit_in_a_process(folder, root, name) == EXIT_CODE
+    assert visible(folder) == before
+    (folder / "things/receipts" / faults.BLOCK / f"{faults.Item(0).id}.json").unlink()
+    assert commit_in_a_process(folder, root, name) == EXIT_CODE
     linked = before if name == "receipt_linked" else {}
-    assert visible(place) == linked
-    faults.commit_all(place, 3)
-    assert visible(place) == wanted
+    assert visible(folder) == linked
+    faults.commit_all(folder, 3)
+    assert visible(folder) == wanted
 
 
 def test_a_name_that_is_no_failpoint_changes_nothing(
     tmp_path: Path, root: Path, wanted: dict[str, str]
 ) -> None:
-    """Without it, a misspelt failpoint above would pass for a survived death."""
-    assert commit_in_a_process(tmp_path / "run", root, "no_such_place") == 0
+    """The control: a misspelt failpoint above would look like a death that was survived."""
+    assert commit_in_a_process(tmp_path / "run", root, "no_such_point") == 0
     assert visible(tmp_path / "run") == wanted
 
 
@@ -82,7 +82,7 @@ def test_nothing_happens_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_failpoint_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list of names and the places in the code are the same, in this order."""
+    """The commit passes the failpoints of the list, in that order."""
     passed: list[str] = []
     for module in ("parquet", "shards", "store"):
         monkeypatch.setattr(f"pipeline.storage.{module}.failpoint", passed.append)

@@ -1,4 +1,4 @@
-"""Noise: what a seed alone decides."""
+"""Noise depends on the seed alone."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ SEEDS = st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=6)
 
 
 @given(SEEDS)
-def test_noise_does_not_depend_on_company_or_order(seeds: list[int]) -> None:
+def test_noise_does_not_depend_on_other_seeds_or_their_order(seeds: list[int]) -> None:
     together, _ = draw_noise(seeds, SHAPE)
     turned, _ = draw_noise(seeds[::-1], SHAPE)
     assert torch.equal(together, turned.flip(0))
@@ -42,8 +42,8 @@ def test_the_line_for_users_draws_our_noise(spec: str) -> None:
 
 
 def test_one_generator_for_all_would_be_noticed() -> None:
-    one = torch.Generator().manual_seed(3)
-    naive = torch.randn((2, *SHAPE), generator=one)
+    generator = torch.Generator().manual_seed(3)
+    naive = torch.randn((2, *SHAPE), generator=generator)
     assert not torch.equal(draw_noise([3, 4], SHAPE)[0], naive)
 
 
@@ -69,7 +69,7 @@ def test_seeds_outside_32_bits_are_refused(seed: int) -> None:
 
 
 def test_torch_keeps_32_bits_only() -> None:
-    """The reason for the refusal: a larger seed would be a second name for a smaller one."""
+    """The reason for the refusal: a larger seed would be a second name for a smaller seed."""
     low, high = (torch.Generator().manual_seed(seed) for seed in (5, 5 + 2**32))
     assert torch.equal(torch.randn(8, generator=low), torch.randn(8, generator=high))
 

@@ -1,4 +1,4 @@
-"""Names to classes: lazily, with the nearest names when there is none."""
+"""Classes load by name when they are asked for; an unknown name gets suggestions."""
 
 import sys
 from collections import OrderedDict
@@ -17,7 +17,7 @@ MINE = "class Mine:\n    pass\n\n\nnumber = 3\n"
 
 @pytest.fixture
 def my_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A user's own module on the Python path, forgotten afterwards."""
+    """A module of the user's own on the Python path; removed afterwards."""
     path = tmp_path / "my_own_module.py"
     path.write_text(MINE)
     monkeypatch.syspath_prepend(tmp_path)
@@ -55,7 +55,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_all_names(name: str) ->
         ("my_own_module.", "unknown map"),
     ],
 )
-def test_what_cannot_be_loaded_says_why(name: str, message: str) -> None:
+def test_a_class_that_cannot_be_loaded_gives_the_reason(name: str, message: str) -> None:
     with pytest.raises(RegistryError, match=message):
         load(FAMILY, name, "map")
 

@@ -1,4 +1,4 @@
-"""Kept latents are those that the sampler went through, and keeping them changes nothing else."""
+"""Kept latents are those of the sampler, and to keep them changes nothing else."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def kept(run: Run) -> dict[tuple[str, int, int], np.ndarray]:
 
 
 def native(run: Run, prompt: Prompt, seed: int, steps: int) -> np.ndarray:
-    """The latents of diffusers' own call; its step noise follows on the starting noise."""
+    """The latents of diffusers' own call, whose step noise follows the starting noise."""
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
     pipe = StableDiffusionPipeline.from_pretrained(
@@ -91,20 +91,20 @@ def test_all_steps_are_the_samplers_and_a_run_without_them_is_the_same_run(tmp_p
     assert len(set(images.values())) == 1
     assert len({run.run_id for run in runs.values()}) == 1
     assert not list(runs["none"].latents.receipts())
-    whole, last = kept(runs["all"]), kept(runs["last"])
+    every, last = kept(runs["all"]), kept(runs["last"])
     cells = [(prompt.id, seed) for prompt in PROMPTS for seed in (5, 6)]
-    assert sorted(whole) == sorted((*cell, step) for cell in cells for step in range(STEPS + 1))
+    assert sorted(every) == sorted((*cell, step) for cell in cells for step in range(STEPS + 1))
     assert sorted(last) == sorted((*cell, STEPS) for cell in cells)
-    assert all(np.array_equal(last[key], whole[key]) for key in last)
+    assert all(np.array_equal(last[key], every[key]) for key in last)
     noise, _ = draw_noise([5, 6], runs["all"].latents_shape)
-    assert np.array_equal(whole[(PROMPTS[0].id, 6, 0)], noise[1].numpy())
+    assert np.array_equal(every[(PROMPTS[0].id, 6, 0)], noise[1].numpy())
     for step in range(1, STEPS + 1):
         theirs = native(runs["all"], PROMPTS[1], 5, step)
-        assert whole[(PROMPTS[1].id, 5, step)] == pytest.approx(theirs, abs=1e-3)
-        assert whole[(PROMPTS[1].id, 6, step)] != pytest.approx(theirs, abs=1e-1)
+        assert every[(PROMPTS[1].id, 5, step)] == pytest.approx(theirs, abs=1e-3)
+        assert every[(PROMPTS[1].id, 6, step)] != pytest.approx(theirs, abs=1e-1)
 
 
-def test_lost_latents_are_drawn_again_and_whole_ones_left_alone(tmp_path: Path) -> None:
+def test_lost_latents_are_drawn_again_and_complete_ones_are_not(tmp_path: Path) -> None:
     run = start(tmp_path, "last")
     stage = drawn(run)
     assert run.missing() == []
@@ -139,7 +139,7 @@ def test_an_interventions_look_comes_first() -> None:
 
 
 class Blind:
-    """A family that keeps no latents."""
+    """A family that cannot keep latents."""
 
     def generate(self, batch: Batch) -> Drawn:
         none = np.zeros(len(batch.seeds), bool)
@@ -147,7 +147,7 @@ class Blind:
         return Drawn(images, ~none, none, none.astype(np.int32))
 
 
-def test_a_family_that_keeps_none_says_so() -> None:
+def test_a_family_that_cannot_keep_latents_says_so() -> None:
     prompt = PROMPTS[0]
     tile = make_tile((0, 1), (prompt.id,))
     assert len(draw_tile(Blind(), tile, {prompt.id: prompt}, 2)) == 2  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Tiles are drawn in fixed batches; what fails stays a row, and only what fails."""
+"""Tiles are drawn in batches of one size; a cell that fails is a row without an image."""
 
 import base64
 import io
@@ -32,7 +32,7 @@ TILE = make_tile((0, 1, 2, 3, 4), tuple(PROMPTS))
 
 
 class PlainModel:
-    """Stands at the edge of the program: paints a cell in the colour of its seed."""
+    """Stands in for a model: paints each image in the colour of its seed."""
 
     def __init__(self, trouble: Callable[[Batch], None] = lambda batch: None) -> None:
         self.trouble = trouble
@@ -70,7 +70,7 @@ def out_of_memory_above(limit: int) -> Callable[[Batch], None]:
     return trouble
 
 
-def test_too_large_a_batch_runs_in_halves_and_says_so() -> None:
+def test_a_batch_that_is_too_large_runs_in_halves_and_says_so() -> None:
     images = draw(PlainModel(out_of_memory_above(2)), 8)
     assert {image.status for image in images} == {STATUS_OK}
     assert {image.micro_batch for image in images} == {2}
@@ -104,7 +104,7 @@ def always(error: Exception) -> Callable[[Batch], None]:
         (RuntimeError("CUDA error: device-side assert"), RuntimeError),
     ],
 )
-def test_what_is_no_property_of_a_cell_is_no_row(error: Exception, wanted: type[Exception]) -> None:
+def test_an_error_of_all_cells_makes_no_row(error: Exception, wanted: type[Exception]) -> None:
     with pytest.raises(wanted, match=str(error)):
         draw(PlainModel(always(error)))
 
@@ -117,7 +117,7 @@ def test_cuda_errors_are_not_tried_on_halves() -> None:
 
 
 class SpoiltModel(PlainModel):
-    """Gives NaN for seed 1 and lets the safety checker take seed 2."""
+    """Gives NaN for seed 1, and has the safety checker replace seed 2."""
 
     def generate(self, batch: Batch) -> Drawn:
         drawn = super().generate(batch)
@@ -159,13 +159,13 @@ def run(tmp_path: Path) -> Run:
         sampling={"num_inference_steps": 1},
     )
     files = resolve(find_card("seedling-mini"))
-    made = Run.start(tmp_path / "run", recipe.run_configs(files)[""], recipe)
-    made.grow([5, 6], [Prompt("a red ball"), Prompt("a blue cup")])
-    return made
+    run = Run.start(tmp_path / "run", recipe.run_configs(files)[""], recipe)
+    run.grow([5, 6], [Prompt("a red ball"), Prompt("a blue cup")])
+    return run
 
 
 class ListSink:
-    """Keeps what it gets."""
+    """Keeps the shards that it takes."""
 
     def __init__(self, resources: Resources = Resources()) -> None:  # noqa: B008 - it is frozen
         self.resources = resources
@@ -220,7 +220,7 @@ def test_drawing_again_gives_the_same_content(run: Run) -> None:
     assert first.content_sha256 == again.content_sha256
 
 
-def test_actor_that_draws_another_picture_is_refused(run: Run) -> None:
+def test_an_actor_that_draws_another_image_is_refused(run: Run) -> None:
     ready(run)
     ready(run)
     path = run.root / CANARY_FILE

@@ -1,4 +1,4 @@
-"""The pool of actors, over actors whose faults are a plan: thousands of runs in seconds."""
+"""The pool, tested with simulated actors that fail by plan: thousands of runs in seconds."""
 
 import itertools
 from collections import Counter
@@ -21,13 +21,13 @@ FAULTS = ("ok", "raises", "dies", "broken")
 
 @dataclass
 class Plan:
-    """Actors that live here and do what the plan says, in the order in which they are asked.
+    """Simulated actors that follow a plan, in the order in which they are asked.
 
     Attributes:
-        tasks: Faults of the attempts, one after the other; "ok" when it is used up.
-        setups: The same for setups; "refuses" is a GoldenseedError.
-        seconds: What a task is said to have taken.
-        order: Which of the answers that are due comes first, one number per wait.
+        tasks: The fault of each attempt in turn; "ok" once the list is used up.
+        setups: The same for setups; "refuses" stands for a GoldenseedError.
+        seconds: The time that each task reports.
+        order: Which of the pending answers comes first, one number per wait.
     """
 
     tasks: Sequence[str] = ()
@@ -62,7 +62,7 @@ class Plan:
         return ticket
 
     def wait(self, tickets: Sequence[Hashable]) -> Hashable | None:
-        assert tickets, "waits for nothing"
+        assert tickets, "the pool waits for no ticket"
         return tickets[next(self._order, 0) % len(tickets)]
 
     def answer(self, ticket: Hashable) -> Attempt:
@@ -119,7 +119,7 @@ def test_every_task_has_one_outcome_whatever_fails(
 
 
 def test_a_naive_pool_would_lose_tasks() -> None:
-    """The same plan without giving tasks back ends with one outcome too few."""
+    """If failed tasks are not given back, the same plan ends with one outcome too few."""
 
     class Forgetful(Ledger[Item]):
         def settle(self, task: Item, attempt: Attempt) -> Outcome | None:
@@ -131,7 +131,7 @@ def test_a_naive_pool_would_lose_tasks() -> None:
 
 
 class EachDiesTwice(Plan):
-    """Every task kills its actor at its first two attempts, but for number 0."""
+    """Each task except number 0 kills its actor at its first two attempts."""
 
     def answer(self, ticket: Hashable) -> Attempt:
         task = self._asked[ticket][1]
@@ -143,7 +143,7 @@ class EachDiesTwice(Plan):
 
 
 def test_only_the_task_in_work_is_charged_with_a_death(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the tasks behind it charged as well, some would be given up."""
+    """If the tasks queued behind it were charged too, some of them would be given up."""
     monkeypatch.setattr(pool, "DEATHS", 100)
     outcomes = run(EachDiesTwice(), items(6), 1)
     assert [outcome.error for outcome in outcomes] == [""] * 6
@@ -152,7 +152,7 @@ def test_only_the_task_in_work_is_charged_with_a_death(monkeypatch: pytest.Monke
 
 
 class KillerBehind(Plan):
-    """Number 3 ends its process, always so early that the answer before it is lost as well."""
+    """Number 3 ends its process so early that the answer to the task before it is also lost."""
 
     def answer(self, ticket: Hashable) -> Attempt:
         actor, task = self._asked[ticket]
@@ -165,7 +165,7 @@ class KillerBehind(Plan):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_lost_answer_is_not_held_against_a_task_twice(workers: int) -> None:
-    """Tried again with the killer behind it, an innocent task would be given up."""
+    """An innocent task that is tried again with the killer behind it would be given up."""
     outcomes = run(KillerBehind(), items(6), workers)
     errors = {outcome.task_id: outcome.error for outcome in outcomes if outcome.error}
     assert errors == {Item(3).id: "its process ended: killed (3 attempts)"}
@@ -188,7 +188,7 @@ def _hand_out_at_once(actors: Pool[Item], slot: pool._Slot[Item]) -> None:
         slot.work.append((actors._backend.submit(slot.actor, task), task))
 
 
-def test_a_machine_where_everything_dies_is_given_up() -> None:
+def test_a_machine_on_which_every_actor_dies_is_given_up() -> None:
     outcomes = run(Plan(["dies"] * 1000), items(100), 2)
     assert outcomes[-1].fatal
     assert "no actor for stage stays alive; the last error: its process ended: killed" in (
@@ -206,7 +206,7 @@ def test_a_setup_that_never_works_is_given_up(fault: str) -> None:
     assert "no actor for stage stays alive" in outcome.error
 
 
-def test_one_machine_without_luck_does_not_end_the_run() -> None:
+def test_one_failing_machine_does_not_end_the_run() -> None:
     plan = Plan(setups=["ok", "dies", "dies", "dies"])
     outcomes = run(plan, items(4), 2)
     assert not any(outcome.error for outcome in outcomes)
@@ -220,7 +220,7 @@ def test_a_setup_that_refuses_ends_at_once() -> None:
 
 @dataclass
 class Counting(Plan):
-    """Notes how many tasks are with actors whenever the pool waits."""
+    """Records how many tasks the actors hold each time the pool waits."""
 
     held: int = 0
 
@@ -234,13 +234,13 @@ class Counting(Plan):
     ("seconds", "most"), [(0.0, 1 + pool.MOST_AHEAD), (0.1, 6), (0.3, 2), (0.6, 1), (60.0, 1)]
 )
 def test_long_tasks_do_not_wait_behind_another(seconds: float, most: int) -> None:
-    """Short tasks are handed out ahead, long ones only to an actor that is free."""
+    """Short tasks are handed out ahead; long tasks go only to an actor that is free."""
     plan = Counting(seconds=seconds)
     assert len(run(plan, items(20), 1)) == 20
     assert plan.held == most
 
 
-def test_silence_is_spoken_of(
+def test_a_pool_without_a_ready_actor_logs_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Slow(Plan):
@@ -256,7 +256,7 @@ def test_silence_is_spoken_of(
     assert "none are free" in caplog.text
 
 
-def test_machines_are_counted_by_what_is_scarce() -> None:
+def test_workers_are_counted_by_the_scarce_resource() -> None:
     machines = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 3.0}]
     assert count_workers(Resources(), machines) == 19
     assert count_workers(Resources(cpus=2.0), machines) == 9
@@ -265,7 +265,7 @@ def test_machines_are_counted_by_what_is_scarce() -> None:
     assert count_workers(Resources(), []) == 1
 
 
-def test_what_never_fits_is_refused() -> None:
+def test_an_actor_that_fits_no_machine_is_refused() -> None:
     machines = [{"CPU": 16.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 1.0}]
     check_machines("draw", Resources(gpus=1.0), machines)
     with pytest.raises(ModelError, match=r"draw needs 2 GPU .* best of 2 machine\(s\) has 1"):

@@ -1,4 +1,4 @@
-"""The Ray executor starts what it needs and leaves everything as it found it."""
+"""The Ray executor starts what it needs, and afterwards everything is as it was before."""
 
 import json
 import os
@@ -52,7 +52,7 @@ for outcome in make_executor("ray", 1).run(faults.Stub(Path(sys.argv[1])), endle
 
 
 def test_everything_is_left_as_it_was(tmp_path: Path, root: Path) -> None:
-    """With a home that cannot be written, and no line of Ray's on the standard output."""
+    """The home folder is read-only, and Ray prints no line on the standard output."""
     home = tmp_path / "home"
     home.mkdir(mode=0o500)
     environment = {key: value for key, value in os.environ.items() if "RAY_AUTH" not in key}
@@ -76,7 +76,7 @@ def test_everything_is_left_as_it_was(tmp_path: Path, root: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_driver_leaves_no_process(tmp_path: Path, root: Path, number: int) -> None:
-    """The command's way with SIGTERM: it ends like Ctrl-C, in spite of Ray's own handler."""
+    """SIGTERM ends the command as Ctrl-C does, although Ray has a handler of its own."""
     psutil = pytest.importorskip("psutil")
     driver = subprocess.Popen(
         [sys.executable, "-c", STOPPED, tmp_path],
@@ -103,11 +103,11 @@ def test_a_cluster_that_does_not_answer_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(**options: object) -> None:
-        raise ConnectionError("nobody there")
+        raise ConnectionError("no answer")
 
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
     monkeypatch.setattr(ray, "init", refuse)
-    with pytest.raises(RunError, match=r"answers at RAY_ADDRESS=192.0.2.1:6379: nobody there; .*"):
+    with pytest.raises(RunError, match=r"answers at RAY_ADDRESS=192.0.2.1:6379: no answer; .*"):
         next(RayExecutor(1).run(faults.Stub(tmp_path), faults.items(1)))
     assert os.environ["RAY_ADDRESS"] == "192.0.2.1:6379"
     assert "RAY_AUTH_TOKEN" not in os.environ
@@ -121,7 +121,7 @@ def test_long_errors_are_cut_to_what_happened() -> None:
     assert in_short(ray.exceptions.RayError("")) == "RayError"
 
 
-def test_the_token_is_one_for_this_process_and_long() -> None:
+def test_a_process_has_one_long_token() -> None:
     token = ray_executor._token()
     assert len(token) == 64
     assert ray_executor._token() == token

@@ -1,4 +1,4 @@
-"""The grid: grown in any way it covers the whole product, each cell once, tiles for good."""
+"""However a grid grows, it is the full product, has each cell once, and moves no tile."""
 
 import hashlib
 import itertools
@@ -74,7 +74,7 @@ def test_asking_again_adds_nothing(steps: list[Step]) -> None:
 
 
 def test_recutting_the_whole_would_move_tiles() -> None:
-    """Why growth appends blocks: one rectangle over everything renames tiles drawn before."""
+    """The reason for blocks: one rectangle over all cells would rename tiles drawn before."""
     small = {tile.id for tile in cut(Block((0, 1, 2), ("a",), 2, 2, "seeds"))}
     large = {tile.id for tile in cut(Block((0, 1, 2, 3), ("a", "b"), 2, 2, "seeds"))}
     assert not small <= large
@@ -139,13 +139,13 @@ def test_the_order_finishes_one_axis_first(
 
 
 def test_names_are_those_of_all_runs_before() -> None:
-    """If this fails, runs drawn before are not found again: mend grid.py, not the file."""
+    """If this fails, existing runs are not recognised: fix grid.py, not the file."""
     file = Path(__file__).parents[2] / "golden" / "grid.json"
     assert golden() == json.loads(file.read_text(encoding="utf-8"))
 
 
 def test_a_name_is_the_hash_of_two_lists() -> None:
-    """Computed here by hand, so that the golden file cannot be wrong from the start."""
+    """Computed here independently, so that an error in the golden file would be noticed."""
     tile = make_tile((0, 1), ("aaaa", "bbbb"))
     assert tile.id == hashlib.sha256(b"0\n1\nx\naaaa\nbbbb").hexdigest()[:16]
     assert tile.block == hashlib.sha256(b"0\n1").hexdigest()[:8]

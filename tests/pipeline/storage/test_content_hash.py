@@ -1,4 +1,4 @@
-"""The content hash: values in their order, and nothing else."""
+"""The content hash depends on the values and their order, and on nothing else."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,7 +7,7 @@ from pipeline.storage.content_hash import content_sha256
 from tests.pipeline.faults import table
 
 
-def test_the_content_hash_knows_values_only() -> None:
+def test_the_content_hash_depends_only_on_values() -> None:
     columns = ["name", "value"]
     wanted = content_sha256(table(0), columns)
     assert content_sha256(pa.concat_tables([table(0, 10), table(0).slice(10)]), columns) == wanted

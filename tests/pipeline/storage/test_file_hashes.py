@@ -1,4 +1,4 @@
-"""Hashes of files: names and contents, wherever they lie and in whatever order."""
+"""Hashes of files depend on names and contents, not on the folder or the order."""
 
 import hashlib
 from pathlib import Path
@@ -13,12 +13,12 @@ def written(folder: Path, **contents: str) -> list[Path]:
     return [folder / name for name in contents]
 
 
-def test_a_file_hashes_as_any_tool_does(tmp_path: Path) -> None:
+def test_the_hash_of_a_file_is_plain_sha256(tmp_path: Path) -> None:
     (path,) = written(tmp_path / "a", x="text")
     assert sha256_of_file(path) == hashlib.sha256(b"text").hexdigest()
 
 
-def test_names_and_contents_count_and_place_and_order_do_not(tmp_path: Path) -> None:
+def test_names_and_contents_count_but_folder_and_order_do_not(tmp_path: Path) -> None:
     first = written(tmp_path / "a", x="1", y="2")
     wanted = sha256_of_files(tmp_path / "a", first)
     again = written(tmp_path / "b", y="2", x="1")

@@ -1,4 +1,4 @@
-"""The manifest gives the answer of the receipts, faster, whatever happens to it."""
+"""The manifest gives the same answer as the receipts, even if it is damaged or missing."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -18,10 +18,10 @@ TABLE = Table("cells", CELL_KEY)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ShardFolder:
-    made = ShardFolder(LocalStore(tmp_path), "images", TABLE.names)
+    shards = ShardFolder(LocalStore(tmp_path), "images", TABLE.names)
     for number in range(5):
-        _commit(made, f"shard{number}", number)
-    return made
+        _commit(shards, f"shard{number}", number)
+    return shards
 
 
 def _commit(folder: ShardFolder, name: str, seed: int) -> Receipt:
@@ -39,8 +39,8 @@ def _index(folder: ShardFolder) -> dict[str, Receipt]:
 
 
 def test_columns_are_those_of_a_receipt() -> None:
-    own = [field.name for field in fields(Receipt) if field.name != "provenance"]
-    assert MANIFEST.names == ["receipt", "changed_ns", *own]
+    columns = [field.name for field in fields(Receipt) if field.name != "provenance"]
+    assert MANIFEST.names == ["receipt", "changed_ns", *columns]
 
 
 def test_index_equals_receipts_before_and_after_compacting(folder: ShardFolder) -> None:

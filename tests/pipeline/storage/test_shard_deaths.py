@@ -17,11 +17,11 @@ from tests.pipeline.faults import BLOCK, Item, commit, data_file, table
 
 
 class Death(BaseException):
-    """The process ends here, as a failpoint would end it, without any clean-up."""
+    """Ends the process without any clean-up, as a failpoint does."""
 
 
 class ShardMachine(RuleBasedStateMachine):
-    """Any order of commits, deaths, damage and repair, and what must hold after each."""
+    """Applies commits, deaths, damage and repair in any order and checks the shards after each."""
 
     @initialize()
     def start(self) -> None:
@@ -39,7 +39,7 @@ class ShardMachine(RuleBasedStateMachine):
         before = self.folder.receipt(Item(number).id, BLOCK)
         receipt = commit(self.folder, number)
         if before is not None and self.folder.intact(before):
-            assert receipt == before, "a commit replaced a shard that was there"
+            assert receipt == before, "a commit replaced a complete shard"
         if before != receipt:
             self.damaged.discard(number)
         self.committed.add(number)
@@ -48,7 +48,7 @@ class ShardMachine(RuleBasedStateMachine):
     def die(self, number: int, name: str) -> None:
         had = self.folder.has(Item(number).id, BLOCK)
         code = _in_a_dying_process(lambda: commit(self.folder, number), name)
-        # No second receipt is written where one stands.
+        # A shard that has a receipt gets no second one.
         assert code == (0 if had and name == "receipt_written" else 137)
         if name == "receipt_linked" and not had:
             self.committed.add(number)
@@ -61,14 +61,14 @@ class ShardMachine(RuleBasedStateMachine):
             data_file(self.folder, receipt).unlink(missing_ok=True)
             self.committed.discard(number)
 
-    @rule(number=st.integers(0, 2), place=st.integers(0, 10_000))
-    def flip(self, number: int, place: int) -> None:
+    @rule(number=st.integers(0, 2), position=st.integers(0, 10_000))
+    def flip(self, number: int, position: int) -> None:
         receipt = self.folder.receipt(Item(number).id, BLOCK)
         if receipt is None or number not in self.committed or number in self.damaged:
             return
         path = data_file(self.folder, receipt)
         raw = bytearray(path.read_bytes())
-        raw[place % len(raw)] ^= 16
+        raw[position % len(raw)] ^= 16
         path.write_bytes(raw)
         self.damaged.add(number)
 
@@ -82,8 +82,8 @@ class ShardMachine(RuleBasedStateMachine):
     def what_is_committed_is_there(self) -> None:
         if not hasattr(self, "root"):
             return
-        there = {n for n in range(3) if self.folder.has(Item(n).id, BLOCK)}
-        assert there == self.committed
+        complete = {n for n in range(3) if self.folder.has(Item(n).id, BLOCK)}
+        assert complete == self.committed
 
     @invariant()
     def nothing_wrong_is_read(self) -> None:
@@ -103,12 +103,12 @@ class ShardMachine(RuleBasedStateMachine):
 
 
 def _in_a_dying_process(work: Callable[[], object], name: str) -> int:
-    """Run with every clean-up disabled from the failpoint on, as if the process were gone."""
+    """Run `work` and disable all clean-up from the failpoint on, as if the process had ended."""
     passed = False
 
-    def die(place: str) -> None:
+    def die(failpoint: str) -> None:
         nonlocal passed
-        if place == name:
+        if failpoint == name:
             passed = True
             raise Death
 

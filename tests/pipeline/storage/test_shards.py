@@ -1,4 +1,4 @@
-"""Shards: whole or absent, one receipt each, and no changed byte unnoticed."""
+"""Shards are complete or absent, have one receipt each, and no changed byte is missed."""
 
 import json
 import os
@@ -116,8 +116,8 @@ def test_only_the_row_groups_of_the_rows_are_read(images: ShardFolder) -> None:
     receipt, _ = images.commit("0", BLOCK, image_table(120), run_id="run", provenance={})
     path = data_file(images, receipt)
     raw = path.read_bytes()
-    place = raw.index(bytes([110]) * 40)  # an image of the third row group
-    path.write_bytes(raw[:place] + b"\xff" + raw[place + 1 :])
+    position = raw.index(bytes([110]) * 40)  # an image of the third row group
+    path.write_bytes(raw[:position] + b"\xff" + raw[position + 1 :])
     assert images.read_rows(receipt, [60], ["image"]).num_rows == 1
     with pytest.raises(ShardError, match="page integrity"):
         images.read_rows(receipt, [119], ["image"])
@@ -172,16 +172,16 @@ def test_a_damaged_shard_is_never_read(folder: ShardFolder, damage: str) -> None
 
 
 def flips(folder: ShardFolder, receipt: Receipt, read: Callable[[], pa.Table]) -> int:
-    """How many of some flipped bits, spread over the file, change what is read in silence."""
+    """Flip bits all over the file, one by one; count those that change rows without error."""
     path = data_file(folder, receipt)
-    raw, whole = path.read_bytes(), folder.read(receipt)
+    raw, rows = path.read_bytes(), folder.read(receipt)
     rng, silent = random.Random(7), 0
-    for place in range(0, len(raw), 29):
+    for position in range(0, len(raw), 29):
         changed = bytearray(raw)
-        changed[place] ^= 1 << rng.randrange(8)
+        changed[position] ^= 1 << rng.randrange(8)
         path.write_bytes(changed)
         try:
-            silent += not read().equals(whole)
+            silent += not read().equals(rows)
         except ShardError:
             continue
     path.write_bytes(raw)
@@ -201,12 +201,12 @@ def test_page_checksums_alone_miss_the_footer(images: ShardFolder) -> None:
 
 
 def test_parquet_by_itself_misses_even_the_data(tmp_path: Path) -> None:
-    """Why checksums are written: pyarrow's own defaults read a changed image in silence."""
+    """The reason for checksums: pyarrow reads a changed image without error by default."""
     path = tmp_path / "plain.parquet"
     write_table(path, image_table(), provenance={})
     raw = path.read_bytes()
-    place = raw.index(bytes([3]) * 40) + 10
-    path.write_bytes(raw[:place] + b"\xff" + raw[place + 1 :])
+    position = raw.index(bytes([3]) * 40) + 10
+    path.write_bytes(raw[:position] + b"\xff" + raw[position + 1 :])
     assert not pq.read_table(path).equals(image_table())
     with pytest.raises(ShardError, match="page integrity"):
         read_table(path)
@@ -231,7 +231,7 @@ def test_what_reads_back_differently_is_not_committed(
         (json.dumps({"schema_version": 999}).encode(), "schema 999"),
     ],
 )
-def test_a_damaged_receipt_is_said(folder: ShardFolder, text: bytes, message: str) -> None:
+def test_a_damaged_receipt_is_reported(folder: ShardFolder, text: bytes, message: str) -> None:
     key = folder.receipt_key("0", BLOCK)
     folder.store.replace(key, text)
     with pytest.raises(ShardError, match=message):
@@ -241,7 +241,7 @@ def test_a_damaged_receipt_is_said(folder: ShardFolder, text: bytes, message: st
 def test_an_interruption_after_the_link_keeps_the_data(
     folder: ShardFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C while the receipt's folder is flushed: the receipt stands, so must its data."""
+    """After Ctrl-C at the flush of the receipt's folder, both receipt and data must exist."""
     link = os.link
 
     def link_and_interrupt(source: Path, target: Path) -> None:

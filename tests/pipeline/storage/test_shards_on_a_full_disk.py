@@ -1,4 +1,4 @@
-"""Shards on a disk that fills: no receipt without data, no leftovers, one plain message."""
+"""A disk that fills up leaves no receipt without data and no other file; the message is plain."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ from tests.pipeline.faults import BLOCK, Item, commit, data_file, names, table
 
 
 class FullDisk:
-    """Raises ENOSPC at the k-th call of what writes: file writes, fsync and links."""
+    """Raises ENOSPC at the k-th call that writes: file writes, fsync and links."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, allowed: int) -> None:
         self.left = allowed
@@ -43,7 +43,7 @@ class FullDisk:
 
 
 class _Limited:
-    """A file whose writes are counted; all else is the file's own."""
+    """A file whose writes are counted."""
 
     def __init__(self, file: IO[bytes], disk: FullDisk) -> None:
         self._file, self._disk = file, disk
@@ -63,7 +63,7 @@ class _Limited:
 
 
 def test_a_disk_that_fills_at_any_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The k-th call fails for every k: no receipt without data, no leftovers, then all is well."""
+    """The k-th call fails, for every k; once there is room, the shards are complete."""
     messages: list[str] = []
     for allowed in range(1000):
         folder = faults.folder(tmp_path / str(allowed))
@@ -81,12 +81,12 @@ def test_a_disk_that_fills_at_any_write(tmp_path: Path, monkeypatch: pytest.Monk
         assert folder.has(Item(0).id, BLOCK)
     assert 8 < len(messages) < 999
     wanted = [f"{tmp_path}/{allowed}/things/" for allowed in range(len(messages))]
-    assert all(place in message for place, message in zip(wanted, messages, strict=True))
+    assert all(path in message for path, message in zip(wanted, messages, strict=True))
     assert all("the disk is full" in message for message in messages)
 
 
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
-    """/dev/full refuses every write: the error that the system gives, not one made up here."""
+    """/dev/full refuses each write with the real error of the system."""
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
     with (

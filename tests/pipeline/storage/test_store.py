@@ -1,4 +1,4 @@
-"""The store: one winner per key, no half values, errors that say what to do."""
+"""The store has one winner per key and no half values, and its errors say what to do."""
 
 import errno
 import os
@@ -38,7 +38,7 @@ def test_of_many_writers_exactly_one_wins(store: LocalStore) -> None:
 def test_a_link_whose_answer_was_lost_still_won(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network disk may make the link, lose the answer, and refuse the repetition."""
+    """A network disk may make the link, lose the answer, and refuse to make it again."""
     link = os.link
 
     def link_twice(source: Path, target: Path) -> None:
