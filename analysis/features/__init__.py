@@ -1,6 +1,7 @@
-"""Features: numbers of one image. Costly, so they are stored once and under a full identity.
+"""Extract features: numbers of one image.
 
-A new feature is a file here and a line in the table; the contract suite finds it.
+Features are expensive, so each is computed once and stored under its identity. A new feature is a
+file in this folder and a line in `FEATURES`; the contract suite then finds it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,28 +34,29 @@ FEATURES: Mapping[str, str] = MappingProxyType(
 
 
 def load_feature(name: str) -> Feature:
-    """Make the feature of this name, or of a user's own dotted path; nothing is loaded yet.
+    """Make the feature with this name; its weights are not loaded yet.
 
     Args:
-        name: "feature", or "feature@card" for another checkpoint than the feature's default.
+        name: Name of a feature or the dotted path of a user's own class, with "@card" for
+            another checkpoint than the default.
 
     Raises:
-        RegistryError: If there is none; the message names the nearest.
-        ConfigError: If there is no such card, or the feature takes none.
+        RegistryError: If there is no such feature; the message suggests the nearest name.
+        ConfigError: If there is no such card, or the feature takes no card.
 
     Example:
         >>> load_feature("appearance").name
         'appearance'
     """
-    own, _, card = name.partition("@")
-    made: type[Feature] = load(FEATURES, own, "feature", base=Feature)
+    kind, _, card = name.partition("@")
+    feature: type[Feature] = load(FEATURES, kind, "feature", base=Feature)
     if not card:
-        return made()
-    if not issubclass(made, CheckpointFeature):
-        raise ConfigError(f"feature {own} takes no card; write {own!r} instead of {name!r}")
-    return made(card)
+        return feature()
+    if not issubclass(feature, CheckpointFeature):
+        raise ConfigError(f"feature {kind} takes no card; write {kind!r} instead of {name!r}")
+    return feature(card)
 
 
 def load_features(names: Sequence[str]) -> list[Feature]:
-    """Make several features, each name once, in the order given."""
+    """Make several features in the given order, each name once."""
     return [load_feature(name) for name in dict.fromkeys(names)]

@@ -1,8 +1,8 @@
-"""`appearance`: six plain numbers of a picture, each defined here and nowhere else.
+"""Extract `appearance`: six plain numbers of an image.
 
 Colours are the stored sRGB values as fractions 0..1, not linearised. Luma is that of ITU-R
-BT.601, Y = 0.299 R + 0.587 G + 0.114 B. `border_score` and `sky_score` look at the picture
-reduced to about 64 pixels by whole-number block means, so that they mean the same at any size.
+BT.601. `border_score` and `sky_score` are computed on the image reduced to about 64 pixels by
+block means, so that they mean the same at any size.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,17 @@ from pipeline.stage import Uint8Images
 from pipeline.storage.schema import Column
 
 AT_ONCE = 8
-"""Images computed together: what fits the cache takes half the time. No number depends on it."""
+"""Images computed together. Images that fit into the cache take half the time; the numbers do not
+depend on it."""
 SHORT_SIDE = 64
 """Pixels to which the shorter side is reduced for the two scores."""
 BORDER_STEP = 0.08
-"""Largest difference of any channel that still counts as the same colour in `border_score`."""
+"""Largest difference in any channel of two colours that `border_score` counts as equal."""
 BORDER_DEPTH = 8
-"""Widest frame that `border_score` looks for: 1 / 8 of the shorter side."""
+"""The widest frame that `border_score` looks for is 1 / 8 of the shorter side."""
 SKY_VALUE, SKY_SATURATION, SKY_STEP = 0.6, 0.5, 0.08
-"""Pale: HSV value at least, HSV saturation at most; smooth: luma step to the pixel above."""
+"""A pixel is pale from this HSV value up and to this HSV saturation, and smooth up to this
+difference in luma from the pixel above."""
 
 
 class Appearance(Feature):
@@ -50,7 +52,7 @@ class Appearance(Feature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The thresholds."""
+        """Thresholds of the two scores."""
         return {
             "short_side": SHORT_SIDE,
             "border": [BORDER_STEP, BORDER_DEPTH],
@@ -58,7 +60,7 @@ class Appearance(Feature):
         }
 
     def extract(self, batch: Batch) -> Columns:
-        """Compute the six numbers; bit for bit the same in any batch.
+        """Compute the six numbers. They are bit for bit the same in any batch.
 
         Example:
             >>> white = Batch(np.full((1, 64, 64, 3), 255, dtype=np.uint8), [{}])
@@ -74,7 +76,7 @@ class Appearance(Feature):
 
 
 def _numbers(images: Uint8Images) -> dict[str, Floats]:
-    """The six numbers of a few images, shape (B,) each, float64."""
+    """Compute the six numbers of a few images, each of shape (B,), float64."""
     rgb = images / 255.0
     small = reduced(rgb)
     return {
@@ -92,22 +94,22 @@ def _mean(values: Floats) -> Floats:
 
 
 def _largest(rgb: Floats) -> Floats:
-    """Largest channel; ten times as fast as a maximum over an axis of length 3."""
+    """Return the largest channel; ten times as fast as a maximum over an axis of length 3."""
     return np.asarray(np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2]))
 
 
 def hsv_saturation(rgb: Floats) -> Floats:
-    """HSV saturation, (max - min) / max, 0 for black; shape (..., 3) -> (...)."""
+    """Compute HSV saturation, (max - min) / max, 0 for black; shape (..., 3) -> (...)."""
     high = _largest(rgb)
     spread = high + _largest(-rgb)
     return np.asarray(np.divide(spread, high, out=np.zeros_like(high), where=high > 0))
 
 
 def colourfulness(rgb: Floats) -> Floats:
-    """M = sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2) on the scale 0..255.
+    """Compute M = sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2), colours in 0..255.
 
-    rg = R - G, yb = (R + G) / 2 - B. The paper calls 15 slightly, 45 averagely, 82 highly and
-    109 extremely colourful.
+    Here rg = R - G and yb = (R + G) / 2 - B. The paper calls 15 slightly, 45 averagely, 82 highly
+    and 109 extremely colourful.
 
     Args:
         rgb: Shape (B, H, W, 3), 0..1.
@@ -125,10 +127,12 @@ def colourfulness(rgb: Floats) -> Floats:
 
 
 def reduced(rgb: Floats) -> Floats:
-    """Block means with the shorter side at 64 to 127 pixels; smaller pictures stay as they are.
+    """Reduce images by block means to a shorter side of 64 to 127 pixels.
+
+    Smaller images stay as they are.
 
     Args:
-        rgb: Shape (B, H, W, 3). Rows and columns that fill no block are cut off.
+        rgb: Shape (B, H, W, 3). Rows and columns beyond the last whole block are cut off.
 
     Example:
         >>> reduced(np.zeros((1, 128, 200, 3))).shape
@@ -142,13 +146,14 @@ def reduced(rgb: Floats) -> Floats:
 
 
 def border_score(rgb: Floats) -> Floats:
-    """How much of a plain frame of one colour surrounds the picture.
+    """Score how far the image is surrounded by a plain frame of one colour.
 
-    For a frame of t pixels: the least, over the four sides, of the share of places where the
-    colour changes between the frame's inner edge and two pixels further in; times the share of
-    the frame's pixels that have the frame's median colour. The score is the best t from 1 to
-    1/8 of the shorter side. "Changes" and "has" are a difference of more and of at most 0.08
-    in any channel. 1: a clean frame; 0: none, a plain picture included.
+    A frame of t pixels is scored by the product of two shares. The first is the share of the
+    frame's pixels that have its median colour. The second is the share of positions along the
+    inner edge where the colour changes from the frame to two pixels further in; of the four
+    sides, the smallest share counts. The score of the image is that of the best t from 1 to 1/8
+    of the shorter side. Two colours differ if any channel differs by more than 0.08. A clean
+    frame scores 1; an image without a frame, or of one colour, scores 0.
 
     Args:
         rgb: Shape (B, H, W, 3), 0..1.
@@ -163,7 +168,7 @@ def border_score(rgb: Floats) -> Floats:
 
 
 def _frame(rgb: Floats, depth: int) -> Floats:
-    """The score of a frame of exactly this many pixels."""
+    """Score a frame of exactly this many pixels."""
     ring = np.ones(rgb.shape[1:3], dtype=bool)
     ring[depth:-depth, depth:-depth] = False
     band = rgb[:, ring]
@@ -175,18 +180,18 @@ def _frame(rgb: Floats, depth: int) -> Floats:
 
 
 def _edge(side: Floats, depth: int) -> Floats:
-    """Share of places along the first rows' edge at `depth` where the colour changes."""
+    """Return the share of positions along the edge at row `depth` where the colour changes."""
     inside = side[:, :, depth + 2 : -(depth + 2)]
     step = _largest(np.abs(inside[:, depth - 1] - inside[:, depth + 1]))
     return np.asarray((step > BORDER_STEP).mean(axis=1))
 
 
 def sky_score(rgb: Floats) -> Floats:
-    """Share of the picture that one reaches from the top over pale, smooth pixels.
+    """Return the share of the image that pale, smooth pixels connect to the top.
 
-    In every column, pixels count from the top down to the first that is not pale (HSV value
+    In each column, pixels count from the top down to the first pixel that is not pale (HSV value
     below 0.6 or saturation above 0.5) or not smooth (luma more than 0.08 from the pixel above).
-    A large pale sky scores high; so does a plain white picture, which scores 1.
+    A large pale sky scores high, and an all-white image scores 1.
 
     Args:
         rgb: Shape (B, H, W, 3), 0..1.

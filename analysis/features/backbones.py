@@ -1,4 +1,4 @@
-"""Networks of timm, torchvision and transformers, filled from a file, and their inner maps."""
+"""Load networks of timm, torchvision and transformers from files, and read their inner maps."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,21 +11,22 @@ if TYPE_CHECKING:
     import torch
 
 LIBRARIES = ("timm", "torchvision", "transformers")
-"""What a backbone's name can begin with."""
+"""Libraries with which the name of a backbone can begin."""
 
 
 class _Reached(Exception):
-    """All layers have been seen."""
+    """The outputs of all layers have been read."""
 
 
 class Maps:
-    """Runs a network as far as the last of some layers and gives their outputs.
+    """Runs a network up to the last of some layers and returns their outputs.
 
-    What a layer gave is copied, since the next one may write over it (an in-place ReLU does).
+    The output of a layer is copied, because the next layer may overwrite it (an in-place ReLU
+    does).
 
     Args:
         network: A torch module that is called with pixels alone.
-        layers: Names of modules in it.
+        layers: Names of modules of the network.
 
     Raises:
         ConfigError: If there is no such module.
@@ -38,37 +39,37 @@ class Maps:
                 raise ConfigError(f"the network has no layer {name!r}: {nearest(name, modules)}")
             modules[name].register_forward_hook(self._keep(name))
         self.network, self.layers = network, layers
-        self.found: dict[str, Any] = {}
+        self.outputs: dict[str, Any] = {}
 
     def _keep(self, name: str) -> Callable[[object, object, object], None]:
         import torch
 
         def hook(_module: object, _inputs: object, output: object) -> None:
-            self.found[name] = output.clone() if isinstance(output, torch.Tensor) else output
-            if len(self.found) == len(self.layers):
+            self.outputs[name] = output.clone() if isinstance(output, torch.Tensor) else output
+            if len(self.outputs) == len(self.layers):
                 raise _Reached
 
         return hook
 
     def of(self, pixels: "torch.Tensor") -> list["torch.Tensor"]:
-        """The layers' outputs, shape (B, C, h, w) each.
+        """Return the outputs of the layers, each of shape (B, C, h, w).
 
         Args:
-            pixels: Shape (B, 3, H, W), as the network wants them.
+            pixels: Shape (B, 3, H, W), as the network expects them.
 
         Raises:
             ConfigError: If an output has another number of axes.
         """
-        self.found = {}
+        self.outputs = {}
         with suppress(_Reached):
             self.network(pixels)
         for name in self.layers:
-            shape = getattr(self.found.get(name), "shape", ())
+            shape = getattr(self.outputs.get(name), "shape", ())
             if len(shape) != 4:
                 raise ConfigError(
                     f"layer {name} gives shape {tuple(shape)}; (B, C, h, w) is needed"
                 )
-        return [self.found.pop(name) for name in self.layers]
+        return [self.outputs.pop(name) for name in self.layers]
 
 
 def load_backbone(backbone: str, weights: Path) -> "torch.nn.Module":
@@ -80,7 +81,7 @@ def load_backbone(backbone: str, weights: Path) -> "torch.nn.Module":
         weights: The file, or a folder that holds model.safetensors.
 
     Raises:
-        ModelError: If the file is missing or damaged, or of another network.
+        ModelError: If the file is missing, damaged, or of another network.
     """
     import torch
     from safetensors import SafetensorError
@@ -88,8 +89,8 @@ def load_backbone(backbone: str, weights: Path) -> "torch.nn.Module":
 
     file = weights / "model.safetensors" if weights.is_dir() else weights
     try:
-        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten below
-            network = _made(backbone, file.parent)
+        with torch.random.fork_rng(devices=[]):  # random weights are overwritten below
+            network = _empty_network(backbone, file.parent)
         network.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError, OSError, ValueError) as error:
         raise ModelError(f"{file} does not fill {backbone}: {error}") from error
@@ -97,11 +98,11 @@ def load_backbone(backbone: str, weights: Path) -> "torch.nn.Module":
 
 
 def load_pretrained(kind: str, folder: Path) -> "torch.nn.Module":
-    """Read a network of a class of transformers from its folder; nothing of it is left to chance.
+    """Load a network of transformers from its folder, and refuse weights that are incomplete.
 
     Args:
-        kind: Name of the class.
-        folder: In transformers' layout, with safetensors.
+        kind: Name of the class in transformers.
+        folder: Folder in the layout of transformers, with safetensors.
 
     Raises:
         ModelError: If weights are missing, damaged, or of another network.
@@ -110,36 +111,36 @@ def load_pretrained(kind: str, folder: Path) -> "torch.nn.Module":
     import transformers
 
     try:
-        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten
+        with torch.random.fork_rng(devices=[]):  # random weights are overwritten
             network, report = getattr(transformers, kind).from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
-    except Exception as error:  # what a damaged folder raises is of many kinds
+    except Exception as error:  # damaged folders raise many kinds of errors
         raise ModelError(f"{folder} holds no {kind}: {error}") from error
-    # Transformers fills what a checkpoint lacks at random, and says so in its log only.
+    # Transformers fills missing weights at random, and says so only in its log.
     gaps = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
     if gaps:
         raise ModelError(
-            f"{folder} lacks {len(gaps)} weights of {kind}, {gaps[0]} the first: it is a "
-            f"checkpoint of another network"
+            f"{folder} lacks {len(gaps)} weights of {kind}, of which {gaps[0]} is the first: it is "
+            f"a checkpoint of another network"
         )
     loaded: torch.nn.Module = network.float().eval()
     return loaded
 
 
-def _made(backbone: str, folder: Path) -> "torch.nn.Module":
+def _empty_network(backbone: str, folder: Path) -> "torch.nn.Module":
     library, _, name = backbone.partition(":")
     if library == "timm":
         import timm
 
-        made: torch.nn.Module = timm.create_model(name, pretrained=False)
-        return made
+        network: torch.nn.Module = timm.create_model(name, pretrained=False)
+        return network
     if library == "torchvision":
         import torchvision
 
-        made = torchvision.models.get_model(name, weights=None)
-        return made
+        network = torchvision.models.get_model(name, weights=None)
+        return network
     from transformers import AutoConfig, AutoModel
 
-    made = AutoModel.from_config(AutoConfig.from_pretrained(folder))
-    return made
+    network = AutoModel.from_config(AutoConfig.from_pretrained(folder))
+    return network

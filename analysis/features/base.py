@@ -1,4 +1,4 @@
-"""What a feature is: columns of numbers, one row per image, and a name for how they are made."""
+"""Define what a feature is: columns with one row per image, and an identity."""
 
 import hashlib
 import json
@@ -20,19 +20,20 @@ from pipeline.stage import Resources, Uint8Images
 from pipeline.storage.schema import Column, Table, feature_table
 
 BATCH = 64
-"""Images in one call of `extract`. Fixed: an image's company moves the last bits of a float."""
+"""Images in one call of `extract`. It is fixed because the other images of a batch change the last
+bits of a float."""
 
 Columns = dict[str, NDArray[Any]]
-"""Column name -> array whose first axis is the images."""
+"""Column name -> array with one entry per image along the first axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some images, each with the prompt that it was drawn for.
+    """Images, each with the prompt that it was drawn for.
 
     Attributes:
         images: Shape (B, H, W, 3), RGB, uint8; not modified.
-        prompts: B mappings, the fields of a prompt as in the table of images (text, object,
+        prompts: B mappings with the fields of a prompt as in the table of images (text, object,
             modifier, group, set, prompt_image, prompt_mask).
     """
 
@@ -40,26 +41,27 @@ class Batch:
     prompts: Sequence[Mapping[str, object]]
 
     def __len__(self) -> int:
-        """How many images."""
+        """Return the number of images."""
         return len(self.images)
 
     def cut(self, start: int, stop: int) -> "Batch":
-        """The images from `start` to before `stop`, with their prompts."""
+        """Return the images from `start` up to, but not including, `stop`, with their prompts."""
         return Batch(self.images[start:stop], self.prompts[start:stop])
 
 
 class Feature(ABC):
-    """Numbers of one image. A subclass is made without arguments and is cheap until `setup`.
+    """Numbers of one image. A subclass is made without arguments; only `setup` is expensive.
 
     Attributes:
         name: Name in the registry and in the folder of its shards: lower-case letters, digits
             and underscores.
-        code_version: Raised whenever the numbers change; the old ones stay beside the new.
+        code_version: Raised whenever the numbers change. Shards of the old version are kept.
         resources: What one actor needs.
-        prompt_share: The share of the prompts that a run's recipe chooses; None takes all.
-        frames: Frames that lie one below the other in an image; a video's value is their mean.
-        conditions: Folder with the pictures that prompts name by their sha256; None where they
-            are not at hand.
+        prompt_share: The share of the prompts that a run's recipe chooses; None for all prompts.
+        frames: Number of video frames stacked vertically in an image. The value of a video is the
+            mean over its frames.
+        conditions: Folder with the condition images that prompts name by their sha256; None if
+            there is no such folder.
     """
 
     name: ClassVar[str]
@@ -72,35 +74,35 @@ class Feature(ABC):
     @property
     @abstractmethod
     def columns(self) -> tuple[Column, ...]:
-        """The feature's own columns, in order."""
+        """Columns of the feature, in order, without the key columns that all features share."""
 
     @property
     def card_sha256(self) -> str:
-        """Hash of its weights; empty where there are none."""
+        """Hash of the weights; empty for a feature without weights."""
         return ""
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """What else defines the numbers, JSON-ready."""
+        """Whatever else defines the numbers, JSON-ready."""
         return {}
 
     @property
     def commit(self) -> str:
-        """The commit of the hub that its weights are of; empty where they are from elsewhere."""
+        """Commit on the Hugging Face hub that the weights come from; empty for other sources."""
         return ""
 
     @property
     def gflop(self) -> float | None:
-        """Floating-point operations of its networks for one image, in 1e9; None if unknown."""
+        """Floating-point operations of the networks for one image, in 1e9; None if unknown."""
         return None
 
     @property
     def table(self) -> Table:
-        """The table of its shards."""
+        """Layout of the feature's shards."""
         return feature_table(self.name, self.columns)
 
     def applies(self, prompt: Mapping[str, object]) -> str:
-        """Say why the feature means nothing for images of this prompt; empty if it does.
+        """Say why the feature means nothing for images of this prompt; empty if it applies.
 
         Args:
             prompt: The prompt's fields as in the table of images.
@@ -108,8 +110,8 @@ class Feature(ABC):
         del prompt
         return ""
 
-    def setup(self) -> None:  # noqa: B027 - most features have nothing to make ready
-        """Make ready, once per actor: load weights."""
+    def setup(self) -> None:  # noqa: B027 - most features have nothing to set up
+        """Load weights; called once per actor."""
 
     @abstractmethod
     def extract(self, batch: Batch) -> Columns:
@@ -119,23 +121,23 @@ class Feature(ABC):
             batch: 1 to `BATCH` images whose prompts the feature applies to.
 
         Returns:
-            Column name -> array of shape (B,) or (B, d), of the column's type; texts as an
-            array of objects.
+            Column name -> array of shape (B,) or (B, d), of the column's type. Text columns are
+            arrays of objects.
         """
 
     def identity(self) -> str:
-        """`<name>-<8 hex digits>` of everything that defines the numbers.
+        """Return `<name>-<8 hex digits>`, a hash of everything that defines the numbers.
 
-        A class that is not of this package counts with its source, since nobody raises its
-        `code_version` for us.
+        The source file of a class outside this package is part of the hash, because its
+        `code_version` may not be raised when it changes.
         """
-        own = type(self).__module__.startswith("analysis.features.")
+        shipped = type(self).__module__.startswith("analysis.features.")
         parts = {
             "name": self.name,
             "code_version": self.code_version,
             "card_sha256": self.card_sha256,
             "parameters": dict(self.parameters),
-            "source_sha256": "" if own else source_sha256(type(self)),
+            "source_sha256": "" if shipped else source_sha256(type(self)),
         }
         if self.prompt_share is not None:
             parts["prompt_share"] = self.prompt_share.model_dump()
@@ -146,14 +148,15 @@ class Feature(ABC):
 
 
 class CheckpointFeature(Feature):
-    """A feature of a network whose weights a card pins; made with a card or with its default.
+    """A feature of a network whose weights a card pins.
 
     Args:
-        card: Name of a card for this feature, or the path of a user's own card.
+        card: Name of a card for this feature, or the path of a user's own card; the default card
+            if empty.
 
     Attributes:
-        default_card: The card where none is named.
-        cards: Those of all its networks.
+        default_card: Name of the default card.
+        cards: The cards of all networks of the feature.
     """
 
     default_card: ClassVar[str]
@@ -164,36 +167,38 @@ class CheckpointFeature(Feature):
 
     @cached_property
     def card_sha256(self) -> str:
-        """Hash of all weights: as pinned, else of the files, which are read once for it."""
-        each = [weights_sha256(card) for card in self.cards]
-        return each[0] if len(each) == 1 else hashlib.sha256(" ".join(each).encode()).hexdigest()
+        """Hash of all weights: as pinned, or else of the files, which are read once for this."""
+        digests = [weights_sha256(card) for card in self.cards]
+        if len(digests) == 1:
+            return digests[0]
+        return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
     @cached_property
     def commit(self) -> str:
-        """The commits of the hub that the weights are of."""
+        """Commits on the hub that the weights come from."""
         return " ".join(filter(None, map(commit_of, self.cards)))
 
     @property
     def gflop(self) -> float | None:
-        """As its cards say."""
+        """Sum over the cards; None if a card does not state it."""
         known = [card.gflop for card in self.cards if card.gflop is not None]
         return sum(known) if len(known) == len(self.cards) else None
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The card's options."""
+        """Options of the card."""
         return dict(self.card.options)
 
 
 def extract_in_batches(feature: Feature, whole: Batch) -> Columns:
-    """Run a feature over any number of images, cut at fixed places.
+    """Run a feature over any number of images, in batches of fixed size.
 
     Args:
-        feature: After `setup`.
+        feature: The feature, after `setup`.
         whole: N >= 1 images with their prompts.
 
     Returns:
-        Column name -> array of N rows; the mean over the frames where an image is a video's.
+        Column name -> array of N rows. For a video, the mean over its frames.
     """
     frames = split_frames(whole, feature.frames)
     cuts = range(0, len(frames), BATCH)
@@ -203,14 +208,14 @@ def extract_in_batches(feature: Feature, whole: Batch) -> Columns:
 
 
 def split_frames(whole: Batch, frames: int) -> Batch:
-    """Cut filmstrips into frames, each with its video's prompt.
+    """Cut images of stacked frames into single frames, each with the prompt of its video.
 
     Args:
-        whole: N images of F frames one below the other, (N, F * H, W, 3).
+        whole: N images of F vertically stacked frames, (N, F * H, W, 3).
         frames: F.
 
     Returns:
-        N * F images (H, W, 3), a video's frames together and in order.
+        N * F images (H, W, 3). The frames of a video are consecutive and in order.
     """
     if frames == 1:
         return whole
@@ -220,11 +225,11 @@ def split_frames(whole: Batch, frames: int) -> Batch:
 
 
 def _mean(values: NDArray[Any], frames: int) -> NDArray[Any]:
-    """(N * F, ...) numbers of frames to (N, ...), summed in float64."""
+    """Average numbers of frames, (N * F, ...) -> (N, ...), in float64."""
     if frames == 1:
         return values
-    parts = values.reshape(-1, frames, *values.shape[1:])
-    means: NDArray[Any] = parts.mean(axis=1, dtype=np.float64).astype(values.dtype)
+    videos = values.reshape(-1, frames, *values.shape[1:])
+    means: NDArray[Any] = videos.mean(axis=1, dtype=np.float64).astype(values.dtype)
     return means
 
 

@@ -1,8 +1,8 @@
-"""Checkpoint cards of features: which weights, from where, under which licence, and where they lie.
+"""Read the checkpoint cards of features, and find or download their weights.
 
-A card is looked for in `cards.yaml` beside this file, or in a YAML file of the user's own that
-holds one card. Its weights are taken from, in this order: the card's own `path`, the folder that
-the environment variable GOLDENSEED_WEIGHTS names, Hugging Face's cache or hub, the card's URL.
+A card is an entry of `cards.yaml` beside this file, or a YAML file of the user's own that holds a
+single card. Weights are looked for in this order: the card's own `path`, the folder that the
+environment variable GOLDENSEED_WEIGHTS names, the cache or hub of Hugging Face, the card's URL.
 """
 
 import hashlib
@@ -25,32 +25,32 @@ WEIGHTS_VARIABLE = "GOLDENSEED_WEIGHTS"
 """Environment variable: a folder that holds downloaded checkpoints under their own file names."""
 
 PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
-"""What is read of a folder. Other files (a README, a pickle) are not fetched and do not count."""
+"""Files that are read from a folder. Others (a README, a pickle) are neither fetched nor hashed."""
 
 Option = str | int | float | bool
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class FeatureCard(Checkpoint):
-    """One checkpoint that a feature can use; a `path` is relative to the project.
+    """One checkpoint that a feature can use. Its `path` is relative to the project.
 
     Attributes:
-        feature: The feature that it is for.
-        source: Where it is described: a repository or a page.
+        feature: The feature that the checkpoint is for.
+        source: Repository or page that describes it.
         licence: Licence of the weights.
         package: Import name of an installed package that holds the weights; `path` is then
-            relative to its folder.
-        url: Address of the file where it is not on the hub.
-        file: Name of the file; empty takes the whole repository as a folder.
-        sha256: Of the file, or its first 8 or more digits where the source states no more; lower
-            case. Empty where no source beside the card states it: then it is taken from the file
-            as it is found, and stands in every result.
+            relative to the folder of the package.
+        url: Address of the file if it is not on the hub.
+        file: Name of the file; if empty, the whole repository is used as a folder.
+        sha256: Hash of the file in lower case, or at least its first 8 digits if the source
+            states no more. If empty, the hash is computed from the file, and every result
+            states it.
         files: Name -> sha256 of each file that is read from a folder.
-        pickled: Whether the file is a pickle, which runs code when it is read: refused without
-            all 64 digits of its sha256, since fewer can be met by trying.
-        options: What else the feature must know, the architecture for example.
+        pickled: Whether the file is a pickle, which can run code when it is read. It is refused
+            without all 64 digits of its sha256, because a shorter hash can be forged.
+        options: Whatever else the feature must know, for example the architecture.
         gflop: Floating-point operations (2 per multiply-add) of the network for one image, in
-            1e9; None if nobody counted them. Texts, met once per prompt, do not count.
+            1e9; None if they were not counted. Texts do not count: each is encoded only once.
         note: Anything else worth knowing.
     """
 
@@ -70,13 +70,13 @@ class FeatureCard(Checkpoint):
 
 @cache
 def cards() -> dict[str, FeatureCard]:
-    """All cards of `cards.yaml` by name.
+    """Read all cards of `cards.yaml`, by name.
 
     Raises:
         ConfigError: If the file is malformed.
     """
     fields = read_mapping(CARDS_FILE, "cards")
-    return {name: validated(FeatureCard, each, CARDS_FILE) for name, each in fields.items()}
+    return {name: validated(FeatureCard, card, CARDS_FILE) for name, card in fields.items()}
 
 
 def load_card(name: str, feature: str) -> FeatureCard:
@@ -84,7 +84,7 @@ def load_card(name: str, feature: str) -> FeatureCard:
 
     Args:
         name: A name in `cards.yaml`, or the path of a file ending in .yaml.
-        feature: The feature that asks.
+        feature: The feature that the card must be for.
 
     Raises:
         ConfigError: If there is no such card, or it is for another feature.
@@ -96,43 +96,44 @@ def load_card(name: str, feature: str) -> FeatureCard:
     if name.endswith((".yaml", ".yml")):
         card = validated(FeatureCard, read_mapping(Path(name), "a card"), Path(name))
     else:
-        own = {key: each for key, each in cards().items() if each.feature == feature}
-        if name not in own:
+        known = {key: card for key, card in cards().items() if card.feature == feature}
+        if name not in known:
             raise ConfigError(
-                f"feature {feature} has no card {name!r}: {nearest(name, own)} known: "
-                f"{', '.join(own) or 'none'}; a file of your own ending in .yaml works too"
+                f"feature {feature} has no card {name!r}: {nearest(name, known)} known: "
+                f"{', '.join(known) or 'none'}; a file of your own ending in .yaml works too"
             )
-        card = own[name]
+        card = known[name]
     if card.feature != feature:
         raise ConfigError(f"card {name} is for feature {card.feature}, not for {feature}")
     return card
 
 
 def find_weights(card: FeatureCard) -> Path:
-    """Where a card's weights lie on this machine, downloaded if need be, and checked.
+    """Find a card's weights on this machine, download them if necessary, and check their hash.
 
     Args:
         card: The card.
 
     Returns:
-        The file, or the folder where the card names no file.
+        The file, or the folder if the card names no file.
 
     Raises:
-        ModelError: If they are not there and cannot be had (the message says how to get them),
-            if their sha256 is not the card's, or if they are a pickle that no card pins whole.
+        ModelError: If the weights are missing and cannot be downloaded (the message says how to
+            get them), if their sha256 is not that of the card, or if they are a pickle without
+            a complete sha256 in the card.
     """
     if card.pickled and len(card.sha256) < 64 and not card.files:
         pinned = f"only {len(card.sha256)} of 64 digits of its" if card.sha256 else "no"
         raise ModelError(
             f"{card.file or card.path} is a pickle, which can run any code, and its card pins "
-            f"{pinned} sha256: state that of the file that you trust, or take safetensors"
+            f"{pinned} sha256: state the sha256 of the file that you trust, or use safetensors"
         )
-    found = _local(card) or _downloaded(card)
-    if card.sha256 and found.is_file():
-        _check(card, found, card.sha256)
+    weights = _local(card) or _downloaded(card)
+    if card.sha256 and weights.is_file():
+        _check(card, weights, card.sha256)
     for name, sha256 in card.files.items():
-        _check(card, found / name, sha256)
-    return found
+        _check(card, weights / name, sha256)
+    return weights
 
 
 def _check(card: FeatureCard, file: Path, sha256: str) -> None:
@@ -141,39 +142,39 @@ def _check(card: FeatureCard, file: Path, sha256: str) -> None:
     actual = sha256_of_file(file)
     if not actual.startswith(sha256):
         raise ModelError(
-            f"{file} has sha256 {actual}; its card says {sha256}: the file is damaged or "
-            f"another one. Delete it and get it again from {card.url or card.repo or card.source}"
+            f"{file} has sha256 {actual}; its card says {sha256}: the file is damaged or another "
+            f"file. Delete it and get it again from {card.url or card.repo or card.source}"
         )
 
 
 def weights_sha256(card: FeatureCard) -> str:
-    """The sha256 of a card's weights: as the card pins it, else of the files as they are found.
+    """Return the sha256 of a card's weights: as pinned, or else computed from the files.
 
     Raises:
-        ModelError: As `find_weights`, where nothing is pinned.
+        ModelError: As `find_weights`, if nothing is pinned.
     """
     if card.sha256:
         return card.sha256
     if card.files:
         return _joined([f"{name} {sha256}" for name, sha256 in sorted(card.files.items())])
-    found = find_weights(card)
-    if found.is_file():
-        return sha256_of_file(found)
-    files = sorted(path for pattern in PATTERNS for path in found.glob(pattern))
+    weights = find_weights(card)
+    if weights.is_file():
+        return sha256_of_file(weights)
+    files = sorted(path for pattern in PATTERNS for path in weights.glob(pattern))
     return _joined([f"{path.name} {sha256_of_file(path)}" for path in files])
 
 
 def commit_of(card: FeatureCard) -> str:
-    """The commit of the hub that a card's weights are of; empty where they lie elsewhere.
+    """Return the commit on the hub that a card's weights come from; empty for other sources.
 
     Raises:
         ModelError: As `find_weights`.
     """
     if not card.repo:
         return ""
-    found = find_weights(card)
-    places = (found, *found.parents)
-    return next((place.name for place in places if place.parent.name == "snapshots"), "")
+    weights = find_weights(card)
+    paths = (weights, *weights.parents)
+    return next((path.name for path in paths if path.parent.name == "snapshots"), "")
 
 
 def _joined(lines: list[str]) -> str:
@@ -181,36 +182,36 @@ def _joined(lines: list[str]) -> str:
 
 
 def _local(card: FeatureCard) -> Path | None:
-    """The weights where they lie without a download, if they do."""
+    """Find the weights without a download; None if they are not on this machine."""
     if card.package:
         return _package_folder(card) / card.path
-    places = [PROJECT / card.path] if card.path else []
+    paths = [PROJECT / card.path] if card.path else []
     folder = os.environ.get(WEIGHTS_VARIABLE)
     if folder:
         named = Path(folder) / card.repo.rpartition("/")[2]
-        places += [named / card.file, Path(folder) / card.file] if card.file else [named]
-    # Without a repository `named` is the folder itself: a file is wanted, where one is named.
-    found = next((p for p in places if p.is_file() or (p.is_dir() and not card.file)), None)
-    if found is None and card.path and not (card.repo or card.url):
+        paths += [named / card.file, Path(folder) / card.file] if card.file else [named]
+    # Without a repository, `named` is the folder itself, which is no answer if a file is wanted.
+    weights = next((p for p in paths if p.is_file() or (p.is_dir() and not card.file)), None)
+    if weights is None and card.path and not (card.repo or card.url):
         raise ModelError(
-            f"weights of feature {card.feature} are missing: {places[0]}; see {card.source}"
+            f"weights of feature {card.feature} are missing: {paths[0]}; see {card.source}"
         )
-    return found
+    return weights
 
 
 def _package_folder(card: FeatureCard) -> Path:
-    """The folder of the package that holds the weights; the package's code is not run."""
-    found = find_spec(card.package)
-    if found is None or not found.submodule_search_locations:
+    """Find the folder of the package that holds the weights, without running its code."""
+    spec = find_spec(card.package)
+    if spec is None or not spec.submodule_search_locations:
         raise ModelError(
             f"feature {card.feature} takes its weights from the package {card.package}, which is "
             f"not installed here: {card.source}"
         )
-    return Path(found.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])
 
 
 def _downloaded(card: FeatureCard) -> Path:
-    """The weights from the hub's cache, the hub, or the card's URL."""
+    """Get the weights from the cache of the hub, the hub, or the card's URL."""
     try:
         return _from_hub(card) if card.repo else _from_url(card)
     except ModelError:
@@ -220,8 +221,8 @@ def _downloaded(card: FeatureCard) -> Path:
         raise ModelError(
             f"feature {card.feature} needs {name}, which is not here and cannot be downloaded "
             f"({type(error).__name__}: {error}). Get it from {card.url or card.source} on a "
-            f"machine with a network, put it into a folder and name that folder in "
-            f"{WEIGHTS_VARIABLE}"
+            f"machine with a network, put it into a folder and set {WEIGHTS_VARIABLE} to that "
+            f"folder"
         ) from error
 
 
@@ -230,8 +231,8 @@ def _from_hub(card: FeatureCard) -> Path:
 
     if card.file:
         return Path(hf_hub_download(card.repo, card.file, revision=card.commit))
-    found = snapshot_download(card.repo, revision=card.commit, allow_patterns=list(PATTERNS))
-    return Path(found)
+    folder = snapshot_download(card.repo, revision=card.commit, allow_patterns=list(PATTERNS))
+    return Path(folder)
 
 
 def _from_url(card: FeatureCard) -> Path:
@@ -243,9 +244,9 @@ def _from_url(card: FeatureCard) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(card.url, str(target), hash_prefix=card.sha256 or None)
-        except RuntimeError as error:  # torch's own of a wrong hash; it keeps nothing of the file
+        except RuntimeError as error:  # the hash is wrong; torch has deleted the file
             raise ModelError(
                 f"{card.url} gave another file than its card says ({error}): it is damaged or "
-                f"another one, and is not kept. Try again, or get it from {card.source}"
+                f"another file, and is not kept. Try again, or get it from {card.source}"
             ) from error
     return target

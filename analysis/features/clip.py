@@ -1,6 +1,6 @@
-"""`clip`: what a CLIP of open_clip sees in a picture, and how well that fits its prompt.
+"""Extract `clip`: the embedding of an image by a CLIP of open_clip, and its fit to the prompt.
 
-A text of more tokens than the tower takes (77) is cut by its tokenizer without a word.
+The tokenizer silently cuts a text that has more tokens than the tower takes (77).
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from pipeline.storage.schema import Column, vector
 
 
 class Clip(NetworkFeature):
-    """Embedding of the image tower, and its cosine with the text tower's of the prompt.
+    """Embedding of the image, and its cosine with the embedding of the prompt.
 
-    Any model that open_clip knows, by the card's option `architecture`; the card states the
-    embedding's `width`. Pictures go through open_clip's own evaluation transform.
+    The card names any model that open_clip knows in its option `architecture`, and states the
+    `width` of the embedding. Images go through the evaluation transform of open_clip.
 
     Source:
         Radford et al. 2021, arXiv:2103.00020; https://github.com/mlfoundations/open_clip.
@@ -39,7 +39,7 @@ class Clip(NetworkFeature):
         )
 
     def applies(self, prompt: Mapping[str, object]) -> str:
-        """Only where there is a text to compare with."""
+        """Refuse a prompt without a text."""
         return "" if prompt["text"] else "the prompt has no text"
 
     def setup(self) -> None:
@@ -57,7 +57,7 @@ class Clip(NetworkFeature):
 
 
 class ClipSeedling(Clip):
-    """The same of the shipped small network, which knows the project's own world only."""
+    """`Clip` of the shipped small network, which knows only the small world."""
 
     name: ClassVar[str] = "clip_seedling"
     default_card: ClassVar[str] = "clip-seedling"

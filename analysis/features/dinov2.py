@@ -1,4 +1,4 @@
-"""`dinov2`: what FD-DINOv2 compares: the class token of a DINOv2 network."""
+"""Extract `dinov2`: the class token of a DINOv2 network, which FD-DINOv2 compares."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
@@ -21,17 +21,17 @@ RESIZE = "224 x 224, Pillow's bicubic (antialiased) on 8 bits, aspect not kept"
 
 
 class Dinov2(NetworkFeature):
-    """The class token after the last layer norm, of transformers' `Dinov2Model`.
+    """The class token after the last layer norm, of `Dinov2Model` in transformers.
 
-    That is `pooler_output`, and `x_norm_clstoken` of the original code: the output of the
-    network without a head, which dgm-eval compares (ViT-L/14, without registers). Pictures are
-    resized to 224 x 224 with Pillow's bicubic whatever their aspect, then standardised with
-    ImageNet's mean and standard deviation, as dgm-eval does without --clean_resize.
+    It is `pooler_output`, or `x_norm_clstoken` in the original code: the output of the network
+    without a head, which dgm-eval compares (ViT-L/14, without registers). Images of any aspect
+    are resized to 224 x 224 with Pillow's bicubic, then standardised with the mean and standard
+    deviation of ImageNet, as dgm-eval does without --clean_resize.
 
-    One difference stays: from the 37 x 37 places of the checkpoint to the 16 x 16 of a
-    224-pixel picture, transformers interpolates position embeddings to the exact size, the
-    original code by a scale factor with an offset of 0.1. Values of FD-DINOv2 are therefore
-    comparable among themselves, and with other code's only after a check.
+    One difference remains. The checkpoint has 37 x 37 position embeddings and an image of 224
+    pixels needs 16 x 16: transformers interpolates to the exact size, the original code by a
+    scale factor with an offset of 0.1. Values of FD-DINOv2 are therefore comparable with each
+    other, and with values of other code only after a check.
 
     Source:
         Stein et al. 2023, arXiv:2306.04675; https://github.com/layer6ai-labs/dgm-eval,
@@ -50,7 +50,7 @@ class Dinov2(NetworkFeature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The resize and the card's options."""
+        """Resize and options of the card."""
         return {"resize": RESIZE, **super().parameters}
 
     def setup(self) -> None:
@@ -70,7 +70,7 @@ class Dinov2(NetworkFeature):
 
 
 def prepared(images: Uint8Images) -> "torch.Tensor":
-    """Resized and standardised pictures, shape (B, 3, 224, 224), float32.
+    """Resize and standardise images, shape (B, 3, 224, 224), float32.
 
     Example:
         >>> prepared(np.zeros((1, 10, 20, 3), np.uint8)).shape
@@ -79,10 +79,10 @@ def prepared(images: Uint8Images) -> "torch.Tensor":
     import torch
     from PIL import Image
 
-    sized = [
+    resized = [
         np.asarray(Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
         for image in images
     ]
-    pixels = torch.from_numpy(np.stack(sized).transpose(0, 3, 1, 2).copy()).float() / 255
+    pixels = torch.from_numpy(np.stack(resized).transpose(0, 3, 1, 2).copy()).float() / 255
     mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (MEAN, STD))
     return (pixels - mean) / std

@@ -1,16 +1,17 @@
-"""`gram`: the style of a picture, as which channels of a pretrained network go together in it.
+"""Extract `gram`: the style of an image, as cosines between the channels of a pretrained network.
 
-Per layer, the C channels' maps are scaled to length 1 and multiplied with one another: a C x C
-matrix of cosines (the Gram matrix of Gatys et al., normalised as in "Good Seed Makes a Good
-Crop", which calls it pairwise cosine similarity between channels). The paper names neither the
-network nor the layers: VGG-19 after the first ReLU of each of its five blocks is our choice, and
-so are the input's size and where the maps are taken. A matrix is symmetric, so half of it with
-the rest times sqrt(2) has all inner products; of VGG-19's 610,304 numbers that leaves 305,888.
+In each layer, the maps of the C channels are scaled to length 1 and multiplied with one another.
+The result is a C x C matrix of cosines: the Gram matrix of Gatys et al., normalised as in "Good
+Seed Makes a Good Crop", which calls it pairwise cosine similarity between channels. The paper
+names neither the network nor the layers. VGG-19, the first ReLU of each of its five blocks and
+the size of the input are choices of this project. The matrix is symmetric, so its upper half, with
+the entries above the diagonal times sqrt(2), has the same inner products: 305,888 numbers of
+VGG-19's 610,304.
 
-That vector lives for one image at a time. Stored is its count sketch (`CountSketch`): squared
-distances between stored vectors are right on average, with a relative standard error of at most
-sqrt(2 / sketch): 3.1 % for 2,048 numbers, 6.3 % for 512. Exact principal components of a few
-hundred pictures come from `Gram.style_rows` and `analysis.statistics.dual_pca`.
+Only a count sketch of that vector is stored (`CountSketch`). Squared distances between stored
+vectors are right on average, with a relative standard error of at most sqrt(2 / sketch): 3.1 % for
+2,048 numbers, 6.3 % for 512. `Gram.style_rows` and `analysis.statistics.dual_pca` give the exact
+principal components of a few hundred images.
 """
 
 from collections.abc import Mapping
@@ -34,22 +35,23 @@ if TYPE_CHECKING:
     import torch
 
 AT_ONCE = 8
-"""Images in the network together: the first layer's maps of one image are 13 MB at 224 pixels."""
+"""Images in the network together. The maps of one image in the first layer take 13 MB at 224
+pixels."""
 FLOOR = 1e-6
-"""A channel below this share of the layer's strongest is noise, and is not scaled up to 1."""
+"""A channel below this share of the layer's strongest channel is noise and is not scaled to 1."""
 
 
 @dataclass(frozen=True)
 class GramOptions:
-    """What a card says beside the weights.
+    """Options of a card.
 
     Attributes:
         backbone: "timm:NAME", "torchvision:NAME", or "transformers" for the model that the
             config.json beside the weights describes.
-        layers: Names of modules, separated by commas, whose maps (B, C, h, w) are taken.
-        size: Side in pixels that images are resized to, aspect not kept.
-        mean: Mean of each channel taken off pixels in 0..1, three numbers with commas.
-        std: Standard deviation they are divided by.
+        layers: Names of the modules whose maps (B, C, h, w) are used, separated by commas.
+        size: Side in pixels to which images are resized, without keeping the aspect.
+        mean: Mean of each channel of pixels in 0..1, three numbers separated by commas.
+        std: Standard deviation of each channel, likewise.
         sketch: Numbers stored per image.
         gpu: Whether the network runs on a GPU.
     """
@@ -63,10 +65,10 @@ class GramOptions:
     gpu: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what can never work.
+        """Check the options.
 
         Raises:
-            ConfigError: If the backbone's library is unknown or a number is out of range.
+            ConfigError: If the library of the backbone is unknown or a number is out of range.
         """
         library = self.backbone.partition(":")[0]
         if library not in LIBRARIES:
@@ -81,34 +83,34 @@ class GramOptions:
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """The layers' names, in order."""
+        """Names of the layers, in order."""
         return tuple(name.strip() for name in self.layers.split(","))
 
 
 def numbers(text: str) -> list[float]:
-    """Three numbers, one per colour.
+    """Parse three numbers, one per colour.
 
     Raises:
-        ConfigError: If they are not.
+        ConfigError: If the text is anything else.
 
     Example:
         >>> numbers("0.485, 0.456, 0.406")
         [0.485, 0.456, 0.406]
     """
     try:
-        found = [float(word) for word in text.split(",")]
+        values = [float(word) for word in text.split(",")]
     except ValueError:
-        found = []
-    if len(found) != 3:
+        values = []
+    if len(values) != 3:
         raise ConfigError(f"{text!r} is not three numbers separated by commas")
-    return found
+    return values
 
 
 class Gram(NetworkFeature):
-    """The sketched style vector of an image; weights of VGG-19 by default.
+    """The sketched style vector of an image, by default of VGG-19.
 
     Args:
-        card: As `CheckpointFeature`; its options are those of `GramOptions`.
+        card: See `CheckpointFeature`. The options of the card are those of `GramOptions`.
     """
 
     name: ClassVar[str] = "gram"
@@ -127,12 +129,12 @@ class Gram(NetworkFeature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The options, and what is fixed here."""
+        """Options of the card, and what this module fixes."""
         fixed = {"sketch": self.options.sketch, "floor": FLOOR, "resize": "bilinear, antialiased"}
         return {**fixed, **super().parameters}
 
     def setup(self) -> None:
-        """Load the network, in evaluation mode, float32, and look at its layers.
+        """Load the network in evaluation mode, in float32, and check its layers.
 
         Raises:
             ModelError: If the weights are missing, damaged or of another network.
@@ -146,7 +148,7 @@ class Gram(NetworkFeature):
 
     @cached_property
     def sketch(self) -> CountSketch:
-        """Where the style vector's numbers go; after `setup`."""
+        """The sketch of style vectors; only after `setup`."""
         return make_sketch(self._width, size=self.options.sketch)
 
     def extract(self, batch: Batch) -> Columns:
@@ -158,10 +160,10 @@ class Gram(NetworkFeature):
 
     @without_tf32()
     def style_rows(self, images: Uint8Images) -> NDArray[np.float32]:
-        """The exact style vectors, half of each matrix: all inner products are those of the whole.
+        """Compute the exact style vectors, with the inner products of the whole matrices.
 
         Args:
-            images: Shape (B, H, W, 3), uint8; keep B small, 1.2 MB an image for VGG-19.
+            images: Shape (B, H, W, 3), uint8. Keep B small: VGG-19 takes 1.2 MB per image.
 
         Returns:
             Shape (B, D), float32, D = sum of C (C + 1) / 2 over the layers.
@@ -174,7 +176,7 @@ class Gram(NetworkFeature):
             return np.asarray(rows.cpu().numpy())
 
     def prepared(self, images: Uint8Images) -> "torch.Tensor":
-        """Resized and standardised pixels, shape (B, 3, size, size), float32."""
+        """Resize and standardise pixels, shape (B, 3, size, size), float32."""
         import torch
         from torch.nn import functional
 
@@ -190,14 +192,16 @@ class Gram(NetworkFeature):
 
 
 class GramSeedling(Gram):
-    """The same of the shipped small network: a demonstration, not comparable with VGG-19's."""
+    """`Gram` of the shipped small network; for demonstration, not comparable with VGG-19."""
 
     name: ClassVar[str] = "gram_seedling"
     default_card: ClassVar[str] = "gram-seedling"
 
 
 def cosine_gram(maps: "torch.Tensor") -> "torch.Tensor":
-    """Cosine between every two channels' maps; 0 for a channel without any activation.
+    """Compute the cosines between the maps of all pairs of channels.
+
+    A channel without activation has cosine 0.
 
     Args:
         maps: Shape (B, C, h, w).
@@ -219,13 +223,14 @@ def cosine_gram(maps: "torch.Tensor") -> "torch.Tensor":
 
 
 def half(gram: "torch.Tensor") -> "torch.Tensor":
-    """A symmetric matrix as a vector of half the length with the same inner products.
+    """Turn a symmetric matrix into a vector of half the length with the same inner products.
 
     Args:
         gram: Shape (B, C, C).
 
     Returns:
-        Shape (B, C (C + 1) / 2): on and above the diagonal, times sqrt(2) above it.
+        Shape (B, C (C + 1) / 2): the entries on and above the diagonal; those above are
+        multiplied by sqrt(2).
 
     Example:
         >>> import torch

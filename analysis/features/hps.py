@@ -1,19 +1,19 @@
-"""`hps`: Human Preference Score v2, as its authors score, many pictures at a time.
+"""Extract `hps`: Human Preference Score v2, computed as its authors do, for many images at a time.
 
-Pictures become fractions 0..1 first. Then the longer side is resized to the model's size
-(bicubic on the tensor, values not clipped), black is put around the middle to make a square, and
-the whole is standardised. The score is the cosine of image and prompt, without the model's
-temperature. Publications show it times 100.
+Pixels become fractions 0..1. The longer side is resized to the size of the model (bicubic on the
+tensor, values not clipped), the image is padded with black to a square, and the result is
+standardised. The score is the cosine of image and prompt, without the temperature of the model.
+Publications multiply it by 100.
 
-torchvision 0.17 made antialiasing the default of this very resize, so the authors' own code
-gives other scores before and after. The card says which: `antialias`, true unless stated.
+Since torchvision 0.17, this resize is antialiased by default, so the authors' own code gives
+different scores before and after. The option `antialias` of the card, true by default, chooses.
 
-The authors score under float16 autocast on a GPU, ours is float32 on every device: scores differ
-by float16's rounding. A text of more tokens than the tower takes (77) is cut by its tokenizer
-without a word.
+The authors score under float16 autocast on a GPU. Here, scores are float32 on any device, and
+differ by the rounding of float16. The tokenizer silently cuts a text that has more tokens than the
+tower takes (77).
 
-Scores of v2.0 and of v2.1 are not comparable, so the version is in the column's name; the authors
-compare only pictures of the same prompt.
+Scores of v2.0 and v2.1 are not comparable, so the version is in the name of the column. The
+authors compare only images of the same prompt.
 """
 
 from collections.abc import Mapping
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 
 class Hps(NetworkFeature):
-    """Cosine of a picture and its prompt under a preference model; higher is preferred.
+    """Cosine of an image and its prompt under a preference model; higher is preferred.
 
-    The card states `version`, and `architecture` where the weights are one file.
+    The card states `version`, and `architecture` if the weights are a single file.
 
     Source:
         Wu et al. 2023, arXiv:2306.09341; https://github.com/tgxs002/HPSv2, hpsv2/img_score.py
-        and hpsv2/src/open_clip/transform.py (ResizeMaxSize). Theirs pads nothing where the
-        longer side has the model's size already, and then fails on a picture that is no square;
-        ours pads it.
+        and hpsv2/src/open_clip/transform.py (ResizeMaxSize). That code does not pad an image
+        whose longer side already has the size of the model, and then fails if it is not square.
+        Here, such an image is padded.
     """
 
     name: ClassVar[str] = "hps"
@@ -50,7 +50,7 @@ class Hps(NetworkFeature):
 
     @property
     def column(self) -> str:
-        """Name of the one column: `score_` and the version."""
+        """Name of the only column: `score_` and the version."""
         return "score_" + option(self.card, "version").replace(".", "_").replace("-", "_")
 
     @property
@@ -60,7 +60,7 @@ class Hps(NetworkFeature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The card's options and the resize."""
+        """Options of the card and the resize."""
         return {**super().parameters, "antialias": self.antialias}
 
     @property
@@ -69,7 +69,7 @@ class Hps(NetworkFeature):
         return bool(self.card.options.get("antialias", True))
 
     def applies(self, prompt: Mapping[str, object]) -> str:
-        """Only where there is a text to compare with."""
+        """Refuse a prompt without a text."""
         return "" if prompt["text"] else "the prompt has no text"
 
     def setup(self) -> None:
@@ -83,25 +83,27 @@ class Hps(NetworkFeature):
         return {self.column: as_float32(score)}
 
     def prepared(self, images: Uint8Images) -> "torch.Tensor":
-        """Padded and standardised pictures, shape (B, 3, size, size), float32."""
+        """Pad and standardise images, shape (B, 3, size, size), float32."""
         import torch
 
-        wanted = self.towers.preprocessing
+        preprocessing = self.towers.preprocessing
         pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255
         square = padded(pixels, self.towers.size, antialias=self.antialias)
-        mean, std = (torch.tensor(wanted[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
+        mean, std = (
+            torch.tensor(preprocessing[name]).view(1, -1, 1, 1) for name in ("mean", "std")
+        )
         return (square - mean) / std
 
 
 class PreferenceSeedling(Hps):
-    """The same of the shipped small network, trained on pairs of which one is better."""
+    """`Hps` of the shipped small network, trained on pairs of a better and a worse image."""
 
     name: ClassVar[str] = "preference_seedling"
     default_card: ClassVar[str] = "preference-seedling"
 
 
 def padded(pixels: "torch.Tensor", size: int, *, antialias: bool) -> "torch.Tensor":
-    """Resize the longer side to `size` and put black around the middle.
+    """Resize the longer side to `size` and pad with black to a square.
 
     Args:
         pixels: Shape (B, 3, H, W), 0..1.
@@ -109,7 +111,7 @@ def padded(pixels: "torch.Tensor", size: int, *, antialias: bool) -> "torch.Tens
         antialias: Whether the bicubic resize is antialiased.
 
     Returns:
-        Shape (B, 3, size, size). Bicubic overshoots: values can lie a little outside 0..1.
+        Shape (B, 3, size, size). Bicubic overshoots, so values can lie a little outside 0..1.
 
     Example:
         >>> import torch

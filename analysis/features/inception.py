@@ -1,4 +1,4 @@
-"""`inception`: the 2,048 numbers of the network that FID and KID are defined on."""
+"""Extract `inception`: 2,048 numbers of the network on which FID and KID are defined."""
 
 import io
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ RESIZE = "299 x 299, bilinear as in TensorFlow 1, not antialiased, aspect not ke
 
 
 class Inception(NetworkFeature):
-    """Pooled features of the Inception network of December 2015, by torch-fidelity's class.
+    """Pooled features of the Inception network of December 2015, in torch-fidelity's class.
 
-    The network resizes by itself, as the original did: TensorFlow 1's bilinear, which is not
-    antialiased. torchmetrics' class is the same network and gives the same numbers with
-    `antialias=False`; its default, True, gives others, and distances that are not comparable.
+    The network resizes images itself, as the original did, with TensorFlow 1's bilinear resize,
+    which is not antialiased. The class of torchmetrics is the same network. It gives the same
+    numbers with `antialias=False`; with its default, True, distances are not comparable.
 
     Source:
         Heusel et al. 2017, arXiv:1706.08500; https://github.com/toshas/torch-fidelity,
@@ -40,14 +40,14 @@ class Inception(NetworkFeature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The resize and the card's options."""
+        """Resize and options of the card."""
         return {"resize": RESIZE, **super().parameters}
 
     def setup(self) -> None:
         """Load the network.
 
-        Its class reads weights from a file, and without limits on what a pickle may do. So the
-        file is read here, with limits, and the class is handed a copy that we wrote.
+        The class reads weights from a file, with no limits on what a pickle may do. The file is
+        therefore read here, with limits, and the class receives a copy of its tensors.
         """
         import torch
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -57,16 +57,16 @@ class Inception(NetworkFeature):
         torch.save(self._weights(), copy)
         copy.seek(0)
         try:
-            with torch.random.fork_rng(devices=[]):  # its layers draw weights before they load
+            with torch.random.fork_rng(devices=[]):  # layers draw random weights before loading
                 network = FeatureExtractorInceptionV3("inception", [str(WIDTH)], copy)
         except RuntimeError as error:
-            raise ModelError(f"{find_weights(self.card)} is of another network: {error}") from error
+            raise ModelError(f"{find_weights(self.card)} holds another network: {error}") from error
         self._network = network.to(self.device)
 
     def _weights(self) -> dict[str, Any]:
-        found = find_weights(self.card)
-        require_safetensors(self.card, found)
-        return read_tensors(found)
+        file = find_weights(self.card)
+        require_safetensors(self.card, file)
+        return read_tensors(file)
 
     def extract(self, batch: Batch) -> Columns:
         """Embed a batch; see `Feature.extract`."""

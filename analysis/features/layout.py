@@ -1,12 +1,12 @@
-"""`layout`: where the object of the prompt is, how large, and how near.
+"""Extract `layout`: where the object of the prompt is, how large it is, and how near.
 
-A segmenter that is told a text gives every pixel a probability of belonging to the prompt's
-object word; the main object is the largest connected part above a threshold. From its mask come
-the centroid and the size, and with a depth network how near it is: predicted depth has no scale
-that two pictures share, so depth is the share of the picture's pixels that are nearer than the
-object's median. "Good Seed Makes a Good Crop" describes a vector of centroid, size and depth
-relative to the image and names no network; CLIPSeg, Depth Anything V2 Small, the threshold and
-the smallest size are our choice, all of them options of the cards.
+A segmenter that is given the object word of the prompt returns, for each pixel, the probability
+that it belongs to the object. The main object is the largest connected part above a threshold.
+Its mask gives the centroid and the size. A depth network gives how near it is: predicted depth
+has no common scale across images, so depth is the share of the image's pixels that are nearer
+than the median of the object. "Good Seed Makes a Good Crop" describes a vector of centroid, size
+and depth relative to the image, but names no network. CLIPSeg, Depth Anything V2 Small, the
+threshold and the smallest size are choices of this project, and options of the cards.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,13 +38,13 @@ NAMES = ("found", "x", "y", "size", "depth")
 
 @dataclass(frozen=True)
 class LayoutOptions:
-    """What a segmenter's card says beside the weights.
+    """Options of a segmenter's card.
 
     Attributes:
-        depth_card: Card of the depth network, of the feature `layout_depth`.
-        template: What the segmenter is told; {} is the object word.
+        depth_card: Card of the depth network, for the feature `layout_depth`.
+        template: Text given to the segmenter; {} stands for the object word.
         threshold: Probability from which a pixel belongs to the object, between 0 and 1.
-        least_size: Share of the picture below which an object counts as not found.
+        least_size: Share of the image below which an object counts as not found.
         gpu: Whether both networks run on a GPU.
     """
 
@@ -55,10 +55,10 @@ class LayoutOptions:
     gpu: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what can never work.
+        """Check the options.
 
         Raises:
-            ConfigError: If a number is out of range or the template has no place for the word.
+            ConfigError: If a number is out of range, or the template does not hold one {}.
         """
         if not (0 < self.threshold < 1 and 0 <= self.least_size < 1):
             raise ConfigError(
@@ -71,20 +71,21 @@ class LayoutOptions:
 
 @dataclass(frozen=True)
 class DepthOptions:
-    """What a depth network's card says beside the weights.
+    """Options of a depth network's card.
 
     Attributes:
-        larger_is_nearer: Which way its numbers go.
+        larger_is_nearer: Whether larger numbers of the network mean nearer.
     """
 
     larger_is_nearer: bool = True
 
 
 class Layout(NetworkFeature):
-    """Found or not, centroid, size and depth of the prompt's object.
+    """Whether the prompt's object is found, and its centroid, size and depth.
 
     Args:
-        card: As `CheckpointFeature`: the segmenter's; its options name the depth network's.
+        card: See `CheckpointFeature`. It is the card of the segmenter, whose options name the
+            card of the depth network.
     """
 
     name: ClassVar[str] = "layout"
@@ -100,7 +101,7 @@ class Layout(NetworkFeature):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """Five numbers; all but the first are NaN where no object was found."""
+        """Five numbers; all but the first are NaN if no object was found."""
         meanings = {
             "x": ("Centroid of the object, from the left.", "fraction of the width"),
             "y": ("Centroid of the object, from the top.", "fraction of the height"),
@@ -116,21 +117,21 @@ class Layout(NetworkFeature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """All options but the depth card's name, and the depth card's own options."""
-        own = asdict(self.options)
-        del own["depth_card"]
-        return {**own, "larger_is_nearer": self._larger_is_nearer, **self.precision}
+        """All options except the name of the depth card, and the options of the depth card."""
+        options = asdict(self.options)
+        del options["depth_card"]
+        return {**options, "larger_is_nearer": self._larger_is_nearer, **self.precision}
 
     def applies(self, prompt: Mapping[str, object]) -> str:
-        """A prompt must name an object."""
+        """Refuse a prompt that names no object."""
         return "" if prompt.get("object") else "the prompt names no object"
 
     def setup(self) -> None:
-        """Load both networks, in evaluation mode, float32.
+        """Load both networks in evaluation mode, in float32.
 
         Raises:
-            ModelError: If weights are missing, damaged or not safetensors, or the card wants a
-                GPU that is not there.
+            ModelError: If weights are missing, damaged or not safetensors, or the card needs a
+                GPU and there is none.
         """
         self._device = device_of(self.card)
         segmenter, depth = find_weights(self.card), find_weights(self.depth_card)
@@ -149,33 +150,34 @@ class Layout(NetworkFeature):
             part = batch.cut(start, start + AT_ONCE)
             probability = self.probabilities(part)
             nearness = self.nearness(part.images, probability.shape[1:])
-            for belongs, near in zip(probability, nearness, strict=True):
-                mask = main_object(belongs >= self.options.threshold)
-                rows.append(layout_numbers(mask, near, least_size=self.options.least_size))
+            for image_probability, image_nearness in zip(probability, nearness, strict=True):
+                mask = main_object(image_probability >= self.options.threshold)
+                least_size = self.options.least_size
+                rows.append(layout_numbers(mask, image_nearness, least_size=least_size))
         return dict(zip(NAMES, np.array(rows, dtype=np.float32).T.copy(), strict=True))
 
     def probabilities(self, batch: Batch) -> NDArray[np.float32]:
-        """The probability of every pixel to belong to its prompt's object.
+        """Compute the probability of each pixel to belong to the object of its prompt.
 
         Returns:
-            Shape (B, h, w), the segmenter's own size, float32.
+            Shape (B, h, w), in the size of the segmenter, float32.
         """
         import torch
 
         with torch.inference_mode():
             texts = torch.cat([self._text(str(prompt["object"])) for prompt in batch.prompts])
             pixels = _prepared(self._words, batch.images)
-            found = self._segmenter(
+            output = self._segmenter(
                 pixel_values=pixels.to(self._device), conditional_embeddings=texts
             )
-            logits = found.logits.reshape(len(batch), *found.logits.shape[-2:])
+            logits = output.logits.reshape(len(batch), *output.logits.shape[-2:])
             return np.asarray(logits.sigmoid().cpu().numpy())
 
     def _text(self, word: str) -> "torch.Tensor":
-        """The text embedding of an object word, made once per word, alone."""
+        """Embed an object word; each word is embedded once, and alone."""
         if word not in self._texts:
-            told = self.options.template.replace("{}", word)
-            tokens = self._words(text=[told], return_tensors="pt")
+            text = self.options.template.replace("{}", word)
+            tokens = self._words(text=[text], return_tensors="pt")
             self._texts[word] = self._segmenter.get_conditional_embeddings(
                 batch_size=1,
                 input_ids=tokens.input_ids.to(self._device),
@@ -184,7 +186,7 @@ class Layout(NetworkFeature):
         return self._texts[word]
 
     def nearness(self, images: Uint8Images, size: Sequence[int]) -> NDArray[np.float32]:
-        """How near every pixel is, on a scale of each picture's own.
+        """Compute how near each pixel is, on a scale that differs from image to image.
 
         Args:
             images: Shape (B, H, W, 3), uint8.
@@ -206,43 +208,45 @@ class Layout(NetworkFeature):
 
 
 class LayoutSeedling(Layout):
-    """The same of the shipped segmenter and depth network, which know the project's own world."""
+    """`Layout` of the shipped segmenter and depth network, which know only the small world."""
 
     name: ClassVar[str] = "layout_seedling"
     default_card: ClassVar[str] = "segmenter-seedling"
 
 
 def _prepared(preprocessing: Callable[..., Any], images: Uint8Images) -> "torch.Tensor":
-    """The images as the library's own preprocessing brings them to a network's size."""
+    """Bring images to the size of a network with the library's own preprocessing."""
     import torch
 
     planes = list(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))))
-    order = {"input_data_format": "channels_first"}  # 3 x 1 x 1 could be either
+    order = {"input_data_format": "channels_first"}  # for 3 x 1 x 1 the library cannot tell
     try:
-        found = preprocessing(images=planes, return_tensors="pt", **order)
-    except ValueError as error:  # a side would come out with no pixel
+        prepared = preprocessing(images=planes, return_tensors="pt", **order)
+    except ValueError as error:  # the shorter side would have no pixel
         size = f"{images.shape[2]} x {images.shape[1]}"
-        words = f"found images of {size} pixels; a layout network wants sides that differ less"
+        words = f"found images of {size} pixels; a layout network needs sides that differ less"
         raise ShardError(f"{words}: {error}") from error
-    pixels: torch.Tensor = found.pixel_values
+    pixels: torch.Tensor = prepared.pixel_values
     return pixels
 
 
 def _read(kind: str, folder: Path) -> Callable[..., Any]:
-    """The preprocessing that lies beside the weights."""
+    """Read the preprocessing that is stored beside the weights."""
     import transformers
 
     try:
-        made: Callable[..., Any] = getattr(transformers, kind).from_pretrained(
+        preprocessing: Callable[..., Any] = getattr(transformers, kind).from_pretrained(
             folder, local_files_only=True
         )
-        return made
+        return preprocessing
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{folder} holds no {kind}: {error}") from error
 
 
 def main_object(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part of a mask, corners touching counts; of two equal ones the first.
+    """Return the largest connected part of a mask.
+
+    Pixels that touch at a corner are connected. Of parts of equal size, the first counts.
 
     Args:
         mask: Shape (h, w).
@@ -260,16 +264,16 @@ def main_object(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def layout_numbers(
     mask: NDArray[np.bool_], nearness: NDArray[np.floating], *, least_size: float = 0.0
 ) -> tuple[float, ...]:
-    """Found, x, y, size and depth of a mask.
+    """Measure found, x, y, size and depth of a mask.
 
     Args:
         mask: Shape (h, w).
-        nearness: Shape (h, w); larger is nearer, the scale does not matter.
-        least_size: Share of the picture below which nothing is found.
+        nearness: Shape (h, w); larger is nearer, on any scale.
+        least_size: Share of the image below which the object counts as not found.
 
     Returns:
-        1 and four fractions, or 0 and four NaN. A pixel's place is its centre. Pixels as near
-        as the object's median do not count as nearer.
+        1 and four fractions, or 0 and four NaN. The position of a pixel is its centre. Pixels
+        exactly as near as the median of the object do not count as nearer.
 
     Example:
         >>> mask = np.array([[False, True], [False, True]])

@@ -1,4 +1,4 @@
-"""What features of published networks share: the device, and refusals in our own words."""
+"""Share what features of published networks need: devices, precision and options of cards."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     import torch
     from _typeshed import DataclassInstance
 
-Made = TypeVar("Made", bound="DataclassInstance")
+Options = TypeVar("Options", bound="DataclassInstance")
 GPU_OPTION = "gpu"
-"""A card's option: true runs the network on one GPU, and counts in the feature's identity."""
+"""Option of a card: true runs the network on one GPU. It is part of the feature's identity."""
 
 
 class NetworkFeature(CheckpointFeature):
-    """A feature of a published network: on the CPU, or on one GPU where its card says `gpu`.
+    """A feature of a published network: on the CPU, or on one GPU if its card says `gpu`.
 
-    The numbers of a GPU differ from the CPU's in the last bits, so the option is part of the
+    The numbers of a GPU differ from those of a CPU in the last bits, so the option is part of the
     identity and is never guessed from the machine. On both, `extract` runs in full float32.
     """
 
     resources: ClassVar[Resources] = Resources()
 
     def __init_subclass__(cls) -> None:
-        """Let every `extract` run without TF32."""
+        """Make each `extract` run without TF32."""
         super().__init_subclass__()
         if "extract" in vars(cls):
             cls.extract = without_tf32()(cls.extract)  # type: ignore[method-assign]
@@ -43,21 +43,22 @@ class NetworkFeature(CheckpointFeature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The card's options, and the precision."""
+        """Options of the card, and the precision."""
         return {**super().parameters, **self.precision}
 
     @property
     def precision(self) -> Mapping[str, object]:
-        """What the numbers of a GPU owe to its arithmetic; a CPU has one arithmetic only."""
+        """Precision of a GPU; empty for a CPU, which has only one."""
         return {"tf32": False} if self.card.options.get(GPU_OPTION) else {}
 
 
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """Let convolutions on a GPU keep all 23 bits of float32 for a while.
+    """Make convolutions on a GPU keep all 23 bits of float32, within a `with` block.
 
-    cuDNN rounds what it multiplies to TF32, 10 bits, unless told otherwise; PyTorch keeps matrix
-    products in float32 by itself. What is drawn in the same process goes on as it was.
+    By default, cuDNN rounds the factors of a convolution to TF32, with 10 bits. PyTorch keeps
+    matrix products in float32. The setting is restored afterwards, so images drawn in the same
+    process do not change.
 
     Example:
         >>> import torch
@@ -76,10 +77,10 @@ def without_tf32() -> Iterator[None]:
 
 
 def device_of(card: FeatureCard) -> "torch.device":
-    """The device that a card asks for.
+    """Choose the device that a card asks for.
 
     Raises:
-        ModelError: If it needs a GPU and this process sees none.
+        ModelError: If the card needs a GPU and this process sees none.
     """
     return choose_device(
         gpu=bool(card.options.get(GPU_OPTION)),
@@ -89,7 +90,7 @@ def device_of(card: FeatureCard) -> "torch.device":
 
 
 def placed(network: "torch.nn.Module", device: "torch.device") -> "torch.nn.Module":
-    """Move a network to its device; on the CPU its linear layers then run in oneDNN."""
+    """Move a network to its device; on the CPU, make its linear layers run in oneDNN."""
     if device.type == "cpu":
         from pipeline.cpu import use_onednn
 
@@ -98,34 +99,35 @@ def placed(network: "torch.nn.Module", device: "torch.device") -> "torch.nn.Modu
 
 
 def require_safetensors(card: FeatureCard, weights: Path) -> None:
-    """Refuse a file that is no safetensors where the card does not say that it is a pickle.
+    """Refuse a file that is neither safetensors nor declared as a pickle by its card.
 
     Raises:
-        ModelError: If it is another kind of file.
+        ModelError: If the file is of another kind.
     """
     if not card.pickled and weights.suffix != ".safetensors":
         raise ModelError(
             f"{weights} is not a safetensors file, and other formats can run code when they are "
-            f"read: convert it, or say `pickled: true` and its sha256 in the card if you trust it"
+            f"read: convert it, or state `pickled: true` and its sha256 in the card if you trust it"
         )
 
 
 def option(card: FeatureCard, name: str) -> str:
-    """An option that a card must state, as text.
+    """Return an option that a card must state, as text.
 
     Raises:
-        ModelError: If it does not.
+        ModelError: If the card does not state it.
     """
     if name not in card.options:
         raise ModelError(f"the card of feature {card.feature} lacks the option {name!r}")
     return str(card.options[name])
 
 
-def read_options(kind: type[Made], card: FeatureCard) -> Made:
-    """Make a dataclass of a card's options.
+def read_options(kind: type[Options], card: FeatureCard) -> Options:
+    """Read the options of a card into a dataclass.
 
     Args:
-        kind: Its fields are str, int, float or bool; those without a default are needed.
+        kind: The dataclass. Its fields are str, int, float or bool; a field without a default is
+            an option that the card must state.
         card: The card.
 
     Raises:
@@ -142,11 +144,11 @@ def read_options(kind: type[Made], card: FeatureCard) -> Made:
         Depth(larger_is_nearer=True)
     """
     kinds: dict[str, Any] = {field.name: field.type for field in fields(kind)}
-    needed = [field.name for field in fields(kind) if field.default is MISSING]
-    missing = [name for name in needed if name not in card.options]
+    required = [field.name for field in fields(kind) if field.default is MISSING]
+    missing = [name for name in required if name not in card.options]
     wrong = [name for name, value in card.options.items() if not _fits(value, kinds.get(name))]
     if wrong or missing:
-        wanted = ", ".join(f"{name} ({each.__name__})" for name, each in kinds.items())
+        wanted = ", ".join(f"{name} ({type_.__name__})" for name, type_ in kinds.items())
         raise ConfigError(
             f"card of feature {card.feature}: options missing: {missing}, unknown or of the wrong "
             f"kind: {wrong}; wanted: {wanted}"
@@ -156,5 +158,5 @@ def read_options(kind: type[Made], card: FeatureCard) -> Made:
 
 
 def _fits(value: object, kind: object) -> bool:
-    """Whether a value is of a kind; a whole number is a float too, true and false are none."""
+    """Whether a value is of a type. An int counts as a float; a bool counts as neither."""
     return type(value) is kind or (kind is float and type(value) is int)

@@ -1,12 +1,13 @@
-"""`ocr`: the words in a picture, as EasyOCR reads them, and how much of it text covers.
+"""Extract `ocr`: the words in an image, as EasyOCR reads them, and the share that text covers.
 
-The networks, their thresholds and every step from pixels to words are EasyOCR's
+The networks, their thresholds and each step from pixels to words are those of EasyOCR
 (https://github.com/JaidedAI/EasyOCR, Apache-2.0), in float32: a detector, CRAFT (Baek et al.
 2019, "Character Region Awareness for Text Detection"), and a recogniser, a CRNN (Shi et al.
-2015). What is ours is the order: the detector sees one picture at a time, so that a picture's
-boxes never hang on its company; then the crops of all pictures go through the recogniser together,
-sorted by the width to which EasyOCR would pad them, instead of one call for each box. Texts and
-boxes are those of `Reader.readtext` of the same RGB array without quantisation.
+2015). Only the order of calls differs. The detector sees one image at a time, so that the boxes
+of an image do not depend on the other images of its batch. The crops of all images then go
+through the recogniser together, grouped by the width to which EasyOCR pads them, instead of in
+one call per box. Texts and boxes equal those of `Reader.readtext` of the same RGB array without
+quantisation.
 """
 
 import json
@@ -38,34 +39,36 @@ from pipeline.storage.schema import Column
 
 CRAFT, RECOGNISER = "craft_mlt_25k.pth", "english_g2.pth"
 GROUPING = (0.1, 0.5, 0.5, 0.5, 0.1)
-"""`readtext`'s defaults: slope_ths, ycenter_ths, height_ths, width_ths, add_margin."""
+"""Defaults of `readtext`: slope_ths, ycenter_ths, height_ths, width_ths, add_margin."""
 LOW_CONTRAST, CONTRAST = 0.1, 0.5
-"""`readtext`'s contrast_ths and adjust_contrast: what is read with less confidence than the
-first is read again with the contrast raised to the second, and the better one is kept."""
+"""contrast_ths and adjust_contrast of `readtext`. A crop read with less confidence than the first
+number is read again with its contrast raised to the second; the better reading is kept."""
 RANGES = {
     **dict.fromkeys(("text_threshold", "low_text", "link_threshold"), (0, 1)),
     **dict.fromkeys(("legible_confidence", "legible_share"), (0, 1)),
     **dict.fromkeys(("scale", "mag_ratio"), (1, math.inf)),
     "min_size": (0, math.inf),
-    "canvas_size": (32, math.inf),  # the detector's stride
+    "canvas_size": (32, math.inf),  # stride of the detector
 }
-"""Least and largest value of each setting."""
+"""Smallest and largest value of each setting."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a card's options may set; all but the first and the last three are `readtext`'s own.
+    """Settings that the options of a card may change.
+
+    All but `scale`, the two for legibility and `gpu` are arguments of `readtext`.
 
     Attributes:
-        scale: How many times a picture is enlarged (bicubic) before it is read.
-        text_threshold: Least confidence of the detector in a text.
-        low_text: Bound of a text's region.
-        link_threshold: Least confidence in a link between letters.
-        min_size: Least longer side of a box that is read, in pixels of the enlarged picture.
+        scale: Factor by which an image is enlarged (bicubic) before it is read.
+        text_threshold: Lowest confidence of the detector in a text.
+        low_text: Lower bound for the region of a text.
+        link_threshold: Lowest confidence in a link between letters.
+        min_size: Longer side of a box that is read, at least, in pixels of the enlarged image.
         canvas_size: Longest side that the detector sees.
-        mag_ratio: How many times the detector enlarges on its own.
-        legible_confidence: A word counts as legible from this confidence on ...
-        legible_share: ... in a picture of which text covers at least this share.
+        mag_ratio: Factor by which the detector itself enlarges an image.
+        legible_confidence: Confidence from which a word counts as legible.
+        legible_share: Share of the image that text must cover for a word to count as legible.
         gpu: Whether both networks run on a GPU.
 
     Raises:
@@ -88,21 +91,21 @@ class Settings:
     gpu: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what can never work."""
-        for name, (least, most) in RANGES.items():
-            found = getattr(self, name)
-            if not least <= found <= most:
-                raise ConfigError(f"card of ocr: {name} is {found}; {least} to {most} is needed")
+        """Refuse numbers out of range."""
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"card of ocr: {name} is {value}; {low} to {high} is needed")
 
 
 @dataclass(frozen=True)
 class Word:
-    """One text.
+    """A text in an image.
 
     Attributes:
-        text: As it was read.
-        confidence: EasyOCR's, 0..1.
-        box: Its four corners (x, y) in pixels, from the top left on clockwise.
+        text: The text as it was read.
+        confidence: Confidence of EasyOCR, 0..1.
+        box: Four corners (x, y) in pixels, clockwise from the top left.
     """
 
     text: str
@@ -111,7 +114,7 @@ class Word:
 
 
 class Ocr(NetworkFeature):
-    """Words, and the share of the picture that text covers, legible or not."""
+    """Words, and the share of the image that text covers, legible or not."""
 
     name: ClassVar[str] = "ocr"
     code_version: ClassVar[int] = 3
@@ -141,15 +144,14 @@ class Ocr(NetworkFeature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """All settings, those that the card leaves alone too, and the device."""
+        """All settings, including those that the card does not change, and the precision."""
         return {**asdict(self.settings), **self.precision}
 
     def setup(self) -> None:
         """Load both networks.
 
         Raises:
-            ModelError: If the weights are missing or are not those that the card pins, or the
-                card does not pin both.
+            ModelError: If weights are missing, differ from what the card pins, or are not pinned.
         """
         import torch
         from easyocr.config import recognition_models
@@ -162,7 +164,7 @@ class Ocr(NetworkFeature):
         self._device = device_of(self.card)
         letters = recognition_models["gen2"]["english_g2"]["characters"]
         self._converter = CTCLabelConverter(letters)
-        with torch.device("meta"):  # nothing is drawn from any random stream
+        with torch.device("meta"):  # draws no random weights
             detector: Any = Detector()
             recogniser: Any = Model(1, 256, 256, len(letters) + 1)
         for network, name in ((detector, CRAFT), (recogniser, RECOGNISER)):
@@ -170,7 +172,7 @@ class Ocr(NetworkFeature):
             named = {key.removeprefix("module."): value for key, value in weights.items()}
             network.load_state_dict(named, assign=True)
         self._detector = detector.to(self._device).eval()
-        # Channels last: on a CPU many crops at once then take two thirds of the time.
+        # With channels last, many crops at once take two thirds of the time on a CPU.
         recogniser = recogniser.to(self._device, memory_format=torch.channels_last)
         self._recogniser = recogniser.eval()
 
@@ -179,36 +181,38 @@ class Ocr(NetworkFeature):
         if unpinned:
             raise ModelError(
                 f"the card of ocr pins no sha256 of {' and '.join(unpinned)}, and a pickle can run "
-                f"any code: state under `files` that of the file that you trust"
+                f"any code: state under `files` the sha256 of the file that you trust"
             )
 
     def extract(self, batch: Batch) -> Columns:
         """Read a batch; see `Feature.extract`."""
         pages = [self.detect(image) for image in batch.images]
-        words = self.recognise([crop for i, page in enumerate(pages) for crop in page.crops(i)])
+        crops = [crop for i, page in enumerate(pages) for crop in page.crops(i)]
+        texts: list[list[Word]] = [[] for _ in pages]
+        for image, word in self.recognise(crops):
+            texts[image].append(word)
         size = (batch.images.shape[1], batch.images.shape[2])
         masks = [self._mask(prompt, size) for prompt in batch.prompts]
         shares = [
             text_shares(page.regions, page.grey.shape, mask)
             for page, mask in zip(pages, masks, strict=True)
         ]
-        found = [[word for place, word in words if place == i] for i in range(len(pages))]
-        least = self.settings
+        settings = self.settings
         legible = [
-            any(word.confidence >= least.legible_confidence for word in own)
-            and share[0] >= least.legible_share
-            for own, share in zip(found, shares, strict=True)
+            any(word.confidence >= settings.legible_confidence for word in words)
+            and share >= settings.legible_share
+            for words, (share, _) in zip(texts, shares, strict=True)
         ]
         return {
-            "words": np.array([_json(own, least.scale) for own in found], dtype=object),
-            "words_count": np.array([len(own) for own in found], dtype=np.float32),
+            "words": np.array([_json(words, settings.scale) for words in texts], dtype=object),
+            "words_count": np.array([len(words) for words in texts], dtype=np.float32),
             "legible": np.array(legible, dtype=np.float32),
             "text_share": np.array([share for share, _ in shares], dtype=np.float32),
             "mask_text_share": np.array([share for _, share in shares], dtype=np.float32),
         }
 
     def _mask(self, prompt: Mapping[str, object], size: tuple[int, int]) -> Mask | None:
-        """The prompt's mask, enlarged as the picture is; None where there is none at hand."""
+        """Return the mask of the prompt, enlarged like the image; None if there is no mask."""
         sha256, scale = prompt.get("prompt_mask"), self.settings.scale
         if self.conditions is None or not sha256:
             return None
@@ -216,7 +220,7 @@ class Ocr(NetworkFeature):
         return None if mask is None else mask.repeat(scale, axis=0).repeat(scale, axis=1)
 
     def detect(self, image: Uint8Images) -> Page:
-        """Find the text of one picture; EasyOCR's `Reader.detect`.
+        """Find the text of one image, as EasyOCR's `Reader.detect` does.
 
         Args:
             image: Shape (H, W, 3), RGB, uint8.
@@ -224,66 +228,65 @@ class Ocr(NetworkFeature):
         from easyocr.detection import get_textbox
         from easyocr.utils import group_text_box, reformat_input
 
-        own = self.settings
-        pixels, grey = reformat_input(enlarged(image, own.scale))
+        settings = self.settings
+        pixels, grey = reformat_input(enlarged(image, settings.scale))
         [regions] = get_textbox(
             self._detector,
             pixels,
-            own.canvas_size,
-            own.mag_ratio,
-            own.text_threshold,
-            own.link_threshold,
-            own.low_text,
+            settings.canvas_size,
+            settings.mag_ratio,
+            settings.text_threshold,
+            settings.link_threshold,
+            settings.low_text,
             poly=False,
             device=self._device,
         )
         level, free = group_text_box(regions, *GROUPING)
-        level = [b for b in level if max(b[1] - b[0], b[3] - b[2]) > own.min_size]
-        free = [b for b in free if np.ptp(np.asarray(b), axis=0).max() > own.min_size]
+        level = [b for b in level if max(b[1] - b[0], b[3] - b[2]) > settings.min_size]
+        free = [b for b in free if np.ptp(np.asarray(b), axis=0).max() > settings.min_size]
         return Page(grey, [region.reshape(4, 2) for region in regions], level, free)
 
     def recognise(self, crops: Sequence[Crop]) -> list[tuple[int, Word]]:
-        """Read crops of any pictures; EasyOCR's `Reader.recognize` with fewer calls.
+        """Read crops of any images, as EasyOCR's `Reader.recognize` does, with fewer calls.
 
         Returns:
-            (picture, word) of each crop, in the order of the crops.
+            (image, word) of each crop, in the order of the crops.
         """
-        best = self._read(crops, contrast=0.0)
-        low = [place for place, (_, sure) in enumerate(best) if sure < LOW_CONTRAST]
-        for place, second in zip(
-            low, self._read([crops[i] for i in low], contrast=CONTRAST), strict=True
-        ):
-            best[place] = best[place] if best[place][1] > second[1] else second
+        readings = self._read(crops, contrast=0.0)
+        unsure = [i for i, (_, confidence) in enumerate(readings) if confidence < LOW_CONTRAST]
+        again = self._read([crops[i] for i in unsure], contrast=CONTRAST)
+        for i, second in zip(unsure, again, strict=True):
+            readings[i] = readings[i] if readings[i][1] > second[1] else second
         return [
-            (crop.picture, Word(text, sure, tuple((float(x), float(y)) for x, y in crop.box)))
-            for crop, (text, sure) in zip(crops, best, strict=True)
+            (crop.image, Word(text, confidence, tuple((float(x), float(y)) for x, y in crop.box)))
+            for crop, (text, confidence) in zip(crops, readings, strict=True)
         ]
 
     def _read(self, crops: Sequence[Crop], *, contrast: float) -> list[tuple[str, float]]:
-        """Text and confidence of each crop, in calls of equal width."""
+        """Read text and confidence of each crop, in calls of equal width."""
         from easyocr.recognition import AlignCollate, recognizer_predict
         from PIL import Image
 
-        found: list[tuple[str, float]] = [("", 0.0)] * len(crops)
-        for width, places in buckets(crops):
+        readings: list[tuple[str, float]] = [("", 0.0)] * len(crops)
+        for width, indices in buckets(crops):
             collate = AlignCollate(HEIGHT, width, adjust_contrast=contrast)
-            tensors = collate([Image.fromarray(crops[place].pixels) for place in places])
-            read = recognizer_predict(
+            tensors = collate([Image.fromarray(crops[i].pixels) for i in indices])
+            predictions = recognizer_predict(
                 self._recogniser,
                 self._converter,
                 [tensors],
                 width // 10,
-                ignore_idx=[],  # english_g2 has no letter that English lacks
+                ignore_idx=[],  # english_g2 has only letters of English
                 char_group_idx={},
                 device=self._device,
             )
-            for place, (text, sure) in zip(places, read, strict=True):
-                found[place] = (text, float(sure))
-        return found
+            for i, (text, confidence) in zip(indices, predictions, strict=True):
+                readings[i] = (text, float(confidence))
+        return readings
 
 
 def _json(words: Sequence[Word], scale: int) -> str:
-    """The words of one picture; boxes in its own pixels, confidence to four digits."""
+    """Write the words of an image; boxes in its own pixels, confidence to four digits."""
     return json.dumps(
         [
             {

@@ -1,6 +1,6 @@
-"""What `ocr` does around its networks: pictures enlarged, boxes cut out, masks read, pixels summed.
+"""Prepare images and boxes for the networks of `ocr`, read masks, and measure covered areas.
 
-Boxes are EasyOCR's, in pixels of the enlarged picture.
+Boxes are those of EasyOCR, in pixels of the enlarged image.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,21 +24,21 @@ CROPS = 32
 HEIGHT = 64
 """Pixels to which EasyOCR scales a crop's height."""
 NPY = b"\x93NUMPY"
-"""How a file of numbers begins, which some cards take in a mask's place."""
+"""First bytes of a file of numbers, which some cards take in place of a mask."""
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A box of a picture on its way to the recogniser.
+    """A box cut out of an image for the recogniser.
 
     Attributes:
-        picture: Its place in the batch.
+        image: Index of the image in the batch.
         box: Four corners (x, y).
         pixels: Shape (64, w), uint8.
-        width: Width to which it is padded.
+        width: Width to which the pixels are padded.
     """
 
-    picture: int
+    image: int
     box: Any
     pixels: NDArray[np.uint8]
     width: int
@@ -46,13 +46,13 @@ class Crop:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """What the detector finds in one picture, in pixels of the enlarged picture.
+    """What the detector finds in one image, in pixels of the enlarged image.
 
     Attributes:
-        grey: Shape (H, W), uint8; what the recogniser sees.
+        grey: Shape (H, W), uint8; the pixels that the recogniser sees.
         regions: Four corners (x, y) of each text, shape (4, 2), whole pixels.
-        level: [x_min, x_max, y_min, y_max] of each line of text, with a margin.
-        free: Four corners of each text that is not level.
+        level: [x_min, x_max, y_min, y_max] of each horizontal line of text, with a margin.
+        free: Four corners of each text that is not horizontal.
     """
 
     grey: NDArray[np.uint8]
@@ -60,25 +60,28 @@ class Page:
     level: list[Any]
     free: list[Any]
 
-    def crops(self, picture: int) -> Iterator[Crop]:
-        """What there is to read, in `readtext`'s order.
+    def crops(self, image: int) -> Iterator[Crop]:
+        """Cut out all boxes, in the order of `readtext`.
 
-        A box with no pixel in the picture is left out; `readtext` fails on it.
+        A box with no pixel in the image is left out; `readtext` fails on it.
+
+        Args:
+            image: Index of the image in the batch.
         """
         from easyocr.utils import get_image_list
 
         height, width = self.grey.shape
         for box in self.level:
             if min(box[1], width) > max(0, box[0]) and min(box[3], height) > max(0, box[2]):
-                yield from _crops(picture, get_image_list([box], [], self.grey, HEIGHT))
+                yield from _crops(image, get_image_list([box], [], self.grey, HEIGHT))
         for box in self.free:
             if _has_pixels(np.asarray(box, dtype=np.float32)):
-                yield from _crops(picture, get_image_list([], [box], self.grey, HEIGHT))
+                yield from _crops(image, get_image_list([], [box], self.grey, HEIGHT))
 
 
-def _crops(picture: int, found: tuple[list[Any], int]) -> Iterator[Crop]:
-    crops, width = found
-    return (Crop(picture, box, pixels, int(width)) for box, pixels in crops)
+def _crops(image: int, boxes_and_width: tuple[list[Any], int]) -> Iterator[Crop]:
+    boxes, width = boxes_and_width
+    return (Crop(image, box, pixels, int(width)) for box, pixels in boxes)
 
 
 def _has_pixels(corners: Points) -> bool:
@@ -88,19 +91,19 @@ def _has_pixels(corners: Points) -> bool:
 
 
 def buckets(crops: Sequence[Crop]) -> Iterator[tuple[int, list[int]]]:
-    """Cut crops into calls of the recogniser: equal padded width, at most `CROPS` each.
+    """Group crops into calls of the recogniser: equal padded width, at most `CROPS` each.
 
-    Returns:
-        (width, places of the crops), narrow ones first.
+    Yields:
+        (width, indices of the crops), narrow crops first.
     """
     for width in sorted({crop.width for crop in crops}):
-        places = [place for place, crop in enumerate(crops) if crop.width == width]
-        for start in range(0, len(places), CROPS):
-            yield width, places[start : start + CROPS]
+        indices = [i for i, crop in enumerate(crops) if crop.width == width]
+        for start in range(0, len(indices), CROPS):
+            yield width, indices[start : start + CROPS]
 
 
 def enlarged(image: Uint8Images, scale: int) -> Uint8Images:
-    """A picture (H, W, 3) so many times as high and as wide, bicubic; itself at 1."""
+    """Enlarge an image (H, W, 3) by a factor, bicubic; a factor of 1 returns the image itself."""
     if scale == 1:
         return image
     import cv2
@@ -109,37 +112,37 @@ def enlarged(image: Uint8Images, scale: int) -> Uint8Images:
 
 
 def white(picture: Image.Image) -> Mask:
-    """Where a mask asks for a picture to be drawn anew: its white part, shape (H, W)."""
+    """Return the white part of a mask, where the image is to be drawn anew, shape (H, W)."""
     return np.asarray(np.asarray(picture).mean(axis=2) >= 127.5)
 
 
 @lru_cache(maxsize=256)
 def read_mask(folder: Path, sha256: str, size: tuple[int, int]) -> Mask | None:
-    """The mask of a prompt.
+    """Read the mask of a prompt.
 
     Args:
-        folder: Holds it under its sha256.
-        sha256: Of its file.
+        folder: Folder that holds the file under its sha256.
+        sha256: Hash of the file.
         size: (H, W) of the image.
 
     Returns:
-        Shape (H, W), bool; None where the file holds numbers, which are no place in a picture.
+        Shape (H, W), bool; None if the file holds numbers, which are no region of an image.
 
     Raises:
-        ShardError: If it is not there or has another size.
-        ImageFileError: If it is damaged.
+        ShardError: If the file is missing or the mask has another size.
+        ImageFileError: If the file is damaged.
     """
-    found = sorted(folder.glob(f"{sha256}*"))
-    if not found:
+    files = sorted(folder.glob(f"{sha256}*"))
+    if not files:
         raise ShardError(f"{folder} lacks a prompt's mask, {sha256[:12]}...; put it back there")
-    data = found[0].read_bytes()
+    data = files[0].read_bytes()
     if data.startswith(NPY):
         return None
     mask = white(decode_image_file(data).image)
     if mask.shape != size:
         raise ShardError(
-            f"{found[0]}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the image "
-            f"{size[1]} x {size[0]}; the share of it that text covers needs both in one size"
+            f"{files[0]}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the image "
+            f"{size[1]} x {size[0]}; both must have the same size"
         )
     return mask
 
@@ -147,16 +150,16 @@ def read_mask(folder: Path, sha256: str, size: tuple[int, int]) -> Mask | None:
 def text_shares(
     regions: Sequence[Points], size: tuple[int, ...], mask: Mask | None = None
 ) -> tuple[float, float]:
-    """Shares of a picture and of a mask that text regions cover, overlaps once.
+    """Measure the shares of an image and of a mask that text regions cover.
 
     Args:
-        regions: Shape (4, 2) each, corners (x, y) in whole pixels; pixels on an edge count.
+        regions: Shape (4, 2) each, corners (x, y) in whole pixels. Pixels on an edge count;
+            overlaps count once.
         size: (H, W).
-        mask: Shape (H, W), bool: where the picture was to be filled in. None where the prompt
-            has none.
+        mask: Shape (H, W), bool: the region to be drawn anew; None if the prompt has no mask.
 
     Returns:
-        Share of the picture; share of the mask, NaN where there is none or it is empty.
+        Share of the image, and share of the mask: NaN if there is no mask or it is empty.
 
     Example:
         >>> corners = np.array([[0, 0], [4, 0], [4, 9], [0, 9]])

@@ -1,7 +1,7 @@
-"""`perceptual`: what a small residual network, trained on the small world's labels, sees.
+"""Extract `perceptual`: an embedding by a small residual network trained on the small world.
 
-Not a general-purpose embedding: it knows the objects, colours, places and tones of the small
-world and nothing else. Distances on it are therefore never called FID or KID of the field.
+It is not a general-purpose embedding. The network knows only the objects, colours, places and
+tones of the small world, so distances on it are never called FID or KID.
 """
 
 import hashlib
@@ -28,9 +28,9 @@ WEIGHTS, CONFIG, PREPROCESSING = "model.safetensors", "config.json", "preprocess
 class Perceptual(Feature):
     """Pooled output of the shipped network: an embedding of at most 32 numbers.
 
-    Pixels become fractions 0..1, are resized to the network's input (bilinear, antialiased,
-    aspect not kept; not at all where the size is right), then standardised with the mean and
-    standard deviation in `preprocessor_config.json` beside the weights.
+    Pixels become fractions 0..1, are resized to the input of the network unless they have its
+    size (bilinear, antialiased, aspect not kept), and are standardised with the mean and standard
+    deviation in `preprocessor_config.json` beside the weights.
     """
 
     name: ClassVar[str] = "perceptual"
@@ -45,7 +45,7 @@ class Perceptual(Feature):
 
     @cached_property
     def card_sha256(self) -> str:
-        """Hash of the weights and of the network's layout."""
+        """Hash of the weights and of the layout of the network."""
         digest = hashlib.sha256()
         for name in (CONFIG, WEIGHTS):
             digest.update(hashlib.sha256(self._read(name)).digest())
@@ -53,7 +53,7 @@ class Perceptual(Feature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The preprocessing."""
+        """Resize and preprocessing."""
         return {"resize": "bilinear, antialiased", **self._preprocessing}
 
     @cached_property
@@ -66,7 +66,7 @@ class Perceptual(Feature):
             return (self.folder / name).read_bytes()
         except OSError as error:
             raise ModelError(
-                f"feature {self.name} needs {self.folder / name} ({error.strerror}); it is part "
+                f"feature {self.name} needs {self.folder / name} ({error.strerror}), which is part "
                 f"of the project: restore it, or train it with: python -m seedling.train.perceptual"
             ) from error
 
@@ -75,9 +75,9 @@ class Perceptual(Feature):
         return fields
 
     def setup(self) -> None:
-        """Load the network, in evaluation mode, float32, on the CPU.
+        """Load the network in evaluation mode, in float32, on the CPU.
 
-        Torch is imported here and not above: naming the feature must not need it.
+        Torch is imported here, so that a recipe can name the feature without it.
         """
         import torch
         from safetensors import SafetensorError
@@ -85,7 +85,7 @@ class Perceptual(Feature):
         from transformers import ResNetConfig, ResNetModel
 
         self._read(WEIGHTS)
-        with torch.device("meta"):  # no weights are drawn, so no random stream is touched
+        with torch.device("meta"):  # draws no random weights
             network: Any = ResNetModel(ResNetConfig.from_dict(self._json(CONFIG)))
         try:
             network.load_state_dict(load_file(self.folder / WEIGHTS), assign=True)
@@ -102,7 +102,7 @@ class Perceptual(Feature):
         return {"embedding": pooled.flatten(1).numpy().astype(np.float32)}
 
     def prepared(self, images: Uint8Images) -> "torch.Tensor":
-        """Resized and standardised pixels, shape (B, 3, height, width), float32."""
+        """Resize and standardise pixels, shape (B, 3, height, width), float32."""
         import torch
         from torch.nn import functional
 

@@ -1,4 +1,4 @@
-"""The two towers of an open_clip model: pictures and texts to vectors of length 1."""
+"""Run the two towers of an open_clip model, which turn images and texts into unit vectors."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
     import torch
 
 TEXTS_KEPT = 65_536
-"""Texts whose vectors are kept: at 1,024 numbers each they take 256 MiB."""
+"""Number of texts whose vectors are kept; with 1,024 numbers each, they take 256 MiB."""
 PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
-"""What a pretrained tag of open_clip says of the pictures it wants."""
+"""Settings of preprocessing that a pretrained tag of open_clip may state."""
 
 
 class Towers:
-    """An open_clip model with its weights, in evaluation mode, float32.
+    """An open_clip model with its weights, in evaluation mode, in float32.
 
-    A card whose weights are a folder names a model in open_clip's own layout
-    (open_clip_config.json, one safetensors file, tokenizer files if it needs its own). A card
-    whose weights are one file states `architecture`, a name that open_clip knows, and may state
-    `tag`, the pretrained tag whose preprocessing the weights want; without it that is OpenAI's.
+    The weights of a card can be a folder in the layout of open_clip (open_clip_config.json, one
+    safetensors file, and tokenizer files if the model has its own tokenizer). If they are a single
+    file, the card states `architecture`, a name that open_clip knows, and may state `tag`, the
+    pretrained tag whose preprocessing fits the weights; without a tag, it is that of OpenAI.
 
     Args:
-        card: The card; nothing is downloaded beyond its weights.
+        card: The card. Nothing but its weights is downloaded.
 
     Raises:
-        ModelError: If the weights are absent, damaged, or of another architecture.
+        ModelError: If the weights are missing, damaged, or of another architecture.
     """
 
     def __init__(self, card: FeatureCard) -> None:
         import open_clip
 
         self.device = device_of(card)
-        found = find_weights(card)
-        name = f"local-dir:{found}" if found.is_dir() else option(card, "architecture")
-        weights = _in_folder(found) if found.is_dir() else found
+        path = find_weights(card)
+        name = f"local-dir:{path}" if path.is_dir() else option(card, "architecture")
+        weights = _in_folder(path) if path.is_dir() else path
         require_safetensors(card, weights)
         loaded = _load(name, weights, _preprocessing(card)).eval()
         if self.device.type == "cpu":
@@ -54,17 +54,17 @@ class Towers:
 
     @property
     def size(self) -> int:
-        """Height and width of the pictures that the image tower takes."""
+        """Height and width of the images that the image tower takes."""
         size = self.model.visual.image_size
         return int(size[0] if isinstance(size, tuple) else size)
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """open_clip's own description: size, mean, std, interpolation, resize_mode."""
+        """Preprocessing as open_clip describes it: size, mean, std, interpolation, resize_mode."""
         return dict(self.model.visual.preprocess_cfg)
 
     def prepared(self, images: Uint8Images) -> "torch.Tensor":
-        """Pictures as open_clip's own evaluation transform makes them, shape (B, 3, h, w)."""
+        """Apply the evaluation transform of open_clip to images, shape (B, 3, h, w)."""
         import torch
         from open_clip.transform import PreprocessCfg, image_transform_v2
         from PIL import Image
@@ -73,7 +73,7 @@ class Towers:
         return torch.stack([transform(Image.fromarray(image)) for image in images])
 
     def images(self, pixels: "torch.Tensor") -> "torch.Tensor":
-        """Vectors of prepared pictures, shape (B, d), each of length 1, on the CPU."""
+        """Encode prepared images into vectors of length 1, shape (B, d), on the CPU."""
         import torch
 
         with torch.inference_mode():
@@ -81,10 +81,10 @@ class Towers:
         return vectors.float().cpu()
 
     def texts(self, texts: Sequence[str]) -> "torch.Tensor":
-        """Vectors of texts, shape (B, d), each of length 1; each distinct text is encoded once.
+        """Encode texts into vectors of length 1, shape (B, d); each distinct text only once.
 
-        Every text goes through the tower alone: beside others its last bits would depend on
-        what else was new. Longer texts than the tower takes are cut by its tokenizer.
+        Each text goes through the tower alone, because the last bits of its vector would depend
+        on the other texts of a batch. The tokenizer cuts texts that are too long for the tower.
         """
         import torch
 
@@ -96,7 +96,7 @@ class Towers:
         return torch.stack([self._texts[text] for text in texts])
 
     def forget_texts(self) -> None:
-        """Drop the vectors of texts met so far."""
+        """Drop the vectors of all texts encoded so far."""
         self._texts.clear()
 
     def _encoded(self, text: str) -> "torch.Tensor":
@@ -109,7 +109,7 @@ class Towers:
 
 
 def _attend_through_onednn(model: "torch.nn.Module") -> None:
-    """Put `OneDnnAttention` into the blocks of self-attention: on an AMD EPYC twice as fast."""
+    """Use `OneDnnAttention` in self-attention blocks, which is twice as fast on an AMD EPYC."""
     from open_clip.transformer import ResidualAttentionBlock
 
     from pipeline.cpu import OneDnnAttention, has_onednn
@@ -123,7 +123,7 @@ def _attend_through_onednn(model: "torch.nn.Module") -> None:
 
 
 def _in_folder(folder: Path) -> Path:
-    """The safetensors file of a folder in open_clip's layout."""
+    """Find the safetensors file in a folder in open_clip's layout."""
     files = sorted(folder.glob("*.safetensors"))
     named = [file for file in files if file.name.startswith("open_clip")]
     if not (folder / "open_clip_config.json").is_file() or not files:
@@ -135,7 +135,7 @@ def _in_folder(folder: Path) -> Path:
 
 
 def _preprocessing(card: FeatureCard) -> dict[str, Any]:
-    """What the card's pretrained tag says of preprocessing; empty without one."""
+    """Read the preprocessing of the card's pretrained tag; empty without a tag."""
     import open_clip
 
     tag = str(card.options.get("tag", ""))
@@ -164,14 +164,14 @@ def _load(name: str, weights: Path, preprocessing: dict[str, Any]) -> "torch.nn.
                 force_preprocess_cfg=preprocessing or None,
             )
         open_clip.load_checkpoint(model, str(weights), strict=True, weights_only=True)
-    except Exception as error:  # what damaged or foreign files raise is of many kinds
+    except Exception as error:  # damaged or foreign files raise many kinds of errors
         raise ModelError(f"{weights} is no checkpoint of open_clip's {name}: {error}") from error
     return model
 
 
 @contextmanager
 def _without_alarm() -> Iterator[None]:
-    """Leave out open_clip's warning of random weights: they are overwritten from the file."""
+    """Suppress open_clip's warning about random weights, which the file then overwrites."""
     root = logging.getLogger()
 
     def wanted(record: logging.LogRecord) -> bool:
@@ -185,10 +185,10 @@ def _without_alarm() -> Iterator[None]:
 
 
 def texts_of(prompts: Sequence[Any]) -> list[str]:
-    """The texts of a batch's prompts."""
+    """List the texts of a batch's prompts."""
     return [str(prompt["text"]) for prompt in prompts]
 
 
 def as_float32(vectors: "torch.Tensor") -> "np.ndarray[Any, np.dtype[np.float32]]":
-    """A tensor as a float32 array."""
+    """Turn a tensor into a float32 array."""
     return np.asarray(vectors.numpy(), dtype=np.float32)

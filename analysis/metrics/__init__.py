@@ -1,6 +1,7 @@
-"""Metrics: one value per seed, made from features. Cheap, so they are always recomputed.
+"""Compute metrics: one value per seed, from the features of its images.
 
-A new metric is a class here and a line in the table; the contract suite finds it.
+Metrics are cheap, so they are always recomputed. A new metric is a class in this folder and a
+line in `METRICS`; the contract suite then finds it.
 """
 
 from collections.abc import Mapping
@@ -47,19 +48,19 @@ METRICS: Mapping[str, str] = MappingProxyType(
 
 
 def load_metric(name: str) -> Metric:
-    """Make the metric of this name, or of a user's own dotted path.
+    """Make the metric with this name.
 
     Args:
-        name: "metric", or "metric@card" where its feature uses another than its default
-            checkpoint.
+        name: Name of a metric or the dotted path of a user's own class, with "@card" for another
+            checkpoint than the default of its feature.
 
     Raises:
-        RegistryError: If there is none; the message names the nearest.
+        RegistryError: If there is no such metric; the message suggests the nearest name.
 
     Example:
         >>> load_metric("brightness").unit
         'fraction'
     """
-    own, _, card = name.partition("@")
-    metric: Metric = load(METRICS, own, "metric", base=Metric)()
+    kind, _, card = name.partition("@")
+    metric: Metric = load(METRICS, kind, "metric", base=Metric)()
     return metric.with_card(card) if card else metric

@@ -1,4 +1,4 @@
-"""Means of the `appearance` feature. None of them is better at either end."""
+"""Average the columns of the `appearance` feature. None of these metrics has a better end."""
 
 from typing import ClassVar
 

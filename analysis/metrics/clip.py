@@ -1,4 +1,4 @@
-"""How well a seed's images fit their prompts, by CLIP."""
+"""Measure how well a seed's images fit their prompts, by CLIP."""
 
 from typing import ClassVar
 
@@ -8,8 +8,9 @@ from analysis.metrics.base import MeanMetric
 class ClipScore(MeanMetric):
     """Mean cosine of image and prompt under CLIP, -1 to 1.
 
-    Nothing is scaled or clipped: torchmetrics' CLIPScore is 100 times the cosine and at least
-    0, that of its paper 2.5 times it, at least 0, with "A photo depicts" before every text.
+    The cosine is neither scaled nor clipped. The CLIPScore of torchmetrics is 100 times the
+    cosine, clipped at 0; that of the paper is 2.5 times the cosine, clipped at 0, with "A photo
+    depicts" before each text.
 
     Source:
         Hessel et al. 2021, arXiv:2104.08718.
@@ -23,7 +24,7 @@ class ClipScore(MeanMetric):
 
 
 class ClipSeedling(ClipScore):
-    """The same under the shipped small network: comparable with nobody's CLIP score."""
+    """`ClipScore` of the shipped small network; not comparable with any other CLIP score."""
 
     name: ClassVar[str] = "clip_seedling"
     needs: ClassVar[tuple[str, ...]] = ("clip_seedling.similarity",)

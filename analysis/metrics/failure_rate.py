@@ -1,4 +1,4 @@
-"""Share of cells without a usable image: failed, not finite, or replaced by a safety checker."""
+"""Measure how many cells have no usable image: failed, not finite, or flagged as unsafe."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from analysis.metrics.base import FAILED_CELL, ShareMetric
 
 
 class FailureRate(ShareMetric):
-    """How often a seed gives no image. The one metric that no failed cell is dropped from."""
+    """How often a seed gives no image. This is the only metric that keeps failed cells."""
 
     name: ClassVar[str] = "failure_rate"
     version: ClassVar[int] = 2

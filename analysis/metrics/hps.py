@@ -1,6 +1,6 @@
-"""Human Preference Score v2 of a seed's images, and a small network's preference.
+"""Average the Human Preference Score v2 of a seed's images, and the score of a small network.
 
-The two versions are not comparable, with each other or with the small network.
+Scores of version 2.0, of version 2.1 and of the small network are not comparable.
 """
 
 from typing import ClassVar
@@ -9,7 +9,7 @@ from analysis.metrics.base import MeanMetric
 
 
 class HpsV20(MeanMetric):
-    """Mean HPS v2.0, a cosine; publications show it times 100."""
+    """Mean HPS v2.0, a cosine. Publications multiply it by 100."""
 
     name: ClassVar[str] = "hps_v2_0"
     version: ClassVar[int] = 1
@@ -19,7 +19,7 @@ class HpsV20(MeanMetric):
 
 
 class HpsV21(MeanMetric):
-    """Mean HPS v2.1, a cosine; publications show it times 100."""
+    """Mean HPS v2.1, a cosine. Publications multiply it by 100."""
 
     name: ClassVar[str] = "hps_v2_1"
     version: ClassVar[int] = 1
@@ -29,7 +29,7 @@ class HpsV21(MeanMetric):
 
 
 class PreferenceSeedling(MeanMetric):
-    """Mean score of the shipped small network, a cosine; it learned from no person's choices."""
+    """Mean score of the shipped small network, a cosine. It did not learn from human choices."""
 
     name: ClassVar[str] = "preference_seedling"
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Share of images with legible text in them. An artifact where the prompt asks for no text."""
+"""Measure how many images contain legible text: an artifact if the prompt asks for no text."""
 
 from typing import ClassVar
 
@@ -8,10 +8,10 @@ from analysis.metrics.base import ShareMetric
 class TextArtifactRate(ShareMetric):
     """How often an optical reader finds at least one legible word.
 
-    Legible is a word whose confidence, in an image of which text covers a share, both reach
-    the bounds of the feature's card: 0.3 and 0.001 where it states none. The reader misses
-    words and sees some in pictures without any, so seeds are compared with each other and with
-    the reader's own rate on pictures known to have no words, never with 0.
+    A word is legible if its confidence, and the share of the image that text covers, reach the
+    bounds in the card of the feature (0.3 and 0.001 by default). The reader misses words and
+    sees words where there are none. Compare seeds with each other, and with the rate on images
+    known to contain no words, but not with 0.
     """
 
     name: ClassVar[str] = "text_artifact_rate"

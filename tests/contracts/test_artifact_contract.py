@@ -1,4 +1,4 @@
-"""What every published artifact keeps. A new one is found here by itself."""
+"""Check what each published artifact promises. The registry finds a new one by itself."""
 
 import json
 from pathlib import Path
@@ -40,19 +40,22 @@ def ranking(run: Run) -> Ranking:
 
 @pytest.fixture(params=PUBLISH)
 def artifact(request: pytest.FixtureRequest) -> Artifact:
-    made: Artifact = load(PUBLISH, request.param, "published artifact", base=Artifact)()
-    return made
+    artifact: Artifact = load(PUBLISH, request.param, "published artifact", base=Artifact)()
+    return artifact
 
 
 def test_the_same_table_gives_the_same_bytes(
     artifact: Artifact, run: Run, ranking: Ranking, tmp_path: Path
 ) -> None:
     first = artifact.files(run, ranking)
-    assert first
-    assert artifact.files(run, Ranking.from_json(ranking.to_json())) == first
-    # The same cells in another folder, cut and drawn otherwise: the same release.
+    assert first, f"{type(artifact).__name__}.files returns no file"
+    again = artifact.files(run, Ranking.from_json(ranking.to_json()))
+    assert again == first, "the same ranking, read from its file, gives other bytes"
     other = make_run(tmp_path, tile=(16, 5), order="prompts")
-    assert artifact.files(other, rank(other)) == first
+    assert artifact.files(other, rank(other)) == first, (
+        "the same cells in another folder, cut into other tiles, give other bytes: write neither "
+        "a path nor a clock nor the order of rows"
+    )
 
 
 def test_another_ranking_gives_other_bytes(artifact: Artifact, run: Run, ranking: Ranking) -> None:
@@ -63,28 +66,36 @@ def test_another_ranking_gives_other_bytes(artifact: Artifact, run: Run, ranking
         row["rank_set1"] = len(turned["seeds"]) + 1 - row["rank_set1"]
     turned["mean_set2"] += 1
     other = Ranking.from_json(json.dumps(turned).encode())
-    assert artifact.files(run, other) != artifact.files(run, ranking)
+    message = f"{type(artifact).__name__} does not depend on the ranking"
+    assert artifact.files(run, other) != artifact.files(run, ranking), message
 
 
 def test_files_are_plain_names_without_a_clock(
     artifact: Artifact, run: Run, ranking: Ranking
 ) -> None:
     for name, content in artifact.files(run, ranking).items():
-        assert Path(name).name == name
-        assert isinstance(content, bytes)
-        assert str(run.root).encode() not in content
+        assert Path(name).name == name, f"{name} must be a plain file name"
+        assert isinstance(content, bytes), f"the content of {name} must be bytes"
+        assert str(run.root).encode() not in content, f"{name} holds the path of the run"
 
 
 def test_numbers_trace_to_run_grid_metric_and_n(
     artifact: Artifact, run: Run, ranking: Ranking
 ) -> None:
-    marks = [run.run_id, run.grid_hash, ranking.metric_id]
+    origin = {
+        "run id": run.run_id,
+        "grid hash": run.grid_hash,
+        "metric identity": ranking.metric_id,
+    }
     for name, content in artifact.files(run, ranking).items():
-        text = content.decode() if not name.endswith(".png") else " ".join([*marks, "n"])
-        has_rows = len(text.splitlines()) > 1
-        assert all(mark in text for mark in marks if has_rows), name
+        if name.endswith(".png"):
+            continue
+        text = content.decode()
+        if len(text.splitlines()) > 1:  # an empty list has a head and no row
+            lacking = [what for what, value in origin.items() if value not in text]
+            assert not lacking, f"{name} does not state the {', '.join(lacking)}"
         if name.endswith(".csv"):
-            assert ",n," in text.splitlines()[0]
+            assert ",n," in text.splitlines()[0], f"{name} has no column n"
 
 
 def test_a_ranking_of_another_grid_is_refused(

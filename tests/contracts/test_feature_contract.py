@@ -1,4 +1,8 @@
-"""What every feature of the registry keeps. A new one is found here by itself."""
+"""Check what each feature of the registry promises. The registry finds a new feature by itself.
+
+A feature needs a line in `TOLERANCE` below and, if it needs a checkpoint, a tiny checkpoint in
+tests/contracts/tiny.py.
+"""
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +18,9 @@ from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import parse
 from tests.contracts.tiny import with_tiny_card
+from tests.contracts.words import unlisted
 
-# Largest difference between an image alone and in company. Numpy's numbers are the same bit
-# for bit; a network's move with the shape of its batch in the last bits of float32.
+HERE = "tests/contracts/test_feature_contract.py"
 TOLERANCE = {
     "appearance": 0.0,
     "clip": 1e-4,
@@ -26,12 +30,15 @@ TOLERANCE = {
     "gram_seedling": 1e-4,
     "hps": 1e-4,
     "inception": 1e-4,
-    "layout": 2e-3,  # a pixel at the threshold: 1 of 64 x 64 may change sides
+    "layout": 2e-3,  # one pixel of 64 x 64 at the threshold may change sides
     "layout_seedling": 2e-3,
-    "ocr": 0.0,  # one picture at a time, but for the confidence, which is rounded
+    "ocr": 0.0,  # one image at a time, except for the confidence, which is rounded
     "perceptual": 1e-4,
     "preference_seedling": 1e-4,
 }
+"""Largest difference between the numbers of an image alone and in a batch, as a share of the
+largest number. Those of numpy are equal bit for bit; those of a network change in the last bits
+of float32 with the shape of the batch."""
 PROMPT = {"text": "a red horse", "object": "horse", "modifier": "red", "group": "horse", "set": 1}
 
 
@@ -40,7 +47,7 @@ def batch_of(images: Uint8Images) -> Batch:
 
 
 def pictures(count: int) -> Uint8Images:
-    """Smooth random pictures, a black and a white one, a word and a scene of the small world."""
+    """Smooth random images, a black and a white image, a word and a scene of the small world."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)
     images = coarse.repeat(8, axis=1).repeat(8, axis=2)
@@ -56,7 +63,7 @@ def word() -> Uint8Images:
 
 
 def scene() -> Uint8Images:
-    """A red horse, which networks that know the small world alone find; shape (64, 64, 3)."""
+    """A red horse that networks of the small world recognise, shape (64, 64, 3)."""
     parts = torch.tensor([parse("a red horse")])
     pixels = draw_scenes(parts, generator=make_generator(1)).images[0]
     return (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
@@ -64,60 +71,92 @@ def scene() -> Uint8Images:
 
 @pytest.fixture(scope="module", params=FEATURES)
 def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Name of the feature, with the card of a tiny checkpoint where it needs one."""
+    """Name of the feature, with the card of a tiny checkpoint if it needs a checkpoint."""
     return with_tiny_card(request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture(scope="module")
 def feature(named: str) -> Feature:
-    made = load_feature(named)
-    made.setup()
-    return made
+    feature = load_feature(named)
+    try:
+        feature.setup()
+    except GoldenseedError as error:
+        pytest.fail(
+            f"feature {named} cannot be set up: {error}. If it needs a checkpoint, add what writes "
+            f"a tiny one to CARDS (tests/contracts/tiny.py)"
+        )
+    return feature
+
+
+def tolerance(feature: Feature) -> float:
+    if feature.name not in TOLERANCE:
+        pytest.fail(f"feature {feature.name} has no line in TOLERANCE ({HERE}): add one")
+    return TOLERANCE[feature.name]
 
 
 def test_a_tolerance_is_stated_for_every_feature() -> None:
-    assert set(TOLERANCE) == set(FEATURES)
+    wrong = unlisted(
+        "feature", FEATURES, TOLERANCE,
+        table=f"TOLERANCE ({HERE}), how far an image alone may differ from the same in a batch",
+    )  # fmt: skip
+    remark = "images of 1 x 1, 1 x 40 and 40 x 1 pixels must give numbers or a GoldenseedError too"
+    assert not wrong, f"{wrong}; {remark}"
+
+
+def test_the_name_of_the_class_is_that_of_the_registry(feature: Feature) -> None:
+    kind = f"{type(feature).__module__}:{type(feature).__name__}"
+    assert FEATURES.get(feature.name) == kind, (
+        f"{kind} is named {feature.name!r} and has another name in FEATURES "
+        f"(analysis/features/__init__.py): its `name` and the registry's must be equal"
+    )
 
 
 def test_an_image_alone_is_as_in_company(feature: Feature) -> None:
     images = pictures(5)
     together = feature.extract(batch_of(images))
-    for place in range(len(images)):
-        alone = feature.extract(batch_of(images[place : place + 1]))
+    for index in range(len(images)):
+        alone = feature.extract(batch_of(images[index : index + 1]))
         for name, values in together.items():
+            message = f"column {name} of an image alone differs from the same image in a batch"
             if values.dtype == object:
-                assert alone[name][0] == values[place]
+                assert alone[name][0] == values[index], message
                 continue
             np.testing.assert_allclose(
                 alone[name][0],
-                values[place],
+                values[index],
                 rtol=0,
-                atol=TOLERANCE[feature.name] * max(1.0, np.nanmax(np.abs(values), initial=0)),
+                atol=tolerance(feature) * max(1.0, np.nanmax(np.abs(values), initial=0)),
+                err_msg=message,
             )
 
 
 def test_columns_are_as_declared(feature: Feature) -> None:
-    found = feature.extract(batch_of(pictures(3)))
-    assert list(found) == [column.name for column in feature.columns]
+    columns = feature.extract(batch_of(pictures(3)))
+    names = [column.name for column in feature.columns]
+    assert list(columns) == names, "`extract` gives other columns than `columns` declares"
     for column in feature.columns:
-        values = found[column.name]
+        values, name = columns[column.name], f"column {column.name} of feature {feature.name}"
         text = pa.types.is_string(column.type)
-        assert values.dtype == (object if text else np.float32)
+        dtype = np.dtype(object if text else np.float32)
+        assert values.dtype == dtype, f"{name} is {values.dtype}; it must be {dtype}"
         listed = pa.types.is_fixed_size_list(column.type)
-        assert values.shape == ((3, column.type.list_size) if listed else (3,))
+        shape = (3, column.type.list_size) if listed else (3,)
+        assert values.shape == shape, f"{name} has shape {values.shape}; it declares {shape}"
         if text:
-            assert all(isinstance(value, str) for value in values)
+            assert all(isinstance(value, str) for value in values), f"{name} must hold str"
         else:
-            assert column.may_be_nan or np.isfinite(values).all()
-            assert not np.isinf(values).any()
-        assert column.meaning.endswith(".")
+            finite = column.may_be_nan or np.isfinite(values).all()
+            assert finite, f"{name} holds NaN: declare the column with may_be_nan=True"
+            assert not np.isinf(values).any(), f"{name} holds an infinite number"
+        assert column.meaning.endswith("."), f"the meaning of {name} must be a sentence with a dot"
     assert feature.table.names[:3] == ["prompt_id", "seed", "null_reason"]
 
 
 def test_it_tells_pictures_apart(feature: Feature) -> None:
-    for values in feature.extract(batch_of(pictures(5))).values():
-        if values.dtype == object or not np.isnan(values).all():  # NaN: nothing to be found here
-            assert len({str(row.tolist()) for row in values.reshape(5, -1)}) >= 2
+    for name, values in feature.extract(batch_of(pictures(5))).items():
+        if values.dtype == object or not np.isnan(values).all():  # NaN: the object is not found
+            different = {str(row.tolist()) for row in values.reshape(5, -1)}
+            assert len(different) >= 2, f"column {name} is the same for 5 different images"
 
 
 def test_it_is_repeatable_without_any_global_random_stream(feature: Feature) -> None:
@@ -126,11 +165,12 @@ def test_it_is_repeatable_without_any_global_random_stream(feature: Feature) -> 
     first = feature.extract(batch_of(images))
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - looks only
     second = feature.extract(batch_of(images))
-    assert torch.equal(states[0], torch.get_rng_state())
-    np.testing.assert_array_equal(states[1], np.random.get_state()[1])  # noqa: NPY002
-    np.testing.assert_array_equal(images, before)  # the caller's pictures are not touched
+    assert torch.equal(states[0], torch.get_rng_state()), "`extract` uses torch's global stream"
+    same = np.array_equal(states[1], np.random.get_state()[1])  # noqa: NPY002
+    assert same, "`extract` uses numpy's global stream"
+    assert np.array_equal(images, before), "`extract` changes the images of its caller"
     for name, values in first.items():
-        np.testing.assert_array_equal(values, second[name])
+        np.testing.assert_array_equal(values, second[name], f"column {name} is not repeatable")
 
 
 def test_batches_are_cut_at_fixed_places(feature: Feature, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,32 +183,41 @@ def test_batches_are_cut_at_fixed_places(feature: Feature, monkeypatch: pytest.M
 
 def test_other_sizes_are_measured_too(feature: Feature) -> None:
     images = pictures(2).repeat(2, axis=1).repeat(3, axis=2)
-    found = feature.extract(batch_of(images))
+    columns = feature.extract(batch_of(images))
     for column in feature.columns:
         if not (column.may_be_nan or pa.types.is_string(column.type)):
-            assert np.isfinite(found[column.name]).all()
+            message = f"column {column.name} holds NaN for images of 128 x 192 pixels"
+            assert np.isfinite(columns[column.name]).all(), message
 
 
 def measured(feature: Feature, images: Uint8Images) -> Columns | str:
-    """The numbers, or the words in which they are refused."""
+    """Return the numbers, or the words of the refusal."""
+    size = f"{images.shape[2]} x {images.shape[1]}"
     try:
         return feature.extract(batch_of(images))
     except GoldenseedError as error:
         return str(error)
+    except (ArithmeticError, IndexError, RuntimeError, ValueError, Warning) as error:
+        pytest.fail(
+            f"feature {feature.name} fails on images of {size} pixels ({error}): give a number, or "
+            f"raise a GoldenseedError that names the size"
+        )
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])
 def test_the_smallest_sides_give_numbers_or_words(feature: Feature, shape: tuple[int, int]) -> None:
     if feature.name == "ocr":
-        pytest.skip("its own test reads such pictures, without the scenes above")
+        pytest.skip("tests/analysis/features/test_ocr.py reads such images")
     images = np.random.default_rng(0).integers(0, 256, (2, *shape, 3)).astype(np.uint8)
-    found = measured(feature, images)
-    if isinstance(found, str):
-        assert f"{shape[1]} x {shape[0]}" in found
+    columns, size = measured(feature, images), f"{shape[1]} x {shape[0]}"
+    if isinstance(columns, str):
+        assert size in columns, f"the refusal of an image of {size} pixels must name its size"
         return
     for column in feature.columns:
-        assert len(found[column.name]) == 2
-        assert column.may_be_nan or np.isfinite(found[column.name]).all()
+        name = f"column {column.name} of images of {size} pixels"
+        assert len(columns[column.name]) == 2, f"{name} has not one entry per image"
+        finite = column.may_be_nan or np.isfinite(columns[column.name]).all()
+        assert finite, f"{name} holds NaN: give a number, or raise a GoldenseedError with the size"
 
 
 def test_the_identity_is_full_and_stable(
@@ -181,11 +230,12 @@ def test_the_identity_is_full_and_stable(
     assert load_feature(named).identity() == feature.identity()
     before = feature.identity()
     monkeypatch.setattr(type(feature), "code_version", feature.code_version + 1)
-    assert feature.identity() != before
+    assert feature.identity() != before, "the identity does not depend on `code_version`"
 
 
 def test_it_says_to_which_prompts_it_applies(feature: Feature) -> None:
-    assert isinstance(feature.applies(PROMPT), str)
+    message = "`applies` must return why the prompt is left out, as str; empty if it applies"
+    assert isinstance(feature.applies(PROMPT), str), message
 
 
 def test_unknown_names_name_the_nearest() -> None:

@@ -70,8 +70,17 @@ def card(name: str, plain: Card, cascade: Card) -> Card:
 
 def make(name: str, parameters: Mapping[str, Any] | None = None) -> Intervention:
     kind = load(INTERVENTIONS, name, "intervention", base=Intervention)
-    made: Intervention = kind(PARAMETERS.get(name, {}) if parameters is None else parameters)
-    return made
+    if parameters is not None:
+        return kind(parameters)  # type: ignore[no-any-return]
+    try:
+        intervention: Intervention = kind(PARAMETERS.get(name, {}))
+    except ValueError as error:
+        pytest.fail(
+            f"intervention {name} cannot be made with the parameters {PARAMETERS.get(name, {})} "
+            f"({error}): give it a line in PARAMETERS "
+            f"(tests/contracts/test_intervention_contract.py)"
+        )
+    return intervention
 
 
 def loaded(card: Card, intervention: Intervention, **changes: Any) -> Any:  # noqa: ANN401

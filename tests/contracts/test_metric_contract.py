@@ -1,7 +1,7 @@
-"""What every metric of the registry keeps. A new one is found here by itself.
+"""Check what each metric of the registry promises. The registry finds a new metric by itself.
 
-That unequal n is refused, and that shard cuts do not matter, is kept by what feeds them all:
-see tests/analysis/cells/test_cells.py and test_per_seed.py.
+Unequal n is refused, and shard cuts do not matter, in the code that feeds all metrics: see
+tests/analysis/cells/test_cells.py and tests/analysis/test_per_seed.py.
 """
 
 import json
@@ -21,6 +21,7 @@ from analysis.metrics.base import FAILED_CELL, REFERENCES_VARIABLE, MeanMetric, 
 from pipeline.errors import RegistryError
 from tests.contracts.tiny import with_tiny_card
 
+HERE = "tests/contracts/test_metric_contract.py"
 Columns = dict[str, NDArray[np.float64]]
 SEEDS, PROMPTS = 6, 24
 GROUPS = np.arange(PROMPTS) % 8
@@ -30,14 +31,14 @@ GROUPS = np.arange(PROMPTS) % 8
 def metric(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Metric]:
-    """The metric; one of real images with a tiny checkpoint and a reference made here."""
-    made = load_metric(request.param)
-    if not isinstance(made, ReferenceMetric) or made.reference_file is not None:
-        yield made
+    """The metric. A distance from real images gets a tiny checkpoint and a reference made here."""
+    metric = load_metric(request.param)
+    if not isinstance(metric, ReferenceMetric) or metric.reference_file is not None:
+        yield metric
         return
-    folder = tmp_path_factory.mktemp(made.name)
-    feature = with_tiny_card(made.features[0], folder)
-    tiny = load_metric(f"{made.name}@{feature.partition('@')[2]}")
+    folder = tmp_path_factory.mktemp(metric.name)
+    feature = with_tiny_card(metric.features[0], folder)
+    tiny = load_metric(f"{metric.name}@{feature.partition('@')[2]}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(REFERENCES_VARIABLE, str(folder))
         assert isinstance(tiny, ReferenceMetric)
@@ -49,12 +50,12 @@ def write_reference(path: Path, feature: str) -> None:
     """Write a reference in the layout of `goldenseed reference build`, of a few numbers."""
     features = np.random.default_rng(7).normal(size=(96, 6)).astype(np.float32)
     save_file({"features": features}, path)
-    made = {"feature_identity": load_feature(feature).identity(), "n": len(features)}
-    path.with_suffix(".json").write_text(json.dumps(made), encoding="utf-8")
+    notes = {"feature_identity": load_feature(feature).identity(), "n": len(features)}
+    path.with_suffix(".json").write_text(json.dumps(notes), encoding="utf-8")
 
 
 def good_columns(metric: Metric) -> Columns:
-    """Columns of good images: embeddings from the reference itself, numbers from 0 to 1."""
+    """Make columns of good images: embeddings of the reference itself, or numbers in 0..0.5."""
     rng = np.random.default_rng(0)
     if isinstance(metric, ReferenceMetric):
         rows = rng.integers(0, len(metric.reference), (SEEDS, PROMPTS))
@@ -63,7 +64,7 @@ def good_columns(metric: Metric) -> Columns:
 
 
 def worse(metric: Metric, columns: Columns) -> Columns:
-    """Every seed a little worse than the one before it."""
+    """Make each seed a little worse than the seed before it."""
     step = np.linspace(0, 1, SEEDS).reshape(-1, 1, 1)
     if isinstance(metric, ReferenceMetric):
         spread = metric.reference.std(axis=0)
@@ -77,25 +78,42 @@ def values(metric: Metric, columns: Columns) -> NDArray[np.float64]:
 
 
 def test_it_is_declared_in_full(metric: Metric) -> None:
-    assert METRICS[metric.name.partition("@")[0]].split(":")[1] == type(metric).__name__
-    assert metric.unit
-    assert metric.method
+    kind = f"{type(metric).__module__}:{type(metric).__name__}"
+    stated = ("name", "version", "unit", "higher_is_better", "needs", "method")
+    lacking = [name for name in stated if not hasattr(metric, name)]
+    assert not lacking, f"{kind} lacks the class attribute {', '.join(lacking)}: state it"
+    assert METRICS.get(metric.name.partition("@")[0]) == kind, (
+        f"{kind} is named {metric.name!r} and has another name in METRICS "
+        f"(analysis/metrics/__init__.py): its `name` and the registry's must be equal"
+    )
+    assert metric.unit, f"{kind} states no unit"
+    assert metric.method, f"{kind} states no method"
     assert metric.higher_is_better in (True, False, None)
-    assert {name.partition("@")[0] for name in metric.features} <= set(FEATURES)
     for need in metric.needs:
         if need != FAILED_CELL:
             feature, column = need.rsplit(".", 1)
-            assert column in {each.name for each in load_feature(feature).columns}
+            name = feature.partition("@")[0]
+            assert name in FEATURES, (
+                f"metric {metric.name} needs {need}, and {name} is no feature: add it to FEATURES "
+                f"(analysis/features/__init__.py)"
+            )
+            columns = [column.name for column in load_feature(feature).columns]
+            assert column in columns, (
+                f"metric {metric.name} needs {need}; feature {name} has the columns "
+                f"{', '.join(columns)}"
+            )
 
 
 def test_one_interval_per_seed_with_its_n_and_method(metric: Metric) -> None:
     columns = good_columns(metric)
-    assert metric.refusal(columns) == ""
-    for interval in metric.compute(columns, GROUPS):
+    assert metric.refusal(columns) == "", "good columns are refused"
+    intervals = metric.compute(columns, GROUPS)
+    assert len(intervals) == SEEDS, "`compute` must return one interval per seed"
+    for interval in intervals:
         assert np.isfinite([interval.value, interval.low, interval.high]).all()
         assert interval.low <= interval.value <= interval.high
-        assert interval.n == PROMPTS
-        assert interval.method
+        assert interval.n == PROMPTS, "`n` must be the number of images of the seed"
+        assert interval.method, "the interval does not say how it was made"
 
 
 def test_the_order_of_images_does_not_matter(metric: Metric) -> None:
@@ -109,63 +127,81 @@ def test_the_order_of_images_does_not_matter(metric: Metric) -> None:
             [other.value, other.low, other.high],
             rtol=1e-7,
             atol=1e-9,
+            err_msg="`compute` depends on the order of the images",
         )
 
 
-def test_a_seeds_value_is_its_own(metric: Metric) -> None:
-    """The other seeds in the table change nothing."""
+def test_a_seeds_value_depends_only_on_its_own_images(metric: Metric) -> None:
     columns = good_columns(metric)
     some = {need: each[[4, 1]] for need, each in columns.items()}
-    np.testing.assert_allclose(values(metric, some), values(metric, columns)[[4, 1]], rtol=1e-9)
+    np.testing.assert_allclose(
+        values(metric, some),
+        values(metric, columns)[[4, 1]],
+        rtol=1e-9,
+        err_msg="the value of a seed depends on which other seeds are there",
+    )
 
 
 def test_the_fast_form_for_nulls_gives_the_same_values(metric: Metric) -> None:
     columns = good_columns(metric)
     fast = metric.values(metric.prepare(columns))
-    np.testing.assert_allclose(fast, values(metric, columns), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        fast,
+        values(metric, columns),
+        rtol=1e-9,
+        atol=1e-12,
+        err_msg="`values(prepare(columns))` and `compute` give different values",
+    )
     for array in metric.prepare(columns):
-        assert array.shape[:2] == (SEEDS, PROMPTS)
-        assert array.dtype == np.float64
+        assert array.shape[:2] == (SEEDS, PROMPTS), "`prepare` must keep seeds and prompts apart"
+        assert array.dtype == np.float64, "`prepare` must return float64"
 
 
-def test_moving_images_between_seeds_moves_what_is_prepared_alike(metric: Metric) -> None:
-    """Preparing and then permuting owners is permuting and then preparing."""
+def test_owners_can_be_permuted_before_or_after_preparing(metric: Metric) -> None:
     columns = good_columns(metric)
     rng = np.random.default_rng(2)
     owner = rng.permuted(np.tile(np.arange(SEEDS)[:, None], PROMPTS), axis=0)
-    place = np.arange(PROMPTS)
-    after = metric.values([each[owner, place] for each in metric.prepare(columns)])
+    prompts = np.arange(PROMPTS)
+    after = metric.values([array[owner, prompts] for array in metric.prepare(columns)])
     before = metric.values(
-        metric.prepare({need: each[owner, place] for need, each in columns.items()})
+        metric.prepare({need: array[owner, prompts] for need, array in columns.items()})
     )
-    np.testing.assert_allclose(after, before, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        after,
+        before,
+        rtol=1e-9,
+        atol=1e-12,
+        err_msg="`prepare` mixes images: its arrays must hold what belongs to each image alone",
+    )
 
 
 def test_worse_input_moves_it_as_documented(metric: Metric) -> None:
-    found = values(metric, worse(metric, good_columns(metric)))
-    steps = np.diff(found)
-    assert (steps < 0).all() if metric.higher_is_better else (steps > 0).all()
+    steps = np.diff(values(metric, worse(metric, good_columns(metric))))
+    right = (steps < 0).all() if metric.higher_is_better else (steps > 0).all()
+    assert right, f"worse images move {metric.name} in the direction that it calls better"
 
 
 def test_known_answers(metric: Metric) -> None:
-    """A mean of a constant is the constant; a reference is near itself and far from zero."""
+    """The mean of a constant is the constant; a reference is near itself and far from zero."""
     if isinstance(metric, ReferenceMetric):
-        near, far = (
-            good_columns(metric),
-            {metric.needs[0]: good_columns(metric)[metric.needs[0]] * 5},
-        )
+        near = good_columns(metric)
+        far = {need: 5 * column for need, column in near.items()}
         assert values(metric, near).max() < values(metric, far).min()
     else:
         constant = {need: np.full((2, PROMPTS), 0.25) for need in metric.needs}
-        assert values(metric, constant).tolist() == [0.25, 0.25]
+        assert values(metric, constant).tolist() == [0.25, 0.25], (
+            f"{metric.name} of images that all have 0.25 is not 0.25. If that is right, give the "
+            f"metric a known answer of its own in test_known_answers ({HERE})"
+        )
 
 
 def test_the_reference_itself_lies_at_the_floor_and_worse_images_above_it(metric: Metric) -> None:
-    if not isinstance(metric, ReferenceMetric):
-        return
     floor = metric.floor(PROMPTS, np.random.default_rng(3))
-    assert floor is not None
-    assert floor.n + floor.reference_n == len(metric.reference)
+    if metric.reference_n is None:
+        assert floor is None
+        return
+    assert floor is not None, f"{metric.name} has a reference and no noise floor: define `floor`"
+    assert floor.n + floor.reference_n == metric.reference_n
     good = values(metric, good_columns(metric))
     assert abs(good.mean() - floor.mean) < 3 * floor.spread
     assert values(metric, worse(metric, good_columns(metric)))[-1] > floor.mean + 3 * floor.spread
@@ -180,16 +216,17 @@ def test_a_rates_interval_lies_inside_0_to_1_and_has_a_width(name: str) -> None:
     columns = {metric.needs[0]: hits}
     found = metric.compute(columns, GROUPS)
     np.testing.assert_allclose([each.value for each in found], rates, rtol=1e-6)
-    assert all(0 <= each.low <= each.value <= each.high <= 1 for each in found)
-    assert all(each.low < each.high for each in found)
-    # The negative control: the interval of a mean, symmetric and as wide as what was seen.
+    for interval in found:
+        assert 0 <= interval.low <= interval.value <= interval.high <= 1
+        assert interval.low < interval.high, f"{name} must be a ShareMetric"
+    # The negative control: the interval of a mean has width 0 at both ends and leaves 0..1.
     naive = MeanMetric.compute(metric, columns, GROUPS)
     assert [each.low == each.high for each in naive[:2]] == [True, True]
     assert naive[2].low < 0
     assert naive[3].high > 1
 
 
-def test_the_identity_hangs_on_version_and_features(
+def test_the_identity_depends_on_version_and_features(
     metric: Metric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"{name}-00000000" for name in metric.features]
@@ -197,9 +234,10 @@ def test_the_identity_hangs_on_version_and_features(
     assert re.fullmatch(r"[0-9a-f]{16}", first)
     assert first == load_metric(metric.name).identity(names)
     if names:
-        assert first != metric.identity([name.replace("0", "1") for name in names])
+        others = [name.replace("0", "1") for name in names]
+        assert first != metric.identity(others), "the identity does not depend on the features"
     monkeypatch.setattr(type(metric), "version", metric.version + 1)
-    assert metric.identity(names) != first
+    assert metric.identity(names) != first, "the identity does not depend on `version`"
 
 
 def test_nothing_heavy_is_needed_to_compute() -> None:

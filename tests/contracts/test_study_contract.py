@@ -1,4 +1,8 @@
-"""What every study in the registry keeps to; the registry finds a new one by itself."""
+"""Check what each study of the registry promises. The registry finds a new study by itself.
+
+Each study runs on the planted run of tests/analysis/studies/everything.py, or on a run of its own
+that is listed there.
+"""
 
 import hashlib
 import json
@@ -39,16 +43,29 @@ def run_study(root: Path, name: str) -> None:
     (outcome,) = make_executor("local").run(
         StudyStage(root, {name: SETTINGS.get(name, {})}), [StudyTask(name)]
     )
-    assert StudyOutcome.of(outcome).state == StudyState.FOUND, outcome
+    result = StudyOutcome.of(outcome)
+    assert result.state == StudyState.FOUND, (
+        f"study {name} has no findings on its test run ({result.reason or result.error}): in "
+        f"tests/analysis/studies/everything.py, plant what it needs, give it a line in SETTINGS, "
+        f"or a run of its own in OWN"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_states_what_it_does(name: str) -> None:
-    study = load_study(name)
-    assert study.name == name
-    assert set(study.about()) == {"question", "method", "null", "n", "source"}
-    assert study == type(study)()  # every setting has a default
-    assert {each.name for each in fields(study)} == set(study.settings())
+    try:
+        study = load_study(name)
+        study.about()
+    except (TypeError, ValueError) as error:
+        pytest.fail(
+            f"study {name}: {error}. Every setting needs a default, and the docstring of the class "
+            f"lines that begin with Question:, Method:, Null:, n: and Source:"
+        )
+    assert study.name == name, (
+        f"the class is named {study.name!r} and the registry (analysis/studies/__init__.py) calls "
+        f"it {name!r}: they must be equal"
+    )
+    assert {field.name for field in fields(study)} == set(study.settings())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,16 +76,27 @@ def test_the_same_run_gives_the_same_bytes(name: str, whole: Path, tmp_path: Pat
         root = Path(shutil.copytree(source, tmp_path / copy))
         run_study(root, name)
         found.append(results(root, name))
-    assert found[0] == found[1]
+    unlike = {file for file in found[0] | found[1] if found[0].get(file) != found[1].get(file)}
+    assert not unlike, (
+        f"study {name} gives other bytes the second time: {', '.join(sorted(unlike))}; draw random "
+        f"numbers from `self.rng(run, part)` alone, and write no clock and no path"
+    )
     assert SUMMARY in found[0]
-    assert any(file.endswith(".png") for file in found[0])
+    figures = [file for file in found[0] if file.endswith(".png")]
+    assert figures, f"study {name} draws no figure: return at least one in Findings.figures"
     summary = read_summary(Run.open(root), name)
     assert {**summary["files"]} == {k: v for k, v in found[0].items() if k != SUMMARY}
     for table, columns in summary["columns"].items():
-        assert read_study_table(Run.open(root), name, table).columns == list(columns)
+        assert read_study_table(Run.open(root), name, table).columns == list(columns), (
+            f"table {table} of study {name} has other columns than its StudyTable explains"
+        )
     for stamp in ("run_id", "grid_hash", "settings", "rng_seed", "versions", "identities"):
-        assert summary[stamp]
-    assert "\n" not in summary["outcome"]
+        assert summary[stamp], f"the summary of study {name} has no {stamp}" + (
+            ": return analysis.study_tools.measured.identities(...) in Findings.identities"
+            if stamp == "identities"
+            else ""
+        )
+    assert "\n" not in summary["outcome"], f"the outcome of study {name} must be one line"
     json.dumps(summary, allow_nan=False)
 
 
@@ -81,7 +109,13 @@ def test_too_little_is_refused_with_a_reason(name: str, tmp_path: Path) -> None:
     synthetic.extract_all(run, "appearance")
     (outcome,) = make_executor("local").run(StudyStage(run.root, {name: {}}), [StudyTask(name)])
     result = StudyOutcome.of(outcome)
-    assert result.state == StudyState.REFUSED
-    assert "need" in result.reason
+    assert result.state == StudyState.REFUSED, (
+        f"study {name} on 2 seeds and 6 prompts is {result.state} ({result.error or 'no error'}): "
+        f"raise a RunError that says what was found and what is needed; see "
+        f"analysis.study_tools.measured.require"
+    )
+    assert "need" in result.reason, (
+        f"study {name} refuses with {result.reason!r}, which does not say what it needs"
+    )
     assert (result.cells, result.failed, result.error) == (0, 0, "")
     assert not (run.root / STUDIES_FOLDER).exists()

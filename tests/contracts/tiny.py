@@ -1,7 +1,7 @@
-"""Checkpoints of the real classes with tiny random weights, for features that need a card.
+"""Make checkpoints of the real classes with tiny random weights, for features that need a card.
 
-A feature with a card gets a line here: its name and what writes its checkpoint into a folder,
-gives the path of the card beside it, and downloads nothing.
+A feature with a card has a line in `CARDS`: a function that writes its checkpoint into a folder,
+returns the path of the card beside it, and downloads nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,9 +24,9 @@ CARDS: Mapping[str, Callable[[Path], Path]] = {
     "inception": tiny_inception.write_card,
     "layout": tiny_layout.write_card,
 }
-"""Feature -> what writes its tiny checkpoint and gives the card's path."""
+"""Feature -> function that writes its tiny checkpoint and returns the path of the card."""
 
 
 def with_tiny_card(name: str, folder: Path) -> str:
-    """Give the name of a feature with its tiny card, where it needs one."""
+    """Name a feature with its tiny card, if it needs a card."""
     return f"{name}@{CARDS[name](folder)}" if name in CARDS else name

@@ -59,6 +59,6 @@ def test_damaged_weights_are_refused_under_the_old_name(name: str, tmp_path: Pat
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
-    with pytest.raises(ModelError, match="the file is damaged or another one"):
+    with pytest.raises(ModelError, match="the file is damaged or another file"):
         find_weights(moved)
     assert weights_sha256(moved) == weights_sha256(card)

@@ -1,4 +1,4 @@
-"""One planted run that holds enough for every study, in seconds."""
+"""Plant one run that holds enough for each study, in seconds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -52,7 +52,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "style": {"draws": 200, "landmarks": 100},
     "transfer": {"runs": {"other": "other"}, "kinds": {"early": "manner [0-4]"}, "draws": 100},
 }
-"""Settings that let a study run on this small run; the defaults where a study is not named."""
+"""Settings with which a study has findings on this small run. Other studies use their defaults."""
 
 
 def planted(prompts: Sequence[Prompt], seeds: int) -> Values:
@@ -142,4 +142,4 @@ OWN: Mapping[str, Callable[[Path], Run]] = {
     "seed_swap": with_swaps,
     "spectrum": with_latents,
 }
-"""Studies that need pictures, latents or several runs, and what makes theirs."""
+"""Studies that need images, latents or several runs, each with the function that makes its run."""
