@@ -17,7 +17,7 @@ from analysis.cells.cells import Cells, Sample, read_cells
 from analysis.features import load_feature
 from analysis.metrics import Metric, load_metric
 from analysis.statistics.arrays import Array
-from analysis.statistics.seed_shares import beside_null
+from analysis.statistics.seed_shares import compare_with_null
 from analysis.statistics.variance import variance_shares
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
@@ -198,7 +198,7 @@ def _shares(cells: Cells, one: Measure, rng: np.random.Generator, draws: int) ->
         counts["n"] = int((~np.isnan(values)).sum())
         shares = variance_shares(values, sample.groups)
         seed = shares.seed
-        null = beside_null(seed.value, values, sample.groups, rng, draws=draws)
+        null = compare_with_null(seed.value, values, sample.groups, rng, draws=draws)
     except ValueError as error:
         return {**row, **counts, "note": str(error)}
     for part in _PARTS:

@@ -79,8 +79,8 @@ def ours_whole(feature: Ocr, images: Pixels) -> list[Page]:
 def peer_whole(reader: "Reader", images: Pixels) -> list[Page]:
     """Texts and boxes of a `readtext` loop."""
     return [
-        [(text, np.round(np.asarray(box, float), 2).tolist()) for box, text, _ in found]
-        for found in (reader.readtext(image) for image in images)
+        [(text, np.round(np.asarray(box, float), 2).tolist()) for box, text, _ in words]
+        for words in (reader.readtext(image) for image in images)
     ]
 
 

@@ -13,7 +13,7 @@ from analysis.statistics.variance import seed_share, seed_share_null
 
 
 @dataclass(frozen=True)
-class BesideNull:
+class NullComparison:
     """How a seed share compares with shares under the null "no seed effect".
 
     Attributes:
@@ -26,14 +26,14 @@ class BesideNull:
     p: float
 
 
-def beside_null(
+def compare_with_null(
     share: float,
     values: ArrayLike,
     groups: ArrayLike | None,
     rng: np.random.Generator,
     *,
     draws: int,
-) -> BesideNull:
+) -> NullComparison:
     """Compare the seed's share with its distribution under the null "no seed effect".
 
     Args:
@@ -46,12 +46,12 @@ def beside_null(
     Example:
         >>> rng = np.random.default_rng(0)
         >>> values = rng.normal(size=(8, 1)) + rng.normal(size=(8, 12))
-        >>> beside_null(seed_share(values), values, None, rng, draws=99).p
+        >>> compare_with_null(seed_share(values), values, None, rng, draws=99).p
         0.01
     """
     null = seed_share_null(values, groups, rng, draws=draws)
     p = (1 + int((null >= share).sum())) / (draws + 1)
-    return BesideNull(float(np.percentile(null, 97.5)), p)
+    return NullComparison(float(np.percentile(null, 97.5)), p)
 
 
 def seed_share_change(

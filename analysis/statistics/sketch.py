@@ -25,7 +25,7 @@ class CountSketch:
     relative standard error of at most sqrt(2 / size).
 
     Attributes:
-        places: Shape (D,), int64, 0 to size - 1.
+        positions: Shape (D,), int64, 0 to size - 1.
         signs: Shape (D,), float32, -1 or 1.
         size: Length of the sketch.
 
@@ -35,7 +35,7 @@ class CountSketch:
         learning", arXiv:0902.2206, lemma 2.
     """
 
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
     signs: NDArray[np.float32]
     size: int
 
@@ -53,7 +53,7 @@ class CountSketch:
             (2, 8)
         """
         signed = rows * self.signs
-        counts = [np.bincount(self.places, weights=row, minlength=self.size) for row in signed]
+        counts = [np.bincount(self.positions, weights=row, minlength=self.size) for row in signed]
         return np.array(counts, dtype=np.float64).reshape(len(rows), self.size)
 
 
@@ -69,15 +69,15 @@ def make_sketch(width: int, *, size: int, salt: int = 0) -> CountSketch:
         ValueError: If `width` or `size` is less than 1.
 
     Example:
-        >>> make_sketch(5, size=4).places.tolist()
+        >>> make_sketch(5, size=4).positions.tolist()
         [1, 2, 0, 0, 2]
     """
     if width < 1 or size < 1:
         raise ValueError(f"a sketch of {width} entries in {size}; both must be at least 1")
     bits = hashed(np.arange(width, dtype=np.uint64), salt)
-    places = ((bits >> np.uint64(32)) % np.uint64(size)).astype(np.int64)
+    positions = ((bits >> np.uint64(32)) % np.uint64(size)).astype(np.int64)
     signs = np.where(bits & np.uint64(1), 1.0, -1.0).astype(np.float32)
-    return CountSketch(places, signs, size)
+    return CountSketch(positions, signs, size)
 
 
 def hashed(index: NDArray[np.uint64], salt: int = 0) -> NDArray[np.uint64]:

@@ -11,7 +11,7 @@ from analysis.cells.cells import Sample, read_cells
 from analysis.pictures import plots
 from analysis.seed_shares import NULL_DRAWS, SETS, Measure, bound, scalar_measures
 from analysis.statistics.arrays import Floats
-from analysis.statistics.seed_shares import beside_null, seed_share_change
+from analysis.statistics.seed_shares import compare_with_null, seed_share_change
 from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.study_tools.measured import features_of, identities, require, shared_features
@@ -154,7 +154,7 @@ class ShareChanges(Study):
         """The share of the seed, its interval and its null."""
         share = variance_shares(grid, sample.groups).seed
         rng = self.rng(run, measure.name)
-        null = beside_null(share.value, grid, sample.groups, rng, draws=self.permutations)
+        null = compare_with_null(share.value, grid, sample.groups, rng, draws=self.permutations)
         return {
             "n": share.n,
             "share": share.value,

@@ -46,7 +46,7 @@ def other_run(run: Run, folder: str) -> Run:
     return Run.open(relative if (relative / RUN_FILE).is_file() else Path(folder))
 
 
-def arms_beside(run: Run, folder: str = "..") -> dict[str, Run]:
+def other_arms(run: Run, folder: str = "..") -> dict[str, Run]:
     """Open the runs of the same checkpoint in a folder, by the names of their folders.
 
     The arms of a recipe are such runs.

@@ -80,9 +80,9 @@ def kid_contributions(features: ArrayLike, reference: "ArrayLike | KidReference"
     """
     x, shared = as_matrix(features), as_kid_reference(reference)
     require_width(x, shared.features.shape[1])
-    own = (kernel_sums(x, x) - kernel_diagonal(x)) / (len(x) - 1)
+    within = (kernel_sums(x, x) - kernel_diagonal(x)) / (len(x) - 1)
     cross = kernel_sums(x, shared.features) / len(shared.features)
-    return np.asarray(own - 2 * cross + shared.within)
+    return np.asarray(within - 2 * cross + shared.within)
 
 
 def as_kid_reference(reference: "ArrayLike | KidReference") -> KidReference:

@@ -20,8 +20,8 @@ def squared_errors(deviations: Floats, sums: Floats, counts: Indices) -> Floats:
     single seed is noisy. If all units of a seed are in one bundle, they are taken as independent.
     """
     count, seen = counts.sum(axis=1), (counts > 0).sum(axis=1)
-    apart = sums - np.nanmean(deviations, axis=1)[:, None] * counts
-    by_bundles = (apart**2).sum(axis=1) * seen / np.maximum(seen - 1, 1) / count**2
+    centred = sums - np.nanmean(deviations, axis=1)[:, None] * counts
+    by_bundles = (centred**2).sum(axis=1) * seen / np.maximum(seen - 1, 1) / count**2
     by_units = np.nanvar(deviations, axis=1, ddof=1) / count
     squared = np.where(seen > 1, by_bundles, by_units)
     _, kind = np.unique(count, return_inverse=True)

@@ -15,7 +15,7 @@ class Look:
     """A planned look at the seeds.
 
     Attributes:
-        contested: Number of contested seeds that are drawn before this look, beside the panel.
+        contested: Number of seeds that are drawn before this look, in addition to the panel.
         units: Units that each of these seeds has at this look.
     """
 
@@ -65,8 +65,8 @@ def plan_race(seeds: int, units: int, *, top: int, budget: float, error: float =
     half, the quarter and the eighth of the seeds that lie closest to the boundary of the list. In
     simulation (1,024 seeds, normal effects, 40 or 200 units, reliability of a full run 0.95, 0.9
     and 0.7), drawing 20 % of the images reached 94, 90 and 82 % of the agreement between two full
-    runs; the same number of images spread evenly reached 88, 83 and 77 %. No seed was certain
-    there: 1,024 simultaneous intervals are too wide.
+    runs; the same number of images spread evenly reached 88, 83 and 77 %. In none of these
+    simulations was a seed certain: 1,024 simultaneous intervals are too wide.
 
     Args:
         seeds: Number of seeds.

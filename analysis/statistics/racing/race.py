@@ -142,8 +142,8 @@ class _Estimates:
         """The contested seeds whose membership is least settled, in ascending order."""
         ranked = np.sort(self.shrunken.mean)[::-1]
         boundary = (ranked[top - 1] + ranked[top]) / 2
-        apart = np.abs(self.shrunken.mean - boundary) / np.maximum(self.shrunken.sd, TINY)
-        order = np.argsort(apart[self.contested], kind="stable")
+        distance = np.abs(self.shrunken.mean - boundary) / np.maximum(self.shrunken.sd, TINY)
+        order = np.argsort(distance[self.contested], kind="stable")
         return np.sort(self.contested[order[:count]])
 
     def updated(

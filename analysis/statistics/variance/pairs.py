@@ -21,14 +21,14 @@ def jackknife_shares(y: Floats, codes: Indices, level: float) -> list[Interval]:
     s, g = cells.shape[1:]
     if g < 3:
         raise ValueError(f"prompts fall into {g} groups; at least 3 are needed")
-    whole, n = each.sum(axis=1), int(cells[0].sum())
+    prompts, n = each.sum(axis=1), int(cells[0].sum())
     with np.errstate(divide="ignore", invalid="ignore"):  # without pairs: refused below
-        value = _Sums(cells, whole).shares()
+        value = _Sums(cells, prompts).shares()
         no_seed = [
-            _Sums(np.delete(cells, i, axis=1), whole - each[:, i]).shares() for i in range(s)
+            _Sums(np.delete(cells, i, axis=1), prompts - each[:, i]).shares() for i in range(s)
         ]
         no_group = [
-            _Sums(np.delete(cells, j, axis=2), whole[:, codes != j]).shares() for j in range(g)
+            _Sums(np.delete(cells, j, axis=2), prompts[:, codes != j]).shares() for j in range(g)
         ]
         error = np.sqrt(_spread(np.array(no_seed)) + _spread(np.array(no_group)))
     if not np.isfinite([value, error]).all():
@@ -78,9 +78,9 @@ class _Sums:
         seed, group = _pairs(self.cells.sum(axis=2)), _pairs(self.cells.sum(axis=1))
         both, prompt = _pairs(self.cells), _pairs(self.prompts)
         alone = np.array([self.cells[0].sum(), 0.0])
-        apart = every - seed - group + both
+        unrelated = every - seed - group + both
         same_seed, same_prompt = seed - both, prompt - alone
-        total = apart[1] / apart[0]
+        total = unrelated[1] / unrelated[0]
         of_seed = total - same_seed[1] / same_seed[0]
         of_prompt = total - same_prompt[1] / same_prompt[0]
         return np.asarray(np.array([of_seed, of_prompt, total - of_seed - of_prompt]) / total)

@@ -11,7 +11,7 @@ from analysis.cells.vectors import LAYOUT
 from analysis.metrics.layout import LEAST_FOUND
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.statistics.reliability import rank_correlation
-from analysis.statistics.seed_shares import beside_null
+from analysis.statistics.seed_shares import compare_with_null
 from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.composition.figures import extremes_sheet, positions_figure, shares_figure
@@ -102,7 +102,7 @@ class Composition(Study):
                 f"{name} has no variance shares, which this study needs: {error}"
             ) from error
         rng = self.rng(run, f"null {name}")
-        null = beside_null(shares.seed.value, values, both.groups, rng, draws=self.draws)
+        null = compare_with_null(shares.seed.value, values, both.groups, rng, draws=self.draws)
         row: dict[str, Any] = {"measure": name}
         for part in ("seed", "prompt", "rest"):
             share: Interval = getattr(shares, part)

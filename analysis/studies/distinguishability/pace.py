@@ -28,7 +28,7 @@ class Pace:
         self._last = time.monotonic()
 
     def tell(self, done: int, right: float) -> None:
-        """Log a line if it is time.
+        """Log a line if 10 seconds have passed.
 
         Args:
             done: Number of images trained on so far.

@@ -15,7 +15,7 @@ from analysis.statistics.attenuation import carried, cross_correlation
 from analysis.statistics.bounds import Interval, t_interval
 from analysis.statistics.crossed import crossed_mean_interval, crossed_share_interval
 from analysis.statistics.exchange import exchange_p
-from analysis.statistics.seed_shares import beside_null, seed_share_change
+from analysis.statistics.seed_shares import compare_with_null, seed_share_change
 from analysis.statistics.spectra import BLOCKS, crossed_errors
 from analysis.statistics.variance import variance_shares
 from analysis.studies.paired.pictures import SETS, Apart, Detail
@@ -208,7 +208,7 @@ class Pair:
         try:
             for name, each in (("before", without), ("after", with_it)):
                 share = variance_shares(each, groups).seed
-                null = beside_null(share.value, each, groups, rng, draws=draws)
+                null = compare_with_null(share.value, each, groups, rng, draws=draws)
                 row |= {**_ends(name, share), f"{name}_p": null.p}
             return row | _ends("change", seed_share_change(without, with_it, groups))
         except ValueError as error:

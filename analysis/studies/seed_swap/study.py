@@ -26,7 +26,7 @@ from analysis.study_tools.image_similarity import (
     shared_embedding,
 )
 from analysis.study_tools.measured import identities, require
-from analysis.study_tools.other_runs import arms_beside
+from analysis.study_tools.other_runs import other_arms
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
@@ -122,7 +122,7 @@ class SeedSwap(Study):
         Raises:
             NotDrawnError: If there is none.
         """
-        swaps = swaps_among(run, arms_beside(run, self.arms))
+        swaps = swaps_among(run, other_arms(run, self.arms))
         if not swaps:
             raise NotDrawnError(
                 f"no run beside {run.root} swaps to one of its seeds and is otherwise sampled "

@@ -19,7 +19,7 @@ from analysis.studies.spectrum.arm import (
 )
 from analysis.studies.spectrum.latents import read_transforms, with_mean
 from analysis.study_tools.measured import require
-from analysis.study_tools.other_runs import arms_beside
+from analysis.study_tools.other_runs import other_arms
 from analysis.study_tools.recipes import recipe_like
 from pipeline.noise import noise_spec
 from pipeline.runs.run import Run
@@ -70,7 +70,7 @@ class Spectrum(Study):
         this = self._measured(run, THIS)
         others = [
             self._measured(arm, name)
-            for name, arm in arms_beside(run, self.arms).items()
+            for name, arm in other_arms(run, self.arms).items()
             if next(arm.latents.receipts(), None) is not None
         ]
         arms = [this, *(other.against(this) for other in others)]
