@@ -40,7 +40,7 @@ from goldenseed.commands.options import (
     Seeds,
     WorkerCount,
 )
-from goldenseed.commands.sections import FILES, PATH, RUNS, SHORT, SectionedGroup
+from goldenseed.commands.sections import PathGroup
 from pipeline.errors import GoldenseedError
 
 if TYPE_CHECKING:
@@ -51,20 +51,21 @@ if TYPE_CHECKING:
 
 def _with_groups(app: typer.Typer) -> typer.Typer:
     """Add the commands that have files of their own."""
-    app.command(rich_help_panel=SHORT)(search_command.search)
-    app.command(rich_help_panel=RUNS, cls=study_command.StudyCommand)(study_command.study)
-    app.add_typer(prompts_command.app, name="prompts", rich_help_panel=FILES)
-    app.add_typer(reference_command.app, name="reference", rich_help_panel=FILES)
+    app.command()(search_command.search)
+    app.command(cls=study_command.StudyCommand)(study_command.study)
+    app.add_typer(prompts_command.app, name="prompts")
+    app.add_typer(reference_command.app, name="reference")
     return app
 
 
 app = _with_groups(typer.Typer(
     name="goldenseed",
-    cls=SectionedGroup,
+    cls=PathGroup,
     help="Find out what a random seed does to a text-to-image diffusion model: draw a grid of "
     "prompts and seeds, measure each image, rank the seeds, and publish the best and the worst."
-    "\n\nThe path is plan -> generate -> measure -> rank -> publish. Begin with `goldenseed run "
-    "seedling-mini`: it takes the whole path with a small model that is included.",
+    "\n\nThe path is plan -> generate -> measure -> rank -> publish. A step that is repeated does "
+    "only what is missing. `goldenseed run seedling-mini` takes the whole path with a small model "
+    "that is included.",
     epilog="Exit codes: 0 done, 2 error in the input, 3 some shards missing (repeat the command), "
     "4 damage found, 130 stopped (repeat the command to continue).",
     no_args_is_help=True,
@@ -84,7 +85,7 @@ Repair = Annotated[bool, typer.Option(
 )]  # fmt: skip
 
 
-@app.command(rich_help_panel=PATH)
+@app.command()
 def plan(
     recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
     reliability: Reliability = None, as_json: AsJson = False,
@@ -109,7 +110,7 @@ def plan(
     print_plans(plans, as_json=as_json)
 
 
-@app.command(rich_help_panel=PATH)
+@app.command()
 def generate(
     recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
     executor: Executor = "ray", workers: WorkerCount = None, part: Part = "1/1",
@@ -127,7 +128,7 @@ def generate(
     _finish(runs, results, as_json=as_json)
 
 
-@app.command(rich_help_panel=PATH)
+@app.command()
 def measure(
     run: RunPath, executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False
 ) -> None:
@@ -140,7 +141,7 @@ def measure(
     _finish(runs, results, as_json=as_json)
 
 
-@app.command(rich_help_panel=PATH)
+@app.command()
 def rank(run: RunPath, as_json: AsJson = False) -> None:
     """Choose golden and bad seeds on prompt set 1, and confirm them on set 2.
 
@@ -152,7 +153,7 @@ def rank(run: RunPath, as_json: AsJson = False) -> None:
     print_rankings([steps.rank(each) for each in begin.open_runs(run)], as_json=as_json)
 
 
-@app.command(rich_help_panel=PATH)
+@app.command()
 def publish(run: RunPath, as_json: AsJson = False) -> None:
     """Write the golden and bad seeds as a release: JSON, CSV, checks and a contact sheet.
 
@@ -164,7 +165,7 @@ def publish(run: RunPath, as_json: AsJson = False) -> None:
     print_releases([steps.publish(each) for each in begin.open_runs(run)], as_json=as_json)
 
 
-@app.command(rich_help_panel=SHORT)
+@app.command()
 def run(
     recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
     executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False,
@@ -195,7 +196,7 @@ def run(
     return print_findings([outcomes(each) for each in runs if not as_json])
 
 
-@app.command(rich_help_panel=RUNS)
+@app.command()
 def status(run: RunPath, as_json: AsJson = False) -> None:
     """Say how far a run is, and what its studies found."""
     from goldenseed.output.statuses import print_findings, print_statuses
@@ -207,7 +208,7 @@ def status(run: RunPath, as_json: AsJson = False) -> None:
     print_findings([each.studies for each in statuses if not as_json])
 
 
-@app.command(rich_help_panel=RUNS)
+@app.command()
 def shares(run: RunPath, as_json: AsJson = False) -> None:
     """Say how much of each measure's variance belongs to the seed, the prompt, and neither."""
     from analysis.seed_shares import share_table
@@ -218,7 +219,7 @@ def shares(run: RunPath, as_json: AsJson = False) -> None:
     print_shares(tables, as_json=as_json)
 
 
-@app.command(rich_help_panel=RUNS)
+@app.command()
 def verify(run: RunPath, as_json: AsJson = False, repair: Repair = False) -> None:
     """Read each shard and each release back and compare its hash.
 
@@ -324,7 +325,7 @@ def _usage_error(error: typer.TyperException) -> str:
     if text.startswith("Usage:"):
         return text
     command = context.command_path if context else "goldenseed"
-    return f"goldenseed: {text} See `{command} --help`."
+    return f"goldenseed: {text.removesuffix('.')}. See `{command} --help`."
 
 
 def _say(text: str) -> None:

@@ -60,6 +60,8 @@ def _plain(text: str) -> str:
 def _default(parameter: Any) -> str:  # noqa: ANN401 - typer's own
     if parameter.required:
         return "required"
+    if isinstance(parameter.show_default, str):
+        return _plain(parameter.show_default)
     nothing = parameter.default in (None, "", False, (), [])
     return "" if nothing else f"`{parameter.default}`"
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from goldenseed.commands.options import AsJson, Executor, WorkerCount
+from goldenseed.commands.sections import Group
 from pipeline.errors import ConfigError
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Group, no_args_is_help=True)
 
 
 @app.callback()

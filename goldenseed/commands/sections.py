@@ -1,30 +1,51 @@
-"""`goldenseed --help`: the commands in sections, each with the whole first sentence of its help."""
+"""List commands in help texts: each with its whole first sentence, those of the path in order."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from typer.core import TyperGroup
 
-PATH = "The path, step by step (a step that is repeated does only what is missing)"
-SHORT = "The path in one command"
-RUNS = "Look into a run"
-FILES = "Make files that recipes for real models need"
-SECTIONS = (PATH, SHORT, RUNS, FILES)
+SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "The path, step by step": ("plan", "generate", "measure", "rank", "publish"),
+        "The path in one command": ("run", "search"),
+        "Look into a run": ("status", "shares", "study", "verify"),
+        "Make the files that recipes for real models need": ("prompts", "reference"),
+    }
+)
+"""Title -> commands."""
 
 
-class SectionedGroup(TyperGroup):
-    """A group that lists each command in the section that its `rich_help_panel` names."""
+class Group(TyperGroup):
+    """A group of commands whose help folds long sentences instead of cutting them."""
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer keeps both types private
-        """Write the sections in order; long sentences are folded, not cut."""
-        for section in SECTIONS:
-            rows = [
-                (name, _first_sentence(command.help or ""))
-                for name, command in self.commands.items()
-                if getattr(command, "rich_help_panel", "") == section
-            ]
-            with formatter.section(section):
-                formatter.write_dl(rows)
+    def sections(self) -> Mapping[str, tuple[str, ...]]:
+        """Title -> commands, in the order of the help text."""
+        return {"Commands": tuple(self.commands)}
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """Write the sections; both arguments are of private types of typer."""
+        for title, names in self.sections().items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, first_sentence(self.commands[name].help or "")) for name in names]
+                )
 
 
-def _first_sentence(text: str) -> str:
-    return " ".join(text.split("\n\n")[0].split()).partition(". ")[0].removesuffix(".") + "."
+class PathGroup(Group):
+    """The group of all commands, in sections along the path."""
+
+    def sections(self) -> Mapping[str, tuple[str, ...]]:
+        """Title -> commands, in the order of the help text."""
+        return SECTIONS
+
+
+def first_sentence(text: str) -> str:
+    r"""Give the first sentence of a help text, on one line.
+
+    Example:
+        >>> first_sentence("Draw the images\nof a grid. Repeat to continue.")
+        'Draw the images of a grid.'
+    """
+    return " ".join(text.split()).partition(". ")[0].removesuffix(".") + "."
