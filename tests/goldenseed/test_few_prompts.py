@@ -1,4 +1,4 @@
-"""Too few prompts, or none to which a feature applies: said in words, and the rest is measured."""
+"""With too few prompts for a metric, the command says so and measures the rest."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ def run_of(path: Path, prompts: list[Prompt], **recipe: object) -> Run:
 
 
 def of_set(number: int, count: int, kind: str) -> list[Prompt]:
-    every = (Prompt(f"a number {i} thing", object=kind) for i in range(200))
-    return [prompt for prompt in every if prompt.set == number][:count]
+    prompts = (Prompt(f"a number {i} thing", object=kind) for i in range(200))
+    return [prompt for prompt in prompts if prompt.set == number][:count]
 
 
 @pytest.fixture(scope="module")
 def one_group(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Seven prompts a set, all of one group; set 2 has a second group of one prompt."""
+    """Seven prompts per set, all of one group; set 2 has a second group of one prompt."""
     prompts = [*of_set(1, 7, "ball"), *of_set(2, 6, "ball"), Prompt("a cup", object="cup")]
     assert prompts[-1].set == 2
     return run_of(tmp_path_factory.mktemp("one"), prompts, ranking={"metric": "failure_rate"})
@@ -43,8 +43,8 @@ def test_one_group_of_prompts_is_refused_with_both_numbers(call: Call, one_group
     assert read_per_seed(one_group).is_empty()
     ranked = call("rank", one_group.root)
     assert ranked.code == 2
-    wanted = "failure_rate cannot rank, set 1 has 7 images per seed in 1 prompt group(s); at least"
-    assert wanted in ranked.err
+    message = "failure_rate cannot rank, set 1 has 7 images per seed in 1 prompt group(s); at least"
+    assert message in ranked.err
     assert "Traceback" not in called.err + ranked.err
 
 
@@ -62,8 +62,8 @@ def test_a_feature_that_applies_to_no_prompt_costs_its_own_metrics_only(
     call: Call, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     prompts = synthetic.prompts(20)
-    taken = {"appearance": {"every": 10**6}}
-    run = run_of(tmp_path, prompts, feature_prompts=taken)
+    feature_prompts = {"appearance": {"every": 10**6}}
+    run = run_of(tmp_path, prompts, feature_prompts=feature_prompts)
     called = call("measure", run.root, "--executor", "local")
     assert (called.code, "Traceback" in called.err) == (0, False)
     shown = read_per_seed(run).group_by("metric").agg(pl.col("prompt_set").n_unique())

@@ -1,4 +1,4 @@
-"""A run that keeps no images is measured while it is drawn, or drawn again."""
+"""A run that keeps no images is measured while it is drawn; what lacks features is drawn again."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The whole path on the shipped model: draw, measure, rank, publish, grow, verify, read."""
+"""The whole path with the shipped model: draw, measure, rank, publish, grow, verify, read."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def files(run: Path) -> dict[str, int]:
     return {str(p.relative_to(run)): p.stat().st_mtime_ns for p in run.glob("images/**/*.parquet")}
 
 
-def test_run_publishes_lists_with_everything_that_a_reader_needs(made: Path) -> None:
+def test_a_release_states_the_run_grid_noise_and_model(made: Path) -> None:
     (release,) = (made / "run/releases").iterdir()
     golden = json.loads((release / "golden_seeds.json").read_text())
     text = json.dumps(golden)
@@ -109,7 +109,7 @@ def test_verify_finds_damage_and_repair_heals_it(
     call: Call, recipe: Path, run_folder: Path, damage: str
 ) -> None:
     assert call("verify", run_folder).code == 0
-    whole = contents(run_folder)
+    intact = contents(run_folder)
     run = Run.open(run_folder)
     receipt = next(run.images.receipts())
     path = run.store.path(f"images/{receipt.file}")
@@ -126,12 +126,12 @@ def test_verify_finds_damage_and_repair_heals_it(
     assert receipt.shard_id in called.out
     assert call("verify", run_folder, "--repair").code == exit_codes.DAMAGED
     assert call("run", recipe, "--out", run_folder, "--executor", "local").code == 0
-    assert contents(run_folder) == whole
+    assert contents(run_folder) == intact
     assert call("verify", run_folder).code == 0
 
 
 def bytes_of_every_kind(path: Path) -> dict[str, int]:
-    """Place in a Parquet file of one byte of each part of it."""
+    """Offset of one byte in each part of a Parquet file."""
     metadata = pq.read_metadata(path)
     size = path.stat().st_size
     return {
@@ -148,13 +148,13 @@ def test_verify_finds_a_flipped_byte_anywhere(call: Call, run_folder: Path) -> N
     run = Run.open(run_folder)
     receipt = next(run.images.receipts())
     path = run.store.path(f"images/{receipt.file}")
-    whole = path.read_bytes()
-    for part, place in bytes_of_every_kind(path).items():
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    data = path.read_bytes()
+    for part, offset in bytes_of_every_kind(path).items():
+        path.write_bytes(data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :])
         called = call("verify", run_folder)
         assert (called.code, part) == (exit_codes.DAMAGED, part)
         assert receipt.shard_id in called.out
-    path.write_bytes(whole)
+    path.write_bytes(data)
     assert call("verify", run_folder).code == 0
 
 

@@ -1,4 +1,4 @@
-"""A recipe says when its features are measured; the numbers do not hang on it."""
+"""A recipe says when its features are measured; the numbers do not depend on it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ features: [{", ".join(NETWORKS)}]
 metrics: []
 ranking: null
 """
-"""With these seeds the seedling writes words unasked, so the reader has something to read."""
+"""With these seeds the model draws words that no prompt asks for, so OCR finds some."""
 
 
 def content(run: Run, features: Sequence[str] = FEATURES) -> dict[tuple[str, str], str]:
@@ -58,19 +58,19 @@ def test_both_ways_give_the_same_shards(made: Path, tmp_path: Path, call: Call) 
 
 
 def test_networks_give_the_same_shards_both_ways(tmp_path: Path) -> None:
-    """On few cells, and once with fewer steps, which must show in every feature."""
+    """On few cells; as a control, fewer steps must change each feature."""
     recipes = {
         "fused": FEW_CELLS,
         "later": FEW_CELLS + "measure: afterwards\n",
         "other": FEW_CELLS.replace("steps: 20", "steps: 16"),
     }
-    found = {}
+    runs = {}
     for name, recipe in recipes.items():
         (tmp_path / name).mkdir()
-        found[name] = Run.open(run_recipe(tmp_path / name, recipe))
-    fused, later, other = (content(run, NETWORKS) for run in found.values())
-    assert made_when(found["fused"], NETWORKS) == {"while drawing"}
-    assert made_when(found["later"], NETWORKS) == {"from the shard"}
+        runs[name] = Run.open(run_recipe(tmp_path / name, recipe))
+    fused, later, other = (content(run, NETWORKS) for run in runs.values())
+    assert made_when(runs["fused"], NETWORKS) == {"while drawing"}
+    assert made_when(runs["later"], NETWORKS) == {"from the shard"}
     assert {name for name, _ in fused} == set(NETWORKS)
     assert fused == later
     assert not set(fused.values()) & set(other.values())
@@ -85,7 +85,7 @@ def test_other_images_give_other_shards(made: Path, tmp_path: Path, call: Call) 
     assert not set(first.values()) & set(second.values())
 
 
-def test_a_share_of_the_prompts_of_no_feature_is_refused(tmp_path: Path) -> None:
+def test_feature_prompts_of_an_unknown_feature_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(RECIPE + "feature_prompts: {apearance: {every: 2}}\n")
     with pytest.raises(ConfigError, match="did you mean 'appearance'"):

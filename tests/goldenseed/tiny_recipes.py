@@ -1,4 +1,4 @@
-"""Recipes with tiny checkpoints and conditions of their own, as a user writes them."""
+"""Write recipes with tiny checkpoints and conditions, as a user would."""
 
 import hashlib
 import io
@@ -22,18 +22,18 @@ SMALL: Mapping[str, Any] = {
     "metrics": ["brightness"],
     "ranking": None,
 }
-"""Two prompts or three, two seeds, two steps."""
+"""Settings for two seeds, two steps and a few prompts."""
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 64)) -> bytes:
-    """A noisy picture of (width, height) as PNG."""
+    """A PNG file of noise, of (width, height)."""
     rng, file = np.random.default_rng(seed), io.BytesIO()
     Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), np.uint8)).save(file, "PNG")
     return file.getvalue()
 
 
 def mask(size: tuple[int, int] = (64, 64)) -> bytes:
-    """White on the left half, as PNG."""
+    """A PNG file of a mask that is white on the left half."""
     pixels, file = np.zeros((*size[::-1], 3), np.uint8), io.BytesIO()
     pixels[:, : size[0] // 2] = 255
     Image.fromarray(pixels).save(file, "PNG")
@@ -41,14 +41,20 @@ def mask(size: tuple[int, int] = (64, 64)) -> bytes:
 
 
 def numbers(seed: int, count: int = 512) -> bytes:
-    """A row of numbers as .npy."""
+    """An .npy file with a row of numbers."""
     file = io.BytesIO()
     np.save(file, np.random.default_rng(seed).normal(size=count).astype(np.float32))
     return file.getvalue()
 
 
 def write_prompts(folder: Path, cells: Sequence[Mapping[str, Any]], *, keep: bool = True) -> Path:
-    """A prompt file with its folder of conditions: what is bytes becomes a file and its hash."""
+    """Write a prompt file. A value of bytes becomes a file, and the prompt names its hash.
+
+    Args:
+        folder: Where to write.
+        cells: Fields of each prompt.
+        keep: Write the files of the conditions.
+    """
     (folder / "conditions").mkdir(parents=True, exist_ok=True)
     lines = []
     for cell in cells:
@@ -64,7 +70,7 @@ def write_prompts(folder: Path, cells: Sequence[Mapping[str, Any]], *, keep: boo
 
 
 def write_recipe(folder: Path, card: Card | str, prompts: Path | str, **changes: Any) -> Path:  # noqa: ANN401
-    """A recipe; a card that is not a name gets a file of its own."""
+    """Write a recipe. A card that is not given by its name gets a file."""
     if isinstance(card, Card):
         fields = card.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
         (folder / "card.yaml").write_text(yaml.safe_dump(fields))

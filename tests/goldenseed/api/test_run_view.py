@@ -1,4 +1,4 @@
-"""A run as seen from Python: frames and pictures."""
+"""A run seen from Python: frames and images."""
 
 import io
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_one_image_is_the_stored_one(view: RunView) -> None:
     assert not np.array_equal(np.asarray(view.image(prompt.text, 3)), stored)
 
 
-def test_grid_is_a_picture(view: RunView, tmp_path: Path) -> None:
+def test_grid_is_a_contact_sheet(view: RunView, tmp_path: Path) -> None:
     sheet = view.grid(prompts=3, seeds=[1, 5])
     assert Image.open(io.BytesIO(sheet._repr_png_())).size == sheet.image.size
     larger = view.grid(prompts=[p.text for p in view.prompts[:4]], seeds=4)
@@ -43,7 +43,7 @@ def test_grid_is_a_picture(view: RunView, tmp_path: Path) -> None:
     assert (tmp_path / "sheet.png").exists()
 
 
-def test_what_is_not_there_is_named(view: RunView) -> None:
+def test_unknown_names_are_refused_with_a_hint(view: RunView) -> None:
     with pytest.raises(RunError, match="no prompt 'a red bal'"):
         view.image("a red bal", 0)
     with pytest.raises(RunError, match="no seed 999"):

@@ -1,4 +1,4 @@
-"""`goldenseed reference` and `goldenseed prompts` on the command line: bad input, and one good."""
+"""`goldenseed reference` and `goldenseed prompts`: refusals of bad input, and a built reference."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ LOCAL = ("--executor", "local")
 
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of pictures, and the folder that the command is called in."""
+    """A folder of images; the command is called in the folder that holds it."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(N):
@@ -33,7 +33,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def damaged_parquet(path: Path) -> None:
-    """A file whose schema can be read, and whose first page cannot."""
+    """Write a file whose schema can be read, but not its first page."""
     pq.write_table(pa.table({"image": [bytes([i] * 999) for i in range(9)]}), path)
     data = bytearray(path.read_bytes())
     data[4:24] = b"\xff" * 20
@@ -58,8 +58,8 @@ def test_bad_input_of_a_reference(
 ) -> None:
     damaged_parquet(pictures.parent / "bad.parquet")
     (pictures.parent / "text.parquet").write_text("no Parquet")
-    named = "--out" in arguments or message.startswith("set ")
-    out = [] if named else ["--out", "r.safetensors"]
+    no_default = "--out" in arguments or message.startswith("set ")
+    out = [] if no_default else ["--out", "r.safetensors"]
     called = call("reference", "build", *arguments, *out, *LOCAL)
     assert called.code == 2
     assert message in called.err
@@ -100,25 +100,25 @@ def test_bad_input_of_prompts(
     assert not list(pictures.parent.glob("p.*"))
 
 
-def test_a_reference_of_some_pictures_and_of_more(call: Call, pictures: Path) -> None:
-    found = []
+def test_a_reference_of_all_images_and_of_a_sample(call: Call, pictures: Path) -> None:
+    references = []
     for count in ([], ["--count", "3"]):
-        out = pictures.parent / f"r{len(found)}.safetensors"
+        out = pictures.parent / f"r{len(references)}.safetensors"
         arguments = (pictures, "--feature", "perceptual", "--size", "32", *count, "--out", out)
         called = call("reference", "build", *arguments, *LOCAL, "--json")
         assert called.code == 0, called.err
         assert json.loads(called.out) == json.loads(out.with_suffix(".json").read_text())
-        found.append((json.loads(called.out), load_file(out)["features"]))
-    (every, features), (few, rows) = found
+        references.append((json.loads(called.out), load_file(out)["features"]))
+    (every, features), (few, rows) = references
     assert (every["n"], every["count"], few["n"], few["count"]) == (N, None, 3, 3)
     assert every["files_sha256"] != few["files_sha256"]
-    places = [int(np.abs(features - row).max(axis=1).argmin()) for row in rows]
-    np.testing.assert_allclose(features[places], rows, rtol=1e-4, atol=1e-5)
-    assert places == sorted(set(places))
-    assert places != [0, 1, 2]  # the naive sample
+    indices = [int(np.abs(features - row).max(axis=1).argmin()) for row in rows]
+    np.testing.assert_allclose(features[indices], rows, rtol=1e-4, atol=1e-5)
+    assert indices == sorted(set(indices))
+    assert indices != [0, 1, 2]  # the naive sample
 
 
-def test_a_reference_of_a_card_of_ones_own_lies_where_its_metric_looks(
+def test_the_reference_of_a_users_card_is_written_where_its_metric_looks(
     call: Call, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path / "references"))

@@ -1,4 +1,4 @@
-"""`goldenseed study` on a real small run: results, refusals, both executors, the run's summary."""
+"""`goldenseed study` on a small run: results, refusals, both executors, the run's status."""
 
 import json
 from pathlib import Path
@@ -30,14 +30,14 @@ def test_ray_writes_the_bytes_of_local(call: Call, run_folder: Path) -> None:
     for executor in ("local", "ray"):
         options = ("--executor", executor, "--set", "permutations=250")
         assert call("study", "quality", run_folder, *options).code == 0
-        found = files(run_folder / STUDIES_FOLDER)
+        results = files(run_folder / STUDIES_FOLDER)
         if executor == "local":
-            first = found
-    assert found == first
-    assert json.loads(found["quality/summary.json"])["settings"]["permutations"] == 250
+            first = results
+    assert results == first
+    assert json.loads(results["quality/summary.json"])["settings"]["permutations"] == 250
 
 
-def test_what_is_lacking_is_said_without_a_traceback(call: Call, run_folder: Path) -> None:
+def test_a_refusal_says_what_is_lacking_without_a_traceback(call: Call, run_folder: Path) -> None:
     wrong = call("study", "qualty", run_folder)
     assert wrong.code == 2
     assert "did you mean 'quality'" in wrong.err
@@ -50,6 +50,6 @@ def test_what_is_lacking_is_said_without_a_traceback(call: Call, run_folder: Pat
 def test_all_says_what_it_refused(call: Call, run_folder: Path) -> None:
     done = call("study", "all", run_folder, "--json")
     assert done.code == 0
-    found = json.loads(done.out)
-    assert "quality" in [study["study"] for study in found["studies"]]
-    assert all(any(c.isdigit() for c in why) or "need" in why for why in found["refused"].values())
+    report = json.loads(done.out)
+    assert "quality" in [study["study"] for study in report["studies"]]
+    assert all(any(c.isdigit() for c in why) or "need" in why for why in report["refused"].values())

@@ -1,4 +1,4 @@
-"""Recipes of the real study: what they cost, and what cannot be drawn yet says so."""
+"""Recipes of the studies of real models: what they cost, and refusals of what cannot be drawn."""
 
 import re
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ModelError, PromptError
 from pipeline.settings.recipe import Recipe, load_recipe, recipe_files, recipe_names
 
-SAID = re.compile(r"our choice|[Tt]he paper|likewise")
+STATED = re.compile(r"our choice|[Tt]he paper|likewise")
 
 
 def on_the_wrong_device(recipe: Recipe) -> list[str]:
-    """Networks that a recipe of a GPU card runs on one CPU thread."""
+    """Networks that a recipe of a GPU card would run on one CPU thread."""
     networks = [f for f in load_features(recipe.features) if isinstance(f, NetworkFeature)]
     slow = [f.name for f in networks if f.name != "ocr" and f.resources.gpus != 1]
     return slow if find_card(recipe.card).gpu else []
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_what_is_drawn_on_a_gpu_is_measured_on_it(name: str) -> None:
+def test_images_drawn_on_a_gpu_are_measured_on_it(name: str) -> None:
     check_recipe(load_recipe(name))
     assert on_the_wrong_device(load_recipe(name)) == []
 
@@ -39,19 +39,19 @@ def test_a_network_on_the_cpu_is_seen() -> None:
     assert on_the_wrong_device(recipe) == ["inception"]
 
 
-def test_measuring_is_counted_where_it_runs_and_on_what_is_measured() -> None:
+def test_the_cost_of_measuring_counts_the_measured_prompts_on_their_device() -> None:
     recipe = load_recipe("paper-sd2")
     ids = list(prompts_to_plan(recipe))
-    found = measuring_cost(recipe, ids, images=2)
+    cost = measuring_cost(recipe, ids, images=2)
     inception, hps = 11.4e9 * 2 * len(ids), 334.6e9 * 2 * sum(int(i, 16) % 9 == 0 for i in ids)
-    assert found.seconds == pytest.approx((inception + hps) / H100_FLOAT32)
-    assert re.fullmatch(r"measuring: inception@.* h \(.*H100.*\); hps@.* h \(.*\)", found.words)
+    assert cost.seconds == pytest.approx((inception + hps) / H100_FLOAT32)
+    assert re.fullmatch(r"measuring: inception@.* h \(.*H100.*\); hps@.* h \(.*\)", cost.words)
     video = measuring_cost(recipe, ids, images=2, frames=16)
-    assert video.seconds == pytest.approx(16 * found.seconds)
+    assert video.seconds == pytest.approx(16 * cost.seconds)
     slow = recipe.model_copy(update={"features": ["hps", "appearance"], "feature_prompts": {}})
-    there = measuring_cost(slow, ids, images=1)
-    assert there.seconds == pytest.approx(334.6e9 * len(ids) / CORE_FLOAT32)
-    assert there.words.endswith("one CPU core); not counted: appearance")
+    on_cpu = measuring_cost(slow, ids, images=1)
+    assert on_cpu.seconds == pytest.approx(334.6e9 * len(ids) / CORE_FLOAT32)
+    assert on_cpu.words.endswith("one CPU core); not counted: appearance")
 
 
 @pytest.mark.parametrize("name", ["sdxl-turbo-overnight", "sd2-overnight"])
@@ -65,8 +65,8 @@ def test_a_night_is_8_to_12_hours_of_one_gpu(name: str, tmp_path: Path) -> None:
     assert "too few" in plan.expect
 
 
-def test_the_papers_classifier_has_its_pictures() -> None:
-    """9,000 / 1,000 / 1,000 of each seed, where every prompt is of a picture of its own."""
+def test_the_papers_classifier_has_its_images() -> None:
+    """9,000 / 1,000 / 1,000 images of each seed, where each prompt is a group of its own."""
     recipe = load_recipe("paper-sd2-classifier")
     counts = (9000, 1000, 1000)
     split = split_by_group(prompts_to_plan(recipe).values(), counts)
@@ -97,16 +97,16 @@ def test_the_paper_has_10000_prompts_in_both_sets(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["paper-sd2", "paper-sdxl-turbo"])
 def test_every_value_says_whether_the_paper_states_it(name: str) -> None:
     text = recipe_files()[name].read_text()
-    said = dict(comments(text))
+    stated = dict(comments(text))
     keys = yaml.safe_load(text)
-    assert set(said) == set(keys) - {"sampling"} | set(keys["sampling"])
-    assert {key for key, comment in said.items() if not SAID.search(comment)} == set()
+    assert set(stated) == set(keys) - {"sampling"} | set(keys["sampling"])
+    assert {key for key, comment in stated.items() if not STATED.search(comment)} == set()
     silent = dict(comments(text.replace("  # our choice", "")))  # the negative control
-    assert {"tile", "batch_size", "noise"} <= {k for k, c in silent.items() if not SAID.search(c)}
+    assert {"tile", "batch_size", "noise"} <= {k for k, c in silent.items() if not STATED.search(c)}
 
 
 def comments(text: str) -> Iterator[tuple[str, str]]:
-    """Every top-level key, and every one of `sampling`, with its line and the comment above it."""
+    """Each top-level key and each key of `sampling`, with its line and the comment above it."""
     above, block = "", ""
     for line in text.splitlines():
         top, inner = re.match(r"(\w+):", line), re.match(r"  (\w+):", line)
@@ -125,7 +125,7 @@ def test_a_missing_prompt_file_without_a_count_is_an_error() -> None:
         prompts_to_plan(recipe.model_copy(update={"prompts": unknown}))
 
 
-def test_a_family_that_is_not_there_is_named_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_an_unknown_family_is_named_before_anything_is_fetched(tmp_path: Path) -> None:
     card = find_card("sdxl-turbo").model_copy(update={"family": "no_such_family"})
     with pytest.raises(ModelError, match="no_such_family, which this version cannot draw"):
         resolve(card)

@@ -1,4 +1,4 @@
-"""What people are told while they wait, and before."""
+"""What the command says before and while it works."""
 
 import time
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def test_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert "generate: 50 of 50 images, done in" in captured.err
 
 
-def test_lines_tell_rate_and_time_left(
+def test_lines_say_the_rate_and_the_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
@@ -54,13 +54,13 @@ def test_plan_counts_cells_shards_and_bytes(tmp_path: Path) -> None:
     assert plan.shards == (32 // 8) * (240 // 16)
     assert plan.gpu_hours is None
     assert plan.seconds is not None
-    hashes = recipe.model_copy(update={"keep_images": "none"})
-    assert plan_recipe(hashes, prompts, tmp_path)[0].image_bytes == 0
-    some = recipe.model_copy(update={"keep_images": 24})
-    assert plan_recipe(some, prompts, tmp_path)[0].image_bytes == plan.image_bytes // 10
+    none_kept = recipe.model_copy(update={"keep_images": "none"})
+    assert plan_recipe(none_kept, prompts, tmp_path)[0].image_bytes == 0
+    some_kept = recipe.model_copy(update={"keep_images": 24})
+    assert plan_recipe(some_kept, prompts, tmp_path)[0].image_bytes == plan.image_bytes // 10
 
 
-def test_gpu_cards_are_planned_in_gpu_hours_and_say_on_what_basis(tmp_path: Path) -> None:
+def test_the_plan_of_a_gpu_card_states_gpu_hours_and_their_basis(tmp_path: Path) -> None:
     recipe = load_recipe("sd2-base")
     prompts = {p.id: p for p in load_prompts(recipe).prompts}
     (plan,) = plan_recipe(recipe, prompts, tmp_path)

@@ -1,4 +1,4 @@
-"""Tables of results: the ends of long lists, and how much is left out."""
+"""Tables of rankings: the ends of long lists, and how much is left out."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def lists(seeds: int) -> Ranking:
     rng = np.random.default_rng(1)
     effects = rng.normal(size=(seeds, 1))
     noise = [rng.normal(size=(seeds, 20)) for _ in range(2)]
-    return ranked(Score(), [sample("appearance.brightness", effects + one) for one in noise])
+    return ranked(Score(), [sample("appearance.brightness", effects + error) for error in noise])
 
 
 def lines(ranking: Ranking, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -24,7 +24,7 @@ def rows(text: list[str], name: str) -> list[int]:
     return [int(cells[3]) for cells in map(str.split, text) if cells[1:2] == [name]]
 
 
-def test_of_long_lists_the_ends_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_lists_show_their_ends(capsys: pytest.CaptureFixture[str]) -> None:
     ranking = lists(200)
     by_rank = [seed.seed for seed in sorted(ranking.seeds, key=lambda seed: seed.rank_set2)]
     golden = [seed for seed in by_rank if seed in ranking.golden.seeds]

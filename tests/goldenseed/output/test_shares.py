@@ -27,7 +27,7 @@ SOURCES = ("seed", "prompt", "rest")
 
 
 def components(values: np.ndarray) -> np.ndarray:
-    """Shares by statsmodels' mean squares and the textbook's expected mean squares."""
+    """Shares from statsmodels' mean squares and the textbook's expected mean squares."""
     s, p = values.shape
     frame = pd.DataFrame(
         {"y": values.ravel(), "seed": np.repeat(np.arange(s), p), "prompt": np.tile(range(p), s)}
@@ -73,12 +73,12 @@ def run_of(path: Path, draw: synthetic.Draw) -> Run:
     return run
 
 
-def test_every_scalar_measure_has_a_row_and_the_scramble_has_no_seed(tmp_path: Path) -> None:
+def test_each_scalar_measure_has_a_row_and_a_scrambled_run_no_seed_effect(tmp_path: Path) -> None:
     rows = {}
     for draw in (with_seeds, scrambled):
         run = run_of(tmp_path / draw.__name__, draw)
         frame = share_table(run, draws=60)
-        assert frame["measure"].to_list() == [one.name for one in scalar_measures(run)]
+        assert frame["measure"].to_list() == [measure.name for measure in scalar_measures(run)]
         assert "appearance.contrast" in frame["measure"]
         assert "appearance.brightness" not in frame["measure"]  # it is the metric's
         assert share_table(run, draws=60).equals(frame)
@@ -89,14 +89,14 @@ def test_every_scalar_measure_has_a_row_and_the_scramble_has_no_seed(tmp_path: P
     assert scramble["seed_p"] > 0.02
     assert scramble["seed_low"] < 0 < scramble["seed_high"]
     flat = [row for row in rows["with_seeds"].values() if row["seed"] is None]
-    assert flat  # grey pictures have no colour at all
+    assert flat  # grey images have no colour at all
     assert all("do not vary" in row["note"] for row in flat)
 
 
 def test_the_command_prints_shares(call: Call, run_folder: Path) -> None:
-    found = call("shares", run_folder, "--json")
-    assert found.code == 0
-    ((run),) = json.loads(found.out)
+    called = call("shares", run_folder, "--json")
+    assert called.code == 0
+    (run,) = json.loads(called.out)
     brightness = next(row for row in run["measures"] if row["measure"] == "brightness")
     assert sum(brightness[source] for source in SOURCES) == pytest.approx(1)
     cells = read_cells(Run.open(run_folder), ["appearance.brightness"], sets=(1, 2))
@@ -106,21 +106,21 @@ def test_the_command_prints_shares(call: Call, run_folder: Path) -> None:
     assert "brightness" in call("shares", run_folder).out
 
 
-def layouts(prompts: Sequence[Prompt], seeds: int, *, found: float) -> Values:
-    """Places of an object that belong to the seed, where it is found at all."""
+def layouts(prompts: Sequence[Prompt], seeds: int, *, share: float) -> Values:
+    """Positions of an object that depend on the seed, with NaN where it is not found."""
     rng = np.random.default_rng(4)
     shape = (seeds, len(prompts))
-    places = np.linspace(0, 0.5, seeds)[:, None] + 0.1 * rng.random(shape)
-    return {LAYOUT: {"x": np.where(rng.random(shape) < found, places, np.nan)}}
+    x = np.linspace(0, 0.5, seeds)[:, None] + 0.1 * rng.random(shape)
+    return {LAYOUT: {"x": np.where(rng.random(shape) < share, x, np.nan)}}
 
 
-def layout_run(path: Path, found: float) -> Run:
+def layout_run(path: Path, share: float) -> Run:
     size = {"seeds": 8, "prompts": 40, "objects": 5}
     recipe = {"features": [LAYOUT], "metrics": [PLACE], "ranking": None}
-    return planted_run(path, lambda p, s: layouts(p, s, found=found), **size, **recipe)
+    return planted_run(path, lambda p, s: layouts(p, s, share=share), **size, **recipe)
 
 
-def test_shares_of_a_place_are_of_what_was_found(tmp_path: Path) -> None:
+def test_shares_of_a_position_count_only_objects_that_were_found(tmp_path: Path) -> None:
     run = layout_run(tmp_path, 0.7)
     row = share_table(run, draws=20).row(by_predicate=pl.col("measure") == "place", named=True)
     sample = read_cells(run, [f"{LAYOUT}.x"], sets=(1, 2)).sample([f"{LAYOUT}.x"])
@@ -140,7 +140,7 @@ def test_nothing_found_is_a_note_in_the_table(tmp_path: Path, call: Call) -> Non
 
 
 def letters(prompts: Sequence[Prompt], seeds: int, *, events: int) -> Values:
-    """A yes or no that so many cells of each set show, the earlier the seed the more."""
+    """An event in a given number of cells; earlier seeds show it more often."""
     rng = np.random.default_rng(6)
     shape = (seeds, len(prompts))
     weights = np.repeat(np.arange(seeds, 0, -1.0), len(prompts))
@@ -169,13 +169,13 @@ def test_rare_events_have_an_estimate_and_a_null_but_no_interval(
         assert (row["seed_low"], row["rest_high"], row["method"]) == (None, None, None)
         assert "no interval" in " ".join(called.out.split())
         assert "[" not in next(line for line in called.out.splitlines() if "place" in line)
-    else:  # the negative control: enough of them are like anything else
+    else:  # the negative control: enough events have an interval
         assert row["seed_low"] < row["seed"] < row["seed_high"]
         assert row["note"] == ""
 
 
 class Place(LayoutX):
-    """The planted place of the object."""
+    """The planted position of the object."""
 
     name: ClassVar[str] = "place"
     needs: ClassVar[tuple[str, ...]] = (f"{LAYOUT}.x",)

@@ -1,4 +1,4 @@
-"""How many prompts a reliable ranking takes: by formula before a run, as measured after it."""
+"""How many prompts a reliable ranking needs: by a formula before a run, as measured after it."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`goldenseed search`: draws what the race asks for and no more, and goes on after a break."""
+"""`goldenseed search` draws only what the race asks for, and continues after an interruption."""
 
 import json
 from pathlib import Path
@@ -41,18 +41,18 @@ def drawn(run: Run) -> int:
     return sum(receipt.rows for receipt in receipt_index(run.images).values())
 
 
-def test_a_broken_search_ends_as_one_that_was_not(
+def test_an_interrupted_search_ends_like_an_uninterrupted_one(
     call: Call, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = call("search", recipe, "--out", tmp_path / "whole", *OPTIONS)
-    assert whole.code == 0, whole.err
-    assert "over all seeds and looks" in whole.out
+    called = call("search", recipe, "--out", tmp_path / "whole", *OPTIONS)
+    assert called.code == 0, called.err
+    assert "over all seeds and looks" in called.out
     run = Run.open(tmp_path / "whole")
-    found = json.loads((run.root / SEARCH_FILE).read_bytes())
-    assert drawn(run) == found["images"] < 0.95 * found["images_full"]
-    assert len(found["plan"]["looks"]) > 1
-    assert set(found["sure"]) <= {row["seed"] for row in found["list"]}
-    assert len(found["list"]) == found["plan"]["top"] == 4
+    result = json.loads((run.root / SEARCH_FILE).read_bytes())
+    assert drawn(run) == result["images"] < 0.95 * result["images_full"]
+    assert len(result["plan"]["looks"]) > 1
+    assert set(result["sure"]) <= {row["seed"] for row in result["list"]}
+    assert len(result["list"]) == result["plan"]["top"] == 4
 
     with monkeypatch.context() as patch:
         rounds = []
@@ -67,12 +67,12 @@ def test_a_broken_search_ends_as_one_that_was_not(
         patch.setattr(steps, "generate", stop_in_round_two)
         broken = call("search", recipe, "--out", tmp_path / "broken", *OPTIONS)
     assert broken.code == 130
-    assert 0 < drawn(Run.open(tmp_path / "broken")) < found["images"]
+    assert 0 < drawn(Run.open(tmp_path / "broken")) < result["images"]
     again = call("search", recipe, "--out", tmp_path / "broken", *OPTIONS, "--json")
-    assert json.loads(again.out)["list"] == found["list"]
+    assert json.loads(again.out)["list"] == result["list"]
     files = [(tmp_path / name / SEARCH_FILE).read_bytes() for name in ("whole", "broken")]
     assert files[0] == files[1]
-    assert drawn(Run.open(tmp_path / "broken")) == found["images"]
+    assert drawn(Run.open(tmp_path / "broken")) == result["images"]
 
 
 def test_units_are_prompts_of_set_1_of_different_groups(recipe: Path, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_units_are_prompts_of_set_1_of_different_groups(recipe: Path, tmp_path: 
     assert {prompt.set for prompt in run.prompts.values()} == {1}
     assert sum(len(block.prompt_ids) for block in run.blocks) == len(run.prompts)
     assert all(len(block.prompt_ids) >= 3 for block in run.blocks)
-    assert all(len(own) >= 2 for own in groups)  # a kernel distance is made between groups
+    assert all(len(names) >= 2 for names in groups)  # a kernel distance compares groups
     assert all(len(tile.seeds) == 1 for tile in run.tiles())
 
 
