@@ -1,8 +1,8 @@
-"""Every interval covers what it says, and the naive interval does not.
+"""Each interval has its nominal coverage, and the naive interval does not.
 
-2,000 repetitions each. A method passes when its coverage lies in the band in which 99.9 % of
-all simulations of an exact method would lie; methods that are conservative by construction
-have their own band, with the reason beside it.
+2,000 repetitions each. A method passes if its coverage lies in the band that holds 99.9 % of all
+simulations of an exact method. Methods that are conservative by construction have their own band,
+with the reason in a comment.
 """
 
 from collections.abc import Sequence
@@ -52,9 +52,9 @@ def crossed(
 
 
 def images(rng: np.random.Generator, g: int, m: int, d: int, share: float) -> Floats:
-    """Features (g * m, d) of one seed; `share` of their variance belongs to the group."""
-    own, group = rng.standard_normal((g, m, d)), rng.standard_normal((g, 1, d))
-    return (np.sqrt(share) * group + np.sqrt(1 - share) * own).reshape(g * m, d)
+    """Features (g * m, d) of one seed; the group has `share` of their variance."""
+    single, group = rng.standard_normal((g, m, d)), rng.standard_normal((g, 1, d))
+    return (np.sqrt(share) * group + np.sqrt(1 - share) * single).reshape(g * m, d)
 
 
 def test_band_is_that_of_the_binomial() -> None:
@@ -94,8 +94,8 @@ def test_frechet_by_jackknife_and_never_by_bootstrap() -> None:
     intervals = [frechet_interval(x, groups, reference) for x in draws]
     assert "jackknife" in intervals[0].method
     truth = float(np.mean([i.value for i in intervals]))
-    # n is at most 2 d: leaving a group out also moves the bias of 1/n, which the jackknife
-    # counts as noise. Never below nominal, up to 3 % above.
+    # n is at most 2 d: leaving a group out also changes the bias of 1/n, which the jackknife
+    # counts as noise. Coverage is never below nominal and up to 3 % above.
     assert within(coverage(intervals, truth), band=(BAND[0], 0.985))
     assert not within(bootstrap_coverage(draws[:300], reference, truth), band=(BAND[0], 0.985))
 
@@ -116,7 +116,7 @@ def test_frechet_of_a_seed_like_the_reference_is_conservative() -> None:
     reference = Reference.from_features(real)
     intervals = [frechet_interval(x / 1.1, None, reference) for x in draws]
     truth = float(np.mean([i.value for i in intervals]))
-    # The first order of the distance vanishes here, so its variance is overstated.
+    # The first-order term of the distance vanishes here, so its variance is overestimated.
     assert 0.96 < coverage(intervals, truth) <= 1.0
 
 
@@ -132,7 +132,8 @@ def test_jackknife_of_many_groups_joins_them() -> None:
         for x in draws
     ]
     truth = float(np.mean([i.value for i in intervals]))
-    # Symmetric in the squared distance: up to 3 % short, which is why intervals are not.
+    # This interval is symmetric in the squared distance and covers up to 3 % too little, which
+    # is why `frechet_interval` is symmetric on the root scale.
     assert within(coverage(intervals, truth), band=(0.915, BAND[1]))
     assert sizes.tolist() == [4] * 20
 
@@ -142,7 +143,7 @@ def test_kid() -> None:
     reference, groups = KidReference.from_features(real[:100]), np.repeat(np.arange(24), 4)
     intervals = [kid_interval(x, groups, reference) for x in draws]
     truth = float(np.mean([i.value for i in intervals]))
-    # The upper bound is the higher of two, so up to 2 % above nominal.
+    # The upper bound is the higher of two, so coverage is up to 2 % above nominal.
     band = (BAND[0], 0.98)
     assert within(coverage(intervals, truth), band=band)
     naive = [kid_interval(x, np.arange(96), reference) for x in draws[:600]]
@@ -155,17 +156,17 @@ def test_variance_shares_of_a_balanced_grid(sds: tuple[float, ...]) -> None:
     shares = [variance_shares(crossed(rng, (16, 24, 1), sds)[:, :, 0]) for _ in range(RUNS)]
     square = np.square(sds)
     seed, prompt, rest = np.array([square[0], square[2], square[4]]) / square.sum()
-    # Degrees of freedom by Satterthwaite are approximate, up to 1 % on the wide side.
+    # Satterthwaite's degrees of freedom are approximate; coverage is up to 1 % above nominal.
     band = (BAND[0], 0.975)
     assert within(coverage([share.seed for share in shares], seed), band=band)
     assert within(coverage([share.prompt for share in shares], prompt), band=band)
     assert within(coverage([share.rest for share in shares], rest), band=band)
-    # Unbiased in numerator and denominator, the ratio nearly so.
+    # Numerator and denominator are unbiased, and the ratio nearly so.
     assert np.mean([share.seed.value for share in shares]) == pytest.approx(seed, abs=0.02)
 
 
 def test_prompt_bootstrap_of_the_seed_share_fails() -> None:
-    """The negative control: prompts drawn with replacement, seeds held fixed."""
+    """The negative control: prompts are drawn with replacement, seeds are held fixed."""
     rng = np.random.default_rng(4)
     covered = []
     for _ in range(300):
@@ -188,15 +189,15 @@ def test_variance_shares_of_grouped_prompts() -> None:
     square = np.square(sds)
     seed = square[0] / square.sum()
     shares = [variance_shares(y, groups) for y in grids]
-    # The variance over seeds and groups together is counted twice: never far below nominal.
+    # The variance of the interaction is counted twice: coverage is never far below nominal.
     assert within(coverage([share.seed for share in shares], seed), band=(0.93, 0.985))
     assert within(
         coverage([share.rest for share in shares], (square[3] + square[4]) / square.sum()),
         band=(0.93, 0.985),
     )
-    # Naive: a seed's liking for one object counted as the seed's own. Two of the 47 partners of
-    # a prompt are of its group, so the share rises by 2 / 47 of seed x group's, 0.004. The
-    # error of both means is 0.0007, and both see the same grids.
+    # Naive: seed x group effects count as seed effects. Two of the 47 partners of a prompt are in
+    # its group, so the share rises by 2 / 47 of the share of seed x group, 0.004. The error of
+    # both means is 0.0007, and both see the same grids.
     naive = [variance_shares(y).seed for y in grids]
     assert np.mean([s.seed.value for s in shares]) == pytest.approx(seed, abs=0.002)
     assert np.mean([s.value for s in naive]) != pytest.approx(seed, abs=0.002)
@@ -220,8 +221,8 @@ def test_rank_correlation(rho: float) -> None:
     truth = 6 / np.pi * np.arcsin(rho / 2)
     intervals = [rank_correlation(a, b) for a, b in zip(first, second, strict=True)]
     assert within(coverage(intervals, truth))
-    # Naive: the error of a product-moment correlation, which ranks exceed: 93.5 % at 0.8, just
-    # inside the band, and 90 % at 0.95.
+    # Naive: the error of a product-moment correlation, which is too small for ranks: coverage is
+    # 93.5 % at 0.8, just inside the band, and 90 % at 0.95.
     z, half = np.arctanh([i.value for i in intervals]), 1.96 / np.sqrt(57)
     naive = (np.tanh(z - half) <= truth) & (truth <= np.tanh(z + half))
     assert naive.mean() < coverage(intervals, truth) - 0.02

@@ -1,4 +1,4 @@
-"""The distances against independent computations, and against wrong ones that must differ."""
+"""Distances equal independent computations, and differ from wrong computations."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ SIZES = [(60, 12), (13, 12), (12, 12), (7, 12), (2, 12), (40, 1)]
 
 
 def features(n: int, d: int, *, seed: int = 0, shift: float = 0.0) -> Floats:
-    """Correlated features with columns of unequal spread, like those of a network."""
+    """Draw correlated features whose columns differ in spread, like those of a network."""
     mixing = np.random.default_rng(99).normal(size=(d, d)) * np.linspace(0.3, 2, d)
     return np.random.default_rng(seed).normal(size=(n, d)) @ mixing + shift
 
@@ -51,7 +51,7 @@ def by_sqrtm(x: Floats, y: Floats) -> float:
 
 
 def by_unsymmetric_eigvalsh(x: Floats, y: Floats) -> float:
-    """Wrong: eigvalsh reads one triangle of a product that is not symmetric."""
+    """Compute it wrongly: eigvalsh reads one triangle of a product that is not symmetric."""
     first, second = np.cov(x.T), np.cov(y.T)
     root = np.sqrt(np.clip(linalg.eigvalsh(first @ second), 0, None)).sum()
     shift = x.mean(axis=0) - y.mean(axis=0)
@@ -59,7 +59,7 @@ def by_unsymmetric_eigvalsh(x: Floats, y: Floats) -> float:
 
 
 def by_forgotten_cross_term(x: Floats, y: Floats) -> float:
-    """Wrong: the covariances are compared by their traces alone."""
+    """Compute it wrongly: without the cross term of the covariances."""
     shift = x.mean(axis=0) - y.mean(axis=0)
     return float(shift @ shift + np.trace(np.cov(x.T)) + np.trace(np.cov(y.T)))
 
@@ -96,7 +96,7 @@ def test_low_rank_form_equals_full_form() -> None:
 def test_frechet_works_with_a_singular_reference() -> None:
     x, y = features(60, 12, seed=1), features(6, 12, seed=2)
     value = frechet_distance(x, Reference.from_features(y))
-    # The distance is symmetric, and the other way round the reference is regular.
+    # The distance is symmetric, and with the sides swapped the reference is regular.
     assert value == pytest.approx(frechet_distance(y, Reference.from_features(x)), rel=1e-9)
 
 
@@ -131,7 +131,7 @@ def test_frechet_ignores_order_and_scales_squared(seed: int, n: int, scale: floa
 
 
 def test_contributions_are_the_derivative() -> None:
-    """Adding a little more weight to one image moves the distance by its contribution."""
+    """A little more weight on one image moves the distance by its contribution."""
     x, y = features(1000, 3, seed=1, shift=0.4), features(400, 3, seed=2)
     reference = Reference.from_features(y)
     repeated = np.tile(x, (50, 1))
@@ -193,10 +193,10 @@ def test_kid_is_unbiased_and_the_full_mean_is_not() -> None:
     draws = [rng.normal(size=(8, 3)) for _ in range(1000)]
     values = np.array([kid(x, reference) for x in draws])
     error = values.std() / np.sqrt(len(values))
-    # The reference stands for the population: its own sampling shows as a small offset.
+    # The reference stands for the population: its own sampling error is a small offset.
     assert abs(values.mean()) < 5 * error + 0.05
-    own = np.array([((x**2).sum(axis=1) / 3 + 1) ** 3 for x in draws]).mean() / 8
-    assert own > 5 * error + 0.05
+    diagonal = np.array([((x**2).sum(axis=1) / 3 + 1) ** 3 for x in draws]).mean() / 8
+    assert diagonal > 5 * error + 0.05
 
 
 def test_kid_without_groups_is_exact() -> None:

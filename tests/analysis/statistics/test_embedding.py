@@ -1,4 +1,4 @@
-"""Maps and cuts against scikit-learn, scipy and statsmodels."""
+"""Maps, clusters and adjusted p-values against scikit-learn, scipy and statsmodels."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_scores_are_scikit_learns(shape: tuple[int, int]) -> None:
     ours = principal_scores(x.astype(np.float32), 4)
     theirs = PCA(4, svd_solver="full").fit_transform(x.astype(np.float32).astype(np.float64))
     np.testing.assert_allclose(np.abs(ours), np.abs(theirs), rtol=1e-8, atol=1e-8)
-    left, values, _ = np.linalg.svd(x, full_matrices=False)  # without taking the mean off
+    left, values, _ = np.linalg.svd(x, full_matrices=False)  # without subtracting the mean
     assert not np.allclose(np.abs(ours), np.abs(left * values)[:, :4], rtol=1e-2)
 
 

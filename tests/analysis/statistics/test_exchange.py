@@ -1,4 +1,4 @@
-"""The exchange null: right size where nothing is changed, power where something is."""
+"""The exchange test has its nominal size without a change, and power with a change."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from analysis.statistics.exchange import exchange_p, exchanged
 
 
 def draw(rng: np.random.Generator, *, effect: float, groups: int = 12, each: int = 4) -> np.ndarray:
-    """Differences of 6 seeds x groups of prompts that depend on one another."""
+    """Draw differences of 6 seeds and prompts that are dependent within groups."""
     shared = np.repeat(rng.normal(size=groups), each)
     return effect + shared + rng.normal(size=(6, groups * each))
 
@@ -23,12 +23,12 @@ def test_size_by_groups_and_not_by_prompts() -> None:
 
 def test_an_effect_is_found() -> None:
     rng = np.random.default_rng(1)
-    found = exchange_p(draw(rng, effect=1.5), np.repeat(np.arange(12), 4), rng, draws=999)
-    assert found < 0.01
+    p = exchange_p(draw(rng, effect=1.5), np.repeat(np.arange(12), 4), rng, draws=999)
+    assert p < 0.01
 
 
-def test_groups_stay_whole_and_half_of_them_change() -> None:
-    found = exchanged(["a", "b", "a"], np.random.default_rng(2), draws=2000)
-    assert (found[:, 0] == found[:, 2]).all()
-    assert abs(found[:, :2].mean() - 0.5) < 0.05
-    assert (found[:, 0] != found[:, 1]).any()
+def test_groups_are_exchanged_whole_and_half_of_the_time() -> None:
+    flags = exchanged(["a", "b", "a"], np.random.default_rng(2), draws=2000)
+    assert (flags[:, 0] == flags[:, 2]).all()
+    assert abs(flags[:, :2].mean() - 0.5) < 0.05
+    assert (flags[:, 0] != flags[:, 1]).any()

@@ -1,4 +1,4 @@
-"""Distances at infinitely many images, against that of the Gaussians they are drawn from."""
+"""Distances at infinitely many images, against the distance of the Gaussians they come from."""
 
 import numpy as np
 import pytest
@@ -17,10 +17,11 @@ TRUE = D * SHIFT**2 + float(((SPREADS - 1) ** 2).sum())
 
 
 def seeds(count: int, groups: int, each: int, *, seed: int = 0) -> tuple[Floats, NDArray[np.intp]]:
-    """Embeddings of `groups` x `each` images; those of one group share 0.6 of their variance."""
+    """Embeddings of `groups` x `each` images; groups have 0.6 of the variance."""
     rng = np.random.default_rng(seed)
-    shared, own = rng.normal(size=(count, groups, 1, D)), rng.normal(size=(count, groups, each, D))
-    x = (np.sqrt(0.6) * shared + np.sqrt(0.4) * own) * SPREADS + SHIFT
+    shared = rng.normal(size=(count, groups, 1, D))
+    single = rng.normal(size=(count, groups, each, D))
+    x = (np.sqrt(0.6) * shared + np.sqrt(0.4) * single) * SPREADS + SHIFT
     return x.reshape(count, -1, D), np.repeat(np.arange(groups), each)
 
 
@@ -39,16 +40,16 @@ def test_the_extrapolated_distance_is_nearer_to_that_of_the_gaussians(
 ) -> None:
     x, labels = seeds(120, groups, each)
     plain = frechet_distances(x, REFERENCE)
-    found = extrapolated(x, labels)
-    error = found.std(ddof=1) / np.sqrt(len(found))
+    values = extrapolated(x, labels)
+    error = values.std(ddof=1) / np.sqrt(len(values))
     bias = plain.mean() - TRUE
-    assert bias > 6 * error  # the negative control: as it stands the distance is too large
-    assert abs(found.mean() - TRUE) < 3 * error + 0.1 * bias
-    assert ((found - TRUE) ** 2).mean() < ((plain - TRUE) ** 2).mean()
-    assert found.std() < 1.1 * plain.std()  # hardly more noise than the distance itself
+    assert bias > 6 * error  # the negative control: the plain distance is too large
+    assert abs(values.mean() - TRUE) < 3 * error + 0.1 * bias
+    assert ((values - TRUE) ** 2).mean() < ((plain - TRUE) ** 2).mean()
+    assert values.std() < 1.1 * plain.std()  # hardly more noise than the distance itself
 
 
-def test_halving_groups_instead_of_their_number_leaves_bias() -> None:
+def test_splitting_groups_leaves_bias() -> None:
     x, labels = seeds(120, 30, 6)
     right, wrong = extrapolated(x, labels), extrapolated(x, np.arange(len(labels)))
     bias = frechet_distances(x, REFERENCE).mean() - TRUE
@@ -56,14 +57,14 @@ def test_halving_groups_instead_of_their_number_leaves_bias() -> None:
     assert wrong.mean() - TRUE > 0.5 * bias
 
 
-def test_points_are_unions_of_quarters_in_which_every_group_counts_alike() -> None:
+def test_points_are_unions_of_quarters_with_equal_weight_for_each_group() -> None:
     groups = np.array([0, 0, 0, 1, 1, 2, 3, 3, 4, 5, 6, 7])
     points = subsets(groups, np.random.default_rng(0))
     assert [len(point) for point in points] == [1, 4 * DEALS, 6 * DEALS]
     for point, times in zip(points, (1, 3 * DEALS, 3 * DEALS), strict=True):
         np.testing.assert_array_equal(np.sum(point, axis=0), times)
         for chosen in point:
-            assert set(groups[chosen]).isdisjoint(groups[~chosen])  # groups stay whole
+            assert set(groups[chosen]).isdisjoint(groups[~chosen])  # groups are not split
 
 
 def test_the_intercept_is_that_of_polyfit() -> None:

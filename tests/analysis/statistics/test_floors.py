@@ -1,4 +1,4 @@
-"""The noise floor: what a distance says of images that cannot be told from the reference."""
+"""The noise floor: the distance of images that have the distribution of the reference."""
 
 import numpy as np
 import pytest
@@ -16,17 +16,18 @@ def frechet(part: Floats, rest: Floats) -> float:
 
 
 def floor_of(distance: Distance, n: int) -> tuple[float, float]:
-    found = noise_floor(IMAGES, n, distance, rng=np.random.default_rng(n))
-    assert (found.n, found.reference_n, found.splits) == (n, 800 - n, 20)
-    return found.mean, found.spread
+    floor = noise_floor(IMAGES, n, distance, rng=np.random.default_rng(n))
+    assert (floor.n, floor.reference_n, floor.splits) == (n, 800 - n, 20)
+    return floor.mean, floor.spread
 
 
 @pytest.mark.parametrize("n", [2, 30, 400])
 def test_the_kernel_distance_from_the_rest_is_that_of_the_rest(n: int) -> None:
     whole = KidReference.from_features(IMAGES)
-    found = kid_from_rest(IMAGES[:n], whole)
-    assert found == pytest.approx(kid(IMAGES[:n], IMAGES[n:]), rel=1e-9, abs=1e-12)
-    assert abs(found - kid(IMAGES[:n], whole)) > 1e-6  # the negative control: itself among them
+    distance = kid_from_rest(IMAGES[:n], whole)
+    assert distance == pytest.approx(kid(IMAGES[:n], IMAGES[n:]), rel=1e-9, abs=1e-12)
+    # The negative control: a reference that includes the images themselves.
+    assert abs(distance - kid(IMAGES[:n], whole)) > 1e-6
 
 
 def test_the_floor_of_an_unbiased_distance_is_zero() -> None:

@@ -1,4 +1,4 @@
-"""The nulls: what permuting keeps, and the hypergeometric law."""
+"""The nulls: what a permutation preserves, and the hypergeometric distribution."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_permuting_keeps_every_prompts_images_whole(s: int, p: int, d: int, seed
 
 
 def test_prompts_are_permuted_independently_of_each_other() -> None:
-    """Relabelling whole seeds would keep every row together; this must not."""
+    """Relabelling whole seeds would keep each row together; the permutation must not."""
     rng = np.random.default_rng(0)
     values = np.tile(np.arange(20.0)[:, None], (1, 30))
     null = permute_within_prompt(values, rng)
@@ -93,7 +93,7 @@ def test_overlap_is_what_unrelated_rankings_share() -> None:
     assert shared.mean() == pytest.approx(null.mean, abs=0.05)
     assert shared.std() == pytest.approx(null.sd, abs=0.03)
     assert (shared >= 5).mean() == pytest.approx(null.probability_at_least(5), abs=0.01)
-    # A binomial, which forgets that a seed is drawn once only, is too wide.
+    # A binomial, which draws seeds with replacement, is too wide.
     assert shared.std() != pytest.approx(stats.binom(12, 0.25).std(), abs=0.03)
 
 

@@ -1,4 +1,4 @@
-"""Many seeds at once give what one after the other gives."""
+"""Distances computed in parallel equal those computed one after the other."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_equals_one_after_the_other(width: int) -> None:
     seeds = [_features(rng, 2 * width, width) + shift for shift in (0.0, 2.0, 4.0)]
     together = frechet_distances(iter(seeds), reference)
     np.testing.assert_allclose(together, [frechet_distance(x, reference) for x in seeds], rtol=1e-9)
-    assert (np.diff(together) > 0).all(), "each seed keeps its own place"
+    assert (np.diff(together) > 0).all(), "the order of the seeds must not change"
 
 
 def test_the_first_bad_seed_is_an_error() -> None:

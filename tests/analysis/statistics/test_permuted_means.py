@@ -1,4 +1,4 @@
-"""Quick permuted means have the law of the plain ones."""
+"""Fast permuted means have the distribution of plain permutations."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from analysis.statistics.nulls import best_worst_gap, permute_within_prompt, per
 
 
 def skewed() -> np.ndarray:
-    """Seeds and prompts that differ, so that a wrong null would show."""
+    """Draw seeds and prompts that differ, so that a wrong null is detected."""
     rng = np.random.default_rng(0)
     return 2 * rng.normal(size=(12, 1)) + rng.exponential(size=(12, 20)) * np.arange(1, 21)
 
@@ -26,12 +26,12 @@ def test_means_and_gaps_scatter_as_those_of_plain_permutations() -> None:
 
 def test_p_values_without_an_effect_are_uniform() -> None:
     rng = np.random.default_rng(2)
-    found = []
+    p_values = []
     for _ in range(200):
         x = rng.normal(size=(10, 15))
         null = best_worst_gap(permuted_means(x, rng, draws=100))
-        found.append((1 + (null >= best_worst_gap(x.mean(axis=1))).sum()) / 101)
-    assert stats.kstest(found, "uniform").pvalue > 0.01
+        p_values.append((1 + (null >= best_worst_gap(x.mean(axis=1))).sum()) / 101)
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
     effect = rng.normal(size=(10, 15)) + np.arange(10)[:, None]
     null = best_worst_gap(permuted_means(effect, rng, draws=100))
     assert (null < best_worst_gap(effect.mean(axis=1))).all()

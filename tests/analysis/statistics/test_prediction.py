@@ -1,4 +1,4 @@
-"""Nested ridge regression against loops written out, and what it says of pure noise."""
+"""Nested ridge regression against explicit loops, and on pure noise."""
 
 import numpy as np
 import pytest
@@ -23,21 +23,21 @@ def solve(x: np.ndarray, y: np.ndarray, penalty: float) -> tuple[np.ndarray, flo
 
 
 def by_hand(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
-    """The penalty with the least squared error of one seed left out, each fitted anew."""
+    """Choose the penalty by explicit leave-one-out cross-validation."""
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     errors = []
     for penalty in PENALTIES:
         total = 0.0
-        for out in range(len(z)):
-            keep = np.arange(len(z)) != out
+        for seed in range(len(z)):
+            keep = np.arange(len(z)) != seed
             weights, level = solve(z[keep], y[keep], penalty)
-            total += (y[out] - z[out] @ weights - level) ** 2
+            total += (y[seed] - z[seed] @ weights - level) ** 2
         errors.append(total)
     penalty = PENALTIES[int(np.argmin(errors))]
     return solve(z, y, penalty)[0], float(penalty)
 
 
-def test_ridge_is_the_written_out_one_for_each_target() -> None:
+def test_ridge_equals_explicit_loops_for_each_target() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(24, 5)) * [1, 2, 3, 4, 5]
     y = np.stack([x[:, 0] + rng.normal(size=24), rng.normal(size=24)], axis=1)
@@ -62,14 +62,14 @@ def test_nested_folds_find_nothing_in_noise_and_a_plain_fit_does() -> None:
     assert np.mean(plain) > 0.4
 
 
-def test_a_planted_share_is_predicted_and_its_interval_holds_it() -> None:
+def test_a_planted_share_is_predicted_and_covered() -> None:
     rng = np.random.default_rng(3)
     x = rng.normal(size=(800, 10))
     y = np.sqrt(0.6) * x[:, [2]] + np.sqrt(0.4) * rng.normal(size=(800, 1))
     predicted = held_out(x, y, np.random.default_rng(4))
-    found = r_squared_interval(y[:, 0], predicted[:, 0], np.random.default_rng(5))
-    assert found.low < 0.6 < found.high
-    assert found.high - found.low < 0.15
+    interval = r_squared_interval(y[:, 0], predicted[:, 0], np.random.default_rng(5))
+    assert interval.low < 0.6 < interval.high
+    assert interval.high - interval.low < 0.15
     assert np.abs(correlations(x, y)).argmax() == 2
     assert correlations(x, y)[2, 0] == pytest.approx(stats.pearsonr(x[:, 2], y[:, 0]).statistic)
 
@@ -77,8 +77,8 @@ def test_a_planted_share_is_predicted_and_its_interval_holds_it() -> None:
 def test_the_same_stream_gives_the_same_predictions_and_targets_move_together() -> None:
     rng = np.random.default_rng(6)
     x, y = rng.normal(size=(30, 4)), rng.normal(size=(30, 2))
-    one, two = (held_out(x, y, np.random.default_rng(7)) for _ in range(2))
-    assert np.array_equal(one, two)
+    first, second = (held_out(x, y, np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(first, second)
     permuted = permuted_columns(y, 3, np.random.default_rng(8))
     assert permuted.shape == (30, 6)
     for draw in range(3):

@@ -1,4 +1,4 @@
-"""Coherence and common share against scipy, loops and planted truths; intervals that cover."""
+"""Coherence and common share against scipy, loops and planted values; errors that cover."""
 
 import numpy as np
 import pytest
@@ -35,9 +35,9 @@ def test_every_frequency_is_in_one_band_and_rings_double(shape: tuple[int, int])
 
 def test_power_is_that_of_the_pixels_and_white_noise_is_flat() -> None:
     noise = np.random.default_rng(0).normal(size=(4000, 1, 8, 8))
-    made = spectrum(noise)
-    assert (np.abs(made) ** 2).sum() == pytest.approx((noise**2).sum())
-    flat = octave_bands(8, 8).mean(np.abs(made) ** 2).mean(axis=(0, 1))
+    transform = spectrum(noise)
+    assert (np.abs(transform) ** 2).sum() == pytest.approx((noise**2).sum())
+    flat = octave_bands(8, 8).mean(np.abs(transform) ** 2).mean(axis=(0, 1))
     assert np.log(flat) / 2 == pytest.approx(np.zeros(5), abs=0.03)
     assert np.log((np.abs(np.fft.fft2(noise)) ** 2).mean()) / 2 > 1  # unscaled it is not
 
@@ -52,7 +52,7 @@ def test_coherence_is_scipys() -> None:
     plain = {"nperseg": 16, "noverlap": 0, "detrend": False}
     _, theirs = signal.coherence(x.ravel(), y.ravel(), window="boxcar", **plain)
     assert ours[:9] == pytest.approx(theirs)
-    assert ours[9:] == pytest.approx(theirs[1:8][::-1])  # of real pictures, twice the same
+    assert ours[9:] == pytest.approx(theirs[1:8][::-1])  # real fields have symmetric spectra
     _, windowed = signal.coherence(x.ravel(), y.ravel(), window="hann", **plain)
     assert ours[:9] != pytest.approx(windowed, abs=0.02)
 
@@ -66,14 +66,14 @@ def test_a_planted_share_of_the_noise_is_found_in_its_band_only() -> None:
     y = 0.8 * np.where(keep, x, 0)[:, None] + 0.6 * spectrum(rng.normal(size=(400, 6, 2, 8, 8)))
     start, end = centred(x), centred(y)
     low = 0.64
-    found = coherence(start, end, bands).mean(axis=0)
+    coherences = coherence(start, end, bands).mean(axis=0)
     shared = common_share(end, bands).mean(axis=0)
-    assert found[:2] == pytest.approx([low / (low + 0.36)] * 2, abs=0.05)
-    assert shared[:2] == pytest.approx(found[:2], abs=0.05)
-    assert (found[2:] < 0.01).all()
+    assert coherences[:2] == pytest.approx([low / (low + 0.36)] * 2, abs=0.05)
+    assert shared[:2] == pytest.approx(coherences[:2], abs=0.05)
+    assert (coherences[2:] < 0.01).all()
     assert np.abs(shared[2:]).max() < 0.01
     biased = (np.abs(end.mean(axis=1)) ** 2).sum(axis=0) / (np.abs(end) ** 2).mean(axis=1).sum(0)
-    assert bands.mean(biased)[:, 2:].min() > 0.15  # the naive share is 1 / P where there is none
+    assert bands.mean(biased)[:, 2:].min() > 0.15  # the naive share is 1 / P if the true one is 0
 
 
 def test_common_share_is_the_mean_product_of_pairs() -> None:

@@ -1,4 +1,4 @@
-"""Edit distances against another implementation."""
+"""Edit distances against their recursive definition."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ LETTERS = st.text("abcA ", max_size=9)
 
 
 def recursive(a: str, b: str) -> int:
-    """By the definition."""
+    """Edit distance by its definition."""
     if not (a and b):
         return len(a) + len(b)
     if a[0] == b[0]:
@@ -29,7 +29,7 @@ def test_edit_distance_is_that_of_the_definition(a: str, b: str) -> None:
 
 
 def test_hamming_would_be_wrong() -> None:
-    assert edit_distance("horse", "ahorse") == 1  # letter by letter all six differ
+    assert edit_distance("horse", "ahorse") == 1  # compared by position, all six letters differ
 
 
 def test_likeness_takes_the_closest_word_and_no_short_ones() -> None:

@@ -60,7 +60,7 @@ def test_intervals_need_two_groups_and_finite_values() -> None:
 
 
 def test_pairs_of_cells_give_the_analysis_of_variance() -> None:
-    """On a full grid of single prompts both estimators are the same numbers."""
+    """On a full grid of independent prompts, both estimators give the same numbers."""
     y = np.random.default_rng(1).normal(size=(6, 8)) + np.arange(6)[:, None]
     balanced = variance_shares(y)
     twice = variance_shares(np.repeat(y, 2, axis=1), np.repeat(np.arange(8), 2))
@@ -71,11 +71,11 @@ def test_pairs_of_cells_give_the_analysis_of_variance() -> None:
     assert total == pytest.approx(1)
 
 
-def test_a_missing_cell_changes_little_and_the_method() -> None:
+def test_a_missing_cell_changes_the_method_and_hardly_the_value() -> None:
     y = np.random.default_rng(1).normal(size=(12, 10)) + np.arange(12)[:, None]
-    holed = y.copy()
-    holed[3, 4] = np.nan
-    shares = variance_shares(holed)
+    incomplete = y.copy()
+    incomplete[3, 4] = np.nan
+    shares = variance_shares(incomplete)
     assert shares.seed.n == 119
     assert "jackknife" in shares.seed.method
     assert shares.seed.value == pytest.approx(variance_shares(y).seed.value, abs=0.02)
@@ -125,14 +125,14 @@ def test_the_interval_of_unequal_groups_holds_and_that_of_prompts_does_not(
     rng, draws = np.random.default_rng(3), 200
     groups = np.repeat(np.arange(len(sizes)), sizes)
     weights = np.array(sizes) / len(groups)
-    truth = 1 / (1 + (weights**2).sum())  # seeds, and what suits a seed in a group, vary alike
+    truth = 1 / (1 + (weights**2).sum())  # seed and seed x group effects have equal variance
     held = {True: 0, False: 0}
     for _ in range(draws):
         y = rng.normal(size=(256, 1)) + rng.normal(size=(256, len(sizes)))[:, groups]
         y += 0.1 * rng.normal(size=y.shape)
         for grouped, labels in ((True, groups), (False, np.arange(len(groups)))):
-            found = split_half(y, labels, rng, splits=2).full
-            held[grouped] += found.low <= truth <= found.high
+            interval = split_half(y, labels, rng, splits=2).full
+            held[grouped] += interval.low <= truth <= interval.high
     assert held[True] > 0.88 * draws
     assert held[False] < 0.7 * draws
 
@@ -142,8 +142,9 @@ def test_the_interval_of_equal_groups_is_feldts() -> None:
     y = rng.normal(size=(30, 1)) + 2 * rng.normal(size=(30, 8))
     seeds, _, rest = mean_squares(y)
     tails = stats.f.ppf([0.975, 0.025], 29, 29 * 7)
-    found = split_half(y, np.arange(8), rng).full
-    assert [found.low, found.high] == pytest.approx((1 - rest / seeds * tails).tolist(), rel=1e-9)
+    interval = split_half(y, np.arange(8), rng).full
+    feldt = (1 - rest / seeds * tails).tolist()
+    assert [interval.low, interval.high] == pytest.approx(feldt, rel=1e-9)
 
 
 def test_split_half_refuses_few_groups_and_gaps() -> None:
@@ -172,7 +173,7 @@ def test_rank_correlation_at_the_edges() -> None:
 
 
 def shrunken_draws(seeds: int, tables: int) -> tuple[float, float, float]:
-    """Error of the winner's raw and shrunken value, and how often 1.96 sd hold the truth."""
+    """Error of the winner's raw and shrunken value, and how often 1.96 sd cover the truth."""
     rng = np.random.default_rng(0)
     raw, kept, inside = [], [], []
     for _ in range(tables):
@@ -193,11 +194,11 @@ def test_shrunken_effects_are_calibrated_and_the_winners_raw_value_is_not() -> N
     assert inside == pytest.approx(0.95, abs=0.005)
 
 
-def test_few_seeds_leave_the_spread_uncertain_which_the_deviations_do_not_say() -> None:
+def test_with_few_seeds_posterior_deviations_are_too_small() -> None:
     raw, kept, inside = shrunken_draws(64, 400)
     assert kept == pytest.approx(0, abs=0.2)
     assert raw > 1
-    # Given the estimated centre and spread: with 64 seeds these carry errors of their own.
+    # They take centre and spread as known; with 64 seeds these are uncertain themselves.
     assert inside == pytest.approx(0.925, abs=0.01)
 
 
@@ -212,15 +213,15 @@ def test_no_spread_shrinks_to_one_value() -> None:
 
 
 def test_top_quarter_probabilities_are_true_ones() -> None:
-    """Of the seeds said to be in the top quarter with probability p, a share p is."""
+    """Of the seeds whose probability of being in the top quarter is p, a share p is in it."""
     rng = np.random.default_rng(1)
-    said, true = [], []
+    probabilities, true = [], []
     for _ in range(150):
         truth = rng.normal(size=40)
         shrunken = shrink(truth + 0.7 * rng.normal(size=40), np.full(40, 0.7))
-        said.append(top_quarter_probability(shrunken.mean, shrunken.sd, rng, draws=500))
+        probabilities.append(top_quarter_probability(shrunken.mean, shrunken.sd, rng, draws=500))
         true.append(np.isin(np.arange(40), np.argsort(-truth)[:10]))
-    p, hit = np.concatenate(said), np.concatenate(true)
+    p, hit = np.concatenate(probabilities), np.concatenate(true)
     for low, high in ((0.05, 0.2), (0.4, 0.6), (0.75, 0.95)):
         part = (p > low) & (p < high)
         assert hit[part].mean() == pytest.approx(p[part].mean(), abs=0.06)
@@ -258,7 +259,7 @@ def test_an_empty_golden_list_is_a_result() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=20), st.integers(0, 999))
-def test_ties_are_listed_whole_whatever_the_order(values: list[int], seed: int) -> None:
+def test_all_seeds_that_tie_are_listed_in_any_order(values: list[int], seed: int) -> None:
     x = np.array(values)
     m = max(1, len(x) // 4)
     top = top_with_ties(x, m, direction="higher")
