@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom on a real run."""
+"""Each notebook runs from top to bottom on a real run."""
 
 import os
 from pathlib import Path
@@ -22,10 +22,10 @@ def test_notebook(path: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert not any(cell.get("outputs") for cell in notebook.cells), "commit without outputs"
     client = NotebookClient(notebook, timeout=240, resources={"metadata": {"path": path.parent}})
     client.execute(env=dict(os.environ))
-    pictures = [
+    figures = [
         output
         for cell in notebook.cells
         for output in cell.get("outputs", [])
         if "image/png" in output.get("data", {})
     ]
-    assert len(pictures) >= 2
+    assert len(figures) >= 2

@@ -1,4 +1,4 @@
-"""Benchmarks at tiny sizes: their last line is the JSON that is promised, and their checks hold."""
+"""Benchmarks at tiny sizes: their last line is the documented JSON, and their checks hold."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def last_line(text: str) -> dict[str, object]:
 def test_a_missed_goal_is_a_failure(
     capsys: pytest.CaptureFixture[str], *, ok: bool, code: int
 ) -> None:
-    found = report(
+    exit_code = report(
         benchmark="x",
         ours=1.0,
         peer=2.0,
@@ -34,7 +34,7 @@ def test_a_missed_goal_is_a_failure(
         runs=1,
         ok=ok,
     )
-    assert found == code
+    assert exit_code == code
     assert last_line(capsys.readouterr().out)["ok"] is ok
 
 
@@ -65,7 +65,7 @@ def test_studies(capsys: pytest.CaptureFixture[str]) -> None:
     assert abs(float(str(fields["null_sd_ratio"])) - 1) < 0.05
 
 
-def test_a_map_of_nothing_would_be_noticed() -> None:
+def test_a_map_without_structure_is_detected() -> None:
     scattered = np.random.default_rng(0).normal(size=(200, 2))
     assert studies.neighbours_agree(scattered) < 0.4
 
@@ -78,7 +78,7 @@ def test_kid(capsys: pytest.CaptureFixture[str]) -> None:
     assert fields["difference"] <= kid.TOLERANCE  # type: ignore[operator]
 
 
-def test_another_kernel_distance_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_kernel_distance_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     sides = [kid.draw(rng, 40, 16, shift) for shift in (0.4, 0.3)]
     assert kid.difference(*sides) <= kid.TOLERANCE
@@ -114,7 +114,7 @@ def test_ocr(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_hps(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """With a network of open_clip's class that is tiny; open_clip finds it by its file's name."""
+    """Run with a tiny network of open_clip's class, which open_clip finds by its file name."""
     (tmp_path / "tiny-clip.json").write_text(json.dumps(tiny_clip.CONFIG))
     open_clip.add_model_config(tmp_path / "tiny-clip.json")
     sizes = ["--images", "4", "--prompts", "2", "--size", "32", "--authors", "2", "--pairs", "1"]
@@ -134,7 +134,7 @@ def test_generate(capsys: pytest.CaptureFixture[str]) -> None:
     assert max(differences.values()) <= generate.TOLERANCE
 
 
-def test_a_changed_pixel_would_be_noticed() -> None:
+def test_a_changed_pixel_is_detected() -> None:
     ours = [np.zeros((4, 4, 3), np.uint8)]
     theirs = [ours[0].copy()]
     assert generate.difference(ours, theirs) <= generate.TOLERANCE

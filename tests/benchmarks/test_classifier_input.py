@@ -1,4 +1,4 @@
-"""The benchmark of the classifier's input measures waits, and would notice one."""
+"""The benchmark of the classifier's input measures waits, and detects a slow input."""
 
 import json
 from pathlib import Path
@@ -10,13 +10,13 @@ from benchmarks import classifier
 
 def test_it_reports_shares_of_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
     classifier.main(["--seeds", "16", "--prompts", "32", "--pairs", "1"])
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert 0 < told["peer"] <= 1
-    assert 0 < told["ours"] <= 1
-    assert told["ok"] == (told["ours"] >= classifier.GOAL)
+    fields = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert 0 < fields["peer"] <= 1
+    assert 0 < fields["ours"] <= 1
+    assert fields["ok"] == (fields["ours"] >= classifier.GOAL)
 
 
-def test_a_slow_input_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_input_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
     from analysis.studies.distinguishability import stream

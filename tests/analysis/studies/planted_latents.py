@@ -1,4 +1,4 @@
-"""Latents in which a known part of the starting noise is left."""
+"""Latents that keep a known part of the starting noise."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +10,19 @@ from pipeline.runs.run import Run
 from tests.analysis.studies.planted_run import commit_pictures
 
 LOW = 0.8
-"""What is left of the two lowest bands; of the others, nothing."""
+"""Amplitude of the noise that is kept in the two lowest bands; 0 in the others."""
 
 
 def low_pass(noise: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The two lowest bands of pictures."""
+    """Keep the two lowest bands of a field."""
     bands = octave_bands(*noise.shape[-2:])
     keep = (bands.members[0] | bands.members[1]).reshape(noise.shape[-2:])
-    made = np.fft.ifft2(np.where(keep, np.fft.fft2(noise), 0)).real
-    return np.asarray(made, dtype=np.float32)
+    filtered = np.fft.ifft2(np.where(keep, np.fft.fft2(noise), 0)).real
+    return np.asarray(filtered, dtype=np.float32)
 
 
 def plant_latents(run: Run, *, left: float = LOW, seeds_matter: bool = True) -> None:
-    """Keep latents of a start and two steps for every tile."""
+    """Commit latents of the start and of two steps for each tile."""
     shape = run.latents_shape
     last = run.config.num_inference_steps
     for tile in run.tiles():

@@ -13,28 +13,28 @@ from analysis.study_tools.farthest_seeds import cosine_matrix, farthest_points, 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_each_point_is_the_farthest_from_those_before(metric: str) -> None:
     x = np.random.default_rng(0).normal(1, 1, size=(60, 5))
-    apart = cdist(x, x, metric)
+    distances = cdist(x, x, metric)
     chosen = [7]
     while len(chosen) < 6:
-        chosen.append(int(np.argmax(apart[:, chosen].min(axis=1))))
+        chosen.append(int(np.argmax(distances[:, chosen].min(axis=1))))
     ours = farthest_points(x, 6, first=7, metric=metric)  # type: ignore[arg-type]
     assert ours.tolist() == chosen
     summed = [7]
     while len(summed) < 6:  # the sum of distances instead of the smallest: another choice
-        away = apart[:, summed].sum(axis=1)
-        away[summed] = -1
-        summed.append(int(np.argmax(away)))
+        total = distances[:, summed].sum(axis=1)
+        total[summed] = -1
+        summed.append(int(np.argmax(total)))
     assert summed != chosen
 
 
-def test_no_choice_is_twice_as_far_apart() -> None:
+def test_the_smallest_distance_is_at_least_half_of_the_best_possible() -> None:
     random_fails = 0
     for trial in range(20):
         x = np.random.default_rng(trial).normal(size=(11, 2))
-        apart = cdist(x, x)
+        distances = cdist(x, x)
 
-        def least(places: object, apart: np.ndarray = apart) -> float:
-            return float(min(apart[i, j] for i, j in itertools.combinations(places, 2)))  # type: ignore[arg-type, call-overload]
+        def least(points: object, distances: np.ndarray = distances) -> float:
+            return float(min(distances[i, j] for i, j in itertools.combinations(points, 2)))  # type: ignore[arg-type, call-overload]
 
         best = max(map(least, itertools.combinations(range(11), 4)))
         assert least(farthest_points(x, 4, first=trial % 11)) >= best / 2
@@ -56,8 +56,8 @@ def test_similarities_are_scikit_learns_and_gaps_are_left_out() -> None:
     x[3] = np.nan
     similar = cosine_matrix(x)
     groups = np.array([[0, 1, 3], [0, 1, 2], [3, 3, 3]])
-    found = mean_pairs(similar, groups)
-    assert found[0] == similar[0, 1]
-    assert found[1] == pytest.approx((similar[0, 1] + similar[0, 2] + similar[1, 2]) / 3)
-    assert np.isnan(found[2])
-    assert found[1] != pytest.approx(similar[np.ix_([0, 1, 2], [0, 1, 2])].mean())  # with itself
+    means = mean_pairs(similar, groups)
+    assert means[0] == similar[0, 1]
+    assert means[1] == pytest.approx((similar[0, 1] + similar[0, 2] + similar[1, 2]) / 3)
+    assert np.isnan(means[2])
+    assert means[1] != pytest.approx(similar[np.ix_([0, 1, 2], [0, 1, 2])].mean())  # with itself

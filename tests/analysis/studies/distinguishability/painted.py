@@ -1,4 +1,4 @@
-"""Runs whose pictures show their seed at a place: in truth, by group only, or not at all."""
+"""Runs whose images show their seed by a position: always, within groups, or not at all."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,22 +14,22 @@ Name = Callable[[Prompt, int], list[int]]
 
 
 def of_seed(prompt: Prompt, seed: int) -> list[int]:
-    """The seed alone says where the square is."""
+    """The position depends only on the seed."""
     return [seed]
 
 
 def of_group_and_seed(prompt: Prompt, seed: int) -> list[int]:
-    """Within a group of prompts a seed has a place, and in every group another one."""
+    """A seed has one position in each group of prompts, and another position in another group."""
     return [int(prompt.text.split()[-1]), seed]
 
 
 def of_cell(prompt: Prompt, seed: int) -> list[int]:
-    """No seed means anything across prompts, as with `seed_scramble`."""
+    """A seed has no effect common to its prompts, as with `seed_scramble`."""
     return [int(prompt.id, 16), seed]
 
 
 def painter(name: Name) -> synthetic.Draw:
-    """A bright square, at a place by `name`, on the prompt's noisy ground."""
+    """Paint a bright square at a position given by `name`, on the prompt's noisy background."""
 
     def draw(prompt: Prompt, seed: int) -> Pixels:
         pixels = synthetic.noisy(prompt, seed)
@@ -49,7 +49,7 @@ def painted_run(
     kinds: int = 24,
     groups: bool = True,
 ) -> Run:
-    """A run with its pictures: prompts of so many kinds, which are their groups, if any."""
+    """Make a run with its images; the kinds of prompts are their groups, if there are groups."""
     run = synthetic.start(
         path, seeds=range(seeds), n_prompts=0, tile=(4, 10), features=[], ranking=None
     )
@@ -59,7 +59,7 @@ def painted_run(
 
 
 def painted_prompts(count: int, *, kinds: int = 24, groups: bool = True) -> list[Prompt]:
-    """The prompts; without groups, each is one of its own."""
+    """Make the prompts; without groups, each prompt is its own group."""
     numbers = [divmod(i, kinds) for i in range(count)]
     objects = [f"kind {kind}" if groups else None for _, kind in numbers]
     return [

@@ -1,4 +1,4 @@
-"""The parts of the seed classifier: split, stream, training that survives a kill, Grad-CAM."""
+"""The parts of the seed classifier: split, stream, resumed training, Grad-CAM, changes."""
 
 import hashlib
 import re
@@ -47,7 +47,7 @@ def stream(run: Run, **changes: object) -> Stream:
     return replace(Stream(run, prompts, tuple(run.seeds)), **changes)
 
 
-def test_no_group_is_in_two_parts_and_a_split_by_prompts_would_share_them() -> None:
+def test_no_group_is_in_two_parts_and_a_split_by_prompts_would_share_groups() -> None:
     prompts = synthetic.prompts(240)
     split = split_by_group(prompts)
     parts = {name: {p.group for p in getattr(split, name)} for name in PARTS}
@@ -57,7 +57,7 @@ def test_no_group_is_in_two_parts_and_a_split_by_prompts_would_share_them() -> N
     assert {p.object for p in alone.train} & {p.object for p in alone.test}
 
 
-def test_counts_are_pictures_per_seed_and_too_few_are_refused_with_numbers() -> None:
+def test_counts_are_images_per_seed_and_too_few_are_refused_with_numbers() -> None:
     prompts = synthetic.prompts(240)
     split = split_by_group(prompts, (100, 21, 50))
     assert [len(getattr(split, name)) for name in PARTS] == [100, 21, 50]
@@ -68,35 +68,35 @@ def test_counts_are_pictures_per_seed_and_too_few_are_refused_with_numbers() -> 
 
 
 @pytest.mark.parametrize("buffer", [1, 2**19, 2**30])
-def test_every_picture_comes_once_and_is_its_cells(run: Run, buffer: int) -> None:
+def test_each_image_comes_once_and_belongs_to_its_cell(run: Run, buffer: int) -> None:
     draw = synthetic.noisy
-    whole = stream(run, buffer_bytes=buffer)
-    met: Counter[tuple[int, int]] = Counter()
+    full = stream(run, buffer_bytes=buffer)
+    seen: Counter[tuple[int, int]] = Counter()
     sizes = []
-    for batch in whole.batches(50, np.random.default_rng(3)):
-        met.update(zip(batch.prompts.tolist(), batch.seeds.tolist(), strict=True))
+    for batch in full.batches(50, np.random.default_rng(3)):
+        seen.update(zip(batch.prompts.tolist(), batch.seeds.tolist(), strict=True))
         sizes.append(len(batch.seeds))
-        wanted = draw(whole.prompts[batch.prompts[0]], whole.seeds[batch.seeds[0]])
+        wanted = draw(full.prompts[batch.prompts[0]], full.seeds[batch.seeds[0]])
         same = (batch.images[0] == wanted).all(axis=2)
         assert 1 - same.mean() == pytest.approx(144 / 4096)  # all but the painted square
-    assert set(met.values()) == {1}
-    assert len(met) == whole.cells
+    assert set(seen.values()) == {1}
+    assert len(seen) == full.cells
     assert sizes[:-1] == [50] * (len(sizes) - 1)
 
 
-def test_batches_are_mixed_and_without_a_stream_keep_the_grids_order(run: Run) -> None:
-    one = next(stream(run).batches(32, np.random.default_rng(1)))
+def test_batches_are_shuffled_and_keep_the_grids_order_without_a_generator(run: Run) -> None:
+    first = next(stream(run).batches(32, np.random.default_rng(1)))
     again = next(stream(run).batches(32, np.random.default_rng(1)))
-    assert np.array_equal(one.seeds, again.seeds)
-    assert np.array_equal(one.images, again.images)
-    assert len(set(one.prompts.tolist())) > 8
+    assert np.array_equal(first.seeds, again.seeds)
+    assert np.array_equal(first.images, again.images)
+    assert len(set(first.prompts.tolist())) > 8
     plain = next(stream(run).batches(32))
     assert plain.seeds[:8].tolist() == [0, 1, 2, 3] * 2
 
 
-def test_some_seeds_and_prompts_and_what_is_not_there(run: Run, tmp_path: Path) -> None:
-    some = stream(run, seeds=(5, 2), prompts=stream(run).prompts[3:7])
-    (batch,) = some.batches(100)
+def test_a_stream_of_some_seeds_and_prompts_and_missing_images(run: Run, tmp_path: Path) -> None:
+    part = stream(run, seeds=(5, 2), prompts=stream(run).prompts[3:7])
+    (batch,) = part.batches(100)
     assert sorted(zip(batch.prompts.tolist(), batch.seeds.tolist(), strict=True)) == [
         (prompt, seed) for prompt in range(4) for seed in range(2)
     ]
@@ -108,15 +108,15 @@ def test_some_seeds_and_prompts_and_what_is_not_there(run: Run, tmp_path: Path) 
         next(stream(empty).batches(8))
 
 
-def test_an_exception_of_the_thread_is_raised_at_its_place() -> None:
+def test_an_exception_of_the_thread_is_raised_in_the_order_of_the_items() -> None:
     def items() -> object:
         yield from (1, 2)
         raise ValueError("third")
 
-    found = ahead(iter(items()))  # type: ignore[call-overload]
-    assert [next(found), next(found)] == [1, 2]
+    decoded = ahead(iter(items()))  # type: ignore[call-overload]
+    assert [next(decoded), next(decoded)] == [1, 2]
     with pytest.raises(ValueError, match="third"):
-        next(found)
+        next(decoded)
 
 
 COURSE = Course(epochs=2, batch_size=32, checkpoint_every=3)
@@ -129,8 +129,8 @@ def classifier(run: Run, *, entropy: int = 1, course: Course = COURSE) -> Classi
     return Classifier(course, *streams, (entropy,))
 
 
-def sha256(run: Run, made: Classifier) -> str:
-    return hashlib.sha256(run.store.path(made.key).read_bytes()).hexdigest()
+def sha256(run: Run, trained: Classifier) -> str:
+    return hashlib.sha256(run.store.path(trained.key).read_bytes()).hexdigest()
 
 
 def test_a_killed_training_ends_with_the_same_weights(run: Run, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_killed_training_ends_with_the_same_weights(run: Run, tmp_path: Path) 
     assert sha256(runs[2], other) != sha256(runs[0], whole)
 
 
-def test_a_training_says_how_far_it_is_and_whose_work_the_rate_is(
+def test_progress_lines_give_the_rate_of_this_process(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(pace, "LINE_SECONDS", 0.0)
@@ -166,8 +166,8 @@ def test_a_training_says_how_far_it_is_and_whose_work_the_rate_is(
     assert line.startswith(f"seed classifier: {5 * 32} of")  # the first step only starts the clock
 
 
-def test_smoothed_labels_leave_a_network_less_sure(run: Run, tmp_path: Path) -> None:
-    sure = {}
+def test_label_smoothing_lowers_confidence(run: Run, tmp_path: Path) -> None:
+    confidence = {}
     for smoothing in (0.0, 0.5):
         copy = Run.open(shutil.copytree(run.root, tmp_path / str(smoothing)))
         course = replace(COURSE, epochs=8, label_smoothing=smoothing)
@@ -175,22 +175,24 @@ def test_smoothed_labels_leave_a_network_less_sure(run: Run, tmp_path: Path) -> 
         batch = next(trained.train.batches(64))
         with torch.inference_mode():
             logits = trained.network(pixels_of(batch.images))
-        sure[smoothing] = float(logits.softmax(dim=1).amax(dim=1).mean())
-    assert sure[0.5] < sure[0.0] - 0.1
+        confidence[smoothing] = float(logits.softmax(dim=1).amax(dim=1).mean())
+    assert confidence[0.5] < confidence[0.0] - 0.1
 
 
-def test_a_done_training_is_taken_up_and_a_damaged_file_is_named(run: Run, tmp_path: Path) -> None:
+def test_a_finished_training_is_loaded_and_a_damaged_file_is_named(
+    run: Run, tmp_path: Path
+) -> None:
     copy = Run.open(shutil.copytree(run.root, tmp_path / "run"))
-    made = classifier(copy, course=replace(COURSE, epochs=1)).fit()
+    trained = classifier(copy, course=replace(COURSE, epochs=1)).fit()
     again = classifier(copy, course=replace(COURSE, epochs=1)).fit(stop_after=0)
-    for one, two in zip(made.network.parameters(), again.network.parameters(), strict=True):
-        assert torch.equal(one, two)
-    copy.store.path(made.key).write_bytes(b"half a file")
+    for a, b in zip(trained.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    copy.store.path(trained.key).write_bytes(b"half a file")
     with pytest.raises(RunError, match="damaged"):
         classifier(copy, course=replace(COURSE, epochs=1)).fit()
 
 
-def test_the_global_stream_is_left_alone(run: Run, tmp_path: Path) -> None:
+def test_the_global_random_stream_is_not_changed(run: Run, tmp_path: Path) -> None:
     copy = Run.open(shutil.copytree(run.root, tmp_path / "run"))
     before = torch.get_rng_state()
     classifier(copy).fit(stop_after=1)
@@ -205,16 +207,16 @@ class Pooled(nn.Module):
         self.body, self.head = nn.Conv2d(3, 6, 5, stride=4), nn.Linear(6, 4)
 
     def forward_features(self, pixels: torch.Tensor) -> torch.Tensor:
-        made: torch.Tensor = self.body(pixels)
-        return made
+        features: torch.Tensor = self.body(pixels)
+        return features
 
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        made: torch.Tensor = self.head(features.mean(dim=(2, 3)))
-        return made
+        logits: torch.Tensor = self.head(features.mean(dim=(2, 3)))
+        return logits
 
 
 def cam(network: Pooled, pixels: torch.Tensor, classes: torch.Tensor) -> np.ndarray:
-    """Zhou et al. 2016: the last maps, weighted by the class's row of the linear layer."""
+    """CAM of Zhou et al. 2016: the last maps, weighted by the class's row of the linear layer."""
     with torch.no_grad():
         features = network.body(pixels)
         maps = torch.einsum("bchw,bc->bhw", features, network.head.weight[classes]).relu()
@@ -222,41 +224,41 @@ def cam(network: Pooled, pixels: torch.Tensor, classes: torch.Tensor) -> np.ndar
         return (maps / maps.amax(dim=(1, 2), keepdim=True)).numpy()
 
 
-def test_grad_cam_is_cam_where_both_exist_and_asks_for_the_class() -> None:
+def test_grad_cam_equals_cam_and_depends_on_the_class() -> None:
     rng = np.random.default_rng(0)
     pixels = pixels_of(rng.integers(0, 256, (4, 32, 32, 3)).astype(np.uint8))
     network = Pooled()
     classes = torch.tensor([0, 1, 2, 3])
-    found = grad_cam(network, pixels, classes)
-    assert found is not None
-    assert found == pytest.approx(cam(network, pixels, classes), abs=1e-5)
-    assert found != pytest.approx(cam(network, pixels, classes.flip(0)), abs=1e-2)
+    maps = grad_cam(network, pixels, classes)
+    assert maps is not None
+    assert maps == pytest.approx(cam(network, pixels, classes), abs=1e-5)
+    assert maps != pytest.approx(cam(network, pixels, classes.flip(0)), abs=1e-2)
 
 
-def test_places_add_up_to_the_logit_where_the_head_reads_them_one_by_one() -> None:
+def test_contributions_sum_to_the_logit_if_the_head_reads_each_position() -> None:
     with torch.random.fork_rng():
-        torch.manual_seed(0)  # of the first weights, which are torch's own
+        torch.manual_seed(0)  # for the initial weights
         network = SmallNetwork(5).eval()
     rng = np.random.default_rng(1)
     pixels = pixels_of(rng.integers(0, 256, (3, 64, 64, 3)).astype(np.uint8))
     classes = torch.tensor([4, 0, 2])
-    found = contributions(network, pixels, classes)
-    assert found is not None
+    parts = contributions(network, pixels, classes)
+    assert parts is not None
     with torch.no_grad():
         logits = network(pixels)[torch.arange(3), classes] - network.head.bias[classes]
         weights = network.head.weight[classes].view(3, 128, 4, 4).mean(dim=(2, 3), keepdim=True)
         averaged = (weights * network.forward_features(pixels)).sum(dim=(1, 2, 3))
-    assert found.sum(dim=(1, 2)).numpy() == pytest.approx(logits.numpy(), abs=1e-4)
+    assert parts.sum(dim=(1, 2)).numpy() == pytest.approx(logits.numpy(), abs=1e-4)
     assert averaged.numpy() != pytest.approx(logits.numpy(), abs=1e-4)  # Grad-CAM's mean gradient
 
 
-def test_backbones_of_timm_have_maps_and_tokens_have_none() -> None:
+def test_timm_backbones_have_maps_and_tokens_have_none() -> None:
     network = make_network("test_resnet", 7).eval()
     pixels = torch.zeros(2, 3, 64, 64)
     assert network(pixels).shape == (2, 7)
-    found = grad_cam(network, pixels, torch.tensor([0, 6]))
-    assert found is not None
-    assert found.shape == (2, 64, 64)
+    maps = grad_cam(network, pixels, torch.tensor([0, 6]))
+    assert maps is not None
+    assert maps.shape == (2, 64, 64)
     small = SmallNetwork(3)
     small.forward_features = lambda pixels: torch.zeros(2, 9, 4)  # type: ignore[method-assign]
     assert grad_cam(small, pixels, torch.tensor([0, 1])) is None
@@ -279,10 +281,10 @@ def test_changes_keep_the_shape_and_do_what_they_say() -> None:
     assert (cropped(0.75)(frame)[:, 2:-2, 2:-2] == 255).all()
 
 
-def test_the_p_value_is_of_owners_within_prompts(run: Run) -> None:
-    whole = stream(run)
-    truth = np.broadcast_to(np.arange(8), (len(whole.prompts), 8)).copy()
-    assert p_value(Answers(whole, truth), np.random.default_rng(0)) == 1 / 1001
+def test_the_p_value_permutes_owners_within_prompts(run: Run) -> None:
+    full = stream(run)
+    truth = np.broadcast_to(np.arange(8), (len(full.prompts), 8)).copy()
+    assert p_value(Answers(full, truth), np.random.default_rng(0)) == 1 / 1001
     shuffled = np.random.default_rng(1).permuted(truth, axis=1)
-    assert p_value(Answers(whole, shuffled), np.random.default_rng(0)) > 0.05
-    assert Answers(whole, shuffled).of_prompts([Prompt("not there")]) is None
+    assert p_value(Answers(full, shuffled), np.random.default_rng(0)) > 0.05
+    assert Answers(full, shuffled).of_prompts([Prompt("not there")]) is None

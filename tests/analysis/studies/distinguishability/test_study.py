@@ -1,4 +1,4 @@
-"""Seeds are told apart where pictures show them, on prompt groups never met, and nowhere else."""
+"""Seeds are told apart on unseen prompt groups if images show them, and not otherwise."""
 
 import shutil
 from pathlib import Path
@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def found(run: Run) -> Findings:
+def findings(run: Run) -> Findings:
     redrawn = synthetic.start(
         run.root.parent / "redrawn", seeds=[], n_prompts=0, tile=(3, 7), order="prompts"
     )
@@ -46,17 +46,17 @@ def found(run: Run) -> Findings:
     return study(others=others, fewer=[0.2]).find(run)
 
 
-def test_seeds_that_pictures_show_are_told_and_permuted_owners_are_not(found: Findings) -> None:
-    tests = found.numbers["tests"]
+def test_seeds_that_images_show_are_named_and_permuted_owners_are_not(findings: Findings) -> None:
+    tests = findings.numbers["tests"]
     assert tests["test"].value > 0.8
-    assert found.numbers["p"] == 1 / 1001
+    assert findings.numbers["p"] == 1 / 1001
     null = tests["null: trained on permuted owners"]
     assert null.low < 1 / 8 < null.high
     assert null.high < tests["test"].low
 
 
-def test_another_run_is_told_if_its_pictures_are_the_seeds(found: Findings) -> None:
-    rows = {row["test"]: row for row in found.tables["tests"].frame.iter_rows(named=True)}
+def test_seeds_of_another_run_are_named_if_its_images_show_them(findings: Findings) -> None:
+    rows = {row["test"]: row for row in findings.tables["tests"].frame.iter_rows(named=True)}
     assert rows["redrawn"]["change"] == 0
     assert rows["redrawn"]["n"] == rows["test"]["n"] / 2  # half of the seeds
     assert rows["scrambled"]["change_high"] < -0.3
@@ -65,26 +65,26 @@ def test_another_run_is_told_if_its_pictures_are_the_seeds(found: Findings) -> N
     assert rows["jpeg 90"]["top1"] > 0.8
 
 
-def test_fewer_prompts_take_as_many_steps(found: Findings) -> None:
-    epochs = found.tables["epochs"].frame
+def test_fewer_prompts_take_as_many_steps(findings: Findings) -> None:
+    epochs = findings.tables["epochs"].frame
     steps = (
         epochs.group_by("trained_on")
         .agg(passes=pl.col("epoch").max() * pl.col("prompts").first())
         .filter(pl.col("trained_on").is_in(["seeds", "0.2 of the prompts"]))["passes"]
     )
     assert steps.max() / steps.min() < 1.1
-    curve = found.tables["prompts"].frame["prompts"].to_list()
+    curve = findings.tables["prompts"].frame["prompts"].to_list()
     assert curve == sorted(curve)
     assert len(curve) == 2
 
 
-def test_without_seeds_there_is_nothing_to_tell(tmp_path: Path) -> None:
-    found = study(null=False).find(painted_run(tmp_path / "run", of_cell))
-    assert found.numbers["tests"]["test"].low < 1 / 8 < found.numbers["tests"]["test"].high
-    assert found.numbers["p"] > 0.01
+def test_without_seed_effects_accuracy_is_at_chance(tmp_path: Path) -> None:
+    findings = study(null=False).find(painted_run(tmp_path / "run", of_cell))
+    assert findings.numbers["tests"]["test"].low < 1 / 8 < findings.numbers["tests"]["test"].high
+    assert findings.numbers["p"] > 0.01
 
 
-def test_what_holds_within_groups_is_no_seed_and_a_split_by_prompts_says_it_is(
+def test_effects_within_groups_do_not_count_and_a_split_by_prompts_would_count_them(
     tmp_path: Path,
 ) -> None:
     few = {"seeds": 4, "prompts": 96, "kinds": 8}
@@ -96,8 +96,8 @@ def test_what_holds_within_groups_is_no_seed_and_a_split_by_prompts_says_it_is(
     assert top1[False] > 0.7
 
 
-def test_its_recipes_are_recipes(found: Findings, run: Run) -> None:
-    recipes = {name: Recipe(name=name, **yaml.safe_load(t)) for name, t in found.recipes.items()}
+def test_the_written_recipes_are_valid(findings: Findings, run: Run) -> None:
+    recipes = {name: Recipe(name=name, **yaml.safe_load(t)) for name, t in findings.recipes.items()}
     redrawn = recipes["redrawn"]
     assert redrawn.batch_size == 1
     assert redrawn.seeds.values() == sorted(run.seeds, reverse=True)
@@ -107,7 +107,7 @@ def test_its_recipes_are_recipes(found: Findings, run: Run) -> None:
     assert redrawn.sampling.num_inference_steps == run.config.num_inference_steps
 
 
-def test_it_refuses_too_little_and_names_what_is_missing(run: Run, tmp_path: Path) -> None:
+def test_too_little_is_refused_with_what_is_missing(run: Run, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="3 seeds; this study needs at least 4"):
         study(seeds=3).find(run)
     copy = Run.open(shutil.copytree(run.root, tmp_path / "run"))

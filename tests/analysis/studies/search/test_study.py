@@ -1,4 +1,4 @@
-"""A search replayed on planted scores: it finds what is there, with fewer images, and no more."""
+"""A search replayed on planted scores finds the planted seeds with fewer images, and no others."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,34 +41,34 @@ def test_planted_seeds_are_found_with_fewer_images_than_an_even_spread_needs(
     tmp_path: Path,
 ) -> None:
     run = run_with(tmp_path / "seeds", 0.35, seeds=128)
-    found = load_study("search", SETTINGS).find(run).numbers
-    race, even = found["race"], found["uniform"]
-    assert race["images"] <= 0.33 * found["images_full"]
+    numbers = load_study("search", SETTINGS).find(run).numbers
+    race, even = numbers["race"], numbers["uniform"]
+    assert race["images"] <= 0.33 * numbers["images_full"]
     assert even["images"] == race["images"]
-    assert race["agreement"] > even["agreement"] > 2 * found["chance"]
+    assert race["agreement"] > even["agreement"] > 2 * numbers["chance"]
     assert race["attained"] > 0.8
     assert race["gain_low"] > 0
-    assert found["null_p"] == 1 / 20
-    assert found["null_agreement_high"] < race["agreement"]
-    assert found["null_alarms"] <= 4  # a bound of 10 % on 19 draws
-    # Prompts are shared with the own list, so it looks better than it is.
+    assert numbers["null_p"] == 1 / 20
+    assert numbers["null_agreement_high"] < race["agreement"]
+    assert numbers["null_alarms"] <= 4  # a bound of 10 % on 19 draws
+    # The race shares prompts with the full list of set 1, so this agreement is optimistic.
     assert race["agreement_own"] > race["agreement"] - 0.05
 
 
 def test_no_seed_effect_no_certain_seed(tmp_path: Path) -> None:
-    found = load_study("search", SETTINGS).find(run_with(tmp_path, 0.0)).numbers
-    assert found["race"]["certain"] < 0.2
-    assert found["race"]["gain_low"] < 0 < found["race"]["gain_high"]
-    assert found["expected_error"] > 0.4
-    assert found["null_p"] > 0.05
+    numbers = load_study("search", SETTINGS).find(run_with(tmp_path, 0.0)).numbers
+    assert numbers["race"]["certain"] < 0.2
+    assert numbers["race"]["gain_low"] < 0 < numbers["race"]["gain_high"]
+    assert numbers["expected_error"] > 0.4
+    assert numbers["null_p"] > 0.05
 
 
-def test_units_are_small_where_prompts_are_few(tmp_path: Path) -> None:
+def test_units_are_small_if_prompts_are_few(tmp_path: Path) -> None:
     run = run_with(tmp_path, 0.3, seeds=16, prompts=120, objects=60)
     settings = {**SETTINGS, "budgets": [0.4], "replays": 2}
-    own = load_study("search", {**settings, "unit": 0}).find(run).tables["seeds"].frame
+    small = load_study("search", {**settings, "unit": 0}).find(run).tables["seeds"].frame
     large = load_study("search", {**settings, "unit": 8}).find(run).tables["seeds"].frame
-    assert own["units"].n_unique() > 1  # seeds near the boundary were looked at again
+    assert small["units"].n_unique() > 1  # seeds near the boundary got more units
     assert large["units"].n_unique() == 1
 
 

@@ -1,4 +1,4 @@
-"""What is left of the noise is found where it was planted, and not without seeds."""
+"""A planted part of the noise is found in its bands, and not without seed effects."""
 
 from pathlib import Path
 
@@ -32,59 +32,58 @@ def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 
 @pytest.fixture(scope="module")
-def found(arms: dict[str, Run]) -> Findings:
+def findings(arms: dict[str, Run]) -> Findings:
     return load_study("spectrum", {"permutations": 40}).find(arms["plain"])
 
 
-def means(found: Findings, arm: str) -> dict[str, dict[str, float]]:
-    frame = found.tables["bands"].frame
+def means(findings: Findings, arm: str) -> dict[str, dict[str, float]]:
+    frame = findings.tables["bands"].frame
     rows = frame.filter((pl.col("arm") == arm) & pl.col("channel").is_null())
     return {row["band"]: row for row in rows.iter_rows(named=True)}
 
 
-def test_bands_that_pass_are_found_and_make_pictures_alike(found: Findings) -> None:
-    own = means(found, "this run")
+def test_bands_that_pass_are_found_and_are_common_to_a_seed(findings: Findings) -> None:
+    bands = means(findings, "this run")
     truth = LOW**2 / (LOW**2 + 0.36)
     for band in ("0", "1"):
-        assert own[band]["low"] < truth + 0.1
-        assert own[band]["coherence"] == pytest.approx(truth, abs=0.15)
-        assert own[band]["common"] == pytest.approx(truth, abs=0.15)
-        assert own[band]["p"] < 0.05
+        assert bands[band]["low"] < truth + 0.1
+        assert bands[band]["coherence"] == pytest.approx(truth, abs=0.15)
+        assert bands[band]["common"] == pytest.approx(truth, abs=0.15)
+        assert bands[band]["p"] < 0.05
     for band in ("2", "3-4", "5-8"):
-        assert own[band]["coherence"] < own[band]["null_high"] + 0.02
-        assert own[band]["common_low"] < 0.02
+        assert bands[band]["coherence"] < bands[band]["null_high"] + 0.02
+        assert bands[band]["common_low"] < 0.02
 
 
-def test_arms_beside_are_compared_and_those_without_latents_left_out(found: Findings) -> None:
-    assert set(found.tables["bands"].frame["arm"]) == {"this run", "half", "scrambled"}
-    assert means(found, "half")["1"]["change_high"] < 0
-    assert (
-        means(found, "half")["5-8"]["change_low"] < 0 < means(found, "half")["5-8"]["change_high"]
-    )
-    assert means(found, "this run")["1"]["change"] is None
-    scrambled = means(found, "scrambled")["1"]
+def test_arms_beside_are_compared_and_those_without_latents_left_out(findings: Findings) -> None:
+    assert set(findings.tables["bands"].frame["arm"]) == {"this run", "half", "scrambled"}
+    half = means(findings, "half")
+    assert half["1"]["change_high"] < 0
+    assert half["5-8"]["change_low"] < 0 < half["5-8"]["change_high"]
+    assert means(findings, "this run")["1"]["change"] is None
+    scrambled = means(findings, "scrambled")["1"]
     assert scrambled["coherence"] < scrambled["null_high"] + 0.03
     assert scrambled["common_low"] < 0 < scrambled["common_high"]
 
 
-def test_amplitudes_start_as_white_noise(found: Findings) -> None:
-    steps = found.tables["steps"].frame
-    begun = steps.filter(step=0)
-    assert (begun["log_amplitude"].abs() < 0.1).all()
+def test_amplitudes_start_as_white_noise(findings: Findings) -> None:
+    steps = findings.tables["steps"].frame
+    first = steps.filter(step=0)
+    assert (first["log_amplitude"].abs() < 0.1).all()
     last = {r["band"]: r["log_amplitude"] for r in steps.filter(step=20).iter_rows(named=True)}
     assert last["1"] > last["5-8"] + 0.1
     assert steps["step"].unique().sort().to_list() == [0, 1, 20]
 
 
-def test_recipes_and_refusals(found: Findings, arms: dict[str, Run], tmp_path: Path) -> None:
-    for name, text in found.recipes.items():
+def test_recipes_and_refusals(findings: Findings, arms: dict[str, Run], tmp_path: Path) -> None:
+    for name, text in findings.recipes.items():
         recipe = Recipe(name=name, **yaml.safe_load(text))
         assert recipe.keep_latents == "all"
         assert recipe.arms
     study = load_study("spectrum")
     with pytest.raises(NotDrawnError, match=r"needs them: .* `keep_latents: all`") as lacking:
         study.find(arms["blind"])
-    assert set(lacking.value.recipes) == set(found.recipes)
+    assert set(lacking.value.recipes) == set(findings.recipes)
     few = start(tmp_path / "few", seeds=4)
     plant_latents(few)
     with pytest.raises(RunError, match="4 seeds; this study needs at least 8"):
