@@ -1,6 +1,6 @@
-"""One value per seed, metric and prompt set: the table `per_seed.parquet` of a run.
+"""Compute the table `per_seed.parquet` of a run: one row per seed, metric and prompt set.
 
-It is derived: made anew from the feature shards whenever it is asked for.
+The table is derived data: it is computed again from the feature shards each time.
 """
 
 import logging
@@ -24,7 +24,7 @@ from pipeline.storage.schema import PER_SEED
 LOGGER = logging.getLogger(__name__)
 
 SETS = (1, 2)
-"""Measured: set 1 chooses and set 2 confirms. Set 3 is kept for reporting gains."""
+"""Prompt sets that are measured: set 1 chooses, set 2 confirms. Set 3 is kept to report gains."""
 
 
 def measure(
@@ -32,32 +32,32 @@ def measure(
 ) -> pl.DataFrame:
     """Compute metrics of all seeds and write the run's `per_seed.parquet`.
 
-    The features that are compared with a reference are read some seeds at a time, see
-    `seed_blocks`: they are vectors, and those of all seeds may not fit into memory.
+    The features of metrics with `computed_in_blocks` are read for a block of seeds at a time (see
+    `seed_blocks`), because the vectors of all seeds may not fit into memory.
 
     Args:
         run: The run; its features must be extracted.
         metrics: Names in the metric registry.
-        n: Prompts of each set to use, in the order of their ids; if None, as many as the
-            recipe's `metric_prompts` says, else all.
-        sets: Prompt sets, each measured for itself.
+        n: Prompts of each set to use, in the order of their ids; if None, as many as
+            `metric_prompts` of the recipe says, or else all.
+        sets: Prompt sets, each measured separately.
 
     Returns:
-        The table `pipeline.storage.schema.PER_SEED`, one row per (metric, set, seed). A metric that
-        cannot be shown is left out, with a warning that says why.
+        The table `pipeline.storage.schema.PER_SEED`, one row per (metric, set, seed). A metric
+        that cannot be shown is left out, with a warning that says why.
 
     Raises:
         RegistryError: If a metric is unknown.
         RunError: If cells are missing, or too many failed: see `Cells.sample`.
     """
-    chosen = {name: load_metric(name) for name in metrics}
-    held = [metric for metric in chosen.values() if not metric.computed_in_blocks]
-    needs = list(dict.fromkeys(need for metric in held for need in metric.needs))
+    loaded = {name: load_metric(name) for name in metrics}
+    at_once = [metric for metric in loaded.values() if not metric.computed_in_blocks]
+    needs = list(dict.fromkeys(need for metric in at_once for need in metric.needs))
     counts = run.recipe.metric_prompts if n is None else dict.fromkeys(metrics, n)
     rows: list[dict[str, Any]] = []
     for prompt_set in sets:
         cells = read_cells(run, needs, sets=[prompt_set])
-        for name, metric in chosen.items():
+        for name, metric in loaded.items():
             samples = _samples(run, metric, cells, prompt_set, counts.get(name))
             rows += metric_rows(run, metric, samples, prompt_set)
     table = pa.Table.from_pylist(rows, schema=PER_SEED.arrow())
@@ -67,17 +67,17 @@ def measure(
 
 
 def metric_identity(run: Run, metric: Metric) -> str:
-    """Name of a metric with its version, its parameters and its features' identities.
+    """Return the identity of a metric with the features of a run.
 
-    A feature that the run's recipe measures on a share of the prompts has another identity.
+    A feature that the recipe measures on a share of the prompts has another identity.
     """
     return metric.identity([run_feature(run, name).identity() for name in metric.features])
 
 
 def group_refusal(sample: Sample) -> str:
-    """Say why no interval goes by these prompt groups; empty if one does.
+    """Say why these prompt groups allow no interval; empty if they do.
 
-    Two groups are for a variance; a distance without the largest group still needs 2 images.
+    A variance needs two groups, and a distance without the largest group still needs 2 images.
     """
     sizes = np.unique(sample.groups, return_counts=True)[1]
     if len(sizes) >= 2 and sample.n - sizes.max() >= 2:
@@ -91,7 +91,10 @@ def group_refusal(sample: Sample) -> str:
 def _samples(
     run: Run, metric: Metric, cells: Cells, prompt_set: int, n: int | None
 ) -> Iterable[Sample]:
-    """The samples of a metric, seeds in order; none, with a warning, if it applies to no prompt."""
+    """Read the samples of a metric, seeds in order.
+
+    If the metric applies to no prompt, there are none, and a warning says so.
+    """
     if metric.computed_in_blocks:
         status = read_status(run, metric.needs, sets=[prompt_set])
         if _applies(metric, status, prompt_set):
@@ -102,10 +105,10 @@ def _samples(
 
 
 def _applies(metric: Metric, cells: Cells, prompt_set: int) -> bool:
-    """Whether the metric's features apply to a prompt of the set; a warning if not."""
+    """Whether the metric's features apply to any prompt of the set; a warning if not."""
     inside = cells.inside(metric.needs)
     if inside.any() or not inside.size:
-        return True  # a set without prompts is refused as such
+        return True  # a set without prompts is refused later, in other words
     LOGGER.warning(
         "%s is not shown for set %d: %s applies to none of its %d prompts",
         metric.name, prompt_set, ", ".join(metric.features), inside.size,
@@ -116,13 +119,16 @@ def _applies(metric: Metric, cells: Cells, prompt_set: int) -> bool:
 def metric_rows(
     run: Run, metric: Metric, samples: Iterable[Sample], prompt_set: int
 ) -> list[dict[str, Any]]:
-    """The rows of one metric on one prompt set; none, with a warning, if it cannot be shown."""
+    """Compute the rows of a metric on a prompt set.
+
+    If the metric cannot be shown, there are none, and a warning says why.
+    """
     rows: list[dict[str, Any]] = []
-    for found, refusal in map(partial(_seed_rows, metric), samples):  # `map` keeps no sample
+    for block, refusal in map(partial(_seed_rows, metric), samples):  # `map` keeps no sample
         if refusal:
             LOGGER.warning("%s is not shown for set %d: %s", metric.name, prompt_set, refusal)
             return []
-        rows += found
+        rows += block
     if not rows:
         return []
     shared: Mapping[str, Any] = {
@@ -136,7 +142,7 @@ def metric_rows(
 
 
 def _seed_rows(metric: Metric, sample: Sample) -> tuple[list[dict[str, Any]], str]:
-    """What the rows of these seeds have of their own; none, and why, if they cannot be shown."""
+    """Compute the columns of rows that differ between seeds, or say why they cannot be shown."""
     columns = sample.only(metric.needs)
     refusal = metric.refusal(columns) or group_refusal(sample)
     if refusal:
@@ -157,7 +163,7 @@ def _seed_rows(metric: Metric, sample: Sample) -> tuple[list[dict[str, Any]], st
 
 
 def read_per_seed(run: Run) -> pl.DataFrame:
-    """The table that `measure` last wrote.
+    """Read the table that `measure` wrote last.
 
     Raises:
         RunError: If the run has not been measured.

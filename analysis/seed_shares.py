@@ -1,8 +1,8 @@
-"""How much of a picture's brightness, contrast ... belongs to the seed.
+"""Estimate how much of the variance of an image's brightness, contrast ... is due to the seed.
 
-A seed that means the same for every prompt has a share of its own; where the noise comes from
-prompt and seed together (the intervention `seed_scramble`) no such share can exist, and the
-interval must cover 0.
+A seed that has the same effect on each prompt has a share of the variance. Where the noise
+depends on prompt and seed together (the intervention `seed_scramble`), there is no such share,
+and the interval must cover 0.
 """
 
 from collections.abc import Sequence
@@ -28,17 +28,17 @@ COLUMNS = (
     "appearance.colourfulness",
     "appearance.saturation",
 )
-"""Scalar columns of features that vary in every run."""
+"""Scalar columns of features that vary in any run."""
 SETS = (1, 2)
-"""Nothing is chosen here, so both sets serve; set 3 is kept for reporting gains."""
+"""Nothing is chosen here, so both sets are used; set 3 is kept to report gains."""
 NULL_DRAWS = 200
-"""Permutations behind a p-value; the smallest is 1 / 201."""
+"""Permutations behind a p-value; the smallest p-value is 1 / 201."""
 
 
 def variance_table(
     run: Run, columns: str | Sequence[str] = COLUMNS, *, sets: Sequence[int] = SETS
 ) -> pl.DataFrame:
-    """Variance shares of seed, prompt and rest for scalar features of a run.
+    """Estimate variance shares of seed, prompt and rest for scalar features of a run.
 
     A cell is deterministic, so "rest" is the interaction of seed and prompt.
 
@@ -49,15 +49,15 @@ def variance_table(
 
     Returns:
         One row per column and source: column, source (seed, prompt, rest), share, low, high,
-        n (cells), seeds, prompts, groups, method. Shares may be negative: they are estimates.
-        low and high are null where events are too rare for an interval: `method` says so.
+        n (cells), seeds, prompts, groups, method. Shares are estimates and may be negative.
+        low and high are null if events are too rare for an interval; `method` then says so.
 
     Raises:
-        RunError: If cells are missing, or a column holds vectors, or does not vary.
+        RunError: If cells are missing, or a column holds vectors or does not vary.
     """
-    chosen = [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
-    cells = read_cells(run, chosen, sets=sets)
-    return pl.DataFrame([row for name in chosen for row in _rows(cells.sample([name]), name)])
+    names = [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
+    cells = read_cells(run, names, sets=sets)
+    return pl.DataFrame([row for name in names for row in _rows(cells.sample([name]), name)])
 
 
 def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
@@ -90,18 +90,19 @@ def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
 
 
 def bound(value: float) -> float | None:
-    """A bound, or None where there is none."""
+    """Return a bound, or None for NaN."""
     return None if np.isnan(value) else value
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One number per image whose variance is shared out.
+    """One number per image whose variance is divided into shares.
 
     Attributes:
-        name: Name of the metric that is its mean, or else "feature.column".
-        needs: The columns it is made from.
-        metric: The metric that turns them into one number per image; None for a plain column.
+        name: Name of the metric that is the mean of the number, or else "feature.column".
+        needs: The columns that the number is made from.
+        metric: The metric that turns the columns into one number per image; None for a plain
+            column.
     """
 
     name: str
@@ -109,30 +110,27 @@ class Measure:
     metric: Metric | None = None
 
     def values(self, sample: Sample) -> Array:
-        """The number of every cell, shape (S, P), float64; NaN where it was not found.
-
-        A share of what the metric fills in would be one of the filling.
-        """
+        """Return the number of each cell, shape (S, P), float64; NaN if a cell has none."""
         if self.metric is None:
             return np.asarray(sample.columns[self.needs[0]], dtype=np.float64)
         return self.metric.per_image(sample.only(self.needs))
 
 
 def scalar_measures(run: Run) -> list[Measure]:
-    """Everything of a run that is one number per image.
+    """List everything of a run that is one number per image.
 
-    That are the recipe's metrics that are means over images, by their names, and the columns
-    of its features that no such metric stands for.
+    These are the metrics of the recipe that are means over images, by name, and the columns of
+    its features that are not the only column of such a metric.
     """
     metrics = [load_metric(name) for name in dict.fromkeys(run.recipe.metrics)]
-    found = [Measure(one.name, one.needs, one) for one in metrics if one.per_image_mean]
-    named = {one.needs[0] for one in found if len(one.needs) == 1}
+    measures = [Measure(m.name, m.needs, m) for m in metrics if m.per_image_mean]
+    covered = {measure.needs[0] for measure in measures if len(measure.needs) == 1}
     for name in dict.fromkeys(run.recipe.features):
         for column in load_feature(name).columns:
             full = f"{name}.{column.name}"
-            if full not in named and _is_number(column.type):
-                found.append(Measure(full, (full,)))
-    return found
+            if full not in covered and _is_number(column.type):
+                measures.append(Measure(full, (full,)))
+    return measures
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -142,10 +140,10 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS) -> pl.DataFrame:
-    """Shares of seed, prompt and rest for every scalar measure of a run.
+    """Estimate the shares of seed, prompt and rest for each scalar measure of a run.
 
-    The null of the seed's share: within each prompt it is drawn anew which seed owns which
-    image, so that no seed means anything across prompts. The same run gives the same draws.
+    The null of the seed's share assigns images to seeds at random within each prompt, so that a
+    seed means nothing across prompts. The same run gives the same draws.
 
     Args:
         run: The run; its features must be extracted.
@@ -155,7 +153,7 @@ def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS
     Returns:
         One row per measure: measure; seed, prompt and rest, each a share with _low and _high;
         seed_null_high (97.5 % point of the null) and seed_p; n (cells), seeds, prompts,
-        groups, method; note, which says why the shares, or their bounds, are null where they are.
+        groups, method; note, which says why shares or their bounds are null.
 
     Raises:
         RunError: If the run measures nothing, or cells are missing.
@@ -166,7 +164,7 @@ def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS
     needs = list(dict.fromkeys(need for measure in measures for need in measure.needs))
     cells = read_cells(run, needs, sets=sets)
     entropy = [int(run.run_id, 16), int(run.grid_hash, 16)]
-    rows = [_shares(cells, one, np.random.default_rng(entropy), draws) for one in measures]
+    rows = [_shares(cells, m, np.random.default_rng(entropy), draws) for m in measures]
     return pl.DataFrame(rows, schema=SHARE_COLUMNS)
 
 
@@ -183,18 +181,18 @@ SHARE_COLUMNS: dict[str, Any] = {
 """Columns of `share_table`."""
 
 
-def _shares(cells: Cells, one: Measure, rng: np.random.Generator, draws: int) -> dict[str, Any]:
-    row: dict[str, Any] = {**dict.fromkeys(SHARE_COLUMNS), "measure": one.name, "note": ""}
-    if not cells.inside(one.needs).any():
+def _shares(cells: Cells, measure: Measure, rng: np.random.Generator, draws: int) -> dict[str, Any]:
+    row: dict[str, Any] = {**dict.fromkeys(SHARE_COLUMNS), "measure": measure.name, "note": ""}
+    if not cells.inside(measure.needs).any():
         return {**row, "note": "applies to no prompt of this run"}
-    sample = cells.sample(one.needs)
+    sample = cells.sample(measure.needs)
     counts = {
         "seeds": len(sample.seeds),
         "prompts": sample.n,
         "groups": len(set(sample.groups.tolist())),
     }
     try:
-        values = one.values(sample)
+        values = measure.values(sample)
         counts["n"] = int((~np.isnan(values)).sum())
         shares = variance_shares(values, sample.groups)
         seed = shares.seed

@@ -1,4 +1,4 @@
-"""Where the arrays of `analysis.cells.cells` come from: a run's shards, one after the other."""
+"""Read the arrays of `analysis.cells.cells` from the shards of a run, one shard after the other."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,27 +7,27 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from analysis.extraction.extract import feature_folder, run_feature
 from analysis.extraction.rows import NOT_APPLICABLE
 from analysis.features.base import Feature
 from analysis.metrics.base import FAILED_CELL
-from analysis.statistics.arrays import Array
+from analysis.statistics.arrays import Array, Flags, Indices
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from pipeline.storage.schema import STATUS_OK
 
 CELL = FAILED_CELL.removesuffix(".failed")
-"""Stands for a feature where the column is the cells' own status."""
+"""Used in place of a feature's name for the status of the cells themselves."""
 
 
 class CellReader:
     """Fills arrays (S, P, ...) from shards, following receipts only.
 
-    A shard is read whole, one at a time: its numbers are a hundredth of its pictures, which were
-    held at once to be drawn. Shards without a cell of these seeds and prompts are not opened.
+    Shards are read whole, one at a time. That fits into memory: the numbers of a shard are a
+    hundredth of its images, which were in memory together when they were drawn. Shards without a
+    cell of these seeds and prompts are not opened.
 
     Args:
         run: The run.
@@ -35,7 +35,7 @@ class CellReader:
         prompts: The P prompts.
 
     Attributes:
-        columns: As `analysis.cells.cells.Cells`, likewise `missing`, `failed` and `outside`.
+        columns: See `analysis.cells.cells.Cells`; likewise `missing`, `failed` and `outside`.
     """
 
     def __init__(self, run: Run, seeds: tuple[int, ...], prompts: tuple[Prompt, ...]) -> None:
@@ -44,12 +44,12 @@ class CellReader:
         self.seed_set = pa.array(seeds, type=pa.int64())
         self.prompt_set = pa.array([prompt.id for prompt in prompts], type=pa.string())
         self.columns: dict[str, Array] = {}
-        self.missing: dict[str, NDArray[np.bool_]] = {}
-        self.failed: dict[str, NDArray[np.bool_]] = {}
-        self.outside: dict[str, NDArray[np.bool_]] = {}
+        self.missing: dict[str, Flags] = {}
+        self.failed: dict[str, Flags] = {}
+        self.outside: dict[str, Flags] = {}
 
     def read(self, name: str, columns: Sequence[str]) -> None:
-        """Read columns of one feature, possibly none, or the cells' own status."""
+        """Read columns of a feature, possibly none, or the status of the cells."""
         self.missing[name] = np.ones(self.shape, dtype=bool)
         self.failed[name] = np.zeros(self.shape, dtype=bool)
         self.outside[name] = np.zeros(self.shape[1], dtype=bool)
@@ -59,7 +59,7 @@ class CellReader:
             self._read_feature(name, columns)
 
     def nbytes(self, features: Mapping[str, Sequence[str]]) -> int:
-        """Bytes that the columns of these features take; at least 1.
+        """Compute the bytes that columns of features take; at least 1.
 
         Args:
             features: Feature -> its columns.
@@ -70,9 +70,9 @@ class CellReader:
             if name != CELL
             for tail in _tails(name, run_feature(self.run, name), columns).values()
         ]
-        own = np.dtype(np.float64).itemsize * len(features.get(CELL, ()))
-        each = np.dtype(np.float32).itemsize * sum(widths) + own
-        return max(1, math.prod(self.shape) * each)
+        status = np.dtype(np.float64).itemsize * len(features.get(CELL, ()))
+        per_cell = np.dtype(np.float32).itemsize * sum(widths) + status
+        return max(1, math.prod(self.shape) * per_cell)
 
     def _read_status(self, columns: Sequence[str]) -> None:
         if not {"failed"}.issuperset(columns):
@@ -82,7 +82,7 @@ class CellReader:
             receipt = self.run.images.receipt(tile.id, tile.block)
             if receipt is not None:
                 rows = self.run.images.read(receipt, ["prompt_id", "seed", "status"])
-                at, keep = self._places(rows)
+                at, keep = self._indices(rows)
                 failed[at] = np.array(rows["status"].to_pylist())[keep] != STATUS_OK
                 self.missing[CELL][at] = False
 
@@ -99,7 +99,7 @@ class CellReader:
                 self._fill(name, columns, rows)
 
     def _tiles(self) -> Iterator[Any]:
-        """The tiles that hold one of the cells."""
+        """Iterate over the tiles that hold any of the cells."""
         prompts, seeds = {prompt.id for prompt in self.prompts}, set(self.seeds)
         return (
             tile
@@ -107,15 +107,15 @@ class CellReader:
             if not (prompts.isdisjoint(tile.prompt_ids) or seeds.isdisjoint(tile.seeds))
         )
 
-    def _places(self, rows: pa.Table) -> tuple[tuple[Array, Array], NDArray[np.bool_]]:
-        """Where the rows belong, and which rows belong here at all."""
+    def _indices(self, rows: pa.Table) -> tuple[tuple[Indices, Indices], Flags]:
+        """Find the seed and prompt index of each row, and which rows are wanted at all."""
         s = pc.index_in(rows["seed"], value_set=self.seed_set).fill_null(-1).to_numpy()
         p = pc.index_in(rows["prompt_id"], value_set=self.prompt_set).fill_null(-1).to_numpy()
         keep = (s >= 0) & (p >= 0)
         return (s[keep], p[keep]), keep
 
     def _fill(self, name: str, columns: Sequence[str], rows: pa.Table) -> None:
-        at, keep = self._places(rows)
+        at, keep = self._indices(rows)
         rows = rows.filter(pa.array(keep))
         reasons = rows["null_reason"].to_pylist()
         null = np.array([reason is not None for reason in reasons], dtype=bool)
@@ -136,7 +136,7 @@ class CellReader:
 
 
 def _tails(name: str, feature: Feature, columns: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Shape of one cell's value in every column of a feature that is known by this name."""
+    """Return the shape of a cell's value in each column of a feature with this name."""
     types = {column.name: column.type for column in feature.columns}
     unknown = [column for column in columns if column not in types]
     if unknown:

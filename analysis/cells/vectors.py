@@ -1,4 +1,4 @@
-"""One vector per seed: its style, or where it puts the object."""
+"""Compute one vector per seed: its style, or where it puts the object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ LAYOUT = ("x", "y", "size", "depth")
 
 @dataclass(frozen=True, eq=False)
 class SeedVectors:
-    """A vector of every seed, all from the same prompts.
+    """One vector per seed, all from the same prompts.
 
     Attributes:
         seeds: The S seeds, ascending.
         prompts: The P prompts.
         values: Shape (S, d), float64.
-        found: Share of the images that had a value of their own.
+        found: Share of the images in which the object was found; 1 for styles.
     """
 
     seeds: tuple[int, ...]
@@ -44,20 +44,20 @@ def style_vectors(
     components: int = 0,
     join: Join = "mean",
 ) -> SeedVectors:
-    """The style of every seed, from the stored style vectors of its images.
+    """Compute the style of each seed, from the stored style vectors of its images.
 
     Args:
         run: The run; the feature must be extracted.
         feature: "gram", "gram_seedling", or either with "@card".
         sets: Prompt sets to use.
-        n: The first so many prompts, in the order of their ids; all if None.
-        components: Reduce every image to so many principal components of all images first (2 in
-            "Good Seed Makes a Good Crop", which goes on to t-SNE); 0 keeps the stored vector.
-        join: "mean" over prompts, d numbers an image; "prompts" puts the images of the P
-            prompts one after the other, P d numbers, as the paper does.
+        n: Number of prompts to use, in the order of their ids; all if None.
+        components: Principal components of all images to which each image is first reduced (2 in
+            "Good Seed Makes a Good Crop", which continues with t-SNE); 0 keeps the stored vector.
+        join: "mean" averages over prompts and gives d numbers; "prompts" concatenates the images
+            of the P prompts, P d numbers, as the paper does.
 
     Raises:
-        RunError: If cells are missing, or there are fewer images than components need.
+        RunError: If cells are missing, or there are too few images for the components.
     """
     need = f"{feature}.style"
     sample = read_cells(run, [need], sets=sets).sample([need], n=n)
@@ -75,17 +75,17 @@ def layout_vectors(
     n: int | None = None,
     join: Join = "mean",
 ) -> SeedVectors:
-    """Where every seed puts the object: x, y, size and depth.
+    """Compute where each seed puts the object: x, y, size and depth.
 
-    An image without a found object counts with its prompt's mean over the other seeds
-    (`fill_not_found`), so that every seed stands on the same prompts.
+    An image without a found object counts with the mean of the other seeds' images of its prompt
+    (`fill_not_found`), so that all seeds have the same prompts.
 
     Args:
         run: The run; the feature must be extracted.
         feature: "layout", "layout_seedling", or either with "@card".
         sets: Prompt sets to use.
-        n: The first so many prompts, in the order of their ids; all if None.
-        join: As `style_vectors`.
+        n: Number of prompts to use, in the order of their ids; all if None.
+        join: See `style_vectors`.
 
     Raises:
         RunError: If cells are missing, or no image shows its object.
@@ -101,17 +101,17 @@ def layout_vectors(
 
 
 def reduced(styles: Floats, components: int) -> Floats:
-    """Every image's first principal components, over all images of all seeds.
+    """Reduce each image to the first principal components of all images of all seeds.
 
     Args:
         styles: Shape (S, P, d).
-        components: How many, at least 1.
+        components: Number of components, at least 1.
 
     Returns:
         Shape (S, P, components).
 
     Raises:
-        RunError: If the images do not vary in so many directions.
+        RunError: If the images vary in fewer directions.
 
     Example:
         >>> reduced(np.array([[[0.0, 1.0]], [[3.0, 1.0]], [[3.0, 1.0]]]), 1).ravel().round(6)
@@ -126,5 +126,5 @@ def reduced(styles: Floats, components: int) -> Floats:
 
 
 def _joined(sample: Sample, values: Floats, join: Join, found: float) -> SeedVectors:
-    wide = values.mean(axis=1) if join == "mean" else values.reshape(len(values), -1)
-    return SeedVectors(sample.seeds, sample.prompts, wide, found)
+    vectors = values.mean(axis=1) if join == "mean" else values.reshape(len(values), -1)
+    return SeedVectors(sample.seeds, sample.prompts, vectors, found)

@@ -1,6 +1,6 @@
-"""Published artifacts, one file each. The only place that writes releases.
+"""Publish rankings as releases. Only this folder writes releases.
 
-A new artifact is a file here and a line in the table; the contract suite finds it.
+A new artifact is a file in this folder and a line in `PUBLISH`; the contract suite then finds it.
 """
 
 from collections.abc import Mapping
@@ -29,16 +29,16 @@ def publish(run: Run, ranking: Ranking, *, name: str, folder: Path | None = None
 
     Args:
         run: The run.
-        ranking: Its ranking, of this very grid.
+        ranking: Its ranking, of the run's present grid.
         name: Name of the release: letters, digits, dots, underscores and dashes.
-        folder: Where releases are; the run's own `releases/` if None.
+        folder: Folder of all releases; `releases/` of the run if None.
 
     Returns:
-        The folder `<name>-v<k>`. What is there with equal bytes is left alone and returned;
-        other content goes into the next free version.
+        The folder `<name>-v<k>`. A version with equal bytes is returned as it is; other content
+        becomes the next free version.
 
     Raises:
-        RunError: If the ranking is of another run or grid, or the name is none.
+        RunError: If the ranking is of another run or grid, or the name has other characters.
     """
     files: dict[str, bytes] = {}
     for key in PUBLISH:

@@ -1,4 +1,4 @@
-"""What a published artifact is, and how a release is written: whole, once, with checksums."""
+"""Define published artifacts, and write a release as a whole, once, with checksums."""
 
 import hashlib
 import re
@@ -15,22 +15,22 @@ from pipeline.storage.store import sync_file
 
 SUMS = "SHA256SUMS"
 FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets run a cell that begins so as a formula."""
+"""Spreadsheets run a cell that begins with one of these as a formula."""
 
 
 class Artifact(ABC):
-    """Some files of a release. The same run and ranking give the same bytes: no clock."""
+    """Some files of a release. The same run and ranking always give the same bytes."""
 
     @abstractmethod
     def files(self, run: Run, ranking: Ranking) -> Mapping[str, bytes]:
-        """File name -> content."""
+        """Make the files: file name -> content."""
 
 
 def check_same_run(run: Run, ranking: Ranking) -> None:
     """Refuse a ranking of another run or of an earlier grid.
 
     Raises:
-        RunError: If it is one.
+        RunError: If run and ranking differ; gives both.
     """
     if (ranking.run_id, ranking.grid_hash) != (run.run_id, run.grid_hash):
         raise RunError(
@@ -40,7 +40,7 @@ def check_same_run(run: Run, ranking: Ranking) -> None:
 
 
 def safe_cell(value: object) -> object:
-    """A table cell that no spreadsheet takes for a formula; numbers stay as they are.
+    """Make a table cell that no spreadsheet takes for a formula; numbers stay as they are.
 
     Source:
         OWASP, "CSV Injection".
@@ -58,19 +58,20 @@ def write_release(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
     """Write a release with checksums, or find the version that holds the same bytes.
 
     Args:
-        folder: Where releases are.
+        folder: Folder of all releases.
         name: Name without version.
         files: File name -> content.
 
     Returns:
-        The release's folder, `<name>-v<k>`.
+        The folder of the release, `<name>-v<k>`.
 
     Raises:
-        RunError: If the name is none.
-        StoreError: If it cannot be written.
+        RunError: If the name has other characters than letters, digits, dots, underscores and
+            dashes.
+        StoreError: If the release cannot be written.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
-        raise RunError(f"{name!r} is no name for a release: letters, digits, '.', '_' and '-'")
+        raise RunError(f"{name!r} is no name for a release: use letters, digits, '.', '_' and '-'")
     content = {**files, SUMS: _sums(files)}
     version = 1
     while True:
@@ -84,21 +85,21 @@ def write_release(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
 
 
 def _sums(files: Mapping[str, bytes]) -> bytes:
-    """The lines that `sha256sum --check` reads."""
+    """Write the lines that `sha256sum --check` reads."""
     lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
     return "".join(lines).encode()
 
 
 def _holds(target: Path, content: Mapping[str, bytes]) -> bool:
-    """Whether a release is these very files."""
-    there = {path.name: path for path in target.iterdir()}
-    return there.keys() == content.keys() and all(
-        path.is_file() and path.read_bytes() == content[name] for name, path in there.items()
+    """Whether a release consists of exactly these files."""
+    paths = {path.name: path for path in target.iterdir()}
+    return paths.keys() == content.keys() and all(
+        path.is_file() and path.read_bytes() == content[name] for name, path in paths.items()
     )
 
 
 def _place(target: Path, content: Mapping[str, bytes]) -> bool:
-    """Write aside and rename into place; False if somebody was faster."""
+    """Write beside the target and rename; False if another process was faster."""
     aside = target.parent / f".{target.name}.{secrets.token_hex(4)}"
     try:
         aside.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The golden and the bad seeds of a run, with all that one needs to use and to doubt them."""
+"""Publish the golden and the bad seeds of a run, with what is needed to use and to doubt them."""
 
 import csv
 import dataclasses
@@ -43,7 +43,7 @@ class SeedLists(Artifact):
 
 
 def describe(run: Run, ranking: Ranking) -> dict[str, Any]:
-    """What both lists share: model, noise, grid, metric, method, nulls. JSON-ready."""
+    """Describe what both lists share: model, noise, grid, metric, method, nulls. JSON-ready."""
     config, card = run.config, run.card
     sampling = config.identity()
     return {
@@ -96,29 +96,29 @@ def _or_none(interval: Interval | None) -> dict[str, Any] | None:
 
 
 def _result(listed: SeedList) -> dict[str, Any]:
-    """How the list came out, its seeds left to their rows."""
+    """Return the fields of a list without its seeds, which have rows of their own."""
     fields = dataclasses.asdict(listed)
     return {key: value for key, value in fields.items() if key != "seeds"}
 
 
 def list_rows(ranking: Ranking, listed: SeedList, *, better: bool) -> list[dict[str, Any]]:
-    """One row per listed seed, in the list's order.
+    """Make one row per listed seed, in the order of the list.
 
     Args:
         ranking: The ranking.
         listed: One of its two ends.
-        better: Whether `p` is for being at least as good, or at least as bad, as the null.
+        better: Whether `p` is the p-value of a seed's being at least as good, or as bad.
     """
     by_seed = {row.seed: row for row in ranking.seeds}
     return [
-        _row(place, by_seed[seed], ranking, better=better)
-        for place, seed in enumerate(listed.seeds, start=1)
+        _row(position, by_seed[seed], ranking, better=better)
+        for position, seed in enumerate(listed.seeds, start=1)
     ]
 
 
-def _row(place: int, seed: RankedSeed, ranking: Ranking, *, better: bool) -> dict[str, Any]:
+def _row(position: int, seed: RankedSeed, ranking: Ranking, *, better: bool) -> dict[str, Any]:
     return {
-        "place": place,
+        "place": position,
         "seed": seed.seed,
         "value": seed.value,
         "low": seed.low,
@@ -133,7 +133,7 @@ def _row(place: int, seed: RankedSeed, ranking: Ranking, *, better: bool) -> dic
 
 
 def _constants(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that let one row of the CSV stand alone."""
+    """Return the columns that are the same in each row, so that a row can stand alone."""
     return {
         "list": name,
         "metric": about["metric"]["name"],
@@ -156,14 +156,16 @@ ROW_COLUMNS = [
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], constants: Mapping[str, Any]) -> bytes:
-    """Rows as CSV: numbers raw, texts safe in a spreadsheet; the header also where it is empty.
+    """Write rows as CSV, with texts that are safe in a spreadsheet.
+
+    An empty list gives the header alone.
 
     Args:
         rows: With the columns `ROW_COLUMNS`.
-        constants: Columns that are the same in every row.
+        constants: Columns that are the same in each row.
     """
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180; so a CR in a cell is quoted
+    writer = csv.writer(buffer, lineterminator="\r\n")  # RFC 4180: a CR in a cell is quoted
     writer.writerow([*ROW_COLUMNS, *constants])
     for row in rows:
         cells = [*(row[name] for name in ROW_COLUMNS), *constants.values()]
@@ -172,7 +174,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], constants: Mapping[str, Any]) -> b
 
 
 def readme(run: Run, ranking: Ranking) -> str:
-    """The release in words."""
+    """Write the README of the release."""
     note = f"**Demonstration.** {DEMONSTRATION}\n\n" if run.card.demonstration else ""
     correlation = ranking.rank_correlation
     return f"""# Golden and bad seeds of {run.card.name}
@@ -186,7 +188,7 @@ image each; metric {ranking.metric} ({ranking.unit}, \
 {"higher" if ranking.higher_is_better else "lower"} is better).
 - Rank correlation of the two sets: {correlation.value:.2f} [{correlation.low:.2f}, \
 {correlation.high:.2f}].
-- Best less worst seed: {ranking.gap.value:.4g}; with permuted owners {ranking.gap.null_mean:.4g} \
+- Best minus worst seed: {ranking.gap.value:.4g}; with permuted owners {ranking.gap.null_mean:.4g} \
 (95 %: {ranking.gap.null_high:.4g}), p = {ranking.gap.p:.2g}.
 - Set-2 mean of all seeds {ranking.mean_set2:.4g}; of those that set 1 chose \
 {ranking.golden.chosen_mean_set2:.4g} (best) and {ranking.bad.chosen_mean_set2:.4g} (worst).
@@ -195,9 +197,9 @@ image each; metric {ranking.metric} ({ranking.unit}, \
 
 ## How it was found
 
-{ranking.rule}. Within each prompt it was drawn anew which seed owns which image, \
-{ranking.permutations} times in both sets, and the rule was applied again: that is what "chance" \
-means here. Run {run.run_id}, grid {run.grid_hash}, metric {ranking.metric_id}.
+{ranking.rule}. "Chance" means this: within each prompt, images were assigned to seeds at random, \
+{ranking.permutations} times in both sets, and the rule was applied again. Run {run.run_id}, \
+grid {run.grid_hash}, metric {ranking.metric_id}.
 
 ## How to use a seed
 
@@ -210,8 +212,9 @@ settings:
 image = pipe(prompt, generator=generator).images[0]
 ```
 
-One generator per image, on the CPU, in float32. At another size, on another device's generator \
-or with another model the same number is other noise. `noise.check` holds numbers to compare with.
+Use one generator per image, on the CPU, in float32. At another size, with the generator of \
+another device or with another model, the same number gives other noise. `noise.check` holds \
+numbers to compare with.
 
 `sha256sum --check {SUMS}` verifies the files.
 """

@@ -1,4 +1,4 @@
-"""The contact sheet of a release, where the run kept images."""
+"""Publish the contact sheet of a release, if the run kept images."""
 
 import io
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ SHEET = "contact_sheet.png"
 
 
 class Sheet(Artifact):
-    """`contact_sheet.png`; nothing for a run that kept no images."""
+    """`contact_sheet.png`; no file for a run that kept no images."""
 
     def files(self, run: Run, ranking: Ranking) -> Mapping[str, bytes]:
-        """Draw it."""
+        """Draw the contact sheet."""
         check_same_run(run, ranking)
         try:
             sheet = contact_sheet(run, ranking)

@@ -1,4 +1,4 @@
-"""What set 2 confirms of what set 1 chose, beside what chance alone would give."""
+"""Compare the seeds chosen on set 1 with those of set 2, and with what chance alone would give."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,31 +12,38 @@ from analysis.statistics.nulls import Direction, best_worst_gap, overlap_null, p
 from analysis.statistics.reliability import midranks, top_with_ties
 
 LEVEL = 0.05
-"""A list is confirmed when the permuted null gives as many seeds at most this often."""
+"""A list is confirmed if the permuted null gives as many seeds at most this often."""
 
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """Values under permuted owners: shape (B, S) on each set."""
+    """Values under permuted owners, of shape (B, S) on each set."""
 
     set1: Floats
     set2: Floats
 
 
 def gap_beside_null(values: Floats, draws: Floats) -> Gap:
-    """The gap of values of shape (S,), and that of permuted draws of shape (B, S)."""
+    """Compare the gap of values, shape (S,), with that of permuted draws, shape (B, S)."""
     gap, null = float(best_worst_gap(values)), best_worst_gap(draws)
     return Gap(gap, float(null.mean()), float(np.percentile(null, 95)), p_value(null, gap))
 
 
 def p_value(null: Floats, observed: float) -> float:
-    """Share of draws at least as large, never 0."""
+    """Return the share of draws at least as large as observed; never 0."""
     return float(((null >= observed).sum() + 1) / (len(null) + 1))
 
 
 @dataclass(frozen=True)
 class End:
-    """One end of the ranking: where it is, its name, its share, advice if it stays empty."""
+    """One end of the ranking.
+
+    Attributes:
+        direction: Which values are at this end.
+        name: "top" or "bottom".
+        share: Share of the seeds that a list may hold.
+        hint: Advice if the list is empty.
+    """
 
     direction: Direction
     name: str
@@ -44,30 +51,30 @@ class End:
     hint: str
 
     def tops(self, values: Floats) -> list[int]:
-        """Places of the seeds of this end, ties at the boundary listed whole."""
+        """Return the indices of the seeds of this end, including all ties at the boundary."""
         m = max(1, round(self.share * len(values)))
-        return [int(place) for place in top_with_ties(values, m, direction=self.direction)]
+        return [int(seed) for seed in top_with_ties(values, m, direction=self.direction)]
 
     def again(self, first: Floats, second: Floats) -> list[int]:
-        """Places in both sets' ends, in the second one's order."""
+        """Return the indices of seeds at this end of both sets, in the order of the second set."""
         chosen = set(self.tops(first))
-        return [place for place in self.tops(second) if place in chosen]
+        return [seed for seed in self.tops(second) if seed in chosen]
 
 
 def seed_list(seeds: Sequence[int], values: Sequence[Floats], draws: Draws, end: End) -> SeedList:
-    """One end of the ranking with both nulls."""
+    """Make the list of one end of the ranking, with both nulls."""
     chosen, second = end.tops(values[0]), end.tops(values[1])
     again = end.again(*values)
     null = np.array([len(end.again(*pair)) for pair in zip(draws.set1, draws.set2, strict=True)])
     p = p_value(null, len(again))
     unrelated = overlap_null(len(seeds), len(chosen), len(second))
     confirmed = p <= LEVEL
-    found = (
+    comparison = (
         f"{len(again)} of {len(chosen)} seeds again in the {end.name} {end.share:.0%}, "
         f"chance gives {null.mean():.1f} +- {null.std():.1f} (p = {p:.2g})."
     )
     return SeedList(
-        seeds=tuple(seeds[place] for place in again) if confirmed else (),
+        seeds=tuple(seeds[index] for index in again) if confirmed else (),
         confirmed=confirmed,
         chosen=len(chosen),
         top_set2=len(second),
@@ -79,9 +86,9 @@ def seed_list(seeds: Sequence[int], values: Sequence[Floats], draws: Draws, end:
         unrelated_sd=unrelated.sd,
         unrelated_p=unrelated.probability_at_least(len(again)),
         chosen_mean_set2=float(values[1][chosen].mean()),
-        verdict=f"set 2 confirms set 1: {found}"
+        verdict=f"set 2 confirms set 1: {comparison}"
         if confirmed
-        else f"set 2 does not confirm set 1: {found} The list is empty.{end.hint}",
+        else f"set 2 does not confirm set 1: {comparison} The list is empty.{end.hint}",
     )
 
 
@@ -93,9 +100,9 @@ def ranked_seeds(
     best: Direction,
     at_infinity: Floats | None,
 ) -> tuple[RankedSeed, ...]:
-    """All seeds, best on set 2 first; equal values in the order of the seeds."""
+    """List all seeds, best on set 2 first; equal values in the order of the seeds."""
     sign = -1.0 if best == "higher" else 1.0
-    ranks = [midranks(sign * each) for each in values]
+    ranks = [midranks(sign * set_values) for set_values in values]
     better = pooled_p_values(values[1], draws, direction=best)
     worse = pooled_p_values(values[1], draws, direction="lower" if best == "higher" else "higher")
     return tuple(

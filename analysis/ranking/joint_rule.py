@@ -1,8 +1,9 @@
-"""Seeds that are good by several metrics at once, and what chance makes of that rule.
+"""Find seeds that are good by several metrics at once, and how many there are by chance.
 
-The rule of "Good Seed Makes a Good Crop" (arXiv:2405.14828): golden is who is in the top 256 of
-1,024 seeds by FID and by HPS v2. Two unrelated rankings share 64 +- 6 seeds that way, so the
-length of such a list says nothing; whether the same seeds come again on other prompts does.
+In "Good Seed Makes a Good Crop" (arXiv:2405.14828), a seed is golden if it is in the top 256 of
+1,024 seeds both by FID and by HPS v2. Two unrelated rankings share 64 +- 6 seeds by that rule, so
+the length of such a list says nothing. Whether the same seeds are listed again on other prompts
+does.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,13 @@ from pipeline.runs.run import Run
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """One metric on one prompt set, in the company of others.
+    """A metric on a prompt set, one of a company of metrics that judge together.
 
     Attributes:
         metric: The metric.
-        sample: The cells it is made from.
-        prepared: What the metric made of them once and for all.
-        among: Shape (P,): places of its prompts among all prompts of the company.
+        sample: The cells that the metric is made from.
+        prepared: What `metric.prepare` returned for them.
+        among: Shape (P,): indices of its prompts among all prompts of the company.
     """
 
     metric: Metric
@@ -39,36 +40,36 @@ class Judged:
 
     @property
     def best(self) -> Direction:
-        """The better end."""
+        """Direction of the better end."""
         return "higher" if self.metric.higher_is_better else "lower"
 
     @cached_property
-    def own(self) -> Floats:
-        """The metric of every seed, shape (S,)."""
+    def seed_values(self) -> Floats:
+        """Value of each seed, shape (S,)."""
         return self.metric.values(self.prepared)
 
     @property
     def ranks(self) -> Floats:
-        """Rank of every seed, 1 is best, ties share their mean rank."""
-        return midranks(-self.own if self.best == "higher" else self.own)
+        """Rank of each seed; 1 is best, ties share their mean rank."""
+        return midranks(-self.seed_values if self.best == "higher" else self.seed_values)
 
     def values(self, owner: Indices) -> Floats:
-        """The metric of every seed under other owners, shape (S,).
+        """Compute the value of each seed under other owners, shape (S,).
 
         Args:
-            owner: Which seed's image counts for each seed and prompt of the company, (S, U).
+            owner: For each seed and prompt of the company, the seed whose image counts, (S, U).
         """
-        mine, place = owner[:, self.among], np.arange(len(self.among))
-        return self.metric.values([array[mine, place] for array in self.prepared])
+        seeds, prompts = owner[:, self.among], np.arange(len(self.among))
+        return self.metric.values([array[seeds, prompts] for array in self.prepared])
 
     def top(self, values: Floats, share: float) -> frozenset[int]:
-        """Places of the top share, a tie at the boundary listed whole."""
+        """Return the indices of the top share, including all ties at the boundary."""
         m = max(1, round(share * len(values)))
         return frozenset(map(int, top_with_ties(values, m, direction=self.best)))
 
 
 def judge(run: Run, metrics: Sequence[Metric], prompt_set: int) -> list[Judged]:
-    """Several metrics on one prompt set; each uses as many prompts as the recipe says.
+    """Judge a prompt set by several metrics, each on as many prompts as the recipe says.
 
     Raises:
         RunError: If cells are missing, or a metric cannot be shown for them.
@@ -85,24 +86,24 @@ def judge(run: Run, metrics: Sequence[Metric], prompt_set: int) -> list[Judged]:
 
 
 def in_company(metrics: Sequence[Metric], samples: Sequence[Sample]) -> list[Judged]:
-    """Metrics whose images move together when owners are permuted."""
+    """Join metrics into a company whose images move together when owners are permuted."""
     ids = sorted({prompt.id for sample in samples for prompt in sample.prompts})
-    place = {name: i for i, name in enumerate(ids)}
+    index = {name: i for i, name in enumerate(ids)}
     return [
         Judged(
             metric,
             sample,
             metric.prepare(sample.only(metric.needs)),
-            np.array([place[prompt.id] for prompt in sample.prompts], dtype=np.intp),
+            np.array([index[prompt.id] for prompt in sample.prompts], dtype=np.intp),
         )
         for metric, sample in zip(metrics, samples, strict=True)
     ]
 
 
 def permuted_owners(company: Sequence[Judged], rng: np.random.Generator) -> Indices:
-    """Who owns which image under "no seed effect", shape (S, U), one draw for all metrics."""
+    """Draw the owners of images under "no seed effect", shape (S, U), the same for all metrics."""
     seeds = len(company[0].sample.seeds)
-    prompts = 1 + max(int(one.among.max()) for one in company)
+    prompts = 1 + max(int(judged.among.max()) for judged in company)
     owners = np.broadcast_to(np.arange(seeds)[:, None], (seeds, prompts))
     return np.asarray(permute_within_prompt(owners, rng), dtype=np.intp)
 
@@ -110,24 +111,27 @@ def permuted_owners(company: Sequence[Judged], rng: np.random.Generator) -> Indi
 def top_by_all(
     company: Sequence[Judged], share: float, owner: Indices | None = None
 ) -> frozenset[int]:
-    """Places of the seeds that are in the top share by every metric.
+    """Return the indices of the seeds that are in the top share by all metrics.
 
     Args:
         company: The metrics.
-        share: Share of the seeds that is the top of one metric.
-        owner: As `Judged.values`; every seed's own images if None.
+        share: Share of the seeds that counts as the top by a metric.
+        owner: See `Judged.values`; if None, each seed owns its own images.
     """
-    tops = [one.top(one.own if owner is None else one.values(owner), share) for one in company]
+    tops = [
+        judged.top(judged.seed_values if owner is None else judged.values(owner), share)
+        for judged in company
+    ]
     return frozenset.intersection(*tops)
 
 
 @dataclass(frozen=True, eq=False)
 class ListNull:
-    """Lists under "no seed effect": owners permuted in both sets, the whole rule applied again.
+    """Lists under "no seed effect": the whole rule applied with permuted owners in both sets.
 
     Attributes:
-        length: Shape (B,): seeds listed on set 1.
-        again: Shape (B,): how many of them are listed on set 2, too.
+        length: Shape (B,): number of seeds listed on set 1.
+        again: Shape (B,): number of those that are listed on set 2 as well.
     """
 
     length: Floats
@@ -141,12 +145,12 @@ def list_null(
 
     Args:
         companies: The metrics on set 1, and on set 2.
-        share: Share of the seeds that is the top of one metric.
+        share: Share of the seeds that counts as the top by a metric.
         rng: Draws the permutations.
-        draws: How many.
+        draws: Number of permutations.
     """
-    found = np.empty((draws, 2))
-    for row in found:
+    counts = np.empty((draws, 2))
+    for row in counts:
         first, second = (top_by_all(c, share, permuted_owners(c, rng)) for c in companies)
         row[:] = len(first), len(first & second)
-    return ListNull(found[:, 0], found[:, 1])
+    return ListNull(counts[:, 0], counts[:, 1])

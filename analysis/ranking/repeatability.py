@@ -1,8 +1,8 @@
-"""How far a ranking repeats on other prompts, and how many prompts a better one would take.
+"""Estimate how far a ranking repeats on other prompts, and how many prompts it would need.
 
-Means of per-image values follow the Spearman-Brown formula. A distance between distributions
-does not, so its reliability is measured: the prompt groups of both sets are pooled and cut at
-random into halves, each as large as one set, and the metric is computed anew on each.
+Means of one number per image follow the Spearman-Brown formula. A distance between distributions
+does not, so its reliability is measured: the prompt groups of both sets are pooled and split at
+random into halves, each as large as one set, and the metric is computed on each half.
 """
 
 import itertools
@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
 from analysis.cells.cells import Sample
 from analysis.metrics import Metric
-from analysis.statistics.arrays import Floats
+from analysis.statistics.arrays import Flags, Floats, Indices
 from analysis.statistics.intervals import Interval
 from analysis.statistics.leave_out import deal_groups, group_codes
 from analysis.statistics.reliability import (
@@ -25,17 +24,15 @@ from analysis.statistics.reliability import (
     split_half,
 )
 
-Rows = NDArray[np.intp]
-
 SPLITS = 20
 QUARTERS = 4
 LEAST_IMAGES = 3
-"""Images per seed in a quarter: a distance of fewer has no interval either."""
+"""Images per seed in a quarter, at least; a distance of fewer images has no interval either."""
 TARGET_RELIABILITY = 0.5
-"""What the estimate of needed prompts aims at: half of the variance of a set's values is the
-seeds', so that a second set repeats most of the order."""
+"""Reliability for which the number of prompts is estimated: half of the variance of a set's values
+is due to seeds, so that a second set repeats most of the order."""
 FURTHEST = 4
-"""A measured curve is followed to so many times its largest n, no further."""
+"""A measured curve is extrapolated at most to this multiple of its largest n."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,8 @@ class Repeatability:
 
     Attributes:
         full: With `full.n` images per seed, as many as a set has.
-        half: Measured with half as many; None for per-image means, whose growth is known, and
-            where there are too few prompts.
+        half: Measured with half as many images. None for means of one number per image, whose
+            reliability grows by a known formula, and if there are too few prompts.
     """
 
     full: Interval
@@ -57,7 +54,7 @@ class Needed:
     """Prompts per set for a reliability of 0.5.
 
     Attributes:
-        prompts: The number; None where none can be given, or where it is reached.
+        prompts: The number; None if it cannot be given, or the reliability is already reached.
         words: The number in words, or why there is none.
     """
 
@@ -71,22 +68,22 @@ def repeatability(
     samples: Sequence[Sample],
     rng: np.random.Generator,
 ) -> Repeatability:
-    """Reliability of a ranking by a metric.
+    """Estimate the reliability of a ranking by a metric.
 
-    Per-image means: split-half over the prompt groups of set 2, stepped up by Spearman-Brown.
-    Distances: see `measured`. Where neither can be had (fewer than 4 prompt groups), the rank
-    correlation of the two sets, and `method` says so.
+    For a mean of one number per image, it is split-half over the prompt groups of set 2, stepped
+    up by Spearman-Brown. For a distance, see `measured`. With fewer than 4 prompt groups, it is
+    the rank correlation of the two sets, and `method` says so.
 
     Args:
         metric: The metric.
-        prepared: What `metric.prepare` made of each set.
+        prepared: What `metric.prepare` returned for each set.
         samples: Set 1 and set 2.
         rng: Draws the splits.
     """
     if not metric.per_image_mean:
-        found = measured(metric, prepared, samples, rng)
-        if found is not None:
-            return found
+        reliability = measured(metric, prepared, samples, rng)
+        if reliability is not None:
+            return reliability
     elif len(set(samples[1].groups)) >= QUARTERS:
         full = split_half(prepared[1][0], samples[1].groups, rng).full
         if np.isfinite([full.value, full.low, full.high]).all():
@@ -106,7 +103,7 @@ def measured(
     *,
     splits: int = SPLITS,
 ) -> Repeatability | None:
-    """Reliability of any metric, measured and not extrapolated.
+    """Measure the reliability of any metric, without extrapolation.
 
     The prompt groups of both sets are dealt at random into four parts of nearly equal size.
     Two parts against the other two give the rank correlation at the size of one set; single
@@ -114,25 +111,26 @@ def measured(
 
     Args:
         metric: The metric.
-        prepared: What `metric.prepare` made of each set.
+        prepared: What `metric.prepare` returned for each set.
         samples: Set 1 and set 2.
         rng: Draws the splits.
         splits: Number of random splits.
 
     Returns:
-        Mean Spearman correlations over splits. n is images per seed on each side. The interval
-        is Fisher's for one split, with the seeds as the sample: the mean of several is no less
-        exact, so it is rather too wide. None for fewer than 4 groups or 12 prompts.
+        Mean Spearman correlations over splits; n is the number of images per seed on each side.
+        The interval is Fisher's for a single split, with the seeds as the sample. The mean of
+        several splits is at least as exact, so the interval is rather too wide. None for fewer
+        than 4 groups or 12 prompts.
     """
     groups = np.concatenate([sample.groups for sample in samples])
     codes = group_codes(groups, len(groups))
-    found: list[tuple[float, float]] = []
+    correlations: list[tuple[float, float]] = []
     for _ in range(splits):
         part = deal_groups(codes, QUARTERS, rng)
         if np.bincount(part, minlength=QUARTERS).min() < LEAST_IMAGES:
             return None
-        found.append(_correlations(metric, prepared, part))
-    full, half = (float(value) for value in np.mean(found, axis=0))
+        correlations.append(_correlations(metric, prepared, part))
+    full, half = (float(value) for value in np.mean(correlations, axis=0))
     seeds = len(samples[0].seeds)
     return Repeatability(
         _interval(full, seeds, len(codes) // 2, splits),
@@ -149,39 +147,40 @@ def _interval(value: float, seeds: int, n: int, splits: int) -> Interval:
 
 
 def _correlations(
-    metric: Metric, prepared: Sequence[Sequence[Any]], part: Rows
+    metric: Metric, prepared: Sequence[Sequence[Any]], part: Indices
 ) -> tuple[float, float]:
-    """Rank correlation of the halves, and the mean over all pairs of quarters."""
+    """Compute the rank correlation of the halves, and the mean over all pairs of quarters."""
     halves = [_values(metric, prepared, np.isin(part, pair)) for pair in ((0, 1), (2, 3))]
     quarters = [_values(metric, prepared, part == number) for number in range(QUARTERS)]
     pairs = [rank_correlation(*pair).value for pair in itertools.combinations(quarters, 2)]
     return rank_correlation(*halves).value, float(np.mean(pairs))
 
 
-def _values(metric: Metric, prepared: Sequence[Sequence[Any]], chosen: NDArray[np.bool_]) -> Floats:
-    """The metric on some prompts of both sets, the first set's prompts counted first."""
+def _values(metric: Metric, prepared: Sequence[Sequence[Any]], chosen: Flags) -> Floats:
+    """Compute the metric on some prompts of both sets; those of set 1 come first in `chosen`."""
     first, second = prepared
     cut = first[0].shape[1]
     return metric.values(
         [
-            np.concatenate([one[:, chosen[:cut]], two[:, chosen[cut:]]], axis=1)
-            for one, two in zip(first, second, strict=True)
+            np.concatenate([of_first[:, chosen[:cut]], of_second[:, chosen[cut:]]], axis=1)
+            for of_first, of_second in zip(first, second, strict=True)
         ]
     )
 
 
 def prompts_needed(
-    found: Repeatability, *, per_image_mean: bool, target: float = TARGET_RELIABILITY
+    known: Repeatability, *, per_image_mean: bool, target: float = TARGET_RELIABILITY
 ) -> Needed:
-    """How many prompts per set a reliability of `target` would take.
+    """Estimate how many prompts per set a reliability of `target` needs.
 
-    Per-image means: Spearman-Brown, turned round. Distances: reliability n / (n + k) is fitted
-    to the two measured points (the seeds' variance is fixed and the noise falls as 1/n, which
-    an unbiased estimator's does), and followed to 4 times the measured n at most.
+    For a mean of one number per image, the Spearman-Brown formula is solved for n. For a
+    distance, reliability n / (n + k) is fitted to the two measured points: the variance of the
+    seeds is fixed, and the noise of an unbiased estimator falls as 1/n. The curve is extrapolated
+    to at most 4 times the measured n.
 
     Args:
-        found: The reliability.
-        per_image_mean: Whether the metric is a mean of per-image values.
+        known: The reliability that was measured.
+        per_image_mean: Whether the metric is a mean of one number per image.
         target: The reliability, in (0, 1).
 
     Example:
@@ -189,7 +188,7 @@ def prompts_needed(
         >>> prompts_needed(Repeatability(full, half), per_image_mean=False).prompts
         50
     """
-    r, n = found.full.value, found.full.n
+    r, n = known.full.value, known.full.n
     odds = target / (1 - target)
     if r >= target:
         return Needed(
@@ -205,7 +204,7 @@ def prompts_needed(
         )
     if per_image_mean:
         return _number(int(np.ceil(n * odds * (1 - r) / r)), target, "Spearman-Brown")
-    return _followed(found, target)
+    return _extrapolated(known, target)
 
 
 def _number(prompts: int, target: float, how: str) -> Needed:
@@ -216,9 +215,9 @@ def _number(prompts: int, target: float, how: str) -> Needed:
     )
 
 
-def _followed(found: Repeatability, target: float) -> Needed:
-    """The measured curve of a distance, followed at most `FURTHEST` times as far as measured."""
-    full, half = found.full, found.half
+def _extrapolated(known: Repeatability, target: float) -> Needed:
+    """Extrapolate the measured curve of a distance to at most `FURTHEST` times its largest n."""
+    full, half = known.full, known.half
     if half is None:
         return Needed(
             None,
@@ -239,11 +238,11 @@ def _followed(found: Repeatability, target: float) -> Needed:
 
 
 def _noise(half: Interval, full: Interval) -> float:
-    """The k at which n / (n + k) fits both points best, by least squares."""
+    """Find the k with which n / (n + k) fits both points best, by least squares."""
 
     def misfit(log_k: float) -> float:
         k = float(np.exp(log_k))
-        return sum((each.n / (each.n + k) - each.value) ** 2 for each in (half, full))
+        return sum((point.n / (point.n + k) - point.value) ** 2 for point in (half, full))
 
     span = (np.log(full.n) - 7, np.log(full.n) + 7)
     best = optimize.minimize_scalar(misfit, bounds=span, options={"xatol": 1e-9}, method="bounded")

@@ -1,4 +1,4 @@
-"""What a ranking of seeds says: the tables that are printed, saved and published."""
+"""Define the result of a ranking: the tables that are printed, saved and published."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ STRICT_RULE = (
     "posterior probability of the true top share, from set-2 values shrunken to the population "
     "of seeds; expected share of wrong seeds at most 10 %; not calibrated below about 250 seeds"
 )
-"""The stricter rule, reported beside the list and not in its place."""
+"""The stricter rule, reported in addition to the list."""
 
 
 def nothing_ranked(recipe: str) -> str:
@@ -29,20 +29,20 @@ def nothing_ranked(recipe: str) -> str:
 
 @dataclass(frozen=True)
 class RankedSeed:
-    """One seed.
+    """A seed with its values and ranks.
 
     Attributes:
         seed: The seed.
-        rank_set1: Rank on set 1, 1 is best, ties share the mean of their ranks.
+        rank_set1: Rank on set 1; 1 is best, ties share the mean of their ranks.
         rank_set2: Rank on set 2.
         value: The metric on set 2.
         low: Lower end of its 95 % interval.
         high: Upper end.
-        n: Images behind it.
-        p_better: Share of the null's values, pooled over seeds, at least as good.
-        p_worse: Share of the null's values at least as bad.
-        at_infinity: For a Frechet distance, `value` extrapolated to infinitely many images; None
-            where it cannot be.
+        n: Number of images of the seed in set 2.
+        p_better: Share of the null's values, pooled over seeds, that are at least as good.
+        p_worse: Share of the null's values that are at least as bad.
+        at_infinity: `value` extrapolated to infinitely many images; None for a metric that is
+            not extrapolated.
     """
 
     seed: int
@@ -64,17 +64,17 @@ class SeedList:
     Attributes:
         seeds: The listed seeds, best (or worst) on set 2 first; empty if not confirmed.
         confirmed: Whether set 2 confirms set 1.
-        chosen: Seeds in the top share on set 1, ties listed whole.
-        top_set2: Seeds in the top share on set 2.
-        again: How many are in both.
-        null_mean: `again` under permuted owners, mean.
-        null_sd: Its standard deviation.
-        null_p: (b + 1) / (B + 1), b the permuted draws with at least as many.
-        unrelated_mean: `again` for two unrelated rankings (hypergeometric), mean.
-        unrelated_sd: Its standard deviation.
-        unrelated_p: Probability of at least as many.
-        chosen_mean_set2: Set-2 mean of all seeds chosen on set 1: what choosing gained,
-            unbiased, for set 2 had no part in it.
+        chosen: Number of seeds in the top share on set 1, including all ties at the boundary.
+        top_set2: Number of seeds in the top share on set 2.
+        again: Number of seeds in both.
+        null_mean: Mean of `again` under permuted owners.
+        null_sd: Standard deviation of `again` under permuted owners.
+        null_p: (b + 1) / (B + 1), where b of B permuted draws have at least as many seeds.
+        unrelated_mean: Mean of `again` for two unrelated rankings (hypergeometric).
+        unrelated_sd: Standard deviation of `again` for two unrelated rankings.
+        unrelated_p: Probability that two unrelated rankings have at least as many seeds.
+        chosen_mean_set2: Set-2 mean of all seeds chosen on set 1: an unbiased estimate of the
+            gain, because set 2 did not choose.
         verdict: The result in words.
     """
 
@@ -95,13 +95,13 @@ class SeedList:
 
 @dataclass(frozen=True)
 class Gap:
-    """Best less worst seed of set 2, beside what it is where no seed differs.
+    """Best minus worst seed of set 2, compared with the gap under permuted owners.
 
     Attributes:
         value: The gap.
-        null_mean: Its mean under permuted owners.
-        null_high: Its 95th percentile there.
-        p: (b + 1) / (B + 1).
+        null_mean: Mean gap under permuted owners.
+        null_high: 95th percentile of the gap under permuted owners.
+        p: (b + 1) / (B + 1), where b of B permuted draws have a gap at least as large.
     """
 
     value: float
@@ -116,43 +116,42 @@ class Ranking:
 
     Attributes:
         rule: Name and version of the rule.
-        run_id: The run.
-        grid_hash: Its grid.
-        metric: The metric's name.
-        metric_id: Its identity.
+        run_id: Identity of the run.
+        grid_hash: Hash of its grid.
+        metric: Name of the metric.
+        metric_id: Identity of the metric.
         unit: Unit of the values.
         higher_is_better: Direction.
         method: How values and intervals were made.
         share: Share of the seeds that a list may hold.
-        n_seeds: Seeds ranked.
-        n_set1: Prompts of set 1, one image of each per seed.
-        n_set2: Prompts of set 2.
-        dropped: Prompts that failed cells cost, both sets.
-        permutations: Permuted draws.
-        rank_correlation: Spearman's, set 1 with set 2.
-        reliability: How far a ranking repeats on as many other prompts, `reliability.n` images
-            per seed; its method says how that was found.
-        reliability_half: For a distance, the same measured with half as many images; None
-            for a per-image mean, whose growth is known.
-        prompts_needed: Prompts per set for a reliability of 0.5; None where it is reached or
+        n_seeds: Number of seeds ranked.
+        n_set1: Number of prompts of set 1, each with one image per seed.
+        n_set2: Number of prompts of set 2.
+        dropped: Number of prompts of both sets dropped because of failed cells.
+        permutations: Number of permuted draws.
+        rank_correlation: Spearman correlation of set 1 with set 2.
+        reliability: How far a ranking repeats on as many other prompts, with `reliability.n`
+            images per seed; its `method` says how it was estimated.
+        reliability_half: For a distance, the reliability with half as many images; None for a
+            mean of one number per image, whose reliability grows by a known formula.
+        prompts_needed: Prompts per set for a reliability of 0.5; None if that is reached or
             cannot be estimated.
         prompts_needed_note: The number in words, or why there is none.
         mean_set2: Mean over all seeds on set 2.
-        null_low: 2.5th percentile of single seeds' values under permuted owners, set 2.
+        null_low: 2.5th percentile of the values of single seeds under permuted owners, set 2.
         null_high: 97.5th percentile.
-        gap: Best less worst.
-        golden: The good end.
-        bad: The bad end.
+        gap: Gap between the best and the worst seed.
+        golden: The good end of the ranking.
+        bad: The bad end of the ranking.
         strict_golden: The golden seeds by `STRICT_RULE`, the most probable first.
         seeds: All seeds, best on set 2 first.
-        floor: For a distance, the reference's from itself at the n of set 2; None where it has
-            too few images.
-        floor_note: The floor in words, or why there is none; empty where nothing is compared
-            with a reference.
+        floor: Noise floor of a metric with a reference, at the n of set 2; None for other
+            metrics, or if the reference has too few images.
+        floor_note: The floor in words, or why there is none; empty for a metric without a floor.
         at_infinity_n: Images per seed at the points of the line in 1/n behind `at_infinity`;
-            empty where there is none.
-        at_infinity_note: The extrapolation in words, or why there is none; empty where nothing
-            is biased by 1/n.
+            empty if the metric is not extrapolated.
+        at_infinity_note: The extrapolation in words, or why it is impossible; empty for a
+            metric that is not extrapolated.
     """
 
     rule: str
@@ -189,14 +188,18 @@ class Ranking:
 
     @property
     def verdict(self) -> str:
-        """Both results in words."""
+        """Result of both ends in words."""
         return f"Golden seeds: {self.golden.verdict} Bad seeds: {self.bad.verdict}"
 
     def to_json(self) -> bytes:
-        """The ranking as a file; `from_json` gives it back."""
+        """Write the ranking as JSON, which `from_json` reads."""
         return TypeAdapter(Ranking).dump_json(self, indent=1) + b"\n"
 
     @staticmethod
     def from_json(text: bytes) -> "Ranking":
-        """Read what `to_json` wrote; pydantic's ValidationError if it is something else."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            pydantic.ValidationError: If the text is anything else.
+        """
         return TypeAdapter(Ranking).validate_json(text)

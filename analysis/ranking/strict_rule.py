@@ -1,4 +1,4 @@
-"""The stricter rule for golden seeds: a list whose expected share of wrong seeds is bounded."""
+"""Apply the stricter rule for golden seeds, which bounds the expected share of wrong seeds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,22 +28,22 @@ def strict_golden(
     *,
     share: float,
 ) -> tuple[int, ...]:
-    """The seeds that set 2 alone shows to be of the true top share, by expected error.
+    """List the seeds that most probably belong to the true top share, judged by set 2 alone.
 
-    Values are shrunken to the population of seeds; a seed's error is that of its deviation
-    from the mean of all seeds, by jackknife over prompt groups, for what the prompts do to
-    every seed moves no rank. Listed are the most probable seeds, as many as keep the expected
-    share of wrong ones at 10 % or less.
+    Values are shrunken to the population of seeds. Prompt effects common to all seeds do not
+    change ranks, so the error of a seed is that of its deviation from the mean of all seeds, by
+    jackknife over prompt groups. The most probable seeds are listed, as many as keep the expected
+    share of wrong seeds at 10 % or less.
 
     Args:
         metric: A metric with a better end.
-        prepared: What `metric.prepare` made of set 2.
+        prepared: What `metric.prepare` returned for set 2.
         sample: Set 2.
         rng: Draws from the posterior.
         share: Share of the seeds that counts as the top.
 
     Returns:
-        Seeds, the most probable first; possibly none. The errors are not calibrated below
+        Seeds, the most probable first; possibly none. The probabilities are not calibrated below
         about 250 seeds: see `analysis.statistics.shrinkage.Shrunken`.
     """
     top = top_probabilities(metric, prepared, sample, rng, share=share)
@@ -58,12 +58,12 @@ def top_probabilities(
     *,
     share: float,
 ) -> Floats:
-    """Posterior probability of every seed to belong to the true top share, shape (S,).
+    """Compute the posterior probability of each seed to be in the true top share, shape (S,).
 
     Args:
         metric: A metric with a better end.
-        prepared: What `metric.prepare` made of the sample.
-        sample: The prompts that judge.
+        prepared: What `metric.prepare` returned for the sample.
+        sample: The cells of the prompts that judge.
         rng: Draws from the posterior.
         share: Share of the seeds that counts as the top.
     """
@@ -74,14 +74,15 @@ def top_probabilities(
 
 
 def deviation_errors(metric: Metric, prepared: Sequence[Any], sample: Sample) -> Floats:
-    """Standard error of every seed's deviation from the mean over seeds, shape (S,).
+    """Estimate the standard error of each seed's deviation from the mean over seeds, shape (S,).
 
-    Delete-group jackknife over at most 20 blocks. Such an error is itself noisy, and a list that
-    trusts it picks the seeds whose error came out too small: 17 % of a list were wrong where
-    10 % were announced (256 seeds as noisy as they differ, simulated). So its square is averaged
-    with the mean over all seeds, and 11 % are.
-    Positive also where a value has no error at all: a billionth of the range, or 1 where all
-    seeds are equal.
+    The estimate is a delete-group jackknife over at most 20 blocks. It is itself noisy, and a
+    list that trusts it would select seeds whose error was underestimated: in a simulation of 256
+    seeds as noisy as they differ, 17 % of a list were wrong where 10 % were expected. The squared
+    error is therefore averaged with its mean over all seeds; then, 11 % are wrong.
+
+    The error is always positive, even for a value whose error is zero: at least a billionth of
+    the range of values, or 1 if all seeds are equal.
 
     Source:
         Moderated variances: Smyth 2004, Statistical Applications in Genetics and Molecular
@@ -89,11 +90,11 @@ def deviation_errors(metric: Metric, prepared: Sequence[Any], sample: Sample) ->
     """
     blocks = balanced_blocks(sample.groups, sample.n)
     sizes = np.bincount(blocks)
-    rows = [metric.values([a[:, blocks != one] for a in prepared]) for one in range(len(sizes))]
+    rows = [metric.values([a[:, blocks != block] for a in prepared]) for block in range(len(sizes))]
     without = np.array(rows)
     without -= without.mean(axis=1, keepdims=True)
     values = metric.values(prepared)
     pairs = zip(values - values.mean(), without.T, strict=True)
-    own = np.array([jackknife_error(float(value), left, sizes) for value, left in pairs]) ** 2
-    moderated = np.sqrt((own + own.mean()) / 2)
+    squares = np.array([jackknife_error(float(value), left, sizes) for value, left in pairs]) ** 2
+    moderated = np.sqrt((squares + squares.mean()) / 2)
     return np.asarray(np.maximum(moderated, 1e-9 * float(np.ptp(values)) or 1.0))

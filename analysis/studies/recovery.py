@@ -108,7 +108,7 @@ class Recovery(Study):
             groups = len(set(judged.sample.groups.tolist()))
             require(groups, LEAST_GROUPS, f"prompt groups in set {number}")
         sign = 1.0 if metric.higher_is_better else -1.0
-        first, second = (sign * judged.own for judged in sets)
+        first, second = (sign * judged.seed_values for judged in sets)
         if not (np.ptp(first) and np.ptp(second)):
             raise RunError("its values do not vary; a worst share needs seeds that differ")
         listed = self._worst(first) & self._worst(second)

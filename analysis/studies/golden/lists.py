@@ -84,9 +84,9 @@ class GoldenLists:
         """Everything as numbers, JSON-ready."""
         k, again = len(self.listed), len(self.again)
         unrelated = overlap_null(
-            len(self.seeds), *(len(m.top(m.own, self.share)) for m in self.first)
+            len(self.seeds), *(len(m.top(m.seed_values, self.share)) for m in self.first)
         )
-        sizes = [len(m.top(m.own, self.share)) for m in self.second]
+        sizes = [len(m.top(m.seed_values, self.share)) for m in self.second]
         return {
             "seeds": len(self.seeds),
             "share": self.share,
@@ -116,8 +116,8 @@ class GoldenLists:
             "higher_is_better": first.metric.higher_is_better,
             "n_set1": first.sample.n,
             "n_set2": second.sample.n,
-            "top_on_set1": len(first.top(first.own, self.share)),
-            "rank_correlation": rank_correlation(first.own, second.own),
+            "top_on_set1": len(first.top(first.seed_values, self.share)),
+            "rank_correlation": rank_correlation(first.seed_values, second.seed_values),
             "prompts_needed_note": self.words[index],
         }
 

@@ -109,7 +109,8 @@ def _table(lists: GoldenLists) -> StudyTable:
         name = second.metric.name
         for number, judged in ((1, lists.first[i]), (2, second)):
             values = f"{name}, set {number}"
-            columns[values] = (judged.own, f"value on prompt set {number}, {second.metric.unit}")
+            meaning = f"value on prompt set {number}, {second.metric.unit}"
+            columns[values] = (judged.seed_values, meaning)
             meaning = "rank, 1 is best; tied seeds have the mean of their ranks"
             columns[f"rank by {values}"] = (judged.ranks, meaning)
         meaning = "posterior probability of being in the true top share, from set 2"
@@ -170,7 +171,7 @@ def _sheet(run: Run, lists: GoldenLists) -> dict[str, bytes]:
         order, metric = np.argsort(first.ranks, kind="stable"), first.metric.name
         for end, indices in (("best", order[:SHEET_SEEDS]), ("worst", order[-SHEET_SEEDS:])):
             for index in indices:
-                seed, value = lists.seeds[index], f"on set 2: {second.own[index]:.4g}"
+                seed, value = lists.seeds[index], f"on set 2: {second.seed_values[index]:.4g}"
                 rows.append(Row(f"seed {seed}\n{end} by\n{metric}\n{value}", seed))
     prompts = pick_prompts(run, SHEET_PROMPTS)
     try:

@@ -66,7 +66,7 @@ def test_found_is_counted_and_compared_with_chance(tmp_path: Path) -> None:
     """Against a plain count and the sum of the hypergeometric terms."""
     run = run_with(tmp_path, 6.0)
     frame = find(run).tables["curve"].frame.filter(metric="score")
-    sets = [judge(run, [load_metric(SCORE)], number)[0].own for number in (1, 2)]
+    sets = [judge(run, [load_metric(SCORE)], number)[0].seed_values for number in (1, 2)]
     worst = set.intersection(*(set(np.argsort(one)[:100].tolist()) for one in sets))
     for row in frame.rows(named=True):
         mine = set(np.flatnonzero(row["strength"] == LOST).tolist())
