@@ -1,1 +1,1 @@
-"""Do golden seeds carry over to another model or another way of drawing?"""
+"""Are golden seeds also golden with another model, or with other sampling?"""

@@ -1,4 +1,4 @@
-"""Recipes that draw a run's seeds in other ways: what the study `transfer` compares with."""
+"""Write recipes that draw the seeds of a run with other models or other sampling."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from analysis.study_tools.recipes import recipe_like
 from pipeline.cards.card import load_cards
 from pipeline.runs.run import Run
 
-WHY = "Draws the same cells another way; compare: goldenseed study transfer RUN --set runs=..."
+NOTE = "The same cells, drawn differently. Then: goldenseed study transfer RUN --set runs=..."
 
 
 def other_ways(run: Run, metrics: Sequence[Metric]) -> dict[str, str]:
-    """Recipes of the same cells drawn in other ways, one family of changes each.
+    """Write recipes of the same cells, one recipe per family of changes.
 
     Args:
         run: The run.
-        metrics: What is compared by; what they do not need is not measured.
+        metrics: The metrics of the comparison; the recipes measure only what these need.
 
     Returns:
         Name of the file, without suffix -> YAML.
@@ -25,16 +25,16 @@ def other_ways(run: Run, metrics: Sequence[Metric]) -> dict[str, str]:
     measured = measuring_only(run, metrics)
     changes: dict[str, dict[str, Any]] = {
         **{name: {"arms": arms} for name, arms in _arms(run).items() if arms},
-        **{f"model_{card}": {"card": card} for card in _cards_alike(run)},
+        **{f"model_{card}": {"card": card} for card in _comparable_cards(run)},
     }
     return {
-        f"transfer_{name}": recipe_like(run, {**measured, **change}, note=WHY)
+        f"transfer_{name}": recipe_like(run, {**measured, **change}, note=NOTE)
         for name, change in changes.items()
     }
 
 
 def _arms(run: Run) -> dict[str, dict[str, Any]]:
-    """Family -> arm -> what it samples differently."""
+    """Family of changes -> name of the arm -> changed settings."""
     steps, scale = run.config.num_inference_steps, run.config.guidance_scale
     counts = sorted({max(1, steps // 4), max(1, steps // 2), 2 * steps} - {steps})
     scales = sorted({1.0, scale / 2, 1.5 * scale} - {scale})
@@ -53,10 +53,10 @@ def _arms(run: Run) -> dict[str, dict[str, Any]]:
     }
 
 
-def _cards_alike(run: Run) -> list[str]:
-    """Cards of the same family in which a seed is the same noise, and which ask for no picture.
+def _comparable_cards(run: Run) -> list[str]:
+    """Cards of the same family in which a seed is the same noise and that take no condition image.
 
-    Those whose weights a training writes first are left out: there may be none.
+    Cards whose weights a training writes are left out, because these weights may not exist yet.
     """
     return [
         name

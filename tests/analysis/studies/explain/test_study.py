@@ -49,7 +49,7 @@ def planted(path: Path, effect: Effect, seeds: Sequence[int]) -> Run:
     known: list[Prompt] = ordered_prompts(run)
     cells = [[np.random.default_rng([int(p.id, 16), s]).normal() for p in known] for s in run.seeds]
     values = np.zeros((max(seeds) + 1, len(known)))
-    values[run.seeds] = effect(run.seeds)[:, None] + 3 * np.array(cells)
+    values[list(run.seeds)] = effect(run.seeds)[:, None] + 3 * np.array(cells)
     write_feature(run, SCORES, {"score": values})
     return run
 
