@@ -1,1 +1,1 @@
-"""Which of two ways of drawing is preferred, pair by pair?"""
+"""What does a change of sampling or of weights do to the same cells?"""

@@ -1,9 +1,9 @@
-"""`paired`: what a change of sampling or of weights does to the very same cells."""
+"""`paired`: what a change of sampling or of weights does to the same cells."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -12,12 +12,8 @@ from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import pick_prompts
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
-from analysis.studies.paired.pictures import (
-    apart_by_feature,
-    measure_pictures,
-    paired_sheet,
-    shared_prompts,
-)
+from analysis.studies.paired.figures import changes_figure, paired_sheet
+from analysis.studies.paired.images import feature_distances, measure_images, shared_prompts
 from analysis.studies.paired.rows import (
     DETAIL_COLUMNS,
     PICTURE_COLUMNS,
@@ -33,12 +29,9 @@ from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 THIS = "this run"
 SEEDS, SHOWN_SEEDS, SHOWN_PROMPTS = 16, 4, 8
-"""Seeds whose pictures are measured; seeds and prompts on the contact sheet."""
+"""Seeds whose images are measured, at most; seeds and prompts on the contact sheet."""
 
 TABLES: Mapping[str, Mapping[str, str]] = {
     "wins": WIN_COLUMNS,
@@ -53,30 +46,32 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 class Paired(Study):
     """What a change of sampling, guidance or weights does to the same prompts and seeds.
 
-    Question: Are the pictures better with the change, how far does it alter them, does it change
-        their fine detail, and do seeds mean as much, and the same, as without it?
-    Method: Both runs have the same cells: the same seed, so the same noise, and the same prompt.
-        Win rate and mean change of every metric that is a mean over images and has a better end.
-        Distance of a cell's two pictures beside that of two seeds' pictures of one prompt, by
-        features and by pixels. Log amplitude of luma per octave of spatial frequency. The seed's
-        share of the variance of every metric that is a mean over images. Seeds' values across
-        both runs and both prompt sets, corrected for their reliabilities. A sheet of the first
-        seeds' pictures: nothing is picked. All prompt sets, but set 1 against set 2 for ranks.
-    Null: The change does nothing: by prompt group, all seeds together, it is drawn which of both
-        is the run with the change. For shares and ranks: within each prompt it is permuted which
-        seed owns which image. A change that alters nothing has distance 0.
-    n: One cell per seed and prompt that both have. Intervals are for other seeds and prompts.
-        Pictures: of 16 seeds at most.
+    Question: Are the images better with the change, how far does it alter them, does it change
+        their fine detail, and do seeds have the same effects, as strongly, as without it?
+    Method: Both runs have the same cells: the same prompt and the same seed, hence the same noise.
+        Reported are: the win rate and the mean change of every metric that is a mean over images
+        and has a better direction; the distance of the two images of a cell, compared with that of
+        the images of two seeds for one prompt, by features and by pixels; the log amplitude of
+        luma per octave of spatial frequency; the seed's share of the variance of every metric that
+        is a mean over images; the rank correlation of the seeds across both runs and both prompt
+        sets, corrected for attenuation by their reliabilities; and a contact sheet of the first
+        seeds, which are not selected. All prompt sets are used, except for ranks: set 1 against
+        set 2.
+    Null: The change has no effect: the two runs are exchanged at random in each prompt group, for
+        all seeds together. For shares and ranks, no seed effect: within each prompt, the images
+        are permuted among the seeds. A change that alters nothing has distance 0.
+    n: One cell per seed and prompt that both runs have. Intervals are over seeds and prompts.
+        Images of at most 16 seeds are compared.
     Source: Si et al. 2024, "FreeU: Free Lunch in Diffusion U-Net", arXiv:2309.11497 (raters
-        choosing between pictures with and without; Fourier amplitudes). Correction: Spearman
-        1904.
+        choose between images with and without; Fourier amplitudes). Correction for attenuation:
+        Spearman 1904.
 
     Attributes:
-        runs: Name -> folder of a run with a change, from here or from this run's folder; the
-            other arms of this run's recipe if empty.
-        metrics: Names of metrics for win rates and ranks; those of the recipe that are means
-            over images and have a better end if empty.
-        prompts: Pictures are read of at most so many prompts.
+        runs: Name -> folder of a run with a change, relative to the current folder or to this
+            run's; if empty, the other arms of this run's recipe.
+        metrics: Names of metrics for win rates and ranks; if empty, those of the recipe that are
+            means over images and have a better direction.
+        prompts: Number of prompts whose images are compared, at most.
         permutations: Draws of each null.
         draws: Bootstrap draws for ranks.
     """
@@ -91,15 +86,9 @@ class Paired(Study):
     draws: int = 1000
 
     def find(self, run: Run) -> Findings:
-        """Compare with every other run."""
-        chosen = self._chosen(run)
+        """Compare the run with every other run."""
+        metrics = self._metrics(run)
         others = other_runs(run, self.runs)
-        if not chosen:
-            raise RunError(
-                f"the metrics are {', '.join(self.metrics or run.recipe.metrics) or 'none'}, and "
-                f"none is a mean over images with a better end; this study needs one: add it to "
-                f"the recipe's `metrics` (hps_v2_1, clip_score, preference_seedling)"
-            )
         if not others:
             raise NotDrawnError(
                 "0 other runs; this study needs at least 1: draw one and name it (--set "
@@ -111,103 +100,125 @@ class Paired(Study):
         notes: list[str] = []
         for name, other in others.items():
             refuse_other_noise(run, name, other)
-            found, sheet = self._pair(run, Pair(name, run, other), chosen)
-            for table, own in found.items():
-                rows[table] += own
-            sheets |= {f"cells_{re.sub(r'[^A-Za-z0-9._-]', '_', name)}": s for s in sheet}
-            notes += [] if sheet else [_no_pictures(name)]
+            pair_rows, sheet = self._pair(run, Pair(name, run, other), metrics)
+            for table, new in pair_rows.items():
+                rows[table] += new
+            if sheet is None:
+                notes.append(_no_images_note(name))
+            else:
+                sheets[f"cells_{re.sub(r'[^A-Za-z0-9._-]', '_', name)}"] = sheet
         frames = {
-            name: pl.DataFrame(own, dict.fromkeys(TABLES[name]), infer_schema_length=None)
-            for name, own in rows.items()
+            name: pl.DataFrame(table, dict.fromkeys(TABLES[name]), infer_schema_length=None)
+            for name, table in rows.items()
         }
         return Findings(
             outcome="; ".join([*(_sentence(name, rows) for name in others), *notes]),
             numbers=rows,
             tables={name: StudyTable(frame, TABLES[name]) for name, frame in frames.items()},
-            figures={"paired": _figure(rows), **sheets},
+            figures={"paired": changes_figure(rows), **sheets},
             recipes=wanted_recipes(run),
-            identities=identities(run, metrics=chosen)
+            identities=identities(run, metrics=metrics)
             | {f"run {name}": other.run_id for name, other in others.items()},
         )
 
-    def _chosen(self, run: Run) -> list[Metric]:
+    def _metrics(self, run: Run) -> list[Metric]:
+        """The metrics for win rates and ranks.
+
+        Raises:
+            RunError: If there is none.
+        """
         known = [load_metric(name) for name in self.metrics] or directed_metrics(run)
-        return [m for m in known if m.per_image_mean and m.higher_is_better is not None]
+        metrics = [m for m in known if m.per_image_mean and m.higher_is_better is not None]
+        if not metrics:
+            raise RunError(
+                f"the metrics are {', '.join(self.metrics or run.recipe.metrics) or 'none'}, and "
+                f"none is a mean over images for which one direction is better; this study needs "
+                f"one: add it to the recipe's `metrics` (hps_v2_1, clip_score, preference_seedling)"
+            )
+        return metrics
 
     def _pair(
-        self, run: Run, pair: Pair, chosen: Sequence[Metric]
-    ) -> tuple[dict[str, list[dict[str, Any]]], list[bytes]]:
-        """The rows of one change, and its contact sheet where there are pictures."""
+        self, run: Run, pair: Pair, metrics: Sequence[Metric]
+    ) -> tuple[dict[str, list[dict[str, Any]]], bytes | None]:
+        """The rows of one change, and its contact sheet if both runs keep images."""
         rng, count = self.rng(run, pair.name), self.permutations
         rows = {
-            "wins": [pair.win_row(metric, rng, count) for metric in chosen],
-            "shares": [pair.share_row(metric, rng, count) for metric in _measures(run)],
-            "ranks": [pair.rank_row(metric, rng, count, self.draws) for metric in chosen],
+            "wins": [pair.win_row(metric, rng, count) for metric in metrics],
+            "shares": [pair.share_row(metric, rng, count) for metric in _mean_metrics(run)],
+            "ranks": [pair.rank_row(metric, rng, count, self.draws) for metric in metrics],
         }
         runs = (pair.before, pair.after)
         seeds = sorted({*runs[0].seeds} & {*runs[1].seeds})[:SEEDS]
-        apart = [apart_by_feature(runs, name, SEEDS) for name in shared_embedding(runs)]
-        pictures = measure_pictures(runs, seeds, self.prompts)
-        if pictures is None:
-            return {**rows, "pictures": [pair.picture_row(one) for one in apart]}, []
-        rows["pictures"] = [pair.picture_row(one) for one in (*apart, pictures[0])]
-        rows["detail"] = pair.detail_rows(pictures[1], rng, count)
-        both = shared_prompts(runs)
-        shown = [p for p in pick_prompts(run, SHOWN_PROMPTS) if p.id in both]
-        shown = shown or [run.prompts[own] for own in both[:SHOWN_PROMPTS]]
-        named = {THIS: pair.before, pair.name: pair.after}
-        return rows, [plots.image_png(paired_sheet(named, seeds[:SHOWN_SEEDS], shown))]
+        distances = [feature_distances(runs, name, SEEDS) for name in shared_embedding(runs)]
+        images = measure_images(runs, seeds, self.prompts)
+        if images is None:
+            return {**rows, "pictures": [pair.image_row(each) for each in distances]}, None
+        rows["pictures"] = [pair.image_row(each) for each in (*distances, images[0])]
+        rows["detail"] = pair.detail_rows(images[1], rng, count)
+        return rows, _sheet(run, pair, seeds)
 
 
-def _measures(run: Run) -> list[Metric]:
-    """The recipe's metrics that are means over images, with a better end or without."""
+def _sheet(run: Run, pair: Pair, seeds: Sequence[int]) -> bytes:
+    """The contact sheet of one change."""
+    shared = shared_prompts((pair.before, pair.after))
+    prompts = [p for p in pick_prompts(run, SHOWN_PROMPTS) if p.id in shared]
+    prompts = prompts or [run.prompts[prompt_id] for prompt_id in shared[:SHOWN_PROMPTS]]
+    runs = {THIS: pair.before, pair.name: pair.after}
+    return plots.image_png(paired_sheet(runs, seeds[:SHOWN_SEEDS], prompts))
+
+
+def _mean_metrics(run: Run) -> list[Metric]:
+    """The recipe's metrics that are means over images, with or without a better direction."""
     metrics = [load_metric(name) for name in dict.fromkeys(run.recipe.metrics)]
     return [metric for metric in metrics if metric.per_image_mean]
 
 
-def _no_pictures(name: str) -> str:
+def _no_images_note(name: str) -> str:
     return (
-        f"no picture of the same cells is kept by both this run and {name}: pixels, detail and "
+        f"no image of the same cells is kept by both this run and {name}: pixels, detail and "
         f"sheet are left out (`keep_images` of the recipe)"
     )
 
 
 def _sentence(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    own = {table: [row for row in each if row["other"] == name] for table, each in rows.items()}
-    parts = [f"{name} ({own['wins'][0]['differs']})"]
+    of_run = {
+        table: [row for row in table_rows if row["other"] == name]
+        for table, table_rows in rows.items()
+    }
+    parts = [f"{name} ({of_run['wins'][0]['differs']})"]
     parts += [
         f"{row['metric']} better in {_number(row, 'win_rate', '.1%')} of {row['n']:,} cells "
         f"({row['seeds']:,} seeds, {row['groups']} prompt groups, ties {row['ties']:.0%}, "
         f"p = {row['p']:.2g})"
-        for row in own["wins"]
+        for row in of_run["wins"]
     ]
     parts += [
-        f"{row['measure']} altered by {_number(row, 'ratio', '.2f')} of what another seed alters"
-        for row in own["pictures"]
+        f"{row['measure']} altered {_number(row, 'ratio', '.2f')} times as much as by another seed"
+        for row in of_run["pictures"]
     ]
-    # The last band but one: the finest that is a whole ring, for the last is corners.
+    # The last band but one is the finest that is a whole ring; the last has only corners.
     parts += [
-        f"log amplitude of {row['band']} cycles a side {_number(row, 'change', '+.3f')} "
+        f"log amplitude at {row['band']} cycles per side {_number(row, 'change', '+.3f')} "
         f"(p = {row['p']:.2g})"
-        for row in own["detail"][-2:-1]
+        for row in of_run["detail"][-2:-1]
     ]
     parts += [
         f"seed's share of {row['metric']} {row['before']:.3f} (p = {row['before_p']:.2g}) > "
         f"{row['after']:.3f} (p = {row['after_p']:.2g}), change {_number(row, 'change', '+.3f')}"
-        for row in own["shares"]
+        for row in of_run["shares"]
         if row["change"] is not None
     ]
     parts += [
-        f"seeds by {row['metric']} carried over at {_number(row, 'cross', '.2f')}, 95 % of "
-        f"permuted owners below {row['null_high']:.2f} (p = {row['p']:.2g}), {_corrected(row)}"
-        for row in own["ranks"]
+        f"rank correlation of seeds by {row['metric']} {_number(row, 'cross', '.2f')}, without a "
+        f"seed effect at most {row['null_high']:.2f} (p = {row['p']:.2g}), {_corrected_text(row)}"
+        for row in of_run["ranks"]
     ]
     return ", ".join(parts)
 
 
-def _corrected(row: Mapping[str, Any]) -> str:
+def _corrected_text(row: Mapping[str, Any]) -> str:
     if not np.isfinite(row["corrected_low"]):
-        return "not to be corrected: no reliability"
+        return "not corrected, because a reliability is too low"
     return f"corrected {_number(row, 'corrected', '.2f')}"
 
 
@@ -216,52 +227,12 @@ def _number(row: Mapping[str, Any], name: str, form: str) -> str:
     return f"{value} [{low}, {high}]"
 
 
-PANELS = (
-    ("wins", "win_rate", "metric", 0.5, "share of cells better with the change"),
-    ("pictures", "ratio", "measure", 1.0, "alters / what another seed alters"),
-    ("detail", "change", "band", 0.0, "log amplitude by cycles per side, change"),
-    ("shares", "change", "metric", 0.0, "seed's share of variance, change"),
-    ("ranks", "cross", "metric", 0.0, "rank correlation of seeds across; red: 95 % of the null"),
-)
-"""Table, value, what a line is, where nothing is changed (pictures: another seed), axis."""
-ENDS = ("", "_low", "_high")
-
-
-def _figure(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
-    """A panel per table, a line per row."""
-
-    def draw(axes: "Axes", panel: Sequence[Any]) -> None:
-        _panel(axes, _told(rows, panel), *panel[1:])
-
-    shown = [panel for panel in PANELS if any(_told(rows, panel))]
-    longest = max(len(_told(rows, panel)) for panel in shown)
-    return plots.panel_each(shown, draw, width=4.5, height=1.3 + 0.2 * longest)
-
-
-def _panel(
-    axes: "Axes", own: Sequence[Mapping[str, Any]], value: str, label: str, line: float, words: str
-) -> None:
-    axes.axvline(line, color=plots.QUIET, linewidth=1)
-    labels = [f"{row['other']}, {row[label]}" for row in own]
-    plots.intervals(axes, labels, *([row[f"{value}{end}"] for row in own] for end in ENDS))
-    if "null_high" in own[0]:
-        null = [row["null_high"] for row in own]
-        plots.scatter(axes, null, range(len(own)), colours=plots.BAD, size=25)
-    axes.set_xlabel(words, fontsize=8)
-
-
-def _told(
-    rows: Mapping[str, Sequence[Mapping[str, Any]]], panel: Sequence[Any]
-) -> list[Mapping[str, Any]]:
-    return [row for row in rows[panel[0]] if row[panel[1]] is not None]
-
-
 def wanted_recipes(run: Run) -> dict[str, str]:
-    """The same cells with FreeU, and without guidance."""
+    """Write the recipe of the same cells with FreeU, and without guidance."""
     factors = {"version": 1, "b1": 1.2, "b2": 1.4, "s1": 0.9, "s2": 0.2}
     changes: dict[str, dict[str, Any]] = {
         "freeu": {"intervention": {"name": "freeu", "parameters": factors}},
         "plain": {"guidance_scale": 1.0},
     }
-    why = "The same cells with a change; then: goldenseed study paired RUN/baseline"
-    return {"paired": recipe_like(run, {"arms": {"baseline": {}, **changes}}, note=why)}
+    note = "The same cells with a change. Then: goldenseed study paired RUN/baseline"
+    return {"paired": recipe_like(run, {"arms": {"baseline": {}, **changes}}, note=note)}
