@@ -1,1 +1,1 @@
-"""What do guidance and its cures trade against each other?"""
+"""What does more guidance cost in quality, and does a change of sampling reduce that cost?"""

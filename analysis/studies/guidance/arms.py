@@ -1,4 +1,4 @@
-"""Runs of one model at several guidance scales, with and without a change: two numbers of each."""
+"""Read the runs of one model at several guidance scales, and evaluate their pooled images."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,20 +20,20 @@ from pipeline.runs.run import Run
 
 NONE = "none"
 SETS = (1, 2, 3)
-"""All: nothing is chosen here."""
-OTHERWISE_ALIKE = ("guidance_scale", "intervention", *UNNAMED)
-"""What may differ between the arms."""
+"""All sets, because nothing is chosen here."""
+MAY_DIFFER = ("guidance_scale", "intervention", *UNNAMED)
+"""Settings that may differ between the arms."""
 ALIGNMENT = {"clip": "clip_score", "clip_seedling": "clip_seedling"}
-"""Feature -> the metric that is the mean of its similarity with the prompt."""
+"""Feature -> metric that is the mean of its similarity to the prompt."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way of drawing.
+    """An intervention at a guidance scale.
 
     Attributes:
-        name: The run's name.
-        change: The intervention, with its parameters where they tell it apart; "none" without.
+        name: Name of the run.
+        change: The intervention, or "none"; with its parameters if arms differ in them.
         guidance: The guidance scale; 1 or less is without guidance.
     """
 
@@ -43,50 +43,53 @@ class Arm:
 
 
 def alignment_metric(run: Run) -> Metric:
-    """The CLIP score of the first CLIP that a run's recipe measures.
+    """Look up the CLIP score of the first CLIP that a run's recipe measures.
 
     Raises:
-        RunError: If it measures none.
+        RunError: If the recipe measures no CLIP.
     """
     name, at, card = measured_feature(run, tuple(ALIGNMENT)).partition("@")
     return load_metric(f"{ALIGNMENT[name]}{at}{card}")
 
 
 def guidance_arms(runs: Mapping[str, Run]) -> dict[Arm, Run]:
-    """The runs that differ from the first in guidance and intervention only.
+    """Select the runs that differ from the first only in guidance and intervention.
 
     Returns:
-        By arm: without an intervention first, then as the runs come; guidance ascending.
+        Arm -> run. Arms without an intervention come first, then the others in the order of the
+        runs; the guidance scale ascends within each intervention.
 
     Raises:
-        RunError: If a change has two runs of the same guidance.
+        RunError: If two runs have the same intervention and guidance.
     """
     first = next(iter(runs.values()))
-    alike = {name: run for name, run in runs.items() if _settings(run) == _settings(first)}
-    told = _changes(alike)
+    comparable = {name: run for name, run in runs.items() if _settings(run) == _settings(first)}
+    change_of = _changes(comparable)
     arms = {
-        Arm(name, told[name], float(run.config.guidance_scale)): run for name, run in alike.items()
+        Arm(name, change_of[name], float(run.config.guidance_scale)): run
+        for name, run in comparable.items()
     }
     changes = list(dict.fromkeys([NONE, *(arm.change for arm in arms)]))
     ordered = sorted(arms, key=lambda arm: (changes.index(arm.change), arm.guidance))
-    for one, two in pairwise(ordered):
-        if (one.change, one.guidance) == (two.change, two.guidance):
+    for arm, following in pairwise(ordered):
+        if (arm.change, arm.guidance) == (following.change, following.guidance):
             raise RunError(
-                f"{one.name} and {two.name} are both {one.change} at guidance {one.guidance:g}; "
-                f"a curve needs one run of each: name the runs (--set 'runs=...')"
+                f"{arm.name} and {following.name} are both {arm.change} at guidance "
+                f"{arm.guidance:g}; a curve needs one run of each: name the runs (--set 'runs=...')"
             )
     return {arm: arms[arm] for arm in ordered}
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    told = run.config.model_dump(mode="json")
-    return {name: value for name, value in told.items() if name not in OTHERWISE_ALIKE}
+    """The settings that must not differ."""
+    settings = run.config.model_dump(mode="json")
+    return {name: value for name, value in settings.items() if name not in MAY_DIFFER}
 
 
 def _changes(runs: Mapping[str, Run]) -> dict[str, str]:
-    """The intervention of every run; its parameters are told where its name does not suffice."""
+    """The intervention of every run, with its parameters if runs differ in them."""
     fields = {name: run.config.intervention.model_dump(mode="json") for name, run in runs.items()}
-    texts = {name: intervention_text(each) for name, each in fields.items()}
+    texts = {name: intervention_text(field) for name, field in fields.items()}
     variants = Counter(name for name, _ in {(fields[run]["name"], texts[run]) for run in runs})
     return {
         run: fields[run]["name"] if variants[fields[run]["name"]] == 1 else texts[run]
@@ -96,14 +99,14 @@ def _changes(runs: Mapping[str, Run]) -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class PooledArms:
-    """The pooled images of every arm, on the same S seeds and P prompts.
+    """The pooled images of all arms, on the same S seeds and P prompts.
 
     Attributes:
         arms: The A arms.
         metrics: Alignment and quality.
         seeds: Number of seeds.
         groups: Shape (P,), the group of each prompt.
-        prepared: Per arm and metric what belongs to each image: arrays of shape (S, P, ...).
+        prepared: For each arm and metric, the prepared arrays of shape (S, P, ...).
     """
 
     arms: tuple[Arm, ...]
@@ -117,18 +120,18 @@ class PooledArms:
         """Read the features of all runs, on the seeds and prompts that all of them have.
 
         Raises:
-            RunError: If a run lacks a feature or cells, or a metric cannot be shown; names it.
+            RunError: If a run lacks a feature or cells, or a metric refuses the images.
         """
         needs = list(dict.fromkeys(need for metric in metrics for need in metric.needs))
         samples = aligned({arm.name: _sample(arm, run, needs) for arm, run in arms.items()})
         first = next(iter(samples.values()))
         for metric in metrics:
-            refused = metric.refusal(_pooled_columns(first.only(metric.needs)))
-            if refused:
-                raise RunError(f"{metric.name} needs other images than there are: {refused}")
+            refusal = metric.refusal(_pooled_columns(first.only(metric.needs)))
+            if refusal:
+                raise RunError(f"{metric.name} cannot be computed, because the runs have {refusal}")
         prepared = tuple(
-            tuple(metric.prepare(each.only(metric.needs)) for metric in metrics)
-            for each in samples.values()
+            tuple(metric.prepare(sample.only(metric.needs)) for metric in metrics)
+            for sample in samples.values()
         )
         return cls(tuple(arms), metrics, len(first.seeds), first.groups, prepared)
 
@@ -139,47 +142,48 @@ class PooledArms:
 
     @property
     def everything(self) -> tuple[Indices, Indices]:
-        """All seeds and all prompts, by place."""
+        """Indices of all seeds and of all prompts."""
         return np.arange(self.seeds), np.arange(len(self.groups))
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom of a jackknife over seeds and over groups: the smaller of both."""
+        """Degrees of freedom: the smaller of those of a jackknife over seeds and over groups."""
         return min(self.seeds, len(set(self.groups.tolist())), BLOCKS) - 1
 
     def values(self, seeds: Indices, prompts: Indices) -> Floats:
-        """Alignment and quality of every arm's pooled images, shape (A, 2), metrics' own units."""
-        return np.array([self._of(each, seeds, prompts) for each in self.prepared])
+        """Alignment and quality of the pooled images of every arm, shape (A, 2), in their units."""
+        return np.array([self._evaluate(arrays, seeds, prompts) for arrays in self.prepared])
 
     def better(self, values: Floats) -> Floats:
-        """The same with larger being better, shape (A, 2)."""
+        """Turn values so that larger is better, shape (A, 2)."""
         return values * [1.0 if metric.higher_is_better else -1.0 for metric in self.metrics]
 
     def exchanged(self, values: Floats, pairs: Sequence[tuple[int, int]], swap: Flags) -> Floats:
-        """`values` of everything where pairs of arms change places on some prompts.
+        """Compute `values` of everything after pairs of arms are exchanged on some prompts.
 
         Args:
-            values: Without an exchange; arms in no pair keep theirs.
-            pairs: Places of arms.
-            swap: Which prompts, bool (P,).
+            values: The values without an exchange; arms in no pair keep theirs.
+            pairs: Indices of the arms.
+            swap: Shape (P,), whether the arms are exchanged on a prompt.
         """
-        found = values.copy()
+        result = values.copy()
         for pair in pairs:
-            for one, two in (pair, pair[::-1]):
+            for arm, partner in (pair, pair[::-1]):
                 mixed = [
                     tuple(_swapped(a, b, swap) for a, b in zip(x, y, strict=True))
-                    for x, y in zip(self.prepared[one], self.prepared[two], strict=True)
+                    for x, y in zip(self.prepared[arm], self.prepared[partner], strict=True)
                 ]
-                found[one] = self._of(mixed, *self.everything)
-        return found
+                result[arm] = self._evaluate(mixed, *self.everything)
+        return result
 
-    def _of(
-        self, of_metrics: Sequence[Sequence[NDArray[Any]]], seeds: Indices, prompts: Indices
+    def _evaluate(
+        self, prepared: Sequence[Sequence[NDArray[Any]]], seeds: Indices, prompts: Indices
     ) -> list[float]:
-        at = np.ix_(seeds, prompts)
+        """Alignment and quality of one arm's pooled images."""
+        cells = np.ix_(seeds, prompts)
         return [
-            float(metric.values([_pooled(array[at]) for array in arrays])[0])
-            for metric, arrays in zip(self.metrics, of_metrics, strict=True)
+            float(metric.values([_pooled(array[cells]) for array in arrays])[0])
+            for metric, arrays in zip(self.metrics, prepared, strict=True)
         ]
 
 
@@ -192,7 +196,7 @@ def _sample(arm: Arm, run: Run, needs: Sequence[str]) -> Sample:
 
 
 def _pooled(array: NDArray[Any]) -> NDArray[Any]:
-    """(S, P, ...) as one seed with all images, (1, S P, ...)."""
+    """Join the images of all seeds into one seed, (S, P, ...) -> (1, S P, ...)."""
     return array.reshape(1, -1, *array.shape[2:])
 
 
@@ -200,8 +204,8 @@ def _pooled_columns(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[An
     return {name: _pooled(values) for name, values in columns.items()}
 
 
-def _swapped(own: NDArray[Any], other: NDArray[Any], swap: Flags) -> NDArray[Any]:
-    """An array with some prompts' images taken from another."""
-    mixed = own.copy()
+def _swapped(array: NDArray[Any], other: NDArray[Any], swap: Flags) -> NDArray[Any]:
+    """A copy of an array with the images of some prompts taken from another."""
+    mixed = array.copy()
     mixed[:, swap] = other[:, swap]
     return mixed

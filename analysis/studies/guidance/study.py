@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import polars as pl
 
 from analysis.metrics import Metric, load_metric
-from analysis.pictures import plots
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
 from analysis.studies.guidance.arms import NONE, Arm, PooledArms, alignment_metric, guidance_arms
 from analysis.studies.guidance.curves import (
@@ -17,14 +16,12 @@ from analysis.studies.guidance.curves import (
     change_row,
     point_row,
 )
+from analysis.studies.guidance.figures import curves_figure
 from analysis.study_tools.measured import directed_metrics, identities, require
 from analysis.study_tools.other_runs import other_runs
 from analysis.study_tools.recipes import recipe_like, sampling_of
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 THIS = "this run"
 LEAST_SEEDS, LEAST_GROUPS, LEAST_SCALES = 4, 8, 2
@@ -33,17 +30,17 @@ SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 
 POINT_COLUMNS = {
     "arm": "name of the run",
-    "change": "change of sampling or of weights; none",
-    "guidance": "guidance scale; 1 or less: without guidance",
+    "change": "change of the sampling or of the weights, or none",
+    "guidance": "guidance scale; 1 or less is without guidance",
     "n": "images, pooled over seeds and prompts",
-    "quality": "of the pooled images, in the unit of the quality metric",
+    "quality": "quality of the pooled images, in the unit of the quality metric",
     "quality_low": "lower end of its 95 % interval (jackknife over seeds and over prompt groups)",
     "quality_high": "upper end",
-    "alignment": "of the pooled images, in the unit of the alignment metric",
+    "alignment": "alignment of the pooled images, in the unit of the alignment metric",
     "alignment_low": "lower end of its 95 % interval",
     "alignment_high": "upper end",
-    "undominated": "no other run is at least as good in both and better in one",
-    "clearly_dominated": "a run is better in both, either difference's 95 % interval beyond 0",
+    "undominated": "no other run is at least as good in both metrics and better in one",
+    "clearly_dominated": "another run is better in both, and neither 95 % interval contains 0",
 }
 
 
@@ -52,27 +49,32 @@ class Guidance(Study):
     """Quality against alignment over guidance scales: does a change move the curve?
 
     Question: What does more guidance cost in quality and gain in alignment, how good are the
-        pictures without guidance, and at which guidance is a change of sampling better than
-        anything the model reaches without it?
-    Method: The runs that differ in guidance and intervention only, on the seeds and prompts that
-        all have, every image of a run in one pool. Quality and alignment of each, differences at
-        the same guidance cell by cell. A point with the change lies inside if its quality is
-        better than the best of the curve without it (straight lines between the scales) at no
-        less alignment. A recipe for it measures the quality metric's feature (`perceptual`, or
-        `inception` with a reference for FID) and a CLIP (`clip_seedling`, `clip`).
-    Null: The change does nothing: within each prompt group, for all guidance scales and seeds
-        together, it is drawn which run is the one with the change. Adjusted by Holm.
-    n: Images of a run. Intervals add a jackknife over seeds and one over prompt groups, in at
-        most 20 blocks each, on the wide side; a distance's is for this n.
+        images without guidance, and at which guidance scales is a change of the sampling better
+        than everything the model reaches without it?
+    Method: The runs that differ only in guidance and intervention are compared on the seeds and
+        prompts that all of them have, with all images of a run in one pool. Reported are quality
+        and alignment of each run, and the paired differences between runs with and without the
+        change at the same guidance. A point with the change lies inside the curve without it if
+        its quality is better than the best on that curve (straight lines between the scales) with
+        at least the same alignment. The recipe must measure the feature of the quality metric
+        (`perceptual`, or `inception` with a reference for FID) and a CLIP (`clip_seedling`,
+        `clip`).
+    Null: The change has no effect: in each prompt group, the runs with and without the change are
+        exchanged at random, for all guidance scales and seeds together; p is adjusted by Holm's
+        method.
+    n: Images of a run. The variance of an interval is the sum of a jackknife over seeds and one
+        over prompt groups, in at most 20 blocks each, which is conservative. The interval of a
+        distance is for this n.
     Source: Zhang et al. 2024, "Tackling the Singularities at the Endpoints of Time Intervals in
         Diffusion Models" (SingDiffusion), arXiv:2403.08381: FID against CLIP score for guidance
         1.5 to 8, and without guidance.
 
     Attributes:
-        runs: Name -> folder of another run, from here or from this run's folder; the other arms
-            of this run's recipe if empty.
-        quality: A metric with a better end; the recipe's first distance if empty.
-        alignment: Likewise; the CLIP score of the CLIP that the recipe measures if empty.
+        runs: Name -> folder of another run, relative to the current folder or to this run's; if
+            empty, the other arms of this run's recipe.
+        quality: A metric for which one direction is better; if empty, the recipe's first distance.
+        alignment: Another such metric; if empty, the CLIP score of the CLIP that the recipe
+            measures.
         permutations: Draws of the null.
     """
 
@@ -85,7 +87,7 @@ class Guidance(Study):
     permutations: int = 200
 
     def find(self, run: Run) -> Findings:
-        """Measure every run, then compare the curves."""
+        """Evaluate every run, then compare the curves."""
         metrics = self._metrics(run)
         arms = guidance_arms({THIS: run, **other_runs(run, self.runs)})
         require_curve(run, arms)
@@ -93,7 +95,7 @@ class Guidance(Study):
         require(pooled.seeds, LEAST_SEEDS, "seeds in all runs")
         require(len(set(pooled.groups.tolist())), LEAST_GROUPS, "prompt groups in all runs")
         measured = Measured.of(pooled)
-        points = [point_row(measured, place) for place in range(len(pooled.arms))]
+        points = [point_row(measured, arm) for arm in range(len(pooled.arms))]
         changes = self._changes(run, measured)
         frames = (pl.DataFrame(points), pl.DataFrame(changes, dict.fromkeys(CHANGE_COLUMNS)))
         return Findings(
@@ -103,32 +105,32 @@ class Guidance(Study):
                 "points": StudyTable(frames[0], POINT_COLUMNS),
                 "changes": StudyTable(frames[1], CHANGE_COLUMNS),
             },
-            figures={"guidance": _figure(measured, points, changes)},
+            figures={"guidance": curves_figure(metrics, points, changes)},
             recipes=wanted_recipes(run, list(arms.values())),
             identities=identities(run, metrics=metrics)
-            | {f"run {arm.name}": each.run_id for arm, each in arms.items()},
+            | {f"run {arm.name}": arm_run.run_id for arm, arm_run in arms.items()},
         )
 
     def _metrics(self, run: Run) -> tuple[Metric, Metric]:
-        """Alignment and quality."""
+        """The metrics of alignment and quality."""
         alignment = load_metric(self.alignment) if self.alignment else alignment_metric(run)
         known = [load_metric(self.quality)] if self.quality else directed_metrics(run)
         fitting = [m for m in known if self.quality or m.higher_is_better is False]
         if not fitting or None in (fitting[0].higher_is_better, alignment.higher_is_better):
             raise RunError(
                 f"quality {self.quality or 'none'}, alignment {alignment.name}; this study needs "
-                f"two metrics with a better end: add a distance (kid_perceptual, fid) to the "
-                f"recipe's `metrics`, or name one (--set quality=fid)"
+                f"two metrics for which one direction is better: add a distance (kid_perceptual, "
+                f"fid) to the recipe's `metrics`, or name one (--set quality=fid)"
             )
         return alignment, fitting[0]
 
     def _changes(self, run: Run, measured: "Measured") -> list[dict[str, Any]]:
-        """A row per run with a change."""
+        """One row per run with a change."""
         rows: list[dict[str, Any]] = []
         for change in dict.fromkeys(arm.change for arm in measured.pooled.arms):
             if change != NONE:
-                null = measured.null(change, self.rng(run, change), self.permutations)
-                rows += adjusted([change_row(measured, *each) for each in null.items()])
+                nulls = measured.null(change, self.rng(run, change), self.permutations)
+                rows += adjusted([change_row(measured, arm, null) for arm, null in nulls.items()])
         return rows
 
 
@@ -136,13 +138,13 @@ def require_curve(run: Run, arms: Mapping[Arm, Run]) -> None:
     """Refuse too few guidance scales without a change.
 
     Raises:
-        NotDrawnError: Gives both numbers, and the recipe.
+        NotDrawnError: If there are too few; carries the recipe.
     """
     plain = [arm for arm in arms if arm.change == NONE]
     if len(plain) < LEAST_SCALES:
         raise NotDrawnError(
             f"{len(plain)} guidance scales without an intervention among {len(arms)} runs that "
-            f"are otherwise alike; this study needs at least {LEAST_SCALES}: draw a recipe with "
+            f"are otherwise equal; this study needs at least {LEAST_SCALES}: draw a recipe with "
             f"`arms` (plain: {{guidance_scale: 1.0}}, guidance5: {{guidance_scale: 5.0}} ...), or "
             f"name runs (--set 'runs={{guidance5: runs/guidance5}}')",
             wanted_recipes(run, list(arms.values())),
@@ -159,22 +161,23 @@ def _sentence(
         for row in points
         if row["undominated"]
     )
-    told = [
+    parts = [
         f"{quality.name} against {alignment.name}, {len(points)} runs of {pooled.n:,} images each "
-        f"({pooled.seeds:,} seeds, {len(set(pooled.groups.tolist()))} prompt groups): not "
-        f"dominated are {front}"
+        f"({pooled.seeds:,} seeds, {len(set(pooled.groups.tolist()))} prompt groups); "
+        f"undominated runs: {front}"
     ]
     for name in dict.fromkeys(row["change"] for row in changes):
         rows = [row for row in changes if row["change"] == name]
-        told += [_bare(row, quality, alignment) for row in rows if row["guidance"] <= 1]
-        told.append(_inside(name, rows))
-    return "; ".join(told)
+        unguided = [row for row in rows if row["guidance"] <= 1]
+        parts += [_unguided_sentence(row, quality, alignment) for row in unguided]
+        parts.append(_inside_sentence(name, rows))
+    return "; ".join(parts)
 
 
-def _bare(row: Mapping[str, Any], quality: Metric, alignment: Metric) -> str:
-    """What a change does without guidance."""
+def _unguided_sentence(row: Mapping[str, Any], quality: Metric, alignment: Metric) -> str:
+    """The effect of a change without guidance."""
     if row["against"] is None:
-        return f"without guidance {row['change']} has no run to compare with"
+        return f"without guidance there is no run to compare {row['change']} with"
     return (
         f"without guidance {row['change']} changes {quality.name} by "
         f"{_number(row, 'quality_change')} ({row['quality_relative']:+.0%}) and {alignment.name} "
@@ -182,17 +185,18 @@ def _bare(row: Mapping[str, Any], quality: Metric, alignment: Metric) -> str:
     )
 
 
-def _inside(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def _inside_sentence(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The guidance scales at which a change is better than the curve without it."""
     inside = [row for row in rows if row["inside"]]
     worse = [f"{row['guidance']:g}" for row in rows if row["gap_high"] < 0]
-    where = ", ".join(
+    scales = ", ".join(
         f"{row['guidance']:g} (better by {_number(row, 'gap')}, adjusted p = {row['p_holm']:.2g})"
         for row in inside
     )
     return (
         f"{name} lies inside the curve without it at {len(inside)} of {len(rows)} guidance scales"
-        + (f": {where}" if where else "")
-        + (f"; outside, by its interval, at {', '.join(worse)}" if worse else "")
+        + (f": {scales}" if scales else "")
+        + (f"; outside, with an interval below 0, at {', '.join(worse)}" if worse else "")
     )
 
 
@@ -200,56 +204,11 @@ def _number(row: Mapping[str, Any], name: str) -> str:
     return f"{row[name]:+.3g} [{row[f'{name}_low']:+.3g}, {row[f'{name}_high']:+.3g}]"
 
 
-def _figure(
-    measured: Measured, points: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]
-) -> bytes:
-    """One curve per change; and the gaps from the curve without one."""
-
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        left, right = plots.panels(figure, 1, 2)
-        for place, change in enumerate(dict.fromkeys(row["change"] for row in points)):
-            _curve(left, [row for row in points if row["change"] == change], f"C{place}")
-            _gaps(right, [row for row in changes if row["change"] == change], f"C{place}")
-        ends = ("lower", "higher")
-        names = [
-            f"{m.name}, {ends[bool(m.higher_is_better)]} is better" for m in measured.pooled.metrics
-        ]
-        left.set(xlabel=names[0], ylabel=names[1], title="ring: nobody dominates it")
-        left.legend(fontsize=8, frameon=False)
-        right.axhline(0, color=plots.QUIET, linewidth=1)
-        right.set(xlabel="guidance", ylabel="better than the curve without it", title="gap")
-
-    return plots.figure_png(draw, width=11, height=5)
-
-
-def _curve(axes: "Axes", rows: Sequence[Mapping[str, Any]], colour: str) -> None:
-    x, y = ([row[name] for row in rows] for name in ("alignment", "quality"))
-    axes.plot(x, y, "o-", color=colour, markersize=4, label=rows[0]["change"])
-    for row in rows:
-        low, high = row["quality_low"], row["quality_high"]
-        axes.vlines(row["alignment"], low, high, colors=colour, linewidth=0.8, alpha=0.5)
-        low, high = row["alignment_low"], row["alignment_high"]
-        axes.hlines(row["quality"], low, high, colors=colour, linewidth=0.8, alpha=0.5)
-        at = (row["alignment"], row["quality"])
-        axes.annotate(f"{row['guidance']:g}", at, (4, 4), textcoords="offset points", fontsize=7)
-    front = [row for row in rows if row["undominated"]]
-    x, y = ([row[name] for row in front] for name in ("alignment", "quality"))
-    axes.scatter(x, y, s=90, facecolors="none", edgecolors=plots.GOOD, linewidths=1.5, zorder=3)
-
-
-def _gaps(axes: "Axes", rows: Sequence[Mapping[str, Any]], colour: str) -> None:
-    for row in rows:
-        axes.vlines(row["guidance"], row["gap_low"], row["gap_high"], colors=colour, linewidth=1)
-        filled = colour if row["inside"] else "none"
-        axes.scatter(row["guidance"], row["gap"], s=24, facecolors=filled, edgecolors=colour)
-
-
 def wanted_recipes(run: Run, runs: Sequence[Run]) -> dict[str, str]:
-    """The scales of the paper, without and with every change that the runs have."""
-    used = [sampling_of(each)["intervention"] for each in runs]
+    """Write the recipe of the paper's guidance scales, with and without the changes of the runs."""
+    interventions = [sampling_of(each)["intervention"] for each in runs]
     weights = {"weights": "seedling/weights/seedling-singdiffusion"}
-    known = [each for each in used if each["name"] != NONE]
-    changes = {each["name"]: each for each in known} or {
+    changes = {used["name"]: used for used in interventions if used["name"] != NONE} or {
         "singdiffusion": {"name": "singdiffusion", "parameters": weights}
     }
     arms: dict[str, dict[str, Any]] = {}
@@ -257,5 +216,5 @@ def wanted_recipes(run: Run, runs: Sequence[Run]) -> dict[str, str]:
         arms[f"guidance{scale:g}"] = {"guidance_scale": scale, "intervention": {"name": NONE}}
         for name, change in changes.items():
             arms[f"{name}_guidance{scale:g}"] = {"guidance_scale": scale, "intervention": change}
-    why = "Quality against alignment; then: goldenseed study guidance RUN/guidance3"
-    return {"guidance": recipe_like(run, {"arms": arms}, note=why)}
+    note = "Quality against alignment. Then: goldenseed study guidance RUN/guidance3"
+    return {"guidance": recipe_like(run, {"arms": arms}, note=note)}
