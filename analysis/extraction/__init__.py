@@ -1,1 +1,1 @@
-"""From an image shard and a feature to a feature shard, on the executors that draw."""
+"""Extract features: from an image shard to a feature shard, on the executors that draw images."""

@@ -1,8 +1,8 @@
-"""Image shards to feature shards: afterwards from disk, or from memory while they are drawn.
+"""Extract feature shards from image shards: from disk, or from memory while images are drawn.
 
-Both ways run the same function on the same pixels with the same batch cuts, so they give the
-same content hash. A feature shard's receipt names the content of the image shard that it was
-made from; when the two disagree the feature counts as absent.
+Both ways run the same function on the same pixels in the same batches, so they give the same
+content hash. The receipt of a feature shard names the content of its image shard. If the two
+disagree, the feature counts as missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,16 +30,16 @@ IMAGE_COLUMNS = [
     *("image", "image_sha256", "status", "reason"),
 ]
 CONDITIONS = "conditions"
-"""Folder of a run with the pictures that its prompts name, by their sha256."""
+"""Folder of a run with the condition images that its prompts name by their sha256."""
 
 
 @dataclass(frozen=True)
 class ExtractTask:
-    """One image shard to measure.
+    """An image shard from which features are to be extracted.
 
     Attributes:
-        shard_id: The tile's id.
-        block: The seed block, the receipts' folder.
+        shard_id: Id of the tile.
+        block: Seed block, which names the folder of the receipts.
     """
 
     shard_id: str
@@ -47,18 +47,18 @@ class ExtractTask:
 
     @property
     def id(self) -> str:
-        """The shard's id."""
+        """Id of the shard."""
         return self.shard_id
 
 
 def run_feature(run: Run, name: str) -> Feature:
-    """The feature of this name as a run measures it: on the prompts that its recipe chooses.
+    """Make the feature with this name as a run measures it: on the prompts its recipe chooses.
 
-    Another choice gives it another identity, so values of different choices never mix.
+    The choice is part of the identity, so values of different choices never mix.
 
     Args:
         run: The run.
-        name: As in the recipe.
+        name: Name as in the recipe.
     """
     feature = load_feature(name)
     feature.prompt_share = run.recipe.feature_prompts.get(name)
@@ -69,25 +69,25 @@ def run_feature(run: Run, name: str) -> Feature:
 
 
 def run_features(run: Run, names: Sequence[str]) -> list[Feature]:
-    """Several features of a run, each name once, in the order given."""
+    """Make several features of a run in the given order, each name once."""
     return [run_feature(run, name) for name in dict.fromkeys(names)]
 
 
 def feature_folder(run: Run, feature: Feature) -> ShardFolder:
-    """Where a run keeps the shards of a feature."""
+    """Return the folder in which a run keeps the shards of a feature."""
     return run.features(feature.identity(), feature.table)
 
 
 def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:
-    """The drawn shards of a run's grid that a feature has not measured, in drawing order.
+    """List the drawn shards of a run's grid that lack a feature, in the order of drawing.
 
     Args:
         run: The run.
         features: Names in the feature registry.
 
     Returns:
-        One task per image shard for which the shard of a feature is absent or was made from
-        other images.
+        One task per image shard for which the shard of a feature is missing or was extracted
+        from other images.
     """
     folders = [feature_folder(run, feature) for feature in run_features(run, features)]
     tasks = []
@@ -101,7 +101,7 @@ def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:
 
 
 class _Extractor:
-    """What the stage and the sink share: a run, its features, and the one way to commit."""
+    """Shared by the stage and the sink: a run, its features, and how shards are committed."""
 
     def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
         self.run_root = Path(run_root).absolute()
@@ -117,11 +117,11 @@ class _Extractor:
         return run_features(self.opened, self.feature_names)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Travel to an actor without what `setup` made."""
+        """Leave out what `setup` loads when the object is sent to an actor."""
         return {key: v for key, v in vars(self).items() if key not in ("opened", "features")}
 
     def setup(self) -> None:
-        """Open the run and load the features' weights, once per actor."""
+        """Open the run and load the weights of the features, once per actor."""
         _ = self.opened
         for feature in self.features:
             feature.setup()
@@ -134,7 +134,7 @@ class _Extractor:
         ]
 
     def commit(self, shard: DrawnShard, kept: Sequence[bool], made: str) -> int:
-        """Compute and commit what is absent of one shard; give the rows without values."""
+        """Extract and commit the missing features of a shard; return the rows without values."""
         failed = 0
         for feature in self.absent(shard.shard_id, shard.block, shard.content_sha256):
             table = feature_rows(feature, shard.rows, shard.images, kept)
@@ -164,7 +164,7 @@ def _provenance(feature: Feature, made: str) -> Mapping[str, object]:
 
 
 class ExtractStage(_Extractor):
-    """Measures image shards that are on disk; a `pipeline.stage.Stage`.
+    """Extracts features from image shards on disk; a `pipeline.stage.Stage`.
 
     Args:
         run_root: The run folder.
@@ -174,10 +174,10 @@ class ExtractStage(_Extractor):
     name: str = "extract"
 
     def run(self, task: ExtractTask) -> Outcome:
-        """Read, decode, measure and commit one shard; done already, it costs a look.
+        """Read and decode a shard, then extract and commit its missing features.
 
         Raises:
-            ShardError: If the image shard is absent, or an image in it is damaged.
+            ShardError: If the image shard is missing, or an image in it is damaged.
         """
         start = perf_counter()
         receipt = self.opened.images.receipt(task.shard_id, task.block)
@@ -191,7 +191,7 @@ class ExtractStage(_Extractor):
         return Outcome(task.id, receipt.rows, failed, perf_counter() - start)
 
     def _pixels(self, receipt: Receipt) -> tuple[pa.Table, Uint8Images, list[bool]]:
-        """The rows of an image shard, their pixels, and which rows have any."""
+        """Read the rows of an image shard, their pixels, and which rows have pixels."""
         config = self.opened.config
         try:
             rows = self.opened.images.read(receipt, IMAGE_COLUMNS)
@@ -206,9 +206,9 @@ class ExtractStage(_Extractor):
 
 
 def _refuse_lost_images(rows: pa.Table, kept: Sequence[bool], root: Path) -> None:
-    """Refuse to measure what is gone: its null would count as measured for ever."""
+    """Refuse to extract from images that are gone: their nulls would count as final values."""
     states = zip(rows["status"].to_pylist(), kept, strict=True)
-    lost = sum(status == STATUS_OK and not there for status, there in states)
+    lost = sum(status == STATUS_OK and not has_pixels for status, has_pixels in states)
     if lost:
         raise ShardError(
             f"{lost} images of this shard were not kept and their features are missing; "
@@ -217,9 +217,9 @@ def _refuse_lost_images(rows: pa.Table, kept: Sequence[bool], root: Path) -> Non
 
 
 class FeatureSink(_Extractor):
-    """Measures shards while they are drawn; a `pipeline.stage.Sink`.
+    """Extracts features from shards while they are drawn; a `pipeline.stage.Sink`.
 
-    The only way to measure images that are not kept.
+    For images that are not kept, this is the only way.
 
     Args:
         run_root: The run folder.
@@ -227,10 +227,10 @@ class FeatureSink(_Extractor):
     """
 
     def wants(self, shard_id: str, block: str) -> bool:
-        """Whether a feature of this shard is missing; true where nothing is drawn yet."""
+        """Whether a feature of this shard is missing; true if the shard is not drawn yet."""
         receipt = self.opened.images.receipt(shard_id, block)
         return receipt is None or bool(self.absent(shard_id, block, receipt.content_sha256))
 
     def take(self, shard: DrawnShard) -> None:
-        """Measure and commit one shard."""
+        """Extract and commit the missing features of a shard."""
         self.commit(shard, [True] * shard.rows.num_rows, "while drawing")

@@ -1,4 +1,4 @@
-"""Pixels back out of image shards, checked before they are decoded and after."""
+"""Read images from image shards, checked both before and after they are decoded."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from pipeline.stage import Uint8Images
 from pipeline.storage.receipts import Receipt
 
 FORMATS = ("WEBP", "PNG")
-"""The formats that shards hold; no other decoder of Pillow's is ever reached."""
+"""Formats of images in shards. Pillow's other decoders are never used."""
 
 Cell = tuple[str, int]
 """(prompt_id, seed)."""
@@ -25,15 +25,15 @@ def decode_image(data: bytes, *, height: int, width: int) -> Uint8Images:
 
     Args:
         data: The encoded image.
-        height: Height in pixels that it must have; checked before anything is decoded.
-        width: Width in pixels that it must have.
+        height: Wanted height in pixels, checked before anything is decoded.
+        width: Wanted width in pixels.
 
     Returns:
         Shape (H, W, 3), RGB, uint8.
 
     Raises:
-        ShardError: If it is no WebP or PNG, is damaged, or has another size or mode. Size and
-            mode are read from the header: nothing of a wrong size is decoded.
+        ShardError: If the data is neither WebP nor PNG, is damaged, or has another size or mode.
+            Size and mode are read from the header, so an image of a wrong size is not decoded.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -43,9 +43,9 @@ def decode_image(data: bytes, *, height: int, width: int) -> Uint8Images:
                     f"wanted {width} x {height}, RGB"
                 )
             return np.asarray(image)
-    except ShardError:  # a ValueError too
+    except ShardError:  # is a ValueError as well
         raise
-    except Image.DecompressionBombError as error:  # Pillow refuses from 179 million pixels on
+    except Image.DecompressionBombError as error:  # Pillow's limit is 179 million pixels
         raise ShardError(f"found a huge image ({error}); wanted {width} x {height}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ShardError(f"found an image that cannot be decoded: {error}") from error
@@ -55,25 +55,25 @@ def decode_rows(rows: pa.Table, *, height: int, width: int) -> tuple[Uint8Images
     """Decode the images of a shard's rows.
 
     Args:
-        rows: With the columns `image` and `image_sha256`.
+        rows: Table with the columns `image` and `image_sha256`.
         height: Height of the run's images in pixels.
         width: Width of the run's images in pixels.
 
     Returns:
-        (N, H, W, 3) uint8, zeros where the row holds no image, and which rows hold one.
+        (N, H, W, 3) uint8, zeros for a row without an image, and which rows hold an image.
 
     Raises:
-        ShardError: If an image cannot be decoded, or its pixels are not those it was made of.
+        ShardError: If an image cannot be decoded, or its pixels do not have the stored hash.
     """
     images = np.zeros((rows.num_rows, height, width, 3), dtype=np.uint8)
     kept = []
     columns = (rows["image"].to_pylist(), rows["image_sha256"].to_pylist())
-    for place, (image, sha256) in enumerate(zip(*columns, strict=True)):
+    for row, (image, sha256) in enumerate(zip(*columns, strict=True)):
         data = image and image["bytes"]
         kept.append(bool(data))
         if data:
-            images[place] = decode_image(data, height=height, width=width)
-            if hashlib.sha256(images[place].tobytes()).hexdigest() != sha256:
+            images[row] = decode_image(data, height=height, width=width)
+            if hashlib.sha256(images[row].tobytes()).hexdigest() != sha256:
                 raise ShardError("found an image whose pixels are not those that were drawn")
     return images, kept
 
@@ -83,11 +83,11 @@ def read_images(run: Run, cells: Collection[Cell]) -> dict[Cell, Uint8Images]:
 
     Args:
         run: The run.
-        cells: The cells that are wanted.
+        cells: The wanted cells.
 
     Returns:
-        cell -> (H, W, 3) uint8; cells that are not drawn, failed, or whose image was not kept
-        are left out.
+        Cell -> (H, W, 3) uint8. A cell that is not drawn, has failed, or whose image was not
+        kept is left out.
     """
     wanted, images = set(cells), dict[Cell, Uint8Images]()
     for tile in run.tiles():
@@ -101,7 +101,7 @@ def read_images(run: Run, cells: Collection[Cell]) -> dict[Cell, Uint8Images]:
 def _read_shard_images(
     run: Run, receipt: Receipt, wanted: Collection[Cell]
 ) -> dict[Cell, Uint8Images]:
-    """Read the images of some cells of one shard; only their row groups are read."""
+    """Read the images of some cells of a shard; only their row groups are read."""
     keys = run.images.read(receipt, ["prompt_id", "seed"])
     cells = zip(keys["prompt_id"].to_pylist(), keys["seed"].to_pylist(), strict=True)
     rows = {cell: row for row, cell in enumerate(cells) if cell in wanted}

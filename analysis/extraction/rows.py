@@ -1,4 +1,4 @@
-"""The rows of a feature shard: for every cell a value, or a null with its reason."""
+"""Make the rows of a feature shard: for each cell a value, or a null with its reason."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,25 +13,25 @@ from pipeline.stage import Uint8Images
 from pipeline.storage.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK, Column
 
 NOT_APPLICABLE = "does not apply: "
-"""A null with this reason is no failure: the feature means nothing for the prompt."""
+"""A null with this reason is not a failure: the feature means nothing for the prompt."""
 NOT_KEPT = "image was not kept"
-"""Reason of a null where the image is gone; features must be measured while it is drawn."""
+"""Reason of a null whose image is gone; its features must be extracted while it is drawn."""
 
 
 def feature_rows(
     feature: Feature, rows: pa.Table, images: Uint8Images, kept: Sequence[bool]
 ) -> pa.Table:
-    """Compute a feature's shard.
+    """Extract a feature for the rows of an image shard.
 
     Args:
-        feature: After `setup`.
-        rows: The image shard's rows; `image` may be absent.
+        feature: The feature, after `setup`.
+        rows: Rows of the image shard; the column `image` may be missing.
         images: Shape (N, H, W, 3), uint8, aligned with the rows.
         kept: Which rows have pixels.
 
     Returns:
-        One row per cell in the same order, as `feature.table` says; values are null, with the
-        reason, where the cell failed, has no pixels, or the feature does not apply.
+        One row per cell in the same order, in the layout of `feature.table`. A value is null, with
+        the reason, if the cell failed or has no pixels, or if the feature does not apply.
     """
     reasons = _null_reasons(feature, rows, kept)
     wanted = np.array([reason is None for reason in reasons])
@@ -40,20 +40,19 @@ def feature_rows(
         prompts = rows.select([column.name for column in PROMPT_FIELDS]).filter(pa.array(wanted))
         values = extract_in_batches(feature, Batch(images[wanted], prompts.to_pylist()))
     schema = feature.table.arrow()
-    own: dict[str, Any] = {key.name: rows[key.name] for key in CELL_KEY}
-    own["null_reason"] = pa.array(reasons, type=pa.string())
+    columns: dict[str, Any] = {key.name: rows[key.name] for key in CELL_KEY}
+    columns["null_reason"] = pa.array(reasons, type=pa.string())
     for column in feature.columns:
-        own[column.name] = _arrow(values.get(column.name), wanted, column)
-    return pa.table([own[name] for name in schema.names], schema=schema)
+        columns[column.name] = _arrow(values.get(column.name), wanted, column)
+    return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
 def _null_reasons(feature: Feature, rows: pa.Table, kept: Sequence[bool]) -> list[str | None]:
     fields = [column.name for column in PROMPT_FIELDS]
     answers: dict[str, str] = {}
     reasons: list[str | None] = []
-    for row, there in zip(
-        rows.drop_columns(_if_there(rows, "image")).to_pylist(), kept, strict=True
-    ):
+    without_pixels = rows.drop_columns(_if_present(rows, "image"))
+    for row, has_pixels in zip(without_pixels.to_pylist(), kept, strict=True):
         key = row["prompt_id"]
         if key not in answers:
             skipped = feature.prompt_share.skips(key) if feature.prompt_share else ""
@@ -63,20 +62,20 @@ def _null_reasons(feature: Feature, rows: pa.Table, kept: Sequence[bool]) -> lis
         elif row["status"] != STATUS_OK:
             reasons.append(f"{row['status']}: {row['reason'] or 'no reason given'}")
         else:
-            reasons.append(None if there else NOT_KEPT)
+            reasons.append(None if has_pixels else NOT_KEPT)
     return reasons
 
 
-def _if_there(rows: pa.Table, name: str) -> list[str]:
+def _if_present(rows: pa.Table, name: str) -> list[str]:
     return [name] if name in rows.column_names else []
 
 
 def _arrow(values: NDArray[Any] | None, wanted: NDArray[np.bool_], column: Column) -> pa.Array:
-    """The values of the wanted rows in their places, null elsewhere."""
+    """Put values into the wanted rows, and null into all others."""
     if values is None:
         return pa.nulls(len(wanted), column.type)
     numbers = np.issubdtype(values.dtype, np.number)
     if numbers and not column.may_be_nan and not np.isfinite(values).all():
-        raise ShardError(f"{column.name} is not finite for a good image")
+        raise ShardError(f"column {column.name} is not finite for an image that is not damaged")
     filled = iter(values if values.ndim > 1 else values.tolist())
     return pa.array([next(filled) if good else None for good in wanted], type=column.type)

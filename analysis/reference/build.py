@@ -1,4 +1,4 @@
-"""Parts to a reference: the features of all real images in one file, with what they are."""
+"""Join parts into a reference: the features of all real images, and a description of them."""
 
 import hashlib
 import json
@@ -17,24 +17,24 @@ from pipeline.prompts.image_files import reasons_in_words
 from pipeline.storage.store import LocalStore
 
 MAX_SKIPPED = 0.05
-"""Share of the images that may be unusable before the whole is refused."""
+"""Share of the images that may be unusable before a reference is refused."""
 LEAST_IMAGES = 2
 
 
 def finish(plan: Plan, parts: Sequence[Part], work: Path, out: Path) -> dict[str, Any]:
-    """Join the parts, write the reference and what it is made of, and forget the parts.
+    """Join the parts, write the reference and its description, and delete the parts.
 
     Args:
         plan: What is built.
-        parts: All of its parts, all there.
-        work: Where the parts are kept.
-        out: The reference, ending in .safetensors; the JSON goes beside it.
+        parts: All of its parts; each must be complete.
+        work: Folder that holds the parts.
+        out: File of the reference, ending in .safetensors; the JSON is written beside it.
 
     Returns:
         The content of the JSON.
 
     Raises:
-        ImageFileError: If more than 5 % of the images could not be used, or fewer than 2 can.
+        ImageFileError: If more than 5 % of the images are unusable, or fewer than 2 are usable.
     """
     store = LocalStore(work)
     names = [name for part in parts for name in part.names]
@@ -69,14 +69,14 @@ def _refuse_skipped(skipped: Sequence[tuple[str, str]], total: int) -> None:
     if len(skipped) > MAX_SKIPPED * total:
         raise ImageFileError(
             f"{len(skipped):,} of {total:,} images could not be used (at most {MAX_SKIPPED:.0%} "
-            f"are passed over): {words}. Take them out of the source, or mend them"
+            f"are skipped): {words}. Remove them from the source, or repair them"
         )
     if total - len(skipped) < LEAST_IMAGES:
         raise ImageFileError(f"{total - len(skipped)} images can be used; at least 2 are needed")
 
 
 def identity_of(plan: Plan, names: Sequence[str], hashes: Sequence[str]) -> dict[str, Any]:
-    """What defines a reference: feature, images, resize; JSON-ready."""
+    """Return what defines a reference: feature, images and resize; JSON-ready."""
     feature = load_feature(plan.feature)
     return {
         "feature": plan.feature,
@@ -90,10 +90,10 @@ def identity_of(plan: Plan, names: Sequence[str], hashes: Sequence[str]) -> dict
 
 
 def already_built(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """The JSON of a reference that is there and is this very one; None if there is none.
+    """Read the JSON of a reference that exists and has this identity; None if there is no file.
 
     Raises:
-        ConfigError: If another reference lies there, or a damaged one.
+        ConfigError: If the file is another reference, or is damaged.
     """
     if not out.exists():
         return None
@@ -106,8 +106,8 @@ def already_built(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"{out} has no whole JSON beside it ({error}); {advice}") from error
-    other = [key for key, value in identity.items() if about.get(key) != value]
-    if other:
-        raise ConfigError(f"{out} is another reference ({', '.join(other)} differ); {advice}")
+        raise ConfigError(f"{out} has no complete JSON beside it ({error}); {advice}") from error
+    changed = [key for key, value in identity.items() if about.get(key) != value]
+    if changed:
+        raise ConfigError(f"{out} is another reference ({', '.join(changed)} differ); {advice}")
     return about

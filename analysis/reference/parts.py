@@ -1,6 +1,7 @@
-"""Measuring real images in parts, each written once and whole, so that a stopped work goes on.
+"""Extract the features of real images in parts, so that a stopped command can continue.
 
-A part's name hashes its files, the feature and the resize: what has changed is made anew.
+Each part is written once and as a whole. Its name is a hash of its files, the feature and the
+resize, so a part is made again if any of them changes.
 """
 
 import hashlib
@@ -30,22 +31,22 @@ from pipeline.storage.store import LocalStore
 KEY = "features"
 """Name of the (m, d) float32 tensor."""
 PER_PART = 16 * BATCH
-"""Images of one part: what a kill costs at most."""
+"""Images of a part: the work that is lost at most if the process is killed."""
 NO_PROMPT = {column.name: None for column in PROMPT_FIELDS}
-"""A real image was drawn for nothing."""
+"""Fields of the prompt of a real image, which has none."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is built from what.
+    """What a reference is built from.
 
     Attributes:
-        source: Folder or Parquet.
+        source: Folder or Parquet file.
         feature: Name of the feature, "name" or "name@card".
-        size: Side in pixels that the middle square of every image is brought to; 0 leaves
-            every image as it is to the feature, which does its own resize.
-        column: The feature's column; empty if it has one of vectors only.
-        count: How many images of the source, the first by the hash of their names; all if None.
+        size: Side in pixels to which the central square of each image is resized; with 0, images
+            go unchanged to the feature, which resizes them itself.
+        column: Column of the feature; may be empty if only one column holds vectors.
+        count: Number of images to use, chosen by the hash of their names; all if None.
     """
 
     source: Path
@@ -56,7 +57,7 @@ class Plan:
 
     @property
     def resize(self) -> dict[str, object]:
-        """The resize in words."""
+        """Description of the resize."""
         if not self.size:
             return {"size": 0, "method": "none: the feature resizes every image by itself"}
         method = "middle square, then Pillow's bicubic with antialiasing, on uint8"
@@ -65,13 +66,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Part:
-    """Some images of the source that are measured together.
+    """Consecutive images of the source that are measured together.
 
     Attributes:
         id: Hash of the images, the feature and the resize.
-        start: The first image.
-        names: Names of the images from there on.
-        hashes: The sha256 of each, as it was when the parts were planned.
+        start: Index of the first image.
+        names: Names of the images.
+        hashes: The sha256 of each image when the parts were planned.
     """
 
     id: str
@@ -81,32 +82,33 @@ class Part:
 
     @property
     def stop(self) -> int:
-        """The image after the last."""
+        """Index after the last image."""
         return self.start + len(self.names)
 
     @property
     def key(self) -> str:
-        """Where its features are kept."""
+        """Name of the file that holds the features of the part."""
         return f"{self.id}.safetensors"
 
 
 def vector_column(feature: Feature, name: str = "") -> str:
-    """The column of a feature that a reference is made of.
+    """Find the column of a feature from which a reference is made.
 
     Raises:
-        ConfigError: If there is none, several and none is named, or it needs a prompt.
+        ConfigError: If no column holds vectors, if several do and none is named, or if the
+            feature needs a prompt.
     """
     reason = feature.applies(NO_PROMPT)
     if reason:
         raise ConfigError(f"feature {feature.name} cannot measure real images: {reason}")
-    found = [one.name for one in feature.columns if pa.types.is_fixed_size_list(one.type)]
-    chosen = [name] if name else found
-    if len(chosen) != 1 or chosen[0] not in found:
+    vectors = [c.name for c in feature.columns if pa.types.is_fixed_size_list(c.type)]
+    wanted = [name] if name else vectors
+    if len(wanted) != 1 or wanted[0] not in vectors:
         raise ConfigError(
-            f"feature {feature.name} has the vector columns {', '.join(found) or 'none'}; "
+            f"feature {feature.name} has the vector columns {', '.join(vectors) or 'none'}; "
             f"wanted one{f', not {name!r}' if name else ', named by --column'}"
         )
-    return chosen[0]
+    return wanted[0]
 
 
 def plan_parts(plan: Plan, names: Sequence[str], hashes: Sequence[str]) -> list[Part]:
@@ -114,25 +116,25 @@ def plan_parts(plan: Plan, names: Sequence[str], hashes: Sequence[str]) -> list[
 
     Args:
         plan: What is built.
-        names: The images' names.
-        hashes: The sha256 of each.
+        names: Names of the images.
+        hashes: The sha256 of each image.
     """
-    what = [load_feature(plan.feature).identity(), plan.column, plan.resize]
+    measured = [load_feature(plan.feature).identity(), plan.column, plan.resize]
     parts = []
     for start in range(0, len(names), PER_PART):
-        own = slice(start, start + PER_PART)
-        text = json.dumps([what, list(names[own]), list(hashes[own])])
+        rows = slice(start, start + PER_PART)
+        text = json.dumps([measured, list(names[rows]), list(hashes[rows])])
         digest = hashlib.sha256(text.encode()).hexdigest()[:24]
-        parts.append(Part(digest, start, tuple(names[own]), tuple(hashes[own])))
+        parts.append(Part(digest, start, tuple(names[rows]), tuple(hashes[rows])))
     return parts
 
 
 class ReferenceStage:
-    """Measures real images; a `pipeline.stage.Stage`.
+    """Extracts the features of real images; a `pipeline.stage.Stage`.
 
     Args:
         plan: What is built.
-        work: Where parts are kept.
+        work: Folder in which parts are kept.
     """
 
     name: str = "reference"
@@ -146,17 +148,17 @@ class ReferenceStage:
         self._ready: tuple[Feature, Source] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Travel to an actor without what `setup` made."""
+        """Leave out what `setup` loads when the object is sent to an actor."""
         return {**vars(self), "_ready": None}
 
     def setup(self) -> None:
-        """Load the feature's weights, once per actor."""
+        """Load the weights of the feature, once per actor."""
         feature = load_feature(self.plan.feature)
         feature.setup()
         self._ready = (feature, open_source(self.plan.source, self.plan.count))
 
     def run(self, task: Part) -> Outcome:
-        """Measure and keep one part; done already, it costs a look."""
+        """Extract and store the features of a part, unless they are stored already."""
         start = perf_counter()
         if self._ready is None:
             self.setup()
@@ -170,8 +172,8 @@ class ReferenceStage:
         feature, source = self._ready
         if tuple(source.names[part.start : part.stop]) != part.names:
             raise ImageFileError(
-                f"{self.plan.source} holds other images than when the command began: leave it as "
-                f"it is while it is read"
+                f"{self.plan.source} holds other images than when the command began: do not change "
+                f"it while the command runs"
             )
         notes: dict[str, Any] = {"skipped": [], "converted": 0, "enlarged": 0}
         images = _images(part, source.read(part.start, part.stop), self.plan.size, notes)
@@ -187,36 +189,36 @@ class ReferenceStage:
 
 
 def _width(feature: Feature, column: str) -> int:
-    (kind,) = [one.type for one in feature.columns if one.name == column]
+    (kind,) = [each.type for each in feature.columns if each.name == column]
     return int(kind.list_size)
 
 
 def _images(
     part: Part, files: Iterator[bytes], size: int, notes: dict[str, Any]
 ) -> Iterator[Uint8Images]:
-    """The usable images at the size wanted; what was found goes into the notes."""
+    """Yield the usable images in the wanted size, and count problems in the notes."""
     for name, sha256, data in zip(part.names, part.hashes, files, strict=True):
         _refuse_changed(name, data, sha256)
         try:
-            picture = decode_image_file(data)
+            decoded = decode_image_file(data)
         except ImageFileError as error:
             notes["skipped"].append([name, str(error)])
             continue
-        notes["converted"] += bool(picture.converted)
-        notes["enlarged"] += min(picture.image.size) < size
-        yield _pixels(picture, size)
+        notes["converted"] += bool(decoded.converted)
+        notes["enlarged"] += min(decoded.image.size) < size
+        yield _pixels(decoded, size)
 
 
 def _refuse_changed(name: str, data: bytes, sha256: str) -> None:
-    """Keep a reference from holding other images than its identity says."""
+    """Refuse an image that is not the one in the identity of the reference."""
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ImageFileError(
-            f"{name} changed while the command ran: leave it as it is, and start the command again"
+            f"{name} changed while the command ran: do not change it, and start the command again"
         )
 
 
-def _pixels(picture: DecodedImage, size: int) -> Uint8Images:
-    return np.asarray(crop_square(picture.image, size) if size else picture.image)
+def _pixels(decoded: DecodedImage, size: int) -> Uint8Images:
+    return np.asarray(crop_square(decoded.image, size) if size else decoded.image)
 
 
 def _batches(images: Iterator[Uint8Images], count: int) -> Iterator[Uint8Images]:
@@ -231,7 +233,7 @@ def _batches(images: Iterator[Uint8Images], count: int) -> Iterator[Uint8Images]
 
 
 def read_notes(store: LocalStore, part: Part) -> dict[str, Any]:
-    """What measuring a part found: skipped, converted, enlarged.
+    """Read the notes of a part: which images were skipped, converted or enlarged.
 
     Raises:
         ShardError: If the part is damaged; the message says what to delete.
@@ -246,6 +248,6 @@ def read_notes(store: LocalStore, part: Part) -> dict[str, Any]:
 
 
 def read_features(store: LocalStore, part: Part) -> NDArray[np.float32]:
-    """The features of a part's usable images, (m, d)."""
+    """Read the features of a part's usable images, (m, d)."""
     features: NDArray[np.float32] = load(store.read(part.key))[KEY]
     return features

@@ -1,4 +1,4 @@
-"""Where real images come from: a folder of pictures, or Parquet with an image column."""
+"""Read real images from a folder of image files, or from Parquet with an image column."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -16,35 +16,38 @@ from pipeline.prompts.making.sample import sample_order
 from pipeline.storage.schema import IMAGE_TYPE
 
 READ_ROWS = 64
-"""Rows that are in memory together."""
+"""Rows of a Parquet file that are in memory together."""
 
 
 class Source(Protocol):
     """Encoded images in a fixed order.
 
     Attributes:
-        names: Their names, in order.
-        others: Files beside them that are no images.
+        names: Names of the images, in order.
+        others: Number of files beside them that are not images.
     """
 
     names: Sequence[str]
     others: int
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """The images from `start` to before `stop`; an empty one where a row holds none."""
+        """Read the images from `start` up to, but not including, `stop`.
+
+        A row without an image gives empty bytes.
+        """
         ...
 
 
 def open_source(path: Path, count: int | None = None) -> Source:
-    """Open a folder of pictures, a Parquet file, or a folder of Parquet files.
+    """Open a folder of image files, a Parquet file, or a folder of Parquet files.
 
     Args:
         path: The folder or file.
-        count: How many images, the first by the hash of their names; all if None.
+        count: Number of images to use, chosen by the hash of their names; all if None.
 
     Raises:
-        ImageFileError: If there is nothing at the path, nothing in it that can be read, or less
-            than is wanted.
+        ImageFileError: If the path does not exist, holds nothing that can be read, or holds too
+            few images.
     """
     if path.is_file():
         return ParquetSource([path], count)
@@ -52,16 +55,16 @@ def open_source(path: Path, count: int | None = None) -> Source:
     return ParquetSource(files, count) if files else FolderSource(path, count)
 
 
-def _sample(names: Sequence[str], count: int | None, where: Path) -> Sequence[str]:
-    """The first names by their hash, in their own order: a larger count only adds to a smaller.
+def _sample(names: Sequence[str], count: int | None, path: Path) -> Sequence[str]:
+    """Choose names by their hash and keep their order; a larger count only adds names.
 
-    The hash is that of `goldenseed prompts dense`: as many pictures, the same pictures.
+    The hash is that of `goldenseed prompts dense`, so the same count gives the same images.
     """
     if count is None:
         return names
     if count > len(names):
         raise ImageFileError(
-            f"{where} holds {len(names):,} images; {count:,} are wanted: bring more, or lower "
+            f"{path} holds {len(names):,} images; {count:,} are wanted: add images, or lower "
             f"--count"
         )
     chosen = set(sorted(names, key=lambda name: sample_order(f"picture {name}"))[:count])
@@ -69,20 +72,20 @@ def _sample(names: Sequence[str], count: int | None, where: Path) -> Sequence[st
 
 
 class FolderSource:
-    """The pictures below a folder, by name.
+    """The image files in a folder and its subfolders, by name.
 
     Args:
         folder: The folder.
-        count: How many of them; all if None.
+        count: Number of images to use; all if None.
     """
 
     def __init__(self, folder: Path, count: int | None = None) -> None:
         self.folder = folder
-        found, self.others = list_image_files(folder)
-        self.names = _sample(found, count, folder)
+        names, self.others = list_image_files(folder)
+        self.names = _sample(names, count, folder)
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """The files' contents.
+        """Read the contents of the files.
 
         Raises:
             ImageFileError: If a file cannot be read.
@@ -93,7 +96,7 @@ class FolderSource:
                 data = path.read_bytes()
             except OSError as error:
                 raise ImageFileError(
-                    f"{path} cannot be read: {error}; make it readable, or take it away"
+                    f"{path} cannot be read: {error}; make it readable, or remove it"
                 ) from error
             yield data
 
@@ -101,60 +104,61 @@ class FolderSource:
 class ParquetSource:
     """The rows of Parquet files, by file name and row.
 
-    The image column holds either the encoded bytes, or the struct of bytes and path of the
-    Hugging Face `datasets` library; it is the only one of such a type, or named "image".
+    The image column holds either the encoded bytes, or the struct of bytes and path that the
+    `datasets` library of Hugging Face writes. It is the only column of such a type, or the column
+    named "image".
 
     Args:
         files: The files, in order.
-        count: How many of their rows; all if None.
+        count: Number of rows to use; all if None.
     """
 
     others: int = 0
 
     def __init__(self, files: Sequence[Path], count: int | None = None) -> None:
-        places = {
+        locations = {
             f"{path.name}#{row}": (path, column, row)
             for path in files
             for column, rows in [_image_column(path)]
             for row in range(rows)
         }
-        if not places:
+        if not locations:
             raise ImageFileError(f"{files[0].parent}: the Parquet files hold no row")
-        self.names = _sample(list(places), count, files[0].parent)
-        self.places = [places[name] for name in self.names]
+        self.names = _sample(list(locations), count, files[0].parent)
+        self.locations = [locations[name] for name in self.names]
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """The values of the image column.
+        """Read values of the image column.
 
         Raises:
             ImageFileError: If a file is damaged.
         """
-        for (path, column), rows in groupby(self.places[start:stop], key=itemgetter(0, 1)):
+        for (path, column), rows in groupby(self.locations[start:stop], key=itemgetter(0, 1)):
             try:
                 yield from _rows(path, column, {row for *_, row in rows})
             except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-                words = " ".join(str(error).split())  # Arrow's come in lines
+                words = " ".join(str(error).split())  # messages of Arrow span several lines
                 raise ImageFileError(
-                    f"{path} is damaged: {words}; get it anew, or take it away"
+                    f"{path} is damaged: {words}; download it again, or remove it"
                 ) from error
 
 
 def _image_column(path: Path) -> tuple[str, int]:
-    """Name of the image column, and the number of rows."""
+    """Find the name of the image column, and the number of rows."""
     try:
         with pq.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except (OSError, pa.ArrowException) as error:
         raise ImageFileError(f"{path} cannot be read as Parquet: {error}") from error
-    found = [field.name for field in schema if _holds_images(field.type)]
-    if "image" in found:
+    columns = [field.name for field in schema if _holds_images(field.type)]
+    if "image" in columns:
         return "image", rows
-    if len(found) != 1:
+    if len(columns) != 1:
         raise ImageFileError(
-            f"{path}: found {len(found)} columns that could hold images ({', '.join(found)}); "
+            f"{path}: found {len(columns)} columns that could hold images ({', '.join(columns)}); "
             f"wanted one, or one named 'image', of bytes or of a struct with bytes"
         )
-    return found[0], rows
+    return columns[0], rows
 
 
 def _holds_images(kind: pa.DataType) -> bool:
@@ -163,7 +167,7 @@ def _holds_images(kind: pa.DataType) -> bool:
 
 
 def _rows(path: Path, column: str, wanted: set[int]) -> Iterator[bytes]:
-    """The values of some rows, in their order; row groups without one are not read."""
+    """Read the values of some rows in order; row groups without such a row are not read."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         row = 0
         for group in range(file.num_row_groups):
@@ -179,17 +183,17 @@ def _rows(path: Path, column: str, wanted: set[int]) -> Iterator[bytes]:
 
 
 def file_hashes(source: Source) -> Iterator[str]:
-    """The sha256 of every image file of a source, in order."""
+    """Compute the sha256 of each image of a source, in order."""
     for data in source.read(0, len(source.names)):
         yield hashlib.sha256(data).hexdigest()
 
 
 def files_sha256(names: Sequence[str], hashes: Sequence[str]) -> str:
-    """Hash of a file list with the files' hashes: names a set of images for ever.
+    """Hash a list of files with their hashes, as the identity of a set of images.
 
     Args:
         names: Names of the images.
-        hashes: The sha256 of each.
+        hashes: The sha256 of each image.
 
     Example:
         >>> files_sha256(["b", "a"], ["2", "1"]) == files_sha256(["a", "b"], ["1", "2"])

@@ -1,4 +1,4 @@
-"""Samples of two prompt sets in which the seeds' effects are known."""
+"""Make samples of two prompt sets with known effects of the seeds."""
 
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ class Score(MeanMetric):
 
 
 class Distance(Score):
-    """The same values, known to nobody as a mean: its reliability must be measured."""
+    """The same values, not declared as a mean, so that reliability must be measured."""
 
     per_image_mean: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""Run folders made without a model: pictures are drawn by a function of (prompt, seed)."""
+"""Make run folders without a model: a function of (prompt, seed) draws the images."""
 
 import hashlib
 import io
@@ -26,7 +26,7 @@ from pipeline.storage.schema import IMAGES, STATUS_FAILED, STATUS_OK, Column, ve
 
 Pixels = NDArray[np.uint8]
 Draw = Callable[[Prompt, int], Pixels | None]
-"""Gives a cell's picture, or None for a cell that failed."""
+"""Function that returns the image of a cell, or None for a cell that failed."""
 
 SIZE = 64
 
@@ -47,7 +47,7 @@ def config(**changes: object) -> RunConfig:
 
 
 def prompts(count: int) -> list[Prompt]:
-    """Prompts of 12 objects, so that groups hold several."""
+    """Make prompts of 12 objects, so that groups hold several prompts."""
     return [
         Prompt(f"a number {i // 12} thing of kind {i % 12}", object=f"kind {i % 12}")
         for i in range(count)
@@ -64,7 +64,7 @@ def start(
     intervention: str = "none",
     **recipe: object,
 ) -> Run:
-    """A run with a grid and no shards."""
+    """Start a run with a grid and no shards."""
     fields = {
         "name": "synthetic",
         "card": "seedling-mini",
@@ -126,7 +126,7 @@ def png(pixels: Pixels) -> bytes:
 def draw_all(
     run: Run, draw: Draw = noisy, *, keep: bool = True, shuffle: int | None = None
 ) -> list[DrawnShard]:
-    """Commit every missing tile; rows in another order where `shuffle` seeds one."""
+    """Commit each missing tile, with rows in a random order if `shuffle` seeds one."""
     shards = []
     for tile in run.missing():
         table, images = rows_of(run, tile, draw, keep=keep)
@@ -150,7 +150,7 @@ def extract_all(run: Run, *features: str) -> ExtractStage:
 
 
 def measured(path: Path, draw: Draw, *, seeds: Sequence[int], n_prompts: int) -> Run:
-    """A finished run that is ranked by its colours."""
+    """Make a finished run that is ranked by its colours."""
     run = start(path, seeds=seeds, n_prompts=n_prompts, ranking={"metric": COLOUR_KID})
     draw_all(run, draw)
     extract_all(run, COLOUR)

@@ -79,7 +79,7 @@ def test_shard_cuts_do_not_matter(run: Run, tmp_path: Path) -> None:
 
 
 class Watched(CellReader):
-    """Counts the bytes of vectors that are held at once, of all readers together."""
+    """Counts the bytes of vectors that all readers together hold at once."""
 
     arrays: ClassVar[list[weakref.ref[Array]]] = []
     most: ClassVar[int] = 0
@@ -129,7 +129,7 @@ def test_another_share_of_the_prompts_is_another_metric(run: Run, tmp_path: Path
         some = synthetic.start(tmp_path / str(every), n_prompts=4, feature_prompts=chosen)
         found.add(metric_identity(some, metric))
     plain = metric.identity([load_feature("appearance").identity()])
-    assert metric_identity(run, metric) == plain  # no share, no other name
+    assert metric_identity(run, metric) == plain  # without a share, the identity stays
     assert len(found | {plain}) == 3
     colour = load_metric(COLOUR_KID)  # the share is of another feature
     assert metric_identity(some, colour) == metric_identity(run, colour)
@@ -157,7 +157,7 @@ def test_too_few_groups_are_refused_where_an_interval_would_fail(sizes: list[int
 
 
 def sample_of(sizes: list[int]) -> Sample:
-    """Prompts of groups of these sizes, two seeds, colours at random."""
+    """Make a sample of groups of these sizes, with two seeds and random colours."""
     objects = [f"kind {place}" for place, size in enumerate(sizes) for _ in range(size)]
     prompts = tuple(Prompt(f"number {i} of {name}", object=name) for i, name in enumerate(objects))
     colours = np.random.default_rng(0).random((2, len(prompts), 3), np.float32)

@@ -23,7 +23,7 @@ def level(*names: int, spread: float) -> float:
 
 
 def with_seeds(prompt: Prompt, seed: int) -> Pixels:
-    """A seed is bright or dark whatever the prompt."""
+    """A seed is bright or dark, the same for each prompt."""
     name = int(prompt.id, 16)
     return grey(
         128 + level(seed, spread=15) + level(name, spread=15) + level(name, seed, spread=15)
@@ -31,7 +31,7 @@ def with_seeds(prompt: Prompt, seed: int) -> Pixels:
 
 
 def scrambled(prompt: Prompt, seed: int) -> Pixels:
-    """The level hangs on prompt and seed together, as with noise of hash(prompt, seed)."""
+    """The brightness depends on prompt and seed together, as with noise of hash(prompt, seed)."""
     name = int(prompt.id, 16)
     return grey(128 + level(name, spread=15) + level(name, seed, spread=21))
 
@@ -66,4 +66,4 @@ def test_set_3_is_never_touched_and_vectors_have_no_share(tmp_path: Path) -> Non
     with pytest.raises(RunError, match="holds vectors"):
         variance_table(run, f"{COLOUR}.mean")
     with pytest.raises(RunError, match="no variance shares"):
-        variance_table(run, COLUMNS)  # grey pictures have no contrast at all
+        variance_table(run, COLUMNS)  # grey images have no contrast

@@ -1,4 +1,4 @@
-"""What takes a field's feature or metric takes the seedling's, which has a name of its own."""
+"""Test that what accepts a published feature or metric also accepts that of the seedling."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ SCORES = ("preference_seedling", "clip_seedling", "object_found_rate_seedling")
 
 
 def measuring(path: Path, *features: str) -> Run:
-    """A run, nothing of it drawn, with the recipe's metrics and these features, or all of its."""
+    """Start a run of the recipe, with nothing drawn, and these features or all of the recipe's."""
     chosen = features or RECIPE.features
     return synthetic.start(path, n_prompts=8, features=chosen, metrics=RECIPE.metrics)
 

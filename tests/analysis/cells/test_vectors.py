@@ -8,11 +8,11 @@ from analysis.metrics.layout import LayoutX, fill_not_found
 
 
 def test_a_hard_prompt_left_out_does_not_move_a_seed() -> None:
-    """Seeds without an effect: the second misses the prompt with the large values."""
+    """Seeds have no effect; the second seed lacks the object of the prompt with large values."""
     values = np.tile([0.2, 0.4, 0.9], (4, 1))
     values[1, 2] = np.nan
     np.testing.assert_allclose(fill_not_found(values).mean(axis=1), [0.5] * 4)
-    # The negative control: the mean of what is there makes an effect of it.
+    # The negative control: the mean over found objects alone shows an effect.
     assert abs(np.nanmean(values, axis=1)[1] - 0.5) > 0.1
 
 

@@ -71,7 +71,7 @@ def test_a_feature_knows_where_the_pictures_of_prompts_lie(tmp_path: Path) -> No
     feature = run_feature(run, "appearance")
     assert feature.conditions == run.root / "conditions"
     assert load_feature("appearance").conditions is None
-    assert feature.identity() == load_feature("appearance").identity()  # a place is no identity
+    assert feature.identity() == load_feature("appearance").identity()  # folders do not count
 
 
 def test_other_pixels_give_another_content(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_what_is_not_the_runs_image_is_refused(data: bytes, words: str) -> None:
     ("side", "words"), [(4096, "4096 x 4096"), (60000, "huge image")], ids=["large", "huge"]
 )
 def test_a_large_image_is_refused_by_its_header(side: int, words: str) -> None:
-    """There are no pixels behind the header: whoever decodes first finds a damaged file."""
+    """The file holds no pixels after its header, so decoding it first would find it damaged."""
     data = bytearray(encoded("PNG", Image.fromarray(picture())))
     data[16:24] = side.to_bytes(4, "big") * 2
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")

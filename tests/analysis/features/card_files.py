@@ -7,7 +7,7 @@ import yaml
 
 
 def write_card_file(folder: Path, feature: str, weights: Path, **fields: object) -> Path:
-    """Write a user's own card of weights that lie on this machine; give its path."""
+    """Write a user's own card of weights on this machine; return its path."""
     card = {
         "feature": feature,
         "source": "made by the test",
@@ -21,5 +21,5 @@ def write_card_file(folder: Path, feature: str, weights: Path, **fields: object)
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file, as a card pins it."""
+    """Compute the sha256 of a file, as a card pins it."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

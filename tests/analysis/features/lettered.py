@@ -1,4 +1,4 @@
-"""Pictures with words in them, drawn by Pillow."""
+"""Draw images with words in them, by Pillow."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ WORDS = ("HOTEL", "OPEN", "taxi", "Seed 42", "golden", "horse", "red bowl", "EXI
 
 
 def lettered(count: int, *, height: int = 64, width: int = 96) -> Pixels:
-    """Pictures (count, height, width, 3), dark words on light ground.
+    """Draw images (count, height, width, 3) with dark words on a light ground.
 
     Every fifth has none, every fourth two lines of another size, every seventh is turned, every
     ninth is faint.

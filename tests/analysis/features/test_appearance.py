@@ -81,7 +81,7 @@ def test_saturation_is_pillows_hsv() -> None:
     for image in 128 + random_images() // 2:
         hsv = ImageStat.Stat(Image.fromarray(image).convert("HSV")).mean[1] / 255
         assert numbers(image[None])["saturation"] == pytest.approx(hsv, abs=1 / 255)
-        hsl = _hsl_saturation(image)  # the negative control: the saturation of HSL is another
+        hsl = _hsl_saturation(image)  # the negative control: the saturation of HSL differs
         assert abs(hsl - hsv) > 0.1
 
 
@@ -102,7 +102,7 @@ def test_colourfulness_by_the_papers_formula_pixel_by_pixel() -> None:
         level = (np.mean(rg) ** 2 + np.mean(yb) ** 2) ** 0.5
         found = numbers(image[None])["colourfulness"]
         assert found == pytest.approx(spread + 0.3 * level, rel=1e-6)
-        # The negative control: on the scale 0..1 it is another number.
+        # The negative control: on the scale 0..1 the number differs.
         assert found != pytest.approx((spread + 0.3 * level) / 255, rel=0.5)
 
 
@@ -147,7 +147,7 @@ def test_a_large_pale_sky_scores_its_share() -> None:
 
 @pytest.mark.parametrize("image", [scene(), random_images(1), under_sky(scene(), 40)[:, ::-1]])
 def test_what_is_no_sky_is_none(image: Pixels) -> None:
-    """The last is a pale sky upside down: it counts from the top or not at all."""
+    """The last image is a pale sky upside down, which does not count."""
     assert numbers(image)["sky_score"] < 0.05
 
 

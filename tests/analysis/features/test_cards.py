@@ -1,4 +1,4 @@
-"""Cards of features: where weights are found, and what is refused before anything is loaded."""
+"""Test where the weights of a card are found, and what is refused before anything is loaded."""
 
 import hashlib
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from pipeline.errors import ConfigError, ModelError
 
 CONTENT = b"weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-NOWHERE = "http://127.0.0.1:9/w.safetensors"  # the discard port: nobody answers
+NOWHERE = "http://127.0.0.1:9/w.safetensors"  # the discard port, where nothing answers
 
 
 def card(**fields: object) -> FeatureCard:
@@ -134,7 +134,7 @@ def test_without_a_network_the_error_says_what_to_put_where(folder: Path) -> Non
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    """Where a server on this machine gives the file."""
+    """Address at which a server on this machine offers the file."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -193,4 +193,4 @@ def test_a_gpu_card_is_the_same_on_a_gpu() -> None:
         assert cards()[name] == cards()[other].model_copy(update={"options": options})
         on, off = (load_feature(f"{cards()[name].feature}@{each}") for each in (name, other))
         assert (on.resources.gpus, off.resources.gpus) == (1, 0)
-        assert on.parameters != off.parameters  # so the two have two identities
+        assert on.parameters != off.parameters  # so their identities differ

@@ -1,4 +1,4 @@
-"""What the cards say of floating-point operations, counted again on networks without weights."""
+"""Count floating-point operations on networks without weights, and compare with the cards."""
 
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +67,7 @@ def depth() -> Run:
     return lambda pixels: model.eval()(pixel_values=pixels)
 
 
-# Card -> its network, and the side of the pictures that it sees.
+# Card -> its network, and the side of the images that it takes.
 NETWORKS: dict[str, tuple[Callable[[], Run], int]] = {
     "clip-vit-b-32-laion2b": (lambda: clip("ViT-B-32"), 224),
     "clip-vit-h-14-laion2b": (lambda: clip("ViT-H-14"), 224),

@@ -41,7 +41,7 @@ def test_inner_products_are_those_of_the_whole_matrices(gram: Gram) -> None:
             wanted += float((unit[0].T @ unit[1]).square().sum())
             raw += float((flat[0].T @ flat[1]).square().sum())
     assert rows[0] @ rows[1] == pytest.approx(wanted, rel=1e-5)
-    # The negative control: the Gram matrix of maps that are not normalised is another style.
+    # The negative control: the Gram matrix of maps that are not normalised differs.
     assert abs(raw - wanted) > 0.1 * wanted
 
 
@@ -88,7 +88,7 @@ def test_a_layer_is_as_it_gave_it_though_the_next_writes_over_it() -> None:
         found, _ = Maps(network, ["features.0", "features.3"]).of(pixels)
         alone = network.features[0](pixels)
         assert torch.equal(found, alone)
-        network.features[1](alone)  # the negative control: this layer does write over it
+        network.features[1](alone)  # the negative control: this layer does overwrite it
         assert not torch.equal(found, alone)
 
 

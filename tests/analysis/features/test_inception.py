@@ -1,4 +1,4 @@
-"""The FID Inception against torchmetrics' class, and the distances on its features."""
+"""Compare the FID Inception, and distances on its features, with torchmetrics."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_features_are_those_of_torchmetrics_class_and_no_other_resize(card: Path
 
 
 def features_like_its_own(n: int, shift: float) -> np.ndarray:
-    """Not negative and correlated, as pooled Inception features are; narrower, to be fast."""
+    """Make features that are correlated and not negative, like Inception's, but fewer."""
     rng = np.random.default_rng(n)
     mixing = np.random.default_rng(0).normal(size=(48, 48)) / 7
     return np.maximum(rng.normal(size=(n, 48)) @ mixing + shift, 0).astype(np.float32)
@@ -65,7 +65,7 @@ def test_fid_and_kid_are_those_of_torch_fidelity_and_torchmetrics() -> None:
     whole = kid_features_to_metric(x, y, kid_subsets=1, kid_subset_size=300, verbose=False)
     mean = whole["kernel_inception_distance_mean"]
     assert kid(ours[:300], real[:300]) == pytest.approx(mean, rel=1e-6)
-    # The biased estimator and another reference are other numbers.
+    # The negative controls: the biased estimator, and another reference.
     biased = float(kernels[0].mean() + kernels[2].mean() - 2 * kernels[1].mean())
     assert kid(ours[:300], real[:300]) != pytest.approx(biased, rel=1e-6)
     assert frechet_distance(ours, Reference.from_features(real[:399])) != pytest.approx(

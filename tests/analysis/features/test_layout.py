@@ -17,7 +17,7 @@ SIZE = 128
 
 
 def disc(x: float, y: float, radius: float, size: int = SIZE) -> np.ndarray:
-    """Pixels whose centre lies in a disc; fractions of the side."""
+    """Mark the pixels whose centre lies in a disc, given in fractions of the side."""
     place = (np.arange(size) + 0.5) / size
     return np.hypot(place[None, :] - x, place[:, None] - y) <= radius
 
@@ -31,7 +31,7 @@ def test_the_numbers_are_those_of_the_drawn_disc(x: float, y: float, radius: flo
     # A ground seen from above: what lies below the disc's middle is nearer.
     np.testing.assert_allclose(rest[:2], [x, y], atol=0.002)
     np.testing.assert_allclose(rest[2:], [np.pi * radius**2, 1 - y], atol=0.01)
-    # Negative controls: places from the corner of a pixel's index, and x for y, are off.
+    # Negative controls: positions of pixel corners instead of centres, and x for y, are wrong.
     corners = np.array([places.mean() / SIZE for places in np.nonzero(mask)[::-1]])
     assert (np.abs(corners - [x, y]) > 0.002).all()
     swapped = layout_numbers(mask.T, nearness)
@@ -81,7 +81,7 @@ def batch(words: list[str]) -> Batch:
 
 
 def test_probabilities_are_the_librarys_own_forward(layout: Layout) -> None:
-    """Every image with its own word; the text made once per word changes nothing."""
+    """Each image has its own word; encoding each word only once changes nothing."""
     both = batch(["horse", "dog"])
     found = layout.probabilities(both)
     planes = [torch.from_numpy(image).permute(2, 0, 1) for image in both.images]
@@ -91,7 +91,7 @@ def test_probabilities_are_the_librarys_own_forward(layout: Layout) -> None:
     with torch.no_grad():
         wanted = untouched(**inputs).logits.sigmoid().numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-4)
-    # The negative control: with the words exchanged it is another answer.
+    # The negative control: with the words exchanged, the answer differs.
     other = layout.probabilities(Batch(both.images, both.prompts[::-1]))
     assert np.abs(other - wanted).max() > 1e-3
 

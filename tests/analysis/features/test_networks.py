@@ -1,4 +1,4 @@
-"""What all features of published networks run under."""
+"""Test the precision under which all features of published networks run."""
 
 from typing import ClassVar
 
@@ -44,11 +44,11 @@ def test_networks_are_measured_without_tf32(
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", before)
     feature = kind()
     assert feature.extract(BATCH)["tf32"].tolist() == [False]
-    assert torch.backends.cudnn.allow_tf32 == before  # what is drawn beside it stays as it was
+    assert torch.backends.cudnn.allow_tf32 == before  # other work of the process is not affected
     with pytest.raises(ValueError, match="nothing to measure"):
         feature.extract(BATCH.cut(0, 0))
     assert torch.backends.cudnn.allow_tf32 == before
-    # The negative control: the method as it was written sees what was set.
+    # The negative control: the method without its wrapper sees the setting.
     bare = Looking.extract.__wrapped__  # type: ignore[attr-defined]
     assert bare(feature, BATCH)["tf32"].tolist() == [before]
 

@@ -1,4 +1,4 @@
-"""EasyOCR's own `readtext` is the oracle: the same texts and boxes, one picture at a time."""
+"""Compare `ocr` with EasyOCR's own `readtext`, which reads one image at a time."""
 
 import hashlib
 import io
@@ -117,10 +117,10 @@ def test_texts_boxes_and_confidences_are_those_of_readtext(
 def test_other_pictures_and_a_wrong_width_are_seen(
     ocr: Ocr, pictures: Pixels, oracle: list[Found], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The negative controls: pictures in another order, and one width for all crops."""
+    """The negative controls: images in another order, and one width for all crops."""
     assert read(ocr, pictures[::-1][:8]) != oracle[:8]
     monkeypatch.setattr(
-        ours, "buckets", lambda crops: [(64, [place]) for place in range(len(crops))]
+        ours, "buckets", lambda crops: [(64, [index]) for index in range(len(crops))]
     )
     assert read(ocr, pictures[:24]) != oracle[:24]
 
@@ -130,7 +130,7 @@ def test_crops_go_by_width_in_bounded_calls() -> None:
     crops = [Crop(0, [], pixels, width) for width in (128, 64, 128, *[64] * CROPS)]
     found = list(buckets(crops))
     assert [width for width, _ in found] == [64, 64, 128]
-    assert sorted(place for _, places in found for place in places) == list(range(len(crops)))
+    assert sorted(i for _, indices in found for i in indices) == list(range(len(crops)))
     assert max(len(places) for _, places in found) == CROPS
 
 
@@ -147,7 +147,7 @@ def test_numbers_of_pictures_with_and_without_words(ocr: Ocr) -> None:
 
 
 def written_mask(folder: Path, mask: Pixels) -> str:
-    """Put a mask where a run keeps it, without a suffix; give its sha256."""
+    """Write a mask where a run keeps it, without a suffix; return its sha256."""
     file = io.BytesIO()
     Image.fromarray(mask).save(file, "PNG")
     sha256 = hashlib.sha256(file.getvalue()).hexdigest()
@@ -175,7 +175,7 @@ def test_the_share_of_the_mask_that_text_covers_is_measured(name: str, tmp_path:
     share = middle / image.shape[2]
     assert share * inside + (1 - share) * outside == pytest.approx(whole, abs=1e-5)
     assert share * inside == pytest.approx(whole / 2, rel=0.1)
-    # The negative control: of the inverted mask another share is text.
+    # The negative control: the share of the inverted mask differs.
     assert abs(inside - outside) > 0.02
     assert math.isnan(empty)
     alone = feature.extract(Batch(image, [{"prompt_mask": None}]))
@@ -190,7 +190,7 @@ def test_masks_that_cannot_be_laid_on_the_picture(tmp_path: Path) -> None:
     with pytest.raises(ShardError, match="lacks a prompt's mask, 000000000000"):
         read_mask(tmp_path, "0" * 64, size)
     np.save(tmp_path / "face.npy", np.ones(512))
-    assert read_mask(tmp_path, "face", size) is None  # numbers in a mask's place are none
+    assert read_mask(tmp_path, "face", size) is None  # numbers in place of a mask
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (300, 2)])

@@ -55,7 +55,7 @@ def test_the_embedding_is_the_networks_own_pooled_output(tiny: type[Perceptual])
     assert found.shape == (3, 12)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, atol=1e-5)
-    # The negative control: without standardising the pixels it is another embedding.
+    # The negative control: without standardised pixels, the embedding differs.
     with torch.no_grad():
         raw = network(torch.from_numpy(batch / 255).permute(0, 3, 1, 2).float()).pooler_output
     assert np.abs(raw.flatten(1).numpy() - found).max() > 1e-2

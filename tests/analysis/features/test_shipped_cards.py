@@ -1,4 +1,4 @@
-"""Cards of the weights that ship here pin every file of them, so damaged ones are refused."""
+"""Test that cards of shipped weights pin each of their files, so that damaged files are refused."""
 
 import shutil
 from pathlib import Path
@@ -16,9 +16,9 @@ SHIPPED = {
 
 
 def read_files(card: FeatureCard) -> dict[str, str]:
-    """Name -> sha256 of what is read of a card's weights, as the files are."""
-    place = PROJECT / card.path
-    files = [place] if place.is_file() else [f for each in PATTERNS for f in place.glob(each)]
+    """Compute the sha256 of each file that is read of a card's weights."""
+    path = PROJECT / card.path
+    files = [path] if path.is_file() else [f for pattern in PATTERNS for f in path.glob(pattern)]
     return {file.name: file_sha256(file) for file in files}
 
 
@@ -43,7 +43,7 @@ def test_every_file_is_the_one_that_its_card_pins(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_pin_names_the_weights_as_their_files_did(name: str) -> None:
-    """So that what was measured before the cards pinned anything keeps its name."""
+    """Features measured before the cards pinned files keep their identity."""
     loose = SHIPPED[name].model_copy(update={"sha256": "", "files": {}})
     assert weights_sha256(SHIPPED[name]) == weights_sha256(loose)
 

@@ -1,4 +1,4 @@
-"""`clip` and `hps` against open_clip's own forward and the formula, `dinov2` against its own."""
+"""Compare `clip` and `hps` with open_clip and the authors' code, and `dinov2` with transformers."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ PROMPTS = [{"text": text} for text in TEXTS]
 
 
 def pictures(height: int, width: int) -> Uint8Images:
-    """Smooth, so that a resize keeps something of them."""
+    """Make images that are smooth, so that a resize keeps their structure."""
     rng = np.random.default_rng(5)
     coarse = rng.integers(0, 256, (3, height // 10, width // 10, 3)).astype(np.uint8)
     return coarse.repeat(10, axis=1).repeat(10, axis=2)
@@ -53,7 +53,7 @@ def test_clip_is_open_clips_own_forward(tmp_path: Path, config: dict[str, Any]) 
 
 
 def test_the_projection_of_the_second_model_above_is_a_layer() -> None:
-    """Where `isinstance` decides, the layers put in its place must pass as linear."""
+    """The layers put in place of linear layers must pass an `isinstance` check for them."""
     network = tiny_clip.random_clip(config=tiny_clip.PROJ_BIAS)
     assert isinstance(network.text.text_projection, torch.nn.Linear)
     use_onednn(network)
@@ -80,7 +80,7 @@ def test_without_onednn_the_networks_stay_as_they_are(
 def by_formula(
     images: Uint8Images, model: open_clip.CLIP, *, antialias: bool = True, crop: bool = False
 ) -> np.ndarray:
-    """The authors' path one picture at a time, from torchvision's functions."""
+    """Score as the authors do, one image at a time, with functions of torchvision."""
     mean, std = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
     scores = []
     for image, text in zip(images, TEXTS, strict=True):
@@ -186,7 +186,7 @@ def shapes(state: dict[str, torch.Tensor]) -> Shapes:
 
 
 def test_the_full_network_has_the_checkpoints_layout() -> None:
-    """686 tensors, 986.1 million parameters, fp16 on disk: 1.97 GB, the published files' size."""
+    """686 tensors with 986.1 million parameters in fp16 are 1.97 GB, the size of the files."""
     with torch.device("meta"):
         model = open_clip.create_model("ViT-H-14", load_weights=False, device="meta")
     state = model.state_dict()
@@ -205,7 +205,7 @@ def test_no_alarm_about_weights_that_are_read_from_a_file(
 ) -> None:
     Clip(str(tiny_clip.write_card(tmp_path))).setup()
     assert "initialized randomly" not in caplog.text
-    with torch.random.fork_rng():  # the negative control: the library alone does say so
+    with torch.random.fork_rng():  # the negative control: the library alone does warn
         open_clip.create_model(f"local-dir:{tmp_path / 'clip'}", load_weights=False)
     assert "initialized randomly" in caplog.text
 

@@ -1,4 +1,4 @@
-"""A CLIP of open_clip's own classes with tiny random weights, in its folder layout."""
+"""Make a CLIP of open_clip's own classes with tiny random weights, in its folder layout."""
 
 import copy
 import json
@@ -29,11 +29,11 @@ PROJ_BIAS: dict[str, Any] = {
     "custom_text": True,
     "text_cfg": {**CONFIG["text_cfg"], "proj_bias": True},
 }
-"""A text tower of its own whose projection is a layer, not a matrix, as SigLIP's."""
+"""Settings of a text tower whose projection is a layer instead of a matrix, like SigLIP's."""
 
 
 def random_clip(seed: int = 0, config: dict[str, Any] = CONFIG) -> open_clip.CLIP:
-    """The network, every weight drawn, so that no part of it is trivial."""
+    """Make the network with random weights everywhere, so that no part of it is trivial."""
     own = copy.deepcopy(config)
     kind = open_clip.CustomTextCLIP if own.pop("custom_text", False) else open_clip.CLIP
     generator = torch.Generator().manual_seed(seed)

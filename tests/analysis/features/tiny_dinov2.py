@@ -1,4 +1,4 @@
-"""A DINOv2 of transformers' own class with tiny random weights."""
+"""Make a DINOv2 of transformers' own class with tiny random weights."""
 
 from pathlib import Path
 

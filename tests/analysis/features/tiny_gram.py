@@ -1,4 +1,4 @@
-"""A VGG of timm's own class with tiny random weights, and the seedling's kind of network."""
+"""Make a VGG of timm's own class, and a network like the seedling's, with tiny random weights."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LAYERS = "embedder, encoder.stages.0, encoder.stages.1"
 
 
 def random_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """A state dict of the network with every weight drawn."""
+    """Make a state dict of the network with random weights."""
     generator = torch.Generator().manual_seed(0)
     for name, values in network.named_parameters():
         scale = 0.2 if values.ndim > 1 or "bias" in name else 1.0
@@ -22,7 +22,7 @@ def random_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def write_card(folder: Path, **changes: object) -> Path:
-    """Write a checkpoint of transformers' ResNet, as the seedling's, and its card."""
+    """Write a checkpoint of transformers' ResNet, which the seedling uses, and its card."""
     config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic")
     with torch.random.fork_rng():
         network = ResNetModel(config)
@@ -43,6 +43,6 @@ def write_card(folder: Path, **changes: object) -> Path:
 
 
 def tiny_vgg() -> VGG:
-    """A VGG of three convolutions; VGG-19 itself is 575 MB."""
+    """Make a VGG of three convolutions; VGG-19 itself is 575 MB."""
     with torch.random.fork_rng():
         return VGG(cfg=[6, "M", 8, "M", 8], num_classes=2, in_chans=3).eval()

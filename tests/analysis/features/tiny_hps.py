@@ -1,4 +1,4 @@
-"""A preference model of the same class as the published ones, tiny, in open_clip's layout."""
+"""Make a tiny preference model of the class of the published models, in open_clip's layout."""
 
 from pathlib import Path
 

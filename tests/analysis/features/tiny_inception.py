@@ -1,4 +1,4 @@
-"""The FID Inception with random weights. Its class has one size only: 2048 wide, 96 MB."""
+"""Make the FID Inception with random weights. Its class has only one size: 2048 wide, 96 MB."""
 
 import io
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.analysis.features.card_files import file_sha256, write_card_file
 
 
 class Untrained(FeatureExtractorInceptionV3):  # type: ignore[misc]
-    """The class itself cannot be made without a file of weights: it gets an empty one."""
+    """The network without weights from a file, which its class otherwise requires."""
 
     def __init__(self) -> None:
         empty = io.BytesIO()
@@ -19,11 +19,11 @@ class Untrained(FeatureExtractorInceptionV3):  # type: ignore[misc]
         super().__init__("untrained", ["2048"], feature_extractor_weights_path=empty)
 
     def load_state_dict(self, *_: object) -> None:  # type: ignore[override]
-        """Keep what the layers were made with."""
+        """Keep the initial weights of the layers."""
 
 
 def random_weights(seed: int = 0) -> dict[str, torch.Tensor]:
-    """Weights that keep the size of what flows through (He et al. 2015), so images differ."""
+    """Draw weights that keep the scale of activations (He et al. 2015), so that images differ."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         state = Untrained().state_dict()
@@ -35,7 +35,7 @@ def random_weights(seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def write_card(folder: Path) -> Path:
-    """Write the weights as their publishers do, a pickle, and a card that pins it."""
+    """Write the weights as a pickle, as their publishers do, and a card that pins it."""
     weights = folder / "inception.pth"
     torch.save(random_weights(), weights)
     return write_card_file(folder, "inception", weights, sha256=file_sha256(weights), pickled=True)

@@ -1,4 +1,4 @@
-"""A CLIPSeg and a Depth Anything of transformers' own classes with tiny random weights."""
+"""Make a CLIPSeg and a Depth Anything of transformers' own classes with tiny random weights."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def _random(network: torch.nn.Module, scale: float) -> torch.nn.Module:
 
 
 def _tokenizer(folder: Path) -> CLIPTokenizerFast:
-    """CLIP's own tokenizer with a vocabulary of a few words and single letters."""
+    """Make CLIP's own tokenizer with a vocabulary of a few words and single letters."""
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     plain = [*letters, *(f"{letter}</w>" for letter in letters)]
     tokens = ["<|startoftext|>", "<|endoftext|>", *plain]
@@ -46,7 +46,7 @@ def _tokenizer(folder: Path) -> CLIPTokenizerFast:
 
 
 def write_segmenter(folder: Path) -> Path:
-    """Write a CLIPSeg with its processor, as its repository holds it."""
+    """Write a CLIPSeg with its processor, in the layout of its repository."""
     tokenizer = _tokenizer(folder)
     config = CLIPSegConfig(
         text_config={
@@ -83,7 +83,7 @@ def write_segmenter(folder: Path) -> Path:
 
 
 def write_depth(folder: Path) -> Path:
-    """Write a Depth Anything with its preprocessing, as its repository holds it."""
+    """Write a Depth Anything with its preprocessing, in the layout of its repository."""
     backbone = Dinov2Config(
         hidden_size=24,
         num_hidden_layers=4,
@@ -114,7 +114,7 @@ def write_depth(folder: Path) -> Path:
 
 
 def write_card(folder: Path, **changes: object) -> Path:
-    """Write both checkpoints and their cards; give the segmenter's."""
+    """Write both checkpoints and their cards; return the path of the segmenter's card."""
     folder.mkdir(parents=True, exist_ok=True)
     depth = write_card_file(folder, "layout_depth", write_depth(folder / "depth"))
     options = {"depth_card": str(depth), "least_size": 0.001, "threshold": 0.7, **changes}

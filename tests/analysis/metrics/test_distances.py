@@ -56,7 +56,7 @@ def test_kid_is_the_double_loop_for_more_seeds_than_are_done_at_once() -> None:
     found = metric.values(metric.prepare({NEED: x}))
     wanted = [slow_kid(row, REFERENCE) for row in x]
     np.testing.assert_allclose(found, wanted, rtol=1e-10)
-    # The negative control: the biased estimator, which counts an image with itself.
+    # The negative control: the biased estimator, which pairs each image with itself.
     wrong = [slow_kid(row, REFERENCE, biased=True) for row in x]
     assert np.abs(found - wrong).min() > 1e-3
 

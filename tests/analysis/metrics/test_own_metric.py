@@ -21,7 +21,7 @@ from pipeline.runs.run import Run
 from tests.analysis.studies.planted_run import SCORE, SCORES, Values, planted_run
 
 PLAIN = f'''
-"""A distance that defines what it must and no hook."""
+"""A metric without and with hooks."""
 
 from pathlib import Path
 

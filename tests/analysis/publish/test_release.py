@@ -31,7 +31,7 @@ NAMES = {
 
 
 def brighter(prompt: synthetic.Prompt, seed: int) -> synthetic.Pixels:
-    """Every seed has a brightness of its own, so that a ranking is confirmed."""
+    """Each seed has its own brightness, so that the ranking is confirmed."""
     return (synthetic.noisy(prompt, seed) // 8 + seed * 7).astype(np.uint8)
 
 

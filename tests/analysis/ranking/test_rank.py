@@ -66,7 +66,7 @@ def scores(seeds: int, effect: float, *, rng: np.random.Generator) -> list[Sampl
 
 
 def vectors(seeds: int, prompts: int, effect: float, *, rng: np.random.Generator) -> list[Sample]:
-    """Embeddings of the reference's law; the last seeds are far away, the first a little nearer."""
+    """Draw embeddings like the reference; the last seeds are far from it, the first nearer."""
     away = np.linspace(-0.5, 1, seeds)[:, None, None] * effect
     return [
         sample(Kid.needs[0], rng.normal(size=(seeds, prompts, 6)) * (1 + away)) for _ in range(2)
@@ -102,7 +102,7 @@ def test_planted_seeds_are_found_at_both_ends() -> None:
 
 
 def test_nothing_is_found_when_owners_are_permuted() -> None:
-    """The same pictures, the same rule; only which seed owns which picture is drawn anew."""
+    """With the same images and the same rule, only the owners of images are drawn at random."""
     rng = np.random.default_rng(2)
     samples = scores(32, 1.0, rng=rng)
     found = [ranked(Score(), permuted(samples, rng=rng)) for _ in range(20)]
@@ -175,7 +175,7 @@ def test_too_much_noise_says_how_many_prompts_it_would_take() -> None:
             r = result.reliability.value
             n = result.prompts_needed
             assert n == int(np.ceil(PROMPTS * (1 - r) / r))
-            grown = n / PROMPTS  # Spearman-Brown forwards gives the reliability aimed at
+            grown = n / PROMPTS  # Spearman-Brown must give the target reliability
             assert grown * r / (1 + (grown - 1) * r) == pytest.approx(0.5, abs=0.01)
             assert f"about {n:,} prompts per set" in result.golden.verdict
             return

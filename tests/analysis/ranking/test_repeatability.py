@@ -1,4 +1,4 @@
-"""Reliability and needed prompts, against answers that are known."""
+"""Test reliability and the number of prompts needed, with known answers."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_measured_reliability_is_the_true_one_at_both_sizes() -> None:
     assert np.mean([one.full.value for one in found]) == pytest.approx(truth(12), abs=0.05)
     assert np.mean([half.value for half in halves]) == pytest.approx(truth(6), abs=0.05)
     assert sum(one.full.low <= truth(12) <= one.full.high for one in found) >= 10
-    # The negative control: halves that tear groups apart are called more alike than they are.
+    # The negative control: halves that split groups seem more similar than they are.
     alone = np.arange(48)
     torn = [
         measure(

@@ -1,4 +1,4 @@
-"""The stricter list, against effects that are known."""
+"""Test the stricter list with known effects."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_the_stricter_list_is_wrong_as_often_as_it_says() -> None:
         naive = [naive[0] + wrong(raw, truth), naive[1] + len(raw)]
     assert found[1] > 100
     assert found[0] / found[1] < 0.15  # 10 %, and two standard errors of so many seeds
-    assert naive[0] / naive[1] > 0.15  # values that are not shrunken promise too much
+    assert naive[0] / naive[1] > 0.15  # without shrinkage, more seeds are wrong than expected
 
 
 def test_the_stricter_list_is_empty_without_an_effect_and_whole_without_noise() -> None:

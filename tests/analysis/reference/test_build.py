@@ -1,4 +1,4 @@
-"""References of real images: the feature's own numbers, every bad image said, resumable."""
+"""Test references of real images: their numbers, the report of bad images, and resuming."""
 
 import json
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def plan(source: Path, size: int = SIZE, feature: str = "perceptual") -> Plan:
 
 
 def expected(folder: Path, names: list[str]) -> np.ndarray:
-    """The feature of one image after the other, without any of the machinery."""
+    """Extract the feature of one image after the other, without parts."""
     feature = load_feature("perceptual")
     feature.setup()
     rows = []
@@ -155,7 +155,7 @@ def test_bad_images_are_counted_with_the_reason_or_refused(
 
 
 def meddle(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
-    """Do something to the files after they were hashed and before they are measured."""
+    """Change the files after they are hashed and before they are measured."""
     cut = parts.plan_parts
 
     def late(*what: Any) -> list[parts.Part]:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Where real images come from: a damaged file is an error, and a larger sample only adds."""
+"""Test sources of real images: a damaged file is an error, and a larger sample only adds images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ N = 40
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files whose content is their name: nothing here is decoded."""
+    """Write files whose content is their name; nothing here is decoded."""
     made = tmp_path / "pictures"
     made.mkdir()
     for number in range(N):
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write_parquet(path: Path, values: list[bytes], *, checksums: bool = False) -> None:
-    """Uncompressed, so that the values stand in the file as they are."""
+    """Write without compression, so that the values are in the file as they are."""
     rows = [{"bytes": value, "path": "seagull.png"} for value in values]
     table = pa.table({"image": pa.array(rows, IMAGE_TYPE)})
     pq.write_table(
@@ -101,7 +101,7 @@ def test_a_damaged_page_is_an_error(
     write_parquet(path, values, checksums=checksums)
     assert everything(path) == values
     spoil(path)
-    with pytest.raises(ImageFileError, match=r"p\.parquet is damaged: .*; get it anew"):
+    with pytest.raises(ImageFileError, match=r"p\.parquet is damaged: .*; download it again"):
         everything(path)
 
 
