@@ -1,6 +1,6 @@
-"""`inpainting`: which seeds write words where a picture is drawn anew, and what they write."""
+"""`inpainting`: which seeds write words into the inpainted region, and what they write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,23 +10,27 @@ import polars as pl
 from analysis.extraction.extract import run_feature
 from analysis.pictures import plots
 from analysis.ranking.rank import PERMUTATIONS, rank_samples, ranking_identity
-from analysis.statistics.attenuation import Carried
 from analysis.statistics.bounds import Interval
 from analysis.statistics.crossed import crossed_share_interval
 from analysis.statistics.proportions import grouped_share_interval
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.inpainting.mimicry import Mimicry, Read, mimicry
+from analysis.studies.inpainting.sentences import (
+    between_sentence,
+    mimicry_sentence,
+    task_sentence,
+)
 from analysis.studies.inpainting.tasks import (
     COMPLETION,
     REMOVAL,
     Task,
     TextInMask,
-    between,
     removal_mimicry,
+    task_correlation,
 )
 from analysis.studies.inpainting.writing import (
+    ConditionImages,
     Inside,
-    Pictures,
     read_originals,
     read_text,
     words_inside,
@@ -47,58 +51,58 @@ SEED_COLUMNS = {
     "task": "removal: the prompt asks for a clear background; completion: for an object",
     "seed": "the seed",
     **_with_ends("set1", "share of its images of set 1 with a word in the mask"),
-    **_with_ends("set2", "the same of set 2"),
-    **_with_ends("set3", "the same of set 3"),
+    **_with_ends("set2", "share of its images of set 2 with a word in the mask"),
+    **_with_ends("set3", "share of its images of set 3 with a word in the mask"),
     "text_share": "mean share of the mask that detected text covers, legible or not, all sets",
-    "chosen": "whether it is among the cleanest share of the seeds on set 1",
-    "clean": "whether it is listed: chosen, and confirmed on set 2",
+    "chosen": "whether the seed is among the cleanest share of the seeds on set 1",
+    "clean": "whether the seed is listed: chosen on set 1 and confirmed on set 2",
 }
 TASK_COLUMNS = {
     "task": "removal or completion",
     "seeds": "seeds",
-    "pairs": "pairs of image and mask",
+    "pairs": "pairs of condition image and mask",
     **_with_ends("rate", "share of images with a word in the mask, all seeds and sets"),
     **_with_ends("text_share", "mean share of the mask that detected text covers, likewise"),
-    **_with_ends("floor", "share of the originals with a word inside the same mask, as read"),
+    **_with_ends("floor", "share of the originals in which a word is read inside the same mask"),
     "floor_text_share": "mean share of the mask that text covers in the originals",
     "floor_n": "originals read",
-    "rank_correlation": "Spearman correlation of the seeds' rates on set 1 and set 2",
-    "gap": "most less least writing seed on set 2",
-    "gap_null_mean": "the same with permuted owners, mean",
-    "gap_p": "share of permuted draws with a gap at least as large",
-    "chosen": "cleanest seeds on set 1, ties listed whole",
+    "rank_correlation": "Spearman rank correlation of the seeds' rates on set 1 and set 2",
+    "gap": "rate of the seed that writes most minus that of the one that writes least, set 2",
+    "gap_null_mean": "mean of the gap under the null",
+    "gap_p": "share of null draws with at least this gap",
+    "chosen": "cleanest seeds on set 1, with all ties",
     "again": "how many of them are among the cleanest on set 2",
-    "again_chance": "the same with permuted owners, mean",
-    "again_p": "share of permuted draws with as many",
-    **_with_ends("gain", "rate of the chosen seeds less that of all, on held-out pairs of set 3"),
-    "held_out": "pairs of set 3 whose image stands in no pair of set 1 or 2",
+    "again_chance": "mean of that number under the null",
+    "again_p": "share of null draws with at least as many",
+    **_with_ends("gain", "rate of the chosen seeds minus that of all, held-out pairs of set 3"),
+    "held_out": "pairs of set 3 whose image is in no pair of set 1 or 2",
 }
 
 
 @dataclass(frozen=True)
 class Inpainting(Study):
-    """Which seeds write into pictures, where they were asked to clear them or to complete them.
+    """Which seeds write words into images that they should clear or complete.
 
-    Question: How often does a seed write words inside the mask, in removal and in completion; do
-        the same seeds do so in both, and does what they write look like the prompt?
-    Method: A word counts when it was read with the confidence asked for and half of its box lies
-        in the mask; beside it, the share of the mask that the detector calls text, legible or
-        not. Rates per seed with Wilson intervals over groups; the cleanest seeds of set
-        1, confirmed on set 2, judged on pairs of set 3 whose image is in neither. Removal
-        against completion across sets, no image on both sides, corrected for reliability. Words
-        against prompts by edit distance.
-    Null: within each prompt it is permuted which seed owns which image; for mimicry, prompts are
-        dealt anew to the images; the reader's floor is what it finds in the originals.
-    n: images per seed; pairs; groups, which are objects, or images where no object is named.
+    Question: How often does a seed write words inside the mask, in removal and in completion? Do
+        the same seeds write in both, and do the words resemble the prompt?
+    Method: A word counts if it is read with at least `confidence` and half of its box is in the
+        mask. The share of the mask in which the detector sees text, legible or not, is reported
+        too. Rates per seed have Wilson intervals over groups. The cleanest seeds are chosen on set
+        1, confirmed on set 2, and evaluated on the pairs of set 3 whose image is in neither set.
+        The rates in removal and completion are correlated across sets, with no image on both
+        sides, and corrected for attenuation. Words are compared with prompts by edit distance.
+    Null: No seed effect: within each prompt, the images are permuted among the seeds. For mimicry,
+        the prompts are permuted among the images. The floor is what is read in the originals.
+    n: Images per seed; pairs; groups, which are objects, or images where no object is named.
     Source: Xu, Zhang and Shi 2024, arXiv:2405.14828, section on inpainting, with 500 pairs.
 
     Attributes:
-        feature: The feature that reads, as the recipe names it; `ocr` if empty.
-        removal: The prompt that asks for the object to be gone.
-        confidence: Words read with less do not count.
-        share: Share of the seeds in the clean list.
+        feature: The feature that reads words, as the recipe names it; `ocr` if empty.
+        removal: The prompt that asks to remove the object.
+        confidence: Words read with less confidence do not count.
+        share: Share of the seeds in the list of clean seeds.
         originals: Originals that are read for the floor, at most.
-        permutations: Draws of the nulls.
+        permutations: Draws of each null.
     """
 
     name: ClassVar[str] = "inpainting"
@@ -112,45 +116,44 @@ class Inpainting(Study):
     permutations: int = PERMUTATIONS
 
     def find(self, run: Run) -> Findings:
-        """Read what the masks hold, task by task."""
-        pictures = Pictures(run)
+        """Read the words inside the masks of both tasks, and compare the seeds."""
+        conditions = ConditionImages(run)
         feature = measured_feature(run, ["ocr"], name=self.feature)
-        tasks = self._tasks(run, feature, pictures)
-        rows = [self._row(run, feature, pictures, task) for task in tasks]
-        named = {task.name: task for task in tasks}
-        found = {name: self._mimicry(run, task) for name, task in named.items() if name != REMOVAL}
-        seen = between(tasks[0], tasks[1], self.rng(run, "tasks")) if len(tasks) == 2 else None
-        seeds = [
-            r for t, row in zip(tasks, rows, strict=True) for r in _seed_rows(self, t, row["clean"])
-        ]
+        tasks = {task.name: task for task in self._tasks(run, feature, conditions)}
+        rows = [self._row(run, feature, conditions, task) for task in tasks.values()]
+        mimics = {name: self._mimicry(run, t) for name, t in tasks.items() if name != REMOVAL}
+        rng = self.rng(run, "tasks")
+        between = task_correlation(*tasks.values(), rng) if len(tasks) == 2 else None
+        seeds = [r for row in rows for r in _seed_rows(self, tasks[row["task"]], row["clean"])]
+        sentences = [*map(task_sentence, rows), mimicry_sentence(mimics), between_sentence(between)]
         return Findings(
-            outcome="; ".join([*map(_sentence, rows), _said(found), _compared(seen)]),
+            outcome="; ".join(sentences),
             numbers={
                 "tasks": rows,
-                "mimicry": found,
-                "removal_mimicry": removal_mimicry(named, self.removal),
-                "between": seen,
+                "mimicry": mimics,
+                "removal_mimicry": removal_mimicry(tasks, self.removal),
+                "between": between,
             },
             tables={
                 "seeds": StudyTable(pl.DataFrame(seeds), SEED_COLUMNS),
                 "tasks": StudyTable(pl.DataFrame(rows).drop("clean"), TASK_COLUMNS),
             },
-            figures={"seeds": _figure(tasks)},
+            figures={"seeds": _figure([*tasks.values()])},
             identities=identities(run, needs=[f"{feature}.words"]),
         )
 
-    def _tasks(self, run: Run, feature: str, pictures: Pictures) -> list[Task]:
-        """The tasks of the run; prompts with a failed cell or an empty mask go for all seeds."""
+    def _tasks(self, run: Run, feature: str, conditions: ConditionImages) -> list[Task]:
+        """The tasks of the run, without prompts that have a failed cell or an empty mask."""
         prompts = sorted((p for p in run.prompts.values() if p.mask), key=lambda p: p.id)
         require(len(run.seeds), LEAST_SEEDS, "seeds")
         require(len(prompts), LEAST_PAIRS, "prompts with an image and a mask")
         words, shares = read_text(run, feature, prompts)
-        whole = np.flatnonzero(np.isfinite(shares).all(axis=0)).tolist()
-        places: dict[str, list[int]] = {REMOVAL: [], COMPLETION: []}
-        for i in whole:
-            clear = normalise(prompts[i].text) == normalise(self.removal)
-            places[REMOVAL if clear else COMPLETION].append(i)
-        masks = [pictures.mask(str(prompt.mask)) for prompt in prompts]
+        complete = np.flatnonzero(np.isfinite(shares).all(axis=0)).tolist()
+        columns: dict[str, list[int]] = {REMOVAL: [], COMPLETION: []}
+        for i in complete:
+            removes = normalise(prompts[i].text) == normalise(self.removal)
+            columns[REMOVAL if removes else COMPLETION].append(i)
+        masks = [conditions.mask(str(prompt.mask)) for prompt in prompts]
 
         def inside(seed: int, i: int) -> Inside:
             texts = words_inside(words[seed, i], masks[i], confidence=self.confidence)
@@ -160,18 +163,21 @@ class Inpainting(Study):
             Task(
                 name,
                 tuple(sorted(run.seeds)),
-                tuple(prompts[i] for i in own),
-                [[inside(seed, i) for i in own] for seed in range(len(words))],
+                tuple(prompts[i] for i in of_task),
+                [[inside(seed, i) for i in of_task] for seed in range(len(words))],
             )
-            for name, own in places.items()
-            if own
+            for name, of_task in columns.items()
+            if of_task
         ]
 
-    def _row(self, run: Run, feature: str, pictures: Pictures, task: Task) -> dict[str, Any]:
+    def _row(
+        self, run: Run, feature: str, conditions: ConditionImages, task: Task
+    ) -> dict[str, Any]:
+        """The row of one task."""
         for number in (1, 2):
-            found = len(task.places(number))
-            require(found, LEAST_PAIRS, f"pairs for {task.name} in set {number}")
-            groups = len(set(task.groups[task.places(number)].tolist()))
+            pairs = task.of_set(number)
+            require(len(pairs), LEAST_PAIRS, f"pairs for {task.name} in set {number}")
+            groups = len(set(task.groups[pairs].tolist()))
             require(groups, LEAST_GROUPS, f"prompt groups for {task.name} in set {number}")
         metric = TextInMask()
         ranking = rank_samples(
@@ -188,7 +194,7 @@ class Inpainting(Study):
             "pairs": len(task.prompts),
             **_ends("rate", crossed_share_interval(task.hits, task.groups)),
             **_ends("text_share", crossed_share_interval(task.shares, task.groups)),
-            **self._floor(run, feature, pictures, task),
+            **self._floor(run, feature, conditions, task),
             "rank_correlation": ranking.rank_correlation.value,
             "gap": ranking.gap.value,
             "gap_null_mean": ranking.gap.null_mean,
@@ -202,22 +208,24 @@ class Inpainting(Study):
             "clean": list(ranking.golden.seeds),
         }
 
-    def _floor(self, run: Run, feature: str, pictures: Pictures, task: Task) -> dict[str, Any]:
-        """How often the reader finds a word in the originals, inside the same masks."""
+    def _floor(
+        self, run: Run, feature: str, conditions: ConditionImages, task: Task
+    ) -> dict[str, Any]:
+        """How often a word is read in the originals, inside the same masks."""
         prompts = task.prompts[: self.originals]
         reader = run_feature(run, feature)
-        found = read_originals(reader, pictures, prompts, confidence=self.confidence)
-        hits = [float(bool(one.texts)) for one in found]
+        originals = read_originals(reader, conditions, prompts, confidence=self.confidence)
+        hits = [float(bool(original.texts)) for original in originals]
         floor = grouped_share_interval(hits, task.groups[: len(hits)])
-        share = float(np.mean([one.share for one in found]))
+        share = float(np.mean([original.share for original in originals]))
         return {**_ends("floor", floor), "floor_text_share": share, "floor_n": floor.n}
 
     def _mimicry(self, run: Run, task: Task) -> Mimicry | None:
         images = [
-            Read(one.texts, prompt.text, str(group))
+            Read(cell.texts, prompt.text, str(group))
             for row in task.inside
-            for one, prompt, group in zip(row, task.prompts, task.groups, strict=True)
-            if one.texts
+            for cell, prompt, group in zip(row, task.prompts, task.groups, strict=True)
+            if cell.texts
         ]
         return mimicry(images, self.rng(run, f"mimicry {task.name}"), draws=self.permutations)
 
@@ -227,7 +235,8 @@ def _ends(name: str, interval: Interval) -> dict[str, float]:
 
 
 def _seed_rows(study: Inpainting, task: Task, clean: Sequence[int]) -> list[dict[str, Any]]:
-    chosen = {task.seeds[place] for place in task.chosen(study.share)}
+    """The rows of one task in the table "seeds"."""
+    chosen = {task.seeds[index] for index in task.chosen(study.share)}
     rates = {number: _set_rates(task, number) for number in (1, 2, 3)}
     return [
         {
@@ -243,56 +252,21 @@ def _seed_rows(study: Inpainting, task: Task, clean: Sequence[int]) -> list[dict
 
 
 def _set_rates(task: Task, number: int) -> list[Interval]:
-    places = task.places(number)
-    groups = task.groups[places]
+    """The rate of every seed on one set; NaN if the set has fewer than two groups."""
+    columns = task.of_set(number)
+    groups = task.groups[columns]
     if len(set(groups.tolist())) < 2:
-        return [Interval(np.nan, np.nan, np.nan, len(places), "too few groups")] * len(task.seeds)
-    return [grouped_share_interval(row[places], groups) for row in task.hits]
-
-
-def _sentence(row: Mapping[str, Any]) -> str:
-    return (
-        f"{row['task']}: {row['seeds']:,} seeds, {row['pairs']:,} pairs, a word in the mask in "
-        f"{row['rate']:.1%} [{row['rate_low']:.1%}, {row['rate_high']:.1%}] of the images, in "
-        f"{row['floor']:.1%} [{row['floor_low']:.1%}, {row['floor_high']:.1%}] of "
-        f"{row['floor_n']:,} originals; text covers {row['text_share']:.1%} of the mask, in the "
-        f"originals {row['floor_text_share']:.1%}; rates of the two sets correlate at "
-        f"{row['rank_correlation']:.2f}, most less least writing seed {row['gap']:.1%} where no "
-        f"seed effect gives {row['gap_null_mean']:.1%} (p = {row['gap_p']:.2g}); {row['again']} "
-        f"of {row['chosen']} clean seeds again, chance {row['again_chance']:.1f} (p = "
-        f"{row['again_p']:.2g}); on {row['held_out']:,} held-out pairs they write "
-        f"{-row['gain']:.1%} less [{-row['gain_high']:.1%}, {-row['gain_low']:.1%}]"
-    )
-
-
-def _said(found: Mapping[str, Mimicry | None]) -> str:
-    words = [
-        f"words like their {name} prompt {one.own:.2f}, like others {one.other:.2f}, prompts dealt "
-        f"anew {one.null_mean:.2f} (p = {one.p:.2g}, {one.n:,} images with words)"
-        if one
-        else f"too few words or prompts to see mimicry in {name}"
-        for name, one in found.items()
-    ]
-    return "; ".join(words)
-
-
-def _compared(found: Carried | None) -> str:
-    if found is None:
-        return "removal and completion are not compared: one is missing or shares all images"
-    cross = found.cross
-    return (
-        f"seeds' rates in removal and completion correlate across sets at {cross.value:.2f} "
-        f"[{cross.low:.2f}, {cross.high:.2f}], corrected {found.corrected.value:.2f}"
-    )
+        return [Interval(np.nan, np.nan, np.nan, len(columns), "too few groups")] * len(task.seeds)
+    return [grouped_share_interval(row[columns], groups) for row in task.hits]
 
 
 def _figure(tasks: Sequence[Task]) -> bytes:
-    """Set 1 against set 2, seed by seed."""
+    """Draw the rates on set 1 against those on set 2, one point per seed."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         for axes, task in zip(plots.panels(figure, 1, len(tasks)), tasks, strict=True):
             plots.scatter(axes, task.rates(1), task.rates(2))
             title = f"{task.name}: images with a word in the mask"
-            axes.set(title=title, xlabel="rate, pairs of set 1", ylabel="rate, pairs of set 2")
+            axes.set(title=title, xlabel="rate on set 1", ylabel="rate on set 2")
 
     return plots.figure_png(draw, width=4.6 * len(tasks), height=4)

@@ -1,4 +1,4 @@
-"""Inpainting by task: removal or completion, the seeds' rates of writing in each prompt set."""
+"""The rates at which seeds write words, for the tasks removal and completion."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ REMOVAL, COMPLETION = "removal", "completion"
 
 
 class TextInMask(ShareMetric):
-    """How often a word lies inside the mask."""
+    """Share of a seed's images with a word inside the mask."""
 
     name: ClassVar[str] = "text_in_mask"
     version: ClassVar[int] = 1
@@ -34,13 +34,13 @@ class TextInMask(ShareMetric):
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One task over all seeds.
+    """One task with the images of all seeds.
 
     Attributes:
         name: `REMOVAL` or `COMPLETION`.
         seeds: The S seeds, ascending.
-        prompts: The P prompts, one for each pair of image and mask.
-        inside: What was read in the mask, seed by seed, prompt by prompt.
+        prompts: The P prompts, one for each pair of condition image and mask.
+        inside: What was read inside the mask, for each seed and prompt.
     """
 
     name: str
@@ -50,59 +50,60 @@ class Task:
 
     @cached_property
     def hits(self) -> Floats:
-        """1 where a word lies inside the mask, shape (S, P)."""
-        return np.array([[float(bool(one.texts)) for one in row] for row in self.inside])
+        """1 where a word is inside the mask, shape (S, P)."""
+        return np.array([[float(bool(cell.texts)) for cell in row] for row in self.inside])
 
     @cached_property
     def shares(self) -> Floats:
         """Share of the mask that detected text covers, legible or not, shape (S, P)."""
-        return np.array([[one.share for one in row] for row in self.inside])
+        return np.array([[cell.share for cell in row] for row in self.inside])
 
     @cached_property
     def groups(self) -> NDArray[np.str_]:
-        """What makes prompts dependent, shape (P,): the object, or the image if none is named."""
+        """The group of each prompt, shape (P,): its object, or its image if it names none."""
         return np.array([group_of(prompt) for prompt in self.prompts])
 
-    def places(self, number: int, *, without: frozenset[str] = frozenset()) -> Indices:
-        """Places of a set's prompts, but for those of some images."""
-        found = [p.set == number and p.image not in without for p in self.prompts]
-        return np.flatnonzero(found)
+    def of_set(self, number: int, *, without: frozenset[str] = frozenset()) -> Indices:
+        """Indices of the prompts of a set, without those of some condition images."""
+        return np.flatnonzero(
+            [p.set == number and p.image not in without for p in self.prompts]
+        )
 
     def images(self, *numbers: int) -> frozenset[str]:
-        """The images of some sets, by their sha256."""
+        """The sha256 of the condition images of some sets."""
         return frozenset(str(p.image) for p in self.prompts if p.set in numbers)
 
     def sample(self, number: int) -> Sample:
-        """One set, as metrics take it."""
-        places = self.places(number)
-        prompts = tuple(replace(self.prompts[i], group=self.groups[i]) for i in places)
-        return Sample(self.seeds, prompts, {TextInMask.needs[0]: self.hits[:, places]})
+        """One set as a sample, which metrics take."""
+        columns = self.of_set(number)
+        prompts = tuple(replace(self.prompts[i], group=self.groups[i]) for i in columns)
+        return Sample(self.seeds, prompts, {TextInMask.needs[0]: self.hits[:, columns]})
 
     def rates(self, number: int, *, without: frozenset[str] = frozenset()) -> Floats:
         """Rate of every seed on one set, shape (S,)."""
-        return np.asarray(self.hits[:, self.places(number, without=without)].mean(axis=1))
+        return np.asarray(self.hits[:, self.of_set(number, without=without)].mean(axis=1))
 
     def chosen(self, share: float) -> Indices:
-        """Places of the cleanest seeds of set 1, ties at the boundary listed whole."""
+        """Indices of the cleanest seeds of set 1; all seeds tied at the boundary are included."""
         m = max(1, round(share * len(self.seeds)))
         return top_with_ties(self.rates(1), m, direction="lower")
 
     def gain(self, chosen: Indices) -> tuple[Interval, int]:
-        """Rate of chosen seeds less that of all, on set 3, and on how many held-out pairs.
+        """Rate of the chosen seeds minus that of all, on held-out pairs of set 3; and their number.
 
-        Pairs whose image stands in set 1 or 2 are left out: a seed that writes into one picture
-        may do so under another mask.
+        Pairs whose image is also in set 1 or 2 are left out, because a seed that writes into an
+        image with one mask may do so with another.
         """
-        places = self.places(3, without=self.images(1, 2))
-        apart = self.hits[chosen].mean(axis=0) - self.hits.mean(axis=0)
-        if len(set(self.groups[places].tolist())) < 2:
-            none = Interval(np.nan, np.nan, np.nan, len(places), "too few held-out pairs")
-            return none, len(places)
-        return grouped_mean_interval(apart[places], self.groups[places]), len(places)
+        columns = self.of_set(3, without=self.images(1, 2))
+        difference = self.hits[chosen].mean(axis=0) - self.hits.mean(axis=0)
+        if len(set(self.groups[columns].tolist())) < 2:
+            none = Interval(np.nan, np.nan, np.nan, len(columns), "too few held-out pairs")
+            return none, len(columns)
+        return grouped_mean_interval(difference[columns], self.groups[columns]), len(columns)
 
 
 def group_of(prompt: Prompt) -> str:
-    """The group of an inpainting prompt: its object, or its image where none is named.
+    """The group of an inpainting prompt: its object, or its image if it names none.
 
     Example:
         >>> group_of(Prompt("clear background", object="Red Car", image="a" * 64))
@@ -111,52 +112,58 @@ def group_of(prompt: Prompt) -> str:
     return normalise(prompt.object) if prompt.object else str(prompt.image)
 
 
-def between(first: Task, second: Task, rng: np.random.Generator) -> Carried | None:
-    """Whether seeds that write in one task write in the other: no image stands on both sides.
+def task_correlation(first: Task, second: Task, rng: np.random.Generator) -> Carried | None:
+    """Correlate the rates of the seeds in two tasks; no image is on both sides.
 
     Returns:
-        The correlation across sets; None where too few images are left.
+        The correlation across sets; None if too few images are left.
     """
-    # Set 1 of one task meets set 2 of the other, so the other's set 2 is without set 1's images.
-    theirs = [(number, first.images(3 - number)) for number in (1, 2)]
-    if any(len(second.places(number, without=images)) < 2 for number, images in theirs):
+    # Set 1 of one task is compared with set 2 of the other, so the images of set 1 are left out
+    # there, and the other way round.
+    excluded = [(number, first.images(3 - number)) for number in (1, 2)]
+    if any(len(second.of_set(number, without=images)) < 2 for number, images in excluded):
         return None
-    own = np.stack([first.rates(number) for number in (1, 2)])
-    other = np.stack([second.rates(number, without=images) for number, images in theirs])
-    return carried(own, other, rng)
+    first_rates = np.stack([first.rates(number) for number in (1, 2)])
+    second_rates = np.stack([second.rates(number, without=images) for number, images in excluded])
+    return carried(first_rates, second_rates, rng)
 
 
 def removal_mimicry(tasks: Mapping[str, Task], text: str) -> dict[str, Any] | None:
-    """Whether removals write like their one prompt: more than completions write like it.
+    """Compare how much words in removals and in completions resemble the prompt of removals.
+
+    Args:
+        tasks: Name -> task.
+        text: The prompt of removals.
 
     Returns:
-        Mean likeness to the removal's prompt of words in removals and in completions, and the
-        difference with its interval over groups; None where either has none.
+        Mean likeness to this prompt in both tasks, and the difference with its interval over
+        groups; None if a task is missing or has too few words.
     """
     if set(tasks) != {REMOVAL, COMPLETION}:
         return None
-    found = {name: _likenesses(task, text) for name, task in tasks.items()}
-    if any(len(set(groups)) < 2 for _, groups in found.values()):
+    likenesses = {name: _likenesses(task, text) for name, task in tasks.items()}
+    if any(len(set(groups)) < 2 for _, groups in likenesses.values()):
         return None
-    own, other = (grouped_mean_interval(*found[name]) for name in (REMOVAL, COMPLETION))
-    half = float(np.hypot(own.high - own.value, other.high - other.value))
-    apart = own.value - other.value
+    removal, completion = (grouped_mean_interval(*likenesses[n]) for n in (REMOVAL, COMPLETION))
+    half = float(np.hypot(removal.high - removal.value, completion.high - completion.value))
+    difference = removal.value - completion.value
     return {
-        "removal": own.value,
-        "completion": other.value,
-        "n_removal": own.n,
-        "n_completion": other.n,
-        "difference": apart,
-        "difference_low": apart - half,
-        "difference_high": apart + half,
+        "removal": removal.value,
+        "completion": completion.value,
+        "n_removal": removal.n,
+        "n_completion": completion.n,
+        "difference": difference,
+        "difference_low": difference - half,
+        "difference_high": difference + half,
     }
 
 
 def _likenesses(task: Task, text: str) -> tuple[list[float], list[str]]:
+    """The likeness of every image with words, and its group."""
     cells = [
-        (likeness(one.texts, text), str(group))
+        (likeness(cell.texts, text), str(group))
         for row in task.inside
-        for one, group in zip(row, task.groups, strict=True)
-        if one.texts
+        for cell, group in zip(row, task.groups, strict=True)
+        if cell.texts
     ]
     return [value for value, _ in cells], [group for _, group in cells]

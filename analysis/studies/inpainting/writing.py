@@ -1,4 +1,4 @@
-"""Writing inside the part of a picture that was drawn anew: what was read, where, and before."""
+"""Read the words inside the inpainted region, in the images and in their originals."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ Words = tuple[Mapping[str, Any], ...]
 """Words as the feature `ocr` writes them: text, confidence, box."""
 
 INSIDE = 0.5
-"""A word is in the mask when this share of its box is."""
+"""A word is inside the mask if at least this share of its box is."""
 TEXT_COLUMNS = ("words", "mask_text_share")
-"""What is read of the feature `ocr`."""
+"""Columns of the feature `ocr` that are read."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Inside:
     """What was read inside a mask.
 
     Attributes:
-        texts: The words that lie in it.
+        texts: The words inside the mask.
         share: Share of the mask that detected text covers, legible or not.
     """
 
@@ -43,63 +43,63 @@ class Inside:
     share: float
 
 
-class Pictures:
-    """The pictures and masks that a run's prompts name.
+class ConditionImages:
+    """The condition images and masks that the prompts of a run name.
 
     Args:
         run: The run.
 
     Raises:
-        RunError: If no prompt of it names a picture and a mask.
+        RunError: If no prompt of the run names an image and a mask.
     """
 
     def __init__(self, run: Run) -> None:
         if not any(prompt.mask for prompt in run.prompts.values()):
             raise RunError(
-                f"no prompt of {run.root} brings a picture and a mask; this study needs them: "
-                f"`goldenseed prompts pairs` makes such prompts from a folder, and a card that "
-                f"inpaints draws them"
+                f"no prompt of {run.root} names an image and a mask; this study needs such "
+                f"prompts: make them from a folder with `goldenseed prompts pairs`, and draw them "
+                f"with a card that inpaints"
             )
         self.run = run
         self.size = (run.config.width, run.config.height)
         self.mask = lru_cache(None)(self._mask)
 
     def image(self, sha256: str) -> NDArray[np.uint8]:
-        """The picture's pixels, (H, W, 3) uint8; raises as `picture`."""
-        return np.asarray(self.picture(sha256))
+        """Read the pixels of an image, (H, W, 3) uint8; raises as `read` does."""
+        return np.asarray(self.read(sha256))
 
-    def picture(self, sha256: str) -> Image.Image:
-        """The picture.
+    def read(self, sha256: str) -> Image.Image:
+        """Read an image.
 
         Raises:
-            RunError: If it is not there, or of another size than the run's images.
+            RunError: If it is missing, or its size is not that of the run's images.
         """
-        found = sorted(self.run.store.path(CONDITIONS).glob(f"{sha256}*"))
-        if not found:
+        files = sorted(self.run.store.path(CONDITIONS).glob(f"{sha256}*"))
+        if not files:
             raise RunError(
-                f"{self.run.root / CONDITIONS} holds no picture {sha256[:12]}...; this study "
-                f"needs the pictures and masks that the prompts name"
+                f"{self.run.root / CONDITIONS} holds no image {sha256[:12]}...; this study needs "
+                f"the images and masks that the prompts name: copy them there"
             )
-        image = decode_image_file(found[0].read_bytes()).image
+        image = decode_image_file(files[0].read_bytes()).image
         if image.size != self.size:
             raise RunError(
-                f"{found[0]} has {image.size[0]} x {image.size[1]} pixels, the run's images "
-                f"{self.size[0]} x {self.size[1]}; this study needs them in one size"
+                f"{files[0]} has {image.size[0]} x {image.size[1]} pixels, the run's images "
+                f"{self.size[0]} x {self.size[1]}; this study needs them in one size: resize it"
             )
         return image
 
     def _mask(self, sha256: str) -> Mask:
-        """Where the picture was drawn anew, (H, W) bool."""
-        return white(self.picture(sha256))
+        """The inpainted region, (H, W) bool."""
+        return white(self.read(sha256))
 
 
 def words_inside(words: Words, mask: Mask, *, confidence: float) -> tuple[str, ...]:
-    """Which of the words lie in a mask.
+    """Select the words inside a mask.
 
     Args:
-        words: What was read in the picture.
+        words: The words read in the image.
         mask: Shape (H, W).
-        confidence: Words read with less do not count.
+        confidence: Words read with less confidence do not count.
 
     Example:
         >>> mask = np.zeros((10, 10), dtype=bool)
@@ -126,7 +126,7 @@ def _filled(corners: Sequence[Sequence[float]], size: tuple[int, ...]) -> Mask:
 def read_text(
     run: Run, feature_name: str, prompts: Sequence[Prompt]
 ) -> tuple[NDArray[np.object_], Floats]:
-    """The words of every cell of some prompts, and the share of the mask that text covers.
+    """Read the words of every cell, and the share of the mask that text covers.
 
     Args:
         run: The run.
@@ -134,32 +134,32 @@ def read_text(
         prompts: The prompts.
 
     Returns:
-        Both of shape (S, P), seeds ascending. Words: None where a cell failed. Share: text
-        that was detected, legible or not; NaN where a cell failed or the mask is empty.
+        Both of shape (S, P), seeds ascending. The words are None where a cell failed. The share
+        counts detected text, legible or not; it is NaN where a cell failed or the mask is empty.
 
     Raises:
         RunError: If cells are missing, or too many failed: see `Cells.sample`.
     """
     needs = [f"{feature_name}.words_count"]
     for number in sorted({prompt.set for prompt in prompts}):
-        read_cells(run, needs, sets=[number]).sample(needs)  # refuses
-    rows = {seed: i for i, seed in enumerate(sorted(run.seeds))}
-    places = {prompt.id: i for i, prompt in enumerate(prompts)}
-    found = np.full((len(rows), len(places)), None, dtype=object)
-    shares = np.full(found.shape, np.nan)
+        read_cells(run, needs, sets=[number]).sample(needs)  # refuses missing cells
+    row_of = {seed: i for i, seed in enumerate(sorted(run.seeds))}
+    column_of = {prompt.id: i for i, prompt in enumerate(prompts)}
+    words = np.full((len(row_of), len(column_of)), None, dtype=object)
+    shares = np.full(words.shape, np.nan)
     feature = run_feature(run, feature_name)
     folder = feature_folder(run, feature)
     for tile in run.tiles():
         receipt = folder.receipt(tile.id, tile.block)
-        if receipt is None or places.keys().isdisjoint(tile.prompt_ids):
+        if receipt is None or column_of.keys().isdisjoint(tile.prompt_ids):
             continue
         table = folder.read(receipt, ["prompt_id", "seed", *TEXT_COLUMNS])
         columns = (table[name].to_pylist() for name in ("prompt_id", "seed", *TEXT_COLUMNS))
         for prompt, seed, text, share in zip(*columns, strict=True):
-            if prompt in places and text is not None:
-                found[rows[seed], places[prompt]] = _parsed(text)
-                shares[rows[seed], places[prompt]] = share
-    return found, shares
+            if prompt in column_of and text is not None:
+                words[row_of[seed], column_of[prompt]] = _parsed(text)
+                shares[row_of[seed], column_of[prompt]] = share
+    return words, shares
 
 
 def _parsed(text: str) -> Words:
@@ -167,22 +167,22 @@ def _parsed(text: str) -> Words:
 
 
 def read_originals(
-    feature: Feature, pictures: Pictures, prompts: Sequence[Prompt], *, confidence: float
+    feature: Feature, conditions: ConditionImages, prompts: Sequence[Prompt], *, confidence: float
 ) -> list[Inside]:
-    """What the reader finds in the pictures as they were, inside the same masks: its floor.
+    """Read words in the original images, inside the same masks: the error floor of the reader.
 
     Args:
         feature: The feature `ocr`; its weights are loaded here.
-        pictures: The run's.
-        prompts: One for each pair of image and mask.
+        conditions: The condition images and masks of the run.
+        prompts: One prompt for each pair of image and mask.
         confidence: See `words_inside`.
     """
     feature.setup()
-    images = np.stack([pictures.image(str(prompt.image)) for prompt in prompts])
+    images = np.stack([conditions.image(str(prompt.image)) for prompt in prompts])
     fields = [{"text": p.text, "object": p.object, "prompt_mask": p.mask} for p in prompts]
-    found = extract_in_batches(feature, Batch(images, fields))
-    columns = (found[name] for name in TEXT_COLUMNS)
-    masks = [pictures.mask(str(prompt.mask)) for prompt in prompts]
+    extracted = extract_in_batches(feature, Batch(images, fields))
+    columns = (extracted[name] for name in TEXT_COLUMNS)
+    masks = [conditions.mask(str(prompt.mask)) for prompt in prompts]
     return [
         Inside(words_inside(_parsed(text), mask, confidence=confidence), float(share))
         for text, share, mask in zip(*columns, masks, strict=True)

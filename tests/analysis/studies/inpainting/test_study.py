@@ -10,7 +10,7 @@ from PIL import Image
 
 from analysis.studies import load_study
 from analysis.studies.inpainting.study import Inpainting
-from analysis.studies.inpainting.writing import Pictures, words_inside
+from analysis.studies.inpainting.writing import ConditionImages, words_inside
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
@@ -111,7 +111,7 @@ def test_a_word_counts_where_half_of_it_lies_in_the_mask() -> None:
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     plain = synthetic.start(tmp_path / "plain", features=[READER], ranking=None)
-    with pytest.raises(RunError, match=r"no prompt .* a picture and a mask; .* prompts pairs"):
+    with pytest.raises(RunError, match=r"no prompt .* an image and a mask; .* prompts pairs"):
         Inpainting().find(plain)
     run = run_of_pairs(
         tmp_path / "few",
@@ -127,7 +127,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     path = run.root / "conditions" / f"{image}.png"
     Image.new("RGB", (32, 32)).save(path)
     with pytest.raises(RunError, match="32 x 32 pixels, the run's images 64 x 64"):
-        Pictures(run).image(image)
+        ConditionImages(run).image(image)
     path.unlink()
-    with pytest.raises(RunError, match="holds no picture"):
-        Pictures(run).image(image)
+    with pytest.raises(RunError, match="holds no image"):
+        ConditionImages(run).image(image)

@@ -1,0 +1,47 @@
+"""Say what was found in words: one sentence per task, for mimicry, and between the tasks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.statistics.attenuation import Carried
+from analysis.studies.inpainting.mimicry import Mimicry
+
+
+def task_sentence(row: Mapping[str, Any]) -> str:
+    """State the result of one task: its row in words."""
+    return (
+        f"{row['task']}: {row['seeds']:,} seeds, {row['pairs']:,} pairs, a word in the mask in "
+        f"{row['rate']:.1%} [{row['rate_low']:.1%}, {row['rate_high']:.1%}] of the images, in "
+        f"{row['floor']:.1%} [{row['floor_low']:.1%}, {row['floor_high']:.1%}] of "
+        f"{row['floor_n']:,} originals; text covers {row['text_share']:.1%} of the mask, in the "
+        f"originals {row['floor_text_share']:.1%}; rank correlation of the seeds' rates on the two "
+        f"sets {row['rank_correlation']:.2f}, largest minus smallest rate {row['gap']:.1%}, "
+        f"without a seed effect {row['gap_null_mean']:.1%} (p = {row['gap_p']:.2g}); {row['again']} of "
+        f"{row['chosen']} clean seeds are clean again, by chance {row['again_chance']:.1f} (p = "
+        f"{row['again_p']:.2g}); on {row['held_out']:,} held-out pairs their rate is "
+        f"{-row['gain']:.1%} lower [{-row['gain_high']:.1%}, {-row['gain_low']:.1%}]"
+    )
+
+
+def mimicry_sentence(mimics: Mapping[str, Mimicry | None]) -> str:
+    """State how far words resemble their prompts, task by task."""
+    sentences = [
+        f"likeness of words to their {name} prompt {mimic.own:.2f}, to others {mimic.other:.2f}, "
+        f"with permuted prompts {mimic.null_mean:.2f} (p = {mimic.p:.2g}, {mimic.n:,} images with "
+        f"words)"
+        if mimic
+        else f"too few words or prompts to test mimicry in {name}"
+        for name, mimic in mimics.items()
+    ]
+    return "; ".join(sentences)
+
+
+def between_sentence(between: Carried | None) -> str:
+    """State how far the rates of the seeds agree between the tasks."""
+    if between is None:
+        return "removal and completion are not compared: one is missing or shares all images"
+    cross = between.cross
+    return (
+        f"correlation of the seeds' rates in removal and completion, across sets, "
+        f"{cross.value:.2f} [{cross.low:.2f}, {cross.high:.2f}], corrected {between.corrected.value:.2f}"
+    )
