@@ -16,9 +16,9 @@ def task_sentence(row: Mapping[str, Any]) -> str:
         f"{row['floor_n']:,} originals; text covers {row['text_share']:.1%} of the mask, in the "
         f"originals {row['floor_text_share']:.1%}; rank correlation of the seeds' rates on the two "
         f"sets {row['rank_correlation']:.2f}, largest minus smallest rate {row['gap']:.1%}, "
-        f"without a seed effect {row['gap_null_mean']:.1%} (p = {row['gap_p']:.2g}); {row['again']} of "
-        f"{row['chosen']} clean seeds are clean again, by chance {row['again_chance']:.1f} (p = "
-        f"{row['again_p']:.2g}); on {row['held_out']:,} held-out pairs their rate is "
+        f"without a seed effect {row['gap_null_mean']:.1%} (p = {row['gap_p']:.2g}); "
+        f"{row['again']} of {row['chosen']} clean seeds are clean again, by chance "
+        f"{row['again_chance']:.1f} (p = {row['again_p']:.2g}); on {row['held_out']:,} held-out pairs their rate is "
         f"{-row['gain']:.1%} lower [{-row['gain_high']:.1%}, {-row['gain_low']:.1%}]"
     )
 
@@ -43,5 +43,6 @@ def between_sentence(between: Carried | None) -> str:
     cross = between.cross
     return (
         f"correlation of the seeds' rates in removal and completion, across sets, "
-        f"{cross.value:.2f} [{cross.low:.2f}, {cross.high:.2f}], corrected {between.corrected.value:.2f}"
+        f"{cross.value:.2f} [{cross.low:.2f}, {cross.high:.2f}], corrected "
+        f"{between.corrected.value:.2f}"
     )

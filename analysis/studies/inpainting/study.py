@@ -122,8 +122,9 @@ class Inpainting(Study):
         tasks = {task.name: task for task in self._tasks(run, feature, conditions)}
         rows = [self._row(run, feature, conditions, task) for task in tasks.values()]
         mimics = {name: self._mimicry(run, t) for name, t in tasks.items() if name != REMOVAL}
-        rng = self.rng(run, "tasks")
-        between = task_correlation(*tasks.values(), rng) if len(tasks) == 2 else None
+        between = None
+        if len(tasks) == 2:
+            between = task_correlation(*tasks.values(), rng=self.rng(run, "tasks"))
         seeds = [r for row in rows for r in _seed_rows(self, tasks[row["task"]], row["clean"])]
         sentences = [*map(task_sentence, rows), mimicry_sentence(mimics), between_sentence(between)]
         return Findings(

@@ -112,7 +112,7 @@ def group_of(prompt: Prompt) -> str:
     return normalise(prompt.object) if prompt.object else str(prompt.image)
 
 
-def task_correlation(first: Task, second: Task, rng: np.random.Generator) -> Carried | None:
+def task_correlation(first: Task, second: Task, *, rng: np.random.Generator) -> Carried | None:
     """Correlate the rates of the seeds in two tasks; no image is on both sides.
 
     Returns:
