@@ -18,7 +18,8 @@ def task_sentence(row: Mapping[str, Any]) -> str:
         f"sets {row['rank_correlation']:.2f}, largest minus smallest rate {row['gap']:.1%}, "
         f"without a seed effect {row['gap_null_mean']:.1%} (p = {row['gap_p']:.2g}); "
         f"{row['again']} of {row['chosen']} clean seeds are clean again, by chance "
-        f"{row['again_chance']:.1f} (p = {row['again_p']:.2g}); on {row['held_out']:,} held-out pairs their rate is "
+        f"{row['again_chance']:.1f} (p = {row['again_p']:.2g}); on "
+        f"{row['held_out']:,} held-out pairs their rate is "
         f"{-row['gain']:.1%} lower [{-row['gain_high']:.1%}, {-row['gain_low']:.1%}]"
     )
 

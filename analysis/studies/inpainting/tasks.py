@@ -65,9 +65,7 @@ class Task:
 
     def of_set(self, number: int, *, without: frozenset[str] = frozenset()) -> Indices:
         """Indices of the prompts of a set, without those of some condition images."""
-        return np.flatnonzero(
-            [p.set == number and p.image not in without for p in self.prompts]
-        )
+        return np.flatnonzero([p.set == number and p.image not in without for p in self.prompts])
 
     def images(self, *numbers: int) -> frozenset[str]:
         """The sha256 of the condition images of some sets."""
