@@ -28,7 +28,7 @@ FOOTER_TAIL = 8
 """Bytes at the end of a Parquet file: the footer's length (4, little-endian) and "PAR1"."""
 
 FOOTER_KEY = b"goldenseed"
-"""Parquet metadata key under which a shard's provenance stands, as JSON."""
+"""Parquet metadata key that holds the provenance of a shard, as JSON."""
 
 
 def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]) -> None:
@@ -105,7 +105,7 @@ def read_rows(path: Path, rows: Sequence[int], columns: Sequence[str]) -> pa.Tab
             group_rows = _rows_per_group(file.metadata)
             groups = sorted({row // group_rows for row in rows})
             table = file.read_row_groups(groups, columns=list(columns), use_threads=False)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise ShardError(f"shard {path} cannot be read: {error}") from error
     start = {group: index * group_rows for index, group in enumerate(groups)}
     positions = [start[row // group_rows] + row % group_rows for row in rows]

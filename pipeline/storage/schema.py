@@ -93,18 +93,18 @@ def _huggingface_feature(kind: pa.DataType) -> dict[str, object]:
 
 CELL_KEY = (
     Column("prompt_id", pa.string(), "Hash of the prompt's text and conditions.", "16 hex digits"),
-    Column("seed", pa.int64(), "The random stream the noise came from.", "[0, 2**32)"),
+    Column("seed", pa.int64(), "The random stream of the noise.", "[0, 2**32)"),
 )
 """The two columns that name a cell; they come first in each table of cells."""
 
 PROMPT_FIELDS = (
-    Column("text", pa.string(), "The prompt as it was given, blanks at the ends stripped."),
+    Column("text", pa.string(), "The prompt as it was given, without blanks at its ends."),
     Column("object", pa.string(), "The object that the prompt names, if any."),
-    Column("modifier", pa.string(), "The adjective or setting around the object, if any."),
-    Column("group", pa.string(), "Prompts of one group are dependent: resampled together."),
+    Column("modifier", pa.string(), "The adjective or setting of the object, if any."),
+    Column("group", pa.string(), "Prompts of one group are dependent and are resampled together."),
     Column("set", pa.int8(), "1 chooses seeds, 2 confirms them, 3 reports gains.", "1, 2 or 3"),
-    Column("prompt_image", pa.string(), "sha256 of the conditioning image, if any.", "hex"),
-    Column("prompt_mask", pa.string(), "sha256 of the conditioning mask, if any.", "hex"),
+    Column("prompt_image", pa.string(), "sha256 of the condition image, if any.", "hex"),
+    Column("prompt_mask", pa.string(), "sha256 of the condition mask, if any.", "hex"),
 )
 """The columns of a prompt that every table of images has."""
 
@@ -113,11 +113,11 @@ IMAGES = Table(
     (
         *CELL_KEY,
         *PROMPT_FIELDS,
-        Column("image", IMAGE_TYPE, "Losslessly encoded RGB; null if not kept or not drawn."),
+        Column("image", IMAGE_TYPE, "RGB image, encoded without loss; null if not kept or drawn."),
         Column("image_sha256", pa.string(), "sha256 of the raw H x W x 3 uint8 pixels.", "hex"),
         Column("status", pa.string(), "ok, failed, nonfinite or flagged."),
         Column("reason", pa.string(), "Why the status is not ok."),
-        Column("constant", pa.bool_(), "All pixels equal: kept, but worth knowing."),
+        Column("constant", pa.bool_(), "Whether all pixels are equal."),
         Column("truncated_tokens", pa.int32(), "Tokens that the text encoder cut off.", "tokens"),
         Column("micro_batch", pa.int32(), "Images drawn together in one call.", "images"),
     ),
@@ -134,13 +134,13 @@ PER_SEED = Table(
         Column("metric", pa.string(), "Name in the metric registry."),
         Column("metric_id", pa.string(), "Hash of the metric's identity and its features'."),
         Column("prompt_set", pa.int8(), "The prompt set that the value was measured on."),
-        Column("value", pa.float64(), "The metric of this seed's images of the set."),
+        Column("value", pa.float64(), "The metric of this seed's images in the set."),
         Column("low", pa.float64(), "Lower end of the 95 % interval."),
         Column("high", pa.float64(), "Upper end of the 95 % interval."),
-        Column("n", pa.int64(), "Images behind the value, equal for all seeds.", "images"),
+        Column("n", pa.int64(), "Images that the value uses; equal for all seeds.", "images"),
         Column("unit", pa.string(), "Unit of value, low and high."),
-        Column("higher_is_better", pa.bool_(), "Direction; null where neither end is better."),
-        Column("method", pa.string(), "How the interval was made."),
+        Column("higher_is_better", pa.bool_(), "Direction; null if neither end is better."),
+        Column("method", pa.string(), "How the interval was computed."),
     ),
 )
 """One row per (seed, metric, prompt set)."""
@@ -150,7 +150,7 @@ MANIFEST = Table(
     "manifest",
     (
         Column("receipt", pa.string(), "Key of the receipt file."),
-        Column("changed_ns", pa.int64(), "When that file was last changed.", "ns since 1970"),
+        Column("changed_ns", pa.int64(), "Time of the last change of that file.", "ns since 1970"),
         Column("shard_id", pa.string(), "The tile's id.", "16 hex digits"),
         Column("block", pa.string(), "The seed block's name.", "8 hex digits"),
         Column("file", pa.string(), "Key of the data file in the shard folder."),
