@@ -43,7 +43,7 @@ WRONG = [
 RIGHT = [
     ("pipeline/noise.py", "import torch\ng = torch.Generator('cpu').manual_seed(3)"),
     ("pipeline/storage/parquet.py", "import pyarrow.parquet as pq\nw = pq.ParquetWriter('x')"),
-    ("pipeline/executors/ray.py", "import ray\nfrom pipeline.executors.base import Executor"),
+    ("pipeline/executors/ray/a.py", "import ray\nfrom pipeline.executors.base import Executor"),
     ("analysis/a.py", "from pipeline.storage.parquet import write_table\nx = write_table(1)"),
     ("pipeline/models/a.py", "def f(c):\n    return c.load('x', trust_remote_code=False)"),
     ("analysis/extraction/extract.py", "import torch\ndef f(x: torch.Generator) -> None: ..."),

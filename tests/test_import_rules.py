@@ -62,7 +62,7 @@ WRONG = {
         "import pipeline.interventions.none",
     ),
     "Executors share through their base": (
-        "pipeline/executors/ray.py",
+        "pipeline/executors/ray/executor.py",
         "from pipeline.executors.local import LocalExecutor",
     ),
     "Features share through their base and their networks": (

@@ -6,7 +6,7 @@ from types import MappingProxyType
 EXECUTORS: Mapping[str, str] = MappingProxyType(
     {
         "local": "pipeline.executors.local:LocalExecutor",
-        "ray": "pipeline.executors.ray:RayExecutor",
+        "ray": "pipeline.executors.ray.executor:RayExecutor",
     }
 )
 """Name -> "module:Class"."""

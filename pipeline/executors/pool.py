@@ -7,13 +7,12 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
-from pipeline.errors import ModelError, RunError
 from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
-from pipeline.stage import Outcome, Resources, Task
+from pipeline.stage import Outcome, Task
 
 AHEAD = 0.5
 """Seconds of work that an actor holds in addition to the task that it is doing. The way to the
@@ -72,46 +71,6 @@ class Backend(Protocol):
     def free(self) -> str:
         """Describe in words what is free for actors."""
         ...
-
-
-def count_workers(needs: Resources, machines: Iterable[Mapping[str, float]]) -> int:
-    """Count the actors that fit the machines: by GPUs if they need any, else by cores.
-
-    Args:
-        needs: The resources of one actor.
-        machines: The resources of each machine, under "CPU" and "GPU".
-
-    Returns:
-        At least 1.
-
-    Example:
-        >>> count_workers(Resources(gpus=2.0), [{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 1}])
-        2
-    """
-    kind, amount = ("GPU", needs.gpus) if needs.gpus else ("CPU", needs.cpus)
-    return max(1, sum(int(machine.get(kind, 0) / amount) for machine in machines))
-
-
-def check_machines(name: str, needs: Resources, machines: Sequence[Mapping[str, float]]) -> None:
-    """Refuse at once what a cluster would wait for forever.
-
-    Raises:
-        ModelError: If an actor needs more GPUs than any machine has.
-        RunError: If it needs more CPU cores.
-    """
-    gpus = max((machine.get("GPU", 0) for machine in machines), default=0)
-    cpus = max((machine.get("CPU", 0) for machine in machines), default=0)
-    if needs.gpus > gpus:
-        raise ModelError(
-            f"{name} needs {needs.gpus:g} GPU for each actor, and the best of {len(machines)} "
-            f"machine(s) has {gpus:g}: run it on a machine with GPUs, set RAY_ADDRESS to a "
-            "cluster whose GPU machines have joined, or choose a CPU recipe"
-        )
-    if needs.cpus > cpus:
-        raise RunError(
-            f"{name} needs {needs.cpus:g} CPU cores for each actor, and the best of "
-            f"{len(machines)} machine(s) has {cpus:g}: run it on a larger machine"
-        )
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import ConfigError, ModelError, RegistryError
 from pipeline.executors import EXECUTORS
 from pipeline.executors.base import make_executor
-from pipeline.executors.ray import RayExecutor
+from pipeline.executors.ray.executor import RayExecutor
 from pipeline.stage import Executor, Resources
 from tests.pipeline import faults
 from tests.pipeline.faults import items

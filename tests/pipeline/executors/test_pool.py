@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pipeline.errors import ModelError, RunError
 from pipeline.executors import pool
 from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
-from pipeline.executors.pool import DEATHS, ActorDied, Pool, check_machines, count_workers
+from pipeline.executors.pool import DEATHS, ActorDied, Pool
+from pipeline.executors.ray.machines import check_machines, count_workers
 from pipeline.stage import Outcome, Resources, Task
 from tests.pipeline.faults import Item, items
 

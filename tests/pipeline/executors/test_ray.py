@@ -11,15 +11,16 @@ import pytest
 import ray
 
 from pipeline.errors import ConfigError, RunError
-from pipeline.executors import ray as ray_executor
-from pipeline.executors.ray import RayExecutor
+from pipeline.executors.ray.actors import shorten
+from pipeline.executors.ray.cluster import local_token
+from pipeline.executors.ray.executor import RayExecutor
 from tests.pipeline import faults
 
 IN_A_PROCESS = """
 import json, os, signal, sys
 from pathlib import Path
 import ray
-from pipeline.executors.ray import RayExecutor
+from pipeline.executors.ray.executor import RayExecutor
 from tests.pipeline import faults
 
 root = Path(sys.argv[1])
@@ -115,13 +116,12 @@ def test_a_cluster_that_does_not_answer_is_named(
 
 def test_long_errors_are_cut_to_what_happened() -> None:
     text = "The actor died.\n\tclass_name: X\nIts worker process has died. Worker exit type: ..."
-    in_short = ray_executor._in_short
-    assert in_short(ray.exceptions.RayError(text)) == "Its worker process has died"
-    assert "use fewer workers" in in_short(ray.exceptions.OutOfMemoryError("a long story"))
-    assert in_short(ray.exceptions.RayError("")) == "RayError"
+    assert shorten(ray.exceptions.RayError(text)) == "Its worker process has died"
+    assert "use fewer workers" in shorten(ray.exceptions.OutOfMemoryError("a long story"))
+    assert shorten(ray.exceptions.RayError("")) == "RayError"
 
 
 def test_a_process_has_one_long_token() -> None:
-    token = ray_executor._token()
+    token = local_token()
     assert len(token) == 64
-    assert ray_executor._token() == token
+    assert local_token() == token
