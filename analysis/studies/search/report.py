@@ -138,7 +138,8 @@ def curve_figure(
         plots.against_null(
             right, null["agreement"], curve[0]["agreement"], name="agreement with the second list"
         )
-        right.set_title(f"no seed effect, {curve[0]['budget']:.0%} of the images", fontsize=10)
+        budget = f"{curve[0]['budget']:.0%} of the images"
+        right.set_title(f"the race against no seed effect, {budget}", fontsize=10)
 
     return plots.figure_png(draw, width=9, height=4)
 
@@ -151,8 +152,11 @@ def _curves(axes: "Axes", truth: Truth, curve: Sequence[Mapping[str, Any]]) -> N
         axes.plot(x, [row["agreement"] for row in rows], "o-", color=colour, label=method)
         low, high = ([row[f"agreement_{end}"] for row in rows] for end in ("low", "high"))
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-    for level, name in ((truth.ceiling, "two full runs"), (truth.share, "chance")):
-        axes.axhline(level, color=plots.QUIET, linestyle="--", label=name)
-    axes.set(xlabel="share of set 1's images drawn", ylabel=f"agreement, {truth.metric.name}")
+    for level, name, style in (
+        (truth.ceiling, "two full runs", "--"),
+        (truth.share, "chance", ":"),
+    ):
+        axes.axhline(level, color=plots.QUIET, linestyle=style, label=name)
+    axes.set(xlabel="share of set 1's images drawn", ylabel=f"agreement by {truth.metric.name}")
     axes.set_title("share of the list that a second full run lists too", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
