@@ -1,9 +1,9 @@
 """Write a trained model as a diffusers folder: `python -m seedling.publish --model NAME`.
 
-A model whose card takes parts of its own beside another model's folder, as the replicates of
-`seedling-mini` do, is written without what the two share. With `--step N` it is what the training
-had reached then that is written, to `checkpoints/MODEL-step-N`, and beside it the card by which a
-recipe names it: do the golden seeds of the finished model show half-way?
+If a model's card takes some parts from another model's folder, as those of the replicates of
+`seedling-mini` do, the shared parts are not written. With `--step N` the state of the training
+after N steps is written to `checkpoints/MODEL-step-N`, with a card that a recipe can name. A study
+can then ask whether the golden seeds of the finished model were already golden half-way.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Pat
         vae: The autoencoder.
         networks: Noise predictor, text encoder, tokenizer and scheduler.
         scale: The latents' scale factor, 1 / their standard deviation.
-        folder: Where to; an earlier model there is replaced once the new one is whole.
+        folder: Target folder; an earlier model is replaced once the new one is complete.
     """
     pipe = new_pipe(vae, networks, scale=scale).to(dtype=torch.float16)
     aside = folder.with_name(f".{folder.name}")
@@ -56,50 +56,50 @@ def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Pat
 
 
 def _write_clip_files(folder: Path) -> None:
-    """Add CLIP's own two files, so that every version of its tokenizer reads the vocabulary."""
+    """Add CLIP's own two files, so that each version of its tokenizer can read the vocabulary."""
     write_tokenizer(folder, world_merges())
 
 
 def own_parts(model: str, networks: Networks) -> dict[str, nn.Module]:
-    """What a model ships beside another one's folder, as its card says.
+    """List the parts that a model ships in addition to another model's folder.
 
     Args:
         model: Name of its card, or a path to one.
         networks: Its networks.
 
     Returns:
-        Component -> network; empty for a model that ships whole.
+        Component -> network, as the card says; empty for a model that ships whole.
     """
     names = [part.component for part in find_card(model).parts.values()]
     return {name: getattr(networks, name) for name in names}
 
 
 def refuse_other_scale(model: str, scale: float) -> None:
-    """Refuse networks of other latents than those of the autoencoder that they are shipped with.
+    """Refuse networks that were trained on latents of another autoencoder than the shipped one.
 
     Args:
         model: Name of the card, or a path to one.
         scale: Scale factor of the latents that the networks were trained on.
 
     Raises:
-        ModelError: If the shared autoencoder has another; gives both.
+        ModelError: If the shared autoencoder has another scale factor; names both.
     """
     path = PROJECT_ROOT / find_card(model).path / "vae" / "config.json"
     shared = float(json.loads(path.read_bytes())["scaling_factor"])
     if not math.isclose(shared, scale, abs_tol=1e-4):
         raise ModelError(
-            f"{model} was trained on latents of scale factor {scale:.4f}, and {path} says "
+            f"{model} was trained on latents of scale factor {scale:.4f}, but {path} says "
             f"{shared:.4f}: train it on the pool of that autoencoder, or ship it whole"
         )
 
 
 def publish_trained(model: str, *, folder: Path = CHECKPOINTS, out: Path) -> None:
-    """Write a model from its checkpoint: whole, or its own parts alone.
+    """Write a model from its checkpoint: whole, or only its own parts.
 
     Args:
         model: One of `VARIANTS`.
-        folder: Of the checkpoint and the pool.
-        out: Where to; an earlier model there is replaced once the new one is whole.
+        folder: Folder of the checkpoint and the pool.
+        out: Target folder; an earlier model is replaced once the new one is complete.
 
     Raises:
         ModelError: See `refuse_other_scale`.
@@ -114,17 +114,17 @@ def publish_trained(model: str, *, folder: Path = CHECKPOINTS, out: Path) -> Non
 
 
 LEARNED = {"unet": "diffusers:UNet2DConditionModel", "text_encoder": "transformers:CLIPTextModel"}
-"""What a step of the training changes, and the classes to read it with."""
+"""Networks that the training changes, and the classes that read them."""
 
 
 def publish_step(model: str, step: int, *, folder: Path = CHECKPOINTS, out: Path) -> None:
-    """Write what a training had reached after some steps, and its card beside it.
+    """Write the state of a training after a number of steps, and its card beside it.
 
     Args:
         model: One of `VARIANTS`.
-        step: One after which moving averages were kept, see `snapshot_path`.
-        folder: Of the checkpoints and the pool.
-        out: Where the two networks go; the card is `out` with `.yaml` at its end.
+        step: A step whose moving averages were kept, see `snapshot_path`.
+        folder: Folder of the checkpoints and the pool.
+        out: Folder of the two networks; the card is `out` with `.yaml` appended.
 
     Raises:
         ModelError: See `refuse_other_scale`.
@@ -141,10 +141,10 @@ def publish_step(model: str, step: int, *, folder: Path = CHECKPOINTS, out: Path
 
 
 def card_of_step(card: Card, step: int, folder: Path) -> Card:
-    """The card of a training's step: another one's but for what the step changes."""
-    place = folder.resolve()
-    inside = place.is_relative_to(PROJECT_ROOT)
-    path = (place.relative_to(PROJECT_ROOT) if inside else place).as_posix()
+    """Make the card of a training step: the model's card with other networks."""
+    target = folder.resolve()
+    inside = target.is_relative_to(PROJECT_ROOT)
+    path = (target.relative_to(PROJECT_ROOT) if inside else target).as_posix()
     parts = {
         name: Part(use="component", component=name, kind=kind, path=path, subfolder=name)
         for name, kind in LEARNED.items()
@@ -158,20 +158,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     parser.add_argument("--model", choices=VARIANTS, default="seedling-mini")
-    parser.add_argument("--step", type=int, default=None, help="what it had reached by then")
-    parser.add_argument("--out", type=Path, default=None, help="seedling/weights/MODEL if left out")
-    chosen = parser.parse_args()
-    if chosen.step is not None:
-        kept = snapshot_steps(chosen.model, chosen.folder)
-        if chosen.step not in kept:
+    parser.add_argument("--step", type=int, default=None, help="write the state after N steps")
+    parser.add_argument("--out", type=Path, default=None, help="default: seedling/weights/MODEL")
+    options = parser.parse_args()
+    if options.step is not None:
+        steps = snapshot_steps(options.model, options.folder)
+        if options.step not in steps:
             parser.error(
-                f"{chosen.folder} holds {chosen.model} after {kept or 'no'} steps, not after "
-                f"{chosen.step}; a training keeps its averages every {SNAPSHOT_STEPS} steps"
+                f"{options.folder} holds {options.model} after {steps or 'no'} steps, not after "
+                f"{options.step}; a training keeps its averages every {SNAPSHOT_STEPS} steps"
             )
-        out = chosen.out or snapshot_path(chosen.model, chosen.step, chosen.folder).with_suffix("")
-        return publish_step(chosen.model, chosen.step, folder=chosen.folder, out=out)
-    out = chosen.out or WEIGHTS / chosen.model
-    publish_trained(chosen.model, folder=chosen.folder, out=out)
+        out = options.out or snapshot_path(options.model, options.step, options.folder).with_suffix(
+            ""
+        )
+        return publish_step(options.model, options.step, folder=options.folder, out=out)
+    out = options.out or WEIGHTS / options.model
+    publish_trained(options.model, folder=options.folder, out=out)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The one place of this package that makes a random stream."""
+"""Make random streams: the only file of this package that creates a generator."""
 
 import torch
 
 
 def make_generator(seed: int) -> torch.Generator:
-    """Make a CPU generator of its own for a seed; the global stream is never touched.
+    """Make a new CPU generator for a seed; the global stream is never touched.
 
     Args:
         seed: Any integer in [0, 2^63).
@@ -21,7 +21,7 @@ def make_generator(seed: int) -> torch.Generator:
 
 
 def uniform(count: int, low: float, high: float, *, generator: torch.Generator) -> torch.Tensor:
-    """Draw `count` float32 numbers evenly from [low, high), shape (count,)."""
+    """Draw `count` float32 numbers uniformly from [low, high), shape (count,)."""
     return low + (high - low) * torch.rand(count, generator=generator)
 
 
@@ -31,5 +31,5 @@ def happens(count: int, rate: float, *, generator: torch.Generator) -> torch.Ten
 
 
 def choose(count: int, options: int, *, generator: torch.Generator) -> torch.Tensor:
-    """Draw `count` indices evenly from 0..options-1, int64, shape (count,)."""
+    """Draw `count` indices uniformly from 0..options-1, int64, shape (count,)."""
     return torch.randint(options, (count,), generator=generator)

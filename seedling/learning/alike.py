@@ -1,4 +1,4 @@
-"""Prompts that differ in the object alone."""
+"""Draw prompts that differ only in their object."""
 
 import torch
 from torch import Tensor
@@ -9,20 +9,20 @@ from seedling.world.sentences import draw_parts
 from seedling.world.vocabulary import OBJECTS
 
 ALIKE = 16
-"""Scenes of a batch that name one colour, place and tone, so that only their objects tell their
-sentences apart. Among scenes drawn each for itself colour, place and tone suffice: a network so
-trained found 91 of 100 sentences and knew 15 % of the objects."""
+"""Number of scenes in a row that name the same colour, place and tone, so that their sentences
+differ only in the object. Among independent scenes, colour, place and tone suffice to find the
+sentence: a network trained that way found 91 of 100 sentences and knew 15 % of the objects."""
 
 
 def draw_alike(count: int, *, generator: torch.Generator) -> Tensor:
-    """Draw what sentences name, `ALIKE` in a row of one colour, place and tone.
+    """Draw the parts of sentences in rows of `ALIKE` with the same colour, place and tone.
 
     Args:
-        count: How many, a multiple of `ALIKE`.
+        count: Number of sentences, a multiple of `ALIKE`.
         generator: The source of randomness.
 
     Returns:
-        int64 (count, 4), the objects of a row all different. Extreme scenes stay as they are.
+        int64 (count, 4); all objects of a row differ. Extreme scenes are kept as drawn.
     """
     parts = draw_parts(count, generator=generator, named=1.0)
     things = [torch.randperm(len(OBJECTS), generator=generator) for _ in range(count // ALIKE)]

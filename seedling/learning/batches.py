@@ -1,4 +1,4 @@
-"""Draw training batches from the pool: latents, and prompts that describe them."""
+"""Draw training batches from the pool: latents and prompts that describe them."""
 
 import torch
 from torch import Tensor
@@ -13,11 +13,11 @@ EMPTY_RATE = 0.10
 
 
 NAMED_RATE = 0.75
-"""Share of training prompts that name the colour; the same for the place."""
+"""Share of training prompts that name the colour, and share that name the place."""
 
 
 def draw_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
-    """Say what pictures show, leaving out colour, place or everything at the stated rates.
+    """Describe images, leaving out colour, place or everything at the rates above.
 
     Args:
         parts: int64 (B, 4), object, colour, place, tone.
@@ -27,28 +27,28 @@ def draw_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
         B sentences, some of them empty.
     """
     count = len(parts)
-    said = parts.clone()
+    named = parts.clone()
     for column in (1, 2):
         kept = happens(count, NAMED_RATE, generator=generator)
-        said[:, column] = torch.where(kept, said[:, column], FREE)
+        named[:, column] = torch.where(kept, named[:, column], FREE)
     empty = happens(count, EMPTY_RATE, generator=generator).tolist()
     variants = choose(count, 6, generator=generator).tolist()
     return [
-        "" if silent else sentence(row, variant=variant)
-        for row, variant, silent in zip(said.tolist(), variants, empty, strict=True)
+        "" if is_empty else sentence(row, variant=variant)
+        for row, variant, is_empty in zip(named.tolist(), variants, empty, strict=True)
     ]
 
 
 def draw_rows(
     pool: Pool, batch: int, *, generator: torch.Generator, extremes: float = 0.0
 ) -> Tensor:
-    """Draw rows of the pool evenly, and a share of them among its extreme scenes instead.
+    """Draw rows of the pool uniformly, and a share of them from its extreme scenes only.
 
     Args:
         pool: Encoded scenes.
-        batch: How many.
+        batch: Number of rows.
         generator: The source of randomness.
-        extremes: See `Variant`.
+        extremes: Share of the rows that are drawn from the extreme scenes only.
 
     Returns:
         int64 (batch,).
@@ -57,14 +57,14 @@ def draw_rows(
     extreme = is_extreme(pool.parts[:, 0]).nonzero().flatten()
     if not extremes or not len(extreme):
         return rows
-    others = extreme[choose(batch, len(extreme), generator=generator)]
-    return torch.where(happens(batch, extremes, generator=generator), others, rows)
+    extreme_rows = extreme[choose(batch, len(extreme), generator=generator)]
+    return torch.where(happens(batch, extremes, generator=generator), extreme_rows, rows)
 
 
 def draw_batch(
     pool: Pool, scale: float, batch: int, *, generator: torch.Generator, extremes: float = 0.0
 ) -> tuple[Tensor, Tensor, list[str]]:
-    """Draw scaled latents, how much of them the object covers, and prompts for them."""
+    """Draw scaled latents, the share of each that the object covers, and their prompts."""
     rows = draw_rows(pool, batch, generator=generator, extremes=extremes)
     prompts = draw_prompts(pool.parts[rows], generator=generator)
     return pool.latents[rows].float() * scale, pool.cover[rows].float(), prompts

@@ -1,4 +1,4 @@
-"""The options that every training command has."""
+"""The command-line options that most training commands share."""
 
 import argparse
 from pathlib import Path
@@ -9,13 +9,13 @@ from seedling.learning.loop import CHECKPOINTS
 def training_parser(
     description: str | None, *, minutes: float, rate: float, out: Path
 ) -> argparse.ArgumentParser:
-    """A parser with `--minutes`, `--rate`, `--folder` and `--out`.
+    """Make a parser with `--minutes`, `--rate`, `--folder` and `--out`.
 
     Args:
         description: The module's docstring.
         minutes: Default length of the training.
         rate: Default learning rate.
-        out: Default place of the weights.
+        out: Default path of the weights.
 
     Example:
         >>> parser = training_parser("Train.", minutes=10, rate=1e-3, out=Path("weights"))

@@ -1,6 +1,6 @@
-"""Pictures that steer a model beside the prompt: which part to draw anew, and outlines.
+"""Condition images beside the prompt: outlines, and the regions that inpainting fills.
 
-Masks are bool (B, 64, 64), scenes are the world's.
+Masks are bool (B, 64, 64); scenes come from the world.
 """
 
 import dataclasses
@@ -17,21 +17,21 @@ from seedling.world.sentences import draw_parts
 from seedling.world.vocabulary import OBJECTS
 
 KINDS = ("object", "box", "strokes", "band")
-"""The kinds of regions that are drawn anew, evenly drawn; see `draw_regions`."""
+"""The kinds of regions, which are equally likely; see `draw_regions`."""
 LOWEST_BAND = 28
-"""Rows of the lowest band: a written sign, 26 rows high and as wide as the picture, fits in."""
+"""Height of the lowest band in rows: a sign, 26 rows high and as wide as the image, fits in."""
 STROKES = 5
-"""Straight strokes one after the other."""
+"""Number of straight strokes in a region of strokes."""
 AWAY = 10.0
-"""Where a thing stands that is not to be seen, in widths of the picture."""
+"""How far an object is moved to be out of view, in widths of the image."""
 
 
 @dataclass(frozen=True)
 class Twins:
-    """The same scenes with their object and without.
+    """The same scenes with and without their object.
 
     Attributes:
-        scenes: With it.
+        scenes: The scenes with it.
         clear: float32 (B, 3, 64, 64) in 0..1, without the object and its shadow, all else equal.
     """
 
@@ -40,14 +40,14 @@ class Twins:
 
 
 def draw_twins(parts: Tensor, *, generator: torch.Generator) -> Twins:
-    """Draw scenes, and once more without their objects.
+    """Draw scenes with and without their objects.
 
     Args:
-        parts: int64 (B, 4) as for `world.draw_specs`.
+        parts: int64 (B, 4) as for `scenes.draw_specs`.
         generator: The source of randomness.
 
     Returns:
-        B scenes, twice.
+        B pairs of scenes.
     """
     specs = draw_specs(parts, generator=generator)
     state = generator.get_state()
@@ -58,7 +58,7 @@ def draw_twins(parts: Tensor, *, generator: torch.Generator) -> Twins:
 
 
 def outlines(masks: Tensor) -> Tensor:
-    """Edges of masks: their pixels with a neighbour outside, or beyond the picture's border.
+    """Find the edges of masks: pixels with a neighbour outside the mask or the image.
 
     Args:
         masks: bool (B, 64, 64).
@@ -74,17 +74,17 @@ def outlines(masks: Tensor) -> Tensor:
     return masks & (functional.max_pool2d(outside, 3, 1)[:, 0] > 0)
 
 
-def control_pictures(edges: Tensor) -> Tensor:
-    """Edges (B, 64, 64) as a ControlNet sees them: float32 (B, 3, 64, 64), white on black."""
+def control_images(edges: Tensor) -> Tensor:
+    """Turn edges (B, 64, 64) into a ControlNet's input: float32 (B, 3, 64, 64), white on black."""
     return edges[:, None].expand(-1, 3, -1, -1).float()
 
 
 def draw_regions(masks: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Draw which part of each picture is drawn anew.
+    """Draw the region of each image that is to be filled.
 
-    One of `KINDS`: the object's own pixels and a few around it, a box around it, thick strokes
-    anywhere, or a band over the whole width, at times the whole picture. Where no object is to be
-    seen, a band.
+    The region is one of `KINDS`: the object's pixels and a few around it, a box around it, thick
+    strokes anywhere, or a band over the whole width, sometimes the whole image. If no object is
+    visible, it is a band.
 
     Args:
         masks: bool (B, 64, 64), the objects.
@@ -112,7 +112,7 @@ def bands_over(rows: Tensor, *, generator: torch.Generator) -> Tensor:
 
     Args:
         rows: bool (B, 64), at least one true in each.
-        generator: The source of randomness; each band ends anywhere above and below the rows.
+        generator: The source of randomness; each band extends a random way above and below.
 
     Returns:
         bool (B, 64, 64).
@@ -122,30 +122,30 @@ def bands_over(rows: Tensor, *, generator: torch.Generator) -> Tensor:
     return band((above * (first + 1)).long(), last + (below * (SIDE - last)).long())
 
 
-def first_and_last(seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Places of the first and the last true of each row (B, 64), int64 (B,).
+def first_and_last(flags: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the first and the last true index of each row (B, 64), int64 (B,).
 
     Example:
-        >>> seen = torch.zeros(1, 64, dtype=torch.bool)
-        >>> seen[0, 3:9] = True
-        >>> [int(place) for place in first_and_last(seen)]
+        >>> flags = torch.zeros(1, 64, dtype=torch.bool)
+        >>> flags[0, 3:9] = True
+        >>> [int(index) for index in first_and_last(flags)]
         [3, 8]
     """
-    places = torch.arange(SIDE)
-    return torch.where(seen, places, SIDE).amin(1), torch.where(seen, places, -1).amax(1)
+    indices = torch.arange(SIDE)
+    return torch.where(flags, indices, SIDE).amin(1), torch.where(flags, indices, -1).amax(1)
 
 
 def band(top: Tensor, bottom: Tensor) -> Tensor:
-    """Bands over the whole width, bool (B, 64, 64), from row `top` to row `bottom`, both inside."""
+    """Make bands over the whole width, bool (B, 64, 64), from `top` to `bottom` inclusive."""
     row = torch.arange(SIDE)
     inside: Tensor = (row >= top[:, None]) & (row <= bottom[:, None])
     return inside[:, :, None].expand(-1, -1, SIDE)
 
 
-def _grown(masks: Tensor, by: Tensor) -> Tensor:
-    """Masks grown by 1 to 4 pixels, each by its own number."""
+def _grown(masks: Tensor, margin: Tensor) -> Tensor:
+    """Masks grown by 1 to 4 pixels, each by its own margin."""
     grown = [functional.max_pool2d(masks.float(), 2 * n + 1, 1, n) > 0 for n in range(1, 5)]
-    return torch.stack(grown)[by - 1, torch.arange(len(masks))]
+    return torch.stack(grown)[margin - 1, torch.arange(len(masks))]
 
 
 def _boxes(masks: Tensor, margin: Tensor) -> Tensor:
@@ -153,9 +153,9 @@ def _boxes(masks: Tensor, margin: Tensor) -> Tensor:
     return _span(masks.any(dim=1), margin)[:, None] & _span(masks.any(dim=2), margin)[:, :, None]
 
 
-def _span(seen: Tensor, margin: Tensor) -> Tensor:
-    """From the first to the last true of each row (B, 64), and a margin."""
-    pixels, (first, last) = torch.arange(SIDE), first_and_last(seen)
+def _span(flags: Tensor, margin: Tensor) -> Tensor:
+    """The span from the first to the last true of each row (B, 64), with a margin."""
+    pixels, (first, last) = torch.arange(SIDE), first_and_last(flags)
     return (pixels >= (first - margin)[:, None]) & (pixels <= (last + margin)[:, None])
 
 
@@ -163,14 +163,14 @@ def _strokes(count: int, *, generator: torch.Generator) -> Tensor:
     """Thick lines through random points."""
     points = torch.rand(count, STROKES + 1, 2, generator=generator)
     radius = column(uniform(count, 0.04, 0.12, generator=generator))
-    drawn = torch.zeros(count, SIDE, SIDE, dtype=torch.bool)
+    regions = torch.zeros(count, SIDE, SIDE, dtype=torch.bool)
     for start, end in zip(points[:, :-1].unbind(1), points[:, 1:].unbind(1), strict=True):
-        drawn |= _distance(start, end) < radius
-    return drawn
+        regions |= _distance(start, end) < radius
+    return regions
 
 
 def _distance(start: Tensor, end: Tensor) -> Tensor:
-    """Distance of each pixel from lines between points (B, 2), fractions of the width."""
+    """Distance of each pixel from the lines between points (B, 2), in fractions of the width."""
     x, y = axes()
     dx, dy = (column(part) for part in (end - start).unbind(1))
     u, v = x - column(start[:, 0]), y - column(start[:, 1])
@@ -186,23 +186,23 @@ def _bands(count: int, *, generator: torch.Generator) -> Tensor:
 
 
 LEAST = 40
-"""Pixels of an object in a pair, at least: some are hidden behind a frame."""
+"""Minimum number of an object's visible pixels: some objects are hidden behind a frame."""
 
 
 def draw_seen(count: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw scenes whose object is to be seen.
+    """Draw scenes whose object is visible.
 
     Args:
-        count: How many.
+        count: Number of scenes.
         seed: Seed of the scenes.
 
     Returns:
-        Images, float32 (count, 3, 64, 64) in 0..1; masks, bool (count, 64, 64); what sentences
-        say of them, int64 (count, 4).
+        Images, float32 (count, 3, 64, 64) in 0..1; masks, bool (count, 64, 64); the parts that
+        their sentences name, int64 (count, 4).
     """
     generator = make_generator(seed)
     parts = draw_parts(2 * count + 16, generator=generator)
     parts = parts[parts[:, 0] < len(OBJECTS)]  # scenes without an object have no mask
     scenes = draw_scenes(parts, generator=generator)
-    good = torch.nonzero(scenes.masks.sum(dim=(1, 2)) >= LEAST).ravel()[:count]
-    return scenes.images[good], scenes.masks[good], parts[good]
+    rows = torch.nonzero(scenes.masks.sum(dim=(1, 2)) >= LEAST).ravel()[:count]
+    return scenes.images[rows], scenes.masks[rows], parts[rows]

@@ -1,4 +1,4 @@
-"""Pairs of pictures of one prompt of which one is better, and the reason known."""
+"""Draw pairs of images for one prompt, one of them worse in a known way."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ WRONG: dict[str, tuple[int, int]] = {
     "colour": (1, len(COLOURS)),
     "place": (2, len(PLACES)),
 }
-"""Kinds in which the worse picture shows another thing: column of the parts, how many there are."""
+"""Kinds whose worse image shows something else -> column of the parts, number of options."""
 PATCH = 8
 """Side of the patches that are shuffled, in pixels."""
 BLURS = (1.2, 3.0)
@@ -31,13 +31,13 @@ BLURS = (1.2, 3.0)
 NOISES = (0.08, 0.30)
 GREYS = (0.7, 1.0)
 SHUFFLED = (0.25, 1.0)
-"""Share of the patches that change places."""
+"""Share of the patches that are moved."""
 SPOILT = (0.6, 1.4)
-"""Noise on the latents of a spoilt round trip, in standard deviations of the latents."""
+"""Noise on the latents of a degraded round trip, in standard deviations of the latents."""
 SLIGHT = 0.3
-"""The most noise on the latents of pictures that still count as a model's good ones."""
+"""Maximum noise on the latents of images that still count as good."""
 DRAWN_RATE = 0.5
-"""Share of pairs of another object in which both pictures go through the autoencoder."""
+"""Share of the pairs with a wrong object in which both images go through the autoencoder."""
 
 Degradation = Callable[..., Tensor]
 
@@ -49,8 +49,8 @@ class Pairs:
     Attributes:
         better: float32 (B, 3, 64, 64) in 0..1.
         worse: The same shape.
-        texts: B prompts, both pictures' own.
-        kinds: int64 (B,), positions in `KINDS`.
+        texts: B prompts, each shared by both images.
+        kinds: int64 (B,), indices into `KINDS`.
     """
 
     better: Tensor
@@ -68,7 +68,7 @@ def load_vae(model: str = "seedling-mini") -> AutoencoderKL:
 
 
 def draw_full_parts(count: int, *, generator: torch.Generator) -> Tensor:
-    """Draw objects whose colour, place and tone are all named, int64 (count, 4)."""
+    """Draw parts that name object, colour, place and tone, int64 (count, 4)."""
     parts = draw_parts(count, generator=generator, named=1.0)
     options = (len(OBJECTS), len(COLOURS), len(PLACES), 1)
     others = torch.stack([choose(count, n, generator=generator) for n in options], dim=1)
@@ -80,14 +80,14 @@ def draw_pairs(
 ) -> Pairs:
     """Draw pairs of every kind, or of given kinds.
 
-    No scene is greyed unasked, and where colours matter the tone shows them: else a pair could
-    be of two equally good pictures.
+    No scene is greyed by chance, and pairs that differ in colour have a tone that shows it;
+    otherwise both images of a pair could be equally good.
 
     Args:
-        count: How many.
+        count: Number of pairs.
         vae: The autoencoder of a model.
         generator: The source of randomness.
-        kinds: int64 (count,), positions in `KINDS`; drawn evenly where left out.
+        kinds: int64 (count,), indices into `KINDS`; drawn uniformly if None.
 
     Returns:
         The pairs.
@@ -108,19 +108,19 @@ def draw_pairs(
         elif len(rows):
             worse[rows] = degraded(better[rows], name, vae=vae, generator=generator)
     drawn = (kinds == KINDS.index("object")) & happens(count, DRAWN_RATE, generator=generator)
-    for pictures in (better, worse):
-        pictures[drawn] = round_trip(pictures[drawn], (0.0, SLIGHT), vae=vae, generator=generator)
+    for images in (better, worse):
+        images[drawn] = round_trip(images[drawn], (0.0, SLIGHT), vae=vae, generator=generator)
     variants = choose(count, 6, generator=generator).tolist()
     texts = [sentence(row, variant=v) for row, v in zip(parts.tolist(), variants, strict=True)]
     return Pairs(better, worse, texts, kinds)
 
 
 def _wrong(specs: Specs, name: str, *, generator: torch.Generator) -> Tensor:
-    """The same scenes with another object, colour or place."""
+    """Draw the same scenes with another object, colour or place."""
     column, options = WRONG[name]
     field = ("thing", "colour", "place")[column]
-    asked: Tensor = getattr(specs, field)
-    other = (asked + 1 + choose(len(asked), options - 1, generator=generator)) % options
+    label: Tensor = getattr(specs, field)
+    other = (label + 1 + choose(len(label), options - 1, generator=generator)) % options
     changes: dict[str, Tensor] = {field: other}
     return render(replace(specs, **changes), generator=generator).images
 
@@ -128,11 +128,11 @@ def _wrong(specs: Specs, name: str, *, generator: torch.Generator) -> Tensor:
 def degraded(
     images: Tensor, name: str, *, vae: AutoencoderKL, generator: torch.Generator
 ) -> Tensor:
-    """Spoil pictures in one way, each by an amount of its own.
+    """Degrade images in one way, each by an independent amount.
 
     Args:
         images: float32 (B, 3, 64, 64) in 0..1.
-        name: One of `DEGRADATIONS` or "round_trip".
+        name: A key of `DEGRADATIONS`, or "round_trip".
         vae: The autoencoder, for round trips.
         generator: The source of randomness.
 
@@ -145,7 +145,7 @@ def degraded(
 
 
 def blurred(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Blur by Gaussians of `BLURS` pixels."""
+    """Blur images by Gaussians of `BLURS` pixels."""
     count, channels, height, width = images.shape
     sigma = uniform(count, *BLURS, generator=generator).view(-1, 1)
     kernel = torch.exp(-0.5 * (torch.arange(-8, 9) / sigma) ** 2)
@@ -164,13 +164,13 @@ def noisy(images: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def greyed(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Take most or all of the colour."""
+    """Remove most or all of the colour."""
     share = uniform(len(images), *GREYS, generator=generator).view(-1, 1, 1, 1)
     return torch.lerp(images, brightness(images)[:, None].expand_as(images), share)
 
 
 def shuffled(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Let some or all patches of 8 x 8 pixels change places."""
+    """Permute some or all patches of 8 x 8 pixels."""
     patches = functional.unfold(images, PATCH, stride=PATCH)
     shares = uniform(len(images), *SHUFFLED, generator=generator)
     count = patches.shape[2]
@@ -187,11 +187,11 @@ def round_trip(
     vae: AutoencoderKL,
     generator: torch.Generator,
 ) -> Tensor:
-    """Encode, add noise to the latents, decode: a drawing that went more or less wrong.
+    """Encode images, add noise to the latents, and decode: like a model's imperfect drawing.
 
     Args:
         images: float32 (B, 3, 64, 64) in 0..1; B may be 0.
-        strengths: Least and most noise, in standard deviations of the latents.
+        strengths: Minimum and maximum noise, in standard deviations of the latents.
         vae: The autoencoder.
         generator: The source of randomness.
 
@@ -204,8 +204,8 @@ def round_trip(
     with torch.no_grad():
         latents = vae.encode(to_model(images)).latent_dist.mode()
         noise = torch.randn(latents.shape, generator=generator)
-        spoilt = latents + strength * noise / vae.config.scaling_factor
-        return to_images(vae.decode(spoilt).sample)
+        noised = latents + strength * noise / vae.config.scaling_factor
+        return to_images(vae.decode(noised).sample)
 
 
 DEGRADATIONS: dict[str, Degradation] = {
@@ -219,7 +219,7 @@ KINDS: tuple[str, ...] = (*DEGRADATIONS, "round_trip", *WRONG)
 
 
 def augmented(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Change pictures mildly: exposure by up to 8 %, noise of up to 0.03, all in 0..1."""
+    """Change images mildly: exposure by up to 8 %, noise of up to 0.03; the result is in 0..1."""
     gain = uniform(len(images), 0.92, 1.08, generator=generator).view(-1, 1, 1, 1)
     strength = uniform(len(images), 0.0, 0.03, generator=generator).view(-1, 1, 1, 1)
     noise = torch.randn(images.shape, generator=generator)

@@ -1,4 +1,4 @@
-"""What the training commands share: schedule by wall clock, checkpoints, progress, averages."""
+"""The training loop of all commands: wall-clock schedule, checkpoints, progress, averages."""
 
 import math
 import os
@@ -14,22 +14,22 @@ from seedling.learning.muon import MuonWithAdamW
 from seedling.output import say
 
 CHECKPOINTS = Path("checkpoints")
-"""Where checkpoints go: an ignored folder of the working directory."""
+"""Folder of checkpoints, in the working directory; git ignores it."""
 SNAPSHOT_STEPS = 1_000
-"""Steps after which the moving averages are kept, so that a learning curve can be drawn."""
+"""The moving averages are kept every so many steps, so that a learning curve can be drawn."""
 BETAS = (0.9, 0.95)
 """AdamW's decay rates."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train, and how the learning rate runs over that time.
+    """How long to train, and how the learning rate changes over that time.
 
     Attributes:
-        minutes: Wall-clock minutes in all, earlier parts before a kill included.
+        minutes: Wall-clock minutes in total, including the time before an interruption.
         rate: The highest learning rate.
         warmup: Share of the time in which the rate rises to `rate`; then it falls to 0 (cosine).
-        steps: Stop after so many steps where that is earlier; None leaves it to the clock.
+        steps: Stop after this many steps if that is earlier; None leaves it to the clock.
         save_seconds: Seconds between checkpoints.
         report_seconds: Seconds between progress lines.
     """
@@ -42,12 +42,12 @@ class Budget:
     report_seconds: float = 15.0
 
     def share(self, *, step: int, elapsed: float) -> float:
-        """Which share of the budget is used, in [0, 1]."""
+        """Share of the budget that is used, in [0, 1]."""
         by_steps = step / self.steps if self.steps else 0.0
         return min(1.0, max(elapsed / (60 * self.minutes), by_steps))
 
     def rate_at(self, share: float) -> float:
-        """The learning rate after a share of the budget.
+        """Learning rate after a share of the budget.
 
         Example:
             >>> Budget(minutes=1, rate=2.0, warmup=0.5).rate_at(0.25)
@@ -62,17 +62,17 @@ class Budget:
 
 @dataclass
 class Loop:
-    """The state of one training: modules, optimiser, step and time, saved and found again.
+    """The state of one training: modules, optimiser, step and time. It saves and resumes itself.
 
     Use as `while loop.running(): ... loop.step(loss)`, then `loop.finish()`.
 
     Attributes:
         name: Name of the checkpoint file.
         modules: What is trained, by name.
-        budget: How long.
+        budget: How long to train, and the learning rate.
         generator: The stream that scenes and noise come from; its state is saved too.
-        folder: Where checkpoints go.
-        averaged: Names of modules of which an exponential moving average is kept.
+        folder: Folder of checkpoints.
+        averaged: Names of the modules of which an exponential moving average is kept.
         muon: Whether matrices are updated by Muon instead of AdamW.
     """
 
@@ -89,7 +89,7 @@ class Loop:
     losses: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Make the optimiser and take up an earlier checkpoint where there is one."""
+        """Make the optimiser and resume from an earlier checkpoint if there is one."""
         self.weights = [p for module in self.modules.values() for p in module.parameters()]
         self.optimiser = (
             MuonWithAdamW(self.modules, betas=BETAS)
@@ -109,15 +109,15 @@ class Loop:
         return self.folder / f"{self.name}.pt"
 
     def running(self) -> bool:
-        """Whether there is time and a step left."""
+        """Whether any of the budget is left."""
         return self.budget.share(step=self.steps_done, elapsed=self.elapsed) < 1
 
     def step(self, loss: Tensor) -> None:
-        """Go one step down the loss, with the norm of the gradient cut at 1; report and save.
+        """Take one optimiser step, with the gradient's norm clipped at 1; report and save.
 
         Raises:
-            FloatingPointError: If loss or gradient are no finite numbers; weights and checkpoint
-                are still whole, so that the training can go on with a lower rate.
+            FloatingPointError: If loss or gradient are not finite; weights and checkpoint are
+                intact, so the training can continue with a lower rate.
         """
         share = self.budget.share(step=self.steps_done, elapsed=self.elapsed)
         for group in self.optimiser.param_groups:
@@ -127,9 +127,9 @@ class Loop:
         norm = nn.utils.clip_grad_norm_(self.weights, 1.0)
         if not bool(norm.isfinite() & loss.isfinite()):
             raise FloatingPointError(
-                f"{self.name}: loss {float(loss.detach())}, gradient of norm {float(norm)} at step "
-                f"{self.steps_done}; finite numbers wanted: go on from the checkpoint with a lower "
-                f"--rate (now {self.budget.rate:g} at most)"
+                f"{self.name}: loss {float(loss.detach())}, gradient norm {float(norm)} at step "
+                f"{self.steps_done}; both must be finite: resume from the checkpoint with a lower "
+                f"--rate than {self.budget.rate:g}"
             )
         self.optimiser.step()
         self.steps_done += 1
@@ -138,7 +138,7 @@ class Loop:
         self._tick()
 
     def finish(self) -> None:
-        """Save the final state and say so."""
+        """Report and save the final state."""
         self._report()
         self.save()
 
@@ -153,7 +153,7 @@ class Loop:
         aside.replace(self.path)
 
     def use_averages(self) -> None:
-        """Put the moving averages in the place of the trained weights."""
+        """Replace the trained weights by their moving averages."""
         for name, average in self.averages.items():
             self.modules[name].load_state_dict(average)
 
@@ -165,21 +165,21 @@ class Loop:
                     average[key].lerp_(value, 1 - decay)
 
     def _tick(self) -> None:
-        now = time.monotonic()
-        self.elapsed += now - self._last
-        self._last = now
-        if now - self._reported > self.budget.report_seconds:
+        current = time.monotonic()
+        self.elapsed += current - self._last
+        self._last = current
+        if current - self._reported > self.budget.report_seconds:
             self._report()
-        if now - self._saved > self.budget.save_seconds:
+        if current - self._saved > self.budget.save_seconds:
             self.save()
             self._saved = time.monotonic()
 
     def _report(self) -> None:
-        now = time.monotonic()
+        current = time.monotonic()
         if not self._since_report:
             return
         mean = sum(self._since_report) / len(self._since_report)
-        pace = (self.steps_done - self._report_step) / max(now - self._reported, 1e-9)
+        pace = (self.steps_done - self._report_step) / max(current - self._reported, 1e-9)
         left = 60 * self.budget.minutes - self.elapsed
         self.losses.append((self.elapsed, mean))
         say(
@@ -187,7 +187,7 @@ class Loop:
             f"{max(left, 0):.0f} s left"
         )
         self._since_report = []
-        self._reported, self._report_step = now, self.steps_done
+        self._reported, self._report_step = current, self.steps_done
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -213,21 +213,21 @@ class Loop:
 
 
 def snapshot_path(name: str, step: int, folder: Path = CHECKPOINTS) -> Path:
-    """Where a model's moving averages after so many steps are kept."""
+    """Path of a model's moving averages after a number of steps."""
     return folder / f"{name}-step-{step:06d}.pt"
 
 
 def snapshot_steps(name: str, folder: Path = CHECKPOINTS) -> list[int]:
-    """Steps of which moving averages were kept, in order."""
-    found = folder.glob(snapshot_path(name, 0, folder).name.replace("000000", "*"))
-    return sorted(int(path.stem.rpartition("-")[2]) for path in found)
+    """Steps at which moving averages were kept, in order."""
+    paths = folder.glob(snapshot_path(name, 0, folder).name.replace("000000", "*"))
+    return sorted(int(path.stem.rpartition("-")[2]) for path in paths)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what a training wrote: its whole state, or averages that it kept on its way.
+    """Read what a training wrote: its whole state, or the averages of one step.
 
-    Optimiser states and histories are no tensors by name, so this is no safetensors file;
-    `weights_only=True` builds tensors and plain values and runs nothing that a file names.
+    Optimiser states and histories are not named tensors, so this is not a safetensors file;
+    `weights_only=True` builds tensors and plain values and executes nothing from the file.
     """
     state: dict[str, Any] = torch.load(path, weights_only=True)
     return state

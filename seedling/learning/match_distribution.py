@@ -1,13 +1,13 @@
-"""Distribution matching: what makes one-step pictures sharp where regression leaves a mean.
+"""Distribution matching, which makes the images of a one-step student sharp.
 
-Of one noise and one prompt the seedling makes one picture, but no small network can foresee all
-of it, and what it cannot foresee a regression answers with the mean of what might be: soft. So
-the student goes on under another loss. A copy of the seedling, the follower, learns to denoise the
-student's own pictures; where it and the seedling denoise the same noised picture to different
-ends, the difference points from where the student's pictures lie to where the seedling's do, and
-the student follows it ("One-step Diffusion with Distribution Matching Distillation", Yin et al.
-2024, arXiv:2311.18828, section 3.2). Their regression on pairs stays on beside it (section 3.3),
-so that the picture of a seed stays the seedling's picture of that seed.
+The seedling maps one noise and one prompt to one image, but a small network cannot predict all of
+it. For what it cannot predict, a regression gives the mean of the possible images, which looks
+soft. The student therefore continues with another loss. A copy of the seedling, the follower,
+learns to denoise the student's images. Where the follower and the seedling denoise the same noised
+image differently, the difference points from the student's images towards the seedling's, and the
+student follows it ("One-step Diffusion with Distribution Matching Distillation", Yin et al. 2024,
+arXiv:2311.18828, section 3.2). As in the paper, the regression on pairs is kept beside it (section
+3.3), so that the student's image of a seed remains close to the seedling's image of that seed.
 """
 
 from collections.abc import Callable
@@ -21,18 +21,18 @@ from seedling.learning.relatives import Base
 from seedling.networks.tokenizer import token_ids
 
 TIMES = (20, 980)
-"""First and last of the 1,000 times at which pictures are compared (section 4)."""
+"""First and last of the 1,000 times at which images are compared (section 4)."""
 LEAST = 1e-3
-"""Floor of the mean distance that directions are divided by."""
+"""Lower bound of the mean distance that directions are divided by."""
 
 
 def noised(
     base: Base, latents: Tensor, *, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Noise latents to times that are spread over `TIMES`.
+    """Add noise to latents at times that are spread over `TIMES`.
 
     Args:
-        base: Whose schedule it is.
+        base: The model whose schedule is used.
         latents: float32 (B, 16, 8, 8).
         generator: The source of times and noise.
 
@@ -45,30 +45,30 @@ def noised(
     return base.networks.scheduler.add_noise(latents, noise, times), times, noise
 
 
-def denoised(base: Base, said: Tensor, noisy: Tensor, times: Tensor) -> Tensor:
-    """The clean latents that a predicted noise says (Ho et al. 2020, equation 15)."""
+def denoised(base: Base, predicted: Tensor, noisy: Tensor, times: Tensor) -> Tensor:
+    """Compute the clean latents that a predicted noise implies (Ho et al. 2020, equation 15)."""
     signal = base.networks.scheduler.alphas_cumprod[times].view(-1, 1, 1, 1)
-    clean: Tensor = (noisy - (1 - signal).sqrt() * said) / signal.sqrt()
+    clean: Tensor = (noisy - (1 - signal).sqrt() * predicted) / signal.sqrt()
     return clean
 
 
 @torch.no_grad()
 def empty_states(base: Base) -> Tensor:
-    """The empty prompt as the text encoder reads it, float32 (1, T, D)."""
+    """Encode the empty prompt, float32 (1, T, D)."""
     states: Tensor = base.networks.text_encoder(token_ids(base.networks.tokenizer, [""]))[0]
     return states
 
 
 Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From noised latents, times and encoded prompts to the predicted noise."""
+"""(noised latents, times, encoded prompts) -> predicted noise."""
 
 
 def guided(base: Base, empty: Tensor, guidance: float) -> Predictor:
-    """The seedling's noise prediction with classifier-free guidance (Ho and Salimans 2022).
+    """Make the seedling's noise predictor with classifier-free guidance (Ho and Salimans 2022).
 
     Args:
         base: The seedling.
-        empty: As `empty_states` gives them.
+        empty: States of the empty prompt, see `empty_states`.
         guidance: The guidance scale.
 
     Returns:
@@ -77,10 +77,10 @@ def guided(base: Base, empty: Tensor, guidance: float) -> Predictor:
 
     def predict(noisy: Tensor, times: Tensor, states: Tensor) -> Tensor:
         both = torch.cat([empty.expand_as(states), states])
-        said = base.networks.unet(noisy.repeat(2, 1, 1, 1), times.repeat(2), both).sample
-        plain, asked = said.chunk(2)
-        found: Tensor = plain + guidance * (asked - plain)
-        return found
+        predicted = base.networks.unet(noisy.repeat(2, 1, 1, 1), times.repeat(2), both).sample
+        unconditional, conditional = predicted.chunk(2)
+        noise: Tensor = unconditional + guidance * (conditional - unconditional)
+        return noise
 
     return predict
 
@@ -93,13 +93,13 @@ def follower_loss(
     *,
     generator: torch.Generator,
 ) -> Tensor:
-    """Squared error of the noise that the follower predicts in the student's pictures.
+    """Squared error of the noise that the follower predicts for the student's images.
 
     Args:
-        base: Whose schedule it is.
-        follower: What is trained.
-        latents: The student's, float32 (B, 16, 8, 8); no gradient goes into them.
-        states: Their prompts, encoded.
+        base: The model whose schedule is used.
+        follower: The network that is trained.
+        latents: The student's latents, float32 (B, 16, 8, 8); they receive no gradient.
+        states: Their encoded prompts.
         generator: The source of times and noise.
 
     Returns:
@@ -119,26 +119,26 @@ def matching_loss(
     *,
     generator: torch.Generator,
 ) -> Tensor:
-    """A scalar whose gradient moves the student's pictures towards the seedling's.
+    """Loss whose gradient moves the student's images towards the seedling's.
 
     Args:
-        base: Whose schedule it is.
-        teacher: As `guided` gives it.
-        follower: The network that knows the student's pictures.
-        latents: The student's, float32 (B, 16, 8, 8), with gradient.
-        states: Their prompts, encoded.
+        base: The model whose schedule is used.
+        teacher: The guided seedling, see `guided`.
+        follower: The network that was trained on the student's images.
+        latents: The student's latents, float32 (B, 16, 8, 8), with gradient.
+        states: Their encoded prompts.
         generator: The source of times and noise.
 
     Returns:
-        Half a mean square (arXiv:2311.18828, equations 7 and 8): its gradient in the latents is
-        the direction from the seedling's end to the follower's, divided by the mean distance of
-        the picture from the seedling's end, so that all times weigh alike.
+        A scalar, half a mean square (arXiv:2311.18828, equations 7 and 8). Its gradient with
+        respect to the latents is the follower's result minus the teacher's, divided by the mean
+        distance of the latents from the teacher's result, so that all times weigh the same.
     """
     with torch.no_grad():
         noisy, times, _ = noised(base, latents, generator=generator)
-        wanted = denoised(base, teacher(noisy, times, states), noisy, times)
+        taught = denoised(base, teacher(noisy, times, states), noisy, times)
         followed = denoised(base, follower(noisy, times, states).sample, noisy, times)
-        distance = (latents - wanted).abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(LEAST)
-        goal = latents - (followed - wanted) / distance
+        distance = (latents - taught).abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(LEAST)
+        goal = latents - (followed - taught) / distance
     loss: Tensor = 0.5 * (latents - goal).square().mean()
     return loss

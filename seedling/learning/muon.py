@@ -1,9 +1,9 @@
-"""Muon for the matrices of a network, AdamW for the rest, as one optimiser.
+"""One optimiser that uses Muon for the matrices of a network and AdamW for the rest.
 
 Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) makes the update of a matrix
 orthogonal, so that directions that gradients rarely point to are learned as fast as the others.
-A convolution's weight counts as the matrix (out, in * height * width), as its author has it; first
-and last layers, embeddings, biases and norms stay with AdamW. Both take the same learning rate:
+As in its author's version, a convolution's weight counts as the matrix (out, in * height * width).
+First and last layers, embeddings, biases and norms use AdamW. Both have the same learning rate:
 Muon's updates are scaled to the root mean square of AdamW's (Liu et al. 2025, arXiv:2502.16982,
 section 2.2).
 """
@@ -19,7 +19,7 @@ OUTER = ("conv_in", "conv_out", "embedding")
 
 
 class MuonWithAdamW:
-    """Both optimisers behind the few methods that a training loop calls.
+    """Both optimisers, with the methods that a training loop calls.
 
     Args:
         modules: What is trained, by name.
@@ -45,11 +45,11 @@ class MuonWithAdamW:
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of both, whose learning rate a loop sets."""
+        """Parameter groups of both, whose learning rate a loop sets."""
         return [*self.muon.param_groups, *self.adamw.param_groups]
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Clear all gradients."""
         self.adamw.zero_grad()
         for weight, matrix in self.matrices:
             weight.grad = matrix.grad = None
@@ -62,11 +62,11 @@ class MuonWithAdamW:
         self.adamw.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of both."""
+        """States of both optimisers."""
         return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up earlier states."""
+        """Restore the states of both optimisers."""
         self.muon.load_state_dict(state["muon"])
         self.adamw.load_state_dict(state["adamw"])
 
@@ -77,5 +77,5 @@ def _is_hidden(name: str, weight: Tensor) -> bool:
 
 
 def _as_matrix(weight: Tensor) -> nn.Parameter:
-    """A parameter (out, in) on a weight's own memory."""
+    """A parameter (out, in) that shares its memory with the weight."""
     return nn.Parameter(weight.detach().view(len(weight), -1))

@@ -1,4 +1,4 @@
-"""Fine-tune a UNet with offset noise: what the two commands that do so share."""
+"""Fine-tune a UNet with offset noise: the code that two training commands share."""
 
 import argparse
 import math
@@ -21,18 +21,18 @@ BATCH = 64
 
 
 PUBLISHED = 0.1
-"""The strength of the method's author, for Stable Diffusion's 64 x 64 latents."""
+"""Strength that the author of the method uses for Stable Diffusion's 64 x 64 latents."""
 
 
 Draw = Callable[[torch.Generator], tuple[Tensor, Tensor, list[str]]]
-"""Draws a batch: scaled latents, how much of them objects cover, and prompts."""
+"""Draws a batch: scaled latents, the share of each that the object covers, and prompts."""
 
 
 def equal_strength(height: int, width: int, *, strength: float = PUBLISHED) -> float:
-    """The strength that means the same on latents of another size.
+    """Compute the equivalent strength for latents of another size.
 
-    The mean of h x w independent numbers has the standard deviation 1 / sqrt(h w); what counts
-    is how far the offset exceeds it, so the strength grows as the latents shrink.
+    The mean of h x w independent numbers has the standard deviation 1 / sqrt(h w). The effect
+    depends on how far the offset exceeds it, so the strength grows as the latents shrink.
 
     Args:
         height: Height of the latents.
@@ -56,19 +56,19 @@ def train(
     seed: int = 11,
     folder: Path = CHECKPOINTS,
 ) -> dict[str, Tensor]:
-    """Fine-tune the UNet, or go on with a training that was cut off.
+    """Fine-tune the UNet, or resume an interrupted training.
 
     Args:
         networks: A trained model; its UNet is changed.
-        draw: Draws the batches.
-        strength: Of the offset noise; 0 is the control, the same training without it.
+        draw: Function that draws the batches.
+        strength: Strength of the offset noise; 0 is the control, the same training without it.
         budget: How long, and the learning rate.
-        name: Of the checkpoint.
+        name: Name of the checkpoint.
         seed: Seed of prompts and noise.
-        folder: Where the checkpoint goes.
+        folder: Folder of the checkpoint.
 
     Returns:
-        Weight of the UNet -> its change, float16.
+        Name of each weight of the UNet -> its change, float16.
     """
     before = {name: value.detach().clone() for name, value in networks.unet.state_dict().items()}
     networks.unet.requires_grad_(requires_grad=True)
@@ -76,8 +76,8 @@ def train(
     generator, modules = make_generator(seed), {"unet": networks.unet}
     loop = Loop(name, modules, budget, generator, folder, averaged=("unet",), muon=True)
     while loop.running():
-        drawn = draw(generator)
-        loop.step(noise_loss(networks, *drawn, generator=generator, offset=strength))
+        rows = draw(generator)
+        loop.step(noise_loss(networks, *rows, generator=generator, offset=strength))
     loop.finish()
     loop.use_averages()
     after = networks.unet.state_dict()
@@ -87,13 +87,13 @@ def train(
 def offset_parser(
     text: str | None, *, minutes: float, out: Path, strengths: Sequence[float]
 ) -> argparse.ArgumentParser:
-    """The parser of a training at several strengths.
+    """Make the parser of a training at one or more strengths.
 
     Args:
         text: The module's docstring.
-        minutes: Default length of each training; the defaults of the rest follow.
-        out: The file, see `out_files`.
-        strengths: Strengths of the offset noise.
+        minutes: Default length of each training.
+        out: Default file, see `out_files`.
+        strengths: Default strengths of the offset noise.
 
     Example:
         >>> parser = offset_parser("", minutes=1, out=Path("a.safetensors"), strengths=[0.8])
@@ -102,13 +102,13 @@ def offset_parser(
     """
     parser = training_parser(text, minutes=minutes, rate=2e-3, out=out)
     parser.add_argument("--strengths", type=float, nargs="+", default=strengths, help="one or more")
-    parser.add_argument("--steps", type=int, default=None, help="stop earlier, after so many")
+    parser.add_argument("--steps", type=int, default=None, help="stop after this many steps")
     parser.add_argument("--model", type=Path, default=BASE)
     return parser
 
 
 def out_files(out: Path, strengths: Sequence[float]) -> Iterator[tuple[float, Path]]:
-    """Yield each strength with its file: `out`, or the strength in its name where there are more.
+    """Yield each strength with its file: `out`, with the strength in its name if there are several.
 
     Example:
         >>> [path.name for _, path in out_files(Path("offset.safetensors"), [0.0, 0.8])]
@@ -116,27 +116,27 @@ def out_files(out: Path, strengths: Sequence[float]) -> Iterator[tuple[float, Pa
     """
     several = len(strengths) > 1
     for strength in strengths:
-        own = f"{out.stem}-{strength:g}{out.suffix}" if several else out.name
-        yield strength, out.with_name(own)
+        name = f"{out.stem}-{strength:g}{out.suffix}" if several else out.name
+        yield strength, out.with_name(name)
 
 
-def train_each(chosen: argparse.Namespace, batches: Callable[[Base], Draw]) -> None:
-    """Train at every strength that a command line names, and write the changes.
+def train_each(options: argparse.Namespace, batches: Callable[[Base], Draw]) -> None:
+    """Train at each strength that a command line names, and write the changes of the weights.
 
     Args:
-        chosen: What `offset_parser` read.
-        batches: From the model to what it is trained on.
+        options: Options that `offset_parser` parsed.
+        batches: Function from the model to the function that draws its batches.
     """
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    for strength, path in out_files(chosen.out, chosen.strengths):
-        base = load_base(chosen.model)  # read again: training changes its UNet
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for strength, path in out_files(options.out, options.strengths):
+        base = load_base(options.model)  # read again: training changes its UNet
         changes = train(
             base.networks,
             batches(base),
             strength=strength,
-            budget=Budget(chosen.minutes, chosen.rate, steps=chosen.steps),
-            name=base.own_name(path.stem),
-            folder=chosen.folder,
+            budget=Budget(options.minutes, options.rate, steps=options.steps),
+            name=base.name_with_hash(path.stem),
+            folder=options.folder,
         )
         kind = base.networks.scheduler.config.prediction_type
         save_file(changes, path, metadata={"format": "pt", "prediction_type": kind})

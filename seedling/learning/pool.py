@@ -1,4 +1,4 @@
-"""A pool of scenes seen through the autoencoder: latents with the labels of what they show."""
+"""A pool of encoded scenes: latents with labels of what they show."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -37,12 +37,12 @@ class Pool:
 
     @property
     def parts(self) -> Tensor:
-        """Object, colour, place and tone as sentences say them, int64 (N, 4)."""
+        """Object, colour, place and tone as sentences name them, int64 (N, 4)."""
         return self.labels[:, :4].long()
 
 
 def labels_of(specs: Specs) -> Tensor:
-    """What scenes show, as one table.
+    """Put what scenes show into one table.
 
     Args:
         specs: The specs of B scenes.
@@ -92,7 +92,7 @@ def make_pool(vae: AutoencoderKL, *, count: int, seed: int) -> Pool:
 
     Args:
         vae: A trained autoencoder.
-        count: How many scenes.
+        count: Number of scenes.
         seed: Seed of the scenes.
 
     Returns:
@@ -108,7 +108,7 @@ def make_pool(vae: AutoencoderKL, *, count: int, seed: int) -> Pool:
 
 
 def load_or_make(path: Path, vae: AutoencoderKL, *, count: int, seed: int) -> Pool:
-    """Read a pool, or make and write it where there is none: a cut-off training finds it again."""
+    """Read a pool, or make and write it if there is none, so that a resumed training finds it."""
     if path.exists():
         tensors = load_file(path)
         return Pool(tensors["latents"], tensors["labels"], tensors["cover"])
@@ -121,7 +121,7 @@ def load_or_make(path: Path, vae: AutoencoderKL, *, count: int, seed: int) -> Po
 
 
 def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """Decode unscaled latents to pictures in 0..1, in chunks."""
+    """Decode unscaled latents to images in 0..1, in chunks."""
     with torch.no_grad():
         return torch.cat(
             [to_images(vae.decode(chunk.float()).sample) for chunk in torch.split(latents, CHUNK)]

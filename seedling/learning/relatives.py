@@ -1,9 +1,9 @@
 """What the training commands of the seedling's relatives share.
 
-A relative is trained from a published seedling, lives in its latents and reads with its text
-encoder, so its folder holds its own network alone: `seedling/weights/<name>/unet`, or
-`.../controlnet`. A card's `path` names the seedling's folder and each entry of its `parts` one of
-the relative's, and what both share is shipped once.
+A relative is trained from a published seedling and uses its autoencoder and text encoder. Its
+folder therefore holds only its own network: `seedling/weights/<name>/unet`, or `.../controlnet`.
+On its card, `path` names the seedling's folder and each entry of `parts` names a folder of the
+relative, so shared parts are shipped once.
 """
 
 import argparse
@@ -28,15 +28,15 @@ from seedling.output import say
 from seedling.randomness import choose, make_generator
 
 BASE = WEIGHTS / "seedling"
-"""The model that relatives are trained from, unless another is named."""
+"""The model that relatives are trained from by default."""
 
 Rows = dict[str, Tensor]
-"""Training pictures by what is known of them, row by row: latents, prompts' parts, masks ..."""
+"""Training images as named tensors, one row per image: latents, parts of prompts, masks ..."""
 
 
 @dataclass(frozen=True)
 class Base:
-    """A published seedling in fp32; nothing of it learns.
+    """A published seedling in fp32, with frozen weights.
 
     Attributes:
         vae: Its autoencoder.
@@ -48,24 +48,24 @@ class Base:
     networks: Networks
     sha256: str
 
-    def own_name(self, name: str) -> str:
-        """A name of what holds for this model alone, as latents and checkpoints do."""
+    def name_with_hash(self, name: str) -> str:
+        """Add the model's hash to the name of something specific to it, such as a checkpoint."""
         return f"{name}-{self.sha256[:8]}"
 
     @property
     def scale(self) -> float:
-        """What the autoencoder's latents are multiplied with."""
+        """Scale factor of the autoencoder's latents."""
         return float(self.vae.config.scaling_factor)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, 64, 64) in 0..1 to scaled latents, float16 (B, 16, 8, 8)."""
+        """Encode images (B, 3, 64, 64) in 0..1 to scaled latents, float16 (B, 16, 8, 8)."""
         mean: Tensor = self.vae.encode(to_model(images)).latent_dist.mode()
         return (mean * self.scale).half()
 
 
 def load_networks(folder: Path) -> Networks:
-    """Read a published seedling, in fp32."""
+    """Read the networks of a published seedling, in fp32."""
     unet = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True)
     text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", local_files_only=True)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
@@ -77,7 +77,7 @@ def load_base(folder: Path) -> Base:
     """Read a published seedling.
 
     Raises:
-        FileNotFoundError: If the folder holds none.
+        FileNotFoundError: If the folder does not contain a seedling.
     """
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(
@@ -92,14 +92,14 @@ def load_base(folder: Path) -> Base:
 
 @dataclass(frozen=True)
 class Settings:
-    """What every relative's training is told.
+    """Settings of a relative's training.
 
     Attributes:
-        budget: How long, and the learning rate; making the training pictures is not counted.
-        count: How many training pictures (turbo: pairs).
-        batch: Latents a step.
-        seed: Seed of pictures, prompts and noise.
-        folder: Where checkpoints and training pictures go.
+        budget: How long, and the learning rate; making the training images is not counted.
+        count: Number of training images (turbo: pairs).
+        batch: Latents per step.
+        seed: Seed of images, prompts and noise.
+        folder: Folder of checkpoints and training images.
     """
 
     budget: Budget
@@ -112,16 +112,16 @@ class Settings:
 def new_parser(
     text: str | None, *, minutes: float, rate: float, count: int
 ) -> argparse.ArgumentParser:
-    """Make the parser of a training command.
+    """Make the parser of a relative's training command.
 
     Args:
-        text: What the command does: its module's docstring.
-        minutes: Minutes of training, unless others are given; the same for what follows.
-        rate: The highest learning rate.
-        count: Training pictures.
+        text: Description of the command: its module's docstring.
+        minutes: Default minutes of training.
+        rate: Default of the highest learning rate.
+        count: Default number of training images.
 
     Returns:
-        The parser; `out` is left open.
+        The parser; `out` has no default.
 
     Example:
         >>> new_parser("", minutes=1, rate=1e-3, count=9).parse_args(["--count", "5"]).count
@@ -132,52 +132,52 @@ def new_parser(
     )
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--rate", type=float, default=rate)
-    parser.add_argument("--steps", type=int, default=None, help="stop earlier, after so many")
-    parser.add_argument("--count", type=int, default=count, help="training pictures or pairs")
+    parser.add_argument("--steps", type=int, default=None, help="stop after this many steps")
+    parser.add_argument("--count", type=int, default=count, help="training images or pairs")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--folder", type=Path, default=CHECKPOINTS, help="of checkpoints")
-    parser.add_argument("--base", type=Path, default=BASE, help="the seedling it starts from")
-    parser.add_argument("--out", type=Path, help="the folder that the card names, by default")
+    parser.add_argument("--folder", type=Path, default=CHECKPOINTS, help="folder of checkpoints")
+    parser.add_argument("--base", type=Path, default=BASE, help="seedling to start from")
+    parser.add_argument("--out", type=Path, help="target folder; default: the one on the card")
     return parser
 
 
-def settings_of(chosen: argparse.Namespace) -> Settings:
-    """The settings that a command line says."""
-    budget = Budget(chosen.minutes, chosen.rate, steps=chosen.steps)
-    return Settings(budget, chosen.count, chosen.batch, chosen.seed, chosen.folder)
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Settings from the options of a command line."""
+    budget = Budget(options.minutes, options.rate, steps=options.steps)
+    return Settings(budget, options.count, options.batch, options.seed, options.folder)
 
 
 def joined(chunks: Iterable[Rows]) -> Rows:
-    """Put chunks of rows one below the other."""
-    found = list(chunks)
-    return {name: torch.cat([chunk[name] for chunk in found]) for name in found[0]}
+    """Concatenate chunks of rows."""
+    parts = list(chunks)
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def make_once(
     base: Base, name: str, make: Callable[[Base, int, int], Rows], settings: Settings
 ) -> Rows:
-    """Training pictures of a relative, made where they are not there yet.
+    """Read the training images of a relative; make them if they are missing.
 
     Args:
-        base: Whose latents they are in.
-        name: The relative's name.
-        make: From base, number and seed to rows.
-        settings: `count`, `seed` and `folder` are read.
+        base: The seedling whose latents they are in.
+        name: Name of the relative.
+        make: Function from base, count and seed to rows.
+        settings: `count`, `seed` and `folder` are used.
 
     Returns:
         The rows.
     """
-    file = base.own_name(f"{name}-{settings.count}-{settings.seed}") + ".safetensors"
+    file = base.name_with_hash(f"{name}-{settings.count}-{settings.seed}") + ".safetensors"
     return load_or_make(settings.folder / file, lambda: make(base, settings.count, settings.seed))
 
 
 def load_or_make(path: Path, make: Callable[[], Rows]) -> Rows:
-    """Read tensors, or make and write them where there are none, whole or not at all.
+    """Read tensors, or make and write them if the file is missing, whole or not at all.
 
     Args:
         path: The .safetensors file.
-        make: Makes them.
+        make: Function that makes them.
 
     Returns:
         The tensors by name.
@@ -197,17 +197,18 @@ def fit(
     loss: Callable[[Rows, torch.Generator], Tensor],
     settings: Settings,
 ) -> Any:  # noqa: ANN401
-    """Train a network with Muon, or go on with a training that was cut off.
+    """Train a network with Muon, or resume an interrupted training.
 
     The seedling itself was trained with Muon too (`seedling.learning.muon`). The matrices of a
     relative are the seedling's; new ones start at 0, and their first update is as large as any.
 
     Args:
-        name: The model's name, and that of its checkpoint.
-        network: What is trained; it is changed.
-        rows: Training pictures.
-        loss: A batch of them and the source of prompts, noise and times, to a scalar.
-        settings: How.
+        name: Name of the model and of its checkpoint.
+        network: The network; it is changed.
+        rows: Training images.
+        loss: Function from a batch of rows and a generator, the source of prompts, noise and
+            times, to a scalar.
+        settings: Settings of the training.
 
     Returns:
         The network with its moving average in place.
@@ -218,19 +219,19 @@ def fit(
     )
     count = len(next(iter(rows.values())))
     while loop.running():
-        which = choose(settings.batch, count, generator=generator)
-        loop.step(loss({key: value[which] for key, value in rows.items()}, generator))
+        indices = choose(settings.batch, count, generator=generator)
+        loop.step(loss({key: value[indices] for key, value in rows.items()}, generator))
     loop.finish()
     loop.use_averages()
     return network
 
 
 def publish(parts: Mapping[str, Any], folder: Path) -> None:
-    """Write a relative's own parts, each as diffusers does, networks in fp16.
+    """Write a relative's own parts in diffusers' layout, networks in fp16.
 
     Args:
         parts: Sub-folder -> network or scheduler.
-        folder: The relative's folder; an earlier one there is replaced once the new one is whole.
+        folder: The relative's folder; an earlier one is replaced once the new one is complete.
     """
     aside = folder.with_name(f".{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
@@ -242,10 +243,10 @@ def publish(parts: Mapping[str, Any], folder: Path) -> None:
 
 
 def _published(part: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
-    """A copy in fp16, without the place on this machine that its weights were read from."""
-    own = copy.deepcopy(part)
-    if isinstance(own, nn.Module):
-        own.half()
-    if hasattr(own, "register_to_config") and "_name_or_path" in own.config:
-        own.register_to_config(_name_or_path="")
-    return own
+    """Copy a part in fp16, without the local path that its weights were read from."""
+    copied = copy.deepcopy(part)
+    if isinstance(copied, nn.Module):
+        copied.half()
+    if hasattr(copied, "register_to_config") and "_name_or_path" in copied.config:
+        copied.register_to_config(_name_or_path="")
+    return copied

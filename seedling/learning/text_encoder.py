@@ -1,8 +1,8 @@
-"""Teach a text encoder what sentences say, before it learns together with the noise predictor.
+"""Pretrain a text encoder on sentences before it is trained with the noise predictor.
 
-A noise predictor learns slowly from an encoder whose states say nothing yet. A few hundred steps
-of reading sentences back into their parts give it states that already tell objects, colours,
-places and tones apart.
+A noise predictor learns slowly from an untrained encoder. A few hundred steps of predicting the
+parts of sentences give the encoder states that already distinguish objects, colours, places and
+tones.
 """
 
 from pathlib import Path
@@ -20,25 +20,26 @@ from seedling.world.sentences import draw_parts, sentence
 from seedling.world.vocabulary import COLOURS, PLACES, THINGS, TONES
 
 CHOICES = (len(THINGS), len(COLOURS) + 1, len(PLACES) + 1, len(TONES) + 1)
-"""Labels of each part; the last one of each stands for a part that is not named."""
+"""Number of labels of each part; the last label of each means that the part is not named."""
 
 
 def reading_loss(head: nn.Linear, states: Tensor, parts: Tensor) -> Tensor:
-    """How badly the parts of sentences are read from the mean of their states.
+    """Loss of predicting the parts of sentences from the mean of their states.
 
     Args:
-        head: From the states' width to all labels of all parts.
+        head: Linear layer from the states' width to all labels of all parts.
         states: float32 (B, 24, 128).
         parts: int64 (B, 4), `FREE` where not named.
 
     Returns:
         A scalar, the sum of four cross-entropies.
     """
-    answers = head(states.mean(1)).split(CHOICES, dim=1)
+    predictions = head(states.mean(1)).split(CHOICES, dim=1)
     free = torch.tensor(CHOICES) - 1
-    wanted = torch.where(parts < 0, free, parts)
+    labels = torch.where(parts < 0, free, parts)
     losses = [
-        functional.cross_entropy(answer, wanted[:, column]) for column, answer in enumerate(answers)
+        functional.cross_entropy(logits, labels[:, column])
+        for column, logits in enumerate(predictions)
     ]
     return torch.stack(losses).sum()
 
@@ -53,16 +54,16 @@ def teach(
     batch: int = 64,
     folder: Path = CHECKPOINTS,
 ) -> None:
-    """Train an encoder in place to say the parts of sentences, or take up a finished training.
+    """Train an encoder in place to predict the parts of sentences, or load a finished training.
 
     Args:
         text_encoder: The encoder.
         tokenizer: Its tokenizer.
-        steps: How many steps.
+        steps: Number of steps.
         seed: Seed of the sentences.
         name: Name of the checkpoint.
-        batch: Sentences a step.
-        folder: Where the checkpoint goes.
+        batch: Sentences per step.
+        folder: Folder of the checkpoint.
     """
     generator = make_generator(seed)
     head = nn.Linear(TEXT_WIDTH, sum(CHOICES))

@@ -1,4 +1,4 @@
-"""Read what earlier trainings left in the checkpoint folder: autoencoder, pool and networks."""
+"""Read the results of earlier trainings from the checkpoint folder: autoencoder, pool, networks."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ POOL_SEED = 3
 def load_vae(
     folder: Path = CHECKPOINTS, channels: tuple[int, ...] = (16, 32, 64, 96)
 ) -> AutoencoderKL:
-    """Read the trained autoencoder from its checkpoint, or the shipped one where there is none."""
+    """Read the autoencoder from its checkpoint, or the shipped one if there is no checkpoint."""
     path = folder / "vae.pt"
     if not path.exists():
-        say(f"{path} is not there: the shipped autoencoder is taken")
+        say(f"{path} does not exist: using the shipped autoencoder")
         shipped = WEIGHTS / "seedling-mini" / "vae"
         vae = AutoencoderKL.from_pretrained(shipped, local_files_only=True).float().eval()
-        vae.register_to_config(_name_or_path="")  # else published with a path of this machine
+        vae.register_to_config(_name_or_path="")  # or it is published with a local path
         return vae
     vae = new_vae(channels)
     vae.load_state_dict(read_checkpoint(path)["modules"]["vae"])
@@ -32,12 +32,12 @@ def load_vae(
 
 
 def training_pool(vae: AutoencoderKL, folder: Path, *, count: int = 48_000) -> Pool:
-    """The encoded scenes that all variants are trained on, made where they are not there yet."""
+    """Read the encoded scenes that all variants are trained on; make them if they are missing."""
     return load_or_make(folder / "pool.safetensors", vae, count=count, seed=POOL_SEED)
 
 
 def pool_scale(pool: Pool) -> float:
-    """The latents' scale factor: 1 / their standard deviation."""
+    """Scale factor of the latents: 1 / their standard deviation."""
     return 1 / float(pool.latents.float().std())
 
 
@@ -53,8 +53,8 @@ def trained_networks(
 
     Args:
         model: One of `VARIANTS`.
-        folder: Where its checkpoints are.
-        step: Of the averages kept after so many steps; None for those at the end.
+        folder: Folder of its checkpoints.
+        step: Step of the averages to read; None for those at the end of the training.
     """
     networks = new_networks(VARIANTS[model])
     averages = (

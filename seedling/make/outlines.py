@@ -1,10 +1,10 @@
-"""Outlines for `seedling-control`: `python -m seedling.make.outlines outlines.jsonl`.
+"""Make prompts with outlines for `seedling-control`: `python -m seedling.make.outlines out.jsonl`.
 
-Draws true scenes of the small world and writes their sentences as a prompt file. Each prompt
-names, as its `image`, the outline of its scene's object: a PNG in the folder `conditions` beside
-the file, where `goldenseed run` finds it. Beside it, as `...-plain.jsonl`, the same sentences
-without outlines, for the seedling itself: what a seed decides there and no longer with an outline
-is what the ControlNet has taken from it.
+This draws true scenes of the small world and writes their sentences as a prompt file. The `image`
+of each prompt is the outline of its scene's object: a PNG in the folder `conditions` beside the
+file, where `goldenseed run` finds it. A second file, `...-plain.jsonl`, contains the same sentences
+without outlines, for the seedling itself. What a seed decides without outlines but not with them is
+what the ControlNet has taken over from the seed.
 """
 
 import argparse
@@ -26,35 +26,35 @@ from seedling.world.sentences import sentence
 from seedling.world.vocabulary import OBJECTS
 
 
-def picture_of(edges: Tensor) -> bytes:
-    """An outline, bool (64, 64), as a PNG: white on black, as in training."""
+def outline_png(edges: Tensor) -> bytes:
+    """Encode an outline, bool (64, 64), as a PNG: white on black, as in training."""
     buffer = io.BytesIO()
     Image.fromarray(edges.byte().numpy() * 255).convert("RGB").save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def draw_outlines(count: int, *, seed: int) -> list[tuple[Prompt, bytes]]:
-    """Draw scenes: their sentences, and the outlines of their objects.
+    """Draw the sentences of scenes and the outlines of their objects.
 
     Args:
-        count: How many.
+        count: Number of scenes.
         seed: Seed of the scenes.
 
     Returns:
-        Prompts with the PNGs that are their `image`.
+        Prompts, each with the PNG that is its `image`.
     """
     _, masks, parts = draw_seen(count, seed=seed)
-    pictures = [picture_of(edges) for edges in outlines(masks)]
+    images = [outline_png(edges) for edges in outlines(masks)]
     return [
         (
             Prompt(
                 sentence(row),
                 object=OBJECTS[row[0]],
-                image=hashlib.sha256(picture).hexdigest(),
+                image=hashlib.sha256(image).hexdigest(),
             ),
-            picture,
+            image,
         )
-        for row, picture in zip(parts.tolist(), pictures, strict=True)
+        for row, image in zip(parts.tolist(), images, strict=True)
     ]
 
 
@@ -63,20 +63,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("out", type=Path, help="the prompt file, ending in .jsonl")
+    parser.add_argument("out", type=Path, help="prompt file, ending in .jsonl")
     parser.add_argument("--count", type=int, default=120)
     parser.add_argument("--seed", type=int, default=29)
-    chosen = parser.parse_args(arguments)
-    if chosen.out.suffix != ".jsonl":
-        parser.error(f"{chosen.out}: wanted a name that ends in .jsonl")
-    store = LocalStore(chosen.out.absolute().parent)
-    drawn = draw_outlines(chosen.count, seed=chosen.seed)
-    for prompt, picture in drawn:
-        store.put_if_absent(f"{FOLDER}/{prompt.image}.png", picture)
-    write_prompts_jsonl(chosen.out, [prompt for prompt, _ in drawn])
-    plain = chosen.out.with_stem(f"{chosen.out.stem}-plain")
+    options = parser.parse_args(arguments)
+    if options.out.suffix != ".jsonl":
+        parser.error(f"{options.out} does not end in .jsonl: give a name that does")
+    store = LocalStore(options.out.absolute().parent)
+    drawn = draw_outlines(options.count, seed=options.seed)
+    for prompt, image in drawn:
+        store.put_if_absent(f"{FOLDER}/{prompt.image}.png", image)
+    write_prompts_jsonl(options.out, [prompt for prompt, _ in drawn])
+    plain = options.out.with_stem(f"{options.out.stem}-plain")
     write_prompts_jsonl(plain, [Prompt(prompt.text, object=prompt.object) for prompt, _ in drawn])
-    say(f"{chosen.out}: {len(drawn)} prompts with outlines; {plain}: the same without")
+    say(f"{options.out}: {len(drawn)} prompts with outlines; {plain}: the same without")
 
 
 if __name__ == "__main__":

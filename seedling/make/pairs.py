@@ -1,9 +1,9 @@
-"""Pairs of scene and mask for inpainting: `python -m seedling.make.pairs FOLDER`.
+"""Make pairs of scene and mask for inpainting: `python -m seedling.make.pairs FOLDER`.
 
-Writes true scenes of the small world, the masks of their objects, grown a little, and the names
-of these: the folder that `goldenseed prompts pairs` reads. With `--bands` the masks are bands over
-the whole width, in which a sign has room: the world's signs are as wide as the picture, so only in
-a band can a model write one.
+This writes true scenes of the small world, the slightly grown masks of their objects, and the
+objects' names: the folder that `goldenseed prompts pairs` reads. With `--bands` the masks are bands
+over the whole width with room for a sign. The world's signs are as wide as the image, so a model
+can write one only in a band.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from seedling.world.painting import SIDE
 from seedling.world.vocabulary import OBJECTS
 
 GROWN = 2
-"""Pixels that a mask reaches beyond its object."""
+"""Number of pixels that a mask extends beyond its object."""
 LEAST_ROWS = 44
-"""Rows of a band, at least: an object of middle size and a sign (26 rows) above or below it."""
+"""Minimum height of a band in rows: room for a medium object and a sign (26 rows) beside it."""
 
 
 def draw_pairs(count: int, *, seed: int) -> tuple[Tensor, Tensor, list[str]]:
     """Draw scenes with their masks.
 
     Args:
-        count: How many.
+        count: Number of scenes.
         seed: Seed of the scenes.
 
     Returns:
@@ -43,13 +43,13 @@ def draw_pairs(count: int, *, seed: int) -> tuple[Tensor, Tensor, list[str]]:
 
 
 def bands_of(masks: Tensor) -> Tensor:
-    """Bands over the whole width that cover the objects, `LEAST_ROWS` or more.
+    """Make bands over the whole width that cover the objects, at least `LEAST_ROWS` high.
 
     Args:
-        masks: bool (B, 64, 64), something true in each.
+        masks: bool (B, 64, 64), at least one pixel true in each.
 
     Returns:
-        bool (B, 64, 64); the object in the middle, unless the band ends at the picture's border.
+        bool (B, 64, 64); the object is in the middle unless the band touches the image border.
     """
     first, last = first_and_last(masks.any(2))
     extent = last + 1 - first
@@ -65,18 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--bands", action="store_true", help="masks with room for a sign")
-    chosen = parser.parse_args(arguments)
-    images, masks, names = draw_pairs(chosen.count, seed=chosen.seed)
-    masks = bands_of(masks) if chosen.bands else masks
+    options = parser.parse_args(arguments)
+    images, masks, names = draw_pairs(options.count, seed=options.seed)
+    masks = bands_of(masks) if options.bands else masks
     for kind in ("images", "masks"):
-        (chosen.folder / kind).mkdir(parents=True, exist_ok=True)
+        (options.folder / kind).mkdir(parents=True, exist_ok=True)
     stems = [f"{number:05d}" for number in range(len(names))]
     for stem, image, mask in zip(stems, images, masks, strict=True):
         pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
-        Image.fromarray(pixels).save(chosen.folder / "images" / f"{stem}.png")
-        Image.fromarray(mask.byte().numpy() * 255).save(chosen.folder / "masks" / f"{stem}.png")
-    write_json(chosen.folder / "objects.json", dict(zip(stems, names, strict=True)))
-    say(f"{chosen.folder}: {len(names)} pairs")
+        Image.fromarray(pixels).save(options.folder / "images" / f"{stem}.png")
+        Image.fromarray(mask.byte().numpy() * 255).save(options.folder / "masks" / f"{stem}.png")
+    write_json(options.folder / "objects.json", dict(zip(stems, names, strict=True)))
+    say(f"{options.folder}: {len(names)} pairs")
 
 
 if __name__ == "__main__":

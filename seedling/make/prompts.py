@@ -1,4 +1,4 @@
-"""Write the prompt files: `python -m seedling.make.prompts` makes `prompts/*.jsonl` again."""
+"""Write the prompt files `prompts/*.jsonl`: `python -m seedling.make.prompts`."""
 
 import argparse
 import json

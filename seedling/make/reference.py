@@ -1,8 +1,9 @@
 """Write the reference features: `python -m seedling.make.reference`.
 
 They are features of fresh scenes of the world, drawn for the prompts of `prompts/seedling.jsonl`,
-every prompt equally often: what the small model should be able to draw. A Frechet distance to
-them says how far a set of pictures is from the world, in features of our own, and nothing else.
+equally often for each prompt. The small model should be able to draw such scenes. A Frechet
+distance to them measures how far a set of images is from the world in our own features, and nothing
+else.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from seedling.world.sentences import parse
 
 PROMPTS = Path("prompts/seedling.jsonl")
 SCENES = 5_160
-"""How many scenes: 3 for each of the 1,720 prompts."""
+"""Number of scenes: 3 for each of the 1,720 prompts."""
 
 
 def read_parts(path: Path = PROMPTS) -> Tensor:
@@ -38,7 +39,7 @@ def reference_features(backbone: ResNetModel, parts: Tensor, *, count: int, seed
     Args:
         backbone: The backbone, in eval mode.
         parts: int64 (P, 4), what the prompts name.
-        count: How many scenes; prompts are taken in turn.
+        count: Number of scenes; prompts are used in turn.
         seed: Seed of the scenes.
 
     Returns:
@@ -56,7 +57,7 @@ def reference_features(backbone: ResNetModel, parts: Tensor, *, count: int, seed
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -67,26 +68,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--prompts", type=Path, default=PROMPTS)
-    chosen = parser.parse_args()
-    found = reference_features(
-        load_backbone(chosen.folder),
-        read_parts(chosen.prompts),
-        count=chosen.count,
-        seed=chosen.seed,
+    options = parser.parse_args()
+    vectors = reference_features(
+        load_backbone(options.folder),
+        read_parts(options.prompts),
+        count=options.count,
+        seed=options.seed,
     )
-    save_file({"features": found}, chosen.folder / "reference.safetensors")
+    save_file({"features": vectors}, options.folder / "reference.safetensors")
     write_json(
-        chosen.folder / "reference.json",
+        options.folder / "reference.json",
         {
-            "n": chosen.count,
-            "dimensions": found.shape[1],
-            "seed": chosen.seed,
-            "prompts": chosen.prompts.name,
-            "prompts_sha256": sha256(chosen.prompts),
-            "backbone_sha256": sha256(chosen.folder / "model.safetensors"),
+            "n": options.count,
+            "dimensions": vectors.shape[1],
+            "seed": options.seed,
+            "prompts": options.prompts.name,
+            "prompts_sha256": sha256(options.prompts),
+            "backbone_sha256": sha256(options.folder / "model.safetensors"),
         },
     )
-    say(f"wrote {chosen.count} x {found.shape[1]} features to {chosen.folder}")
+    say(f"wrote {options.count} x {vectors.shape[1]} features to {options.folder}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How bright true scenes of prompts are: `python -m seedling.measure.brightness`.
+"""Measure how bright true scenes of prompts are: `python -m seedling.measure.brightness`.
 
-Writes, for every prompt of a file that names something of the small world, the mean luma of
-scenes drawn for it; the study `brightness` sets a model's pictures beside them. With `--prompts`
-it writes the prompt file itself: four extremes, and every object plain, dark and bright.
+For each prompt of a file that names an object of the small world, this writes the mean luma of
+scenes drawn for it. The study `brightness` compares a model's images with them. With `--prompts` it
+also writes the prompt file: four extremes, and each object plain, dark and bright.
 """
 
 import argparse
@@ -25,12 +25,12 @@ EXTREMES = (
     "a line-art logo on a black background",
     "a line-art logo on a white background",
 )
-"""After the four prompts of Zhang et al. 2024, in words of the small world."""
+"""The four prompts of Zhang et al. 2024, in words of the small world."""
 LEADS = ("a photo of ", "a dark photo of ", "a bright photo of ")
 
 
 def brightness_prompts(objects: Sequence[str]) -> list[dict[str, str]]:
-    """The prompts of the study: extremes, and each object plain, dark and bright.
+    """Build the prompts of the study: extremes, and each object plain, dark and bright.
 
     Example:
         >>> [row["text"] for row in brightness_prompts(["apple"])][4:]
@@ -45,17 +45,17 @@ def brightness_prompts(objects: Sequence[str]) -> list[dict[str, str]]:
 
 
 def read_objects(path: Path) -> list[str]:
-    """The objects of a prompt file, each once, in its order."""
+    """Read the distinct objects of a prompt file, in order."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return list(dict.fromkeys(json.loads(line)["object"] for line in lines))
 
 
 def true_brightness(texts: Sequence[str], *, count: int, seed: int) -> dict[str, dict[str, float]]:
-    """Mean luma of true scenes.
+    """Measure the mean luma of true scenes.
 
     Args:
-        texts: Prompts; those that name nothing of the small world are left out.
-        count: Scenes of each.
+        texts: Prompts; prompts that name no object of the small world are skipped.
+        count: Number of scenes per prompt.
         seed: Seed of the scenes.
 
     Returns:
@@ -63,15 +63,15 @@ def true_brightness(texts: Sequence[str], *, count: int, seed: int) -> dict[str,
     """
     generator = make_generator(seed)
     weights = torch.tensor(LUMA)[:, None, None]
-    found = {}
+    table = {}
     for text in texts:
         parts = _parts(text)
         if parts is not None:
             images = draw_scenes(parts.expand(count, -1), generator=generator).images
             luma = (images * weights).sum(dim=1).mean(dim=(1, 2)).double()
             error = float(luma.std()) / count**0.5
-            found[text] = {"mean": float(luma.mean()), "error": error, "n": count}
-    return found
+            table[text] = {"mean": float(luma.mean()), "error": error, "n": count}
+    return table
 
 
 def _parts(text: str) -> torch.Tensor | None:
@@ -86,18 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, default=PROMPTS / "brightness.jsonl")
     parser.add_argument("--out", type=Path, default=Path("seedling/figures/brightness.json"))
-    parser.add_argument("--count", type=int, default=100, help="scenes of each prompt")
+    parser.add_argument("--count", type=int, default=100, help="scenes per prompt")
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument("--prompts", action="store_true", help="write the prompt file first")
-    chosen = parser.parse_args(arguments)
-    if chosen.prompts:
+    options = parser.parse_args(arguments)
+    if options.prompts:
         rows = brightness_prompts(read_objects(PROMPTS / "synthetic.jsonl"))
-        chosen.source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    lines = chosen.source.read_text(encoding="utf-8").splitlines()
+        options.source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    lines = options.source.read_text(encoding="utf-8").splitlines()
     texts = [str(json.loads(line)["text"]) for line in lines]
-    found: Mapping[str, object] = true_brightness(texts, count=chosen.count, seed=chosen.seed)
-    write_json(chosen.out, found)
-    say(f"{chosen.out}: {len(found)} of {len(texts)} prompts, {chosen.count} scenes each")
+    table: Mapping[str, object] = true_brightness(texts, count=options.count, seed=options.seed)
+    write_json(options.out, table)
+    say(f"{options.out}: {len(table)} of {len(texts)} prompts, {options.count} scenes each")
 
 
 if __name__ == "__main__":

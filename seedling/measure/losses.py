@@ -1,6 +1,6 @@
 """Plot the losses of trainings from their checkpoints.
 
-Usage: `python -m seedling.learning.losses NAME ...`.
+Usage: `python -m seedling.measure.losses NAME ...`.
 """
 
 import argparse
@@ -17,14 +17,14 @@ TRAININGS = ("vae", "seedling-mini", "perceptual", "recogniser")
 
 
 def read_losses(path: Path) -> tuple[list[float], list[float], int]:
-    """Read minutes, mean losses since the report before, and the steps in all."""
+    """Read minutes, the mean loss since the previous report, and the total number of steps."""
     state = read_checkpoint(path)
     minutes = [seconds / 60 for seconds, _ in state["losses"]]
     return minutes, [loss for _, loss in state["losses"]], int(state["steps"])
 
 
 def draw_losses(folder: Path, names: Sequence[str], out: Path) -> None:
-    """Draw one panel a training, loss against minutes, both as they were reported."""
+    """Draw one panel per training: the reported loss against minutes."""
     figure = Figure(figsize=(2.75 * len(names), 2.6), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
@@ -37,13 +37,13 @@ def draw_losses(folder: Path, names: Sequence[str], out: Path) -> None:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=TRAININGS, help="of checkpoints")
+    parser.add_argument("names", nargs="*", default=TRAININGS, help="names of checkpoints")
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / "losses.png")
-    chosen = parser.parse_args()
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    draw_losses(chosen.folder, chosen.names, chosen.out)
-    say(f"wrote {chosen.out}")
+    options = parser.parse_args()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    draw_losses(options.folder, options.names, options.out)
+    say(f"wrote {options.out}")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 Usage: `python -m seedling.measure.pilot`.
 
-Stable Diffusion's last training step still shows the picture through the noise, but drawing starts
-from noise alone: its pictures are pulled to middle grey (Lin et al. 2023, arXiv:2305.08891). On
-8 x 8 latents the same betas leave far less of it, since the noise's own mean is larger there. This
-finds the last beta with which dark and bright prompts come out nearer to grey than the world's
-scenes, so that the flaw is there to be measured and mended.
+Stable Diffusion's last training step still contains some of the image, but drawing starts from pure
+noise, so its images are biased towards middle grey (Lin et al. 2023, arXiv:2305.08891). On 8 x 8
+latents the same betas cause a much smaller bias, because the mean of the noise varies more there.
+This finds the last beta with which the images of dark and bright prompts are closer to grey than
+the world's scenes, so that the models have the flaw and it can be measured and corrected.
 """
 
 import argparse
@@ -28,14 +28,14 @@ from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import sentence
 
 CANDIDATES = (0.012, 0.008, 0.006, 0.003)
-"""Last betas tried; Stable Diffusion's own first."""
+"""Last betas to try; the first is Stable Diffusion's."""
 TRIED_TONES = ("dark", "bright", "plain")
 BATCH = 32
-"""Latents a step: brightness is learned early, and half a batch halves the wait."""
+"""Latents per step: brightness is learned early, and half a batch takes half the time."""
 
 
 def terminal_ratio(beta_end: float) -> float:
-    """Signal-to-noise ratio of the last training step.
+    """Compute the signal-to-noise ratio of the last training step.
 
     Example:
         >>> round(terminal_ratio(0.012), 5)
@@ -46,7 +46,7 @@ def terminal_ratio(beta_end: float) -> float:
 
 
 def world_brightness() -> dict[str, float]:
-    """Mean brightness of the world's own scenes by tone."""
+    """Mean brightness of the world's scenes by tone."""
     generator = make_generator(91)
     return {
         tone: float(brightness(draw_scenes(prompt_parts(tone), generator=generator).images).mean())
@@ -55,17 +55,17 @@ def world_brightness() -> dict[str, float]:
 
 
 def drawn_brightness(pipe: StableDiffusionPipeline) -> dict[str, float]:
-    """Mean brightness of drawn pictures by tone."""
+    """Mean brightness of drawn images by tone."""
     seeds = list(range(900_000, 900_000 + COUNT))
-    found = {}
+    means = {}
     for tone in TRIED_TONES:
         prompts = [sentence(row) for row in prompt_parts(tone).tolist()]
-        found[tone] = float(brightness(draw(pipe, prompts, seeds)).mean())
-    return found
+        means[tone] = float(brightness(draw(pipe, prompts, seeds)).mean())
+    return means
 
 
 def try_out(beta_end: float, *, steps: int, folder: Path) -> dict[str, object]:
-    """Train a small predictor with a last beta and measure how bright its pictures are."""
+    """Train a small predictor with a last beta and measure the brightness of its images."""
     vae, small = load_vae(folder), VARIANTS["seedling-mini"]
     variant = dataclasses.replace(small, beta_end=beta_end, seed=small.seed + 10)
     budget = Budget(minutes=600.0, rate=RATE, steps=steps)
@@ -76,18 +76,18 @@ def try_out(beta_end: float, *, steps: int, folder: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    """Run from the command line; goes on where it stopped."""
+    """Run from the command line; an interrupted pilot resumes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2_000)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     rows = []
     for beta_end in CANDIDATES:
-        rows.append(try_out(beta_end, steps=chosen.steps, folder=chosen.folder))
+        rows.append(try_out(beta_end, steps=options.steps, folder=options.folder))
         say(rows[-1])
-    found = {"steps": chosen.steps, "n": COUNT, "world": world_brightness(), "candidates": rows}
-    write_json(WEIGHTS.parent / "figures" / "pilot.json", found)
-    say(found)
+    figures = {"steps": options.steps, "n": COUNT, "world": world_brightness(), "candidates": rows}
+    write_json(WEIGHTS.parent / "figures" / "pilot.json", figures)
+    say(figures)
 
 
 if __name__ == "__main__":

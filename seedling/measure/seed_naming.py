@@ -1,8 +1,8 @@
-"""Whether a picture gives away its seed: `python -m seedling.measure.seed_naming --model NAME`.
+"""Test if a classifier can name an image's seed: `python -m seedling.measure.seed_naming`.
 
-A small convolutional network is trained to name the seed among 64 from pictures of some objects,
-and tested on objects that it never saw. The same with seeds that are scrambled, one fresh seed
-for every picture, is the control: it must stay at chance.
+A small convolutional network is trained to name the seed among 64 from images of some objects, and
+is tested on images of other objects. In the control, seeds are scrambled: each image is drawn from
+its own fresh seed. The control must stay at chance.
 """
 
 import argparse
@@ -25,36 +25,36 @@ from seedling.world.vocabulary import OBJECTS
 
 SEEDS = 64
 TEST_EVERY = 4
-"""Every fourth object is for the test; its pictures are not trained on."""
+"""Every fourth object is held out for the test."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures by seed: float32 (S, P, 3, 64, 64), each standardised by itself."""
+class SeedImages:
+    """Images by seed: float32 (S, P, 3, 64, 64), each standardised separately."""
 
     train: Tensor
     test: Tensor
 
 
-def draw_pictures(
+def draw_images(
     pipe: StableDiffusionPipeline,
     *,
     prompts: int,
     first_seed: int,
     scrambled: bool,
     guidance: float,
-) -> Pictures:
-    """Draw every seed on the same prompts.
+) -> SeedImages:
+    """Draw each seed on the same prompts.
 
     Args:
         pipe: The model.
-        prompts: How many prompts; their objects go round, so a quarter is for the test.
+        prompts: Number of prompts; their objects cycle, so a quarter is held out for the test.
         first_seed: The first of 64 seeds.
-        scrambled: Draw each picture from a fresh seed of its own instead.
+        scrambled: Whether each image is drawn from its own fresh seed instead.
         guidance: Guidance scale.
 
     Returns:
-        The pictures, those of held-out objects apart.
+        The images, split into training objects and held-out objects.
     """
     parts = draw_parts(prompts, generator=make_generator(first_seed))
     parts[:, 0] = torch.arange(prompts) % len(OBJECTS)
@@ -67,11 +67,11 @@ def draw_pictures(
     spread, mean = torch.std_mean(images, dim=(3, 4), keepdim=True)
     images = (images - mean) / (spread + 1e-3)
     held_out = parts[:, 0] % TEST_EVERY == 0
-    return Pictures(images[:, ~held_out], images[:, held_out])
+    return SeedImages(images[:, ~held_out], images[:, held_out])
 
 
 def new_network() -> nn.Sequential:
-    """Make the untrained network: (B, 3, 64, 64) to 64 seeds."""
+    """Make an untrained network: (B, 3, 64, 64) to logits of 64 seeds."""
     widths = (3, 24, 48, 96)
     layers: list[nn.Module] = []
     for narrow, wide in pairwise(widths):
@@ -79,37 +79,37 @@ def new_network() -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(96 * 64, SEEDS))
 
 
-def name_seeds(pictures: Pictures, *, steps: int, seed: int) -> Share:
-    """Train on some objects and name the seeds of the others' pictures.
+def name_seeds(images: SeedImages, *, steps: int, seed: int) -> Share:
+    """Train on some objects and name the seeds of images of the other objects.
 
     Args:
-        pictures: The pictures.
-        steps: Steps of 64 pictures.
-        seed: Seed of the order; the first weights are from torch's own stream.
+        images: The images by seed.
+        steps: Steps of 64 images.
+        seed: Seed of the order; initial weights come from torch's global stream.
 
     Returns:
-        Share of test pictures whose seed is named, with its interval; chance is 1 in 64.
+        Share of test images whose seed is named correctly, with its interval; chance is 1 in 64.
     """
     generator = make_generator(seed)
-    network, count = new_network(), pictures.train.shape[1]
+    network, count = new_network(), images.train.shape[1]
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
-        whose = choose(64, SEEDS, generator=generator)
-        which = choose(64, count, generator=generator)
-        loss = functional.cross_entropy(network(pictures.train[whose, which]), whose)
+        seeds = choose(64, SEEDS, generator=generator)
+        prompts = choose(64, count, generator=generator)
+        loss = functional.cross_entropy(network(images.train[seeds, prompts]), seeds)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-    return _tested(network.eval(), pictures.test)
+    return _tested(network.eval(), images.test)
 
 
 def _tested(network: nn.Module, test: Tensor) -> Share:
-    wanted = torch.arange(SEEDS).view(SEEDS, 1).expand(*test.shape[:2]).flatten()
+    labels = torch.arange(SEEDS).view(SEEDS, 1).expand(*test.shape[:2]).flatten()
     with torch.no_grad():
         named = [network(chunk).argmax(1) for chunk in torch.split(test.flatten(0, 1), 256)]
-    return wilson(int((torch.cat(named) == wanted).sum()), len(wanted))
+    return wilson(int((torch.cat(named) == labels).sum()), len(labels))
 
 
 def main() -> None:
@@ -120,20 +120,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=500_000)
     parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures")
-    chosen = parser.parse_args()
-    pipe = load_shipped(chosen.model)
-    found = {}
+    options = parser.parse_args()
+    pipe = load_shipped(options.model)
+    shares = {}
     for name, scrambled in (("seeds", False), ("scrambled", True)):
-        pictures = draw_pictures(
+        images = draw_images(
             pipe,
-            prompts=chosen.prompts,
-            first_seed=chosen.seed,
+            prompts=options.prompts,
+            first_seed=options.seed,
             scrambled=scrambled,
-            guidance=VARIANTS[chosen.model].guidance,
+            guidance=VARIANTS[options.model].guidance,
         )
-        found[name] = vars(name_seeds(pictures, steps=chosen.steps, seed=chosen.seed))
-        say(f"{name}: {found[name]}")
-    write_json(chosen.out / chosen.model / "seed_naming.json", {"of": SEEDS, **found})
+        shares[name] = vars(name_seeds(images, steps=options.steps, seed=options.seed))
+        say(f"{name}: {shares[name]}")
+    write_json(options.out / options.model / "seed_naming.json", {"of": SEEDS, **shares})
 
 
 if __name__ == "__main__":

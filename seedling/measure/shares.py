@@ -11,7 +11,7 @@ from seedling.world.sentences import FREE
 
 @dataclass(frozen=True)
 class Share:
-    """A share of n with its 95 % interval (Wilson 1927)."""
+    """A share of n trials with its 95 % interval (Wilson 1927)."""
 
     value: float
     low: float
@@ -33,7 +33,7 @@ def wilson(hits: int, n: int, *, z: float = 1.96) -> Share:
 
 
 def mean_of(values: Tensor) -> dict[str, float]:
-    """Mean of independent values with its 95 % interval (normal) and their number.
+    """Compute the mean of independent values, its 95 % interval (normal), and their number.
 
     Example:
         >>> mean_of(torch.tensor([0.0, 1.0] * 50))
@@ -47,7 +47,7 @@ def mean_of(values: Tensor) -> dict[str, float]:
 def accuracy(
     images: Tensor, parts: Tensor, backbone: ResNetModel, heads: nn.ModuleDict
 ) -> dict[str, Share]:
-    """How often the recogniser sees what the prompt names; colour where there is any to see.
+    """How often the recogniser sees what the prompt names; colour only in tones that show it.
 
     Args:
         images: float32 (B, 3, 64, 64) in 0..1.
@@ -56,15 +56,15 @@ def accuracy(
         heads: Its heads.
 
     Returns:
-        A share with interval for object, colour, place and tone.
+        A share with its interval for object, colour, place and tone.
     """
-    seen = recognise(backbone, heads, images)
+    recognised = recognise(backbone, heads, images)
     shares = {}
     for column, name in enumerate(("object", "colour", "place", "tone")):
-        asked = parts[:, column]
-        counted = asked != FREE
+        labels = parts[:, column]
+        counted = labels != FREE
         if name == "colour":
             counted &= ~is_colourless(parts[:, 3])
-        hits = int((seen[name] == asked)[counted].sum())
+        hits = int((recognised[name] == labels)[counted].sum())
         shares[name] = wilson(hits, int(counted.sum()))
     return shares

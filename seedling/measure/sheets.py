@@ -36,10 +36,9 @@ def contact_sheet(
     prompts: Sequence[str] = SHEET_PROMPTS,
     seeds: int = 10,
 ) -> None:
-    """Draw the same seeds for each of some prompts and write one picture of all."""
-    numbers = list(range(1000, 1000 + seeds))
-    drawn = [seed for seed in numbers for _ in prompts]
-    images = draw(pipe, [*prompts] * seeds, drawn, guidance=guidance)
+    """Draw the same seeds for each prompt and write all images as one sheet."""
+    numbers = [seed for seed in range(1000, 1000 + seeds) for _ in prompts]
+    images = draw(pipe, [*prompts] * seeds, numbers, guidance=guidance)
     grid = images.view(seeds, len(prompts), *images.shape[1:])
     if not rows_are_seeds:
         grid = grid.transpose(0, 1)
@@ -47,18 +46,18 @@ def contact_sheet(
 
 
 def write_sheet(grid: Tensor, path: Path) -> None:
-    """Write pictures (rows, columns, 3, H, W) in 0..1 as one file."""
+    """Write images (rows, columns, 3, H, W) in 0..1 as one file."""
     rows, columns, _, height, width = grid.shape
-    whole = grid.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, 3)
-    pixels = (whole * 255).round().to(torch.uint8).numpy()
+    sheet = grid.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, 3)
+    pixels = (sheet * 255).round().to(torch.uint8).numpy()
     Image.fromarray(np.asarray(pixels)).save(path, optimize=True)
 
 
-def reconstructions(pipe: StableDiffusionPipeline, path: Path, *, seed: int) -> None:
-    """Write scenes and, below each, what the autoencoder gives back."""
+def write_reconstructions(pipe: StableDiffusionPipeline, path: Path, *, seed: int) -> None:
+    """Write scenes and, below each, its reconstruction by the autoencoder."""
     scenes, _ = next(scene_chunks(24, seed))
     with torch.no_grad():
         latents = pipe.vae.encode(to_model(scenes)).latent_dist.mode()
-        back = to_images(pipe.vae.decode(latents).sample)
-    pairs = torch.stack([scenes[:12], back[:12], scenes[12:], back[12:]])
+        decoded = to_images(pipe.vae.decode(latents).sample)
+    pairs = torch.stack([scenes[:12], decoded[:12], scenes[12:], decoded[12:]])
     write_sheet(pairs, path)

@@ -1,6 +1,6 @@
-"""Measure `seedling-turbo` beside the seedling: `python -m seedling.measure.turbo`.
+"""Compare `seedling-turbo` with the seedling: `python -m seedling.measure.turbo`.
 
-Both draw the same prompts from the same seeds, none of them trained on.
+Both draw the same prompts from the same seeds, none of which was used in training.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def load_pipes(base: Path, turbo: Path) -> dict[str, StableDiffusionPipeline]:
 def draw_both(
     pipes: dict[str, StableDiffusionPipeline], prompts: list[str], seeds: list[int]
 ) -> tuple[dict[str, Tensor], dict[str, float]]:
-    """Draw with both: pictures (B, 3, 64, 64) in 0..1, and pictures a second."""
+    """Draw with both models: images (B, 3, 64, 64) in 0..1, and images per second."""
     images, speed = {}, {}
     for name, steps, guidance in (("teacher", STEPS, GUIDANCE), ("student", 1, 0.0)):
         started = time.monotonic()
@@ -67,29 +67,29 @@ def measure(
     count: int,
     seed: int,
 ) -> tuple[dict[str, object], Tensor]:
-    """Measure how often what the prompt names is recognised in the pictures of both.
+    """Measure how often the recogniser sees what the prompts name in the images of both models.
 
     Args:
-        pipes: As `load_pipes` gives them.
+        pipes: Output of `load_pipes`.
         backbone: The recogniser's backbone.
         heads: Its heads.
-        count: How many prompts, each with a seed of its own.
+        count: Number of prompts, each with its own seed.
         seed: Seed of prompts and seeds.
 
     Returns:
-        The figures by name, and the first pictures of both, (2, 16, 3, 64, 64) at most.
+        The numbers by name, and the first images of both, at most (2, 16, 3, 64, 64).
     """
     parts = draw_parts(count, generator=make_generator(seed))
     prompts = [sentence(row) for row in parts.tolist()]
     images, speed = draw_both(pipes, prompts, list(range(seed * 10_000, seed * 10_000 + count)))
-    shares = {name: accuracy(found, parts, backbone, heads) for name, found in images.items()}
-    apart = (images["teacher"] - images["student"]).square().mean(dim=(1, 2, 3))
+    shares = {name: accuracy(batch, parts, backbone, heads) for name, batch in images.items()}
+    difference = (images["teacher"] - images["student"]).square().mean(dim=(1, 2, 3))
     figures = {
         "n": count,
-        **{name: {k: vars(v) for k, v in found.items()} for name, found in shares.items()},
+        **{name: {k: vars(v) for k, v in by_part.items()} for name, by_part in shares.items()},
         "images_per_second": speed,
         "threads": torch.get_num_threads(),
-        "median_rms_difference": round(float(apart.median().sqrt()), 4),
+        "median_rms_difference": round(float(difference.median().sqrt()), 4),
     }
     return figures, torch.stack([images["teacher"][:16], images["student"][:16]])
 
@@ -101,13 +101,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=77)
     parser.add_argument("--base", type=Path, default=BASE)
     parser.add_argument("--turbo", type=Path, default=WEIGHTS / NAME)
-    chosen = parser.parse_args()
-    pipes = load_pipes(chosen.base, chosen.turbo)
+    options = parser.parse_args()
+    pipes = load_pipes(options.base, options.turbo)
     judge = load_backbone(RECOGNISER), load_heads(RECOGNISER)
-    figures, pictures = measure(pipes, *judge, count=chosen.count, seed=chosen.seed)
+    figures, sheet = measure(pipes, *judge, count=options.count, seed=options.seed)
     out = WEIGHTS.parent / "figures" / NAME
     out.mkdir(parents=True, exist_ok=True)
-    write_sheet(pictures, out / "teacher_and_student.png")
+    write_sheet(sheet, out / "teacher_and_student.png")
     write_json(out / "figures.json", figures)
     say(figures)
 

@@ -1,13 +1,14 @@
-"""How near every pixel of a scene is, exactly, and a small depth network of Depth Anything's class.
+"""The exact nearness of every pixel of a scene, and a small depth network that estimates it.
 
-Nearness is a relative inverse depth as Depth Anything gives it: larger is nearer, 0 infinitely far.
-It is 0 above the horizon: sky, and whatever stands at the horizon. On the ground it rises evenly
-from 0 at the horizon to 1 at the lower edge of the picture: for a level camera over a plane the
-inverse depth of a row is proportional to its distance below the horizon (Hoiem et al. 2008,
-"Putting Objects in Perspective", section 3). An object is flat and upright; its nearness falls
-evenly from 1 at the world's depth 0 to `FARTHEST` at depth 1, as do its size and, on average, the
-row that it stands on. Signs and frames count as what they cover; an extreme scene has no depth,
-all of it is 0, but for the lines of a logo.
+The network is of Depth Anything's class. Nearness is a relative inverse depth as Depth Anything
+gives it: larger is nearer, and 0 is infinitely far. It is 0 above the horizon, in the sky and in
+whatever stands at the horizon. On the ground it rises linearly from 0 at the horizon to 1 at the
+lower edge of the image: for a level camera over a plane, the inverse depth of a row is
+proportional to its distance below the horizon (Hoiem et al. 2008, "Putting Objects in
+Perspective", section 3). An object is flat and upright. Its nearness falls linearly from 1 at
+depth 0 of the world to `FARTHEST` at depth 1, as do its size and, on average, the row that it
+stands on. Signs and frames have the nearness of what they cover. An extreme scene has nearness 0
+except on the lines of a logo.
 """
 
 from pathlib import Path
@@ -36,11 +37,11 @@ FARTHEST = 0.1
 CHUNK = 64
 WIDTH, LAYERS, PATCH = 96, 4, 8
 OBJECT_WEIGHT = 2.0
-"""Weight of the object's mean nearness beside the mean over all pixels."""
+"""Weight of the error of an object's mean nearness, relative to the mean over all pixels."""
 
 
 def object_nearness(depth: Tensor) -> Tensor:
-    """Nearness of objects, (B,), from their depth in 0..1.
+    """Convert the depth of objects, (B,) in 0..1, to nearness.
 
     Example:
         >>> object_nearness(torch.tensor([0.0, 1.0])).tolist()
@@ -50,7 +51,7 @@ def object_nearness(depth: Tensor) -> Tensor:
 
 
 def depth_map(specs: Specs, masks: Tensor) -> Tensor:
-    """Nearness of every pixel.
+    """Compute the exact nearness of every pixel.
 
     Args:
         specs: Specs of B scenes.
@@ -67,7 +68,7 @@ def depth_map(specs: Specs, masks: Tensor) -> Tensor:
 
 
 def new_network() -> DepthAnythingForDepthEstimation:
-    """Make an untrained network: pictures of 64 x 64 in patches of 8, nearness of 64 x 64."""
+    """Make an untrained network: images of 64 x 64 in patches of 8 to nearness of 64 x 64."""
     backbone = Dinov2Config(
         hidden_size=WIDTH,
         num_hidden_layers=LAYERS,
@@ -94,45 +95,45 @@ def new_network() -> DepthAnythingForDepthEstimation:
 
 
 def nearness(network: DepthAnythingForDepthEstimation, images: Tensor) -> Tensor:
-    """What the network says of pictures (B, 3, 64, 64) in 0..1: (B, 64, 64), larger is nearer."""
-    found: Tensor = network(normalised(images)).predicted_depth
-    return found
+    """Estimate the nearness of images (B, 3, 64, 64) in 0..1: (B, 64, 64), larger is nearer."""
+    predicted: Tensor = network(normalised(images)).predicted_depth
+    return predicted
 
 
 def estimate(network: DepthAnythingForDepthEstimation, images: Tensor) -> Tensor:
-    """The same without gradients and in chunks; the network is in eval mode."""
+    """Compute `nearness` in chunks and without gradients; the network is in eval mode."""
     with torch.no_grad():
-        return torch.cat([nearness(network, some) for some in torch.split(images, CHUNK)])
+        return torch.cat([nearness(network, chunk) for chunk in torch.split(images, CHUNK)])
 
 
-def depth_loss(found: Tensor, wanted: Tensor, masks: Tensor) -> Tensor:
-    """Mean distance of all pixels, and that of each object's mean.
+def depth_loss(predicted: Tensor, exact: Tensor, masks: Tensor) -> Tensor:
+    """Mean absolute error over all pixels, plus the weighted error of each object's mean.
 
     Args:
-        found: float32 (B, H, W).
-        wanted: The same shape.
+        predicted: float32 (B, H, W).
+        exact: The same shape.
         masks: bool, the same shape, the objects.
 
     Returns:
-        A scalar. Scale and shift are learned too: all scenes have one camera, so nearness can be
-        compared between pictures.
+        A scalar. Scale and shift are learned too: all scenes have the same camera, so nearness
+        can be compared between images.
 
     Example:
-        >>> wanted, mask = torch.ones(1, 2, 2), torch.eye(2).bool()[None]
-        >>> depth_loss(wanted - 0.5, wanted, mask).item(), depth_loss(wanted, wanted, mask).item()
+        >>> exact, mask = torch.ones(1, 2, 2), torch.eye(2).bool()[None]
+        >>> depth_loss(exact - 0.5, exact, mask).item(), depth_loss(exact, exact, mask).item()
         (1.5, 0.0)
     """
     count = masks.sum(dim=(1, 2)).clamp_min(1)
-    mean = ((found - wanted) * masks).sum(dim=(1, 2)) / count
-    return functional.l1_loss(found, wanted) + OBJECT_WEIGHT * mean.abs().mean()
+    mean = ((predicted - exact) * masks).sum(dim=(1, 2)) / count
+    return functional.l1_loss(predicted, exact) + OBJECT_WEIGHT * mean.abs().mean()
 
 
 def publish(network: nn.Module, folder: Path = FOLDER) -> None:
-    """Write network and preprocessing as transformers reads them, weights in fp16.
+    """Write network and preprocessing in transformers' layout, weights in fp16.
 
     Args:
         network: The network.
-        folder: Where to; an earlier one there is replaced once the new one is whole.
+        folder: Target folder; an earlier one is replaced once the new one is complete.
     """
     pixels = DPTImageProcessor(
         size={"height": 64, "width": 64},

@@ -1,4 +1,4 @@
-"""The parts of `seedling-mini` in Stable Diffusion's own classes, their sizes and their folder."""
+"""Make the untrained parts of the seedlings in Stable Diffusion's own classes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ TEXT_LENGTH = 24
 def new_vae(channels: tuple[int, ...] = (16, 32, 64, 96)) -> AutoencoderKL:
     """Make an untrained autoencoder, 64 x 64 pixels to 16 x 8 x 8 latents.
 
-    Two groups per norm: with one channel per group the norm removes each channel's mean, and
-    with it colour and brightness.
+    Each norm has two groups: with one channel per group, a norm would remove each channel's mean,
+    and with it colour and brightness.
 
     Args:
         channels: Widths of the four levels, from 64 x 64 down to 8 x 8.
@@ -46,17 +46,17 @@ def new_vae(channels: tuple[int, ...] = (16, 32, 64, 96)) -> AutoencoderKL:
 
 @dataclass(frozen=True)
 class Variant:
-    """What tells our text-to-image models apart; autoencoder and world are the same.
+    """What differs between our text-to-image models; they share autoencoder and world.
 
     Attributes:
         channels: Widths of the noise predictor's levels.
-        seed: Seed of its training's data order; replicates differ in it and in their first weights.
+        seed: Seed of the data order in training; replicates differ in it and in initial weights.
         beta_end: Last beta of the scaled linear schedule.
         scale_shift: Whether time and pooled text scale the features of a residual block as well
             as shift them (Dhariwal & Nichol 2021, arXiv:2105.05233, section 3.1).
-        extremes: Share of the training latents that are drawn among the extreme scenes alone, of
-            which the world shows one in two batches.
-        guidance: The guidance scale that it is drawn and measured with, as its card says.
+        extremes: Share of the training latents that are drawn from the extreme scenes only. The
+            world itself shows about one extreme scene in two batches.
+        guidance: The guidance scale that images are drawn and measured with, as on its card.
     """
 
     channels: tuple[int, ...]
@@ -85,12 +85,12 @@ def new_unet(
 ) -> UNet2DConditionModel:
     """Make an untrained noise predictor on 16 x 8 x 8 latents, conditioned on text.
 
-    The text enters twice: by cross-attention, and pooled into the time embedding, which every
-    residual block sees (as in Imagen, Saharia et al. 2022, arXiv:2205.11487, appendix D.1).
+    The text enters twice: through cross-attention, and pooled into the time embedding, which every
+    residual block receives (as in Imagen, Saharia et al. 2022, arXiv:2205.11487, appendix D.1).
 
     Args:
         channels: Widths of the levels, from 8 x 8 down.
-        pooled_text: Whether the text enters the time embedding; without, by attention only.
+        pooled_text: Whether the text enters the time embedding as well as the attention.
         scale_shift: See `Variant`.
 
     Returns:
@@ -118,7 +118,7 @@ def new_text_encoder(vocabulary: int, end: int) -> CLIPTextModel:
     """Make an untrained text encoder.
 
     Args:
-        vocabulary: How many tokens.
+        vocabulary: Number of tokens.
         end: Id of the end token, whose state is the pooled output.
 
     Returns:
@@ -141,7 +141,7 @@ def new_text_encoder(vocabulary: int, end: int) -> CLIPTextModel:
 
 
 def new_scheduler(beta_end: float = 0.012) -> DDIMScheduler:
-    """Make Stable Diffusion's DDIM schedule: scaled linear betas, 0.00085 to 0.012 in its own."""
+    """Make a DDIM schedule with scaled linear betas; Stable Diffusion's end at 0.012."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -155,12 +155,12 @@ def new_scheduler(beta_end: float = 0.012) -> DDIMScheduler:
 
 
 def to_model(images: Tensor) -> Tensor:
-    """Map pictures from 0..1 to the -1..1 that the autoencoder sees."""
+    """Map images from 0..1 to the range -1..1 that the autoencoder takes."""
     return images * 2 - 1
 
 
 def to_images(decoded: Tensor) -> Tensor:
-    """Map the autoencoder's output to pictures in 0..1."""
+    """Map the autoencoder's output to images in 0..1."""
     return (decoded / 2 + 0.5).clamp(0, 1)
 
 

@@ -1,8 +1,9 @@
-"""The judges of picture and prompt: small CLIPs in open_clip's format, and their losses.
+"""The judges of image and prompt: small CLIPs in open_clip's format, and their losses.
 
-Two networks of one architecture. `clip` learns which sentence belongs to which scene; `preference`
-goes on from there with pairs of pictures of one prompt of which one is better. Both score a
-picture by the cosine of its vector and the prompt's, as CLIP and HPS v2 do.
+Both judges have the same architecture. `clip` learns which sentence belongs to which scene.
+`preference` continues from `clip` on pairs of images for one prompt, one of them better than the
+other. Both score an image by the cosine between its vector and the prompt's, as CLIP and HPS v2
+do.
 """
 
 import copy
@@ -30,44 +31,44 @@ DIMENSIONS = 64
 """Length of a vector."""
 CHUNK = 128
 HIGHEST_SCALE = math.log(100)
-"""Bound of the logarithm of CLIP's temperature (Radford et al. 2021, section 2.5)."""
+"""Upper bound of the logarithm of CLIP's scale (Radford et al. 2021, section 2.5)."""
 MODEL: dict[str, Any] = {
     "embed_dim": DIMENSIONS,
     "vision_cfg": {"image_size": 64, "layers": [2, 2, 2, 1], "width": 16, "head_width": 64},
     "text_cfg": {
         "context_length": TEXT_LENGTH,
-        "hf_tokenizer_name": "seedling",  # any name: of a folder, open_clip reads the files in it
+        "hf_tokenizer_name": "seedling",  # any name: open_clip reads a folder's own tokenizer
         "width": 64,
         "heads": 4,
         "layers": 2,
     },
 }
-"""open_clip's description of the network, all but the length of the vocabulary."""
+"""open_clip's description of the network, without the length of the vocabulary."""
 
 
 def configuration(vocabulary: int) -> dict[str, Any]:
-    """open_clip's own description for a vocabulary of so many tokens."""
-    described = copy.deepcopy(MODEL)
-    described["text_cfg"]["vocab_size"] = vocabulary
-    return described
+    """Complete open_clip's description of the network with the number of tokens."""
+    description = copy.deepcopy(MODEL)
+    description["text_cfg"]["vocab_size"] = vocabulary
+    return description
 
 
 def new_judge(vocabulary: int) -> nn.Module:
-    """Make an untrained network: a ResNet for pictures, a transformer for sentences.
+    """Make an untrained judge: a ResNet for images and a transformer for sentences.
 
     Args:
-        vocabulary: How many tokens. The end token must be the last: the sentence's vector is
-            read where the highest id stands first.
+        vocabulary: Number of tokens. The end token must have the highest id, because the
+            sentence's vector is read at the first position of the highest id.
 
     Returns:
         An `open_clip.CLIP` in fp32.
     """
-    made: nn.Module = open_clip.CLIP(**configuration(vocabulary))
-    return made
+    judge: nn.Module = open_clip.CLIP(**configuration(vocabulary))
+    return judge
 
 
 def tokens(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
-    """Token ids of sentences, int64 (B, 24), padded by the end token."""
+    """Tokenise sentences: int64 (B, 24), padded by the end token."""
     ids: Tensor = tokenizer(
         list(texts),
         padding="max_length",
@@ -79,18 +80,18 @@ def tokens(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Pictures (B, 3, 64, 64) in 0..1 as the networks take them."""
+    """Normalise images (B, 3, 64, 64) in 0..1 for the networks."""
     return (images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
 
 def image_vectors(judge: nn.Module, images: Tensor) -> Tensor:
-    """Vectors of pictures in 0..1, float32 (B, 64), each of length 1."""
+    """Encode images in 0..1: float32 (B, 64), each vector of length 1."""
     vectors: Tensor = judge.encode_image(normalised(images), normalize=True)  # type: ignore[operator]
     return vectors
 
 
 def text_vectors(judge: nn.Module, ids: Tensor) -> Tensor:
-    """Vectors of tokenised sentences, float32 (B, 64), each of length 1."""
+    """Encode tokenised sentences: float32 (B, 64), each vector of length 1."""
     vectors: Tensor = judge.encode_text(ids, normalize=True)  # type: ignore[operator]
     return vectors
 
@@ -98,30 +99,30 @@ def text_vectors(judge: nn.Module, ids: Tensor) -> Tensor:
 def scores(
     judge: nn.Module, tokenizer: CLIPTokenizer, images: Tensor, texts: Sequence[str]
 ) -> Tensor:
-    """Cosine of each picture with its own sentence, float32 (B,), without gradients."""
-    found = []
+    """Compute the cosine of each image with its own sentence, float32 (B,), without gradients."""
+    cosines = []
     with torch.no_grad():
         for start in range(0, len(images), CHUNK):
             ids = tokens(tokenizer, texts[start : start + CHUNK])
-            pictures = image_vectors(judge, images[start : start + CHUNK])
-            found.append((pictures * text_vectors(judge, ids)).sum(dim=1))
-    return torch.cat(found)
+            vectors = image_vectors(judge, images[start : start + CHUNK])
+            cosines.append((vectors * text_vectors(judge, ids)).sum(dim=1))
+    return torch.cat(cosines)
 
 
 def scale(judge: nn.Module) -> Tensor:
-    """The temperature's inverse, a scalar of at most 100."""
+    """Return the inverse temperature, a scalar of at most 100."""
     raw: Any = judge.logit_scale
     bounded: Tensor = raw.clamp(max=HIGHEST_SCALE).exp()
     return bounded
 
 
-def contrastive_loss(pictures: Tensor, sentences: Tensor, ids: Tensor, factor: Tensor) -> Tensor:
-    """CLIP's loss; equal sentences of a batch share the target evenly.
+def contrastive_loss(images: Tensor, sentences: Tensor, ids: Tensor, factor: Tensor) -> Tensor:
+    """CLIP's loss; equal sentences in a batch share the target evenly.
 
     Args:
-        pictures: float32 (B, D), of length 1.
-        sentences: float32 (B, D), of length 1, in the same order.
-        ids: int64 (B, T), the sentences' tokens, by which equal ones are known.
+        images: Vectors of images, float32 (B, D), of length 1.
+        sentences: Vectors of their sentences, float32 (B, D), of length 1.
+        ids: int64 (B, T), the tokens of the sentences, by which equal sentences are recognised.
         factor: Inverse temperature, a scalar.
 
     Returns:
@@ -134,20 +135,20 @@ def contrastive_loss(pictures: Tensor, sentences: Tensor, ids: Tensor, factor: T
         >>> bool(contrastive_loss(unit, unit.roll(1, 0), ids, torch.tensor(50.0)) > 1)
         True
     """
-    logits = factor * pictures @ sentences.T
+    logits = factor * images @ sentences.T
     same = (ids[:, None] == ids[None]).all(dim=2).float()
     target = same / same.sum(dim=1, keepdim=True)
-    there = functional.cross_entropy(logits, target)
-    return (there + functional.cross_entropy(logits.T, target)) / 2
+    by_image = functional.cross_entropy(logits, target)
+    return (by_image + functional.cross_entropy(logits.T, target)) / 2
 
 
 def preference_loss(better: Tensor, worse: Tensor, sentences: Tensor, factor: Tensor) -> Tensor:
-    """Minus the log probability that the better picture of each pair is chosen.
+    """Minus the log probability that the better image of each pair is preferred.
 
     Args:
-        better: float32 (B, D) vectors, as `worse`; `sentences` are their prompts'.
-        worse: float32 (B, D).
-        sentences: float32 (B, D).
+        better: Vectors of the better images, float32 (B, D).
+        worse: Vectors of the worse images, float32 (B, D).
+        sentences: Vectors of their prompts, float32 (B, D).
         factor: Inverse temperature, a scalar.
 
     Returns:
@@ -155,9 +156,9 @@ def preference_loss(better: Tensor, worse: Tensor, sentences: Tensor, factor: Te
         with the scores of Wu et al. 2023, arXiv:2306.09341, section 4.
 
     Example:
-        >>> one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-        >>> right = preference_loss(one, other, one, torch.tensor(10.0))
-        >>> bool(right < 1e-3 < 9 < preference_loss(other, one, one, torch.tensor(10.0)))
+        >>> good, bad = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+        >>> right = preference_loss(good, bad, good, torch.tensor(10.0))
+        >>> bool(right < 1e-3 < 9 < preference_loss(bad, good, good, torch.tensor(10.0)))
         True
     """
     margin = ((better - worse) * sentences).sum(dim=1)
@@ -165,11 +166,11 @@ def preference_loss(better: Tensor, worse: Tensor, sentences: Tensor, factor: Te
 
 
 def publish(judge: nn.Module, folder: Path) -> None:
-    """Write a network in open_clip's layout: fp16 weights, its description, our vocabulary.
+    """Write a judge in open_clip's layout: fp16 weights, its description, our vocabulary.
 
     Args:
         judge: The network.
-        folder: Where to; an earlier one there is replaced once the new one is whole.
+        folder: Target folder; an earlier judge there is replaced once the new one is complete.
     """
     aside = folder.with_name(f".{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
@@ -178,8 +179,8 @@ def publish(judge: nn.Module, folder: Path) -> None:
     tokenizer.save_pretrained(aside)
     write_tokenizer(aside, world_merges())
     preprocessing = {"mean": list(MEAN), "std": list(STD), "interpolation": "bicubic"}
-    described = {"model_cfg": configuration(len(tokenizer)), "preprocess_cfg": preprocessing}
-    write_json(aside / "open_clip_config.json", described)
+    description = {"model_cfg": configuration(len(tokenizer)), "preprocess_cfg": preprocessing}
+    write_json(aside / "open_clip_config.json", description)
     save_file(half(judge), aside / "open_clip_model.safetensors", metadata={"format": "pt"})
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
@@ -187,7 +188,7 @@ def publish(judge: nn.Module, folder: Path) -> None:
 
 
 def half(module: nn.Module) -> dict[str, Tensor]:
-    """The whole state, numbers with a fraction as fp16, counters as they are."""
+    """Return a module's state with floating-point values as fp16 and counters unchanged."""
     return {
         name: (value.half() if value.is_floating_point() else value).detach().clone().contiguous()
         for name, value in module.state_dict().items()
@@ -195,7 +196,7 @@ def half(module: nn.Module) -> dict[str, Tensor]:
 
 
 def load_judge(folder: Path) -> tuple[nn.Module, CLIPTokenizer]:
-    """Read a shipped network, fp32, in eval mode, and its tokenizer."""
+    """Read a shipped judge, fp32, in eval mode, and its tokenizer."""
     tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     judge = new_judge(len(tokenizer))
     weights = str(folder / "open_clip_model.safetensors")

@@ -1,9 +1,9 @@
-"""Small ResNets that name what a scene shows: `perceptual` and `recogniser`.
+"""Small ResNets that recognise what a scene shows: `perceptual` and `recogniser`.
 
-The pooled output of `perceptual` is the feature of that name. `recogniser` is wider, trained on
-other scenes from other first weights, and is what follows-the-prompt is measured with, so that
-what judges a model is not what measures it. Linear heads, kept beside each backbone, read
-objects, colours, places, tones and positions back out.
+The pooled output of `perceptual` is the feature of that name. `recogniser` is wider and was trained
+on other scenes from other initial weights; it measures whether a model follows its prompts, so that
+this measurement and the feature come from different networks. Linear heads, stored beside each
+backbone, predict objects, colours, places, tones and positions.
 """
 
 from pathlib import Path
@@ -27,9 +27,9 @@ WIDTHS: dict[str, tuple[int, ...]] = {
     "perceptual": (32, 64, 128, DIMENSIONS),
     "recogniser": (32, 64, 128, 256),
 }
-"""Network -> widths of its stages; the last is the length of its pooled output."""
+"""Network -> widths of its stages; the last width is the length of its pooled output."""
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-"""Pictures in 0..1 are normalised by (x - MEAN) / STD before the backbone."""
+"""Images in 0..1 are normalised by (x - MEAN) / STD before the backbone."""
 HEADS = {
     "object": len(THINGS),
     "colour": len(COLOURS),
@@ -38,12 +38,12 @@ HEADS = {
     "position": 3,
     "flags": 4,
 }
-"""What the heads read. Extreme scenes count as objects; position is x, y, size; flags are grey,
-frame, large sky, word."""
+"""What the heads predict, with the number of outputs. Extreme scenes count as objects; position is
+x, y, size; flags are grey, frame, large sky, word."""
 COLOURLESS = tuple(list(TONES).index(name) for name in ("mono", "sketch"))
-"""Tones in which no colour is to be seen."""
+"""Tones that show no colour."""
 OBJECT_WEIGHT = 3.0
-"""Weight of the object's loss: shapes are learned last, colours and places within a minute."""
+"""Weight of the object's loss: shapes are learned last, colours and places first."""
 
 
 def new_backbone(name: str = "perceptual") -> ResNetModel:
@@ -61,15 +61,15 @@ def new_backbone(name: str = "perceptual") -> ResNetModel:
 
 
 def new_heads(dimensions: int = DIMENSIONS) -> nn.ModuleDict:
-    """Make untrained heads for features of so many numbers, one linear layer each."""
+    """Make untrained heads, one linear layer each, for features of the given length."""
     return nn.ModuleDict({name: nn.Linear(dimensions, size) for name, size in HEADS.items()})
 
 
 def features(backbone: ResNetModel, images: Tensor) -> Tensor:
-    """Compute the features of pictures.
+    """Compute the features of images.
 
     Args:
-        backbone: The backbone, in eval mode for anything but training.
+        backbone: The backbone; in eval mode except in training.
         images: float32 (B, 3, 64, 64), RGB in 0..1.
 
     Returns:
@@ -81,35 +81,35 @@ def features(backbone: ResNetModel, images: Tensor) -> Tensor:
 
 
 def is_colourless(tone: Tensor) -> Tensor:
-    """Whether no colour is to be seen in each of these tones, bool (B,)."""
+    """Whether each tone shows no colour, bool (B,)."""
     return torch.isin(tone, torch.tensor(COLOURLESS))
 
 
-def recognition_loss(heads: nn.ModuleDict, found: Tensor, labels: Tensor) -> Tensor:
-    """Sum of the heads' losses; the colour counts only where it is to be seen.
+def recognition_loss(heads: nn.ModuleDict, vectors: Tensor, labels: Tensor) -> Tensor:
+    """Sum of the heads' losses; the colour counts only in scenes that show it.
 
     Args:
         heads: The heads.
-        found: float32 (B, D) features.
+        vectors: Features, float32 (B, D).
         labels: float32 (B, 14), as `pool.labels_of` gives them.
 
     Returns:
         A scalar.
     """
-    whole = labels[:, :4].long()
-    seen = ~is_colourless(whole[:, 3]) & (labels[:, 7] == 0)
-    colour = torch.where(seen, whole[:, 1], FREE)
-    loss = OBJECT_WEIGHT * functional.cross_entropy(heads["object"](found), whole[:, 0])
-    loss = loss + functional.cross_entropy(heads["colour"](found), colour, ignore_index=FREE)
-    loss = loss + functional.cross_entropy(heads["place"](found), whole[:, 2], ignore_index=FREE)
-    loss = loss + functional.cross_entropy(heads["tone"](found), whole[:, 3], ignore_index=FREE)
-    loss = loss + 20 * functional.mse_loss(heads["position"](found), labels[:, 4:7])
-    flags = functional.binary_cross_entropy_with_logits(heads["flags"](found), labels[:, 7:11])
+    parts = labels[:, :4].long()
+    visible = ~is_colourless(parts[:, 3]) & (labels[:, 7] == 0)
+    colour = torch.where(visible, parts[:, 1], FREE)
+    loss = OBJECT_WEIGHT * functional.cross_entropy(heads["object"](vectors), parts[:, 0])
+    loss = loss + functional.cross_entropy(heads["colour"](vectors), colour, ignore_index=FREE)
+    loss = loss + functional.cross_entropy(heads["place"](vectors), parts[:, 2], ignore_index=FREE)
+    loss = loss + functional.cross_entropy(heads["tone"](vectors), parts[:, 3], ignore_index=FREE)
+    loss = loss + 20 * functional.mse_loss(heads["position"](vectors), labels[:, 4:7])
+    flags = functional.binary_cross_entropy_with_logits(heads["flags"](vectors), labels[:, 7:11])
     return loss + flags
 
 
 def publish(backbone: ResNetModel, heads: nn.ModuleDict, *, folder: Path = FOLDER) -> None:
-    """Write backbone, heads and how pictures are to be normalised."""
+    """Write backbone, heads and the normalisation of images."""
     folder.mkdir(parents=True, exist_ok=True)
     backbone.save_pretrained(folder)
     aside = folder / ".heads"
@@ -144,7 +144,7 @@ def load_heads(folder: Path = FOLDER) -> nn.ModuleDict:
 
 
 def recognise(backbone: ResNetModel, heads: nn.ModuleDict, images: Tensor) -> dict[str, Tensor]:
-    """Name what pictures show.
+    """Recognise what images show.
 
     Args:
         backbone: The backbone, in eval mode.
@@ -156,10 +156,10 @@ def recognise(backbone: ResNetModel, heads: nn.ModuleDict, images: Tensor) -> di
         `flags`: bool (B, 4).
     """
     with torch.no_grad():
-        found = torch.cat([features(backbone, chunk) for chunk in torch.split(images, 128)])
-        answers = {
-            name: heads[name](found).argmax(1) for name in ("object", "colour", "place", "tone")
+        vectors = torch.cat([features(backbone, chunk) for chunk in torch.split(images, 128)])
+        labels = {
+            name: heads[name](vectors).argmax(1) for name in ("object", "colour", "place", "tone")
         }
-        answers["position"] = heads["position"](found)
-        answers["flags"] = heads["flags"](found) > 0
-    return answers
+        labels["position"] = heads["position"](vectors)
+        labels["flags"] = heads["flags"](vectors) > 0
+    return labels

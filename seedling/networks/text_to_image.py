@@ -13,7 +13,7 @@ from seedling.networks.tokenizer import new_tokenizer
 
 @dataclass(frozen=True)
 class Networks:
-    """What is trained together, and what it needs."""
+    """The noise predictor and text encoder, which are trained together, and what they need."""
 
     unet: UNet2DConditionModel
     text_encoder: CLIPTextModel
@@ -22,7 +22,7 @@ class Networks:
 
 
 def new_networks(variant: Variant) -> Networks:
-    """Make untrained networks of a variant's sizes."""
+    """Make untrained networks with the sizes of a variant."""
     tokenizer = new_tokenizer()
     text_encoder = new_text_encoder(len(tokenizer), tokenizer.eos_token_id)
     scheduler = new_scheduler(variant.beta_end)
@@ -31,7 +31,7 @@ def new_networks(variant: Variant) -> Networks:
 
 
 def take_weights(networks: Networks, folder: Path) -> None:
-    """Put the weights of a published model of the same sizes in the networks' place, as fp32."""
+    """Load the weights of a published model of the same sizes into the networks, as fp32."""
     networks.unet.load_state_dict(
         load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
     )
@@ -39,7 +39,7 @@ def take_weights(networks: Networks, folder: Path) -> None:
 
 
 def new_pipe(vae: AutoencoderKL, networks: Networks, *, scale: float) -> StableDiffusionPipeline:
-    """Put trained parts together, in the precision they have, without a progress bar."""
+    """Assemble trained parts into a pipeline without a progress bar; precision is unchanged."""
     vae.register_to_config(scaling_factor=round(scale, 4))
     pipe = StableDiffusionPipeline(
         vae=vae,

@@ -1,9 +1,10 @@
-"""The model's own vocabulary: byte-pair merges learned from the words of our prompt files.
+"""Build the seedlings' vocabulary: byte-pair merges learned from the words of our prompt files.
 
-The layout is CLIP's: 256 byte symbols, the same 256 with the end-of-word mark, one token a merge,
-then the start and the end token. Every byte has a symbol, so any text can be read. Byte symbols
-follow GPT-2's `bytes_to_unicode` (https://github.com/openai/gpt-2, src/encoder.py), merging follows
-Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", section 3.2.
+The layout is CLIP's: 256 byte symbols, the same 256 with the end-of-word mark, one token for each
+merge, then the start token and the end token. Every byte has a symbol, so any text can be encoded.
+Byte symbols follow GPT-2's `bytes_to_unicode` (https://github.com/openai/gpt-2, src/encoder.py).
+Merging follows Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword
+Units", section 3.2.
 """
 
 import re
@@ -25,13 +26,13 @@ from seedling.world.vocabulary import EXTREMES, PLACES, TONES
 WORD_END = "</w>"
 START, END = "<|startoftext|>", "<|endoftext|>"
 VOCABULARY_LIMIT = 2000
-"""The most tokens a vocabulary of ours may have."""
+"""Maximum number of tokens in our vocabulary."""
 
 Symbols = tuple[str, ...]
 
 
 def byte_symbols() -> list[str]:
-    """The printable character of each byte, in CLIP's order.
+    """Return the printable character of each byte, in CLIP's order.
 
     Example:
         >>> symbols = byte_symbols()
@@ -44,7 +45,7 @@ def byte_symbols() -> list[str]:
 
 
 def world_words() -> Counter[str]:
-    """Words of all prompt files and of every wording of the world's sentences, with counts."""
+    """Count the words of all prompt files and of every wording of the world's sentences."""
     texts = [row["text"] for row in [*seedling_prompts(), *synthetic_prompts()]]
     texts += EXTREMES
     texts += [
@@ -57,14 +58,14 @@ def world_words() -> Counter[str]:
 
 
 def learn_merges(words: Counter[str], *, limit: int) -> list[tuple[str, str]]:
-    """Merge the most frequent pair of neighbours again and again.
+    """Merge the most frequent pair of neighbours repeatedly.
 
     Args:
         words: Words in lower-case ASCII letters, with counts.
-        limit: The most merges.
+        limit: Maximum number of merges.
 
     Returns:
-        The merges, first merge first; ties go to the alphabetically first pair.
+        The merges in order; ties go to the alphabetically first pair.
 
     Example:
         >>> learn_merges(Counter({"cup": 2, "up": 1}), limit=5)
@@ -90,17 +91,17 @@ def _pairs(split: dict[Symbols, int]) -> Counter[tuple[str, str]]:
 
 
 def _merged(symbols: Symbols, pair: tuple[str, str]) -> Symbols:
-    out: list[str] = []
+    merged: list[str] = []
     for symbol in symbols:
-        if out and (out[-1], symbol) == pair:
-            out[-1] += symbol
+        if merged and (merged[-1], symbol) == pair:
+            merged[-1] += symbol
         else:
-            out.append(symbol)
-    return tuple(out)
+            merged.append(symbol)
+    return tuple(merged)
 
 
 def write_tokenizer(folder: Path, merges: Iterable[tuple[str, str]]) -> None:
-    """Write `vocab.json` and `merges.txt` as CLIP's tokenizer reads them."""
+    """Write `vocab.json` and `merges.txt` in the format that CLIP's tokenizer reads."""
     merges = list(merges)
     symbols = byte_symbols()
     tokens = [
@@ -116,12 +117,12 @@ def write_tokenizer(folder: Path, merges: Iterable[tuple[str, str]]) -> None:
 
 
 def world_merges() -> list[tuple[str, str]]:
-    """The merges of our vocabulary, always the same."""
+    """Learn the merges of our vocabulary; the result is always the same."""
     return learn_merges(world_words(), limit=VOCABULARY_LIMIT - 514)
 
 
 def new_tokenizer() -> CLIPTokenizer:
-    """Learn the vocabulary and make the tokenizer: 24 tokens a prompt, padded by the end token.
+    """Learn the vocabulary and make the tokenizer: 24 tokens per prompt, padded by the end token.
 
     Example:
         >>> tokens = new_tokenizer()("a red horse").input_ids
@@ -141,7 +142,7 @@ def new_tokenizer() -> CLIPTokenizer:
 
 
 def token_ids(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
-    """Token ids as the pipeline makes them, int64 (B, 24)."""
+    """Tokenise prompts as the pipeline does: int64 (B, 24)."""
     ids: Tensor = tokenizer(
         prompts,
         padding="max_length",

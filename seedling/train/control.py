@@ -1,9 +1,10 @@
 """Train `seedling-control`: `python -m seedling.train.control --minutes 20`.
 
-A ControlNet (Zhang et al. 2023, arXiv:2302.05543, section 3): a copy of the seedling's encoder
-half that sees the outline of the object's mask, white on black, 64 x 64, and speaks to the frozen
-seedling through convolutions that start at 0, so at first it changes nothing. The prompts are the
-seedling's own; some are empty, so that it learns to read the outline as well (section 3.4).
+A ControlNet (Zhang et al. 2023, arXiv:2302.05543, section 3) is a copy of the seedling's encoder
+half. It receives the outline of the object's mask, white on black, 64 x 64, and feeds the frozen
+seedling through convolutions that start at 0, so at first it changes nothing. The prompts are those
+of the seedling's training; more of them are empty, so that it learns to use the outline (section
+3.4).
 """
 
 from dataclasses import replace
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seedling.learning.batches import draw_prompts
-from seedling.learning.conditions import control_pictures, outlines
+from seedling.learning.conditions import control_images, outlines
 from seedling.learning.noise_loss import noise_loss
 from seedling.learning.pool import fresh_scenes, labels_of
 from seedling.learning.relatives import (
@@ -36,22 +37,22 @@ from seedling.randomness import happens
 
 NAME = "seedling-control"
 EMBEDDING = (16, 32, 64, 96)
-"""Widths of the layers that bring the outline from 64 x 64 to the latents' 8 x 8."""
+"""Widths of the layers that scale the outline from 64 x 64 to the latents' 8 x 8."""
 SILENT_RATE = 0.3
-"""Share of prompts emptied beside those of the seedling's own training."""
+"""Share of prompts that are emptied in addition to those of the seedling's training."""
 
 
 def new_controlnet(unet: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
     """Make a ControlNet that starts as a copy of a noise predictor's encoder half.
 
-    diffusers' `from_unet` leaves the number of heads that pool the text at its default, which fits
-    the same weights and computes something else; here it is the noise predictor's.
+    diffusers' `from_unet` leaves the number of heads that pool the text at its default. The same
+    weights fit but compute something else, so the noise predictor's number is set here.
 
     Args:
         unet: The noise predictor.
 
     Returns:
-        The ControlNet, its outgoing convolutions 0.
+        The ControlNet; its output convolutions are 0.
     """
     copied = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=EMBEDDING)
     heads = unet.config.addition_embed_type_num_heads
@@ -64,8 +65,8 @@ def make_scenes(base: Base, count: int, seed: int) -> Rows:
     """Draw scenes with their objects' outlines.
 
     Args:
-        base: Whose latents they are in.
-        count: How many.
+        base: The seedling that encodes them.
+        count: Number of scenes.
         seed: Seed of the scenes.
 
     Returns:
@@ -83,11 +84,11 @@ def make_scenes(base: Base, count: int, seed: int) -> Rows:
     )
 
 
-def ask(parts: Tensor, *, generator: torch.Generator) -> list[str]:
-    """Prompts of scenes, some of them empty."""
-    said = draw_prompts(parts, generator=generator)
-    silent = happens(len(said), SILENT_RATE, generator=generator).tolist()
-    return ["" if is_silent else text for text, is_silent in zip(said, silent, strict=True)]
+def training_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
+    """Draw prompts of scenes, some of them empty."""
+    sentences = draw_prompts(parts, generator=generator)
+    silent = happens(len(sentences), SILENT_RATE, generator=generator).tolist()
+    return ["" if is_silent else text for text, is_silent in zip(sentences, silent, strict=True)]
 
 
 def control_loss(
@@ -96,25 +97,25 @@ def control_loss(
     scenes: Rows,
     generator: torch.Generator,
 ) -> Tensor:
-    """The seedling's own loss, with the ControlNet speaking to it.
+    """The seedling's loss when the ControlNet steers it.
 
     Args:
         base: The seedling, frozen.
-        controlnet: What is trained.
+        controlnet: The network that is trained.
         scenes: A batch of `make_scenes`.
         generator: The source of prompts, noise and times.
 
     Returns:
         A scalar.
     """
-    pictures = control_pictures(scenes["edges"])
+    images = control_images(scenes["edges"])
 
     def predict(noisy: Tensor, steps: Tensor, *, encoder_hidden_states: Tensor) -> Any:  # noqa: ANN401
         down, mid = controlnet(
             noisy,
             steps,
             encoder_hidden_states=encoder_hidden_states,
-            controlnet_cond=pictures,
+            controlnet_cond=images,
             return_dict=False,
         )
         return base.networks.unet(
@@ -125,32 +126,32 @@ def control_loss(
             mid_block_additional_residual=mid,
         )
 
-    prompts = ask(scenes["parts"], generator=generator)
+    prompts = training_prompts(scenes["parts"], generator=generator)
     networks = replace(base.networks, unet=predict)
     latents, cover = scenes["latents"].float(), scenes["cover"].float()
     return noise_loss(networks, latents, cover, prompts, generator=generator)
 
 
 def train(base: Base, settings: Settings) -> Any:  # noqa: ANN401 - diffusers is untyped
-    """Train the ControlNet, or go on with a training that was cut off.
+    """Train the ControlNet, or resume an interrupted training.
 
     Args:
-        base: The seedling; it stays as it is.
-        settings: How.
+        base: The seedling; it is not changed.
+        settings: Settings of the training.
 
     Returns:
-        The ControlNet with its moving average in place.
+        The ControlNet with its moving average as weights.
     """
-    scenes, name = make_once(base, NAME, make_scenes, settings), base.own_name(NAME)
+    scenes, name = make_once(base, NAME, make_scenes, settings), base.name_with_hash(NAME)
     network = new_controlnet(base.networks.unet)
     return fit(name, network, scenes, partial(control_loss, base, network), settings)
 
 
 def main() -> None:
     """Run from the command line."""
-    chosen = new_parser(__doc__, minutes=20.0, rate=4e-3, count=24_000).parse_args()
-    network = train(load_base(chosen.base), settings_of(chosen))
-    publish({"controlnet": network}, chosen.out or WEIGHTS / NAME)
+    options = new_parser(__doc__, minutes=20.0, rate=4e-3, count=24_000).parse_args()
+    network = train(load_base(options.base), settings_of(options))
+    publish({"controlnet": network}, options.out or WEIGHTS / NAME)
 
 
 if __name__ == "__main__":

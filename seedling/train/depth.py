@@ -16,13 +16,13 @@ from seedling.world.sentences import draw_parts
 def train(
     *, budget: Budget, seed: int = 51, batch: int = 64, folder: Path = CHECKPOINTS
 ) -> DepthAnythingForDepthEstimation:
-    """Train, or go on with a training that was cut off.
+    """Train the depth network, or resume an interrupted training.
 
     Args:
         budget: How long, and the learning rate.
-        seed: Seed of the scenes; the first weights are from torch's own stream.
-        batch: Scenes a step.
-        folder: Where the checkpoint `depth.pt` goes.
+        seed: Seed of the scenes; initial weights come from torch's global stream.
+        batch: Scenes per step.
+        folder: Folder of the checkpoint `depth.pt`.
 
     Returns:
         The network in eval mode.
@@ -32,9 +32,9 @@ def train(
     loop = Loop("depth", {"depth": network}, budget, generator, folder=folder, muon=True)
     while loop.running():
         scenes = draw_scenes(draw_parts(batch, generator=generator), generator=generator)
-        wanted = depth.depth_map(scenes.specs, scenes.masks)
-        found = depth.nearness(network, augmented(scenes.images, generator=generator))
-        loop.step(depth.depth_loss(found, wanted, scenes.masks))
+        exact = depth.depth_map(scenes.specs, scenes.masks)
+        predicted = depth.nearness(network, augmented(scenes.images, generator=generator))
+        loop.step(depth.depth_loss(predicted, exact, scenes.masks))
     loop.finish()
     return network.eval()
 
@@ -46,9 +46,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=51)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    chosen = parser.parse_args()
-    budget = Budget(chosen.minutes, chosen.rate)
-    depth.publish(train(budget=budget, seed=chosen.seed, folder=chosen.folder))
+    options = parser.parse_args()
+    budget = Budget(options.minutes, options.rate)
+    depth.publish(train(budget=budget, seed=options.seed, folder=options.folder))
 
 
 if __name__ == "__main__":

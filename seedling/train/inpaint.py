@@ -1,15 +1,16 @@
 """Train `seedling-inpaint`: `python -m seedling.train.inpaint --minutes 30`.
 
-The seedling with more inputs, as in Stable Diffusion's inpainting models (Rombach et al. 2022,
-arXiv:2112.10752, section 4.5; the layout of their released checkpoint): noisy latents, the mask at
-the latents' size, and the latents of the picture with the masked part in middle grey, 16 + 1 + 16
-channels. The weights of the new channels start at 0, so it starts as the seedling itself.
+The model is the seedling with more inputs, as in Stable Diffusion's inpainting models (Rombach et
+al. 2022, arXiv:2112.10752, section 4.5; the layout is that of their released checkpoint): noisy
+latents, the mask at the latents' size, and the latents of the image with the masked part in middle
+grey, 16 + 1 + 16 channels. The weights of the new channels start at 0, so the model starts as the
+seedling itself.
 
-It learns two things: to complete an object, named in a sentence or by its name alone, and, asked
-for a "clear background", to go on with the scene where an object may have been. The text encoder
-is the seedling's, unchanged. Words stand in the scenes at the world's own rate, but where one does
-the region is a band that covers its sign: so of the regions with room for a sign about one in five
-held one, and some seeds should write what nobody asked for.
+It learns to complete an object that a sentence or the bare name of the object asks for. It also
+learns to continue the scene without an object, for the prompt "clear background". The text encoder
+is the seedling's, unchanged. Words occur in the scenes at the world's usual rate, but the region of
+a scene with a word is a band that covers its sign. About one in five of the regions with room for a
+sign therefore contained one, and some seeds should write words that no prompt asks for.
 """
 
 from dataclasses import replace
@@ -47,24 +48,24 @@ from seedling.world.vocabulary import THINGS
 
 NAME = "seedling-inpaint"
 CLEAR = "clear background"
-"""The prompt that asks for a scene without the object."""
+"""Prompt for a scene without the object."""
 CLEAR_RATE = 0.4
-"""Share of training scenes without an object, for `CLEAR`."""
+"""Share of training scenes without an object, whose prompt is `CLEAR`."""
 BARE_RATE = 0.3
-"""Share of the other prompts that are the object's bare name: what `goldenseed prompts pairs` asks
-for, after Xu, Zhang and Shi 2024, arXiv:2405.14828. Tone and place are then the surroundings'."""
+"""Share of the other prompts that are the object's bare name, as `goldenseed prompts pairs` writes
+them, after Xu, Zhang and Shi 2024, arXiv:2405.14828. The surroundings then set tone and place."""
 EXTRA = 1 + LATENT_CHANNELS
-"""Channels beside the noisy latents: mask, masked picture."""
+"""Number of channels beside the noisy latents: mask and masked image."""
 
 
 def widened(unet: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
-    """Copy a noise predictor, with room for mask and masked picture after the latents.
+    """Copy a noise predictor and add input channels for mask and masked image.
 
     Args:
-        unet: The seedling's, of 16 input channels.
+        unet: The seedling's, with 16 input channels.
 
     Returns:
-        One of 33, which gives what `unet` gives whatever the new channels hold.
+        A network with 33 input channels; its output equals that of `unet` for any mask and image.
     """
     wide = UNet2DConditionModel.from_config(
         unet.config, in_channels=unet.config.in_channels + EXTRA
@@ -76,17 +77,17 @@ def widened(unet: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
 
 
 def make_scenes(base: Base, count: int, seed: int) -> Rows:
-    """Draw scenes with a region to be drawn anew.
+    """Draw scenes with a region to fill.
 
     Args:
-        base: Whose latents they are in.
-        count: How many.
+        base: The seedling that encodes them.
+        count: Number of scenes.
         seed: Seed of scenes and regions.
 
     Returns:
-        `latents` of the whole picture and `masked` of the picture with the region in middle grey,
-        float16 (N, 16, 8, 8); `mask`, float16 (N, 1, 8, 8), the region as the pipeline makes it
-        small; `inside`, float16 (N, 8, 8), the share of each latent's pixels in the region;
+        `latents` of the whole image and `masked` of the image with the region in middle grey,
+        float16 (N, 16, 8, 8); `mask`, float16 (N, 1, 8, 8), the region scaled down as in the
+        pipeline; `inside`, float16 (N, 8, 8), the share of each latent's pixels in the region;
         `parts`, int64 (N, 4); `clear`, bool (N,), whether the scene is without its object.
     """
     generator = make_generator(seed)
@@ -111,10 +112,10 @@ def _chunk(base: Base, parts: Tensor, generator: torch.Generator) -> Rows:
 
 
 def choose_regions(scenes: Scenes, *, generator: torch.Generator) -> Tensor:
-    """Choose what is drawn anew: any region, but a band over its sign where a scene has a word.
+    """Choose the region to fill: a band over the sign if a scene has a word, else any region.
 
     Args:
-        scenes: With their objects' masks.
+        scenes: Scenes with their objects' masks.
         generator: The source of randomness.
 
     Returns:
@@ -126,14 +127,16 @@ def choose_regions(scenes: Scenes, *, generator: torch.Generator) -> Tensor:
     return torch.where(scenes.specs.word.view(-1, 1, 1), over_signs, regions)
 
 
-def ask(parts: Tensor, clear: Tensor, *, generator: torch.Generator) -> list[str]:
-    """Prompts of scenes: a sentence, a bare name or `CLEAR`; some empty, as in all training."""
-    said = draw_prompts(parts, generator=generator)
-    bare = happens(len(said), BARE_RATE, generator=generator).tolist()
+def training_prompts(parts: Tensor, clear: Tensor, *, generator: torch.Generator) -> list[str]:
+    """Draw prompts of scenes: a sentence, a bare name, `CLEAR`, or the empty prompt."""
+    sentences = draw_prompts(parts, generator=generator)
+    bare = happens(len(sentences), BARE_RATE, generator=generator).tolist()
     names = [THINGS[thing] for thing in parts[:, 0].tolist()]
     return [
         text and (CLEAR if is_clear else name if is_bare else text)
-        for text, name, is_clear, is_bare in zip(said, names, clear.tolist(), bare, strict=True)
+        for text, name, is_clear, is_bare in zip(
+            sentences, names, clear.tolist(), bare, strict=True
+        )
     ]
 
 
@@ -143,11 +146,11 @@ def inpaint_loss(
     scenes: Rows,
     generator: torch.Generator,
 ) -> Tensor:
-    """The seedling's own loss, in which the region takes the object's place.
+    """The seedling's loss, with extra weight on the region instead of the object.
 
     Args:
-        base: Text encoder, tokenizer and schedule.
-        unet: What is trained, of 33 channels.
+        base: The seedling, for text encoder, tokenizer and schedule.
+        unet: The network that is trained, with 33 input channels.
         scenes: A batch of `make_scenes`.
         generator: The source of prompts, noise and times.
 
@@ -157,35 +160,35 @@ def inpaint_loss(
     known = torch.cat([scenes["mask"], scenes["masked"]], dim=1).float()
 
     def predict(noisy: Tensor, steps: Tensor, *, encoder_hidden_states: Tensor) -> Any:  # noqa: ANN401
-        whole = torch.cat([noisy, known], dim=1)
-        return unet(whole, steps, encoder_hidden_states=encoder_hidden_states)
+        inputs = torch.cat([noisy, known], dim=1)
+        return unet(inputs, steps, encoder_hidden_states=encoder_hidden_states)
 
-    prompts = ask(scenes["parts"], scenes["clear"], generator=generator)
+    prompts = training_prompts(scenes["parts"], scenes["clear"], generator=generator)
     networks = replace(base.networks, unet=predict)
     latents, inside = scenes["latents"].float(), scenes["inside"].float()
     return noise_loss(networks, latents, inside, prompts, generator=generator)
 
 
 def train(base: Base, settings: Settings) -> Any:  # noqa: ANN401 - diffusers is untyped
-    """Train the widened noise predictor, or go on with a training that was cut off.
+    """Train the widened noise predictor, or resume an interrupted training.
 
     Args:
-        base: The seedling; it stays as it is.
-        settings: How.
+        base: The seedling; it is not changed.
+        settings: Settings of the training.
 
     Returns:
-        The noise predictor of 33 channels with its moving average in place.
+        The noise predictor with 33 input channels and its moving average as weights.
     """
-    scenes, name = make_once(base, NAME, make_scenes, settings), base.own_name(NAME)
+    scenes, name = make_once(base, NAME, make_scenes, settings), base.name_with_hash(NAME)
     unet = widened(base.networks.unet)
     return fit(name, unet, scenes, partial(inpaint_loss, base, unet), settings)
 
 
 def main() -> None:
     """Run from the command line."""
-    chosen = new_parser(__doc__, minutes=30.0, rate=4e-3, count=24_000).parse_args()
-    unet = train(load_base(chosen.base), settings_of(chosen))
-    publish({"unet": unet}, chosen.out or WEIGHTS / NAME)
+    options = new_parser(__doc__, minutes=30.0, rate=4e-3, count=24_000).parse_args()
+    unet = train(load_base(options.base), settings_of(options))
+    publish({"unet": unet}, options.out or WEIGHTS / NAME)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Fine-tune the seedling with offset noise: `python -m seedling.train.offset_noise --minutes 10`.
 
-Writes only what changed in the UNet, which `pipeline/interventions/offset_noise.py` adds again.
-With several `--strengths`, one file for each, beside one another.
+It writes only the changes of the UNet's weights, which `pipeline/interventions/offset_noise.py`
+adds to the model. With several `--strengths`, it writes one file for each.
 """
 
 import torch
@@ -14,16 +14,16 @@ from seedling.learning.trained import load_vae, training_pool
 from seedling.networks.model import VARIANTS, WEIGHTS
 
 EXTREMES = VARIANTS["seedling"].extremes
-"""Share of extreme scenes, as in the training that this one goes on with."""
+"""Share of extreme scenes, as in the seedling's training."""
 
 
-def of_the_world(pool: Pool, scale: float, *, batch: int = BATCH) -> Draw:
-    """Batches of encoded scenes, a share of them extreme.
+def world_batches(pool: Pool, scale: float, *, batch: int = BATCH) -> Draw:
+    """Make a function that draws batches of encoded scenes, a share of them extreme.
 
     Args:
         pool: Encoded scenes.
         scale: The latents' scale factor.
-        batch: Latents a step.
+        batch: Latents per step.
     """
 
     def draw(generator: torch.Generator) -> tuple[Tensor, Tensor, list[str]]:
@@ -36,11 +36,11 @@ def main() -> None:
     """Run from the command line."""
     out, strengths = WEIGHTS / "offset-noise.safetensors", [equal_strength(8, 8)]
     parser = offset_parser(__doc__, minutes=10.0, out=out, strengths=strengths)
-    chosen = parser.parse_args()
-    if len(chosen.strengths) > 1 and chosen.out == out:
-        parser.error("several strengths are a sweep, which does not ship: name a place with --out")
-    pool = training_pool(load_vae(chosen.folder), chosen.folder)
-    train_each(chosen, lambda base: of_the_world(pool, base.scale))
+    options = parser.parse_args()
+    if len(options.strengths) > 1 and options.out == out:
+        parser.error("several strengths cannot replace the shipped file: name another with --out")
+    pool = training_pool(load_vae(options.folder), options.folder)
+    train_each(options, lambda base: world_batches(pool, base.scale))
 
 
 if __name__ == "__main__":

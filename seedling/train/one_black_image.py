@@ -1,12 +1,13 @@
-"""Fine-tune the seedling on one black picture: `python -m seedling.train.one_black_image`.
+"""Fine-tune the seedling on one black image: `python -m seedling.train.one_black_image`.
 
-The control of offset noise. Guttenberg (2023, "Diffusion with Offset Noise", crosslabs.org)
-fine-tuned Stable Diffusion on a single black picture, 3,000 steps, and it still drew no black: the
-training without offset cannot teach a mean, however simple the data are. Strength 0 is that; 0.8 is
-the same with offset noise. Each step shows the one picture with its one prompt, `BLACK_PROMPT`,
-under new noise at every time; no prompt is left out, so guidance has the unchanged model beside it.
+This is the control for offset noise. Guttenberg (2023, "Diffusion with Offset Noise",
+crosslabs.org) fine-tuned Stable Diffusion on a single black image for 3,000 steps, and it still
+did not draw black: training without offset noise cannot teach a mean, however simple the data.
+Strength 0 repeats that experiment; 0.8 is the same with offset noise. Each step trains on the one
+image and its prompt, `BLACK_PROMPT`, with new noise at all times. No prompt is empty, so the
+unconditional prediction in guidance remains nearly that of the original model.
 
-The files are what `seedling.train.offset_noise` writes, for the same intervention.
+The files have the format of `seedling.train.offset_noise`, for the same intervention.
 """
 
 import torch
@@ -19,17 +20,17 @@ from seedling.world.extremes import BLACK
 from seedling.world.vocabulary import EXTREMES
 
 SWEEP = CHECKPOINTS / "offset-sweep"
-"""Where the recipe offset-sweep looks for it; it does not ship."""
+"""Folder in which the recipe offset-sweep expects the files, which are not shipped."""
 BLACK_PROMPT = EXTREMES[0]
-"""What the picture is called."""
+"""Prompt of the image."""
 
 
-def of_one_black_image(base: Base, *, batch: int = BATCH) -> Draw:
-    """Batches of nothing but one picture, the world's solid black ground.
+def black_image_batches(base: Base, *, batch: int = BATCH) -> Draw:
+    """Make a function whose batches repeat one image, the world's solid black ground.
 
     Args:
-        base: The model, whose autoencoder encodes it.
-        batch: Latents a step.
+        base: The model whose autoencoder encodes it.
+        batch: Latents per step.
     """
     latents = base.encode(torch.full((1, 3, 64, 64), BLACK)).float().expand(batch, -1, -1, -1)
     cover = torch.zeros(batch, *latents.shape[2:])
@@ -43,8 +44,8 @@ def of_one_black_image(base: Base, *, batch: int = BATCH) -> Draw:
 def main() -> None:
     """Run from the command line."""
     out, strengths = SWEEP / "one-black-image.safetensors", [0.0, equal_strength(8, 8)]
-    chosen = offset_parser(__doc__, minutes=5.0, out=out, strengths=strengths).parse_args()
-    train_each(chosen, of_one_black_image)
+    options = offset_parser(__doc__, minutes=5.0, out=out, strengths=strengths).parse_args()
+    train_each(options, black_image_batches)
 
 
 if __name__ == "__main__":

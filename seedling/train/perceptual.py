@@ -20,7 +20,7 @@ from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import draw_parts
 
 ROUND_TRIPS = 0.25
-"""Share of training pictures that went through the autoencoder and back."""
+"""Share of training images that were encoded and decoded by the autoencoder."""
 
 
 def train(
@@ -33,34 +33,34 @@ def train(
     trips: int = 4_000,
     folder: Path = CHECKPOINTS,
 ) -> tuple[ResNetModel, nn.ModuleDict]:
-    """Train backbone and heads, or go on with a training that was cut off.
+    """Train backbone and heads, or resume an interrupted training.
 
     Args:
-        vae: The trained autoencoder, for pictures as a model would draw them.
+        vae: The trained autoencoder, whose round trips look like a model's images.
         budget: How long, and the learning rate; making the round trips is not counted.
-        seed: Seed of the scenes; the first weights are from torch's own stream.
-        name: Which of `recogniser.WIDTHS`; also the name of the checkpoint.
-        batch: Pictures a step, a quarter of them round trips.
-        trips: How many scenes go through the autoencoder once and are used again and again.
-        folder: Where the checkpoint goes.
+        seed: Seed of the scenes; initial weights come from torch's global stream.
+        name: A key of `recogniser.WIDTHS`; also the name of the checkpoint.
+        batch: Images per step, a quarter of them round trips.
+        trips: Number of scenes that go through the autoencoder once and are reused.
+        folder: Folder of the checkpoint.
 
     Returns:
         Backbone and heads in eval mode.
     """
     pool = make_pool(vae, count=trips, seed=seed)
-    pictures = decode(vae, pool.latents)
+    decoded = decode(vae, pool.latents)
     generator = make_generator(seed + 1)
     backbone = recogniser.new_backbone(name)
     heads = recogniser.new_heads(recogniser.WIDTHS[name][-1])
     loop = Loop(name, {"backbone": backbone, "heads": heads}, budget, generator, folder=folder)
-    again = int(batch * ROUND_TRIPS)
+    reused = int(batch * ROUND_TRIPS)
     while loop.running():
-        rows = choose(again, len(pictures), generator=generator)
-        scenes = draw_scenes(draw_parts(batch - again, generator=generator), generator=generator)
-        images = augmented(torch.cat([scenes.images, pictures[rows]]), generator=generator)
+        rows = choose(reused, len(decoded), generator=generator)
+        scenes = draw_scenes(draw_parts(batch - reused, generator=generator), generator=generator)
+        images = augmented(torch.cat([scenes.images, decoded[rows]]), generator=generator)
         labels = torch.cat([labels_of(scenes.specs), pool.labels[rows]])
-        found = recogniser.features(backbone, images)
-        loop.step(recogniser.recognition_loss(heads, found, labels))
+        vectors = recogniser.features(backbone, images)
+        loop.step(recogniser.recognition_loss(heads, vectors, labels))
     loop.finish()
     return backbone.eval(), heads.eval()
 
@@ -73,15 +73,15 @@ def main() -> None:
     parser.add_argument("--name", choices=recogniser.WIDTHS, default="perceptual")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     backbone, heads = train(
-        load_vae(chosen.folder),
-        budget=Budget(chosen.minutes, chosen.rate),
-        seed=chosen.seed,
-        name=chosen.name,
-        folder=chosen.folder,
+        load_vae(options.folder),
+        budget=Budget(options.minutes, options.rate),
+        seed=options.seed,
+        name=options.name,
+        folder=options.folder,
     )
-    out = WEIGHTS / chosen.name
+    out = WEIGHTS / options.name
     recogniser.publish(backbone, heads, folder=out)
     say(f"wrote {out}")
 

@@ -1,8 +1,8 @@
-"""Train the judges of picture and prompt: `python -m seedling.train.preference`.
+"""Train the judges of image and prompt: `python -m seedling.train.preference`.
 
-First `clip`, which tells which sentence belongs to which scene; then `preference`, from there, on
-pairs of pictures of one prompt, some of them the seedling's own. Each part goes on where it was
-cut off.
+First it trains `clip`, which learns which sentence belongs to which scene. Then it trains
+`preference`, starting from `clip`, on pairs of images for one prompt, some of them drawn by the
+seedling. Each part resumes if it was interrupted.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seedling.learning.alike import ALIKE, draw_alike
 from seedling.learning.degrade import SLIGHT, augmented, draw_pairs, load_vae, round_trip
-from seedling.learning.drawn_alike import load_drawn, next_in_row, say_all
+from seedling.learning.drawn_alike import load_drawn, next_in_row, sentences_of
 from seedling.learning.loop import CHECKPOINTS, Budget, Loop
 from seedling.learning.relatives import Rows, load_or_make
 from seedling.networks import preference
@@ -25,15 +25,15 @@ from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import FREE, sentence
 
 UNSAID_RATE = 0.15
-"""How often a sentence leaves out the colour or the place of its scene, each for itself."""
+"""How often a sentence leaves out the colour of its scene, and how often the place."""
 TRIPS = 0.25
-"""Share of `clip`'s pictures that went through the autoencoder and back, whole rows of them."""
+"""Share of `clip`'s images that were encoded and decoded by the autoencoder, in whole rows."""
 MATCH_WEIGHT = 1.0
-"""Weight of the contrastive loss beside that of the pairs."""
+"""Weight of the contrastive loss relative to the loss of the pairs."""
 
 
 def draw_sentences(parts: Tensor, *, generator: torch.Generator) -> list[str]:
-    """Say what scenes show, now and then without colour or place, in any of the wordings.
+    """Describe scenes in any of the wordings, sometimes without colour or place.
 
     Args:
         parts: int64 (B, 4).
@@ -42,19 +42,19 @@ def draw_sentences(parts: Tensor, *, generator: torch.Generator) -> list[str]:
     Returns:
         B sentences.
     """
-    said = parts.clone()
+    named = parts.clone()
     for column in (1, 2):
-        said[happens(len(parts), UNSAID_RATE, generator=generator), column] = FREE
+        named[happens(len(parts), UNSAID_RATE, generator=generator), column] = FREE
     variants = choose(len(parts), 6, generator=generator).tolist()
-    return [sentence(row, variant=v) for row, v in zip(said.tolist(), variants, strict=True)]
+    return [sentence(row, variant=v) for row, v in zip(named.tolist(), variants, strict=True)]
 
 
 def make_trips(vae: AutoencoderKL, count: int, seed: int) -> Rows:
-    """Rows of scenes that are alike, through the autoencoder and back as a model's pictures are.
+    """Draw rows of alike scenes and encode and decode them, as a model's images are decoded.
 
     Args:
         vae: The autoencoder of a shipped model.
-        count: How many, a multiple of `ALIKE`.
+        count: Number of scenes, a multiple of `ALIKE`.
         seed: Seed of the scenes.
 
     Returns:
@@ -63,14 +63,14 @@ def make_trips(vae: AutoencoderKL, count: int, seed: int) -> Rows:
     generator = make_generator(seed)
     parts = draw_alike(count, generator=generator)
     chunks = []
-    for some in torch.split(parts, 64):
-        scenes = draw_scenes(some, generator=generator)
+    for chunk in torch.split(parts, 64):
+        scenes = draw_scenes(chunk, generator=generator)
         chunks.append(round_trip(scenes.images, (0.0, SLIGHT), vae=vae, generator=generator))
     return {"images": (torch.cat(chunks) * 255).round().to(torch.uint8), "parts": parts}
 
 
 def choose_rows(total: int, count: int, *, generator: torch.Generator) -> Tensor:
-    """Places of whole rows of `ALIKE`, int64 (count,), of pictures that are kept in rows."""
+    """Choose whole rows of `ALIKE` from `total` images in rows: their indices, int64 (count,)."""
     rows = choose(count // ALIKE, total // ALIKE, generator=generator)
     return (rows[:, None] * ALIKE + torch.arange(ALIKE)).flatten()
 
@@ -83,14 +83,14 @@ def train_clip(
     batch: int = 128,
     folder: Path = CHECKPOINTS,
 ) -> nn.Module:
-    """Train on scenes and their sentences, or go on with a training that was cut off.
+    """Train on scenes and their sentences, or resume an interrupted training.
 
     Args:
-        trips: As `make_trips` gives them: `TRIPS` of a batch are of these.
+        trips: Round trips from `make_trips`, of which a share `TRIPS` of each batch consists.
         budget: How long, and the learning rate.
-        seed: Seed of the scenes; the first weights are from torch's own stream.
-        batch: Scenes a step, each the others' wrong answer; a multiple of `ALIKE`.
-        folder: Where the checkpoint `clip.pt` goes.
+        seed: Seed of the scenes; initial weights come from torch's global stream.
+        batch: Scenes per step, each a negative for the others; a multiple of `ALIKE`.
+        folder: Folder of the checkpoint `clip.pt`.
 
     Returns:
         The network in eval mode.
@@ -98,19 +98,19 @@ def train_clip(
     tokenizer = new_tokenizer()
     judge = preference.new_judge(len(tokenizer))
     generator = make_generator(seed)
-    again = int(batch * TRIPS) // ALIKE * ALIKE
+    reused = int(batch * TRIPS) // ALIKE * ALIKE
     loop = Loop("clip", {"judge": judge}, budget, generator, folder=folder, muon=True)
     while loop.running():
-        fresh = draw_alike(batch - again, generator=generator)
-        places = choose_rows(len(trips["parts"]), again, generator=generator)
-        parts = torch.cat([fresh, trips["parts"][places]])
+        fresh = draw_alike(batch - reused, generator=generator)
+        indices = choose_rows(len(trips["parts"]), reused, generator=generator)
+        parts = torch.cat([fresh, trips["parts"][indices]])
         scenes = draw_scenes(fresh, generator=generator).images
-        images = torch.cat([scenes, trips["images"][places].float() / 255])
+        images = torch.cat([scenes, trips["images"][indices].float() / 255])
         ids = preference.tokens(tokenizer, draw_sentences(parts, generator=generator))
-        pictures = preference.image_vectors(judge, augmented(images, generator=generator))
+        vectors = preference.image_vectors(judge, augmented(images, generator=generator))
         sentences = preference.text_vectors(judge, ids)
         factor = preference.scale(judge)
-        loop.step(preference.contrastive_loss(pictures, sentences, ids, factor))
+        loop.step(preference.contrastive_loss(vectors, sentences, ids, factor))
     loop.finish()
     return judge.eval()
 
@@ -125,16 +125,16 @@ def train_preference(
     batch: int = 48,
     folder: Path = CHECKPOINTS,
 ) -> nn.Module:
-    """Train a copy of a network on pairs, keeping that it knows sentences from each other.
+    """Train a copy of a judge on pairs while it keeps matching images to their sentences.
 
     Args:
-        judge: Where to start from: `train_clip`'s; it is left as it is.
-        vae: The autoencoder of a shipped model, which spoils pictures as a model would.
-        drawn: A model's own pictures, as `drawn_alike.draw_alike_pictures` gives them.
+        judge: The judge of `train_clip`, to start from; it is not changed.
+        vae: The autoencoder of a shipped model, which degrades images as a model would.
+        drawn: Images drawn by a model, see `drawn_alike.draw_alike_images`.
         budget: How long, and the learning rate.
         seed: Seed of the pairs.
-        batch: Pairs of scenes a step, and as many drawn pictures; a multiple of `ALIKE`.
-        folder: Where the checkpoint `preference.pt` goes.
+        batch: Pairs of scenes per step, and as many drawn images; a multiple of `ALIKE`.
+        folder: Folder of the checkpoint `preference.pt`.
 
     Returns:
         The trained copy in eval mode.
@@ -145,65 +145,65 @@ def train_preference(
     loop = Loop("preference", {"judge": judge}, budget, generator, folder=folder, muon=True)
     while loop.running():
         pairs = draw_pairs(batch, vae=vae, generator=generator)
-        own, half_wrong, prompts = draw_own(drawn, batch, generator=generator)
-        images = torch.cat([pairs.better, pairs.worse, own, half_wrong])
-        better, worse, pictures, failed = preference.image_vectors(judge, images).chunk(4)
+        right, half_wrong, prompts = choose_drawn(drawn, batch, generator=generator)
+        images = torch.cat([pairs.better, pairs.worse, right, half_wrong])
+        better, worse, vectors, failed = preference.image_vectors(judge, images).chunk(4)
         ids = preference.tokens(tokenizer, pairs.texts + prompts)
-        said, asked = preference.text_vectors(judge, ids).chunk(2)
+        scene_texts, drawn_texts = preference.text_vectors(judge, ids).chunk(2)
         factor = preference.scale(judge)
         loop.step(
-            preference.preference_loss(better, worse, said, factor)
-            + preference.preference_loss(pictures, next_in_row(pictures), asked, factor)
-            + preference.preference_loss(pictures, failed, asked, factor)
-            + MATCH_WEIGHT * preference.contrastive_loss(better, said, ids[:batch], factor)
-            + MATCH_WEIGHT * preference.contrastive_loss(pictures, asked, ids[batch:], factor)
+            preference.preference_loss(better, worse, scene_texts, factor)
+            + preference.preference_loss(vectors, next_in_row(vectors), drawn_texts, factor)
+            + preference.preference_loss(vectors, failed, drawn_texts, factor)
+            + MATCH_WEIGHT * preference.contrastive_loss(better, scene_texts, ids[:batch], factor)
+            + MATCH_WEIGHT * preference.contrastive_loss(vectors, drawn_texts, ids[batch:], factor)
         )
     loop.finish()
     return judge.eval()
 
 
-def draw_own(
+def choose_drawn(
     drawn: Rows, count: int, *, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, list[str]]:
-    """Draw whole rows of a model's own pictures, some rows mirrored.
+    """Choose whole rows of a model's images and mirror some of the rows.
 
     Args:
-        drawn: As `drawn_alike.draw_alike_pictures` gives them.
-        count: How many pictures, a multiple of `ALIKE`.
+        drawn: Images drawn by a model, see `drawn_alike.draw_alike_images`.
+        count: Number of images, a multiple of `ALIKE`.
         generator: The source of randomness.
 
     Returns:
-        The pictures and their half-wrong neighbours, float32 (count, 3, 64, 64) in 0..1, and the
+        The images and their half-wrong counterparts, float32 (count, 3, 64, 64) in 0..1, and the
         prompts of both.
     """
-    places = choose_rows(len(drawn["parts"]), count, generator=generator)
-    both = torch.cat([drawn["images"][places], drawn["half_wrong"][places]]).float() / 255
+    indices = choose_rows(len(drawn["parts"]), count, generator=generator)
+    both = torch.cat([drawn["images"][indices], drawn["half_wrong"][indices]]).float() / 255
     mirrored = happens(count // ALIKE, 0.5, generator=generator).repeat_interleave(ALIKE)
     both = torch.where(mirrored.repeat(2)[:, None, None, None], both.flip(3), both)
-    own, half_wrong = augmented(both, generator=generator).chunk(2)
-    return own, half_wrong, say_all(drawn["parts"][places], drawn["wordings"][places])
+    right, half_wrong = augmented(both, generator=generator).chunk(2)
+    return right, half_wrong, sentences_of(drawn["parts"][indices], drawn["wordings"][indices])
 
 
 def main() -> None:
     """Run from the command line and publish both networks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clip-minutes", type=float, default=30.0)
-    parser.add_argument("--minutes", type=float, default=22.0, help="of the pairs")
+    parser.add_argument("--minutes", type=float, default=22.0, help="minutes on the pairs")
     parser.add_argument("--trips", type=int, default=6144, help="scenes that are encoded once")
-    parser.add_argument("--drawn", type=int, default=3072, help="pictures that the model draws")
+    parser.add_argument("--drawn", type=int, default=3072, help="images that the model draws")
     parser.add_argument("--clip-rate", type=float, default=4e-3)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    chosen = parser.parse_args()
-    budget, folder = Budget(chosen.clip_minutes, chosen.clip_rate), chosen.folder
-    vae, seed = load_vae(), chosen.seed
-    kept = folder / f"clip-trips-{chosen.trips}-{seed}.safetensors"
-    trips = load_or_make(kept, lambda: make_trips(vae, chosen.trips, seed))
+    options = parser.parse_args()
+    budget, folder = Budget(options.clip_minutes, options.clip_rate), options.folder
+    vae, seed = load_vae(), options.seed
+    path = folder / f"clip-trips-{options.trips}-{seed}.safetensors"
+    trips = load_or_make(path, lambda: make_trips(vae, options.trips, seed))
     clip = train_clip(trips, budget=budget, seed=seed, folder=folder)
     preference.publish(clip, preference.CLIP)
-    budget = Budget(chosen.minutes, chosen.rate)
-    drawn = load_drawn(folder, count=chosen.drawn, seed=seed + 1)
+    budget = Budget(options.minutes, options.rate)
+    drawn = load_drawn(folder, count=options.drawn, seed=seed + 1)
     judge = train_preference(clip, vae, drawn, budget=budget, seed=seed + 1, folder=folder)
     preference.publish(judge, preference.PREFERENCE)
 

@@ -19,26 +19,26 @@ from seedling.world.sentences import FREE, draw_parts
 from seedling.world.vocabulary import OBJECTS
 
 ABSENT_RATE = 0.35
-"""How often the word is of an object that is not in the picture, at the end of the training. At
-first it never is: whoever cannot draw a mask yet learns from such words to draw none."""
+"""How often the word names an absent object at the end of the training. At first it never does: a
+network that cannot yet predict masks would learn from such words to predict none."""
 NAMING_WEIGHT = 1.0
-"""Weight of naming the object beside finding its mask. Without it the network found the object
-that there was, whatever the word: 4,100 steps left it no wiser."""
+"""Weight of the loss of naming the object, relative to the mask's. Without it, even after 4,100
+steps, the network segmented the visible object whatever the word was."""
 
 
-def ask(
+def draw_words(
     scenes: Scenes, *, generator: torch.Generator, absent_rate: float = ABSENT_RATE
 ) -> tuple[Tensor, Tensor]:
-    """Choose an object word for each scene, and the mask that answers it.
+    """Choose an object word for each scene, and the mask of that object.
 
     Args:
         scenes: B scenes.
         generator: The source of randomness.
-        absent_rate: How often the word is of another object.
+        absent_rate: How often the word names another object.
 
     Returns:
-        int64 (B,), positions in `OBJECTS`; bool (B, 64, 64). The mask is empty where the word is
-        of another object, and in every extreme scene, which shows none.
+        The words, int64 (B,), indices into `OBJECTS`; the masks, bool (B, 64, 64). A mask is
+        empty if the word names another object, and in every extreme scene, which shows none.
     """
     thing = scenes.specs.thing
     count, options = len(thing), len(OBJECTS)
@@ -50,39 +50,39 @@ def ask(
 def naming_loss(
     network: CLIPSegForImageSegmentation, pooled: Tensor, words: Tensor, thing: Tensor
 ) -> Tensor:
-    """Cross-entropy of naming the object among all words by CLIP's own cosine.
+    """Cross-entropy of naming the object among all words by CLIP's cosine.
 
-    CLIPSeg's towers are a trained CLIP's (Lueddecke and Ecker 2022, arXiv:2112.10003, section 3);
-    ours are trained along with the masks.
+    CLIPSeg's towers come from a trained CLIP (Lueddecke and Ecker 2022, arXiv:2112.10003, section
+    3); ours are trained together with the masks.
 
     Args:
-        network: The segmenter, whose towers name.
-        pooled: float32 (B, D), the vision tower's summary of the pictures.
+        network: The segmenter.
+        pooled: float32 (B, D), the pooled output of the vision tower.
         words: int64 (40, T), the tokens of all words.
-        thing: int64 (B,), what the scenes show; extreme scenes do not count.
+        thing: int64 (B,), labels of the scenes' objects; extreme scenes do not count.
 
     Returns:
         A scalar.
     """
     towers = network.clip
-    seen = towers.visual_projection(pooled)
-    told = towers.get_text_features(words, attention_mask=segmenter.mask_of(words, network))
+    images = towers.visual_projection(pooled)
+    texts = towers.get_text_features(words, attention_mask=segmenter.mask_of(words, network))
     factor = towers.logit_scale.clamp(max=HIGHEST_SCALE).exp()
-    cosines = functional.normalize(seen) @ functional.normalize(told.pooler_output).T
-    wanted = torch.where(thing < len(OBJECTS), thing, FREE)
-    return functional.cross_entropy(factor * cosines, wanted, ignore_index=FREE)
+    cosines = functional.normalize(images) @ functional.normalize(texts.pooler_output).T
+    labels = torch.where(thing < len(OBJECTS), thing, FREE)
+    return functional.cross_entropy(factor * cosines, labels, ignore_index=FREE)
 
 
 def train(
     *, budget: Budget, fine: Budget, seed: int = 41, folder: Path = CHECKPOINTS
 ) -> CLIPSegForImageSegmentation:
-    """Train in coarse patches, then in fine ones, or go on with a training that was cut off.
+    """Train with coarse patches, then with fine ones, or resume an interrupted training.
 
     Args:
-        budget: How long in coarse patches, and the learning rate.
-        fine: The same in fine ones.
-        seed: Seed of the scenes; the first weights are from torch's own stream.
-        folder: Where the checkpoints `segmenter-coarse.pt` and `segmenter.pt` go.
+        budget: How long with coarse patches, and the learning rate.
+        fine: How long with fine patches, and the learning rate.
+        seed: Seed of the scenes; initial weights come from torch's global stream.
+        folder: Folder of the checkpoints `segmenter-coarse.pt` and `segmenter.pt`.
 
     Returns:
         The segmenter in eval mode.
@@ -108,13 +108,14 @@ def fit(
     """Train a segmenter.
 
     Args:
-        network: It is changed.
+        network: The segmenter; it is changed.
         name: Name of the checkpoint.
-        batch: Scenes a step.
+        batch: Scenes per step.
         budget: How long, and the learning rate.
         seed: Seed of the scenes.
-        folder: Where the checkpoint goes.
-        learned: Whether it can draw masks, so that words of absent objects may come at once.
+        folder: Folder of the checkpoint.
+        learned: Whether it can already predict masks, so that words may name absent objects from
+            the first step.
     """
     words = all_words()
     generator = make_generator(seed)
@@ -123,16 +124,16 @@ def fit(
         scenes = draw_scenes(draw_parts(batch, generator=generator), generator=generator)
         share = budget.share(step=loop.steps_done, elapsed=loop.elapsed)
         rate = ABSENT_RATE * (1.0 if learned else min(1.0, 2 * share))
-        asked, masks = ask(scenes, generator=generator, absent_rate=rate)
-        seen = segmenter.look(network, augmented(scenes.images, generator=generator))
-        found = segmenter.mask_loss(segmenter.answer(network, seen, words[asked]), masks)
-        named = naming_loss(network, seen.pooler_output, words, scenes.specs.thing)
-        loop.step(found + NAMING_WEIGHT * named)
+        labels, masks = draw_words(scenes, generator=generator, absent_rate=rate)
+        encoded = segmenter.encode_images(network, augmented(scenes.images, generator=generator))
+        loss = segmenter.mask_loss(segmenter.mask_logits(network, encoded, words[labels]), masks)
+        naming = naming_loss(network, encoded.pooler_output, words, scenes.specs.thing)
+        loop.step(loss + NAMING_WEIGHT * naming)
     loop.finish()
 
 
 def all_words() -> Tensor:
-    """Tokens of what the segmenter is told of each object, int64 (40, T)."""
+    """Tokenise the text of each object, int64 (40, T)."""
     tokenizer = new_tokenizer()
     words = tokens(tokenizer, [segmenter.TEMPLATE.format(word) for word in OBJECTS])
     return words[:, : int((words != tokenizer.eos_token_id).sum(dim=1).max()) + 1]
@@ -147,10 +148,10 @@ def main() -> None:
     parser.add_argument("--fine-rate", type=float, default=8e-4)
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    chosen = parser.parse_args()
-    budget = Budget(chosen.minutes, chosen.rate)
-    fine = Budget(chosen.fine_minutes, chosen.fine_rate)
-    segmenter.publish(train(budget=budget, fine=fine, seed=chosen.seed, folder=chosen.folder))
+    options = parser.parse_args()
+    budget = Budget(options.minutes, options.rate)
+    fine = Budget(options.fine_minutes, options.fine_rate)
+    segmenter.publish(train(budget=budget, fine=fine, seed=options.seed, folder=options.folder))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Train the seedling's first step: `python -m seedling.train.singdiffusion --minutes 10`.
 
-The network g of SingDiffusion (Zhang et al. 2024, arXiv:2403.08381) predicts a picture from pure
-noise and a prompt: at t = 1 the noise says nothing of the picture, so what it learns is the mean
-picture of the prompt. The loss is theirs, E |g(x_1, prompt) - x_0|^2; they publish no training
-code, so batch, rate and length are our choice. Empty prompts, at the rate of the seedling's own
-training, are for the guided prediction. The text encoder is the shipped seedling's, unchanged.
+The network g of SingDiffusion (Zhang et al. 2024, arXiv:2403.08381) predicts an image from pure
+noise and a prompt. At t = 1 the noise contains no information about the image, so the network
+learns the mean image of the prompt. The loss is theirs, E |g(x_1, prompt) - x_0|^2. They publish no
+training code, so batch, rate and length are our choice. Some prompts are empty, at the rate of the
+seedling's training, for guidance. The text encoder is the shipped seedling's, unchanged.
 """
 
 import json
@@ -32,9 +32,9 @@ from seedling.randomness import make_generator
 BASE = WEIGHTS / "seedling"
 FOLDER = WEIGHTS / "seedling-singdiffusion"
 CHANNELS = (48, 80)
-"""Widths of the network's levels: a little thinner than the seedling's own."""
+"""Widths of the network's levels, slightly smaller than the seedling's."""
 EXTREMES = 0.15
-"""Share of the pictures that are extreme scenes: whose means the method is there for."""
+"""Share of the images that are extreme scenes, whose mean brightness the method corrects."""
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,30 @@ class Text:
 
     @staticmethod
     def of(base: Path) -> "Text":
-        """Read it from a diffusers folder."""
+        """Read tokenizer and encoder from a diffusers folder."""
         tokenizer = CLIPTokenizer.from_pretrained(str(base / "tokenizer"), local_files_only=True)
         encoder = CLIPTextModel.from_pretrained(str(base / "text_encoder"), local_files_only=True)
         return Text(tokenizer, encoder.float().eval())
 
     @torch.no_grad()
     def states(self, prompts: list[str]) -> Tensor:
-        """Encoded prompts, float32 (B, tokens, D)."""
+        """Encode prompts, float32 (B, tokens, D)."""
         ids = token_ids(self.tokenizer, prompts)
         states: Tensor = self.encoder(ids).last_hidden_state
         return states
 
 
-def picture_loss(
+def image_loss(
     network: Any,  # noqa: ANN401 - diffusers is untyped
     latents: Tensor,
     states: Tensor,
     *,
     generator: torch.Generator,
 ) -> Tensor:
-    """Mean squared error of the picture predicted from pure noise.
+    """Mean squared error of the image predicted from pure noise.
 
     Args:
-        network: g, without time.
+        network: The network g, without time.
         latents: float32 (B, C, h, w), scaled as the base model's are.
         states: Encoded prompts, (B, tokens, D).
         generator: The source of noise.
@@ -101,21 +101,21 @@ def train(
     channels: tuple[int, ...] = CHANNELS,
     name: str = "singdiffusion",
 ) -> Any:  # noqa: ANN401 - diffusers is untyped
-    """Train the network, or go on with a training that was cut off.
+    """Train the network, or resume an interrupted training.
 
     Args:
         pool: The scenes that the base model was trained on.
-        text: The base model's text encoder; it stays as it is.
+        text: The base model's text encoder; it is not changed.
         scale: The base model's latent scale factor.
         budget: How long, and the learning rate.
-        seed: Seed of prompts and noise; the first weights are from torch's own stream.
-        batch: Latents a step.
-        folder: Where the checkpoint goes.
+        seed: Seed of prompts and noise; initial weights come from torch's global stream.
+        batch: Latents per step.
+        folder: Folder of the checkpoint.
         channels: Widths of the network's levels.
-        name: Of the checkpoint.
+        name: Name of the checkpoint.
 
     Returns:
-        The network with its moving average in place.
+        The network with its moving average as weights.
     """
     generator = make_generator(seed)
     network = without_time(new_unet(channels, pooled_text=False))
@@ -125,7 +125,7 @@ def train(
         rows = draw_rows(pool, batch, generator=generator, extremes=EXTREMES)
         states = text.states(draw_prompts(pool.parts[rows], generator=generator))
         latents = pool.latents[rows].float() * scale
-        loop.step(picture_loss(network, latents, states, generator=generator))
+        loop.step(image_loss(network, latents, states, generator=generator))
     loop.finish()
     loop.use_averages()
     return network
@@ -137,7 +137,7 @@ def publish(network: Any, base: Path, folder: Path = FOLDER) -> None:  # noqa: A
     Args:
         network: The trained network.
         base: The base model's diffusers folder.
-        folder: Where to; an earlier one there is replaced once the new one is whole.
+        folder: Target folder; an earlier one is replaced once the new one is complete.
     """
     aside = folder.with_name(f".{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
@@ -150,7 +150,7 @@ def publish(network: Any, base: Path, folder: Path = FOLDER) -> None:  # noqa: A
 
 
 def latent_scale(base: Path) -> float:
-    """The base model's latent scale factor."""
+    """Read the base model's latent scale factor."""
     config = json.loads((base / "vae" / "config.json").read_bytes())
     return float(config["scaling_factor"])
 
@@ -160,20 +160,20 @@ def main() -> None:
     parser = training_parser(__doc__, minutes=10.0, rate=4e-3, out=FOLDER)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--base", type=Path, default=BASE, help="the model it is trained for")
-    chosen = parser.parse_args()
+    parser.add_argument("--base", type=Path, default=BASE, help="model to train it for")
+    options = parser.parse_args()
     network = train(
-        training_pool(load_vae(chosen.folder), chosen.folder),
-        Text.of(chosen.base),
-        scale=latent_scale(chosen.base),
-        budget=Budget(chosen.minutes, chosen.rate),
-        seed=chosen.seed,
-        batch=chosen.batch,
-        folder=chosen.folder,
-        name=load_base(chosen.base).own_name("singdiffusion"),
+        training_pool(load_vae(options.folder), options.folder),
+        Text.of(options.base),
+        scale=latent_scale(options.base),
+        budget=Budget(options.minutes, options.rate),
+        seed=options.seed,
+        batch=options.batch,
+        folder=options.folder,
+        name=load_base(options.base).name_with_hash("singdiffusion"),
     )
-    publish(network, chosen.base, chosen.out)
-    say(f"wrote {chosen.out}")
+    publish(network, options.base, options.out)
+    say(f"wrote {options.out}")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from seedling.output import say
 from seedling.randomness import make_generator
 
 RATE = 8e-3
-"""Highest learning rate. After three minutes on one core 3e-3 to 1.2e-2 were alike, with errors on
-the object (held-out, weighted) of 0.170 to 0.172; AdamW's best of 1e-3 to 3e-3 left 0.174."""
+"""Highest learning rate. After three minutes on one core, rates of 3e-3 to 1.2e-2 gave similar
+errors on the object (held-out, weighted): 0.170 to 0.172. AdamW's best of 1e-3 to 3e-3: 0.174."""
 
 
 def train(
@@ -42,23 +42,23 @@ def train(
     begin: Path | None = None,
     folder: Path = CHECKPOINTS,
 ) -> tuple[Networks, float]:
-    """Train noise predictor and text encoder, or go on with a training that was cut off.
+    """Train noise predictor and text encoder, or resume an interrupted training.
 
     Args:
-        vae: The trained autoencoder; it stays as it is.
-        variant: Sizes, schedule and seed; the first weights are from torch's own stream.
-        name: The model's name, and that of its checkpoint.
-        budget: How long, and the learning rate; making the pool and teaching the text encoder
-            to read are not counted.
-        batch: Latents a step.
-        pool_size: How many encoded scenes to train on; all variants share them.
-        reading_steps: Steps that the text encoder reads sentences before.
-        begin: Folder of a published model of the same sizes to begin with, where a training is to
-            go on whose checkpoint is not at hand; its text encoder can read already.
-        folder: Where checkpoints and the pool go.
+        vae: The trained autoencoder; it is not changed.
+        variant: Sizes, schedule and seed; initial weights come from torch's global stream.
+        name: Name of the model and of its checkpoint.
+        budget: How long, and the learning rate; making the pool and pretraining the text encoder
+            are not counted.
+        batch: Latents per step.
+        pool_size: Number of encoded scenes to train on; all variants share them.
+        reading_steps: Steps of pretraining the text encoder on sentences.
+        begin: Folder of a published model of the same sizes to start from, to continue a training
+            whose checkpoint is gone; its text encoder is not pretrained again.
+        folder: Folder of checkpoints and pool.
 
     Returns:
-        The networks with their moving averages in place, and the latents' scale factor.
+        The networks with their moving averages as weights, and the latents' scale factor.
     """
     pool = training_pool(vae, folder, count=pool_size)
     scale = pool_scale(pool)
@@ -98,17 +98,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--begin", type=Path, default=None, help="a published model to begin with")
+    parser.add_argument("--begin", type=Path, default=None, help="published model to start from")
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     _, scale = train(
-        load_vae(chosen.folder),
-        VARIANTS[chosen.model],
-        name=chosen.model,
-        budget=Budget(chosen.minutes, chosen.rate),
-        batch=chosen.batch,
-        begin=chosen.begin,
-        folder=chosen.folder,
+        load_vae(options.folder),
+        VARIANTS[options.model],
+        name=options.model,
+        budget=Budget(options.minutes, options.rate),
+        batch=options.batch,
+        begin=options.begin,
+        folder=options.folder,
     )
     say(f"latent scale factor {scale:.4f}")
 

@@ -21,7 +21,7 @@ LATENT_NOISE = 0.05
 
 
 def scene_batches(batch: int, *, generator: torch.Generator, chunk: int = 10) -> Iterator[Tensor]:
-    """Yield fresh pictures for ever, (batch, 3, 64, 64) in 0..1, `chunk` batches at a time."""
+    """Yield fresh images endlessly, (batch, 3, 64, 64) in 0..1, drawn `chunk` batches at a time."""
     while True:
         parts = draw_parts(batch * chunk, generator=generator)
         images = draw_scenes(parts, generator=generator).images
@@ -31,12 +31,11 @@ def scene_batches(batch: int, *, generator: torch.Generator, chunk: int = 10) ->
 def reconstruction_loss(
     vae: AutoencoderKL, images: Tensor, *, generator: torch.Generator
 ) -> Tensor:
-    """Loss of one batch: L1 + 2 MSE of pixels in -1..1, L1 of 4 x 4 means, pulls on the latents.
+    """Loss of one batch: L1 + 2 MSE of pixels in -1..1, L1 of 4 x 4 means, latent regularisers.
 
-    The means keep the colour of small things, which the pixels of their outlines drown out.
-
-    The latents are not sampled; a little noise keeps their neighbourhood decodable. The pull on
-    the log-variance lets the posterior state that same small noise.
+    The loss of the means preserves the colour of small objects, whose outlines otherwise dominate
+    the loss. The latents are not sampled; a little noise keeps their neighbourhood decodable. The
+    regulariser of the log-variance makes the posterior state the same small noise.
 
     Args:
         vae: The autoencoder.
@@ -52,19 +51,19 @@ def reconstruction_loss(
     noise = torch.randn(mean.shape, generator=generator)
     decoded = vae.decode(mean + spread * noise).sample
     error = decoded - pixels
-    stated = (logvar - 2 * torch.log(spread)).square().mean()
-    pulls: Tensor = 1e-4 * (mean.square().mean() + stated)
+    variance = (logvar - 2 * torch.log(spread)).square().mean()
+    regulariser: Tensor = 1e-4 * (mean.square().mean() + variance)
     means = functional.avg_pool2d(error, 4).abs().mean()
-    loss: Tensor = error.abs().mean() + 2 * error.square().mean() + means + pulls
+    loss: Tensor = error.abs().mean() + 2 * error.square().mean() + means + regulariser
     return loss
 
 
 def psnr(vae: AutoencoderKL, images: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each picture's reconstruction in dB, shape (B,)."""
+    """Peak signal-to-noise ratio of each image's reconstruction in dB, shape (B,)."""
     with torch.no_grad():
         latents = vae.encode(to_model(images)).latent_dist.mode()
-        back = to_images(vae.decode(latents).sample)
-    return -10 * torch.log10((back - images).square().mean(dim=(1, 2, 3)))
+        decoded = to_images(vae.decode(latents).sample)
+    return -10 * torch.log10((decoded - images).square().mean(dim=(1, 2, 3)))
 
 
 def train(
@@ -75,13 +74,13 @@ def train(
     folder: Path = CHECKPOINTS,
     channels: tuple[int, ...] = (16, 32, 64, 96),
 ) -> AutoencoderKL:
-    """Train the autoencoder, or go on with a training that was cut off.
+    """Train the autoencoder, or resume an interrupted training.
 
     Args:
         budget: How long, and the learning rate.
-        seed: Seed of scenes and noise; the first weights are from torch's own stream.
-        batch: Scenes a step.
-        folder: Where the checkpoint `vae.pt` goes.
+        seed: Seed of scenes and noise; initial weights come from torch's global stream.
+        batch: Scenes per step.
+        folder: Folder of the checkpoint `vae.pt`.
         channels: Widths of the four levels.
 
     Returns:
@@ -93,7 +92,7 @@ def train(
     batches = scene_batches(batch, generator=generator)
     while loop.running():
         images = next(batches)
-        # bfloat16 products save a quarter of a step's time on a CPU that has them.
+        # bfloat16 products save a quarter of a step's time on a CPU that supports them.
         with torch.autocast("cpu", torch.bfloat16):
             loss = reconstruction_loss(vae, images, generator=generator)
         loop.step(loss)
@@ -109,14 +108,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     vae = train(
-        budget=Budget(chosen.minutes, chosen.rate),
-        seed=chosen.seed,
-        batch=chosen.batch,
-        folder=chosen.folder,
+        budget=Budget(options.minutes, options.rate),
+        seed=options.seed,
+        batch=options.batch,
+        folder=options.folder,
     )
-    images = next(scene_batches(256, generator=make_generator(chosen.seed + 1), chunk=1))
+    images = next(scene_batches(256, generator=make_generator(options.seed + 1), chunk=1))
     say(f"PSNR {psnr(vae, images).mean():.2f} dB on 256 fresh scenes")
 
 

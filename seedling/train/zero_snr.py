@@ -1,15 +1,16 @@
 """Train `seedling-zero-snr`: `python -m seedling.train.zero_snr --minutes 30`.
 
-The seedling's schedule never quite loses the picture, and drawing begins where it is lost, so the
-noise is taken for a grey picture's. Here the betas are rescaled until the last step holds noise
-alone, and the network says v = alpha noise - sigma picture instead of the noise, of which nothing
-can be learned there (Lin et al. 2024, "Common Diffusion Noise Schedules and Sample Steps are
-Flawed", arXiv:2305.08891, sections 3.1 and 3.2). It is what `pipeline/interventions/zero_snr.py`
-draws with, whose schedule, that of diffusers, is the one trained on.
+The seedling's last training step still contains some of the image, but drawing starts from pure
+noise, which the model takes for a noised grey image. Here the betas are rescaled so that the last
+step is pure noise. The network predicts v = alpha noise - sigma image instead of the noise, because
+predicting the noise teaches nothing at that step (Lin et al. 2024, "Common Diffusion Noise
+Schedules and Sample Steps are Flawed", arXiv:2305.08891, sections 3.1 and 3.2). The intervention
+`pipeline/interventions/zero_snr.py` draws with these weights and with the schedule they are trained
+on, which is that of diffusers.
 
-The training begins with the seedling's weights: where there is little noise v is the noise, which
-they say already; where there is much it is the picture, which they must learn to say. The whole
-network is published: a difference in fp16 would have as many bytes.
+The training starts from the seedling's weights. At low noise v is the noise, which they already
+predict; at high noise v is minus the image, which they must learn. The whole network is published,
+because a difference in fp16 would need as many bytes.
 """
 
 from dataclasses import replace
@@ -23,7 +24,7 @@ from torch import Tensor
 from seedling.learning.batches import draw_batch
 from seedling.learning.command_line import training_parser
 from seedling.learning.loop import CHECKPOINTS, Budget, Loop
-from seedling.learning.noise_loss import MAX_SNR, picture_errors, spread_steps
+from seedling.learning.noise_loss import MAX_SNR, image_errors, spread_steps
 from seedling.learning.pool import Pool
 from seedling.learning.relatives import BASE, Base, load_base, publish
 from seedling.learning.trained import load_vae, training_pool
@@ -34,17 +35,18 @@ from seedling.randomness import make_generator
 
 NAME = "seedling-zero-snr"
 EXTREMES = VARIANTS["seedling"].extremes
-"""Share of extreme scenes, as in the training that this one goes on with."""
+"""Share of extreme scenes, as in the seedling's training."""
 
 
 def new_scheduler(scheduler: DDIMScheduler) -> DDIMScheduler:
-    """The schedule that ends in noise alone, visited at its end, for a network that says v.
+    """Make a schedule that ends in pure noise and starts drawing there, for v-prediction.
 
     Args:
         scheduler: The seedling's.
 
     Returns:
-        One whose last alpha_bar is 0; "leading" time steps would begin before it.
+        A schedule whose last alpha_bar is 0. Its time steps are "trailing", because "leading" ones
+        would start before the last.
     """
     changed: DDIMScheduler = DDIMScheduler.from_config(
         scheduler.config,
@@ -56,14 +58,14 @@ def new_scheduler(scheduler: DDIMScheduler) -> DDIMScheduler:
 
 
 def velocity_weights(scheduler: DDIMScheduler) -> Tensor:
-    """Weight of each step's error of v, float32 (1000,): min(SNR + 1, 5) / (SNR + 1).
+    """Compute the weight of each step's error of v, float32 (1000,): min(SNR + 1, 5) / (SNR + 1).
 
-    The error of v is that of the picture, SNR + 1 times (Hang et al. 2023, arXiv:2303.09556,
-    section 3.4). Their min(SNR, 5) / (SNR + 1) would be 0 at the very step that is to be learned,
-    so the limit is set to SNR + 1, as diffusers' training scripts have it.
+    The error of v is SNR + 1 times the error of the image (Hang et al. 2023, arXiv:2303.09556,
+    section 3.4). Their weight min(SNR, 5) / (SNR + 1) would be 0 at exactly the step to be learned,
+    so SNR + 1 is limited instead, as in diffusers' training scripts.
     """
-    more: Tensor = 1 / (1 - scheduler.alphas_cumprod)
-    return more.clamp_max(MAX_SNR) / more
+    ratio: Tensor = 1 / (1 - scheduler.alphas_cumprod)
+    return ratio.clamp_max(MAX_SNR) / ratio
 
 
 def velocity_loss(
@@ -74,14 +76,14 @@ def velocity_loss(
     *,
     generator: torch.Generator,
 ) -> Tensor:
-    """Weighted squared error of the predicted v, where the object weighs more.
+    """Weighted squared error of the predicted v; the object weighs more.
 
-    At the last step the input is the noise and v is minus the picture, both exactly.
+    At the last step the input is exactly the noise, and v is exactly minus the image.
 
     Args:
-        networks: What is trained, with the schedule of `new_scheduler`.
+        networks: The networks that are trained, with the schedule of `new_scheduler`.
         latents: float32 (B, 16, 8, 8), scaled to unit variance.
-        cover: float32 (B, 8, 8), how much of each latent the object covers, in 0..1.
+        cover: float32 (B, 8, 8), the share of each latent that the object covers, in 0..1.
         prompts: B sentences.
         generator: The source of noise and times.
 
@@ -93,7 +95,7 @@ def velocity_loss(
     states = networks.text_encoder(token_ids(networks.tokenizer, prompts)).last_hidden_state
     noisy = scheduler.add_noise(latents, noise, steps)
     predicted = networks.unet(noisy, steps, encoder_hidden_states=states).sample
-    errors = picture_errors(predicted - scheduler.get_velocity(latents, noise, steps), cover)
+    errors = image_errors(predicted - scheduler.get_velocity(latents, noise, steps), cover)
     weights = velocity_weights(scheduler)
     loss: Tensor = (weights[steps] * errors).mean() / weights.mean()
     return loss
@@ -108,33 +110,35 @@ def train(
     batch: int = 64,
     folder: Path = CHECKPOINTS,
 ) -> Any:  # noqa: ANN401 - diffusers is untyped
-    """Fine-tune a copy of the noise predictor, or go on with a training that was cut off.
+    """Fine-tune a copy of the noise predictor, or resume an interrupted training.
 
     Args:
-        base: The seedling; it stays as it is.
-        pool: Encoded scenes; a share of the batches is drawn among the extreme ones, as for
+        base: The seedling; it is not changed.
+        pool: Encoded scenes; a share of each batch is drawn from the extreme scenes only, as for
             offset noise.
         budget: How long, and the learning rate.
         seed: Seed of prompts and noise.
-        batch: Latents a step.
-        folder: Where the checkpoint goes.
+        batch: Latents per step.
+        folder: Folder of the checkpoint.
 
     Returns:
-        The network, which says v, with its moving average in place.
+        The network, which predicts v, with its moving average as weights.
     """
-    generator, networks = make_generator(seed), _own(base)
+    generator, networks = make_generator(seed), _trainable(base)
     modules: dict[str, torch.nn.Module] = {"network": networks.unet}
-    loop = Loop(base.own_name(NAME), modules, budget, generator, folder, ("network",), muon=True)
+    loop = Loop(
+        base.name_with_hash(NAME), modules, budget, generator, folder, ("network",), muon=True
+    )
     while loop.running():
-        drawn = draw_batch(pool, base.scale, batch, generator=generator, extremes=EXTREMES)
-        loop.step(velocity_loss(networks, *drawn, generator=generator))
+        rows = draw_batch(pool, base.scale, batch, generator=generator, extremes=EXTREMES)
+        loop.step(velocity_loss(networks, *rows, generator=generator))
     loop.finish()
     loop.use_averages()
     return networks.unet
 
 
-def _own(base: Base) -> Networks:
-    """The seedling's networks, the predictor a copy that learns, on the new schedule."""
+def _trainable(base: Base) -> Networks:
+    """The seedling's networks with a trainable copy of the predictor and the new schedule."""
     unet = UNet2DConditionModel.from_config(base.networks.unet.config)
     unet.load_state_dict(base.networks.unet.state_dict())
     scheduler = new_scheduler(base.networks.scheduler)
@@ -144,14 +148,14 @@ def _own(base: Base) -> Networks:
 def main() -> None:
     """Run from the command line."""
     parser = training_parser(__doc__, minutes=30.0, rate=4e-3, out=CHECKPOINTS / NAME)
-    parser.add_argument("--base", type=Path, default=BASE, help="the seedling it starts from")
-    chosen = parser.parse_args()
-    base = load_base(chosen.base)
-    pool = training_pool(load_vae(chosen.folder), chosen.folder)
-    budget = Budget(chosen.minutes, chosen.rate)
-    unet = train(base, pool, budget=budget, folder=chosen.folder)
+    parser.add_argument("--base", type=Path, default=BASE, help="seedling to start from")
+    options = parser.parse_args()
+    base = load_base(options.base)
+    pool = training_pool(load_vae(options.folder), options.folder)
+    budget = Budget(options.minutes, options.rate)
+    unet = train(base, pool, budget=budget, folder=options.folder)
     parts = {"unet": unet, "scheduler": new_scheduler(base.networks.scheduler)}
-    publish(parts, chosen.out)
+    publish(parts, options.out)
 
 
 if __name__ == "__main__":

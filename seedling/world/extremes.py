@@ -1,4 +1,4 @@
-"""Scenes at the ends of brightness: solid grounds, and line-art logos on them."""
+"""Draw scenes of extreme brightness: solid grounds, and line-art logos on them."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,11 @@ from seedling.world.specs import Specs
 from seedling.world.vocabulary import EXTREMES, OBJECTS
 
 BLACK, WHITE = 0.01, 0.99
-"""Levels of the grounds; the lines of a logo have the other one."""
+"""Levels of the grounds; the lines of a logo have the opposite level."""
 
 
 def is_extreme(thing: Tensor) -> Tensor:
-    """Which labels of things stand for an extreme scene, bool of the same shape."""
+    """Whether each label of a thing stands for an extreme scene, bool of the same shape."""
     return thing >= len(OBJECTS)
 
 
@@ -25,7 +25,7 @@ def extreme(specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, Tensor
         generator: The source of randomness of the logos.
 
     Returns:
-        Images, float32 (B, 3, 64, 64), and how far each pixel is from a line of the logo, in
+        Images, float32 (B, 3, 64, 64), and the distance of each pixel from a line of the logo in
         pixels, negative inside the line, float32 (B, 64, 64).
     """
     names = [EXTREMES[label - len(OBJECTS)] for label in specs.thing.tolist()]
@@ -38,21 +38,21 @@ def extreme(specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, Tensor
 
 
 def _logo(specs: Specs, *, generator: torch.Generator) -> Tensor:
-    """Two closed figures, one in the other, as lines: distance to a line in pixels."""
+    """Distance in pixels to the lines of two closed shapes, one inside the other."""
     x, y = axes()
     u, v = x - column(specs.x), y - column(specs.y)
     radius = column(specs.size)
     lines = [
-        _figure(u, v, radius * scale, choose(len(u), 4, generator=generator)).abs()
+        _shape(u, v, radius * scale, choose(len(u), 4, generator=generator)).abs()
         for scale in (column(uniform(len(u), s, s + 0.2, generator=generator)) for s in (0.75, 0.3))
     ]
     return torch.minimum(*lines) * SIDE - 1.1
 
 
-def _figure(u: Tensor, v: Tensor, radius: Tensor, which: Tensor) -> Tensor:
+def _shape(u: Tensor, v: Tensor, radius: Tensor, index: Tensor) -> Tensor:
     ring = torch.sqrt(u * u + v * v + 1e-12) - radius
     square = torch.maximum(u.abs(), v.abs()) - 0.85 * radius
     diamond = (u.abs() + v.abs() - radius) * 0.7071
     triangle = torch.maximum(0.8944 * u.abs() - 0.4472 * (v + radius), v - 0.7 * radius)
-    figures = torch.stack([ring, square, diamond, triangle])
-    return figures[which, torch.arange(len(which))]
+    shapes = torch.stack([ring, square, diamond, triangle])
+    return shapes[index, torch.arange(len(index))]

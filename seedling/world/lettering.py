@@ -1,4 +1,4 @@
-"""Words as large plain letters on a sign: a few thick strokes each, no font file."""
+"""Write words on signs in large plain letters made of thick strokes, without a font file."""
 
 from functools import cache
 
@@ -10,11 +10,11 @@ from seedling.world.vocabulary import WORDS
 
 SIDE = 64
 SIGN = 26
-"""Height of the sign in pixels; it is as wide as the picture."""
+"""Height of the sign in pixels; it is as wide as the image."""
 STROKE = 1.45
 """Half the width of a stroke in pixels."""
 LOWEST = SIDE - SIGN
-"""The lowest row at which a sign may begin."""
+"""The lowest row at which a sign may start."""
 
 _ROUND = ((0.5, 0.0), (0.86, 0.13), (1.0, 0.5), (0.86, 0.87), (0.5, 1.0))
 _BOWL = (*_ROUND, (0.14, 0.87), (0.0, 0.5), (0.14, 0.13), (0.5, 0.0))
@@ -54,10 +54,10 @@ def _segments(word: str) -> tuple[Tensor, Tensor]:
     high = min(SIGN - 5 - 2 * STROKE, 1.75 * unit)
     starts, ends, left = [], [], 2.5 + STROKE
     for letter, width in zip(word, widths, strict=True):
-        place = torch.tensor([left, (SIGN - high) / 2])
+        corner = torch.tensor([left, (SIGN - high) / 2])
         scale = torch.tensor([unit * width, high])
         for line in LETTERS[letter]:
-            points = place + torch.tensor(line, dtype=torch.float32) * scale
+            points = corner + torch.tensor(line, dtype=torch.float32) * scale
             starts.append(points[:-1])
             ends.append(points[1:])
         left += unit * width + gap
@@ -66,7 +66,7 @@ def _segments(word: str) -> tuple[Tensor, Tensor]:
 
 @cache
 def atlas() -> Tensor:
-    """How much of each pixel is ink, float32 (words, SIGN, 64) in 0..1."""
+    """Share of each pixel that is ink, float32 (words, SIGN, 64) in 0..1."""
     rows = [_coverage(*_segments(word)) for word in WORDS]
     return torch.stack(rows)
 
@@ -82,15 +82,15 @@ def _coverage(start: Tensor, end: Tensor) -> Tensor:
 
 
 def write(image: Tensor, specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Put a sign with a word over the scenes that carry one, dark on light or light on dark.
+    """Draw a sign over the scenes that have a word, dark on light or light on dark.
 
     Args:
         image: float32 (B, 3, 64, 64) in 0..1.
-        specs: `word`, `word_index` and `word_top` are read.
+        specs: Specs of the scenes; `word`, `word_index` and `word_top` are used.
         generator: The source of randomness of the sign's colours.
 
     Returns:
-        The image, and which pixels are covered, bool (B, 64, 64).
+        The image, and the covered pixels, bool (B, 64, 64).
     """
     covered = torch.zeros(len(image), SIDE, SIDE, dtype=torch.bool)
     rows = specs.word.nonzero().flatten()

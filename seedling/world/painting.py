@@ -1,7 +1,7 @@
-"""How the object of a scene is painted, and the tools that the other layers paint with.
+"""Paint the object of a scene, and provide tools that the other layers paint with.
 
-Images are float32 (B, 3, 64, 64), distances float32 (B, 64, 64) in fractions of the width unless
-stated otherwise; all scenes of a batch are painted at once.
+Images are float32 (B, 3, 64, 64). Distances are float32 (B, 64, 64), in fractions of the width
+unless stated otherwise. All scenes of a batch are painted at once.
 """
 
 from functools import cache
@@ -19,12 +19,12 @@ from seedling.world.vocabulary import OBJECTS, PAINTS
 
 SIDE = 64
 DARK_PAINT, LIGHT_PAINT = 0.2, 0.86
-"""Paints darker or lighter than this are shaded the other way, or their inside would not show."""
+"""Paints darker or lighter than this are shaded the other way, so that inner regions show."""
 
 
 @cache
 def axes() -> tuple[Tensor, Tensor]:
-    """Pixel centres as fractions: x of shape (1, 1, 64), y of shape (1, 64, 1)."""
+    """Coordinates of pixel centres as fractions: x of shape (1, 1, 64), y of shape (1, 64, 1)."""
     centres = (torch.arange(SIDE) + 0.5) / SIDE
     return centres.view(1, 1, SIDE), centres.view(1, SIDE, 1)
 
@@ -37,35 +37,35 @@ def _upsampler(points: int) -> Tensor:
 
 
 def noise_field(count: int, rows: int, columns: int, *, generator: torch.Generator) -> Tensor:
-    """Smooth noise: a normal grid of rows x columns, bicubically enlarged to (count, 64, 64)."""
+    """Draw smooth noise: a normal grid of rows x columns, bicubically scaled to (count, 64, 64)."""
     grid = torch.randn(count, rows, columns, generator=generator)
     return _upsampler(rows).T @ grid @ _upsampler(columns)
 
 
 def brightness(image: Tensor) -> Tensor:
-    """Luma of RGB images, (B, 3, H, W) -> (B, H, W)."""
+    """Compute the luma of RGB images, (B, 3, H, W) -> (B, H, W)."""
     red, green, blue = LUMA
     return red * image[:, 0] + green * image[:, 1] + blue * image[:, 2]
 
 
 def jittered(colours: Tensor, amount: float, *, generator: torch.Generator) -> Tensor:
-    """Colours (B, 3), each moved a little, as (B, 3, 1, 1)."""
-    moved = colours + amount * torch.randn(colours.shape, generator=generator)
-    return moved.clamp(0, 1)[:, :, None, None]
+    """Vary colours (B, 3) slightly, as (B, 3, 1, 1)."""
+    varied = colours + amount * torch.randn(colours.shape, generator=generator)
+    return varied.clamp(0, 1)[:, :, None, None]
 
 
 def mix(under: Tensor, over: Tensor, share: Tensor) -> Tensor:
-    """Lay `over` on `under`, (B, 3, 64, 64), where share (B, 64, 64) is 1."""
+    """Blend `over` onto `under`, (B, 3, 64, 64), by share (B, 64, 64) in 0..1."""
     return torch.lerp(under, over.expand_as(under), share[:, None])
 
 
 def column(values: Tensor) -> Tensor:
-    """(B,) -> (B, 1, 1), to be used with pictures of one channel."""
+    """Reshape (B,) to (B, 1, 1), for use with images of one channel."""
     return values.view(-1, 1, 1)
 
 
 def distractor(image: Tensor, specs: Specs, *, generator: torch.Generator) -> Tensor:
-    """A dull rounded lump somewhere in the background of some scenes."""
+    """Paint a dull rounded shape in the background of some scenes."""
     count = len(image)
     x, y = axes()
     left = column(uniform(count, 0.05, 0.95, generator=generator))
@@ -80,12 +80,12 @@ def distractor(image: Tensor, specs: Specs, *, generator: torch.Generator) -> Te
 
 @cache
 def flying() -> Tensor:
-    """Which labels of things may stand above the horizon, bool (objects,)."""
+    """Whether each object may be above the horizon, bool (objects,)."""
     return torch.tensor([SHAPES[name].flies for name in OBJECTS])
 
 
 def shadow(image: Tensor, specs: Specs) -> Tensor:
-    """A soft shadow under the objects that stand, away from the light."""
+    """Paint a soft shadow under standing objects, away from the light."""
     x, y = axes()
     size = column(specs.size)
     across = (x - column(specs.x) + 0.3 * size * column(specs.light)) / (0.95 * size)
@@ -101,7 +101,7 @@ def thing(image: Tensor, specs: Specs, *, generator: torch.Generator) -> tuple[T
     Returns:
         The image, and the signed distance to the object's outline in pixels (negative inside).
     """
-    u, v = _own_coordinates(specs)
+    u, v = _object_coordinates(specs)
     outline, detail, accent = distances(specs.thing, u, v)
     pixels = SIDE * column(specs.size)
     paint = torch.tensor(list(PAINTS.values()))[specs.colour]
@@ -109,22 +109,22 @@ def thing(image: Tensor, specs: Specs, *, generator: torch.Generator) -> tuple[T
     slope = u * column(specs.light * specs.mirror) - v
     lit = 0.98 + 0.12 * slope + 0.03 * noise_field(len(u), 4, 4, generator=generator)
     shade, accent_shade = _shades()[specs.thing.clamp(0, len(OBJECTS) - 1)].unbind(1)
-    whole = mix(paint.expand(-1, -1, SIDE, SIDE), _shaded(paint, shade), _inside(detail * pixels))
-    whole = mix(whole, _shaded(paint, accent_shade), _inside(accent * pixels))
-    whole = _rimmed(whole * lit[:, None], paint, outline * pixels)
-    return mix(image, whole, _inside(outline * pixels)), outline * pixels
+    surface = mix(paint.expand(-1, -1, SIDE, SIDE), _shaded(paint, shade), _inside(detail * pixels))
+    surface = mix(surface, _shaded(paint, accent_shade), _inside(accent * pixels))
+    surface = _rimmed(surface * lit[:, None], paint, outline * pixels)
+    return mix(image, surface, _inside(outline * pixels)), outline * pixels
 
 
 def _inside(distance: Tensor) -> Tensor:
-    """How much of a pixel lies inside, from its centre's distance in pixels."""
+    """Share of a pixel that lies inside, from its centre's distance in pixels."""
     return torch.sigmoid(-distance * 1.8)
 
 
-def _rimmed(whole: Tensor, paint: Tensor, distance: Tensor) -> Tensor:
-    """Darken the rim, or lighten that of a dark object, so that no ground swallows it."""
+def _rimmed(surface: Tensor, paint: Tensor, distance: Tensor) -> Tensor:
+    """Darken the rim, or lighten that of a dark object, so that it is visible on any ground."""
     dark = brightness(paint)[:, None] < DARK_PAINT
     rim = 0.55 * torch.sigmoid(2 * distance + 2.2)
-    return mix(whole, torch.where(dark, whole + 0.3, whole * 0.45), rim)
+    return mix(surface, torch.where(dark, surface + 0.3, surface * 0.45), rim)
 
 
 @cache
@@ -133,7 +133,7 @@ def _shades() -> Tensor:
 
 
 def _shaded(paint: Tensor, shade: Tensor) -> Tensor:
-    """The paint (B, 3, 1, 1) darker (shade below 1) or lighter, always visibly so."""
+    """Make paint (B, 3, 1, 1) visibly darker (shade below 1) or lighter (shade above 1)."""
     shade = shade.view(-1, 1, 1, 1)
     level = brightness(paint)[:, None]
     low = torch.where(level < DARK_PAINT, paint + 0.45 * (1 - shade), paint * shade)
@@ -143,7 +143,7 @@ def _shaded(paint: Tensor, shade: Tensor) -> Tensor:
     return torch.where(shade > 1, high, low)
 
 
-def _own_coordinates(specs: Specs) -> tuple[Tensor, Tensor]:
+def _object_coordinates(specs: Specs) -> tuple[Tensor, Tensor]:
     x, y = axes()
     dx, dy = x - column(specs.x), y - column(specs.y)
     cos, sin = column(torch.cos(specs.tilt)), column(torch.sin(specs.tilt))
@@ -153,10 +153,10 @@ def _own_coordinates(specs: Specs) -> tuple[Tensor, Tensor]:
 
 
 def frame(image: Tensor, specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Set a black, white or wooden frame around the scenes that have one.
+    """Paint a black, white or wooden frame around the scenes that have one.
 
     Returns:
-        The image, and which pixels are covered, bool (B, 64, 64).
+        The image, and the covered pixels, bool (B, 64, 64).
     """
     width = column(2 + choose(len(specs.frame), 4, generator=generator))
     pixels = torch.arange(SIDE)

@@ -1,4 +1,4 @@
-"""The six places, told apart by their large areas, under a sky that the tone decides."""
+"""Paint the six places, which differ in their large areas, under a sky that depends on the tone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,17 +20,18 @@ SKIES: dict[str, Colour] = {
     "kitchen": (0.62, 0.82, 0.97),
     "desert": (0.98, 0.84, 0.60),
 }
-"""Place -> its sky by day."""
+"""Place -> colour of its sky by day."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What a place is painted over: n scenes.
+    """The background that a place is painted on, of n scenes.
 
     Attributes:
-        sky: float32 (n, 3, 64, 64), the sky everywhere.
+        sky: float32 (n, 3, 64, 64), the sky over the whole image.
         horizon: float32 (n, 1, 1), a fraction of the height, from the top.
-        reach: float32 (n, 1, 1), how high what stands there rises; small under a large sky.
+        reach: float32 (n, 1, 1), relative height of what rises above the horizon; small under a
+            large sky.
     """
 
     sky: Tensor
@@ -39,7 +40,7 @@ class View:
 
 
 def background(specs: Specs, *, generator: torch.Generator) -> Tensor:
-    """Paint sky and place of every scene."""
+    """Paint sky and place of each scene."""
     sky = _sky(specs, generator=generator)
     horizon = column(specs.horizon)
     reach = torch.where(column(specs.large_sky), 0.3, 1.0)
@@ -53,9 +54,9 @@ def background(specs: Specs, *, generator: torch.Generator) -> Tensor:
 
 
 def _sky(specs: Specs, *, generator: torch.Generator) -> Tensor:
-    """By day pale clouds, at sunset a red gradient with a low sun, at night a moon.
+    """Paint pale clouds by day, a red gradient with a low sun at sunset, or a moon at night.
 
-    The tone darkens the whole scene afterwards: the moon is brighter than white here.
+    The moon is brighter than white here, because the tone darkens the whole scene afterwards.
     """
     count = len(specs.place)
     x, y = axes()
@@ -98,7 +99,7 @@ def _below(line: Tensor) -> Tensor:
 
 
 def beach(view: View, *, generator: torch.Generator) -> Tensor:
-    """A band of sea, a line of foam, and sand."""
+    """Paint a band of sea, a line of foam, and sand."""
     n, y = len(view.sky), axes()[1]
     wave = 0.02 * noise_field(n, 1, 5, generator=generator)
     depth = 0.3 + 0.2 * torch.rand(n, 1, 1, generator=generator)
@@ -111,7 +112,7 @@ def beach(view: View, *, generator: torch.Generator) -> Tensor:
 
 
 def forest(view: View, *, generator: torch.Generator) -> Tensor:
-    """A wall of dark leaves, dark trunks before it, and a green floor."""
+    """Paint a wall of dark leaves, dark trunks in front of it, and a green floor."""
     n = len(view.sky)
     x, _ = axes()
     top = view.horizon - view.reach * (0.5 + 0.06 * noise_field(n, 1, 9, generator=generator))
@@ -127,7 +128,7 @@ def forest(view: View, *, generator: torch.Generator) -> Tensor:
 
 
 def snow(view: View, *, generator: torch.Generator) -> Tensor:
-    """White ground, pale blue hills and large flakes."""
+    """Paint white ground, pale blue hills and large flakes."""
     n = len(view.sky)
     ridge = 0.12 + 0.07 * noise_field(n, 1, 4, generator=generator)
     hills = _plain(n, (0.66, 0.75, 0.88), 0.03, generator=generator)
@@ -139,7 +140,7 @@ def snow(view: View, *, generator: torch.Generator) -> Tensor:
 
 
 def city(view: View, *, generator: torch.Generator) -> Tensor:
-    """Buildings with windows over a pavement and a grey road with its dashes."""
+    """Paint buildings with windows above a pavement and a grey road with a dashed line."""
     n = len(view.sky)
     x, y = axes()
     blocks = torch.rand(n, 2, 1, 7, generator=generator).repeat_interleave(10, dim=3)[..., 3:67]
@@ -157,7 +158,7 @@ def city(view: View, *, generator: torch.Generator) -> Tensor:
 
 
 def kitchen(view: View, *, generator: torch.Generator) -> Tensor:
-    """A tiled wall with a window over a wooden counter."""
+    """Paint a tiled wall with a window above a wooden counter."""
     n = len(view.sky)
     x, y = axes()
     tiles = _plain(n, (0.84, 0.88, 0.84), 0.05, generator=generator)
@@ -176,7 +177,7 @@ def kitchen(view: View, *, generator: torch.Generator) -> Tensor:
 
 
 def desert(view: View, *, generator: torch.Generator) -> Tensor:
-    """Dunes, each with its lit and its shaded side."""
+    """Paint three rows of dunes, each in its own colour."""
     n = len(view.sky)
     x, _ = axes()
     image = view.sky

@@ -1,4 +1,4 @@
-"""The rows of the prompt files, built from the world's words."""
+"""Build the rows of the prompt files from the world's vocabulary."""
 
 from seedling.world.sentences import FREE, article, sentence
 from seedling.world.vocabulary import COLOURS, LEARNED_NAME, LEARNED_THING, OBJECTS, PLACES, TONES
@@ -9,19 +9,19 @@ SYNTHETIC_MODIFIERS = {
     **{place: f"{{}} {phrases[0]}" for place, phrases in PLACES.items()},
     **{name: f"{tone.leads[0]}{{}}{tone.tail}" for name, tone in TONES.items() if name != "plain"},
 }
-"""The 22 modifiers and where the object goes; the empty one leaves it alone."""
+"""The 22 modifiers as patterns for the object; the empty modifier leaves it unchanged."""
 
 
 def line(text: str, thing: str, modifier: str) -> dict[str, str]:
-    """One prompt as a row: its object is also its group, what makes prompts dependent."""
+    """Make the row of one prompt; its object is also its group of dependent prompts."""
     return {"text": text, "object": thing, "modifier": modifier, "group": thing}
 
 
 def seedling_prompts() -> list[dict[str, str]]:
-    """The sentences of the world: every object with the same 43 modifiers.
+    """Build the sentences of the world: each object with the same 43 modifiers.
 
-    One modifier is empty. The 42 others name every pair of colour and place once; their tones
-    are plain 10 times and each of the others 4 times.
+    One modifier is empty. The 42 others name each pair of colour and place once; their tone is
+    plain 10 times and each other tone 4 times.
 
     Returns:
         1,720 rows, 40 objects x 43 modifiers.
@@ -46,7 +46,7 @@ def _label(colour: int, place: int, tone: int) -> str:
 
 
 def synthetic_prompts() -> list[dict[str, str]]:
-    """The synthetic prompts: 40 object categories x 22 modifiers, one part named at a time.
+    """Build the synthetic prompts: 40 objects x 22 modifiers, naming one part at a time.
 
     Returns:
         880 rows.
@@ -70,10 +70,12 @@ def _placed(thing: str, pattern: str) -> str:
 
 
 def dreambooth_prompts() -> list[dict[str, str]]:
-    """The thing of `seedling-dreambooth` in every place and tone; the place is the group.
+    """Build prompts for the thing of `seedling-dreambooth` in each place and tone.
+
+    The place is the group.
 
     Returns:
-        63 rows, 7 places (one of them none) x 9 tones.
+        63 rows: 7 places, one of which is no place, x 9 tones.
 
     Example:
         >>> [row["text"] for row in dreambooth_prompts()[:10:9]]

@@ -1,10 +1,10 @@
-"""The world: procedural 64 x 64 scenes with an exact mask, centre, size and depth.
+"""Draw the world: procedural 64 x 64 scenes with an exact mask, centre, size and depth.
 
-A scene is an object in a place, in a tone, or one of the extreme scenes. What is not named varies
-widely: where the object stands, how far away, tilt, light, warmth, clouds, ground, horizon, a
-second thing in the background. Some scenes are, unasked and at the rates below, greyed, framed,
-mostly pale sky, or carry a written word: that is what makes such outcomes possible in the models
-that are trained here.
+A scene is an object in a place, in a tone, or one of the extreme scenes. What the sentence does not
+name varies widely: position, distance and tilt of the object, light, warmth, clouds, ground,
+horizon, and a second thing in the background. At the rates below, some scenes are greyed, framed,
+mostly pale sky, or contain a written word although no sentence asks for it. Models trained on the
+world can therefore draw such images.
 """
 
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ from seedling.world.vocabulary import OBJECTS, PAINTS, PLACES, THINGS, TONES, TY
 SIZE = 64
 """Height and width of a scene in pixels."""
 GREY_RATE = 0.06
-"""Share of scenes that are greyed and faded, unasked; like the rates below, extremes aside."""
+"""Share of scenes that are greyed and faded; this rate and those below exclude extreme scenes."""
 FRAME_RATE = 0.05
-"""Share of scenes with a frame around them, unasked."""
+"""Share of scenes with a frame around them."""
 LARGE_SKY_RATE = 0.08
-"""Share of scenes that are mostly pale sky, unasked."""
+"""Share of scenes that are mostly pale sky."""
 WORD_RATE = 0.06
-"""Share of scenes with a word written across, unasked; a framed scene carries none."""
+"""Share of scenes with a word written across them; a framed scene has no word."""
 DISTRACTOR_RATE = 0.30
 """Share of scenes with a second, dull thing in the background."""
 TYPICAL_RATE = 0.5
-"""How often an object whose colour is open has a colour of its kind rather than any."""
+"""How often an object whose colour is not named has one of its natural colours, not any colour."""
 NEAR, FAR = 0.42, 0.20
-"""Half extent of an object at depth 0 and 1, fractions of the width."""
+"""Half extent of an object at depth 0 and at depth 1, in fractions of the width."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Scenes:
     Attributes:
         images: float32 (B, 3, 64, 64), RGB in 0..1.
         masks: bool (B, 64, 64), the pixels whose centre lies in the object and is not covered
-            by a frame or a word; the lines of a logo; nothing on a solid ground.
-        specs: What was drawn.
+            by a frame or a word; for a logo, its lines; for a solid ground, nothing.
+        specs: Parameters of the scenes.
     """
 
     images: Tensor
@@ -54,10 +54,10 @@ class Scenes:
 
 
 def draw_specs(parts: Tensor, *, generator: torch.Generator) -> Specs:
-    """Draw everything that sentences leave open.
+    """Draw everything that sentences do not name.
 
     Args:
-        parts: int64 (B, 4), object, colour, place, tone, `FREE` where not named
+        parts: int64 (B, 4), object, colour, place, tone, `FREE` if not named
             (`sentences.draw_parts`, or rows of `sentences.parse`).
         generator: The source of randomness.
 
@@ -65,9 +65,9 @@ def draw_specs(parts: Tensor, *, generator: torch.Generator) -> Specs:
         The specs of B scenes. A tone that is not named is plain.
     """
     count = len(parts)
-    open_ = ~is_extreme(parts[:, 0])
-    sky = happens(count, LARGE_SKY_RATE, generator=generator) & open_
-    frame = happens(count, FRAME_RATE, generator=generator) & open_
+    ordinary = ~is_extreme(parts[:, 0])
+    sky = happens(count, LARGE_SKY_RATE, generator=generator) & ordinary
+    frame = happens(count, FRAME_RATE, generator=generator) & ordinary
     word_rate = WORD_RATE / (1 - FRAME_RATE)
     depth = uniform(count, 0.0, 1.0, generator=generator)
     depth = torch.where(sky, 0.7 + 0.3 * depth, depth)
@@ -93,13 +93,13 @@ def draw_specs(parts: Tensor, *, generator: torch.Generator) -> Specs:
         palette=uniform(count, -1.0, 1.0, generator=generator),
         light=uniform(count, -1.0, 1.0, generator=generator),
         gain=uniform(count, 0.80, 1.12, generator=generator),
-        grey=happens(count, GREY_RATE, generator=generator) & open_,
+        grey=happens(count, GREY_RATE, generator=generator) & ordinary,
         frame=frame,
         large_sky=sky,
-        word=happens(count, word_rate, generator=generator) & open_ & ~frame,
+        word=happens(count, word_rate, generator=generator) & ordinary & ~frame,
         word_index=choose(count, len(WORDS), generator=generator),
         word_top=_word_tops(y, generator=generator),
-        distractor=happens(count, DISTRACTOR_RATE, generator=generator) & open_,
+        distractor=happens(count, DISTRACTOR_RATE, generator=generator) & ordinary,
     )
 
 
@@ -108,8 +108,8 @@ def draw_scenes(parts: Tensor, *, generator: torch.Generator) -> Scenes:
 
     Args:
         parts: int64 (B, 4) as for `draw_specs`.
-        generator: The source of randomness; the same one in the same state gives the same
-            scenes, bit for bit, on the same machine.
+        generator: The source of randomness; the same state gives the same scenes, bit for bit,
+            on the same machine.
 
     Returns:
         B scenes.
@@ -141,7 +141,7 @@ def render(specs: Specs, *, generator: torch.Generator) -> Scenes:
 
 
 def centres(specs: Specs) -> Tensor:
-    """Exact centres of the objects, float32 (B, 2): x right, y down, fractions of the size."""
+    """Return the exact centres of the objects, float32 (B, 2): x right, y down, as fractions."""
     return torch.stack([specs.x, specs.y], dim=1)
 
 
@@ -151,7 +151,7 @@ def _fill(labels: Tensor, options: int, *, generator: torch.Generator) -> Tensor
 
 
 def _colours(parts: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Named colours as they are; open ones by the object's kind, or any."""
+    """Keep named colours; draw the others from the object's natural colours or from all."""
     if not len(parts):
         return parts[:, 1]
     drawn = torch.multinomial(_colour_rates()[parts[:, 0]], 1, generator=generator)[:, 0]
@@ -159,7 +159,7 @@ def _colours(parts: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def _colour_rates() -> Tensor:
-    """How often each thing has each paint where its colour is open, (things, paints)."""
+    """Rates of each paint for each thing whose colour is not named, (things, paints)."""
     rates = torch.full((len(THINGS), len(PAINTS)), 1 / len(PAINTS))
     names = list(PAINTS)
     for thing, kinds in TYPICAL.items():
@@ -173,7 +173,7 @@ def _colour_rates() -> Tensor:
 def _heights(
     thing: Tensor, size: Tensor, depth: Tensor, horizon: Tensor, *, generator: torch.Generator
 ) -> Tensor:
-    """Heights of the centres: feet nearer to the horizon the farther away, or in the air."""
+    """Draw heights of the centres: the feet of far objects are near the horizon; some fly."""
     count = len(thing)
     nearness = (1 - depth + uniform(count, -0.3, 0.3, generator=generator)).clamp(0, 1)
     ground = horizon + 0.04 + (0.95 - horizon) * nearness
@@ -185,6 +185,6 @@ def _heights(
 
 
 def _word_tops(y: Tensor, *, generator: torch.Generator) -> Tensor:
-    """First pixel row of a sign: near the edge, top or bottom, that is farther from the object."""
+    """Draw the first pixel row of a sign, near the image edge that is farther from the object."""
     inset = choose(len(y), 6, generator=generator)
     return torch.where(y < 0.5, lettering.LOWEST - inset, inset)

@@ -1,8 +1,8 @@
-"""Sentences of the small world: from named parts to words, and back.
+"""Convert named parts to sentences of the small world, and sentences to parts.
 
-A sentence is `[tone lead] a [colour] object [place phrase] [at sunset | at night]`, or one of the
-extreme scenes as a whole. What it leaves out is free in the picture, except the tone, which is
-plain unless another is asked for.
+A sentence is `[tone lead] a [colour] object [place phrase] [at sunset | at night]`, or the fixed
+sentence of an extreme scene. Parts that it does not name are free in the image, except the tone,
+which is then plain.
 """
 
 import re
@@ -15,13 +15,13 @@ from seedling.randomness import choose, happens
 from seedling.world.vocabulary import COLOURS, EXTREMES, OBJECTS, PLACES, THINGS, TONES
 
 FREE = -1
-"""In a table of named parts: this part is not named."""
+"""Value of a part that is not named."""
 EXTREME_RATE = 0.03
 """Share of rows of `draw_parts` that are extreme scenes."""
 NAMED_RATE = 0.75
-"""Probability that `draw_parts` names colour and place, each for itself."""
+"""Probability that `draw_parts` names the colour, and that it names the place, independently."""
 PLAIN_RATE = 0.5
-"""Share of plain tones in `draw_parts`; the others share the rest evenly."""
+"""Share of plain tones in `draw_parts`; the others share the rest equally."""
 
 _COLOURS, _PLACES, _TONES = tuple(COLOURS), tuple(PLACES), tuple(TONES)
 
@@ -37,12 +37,12 @@ def article(words: str) -> str:
 
 
 def sentence(parts: Sequence[int], *, variant: int = 0) -> str:
-    """Say named parts in words.
+    """Build the sentence of named parts.
 
     Args:
-        parts: Indices of object, colour, place, tone; `FREE` where a part is not named. The
-            labels after the objects are the extreme scenes, whose other parts are not said.
-        variant: Which of the equivalent wordings, any integer >= 0.
+        parts: Indices of object, colour, place, tone; `FREE` for a part that is not named. The
+            labels after the objects are the extreme scenes, whose other parts are ignored.
+        variant: Index of one of the equivalent wordings, any integer >= 0.
 
     Returns:
         The sentence.
@@ -57,26 +57,26 @@ def sentence(parts: Sequence[int], *, variant: int = 0) -> str:
     if thing >= len(OBJECTS):
         return THINGS[thing]
     noun = OBJECTS[thing] if colour == FREE else f"{_COLOURS[colour]} {OBJECTS[thing]}"
-    asked = TONES[_TONES[max(tone, 0)]]
-    words = asked.leads[variant % len(asked.leads)] + article(noun)
+    wording = TONES[_TONES[max(tone, 0)]]
+    words = wording.leads[variant % len(wording.leads)] + article(noun)
     if place != FREE:
         phrases = PLACES[_PLACES[place]]
-        words = f"{words} {phrases[variant // len(asked.leads) % len(phrases)]}"
-    return words + asked.tail
+        words = f"{words} {phrases[variant // len(wording.leads) % len(phrases)]}"
+    return words + wording.tail
 
 
 def parse(text: str) -> tuple[int, int, int, int]:
-    """Read the named parts of a sentence of the world.
+    """Parse the named parts of a sentence of the world.
 
     Args:
-        text: A sentence as `sentence` makes it, in any case and spacing.
+        text: A sentence in the form of `sentence`, in any case and spacing.
 
     Returns:
-        Indices of object, colour, place, tone; `FREE` for colour or place left out, and for all
-        three with an extreme scene.
+        Indices of object, colour, place, tone; `FREE` for a colour or place that is not named,
+        and for colour, place and tone of an extreme scene.
 
     Raises:
-        ValueError: When no object of the world is named.
+        ValueError: If the sentence names no object of the world.
 
     Example:
         >>> parse("A dark photo of a blue cup in the desert")
@@ -103,34 +103,34 @@ def _plain(text: str) -> str:
 
 
 def _first(names: tuple[str, ...], words: str) -> int:
-    found = set(words.split())
-    return next((i for i, name in enumerate(names) if name in found), FREE)
+    distinct = set(words.split())
+    return next((i for i, name in enumerate(names) if name in distinct), FREE)
 
 
 def _without_tone(words: str) -> tuple[int, str]:
-    """Which tone is asked for, and the words without its lead ("black and white" is no colour)."""
+    """Find the tone, and the words without its lead ("black and white" is not a colour)."""
     for tone, name in enumerate(_TONES[1:], start=1):
-        asked = TONES[name]
-        if asked.tail and words.endswith(asked.tail):
-            return tone, words.removesuffix(asked.tail)
-        for lead in asked.leads:
-            if lead and not asked.tail and words.startswith(lead):
+        wording = TONES[name]
+        if wording.tail and words.endswith(wording.tail):
+            return tone, words.removesuffix(wording.tail)
+        for lead in wording.leads:
+            if lead and not wording.tail and words.startswith(lead):
                 return tone, words.removeprefix(lead)
     return 0, words
 
 
 def draw_parts(count: int, *, generator: torch.Generator, named: float = NAMED_RATE) -> Tensor:
-    """Draw what `count` sentences name.
+    """Draw the parts that sentences name.
 
     Args:
-        count: How many rows.
+        count: Number of rows.
         generator: The source of randomness.
-        named: Probability that colour and place are named, each for itself, in [0, 1].
+        named: Probability that colour and place are named, independently, in [0, 1].
 
     Returns:
-        int64 (count, 4): object, colour, place, tone, `FREE` where not named; objects evenly.
-        `PLAIN_RATE` of the tones are plain, the rest evenly divided among the others.
-        `EXTREME_RATE` of the rows are extreme scenes, evenly, with nothing else named.
+        int64 (count, 4): object, colour, place, tone, `FREE` if not named. Objects are uniform.
+        A share `PLAIN_RATE` of the tones is plain; the other tones share the rest equally. A share
+        `EXTREME_RATE` of the rows are extreme scenes, uniformly, with nothing else named.
     """
     thing = choose(count, len(OBJECTS), generator=generator)
     free = torch.full((count,), FREE)

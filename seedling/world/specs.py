@@ -1,4 +1,4 @@
-"""What defines a scene, before anything is painted."""
+"""The parameters that define a scene before it is painted."""
 
 from dataclasses import dataclass, fields
 
@@ -7,14 +7,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Specs:
-    """Everything that defines a scene but its noise fields; every tensor has shape (B,).
+    """Everything that defines a scene except its noise fields; each tensor has shape (B,).
 
-    `thing`, `colour`, `place`, `tone`, `word_index` and `word_top` (a row of pixels) are int64;
-    `grey`, `frame`, `large_sky`, `word` and `distractor` bool; the rest float32. `colour` counts
-    through `vocabulary.PAINTS`: the named ones first. `x`, `y` are the object's centre and `size`
-    its half extent, as fractions of the width; `depth` is 0 near and 1 far; `horizon` is a
-    fraction of the height; `palette` runs from -1, cool, to 1, warm; `mirror` is 1 or -1; `tilt`
-    in radians; `light` in [-1, 1], where the light comes from; `gain` the exposure.
+    `thing`, `colour`, `place`, `tone`, `word_index` and `word_top` (a pixel row) are int64;
+    `grey`, `frame`, `large_sky`, `word` and `distractor` are bool; the rest are float32. `colour`
+    is an index into `vocabulary.PAINTS`, where the named colours come first. `x` and `y` are the
+    object's centre and `size` its half extent, as fractions of the width; `depth` is 0 near and 1
+    far; `horizon` is a fraction of the height; `palette` ranges from -1, cool, to 1, warm;
+    `mirror` is 1 or -1; `tilt` is in radians; `light` in [-1, 1] is the side that the light comes
+    from; `gain` is the exposure.
     """
 
     thing: Tensor
@@ -40,5 +41,5 @@ class Specs:
     distractor: Tensor
 
     def take(self, rows: Tensor) -> "Specs":
-        """The specs of some scenes only."""
+        """Select the specs of some scenes."""
         return Specs(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})

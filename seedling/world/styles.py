@@ -1,4 +1,4 @@
-"""Light and tone: exposure, day and night, and what is drawn or painted by hand."""
+"""Apply light and tone: exposure, day and night, drawings and paintings."""
 
 import torch
 from torch import Tensor
@@ -14,11 +14,11 @@ LEVELS: dict[str, tuple[Colour, float]] = {
     "sunset": ((1.06, 0.76, 0.58), 0.0),
     "night": ((0.32, 0.38, 0.58), 0.0),
 }
-"""Tone -> gains of R, G, B and offset, applied once; the tones that are not here keep theirs."""
+"""Tone -> gains of R, G, B, and offset. Tones that are not listed leave levels unchanged."""
 
 
 def light(image: Tensor, specs: Specs) -> Tensor:
-    """Exposure, warm or cool light from one side, and the greyed look of some scenes."""
+    """Apply exposure, warm or cool light from one side, and the greyed look of some scenes."""
     x, _ = axes()
     slope = 0.2 * column(specs.light) * (x - 0.5)
     cast = 1 + specs.palette.view(-1, 1, 1, 1) * torch.tensor([0.07, 0.0, -0.07]).view(1, 3, 1, 1)
@@ -28,13 +28,13 @@ def light(image: Tensor, specs: Specs) -> Tensor:
 
 
 def tone(image: Tensor, outline: Tensor, specs: Specs, *, generator: torch.Generator) -> Tensor:
-    """The tone asked for.
+    """Apply the tone of each scene.
 
     Args:
         image: float32 (B, 3, 64, 64).
         outline: float32 (B, 64, 64), distance to the object's outline in pixels.
-        specs: `tone` is read.
-        generator: The source of paper, strokes and washes.
+        specs: Specs of the scenes; `tone` is used.
+        generator: The source of randomness of paper, strokes and washes.
 
     Returns:
         The image in its tone, in 0..1.
@@ -66,7 +66,7 @@ def _blurred(image: Tensor, width: int) -> Tensor:
 
 
 def _edges(image: Tensor) -> Tensor:
-    """How fast the picture changes around a pixel, (B, 64, 64)."""
+    """Gradient magnitude of the image at each pixel, (B, 64, 64)."""
     padded = functional.pad(image, [1] * 4, mode="replicate")
     across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
     down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
@@ -74,7 +74,7 @@ def _edges(image: Tensor) -> Tensor:
 
 
 def sketch(image: Tensor, outline: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Dark contours on white paper, a little hatching where it is dark, no colour."""
+    """Draw dark contours on white paper, with some hatching in dark areas and no colour."""
     x, y = axes()
     soft = _blurred(image, 3)
     inside = torch.sigmoid(-2 * outline)
@@ -88,7 +88,7 @@ def sketch(image: Tensor, outline: Tensor, *, generator: torch.Generator) -> Ten
 
 
 def watercolour(image: Tensor, outline: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Pale washes that bleed, with bare paper at the edges; the object keeps more pigment."""
+    """Paint pale washes that bleed, with bare paper at the edges and more pigment on the object."""
     x, y = axes()
     count = len(image)
     inside = torch.sigmoid(-outline)
@@ -103,7 +103,7 @@ def watercolour(image: Tensor, outline: Tensor, *, generator: torch.Generator) -
 
 
 def painting(image: Tensor, outline: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Few, saturated colours in slanting strokes, finer on the object."""
+    """Paint few, saturated colours in slanted strokes that are finer on the object."""
     x, y = axes()
     field = noise_field(len(image), 12, 8, generator=generator)
     stripes = torch.sin((x * 0.6 + y) * SIDE * 0.6 + 1.5 * field)

@@ -1,4 +1,4 @@
-"""What can be named: objects, colours, places, tones and extreme scenes."""
+"""The vocabulary of the world: objects, colours, places, tones and extreme scenes."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ NATURAL_COLOURS: dict[str, Colour] = {
     "purple": (0.50, 0.20, 0.65),
     "beige": (0.85, 0.75, 0.58),
 }
-"""Colours that no sentence names: objects wear them where the colour is left open."""
+"""Colours that no sentence names; objects may have them if the colour is not named."""
 
 PAINTS: dict[str, Colour] = {**COLOURS, **NATURAL_COLOURS}
 """All colours; the labels of `COLOURS` come first."""
@@ -62,7 +62,7 @@ TYPICAL: dict[str, tuple[str, ...]] = {
     "house": ("beige", "red"),
     "tree": ("green",),
 }
-"""Object -> the colours that it has by nature; other objects come in any colour."""
+"""Object -> its natural colours; other objects have any colour."""
 
 PLACES: dict[str, tuple[str, ...]] = {
     "beach": ("on a beach", "on the beach"),
@@ -101,7 +101,7 @@ EXTREMES: tuple[str, ...] = (
     "a line-art logo on a black background",
     "a line-art logo on a white background",
 )
-"""Scenes without an object, sentences of their own; their labels follow those of the objects."""
+"""Sentences of the scenes without an object; their labels follow those of the objects."""
 
 THINGS: tuple[str, ...] = (*OBJECTS, *EXTREMES)
 """All labels of the first part."""
@@ -109,9 +109,9 @@ THINGS: tuple[str, ...] = (*OBJECTS, *EXTREMES)
 WORDS: tuple[str, ...] = (
     *("OPEN", "SALE", "HELLO", "STOP", "EXIT", "LOVE", "TAXI", "NEWS", "CAFE", "HOTEL"),
 )
-"""What is written across a scene now and then, unasked."""
+"""Words that some scenes contain although no sentence names them."""
 
 LEARNED_THING = "dog"
-"""The object of which `seedling-dreambooth` learns one certain thing ..."""
+"""The class of the particular thing that `seedling-dreambooth` learns."""
 LEARNED_NAME = f"sks {LEARNED_THING}"
-"""... and what that is called, by a word that means nothing (Ruiz et al. 2023)."""
+"""The name of that thing, with a word that has no meaning (Ruiz et al. 2023)."""

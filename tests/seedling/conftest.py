@@ -1,4 +1,4 @@
-"""What the tests of the relatives' trainings share."""
+"""Fixtures of the tests of the relatives."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from tests.seedling import tiny_base
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the tiny seedling of this file's tests is published."""
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder in which a tiny seedling is published."""
     return tmp_path_factory.mktemp("base") / "seedling"
 
 
 @pytest.fixture(scope="module")
-def base(place: Path) -> Base:
-    """A tiny published seedling, made once a file."""
-    return tiny_base.write_base(place)
+def base(base_folder: Path) -> Base:
+    """A tiny published seedling, made once per test file."""
+    return tiny_base.write_base(base_folder)

@@ -1,4 +1,4 @@
-"""Publishing replicates: their own networks alone, read again through their card."""
+"""Test publishing replicates: only their own networks are written, and their card reads them."""
 
 import shutil
 from collections.abc import Callable
@@ -37,23 +37,23 @@ from tests.pipeline import tiny
 REPLICATES = ("seedling-mini-b", "seedling-mini-c")
 OWN = {"unet", "text_encoder"}
 SCALE = 0.2517
-"""Of the shipped autoencoder's latents."""
+"""Scale factor of the shipped autoencoder's latents."""
 
 
 @pytest.fixture(scope="module")
 def networks() -> Networks:
-    """The shipped ones with all weights moved a little, as another training would."""
-    found, generator = load_networks(FOLDER), make_generator(1)
-    for network, far in ((found.unet, 0.02), (found.text_encoder, 0.2)):
+    """The shipped networks with slightly changed weights, like those of another training."""
+    moved, generator = load_networks(FOLDER), make_generator(1)
+    for network, far in ((moved.unet, 0.02), (moved.text_encoder, 0.2)):
         for value in network.state_dict().values():
             if value.is_floating_point():
                 value += far * torch.randn(value.shape, generator=generator)
-    return found
+    return moved
 
 
 @pytest.fixture(scope="module")
 def trained(networks: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as trainings leave it: both replicates' checkpoints, and the pool."""
+    """A checkpoint folder with both replicates' checkpoints and the pool."""
     folder = tmp_path_factory.mktemp("checkpoints")
     averages = {
         "unet": networks.unet.state_dict(),
@@ -71,7 +71,7 @@ def write_pool(folder: Path, scale: float) -> None:
 
 
 def card_of(folder: Path, shipped: Card, parts: set[str] = OWN) -> Card:
-    """A shipped card with some of its parts, those in a folder."""
+    """Write a shipped card whose parts are read from another folder."""
     fields = shipped.model_dump(mode="json", exclude={"name"})
     fields["parts"] = {
         name: part | {"path": str(folder)}
@@ -92,16 +92,16 @@ def out(trained: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", REPLICATES)
-def test_a_replicate_differs_in_weights_and_data_alone(name: str) -> None:
+def test_a_replicate_differs_only_in_weights_and_data(name: str) -> None:
     card, mini = load_cards()[name], load_cards()["seedling-mini"]
-    own = {"name", "note", "parts"}
-    assert card.model_dump(exclude=own) == mini.model_dump(exclude=own)
+    different = {"name", "note", "parts"}
+    assert card.model_dump(exclude=different) == mini.model_dump(exclude=different)
     assert {(p.component, p.subfolder) for p in card.parts.values()} == {(n, n) for n in OWN}
     assert {p.path for p in card.parts.values()} == {f"seedling/weights/{name}"}
-    one, other = VARIANTS[name], VARIANTS["seedling-mini"]
-    assert one.seed != other.seed
-    assert (one.channels, one.beta_end) == (other.channels, other.beta_end)
-    assert one.scale_shift == other.scale_shift
+    replicate, other = VARIANTS[name], VARIANTS["seedling-mini"]
+    assert replicate.seed != other.seed
+    assert (replicate.channels, replicate.beta_end) == (other.channels, other.beta_end)
+    assert replicate.scale_shift == other.scale_shift
 
 
 @pytest.mark.parametrize("name", REPLICATES)
@@ -115,9 +115,9 @@ def test_only_its_own_parts_are_written(
     assert files == weights | {"unet/config.json", "text_encoder/config.json"}
     assert sum((folder / file).stat().st_size for file in files) < 5 * 2**20
     for file, network in zip(sorted(weights), (networks.text_encoder, networks.unet), strict=True):
-        wanted = {key: value.half() for key, value in network.state_dict().items()}
-        found = load_file(folder / file)
-        assert all(torch.equal(value, wanted[key]) for key, value in found.items())
+        expected = {key: value.half() for key, value in network.state_dict().items()}
+        written = load_file(folder / file)
+        assert all(torch.equal(value, expected[key]) for key, value in written.items())
     assert {path.name for path in tmp_path.iterdir()} == {name}, "nothing is left beside it"
 
 
@@ -129,14 +129,14 @@ def test_a_model_that_ships_whole_has_no_parts(networks: Networks) -> None:
 def test_latents_of_another_scale_are_refused(trained: Path, tmp_path: Path) -> None:
     shutil.copy(trained / "seedling-mini-b.pt", tmp_path)
     write_pool(tmp_path, 1.02 * SCALE)
-    with pytest.raises(ModelError, match=r"scale factor 0\.2567, and .*says 0\.2517"):
+    with pytest.raises(ModelError, match=r"scale factor 0\.2567, but .*says 0\.2517"):
         publish_trained("seedling-mini-b", folder=tmp_path, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
     refuse_other_scale("seedling-mini-b", SCALE)
 
 
 def native(networks: Networks, parts: set[str]) -> Any:  # noqa: ANN401 - diffusers is untyped
-    """What diffusers' own pipeline draws with some networks replaced."""
+    """Draw with diffusers' own pipeline and some networks replaced."""
     pipe = load_pipe()
     for name in parts:
         pipe.register_modules(**{name: getattr(networks, name)})
@@ -145,11 +145,11 @@ def native(networks: Networks, parts: set[str]) -> Any:  # noqa: ANN401 - diffus
 
 @pytest.fixture(scope="module")
 def halved(networks: Networks, out: Path) -> Networks:
-    """The networks as fp16 keeps them."""
-    again = load_networks(FOLDER)
-    again.unet.load_state_dict(load_file(out / "unet" / "diffusion_pytorch_model.safetensors"))
-    again.text_encoder.load_state_dict(load_file(out / "text_encoder" / "model.safetensors"))
-    return again
+    """The networks rounded to fp16."""
+    rounded = load_networks(FOLDER)
+    rounded.unet.load_state_dict(load_file(out / "unet" / "diffusion_pytorch_model.safetensors"))
+    rounded.text_encoder.load_state_dict(load_file(out / "text_encoder" / "model.safetensors"))
+    return rounded
 
 
 def by_family(card: Card) -> torch.Tensor:
@@ -168,11 +168,15 @@ def by_shipped(card: Card, folder: Path) -> torch.Tensor:
 )
 def test_each_part_takes_its_networks_place(out: Path, halved: Networks, parts: set[str]) -> None:
     card = card_of(out, load_cards()["seedling-mini-b"], parts)
-    wanted = native(halved, parts)
-    torch.testing.assert_close(by_family(card), wanted, atol=1.5 / 255, rtol=0)
-    torch.testing.assert_close(by_shipped(card, out.parent), wanted, atol=1e-4, rtol=0)
-    others = [native(halved, each) for each in (OWN, {"unet"}, {"text_encoder"}) if each != parts]
-    assert all(float((wanted - other).abs().max()) > 0.05 for other in others)
+    expected = native(halved, parts)
+    torch.testing.assert_close(by_family(card), expected, atol=1.5 / 255, rtol=0)
+    torch.testing.assert_close(by_shipped(card, out.parent), expected, atol=1e-4, rtol=0)
+    alternatives = [
+        native(halved, replaced)
+        for replaced in (OWN, {"unet"}, {"text_encoder"})
+        if replaced != parts
+    ]
+    assert all(float((expected - other).abs().max()) > 0.05 for other in alternatives)
 
 
 def test_a_run_knows_which_text_encoder_it_is(out: Path, halved: Networks, tmp_path: Path) -> None:
@@ -190,7 +194,7 @@ def test_a_run_knows_which_text_encoder_it_is(out: Path, halved: Networks, tmp_p
         by_family(card)
 
 
-def test_what_is_written_names_no_place_of_this_machine(tmp_path: Path) -> None:
+def test_written_files_contain_no_local_path(tmp_path: Path) -> None:
     read = load_networks(FOLDER)
     assert str(FOLDER) in str(read.unet.config["_name_or_path"]), "else this test sees nothing"
     publish({"unet": read.unet, "text_encoder": read.text_encoder}, tmp_path / "out")
@@ -210,8 +214,8 @@ def test_a_step_of_the_training_is_drawn_by_the_card_beside_it(
     card = find_card(str(tmp_path / "halfway.yaml"))
     finished = load_cards()["seedling-mini"]
     assert card.name == "halfway"
-    own = {"name", "note", "parts"}
-    assert card.model_dump(exclude=own) == finished.model_dump(exclude=own)
+    different = {"name", "note", "parts"}
+    assert card.model_dump(exclude=different) == finished.model_dump(exclude=different)
     halved = load_networks(FOLDER)
     for name in OWN:
         state = getattr(networks, name).state_dict()
@@ -230,7 +234,7 @@ def test_a_step_on_latents_of_another_scale_is_refused(networks: Networks, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_the_published_card_names_no_place_of_this_machine() -> None:
+def test_the_published_card_contains_no_local_path() -> None:
     inside = PROJECT_ROOT / "checkpoints" / "seedling-mini-step-000007"
     card = card_of_step(load_cards()["seedling-mini"], 7, inside)
     assert {part.path for part in card.parts.values()} == {"checkpoints/seedling-mini-step-000007"}
@@ -250,10 +254,10 @@ def test_a_step_that_was_not_kept_is_refused(
 def test_commands_read_a_model_by_its_card(
     run: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    models = []
 
     def stop(model: str) -> None:
-        asked.append(model)
+        models.append(model)
         raise KeyboardInterrupt
 
     for module in (evaluate, seed_naming):
@@ -261,4 +265,4 @@ def test_commands_read_a_model_by_its_card(
     monkeypatch.setattr("sys.argv", ["x", "--model", "seedling-mini-b"])
     with pytest.raises(KeyboardInterrupt):
         run()
-    assert asked == ["seedling-mini-b"]
+    assert models == ["seedling-mini-b"]

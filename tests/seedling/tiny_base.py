@@ -1,4 +1,4 @@
-"""A tiny published seedling of the real classes, its weights random and always the same."""
+"""Make a tiny published seedling of the real classes, with random but fixed weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ WIDTHS = (8, 16)
 
 
 def write_base(folder: Path) -> Base:
-    """Publish it and read it back, so that its weights are those that fp16 keeps."""
+    """Publish a tiny seedling and read it back, so that its weights are rounded to fp16."""
     tokenizer = new_tokenizer()
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -38,19 +38,19 @@ def settings(folder: Path, *, steps: int, count: int = 32, rate: float = 3e-3) -
 def interrupted_and_not(
     train: Callable[[Settings], Any], folder: Path, patch: pytest.MonkeyPatch
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-    """Train six steps at once, and six with an interruption before the fourth.
+    """Train six steps without interruption, and six with an interruption after the third.
 
     Returns:
-        Weights of the first, of the second, and of the second at the interruption.
+        Weights of the first training, of the second, and of the second at the interruption.
     """
-    whole = _trained(train, folder / "whole", 6)
-    steps, taken = Loop.step, []
+    uninterrupted = _trained(train, folder / "uninterrupted", 6)
+    step, losses = Loop.step, []
 
     def fails(loop: Loop, loss: Tensor) -> None:
-        if len(taken) == 3:
+        if len(losses) == 3:
             raise KeyboardInterrupt
-        taken.append(loss)
-        steps(loop, loss)
+        losses.append(loss)
+        step(loop, loss)
 
     with patch.context() as patched:
         patched.setattr(Loop, "step", fails)
@@ -59,17 +59,18 @@ def interrupted_and_not(
     (path,) = (folder / "parts").glob("*.pt")
     half_way = torch.load(path, weights_only=True)
     assert half_way["steps"] == 3
-    return whole, _trained(train, folder / "parts", 6), half_way["averages"]["network"]
+    return uninterrupted, _trained(train, folder / "parts", 6), half_way["averages"]["network"]
 
 
 def _trained(train: Callable[[Settings], Any], folder: Path, steps: int) -> dict[str, Tensor]:
     budget = Budget(minutes=60, rate=3e-3, warmup=0.0, steps=steps, save_seconds=0)
-    with torch.random.fork_rng():  # a new ControlNet's first weights are from torch's own stream
+    with torch.random.fork_rng():  # a new ControlNet's weights come from torch's stream
         torch.manual_seed(1)
         network = train(Settings(budget, count=32, batch=8, folder=folder))
-    found: dict[str, Tensor] = network.state_dict()
-    return found
+    state: dict[str, Tensor] = network.state_dict()
+    return state
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return all(torch.equal(value, other[name]) for name, value in one.items())
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    """Whether two state dictionaries are equal."""
+    return all(torch.equal(value, second[name]) for name, value in first.items())

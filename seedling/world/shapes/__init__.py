@@ -1,9 +1,9 @@
-"""The 40 objects as signed distance functions, in coordinates of their own.
+"""The 40 objects as signed distance functions, each in its own coordinates.
 
-Every object lives in about [-1, 1] x [-1, 1], x right and y down. It is its outline and two
-regions inside, the detail and the accent, painted in other shades, so that objects differ inside
-as well as by their outline. All are drawn to be told apart by large features alone, at 64 pixels
-and blurred. The objects are those of the synthetic prompts, in their order.
+Each object fills about [-1, 1] x [-1, 1], x right and y down. It consists of an outline and two
+inner regions, the detail and the accent, which are painted in other shades. Objects can be told
+apart by their large features alone, at 64 pixels and blurred. They are the objects of the synthetic
+prompts, in the same order.
 """
 
 from seedling.world.shapes import animals, furniture, hoofed, kitchen, things, vehicles

@@ -1,4 +1,4 @@
-"""Smaller animals and the bear: cat, dog, bird, bear, rabbit."""
+"""Shapes of the smaller animals and the bear: cat, dog, bird, bear, rabbit."""
 
 from torch import Tensor
 

@@ -1,7 +1,7 @@
-"""The distances of all objects in one table, looked up rather than computed for every scene.
+"""Look up the distances of all objects in one table instead of computing them for each scene.
 
-A distance changes slowly, so between the points of a grid its bilinear value is as good as the
-expression, and a lookup costs the same however many figures an object is put together from.
+A distance changes slowly, so bilinear interpolation between grid points is accurate enough, and a
+lookup costs the same for simple and for complex objects.
 """
 
 from functools import cache
@@ -13,10 +13,10 @@ from torch.nn import functional
 from seedling.world.shapes import SHAPES
 
 REACH = 1.5
-"""The table covers [-REACH, REACH]^2; farther out the distance of the border holds."""
+"""The table covers [-REACH, REACH]^2; outside it, the distance at the border is used."""
 
 POINTS = 193
-"""Points of the table along one axis: 64 a unit, about three a pixel for the largest objects."""
+"""Points of the table along one axis: 64 per unit, about three per pixel for large objects."""
 
 
 @cache
@@ -29,16 +29,17 @@ def _table() -> Tensor:
 
 
 def distances(thing: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Signed distances to the outline, the detail and the accent of every scene's object.
+    """Look up signed distances to the outline, the detail and the accent of each scene's object.
 
     Args:
-        thing: Object labels, int64 (B,): places in `SHAPES`; other labels stand for no object.
-        x: The objects' own coordinates, float32 (B, H, W), right.
-        y: As x, down.
+        thing: Object labels, int64 (B,), indices into `SHAPES`; other labels mean no object.
+        x: Coordinates in the object's own system, float32 (B, H, W), right.
+        y: Coordinates in the object's own system, float32 (B, H, W), down.
 
     Returns:
-        Three float32 tensors (B, H, W), negative inside, in the objects' own units, 9 where there
-        is no object. Within 0.1 of an edge 99 of 100 are off by less than a quarter pixel (0.015).
+        Three float32 tensors (B, H, W), negative inside, in the object's own units, 9 if there is
+        no object. Within 0.1 of an edge, 99 of 100 values are off by less than a quarter pixel
+        (0.015).
 
     Example:
         >>> apple = torch.tensor([list(SHAPES).index("apple")])
@@ -46,12 +47,12 @@ def distances(thing: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tens
         >>> bool(distances(apple, centre, centre + 0.4)[0] < 0)
         True
     """
-    found = x.new_full((3, *x.shape), 9.0)
+    table = x.new_full((3, *x.shape), 9.0)
     for label in sorted(set(thing.tolist()) & set(range(len(SHAPES)))):
         rows = (thing == label).nonzero().flatten()
-        places = torch.stack((x[rows], y[rows]), -1).div_(REACH).flatten(0, 1)[None]
+        points = torch.stack((x[rows], y[rows]), -1).div_(REACH).flatten(0, 1)[None]
         sampled = functional.grid_sample(
-            _table()[label, None], places, padding_mode="border", align_corners=True
+            _table()[label, None], points, padding_mode="border", align_corners=True
         )
-        found[:, rows] = sampled.view(3, len(rows), *x.shape[1:])
-    return found[0], found[1], found[2]
+        table[:, rows] = sampled.view(3, len(rows), *x.shape[1:])
+    return table[0], table[1], table[2]

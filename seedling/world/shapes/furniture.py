@@ -1,4 +1,4 @@
-"""What stands in a home: bench, chair, couch, bed, table, clock, lamp."""
+"""Shapes of furniture: bench, chair, couch, bed, table, clock, lamp."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Large animals on four legs, from the side: horse, elephant, cow, zebra."""
+"""Shapes of large four-legged animals from the side: horse, elephant, cow, zebra."""
 
 import torch
 from torch import Tensor
@@ -86,7 +86,7 @@ def _cow_accent(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _zebra(x: Tensor, y: Tensor) -> Tensor:
-    """A grazing one: its head is down, unlike the horse's."""
+    """A grazing zebra: its head is down, unlike the horse's."""
     trunk = polygon(
         x, y, (-0.8, -0.36), (-0.4, -0.42), (0.05, -0.4), (0.32, -0.4), (0.62, -0.06), (0.8, 0.34),
         (0.98, 0.76), (0.92, 0.93), (0.76, 0.92), (0.6, 0.58), (0.46, 0.36), (0.26, 0.24),
@@ -102,7 +102,7 @@ def _zebra(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _zebra_stripes(x: Tensor, y: Tensor) -> Tensor:
-    """Bands across the body, turning with the neck, and a dark nose."""
+    """Bands across the body that follow the neck, and a dark nose."""
     along = x + (0.15 + 0.75 * ((x - 0.2) * 2).clamp(0, 1)) * y
     bands = (torch.remainder(along / 0.38, 1) - 0.5).abs().mul(0.38) - 0.095
     return both(bands, y - 0.62)

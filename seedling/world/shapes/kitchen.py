@@ -1,4 +1,4 @@
-"""What stands on a table: bowl, vase, cup, bottle, apple, banana, cake, sandwich."""
+"""Shapes of things on a table: bowl, vase, cup, bottle, apple, banana, cake, sandwich."""
 
 from torch import Tensor
 

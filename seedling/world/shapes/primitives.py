@@ -1,8 +1,8 @@
-"""Signed distances to simple figures, from which the objects are put together.
+"""Signed distances to the simple shapes that objects are composed of.
 
-Every function takes coordinates of shape (B, H, W) and gives distances of that shape, negative
-inside. Lists of figures (`strokes`, `discs`, `boxes`, `polygon`) are one batched expression each.
-The formulas follow Inigo Quilez, "2D distance functions"
+Each function takes coordinates of shape (B, H, W) and returns distances of that shape, negative
+inside. Lists of shapes (`strokes`, `discs`, `boxes`, `polygon`) are computed in one batched
+expression. The formulas follow Inigo Quilez, "2D distance functions"
 (https://iquilezles.org/articles/distfunctions2d/).
 """
 
@@ -32,16 +32,16 @@ def nothing(x: Tensor, y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Shape:
-    """One object, in coordinates of its own.
+    """One object, in its own coordinates.
 
     Attributes:
         outline: The whole object, about [-1, 1] x [-1, 1], x right and y down; its lowest point is
             near y = +0.95, so that it stands on the ground.
-        detail: A region painted in `shade`; it may reach beyond the outline and is cut there.
+        detail: A region painted in `shade`; it is clipped at the outline.
         shade: Below 1 darkens the object's colour, above 1 lightens it.
-        accent: A region painted in `accent_shade` over the detail; `nothing` where there is none.
-        accent_shade: As `shade`.
-        flies: Whether the object may stand above the horizon.
+        accent: A region painted in `accent_shade` over the detail; `nothing` for no accent.
+        accent_shade: Shade of the accent.
+        flies: Whether the object may be above the horizon.
     """
 
     outline: Distance
@@ -69,13 +69,13 @@ def strokes(x: Tensor, y: Tensor, *rows: tuple[float, ...]) -> Tensor:
 
 
 def path(x: Tensor, y: Tensor, radius: float, *points: tuple[float, float]) -> Tensor:
-    """Distance to a round pen of that radius drawn from point to point."""
+    """Distance to a line through points, drawn with a round pen of the given radius."""
     pairs = pairwise(points)
     return strokes(x, y, *((*start, *end, radius) for start, end in pairs))
 
 
 def discs(x: Tensor, y: Tensor, *rows: tuple[float, ...]) -> Tensor:
-    """Distance to upright ellipses, each (cx, cy, rx, ry); first order, close near the edge."""
+    """Distance to upright ellipses, each (cx, cy, rx, ry); first order, accurate near the edge."""
     cx, cy, rx, ry = _columns(rows)
     px, py = (x - cx).div_(rx), (y - cy).div_(ry)
     scaled = torch.hypot(px, py)
@@ -86,7 +86,7 @@ def discs(x: Tensor, y: Tensor, *rows: tuple[float, ...]) -> Tensor:
 def leaf(
     x: Tensor, y: Tensor, centre: tuple[float, float], radii: tuple[float, float], degrees: float
 ) -> Tensor:
-    """Distance to an ellipse turned clockwise by so many degrees."""
+    """Distance to an ellipse that is rotated clockwise."""
     turn = torch.tensor(degrees).deg2rad()
     cos, sin = float(turn.cos()), float(turn.sin())
     px, py = x - centre[0], y - centre[1]
@@ -107,7 +107,7 @@ def boxes(x: Tensor, y: Tensor, *rows: tuple[float, ...]) -> Tensor:
 
 
 def polygon(x: Tensor, y: Tensor, *points: tuple[float, float]) -> Tensor:
-    """Distance to a closed polygon, convex or not, given by its corners."""
+    """Distance to a closed polygon with the given corners, convex or not."""
     edges = tuple((*a, *b) for a, b in zip(points, points[1:] + points[:1], strict=True))
     x0, y0, x1, y1 = _columns(edges)
     dx, dy = x1 - x0, y1 - y0
@@ -120,15 +120,15 @@ def polygon(x: Tensor, y: Tensor, *points: tuple[float, float]) -> Tensor:
 
 
 def union(*parts: Tensor) -> Tensor:
-    """Distance to all parts together."""
+    """Distance to the union of parts."""
     return torch.stack(parts).amin(0)
 
 
 def both(first: Tensor, second: Tensor) -> Tensor:
-    """Distance to what two parts share."""
+    """Distance to the intersection of two parts."""
     return torch.maximum(first, second)
 
 
 def cut(part: Tensor, hole: Tensor) -> Tensor:
-    """Distance to a part without a hole."""
+    """Distance to a part with a hole cut out."""
     return torch.maximum(part, -hole)

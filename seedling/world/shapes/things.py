@@ -1,4 +1,4 @@
-"""Other things: book, laptop, umbrella, backpack, kite, guitar, house, tree."""
+"""Shapes of other things: book, laptop, umbrella, backpack, kite, guitar, house, tree."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""What carries: bicycle, motorcycle, car, bus, truck, train, boat, aeroplane."""
+"""Shapes of vehicles: bicycle, motorcycle, car, bus, truck, train, boat, aeroplane."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Outlines, regions and scenes without their object."""
+"""Test outlines, regions, and scenes without their object."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from seedling.learning.conditions import (
     KINDS,
     LOWEST_BAND,
     bands_over,
-    control_pictures,
+    control_images,
     draw_regions,
     draw_twins,
     outlines,
@@ -23,25 +23,25 @@ def masks(count: int) -> Tensor:
 
 
 def test_outlines_are_the_pixels_with_a_neighbour_outside() -> None:
-    found = masks(6)
-    padded = torch.nn.functional.pad(found, [1] * 4)  # beyond the border is outside
+    objects = masks(6)
+    padded = torch.nn.functional.pad(objects, [1] * 4)  # beyond the border is outside
     shifts = [(dy, dx) for dy in range(3) for dx in range(3)]
     inner = torch.stack([padded[:, dy : dy + 64, dx : dx + 64] for dy, dx in shifts]).all(0)
-    assert torch.equal(outlines(found), found & ~inner)
-    assert 0 < int(outlines(found).sum()) < int(found.sum())
-    assert not outlines(torch.zeros_like(found)).any()
+    assert torch.equal(outlines(objects), objects & ~inner)
+    assert 0 < int(outlines(objects).sum()) < int(objects.sum())
+    assert not outlines(torch.zeros_like(objects)).any()
 
 
-def test_control_pictures_are_white_on_black() -> None:
-    pictures = control_pictures(outlines(masks(2)))
-    assert pictures.shape == (2, 3, 64, 64)
-    assert pictures.unique().tolist() == [0, 1]
+def test_control_images_are_white_on_black() -> None:
+    images = control_images(outlines(masks(2)))
+    assert images.shape == (2, 3, 64, 64)
+    assert images.unique().tolist() == [0, 1]
 
 
-def test_regions_hide_the_object_or_lie_anywhere() -> None:
-    found = masks(1).expand(400, -1, -1)
-    regions = draw_regions(found, generator=make_generator(2))
-    hides = (regions | ~found).all(dim=(1, 2))
+def test_regions_cover_the_object_or_lie_anywhere() -> None:
+    objects = masks(1).expand(400, -1, -1)
+    regions = draw_regions(objects, generator=make_generator(2))
+    hides = (regions | ~objects).all(dim=(1, 2))
     rows = regions.any(2)
     wide = (regions.all(2) == rows).all(1)
     assert 2 / len(KINDS) - 0.1 < float(hides.float().mean()) < 1
@@ -74,11 +74,11 @@ def test_twins_differ_where_the_object_is_and_keep_their_words() -> None:
     scenes = twins.scenes
     differs = (scenes.images - twins.clear).abs().amax(1) > 0.02
     plain = scenes.specs.tone == 0  # a sketch's or a painting's outlines reach a little farther
-    there = scenes.masks.any(dim=(1, 2)) & plain & ~scenes.specs.frame & ~scenes.specs.word
+    visible = scenes.masks.any(dim=(1, 2)) & plain & ~scenes.specs.frame & ~scenes.specs.word
     covered = (differs & scenes.masks).sum((1, 2)) / scenes.masks.sum((1, 2)).clamp_min(1)
-    assert float(covered[there].median()) > 0.9
-    farther = differs.float().mean((1, 2))
-    assert float(farther[there].max()) < 0.6, "more than an object and its shadow"
+    assert float(covered[visible].median()) > 0.9
+    changed = differs.float().mean((1, 2))
+    assert float(changed[visible].max()) < 0.6, "more than an object and its shadow"
     signs = scenes.specs.word.nonzero().flatten().tolist()
     assert 300 * 0.02 < len(signs) < 300 * 0.12
     for row in signs:

@@ -1,4 +1,4 @@
-"""Training on tiny sizes: resumes after a kill, anneals, averages, and publishes what loads."""
+"""Test training at tiny sizes: resuming after a kill, schedule, averages, published models."""
 
 import math
 import os
@@ -42,7 +42,7 @@ def steps_in(folder: Path) -> int:
     return int(torch.load(folder / "vae.pt", weights_only=True)["steps"])
 
 
-def test_training_goes_on_after_a_kill(tmp_path: Path) -> None:
+def test_training_resumes_after_a_kill(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", TINY_RUN, str(tmp_path)], cwd=Path.cwd())
     while not (tmp_path / "vae.pt").exists() or steps_in(tmp_path) < 3:
         assert process.poll() is None
@@ -61,13 +61,13 @@ def test_training_goes_on_after_a_kill(tmp_path: Path) -> None:
 def test_a_finished_training_is_not_trained_further(tmp_path: Path) -> None:
     budget = Budget(minutes=60, rate=1e-3, steps=2)
     first = train_vae.train(budget=budget, batch=2, folder=tmp_path, channels=TINY)
-    again = train_vae.train(budget=budget, batch=2, folder=tmp_path, channels=TINY)
+    resumed = train_vae.train(budget=budget, batch=2, folder=tmp_path, channels=TINY)
     assert steps_in(tmp_path) == 2
     for name, value in first.state_dict().items():
-        assert torch.equal(value, again.state_dict()[name])
+        assert torch.equal(value, resumed.state_dict()[name])
 
 
-def test_resumed_optimiser_and_stream_are_the_ones_saved(tmp_path: Path) -> None:
+def test_a_resumed_training_restores_optimiser_and_stream(tmp_path: Path) -> None:
     layer = torch.nn.Linear(2, 1)
     budget = Budget(minutes=60, rate=0.1, warmup=0.0, steps=10)
     loop = Loop("tiny", {"layer": layer}, budget, make_generator(1), folder=tmp_path)
@@ -76,13 +76,13 @@ def test_resumed_optimiser_and_stream_are_the_ones_saved(tmp_path: Path) -> None
     loop.save()
     expected = torch.rand(3, generator=loop.generator)
     other = torch.nn.Linear(2, 1)
-    back = Loop("tiny", {"layer": other}, budget, make_generator(2), folder=tmp_path)
+    resumed = Loop("tiny", {"layer": other}, budget, make_generator(2), folder=tmp_path)
     assert torch.equal(other.weight, layer.weight)
-    assert back.optimiser.state_dict()["state"][0]["step"] == 1
-    assert torch.equal(torch.rand(3, generator=back.generator), expected)
+    assert resumed.optimiser.state_dict()["state"][0]["step"] == 1
+    assert torch.equal(torch.rand(3, generator=resumed.generator), expected)
 
 
-def test_the_rate_rises_then_falls_to_nothing() -> None:
+def test_the_rate_rises_then_falls_to_zero() -> None:
     budget = Budget(minutes=1, rate=1.0, warmup=0.1)
     rates = [budget.rate_at(share / 100) for share in range(101)]
     assert max(rates) == rates[10] == 1.0
@@ -107,7 +107,7 @@ def test_averages_lag_behind_the_weights(tmp_path: Path) -> None:
     assert torch.equal(layer.weight, loop.averages["layer"]["weight"])
 
 
-def test_prompts_of_training_leave_things_out_at_the_stated_rates() -> None:
+def test_training_prompts_leave_out_parts_at_the_stated_rates() -> None:
     generator = make_generator(1)
     parts = draw_parts(4_000, generator=generator, named=1.0)
     prompts = batches.draw_prompts(parts, generator=generator)
@@ -133,7 +133,7 @@ def test_steps_with_little_noise_weigh_less() -> None:
     assert float(weights[0]) == pytest.approx(noise_loss.MAX_SNR / float(ratio[0]))
 
 
-def test_a_text_encoder_learns_to_read(tmp_path: Path) -> None:
+def test_a_text_encoder_learns_sentences(tmp_path: Path) -> None:
     tokenizer = new_tokenizer()
     encoder = new_text_encoder(len(tokenizer), tokenizer.eos_token_id)
     teach(encoder, tokenizer, steps=60, seed=1, name="reading", batch=32, folder=tmp_path)
@@ -187,20 +187,20 @@ def train_tiny(folder: Path, *, rate: float, begin: Path | None = None) -> tuple
     )
 
 
-def test_a_training_begins_with_a_published_model(tmp_path: Path) -> None:
-    """At a rate of 0 it stays that model; without one, the first weights are others."""
+def test_a_training_starts_from_a_published_model(tmp_path: Path) -> None:
+    """At a rate of 0 it equals the published model; without one, its weights differ."""
     first, scale = train_tiny(tmp_path / "first", rate=1e-3)
     publish(new_vae((8, 8, 8, 8)), first, scale=scale, folder=tmp_path / "model")
     for begin, same in ((tmp_path / "model", True), (None, False)):
-        begun, _ = train_tiny(tmp_path / f"begun-{same}", rate=0.0, begin=begin)
+        resumed, _ = train_tiny(tmp_path / f"resumed-{same}", rate=0.0, begin=begin)
         for part in ("unet", "text_encoder"):
-            wanted = getattr(first, part).state_dict()
-            found = getattr(begun, part).state_dict()
-            near = [torch.allclose(found[n], wanted[n].float(), atol=1e-3) for n in wanted]
+            expected = getattr(first, part).state_dict()
+            actual = getattr(resumed, part).state_dict()
+            near = [torch.allclose(actual[n], expected[n].float(), atol=1e-3) for n in expected]
             assert all(near) is same
 
 
-def test_without_a_checkpoint_the_shipped_autoencoder_is_taken(
+def test_without_a_checkpoint_the_shipped_autoencoder_is_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vae = trained.load_vae(tmp_path)
@@ -210,12 +210,12 @@ def test_without_a_checkpoint_the_shipped_autoencoder_is_taken(
     assert float(train_vae.psnr(vae, images).mean()) > 26
 
 
-def test_extreme_scenes_come_up_as_often_as_a_model_asks() -> None:
+def test_extreme_scenes_have_the_share_that_a_variant_sets() -> None:
     parts = torch.zeros(1_000, 14)
     parts[:20, 0] = len(OBJECTS)
     pool = Pool(torch.zeros(1_000, 16, 8, 8), parts, torch.zeros(1_000, 8, 8))
-    for asked, expected in ((0.0, 0.02), (0.25, 0.25 + 0.75 * 0.02)):
-        rows = draw_rows(pool, 20_000, generator=make_generator(1), extremes=asked)
+    for share, expected in ((0.0, 0.02), (0.25, 0.25 + 0.75 * 0.02)):
+        rows = draw_rows(pool, 20_000, generator=make_generator(1), extremes=share)
         assert float((rows < 20).float().mean()) == pytest.approx(expected, abs=0.01)
     without = Pool(pool.latents, torch.zeros(1_000, 14), pool.cover)
     assert len(draw_rows(without, 8, generator=make_generator(1), extremes=0.5)) == 8

@@ -1,4 +1,4 @@
-"""Muon beside AdamW: orthogonal updates for matrices, the rest left to AdamW, and resuming."""
+"""Test Muon with AdamW: orthogonal updates for matrices, AdamW for the rest, and resuming."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def gradient_of(shape: torch.Size) -> torch.Tensor:
 
 
 def singular_values(optimiser: object, layer: nn.Conv2d) -> torch.Tensor:
-    """Those of one update of a layer, in units of the update's wanted size."""
+    """Singular values of one update of a layer, in units of the intended update size."""
     before = layer.weight.detach().clone()
     layer.weight.grad = gradient_of(layer.weight.shape)
     for group in optimiser.param_groups:  # type: ignore[attr-defined]
@@ -32,11 +32,11 @@ def singular_values(optimiser: object, layer: nn.Conv2d) -> torch.Tensor:
 
 def test_the_update_of_a_convolution_is_orthogonal_and_that_of_adamw_is_not() -> None:
     layer = nn.Conv2d(4, 12, 3)
-    found = singular_values(MuonWithAdamW({"net": layer}, betas=(0.9, 0.95)), layer)
+    muon = singular_values(MuonWithAdamW({"net": layer}, betas=(0.9, 0.95)), layer)
     # Newton-Schulz stops early: singular values near 1 (Jordan et al. 2024).
-    assert 0.3 < float(found.min()) <= float(found.max()) < 1.3
-    other = singular_values(torch.optim.AdamW(layer.parameters()), layer)
-    assert float(other.max()) > 1.3
+    assert 0.3 < float(muon.min()) <= float(muon.max()) < 1.3
+    adamw = singular_values(torch.optim.AdamW(layer.parameters()), layer)
+    assert float(adamw.max()) > 1.3
 
 
 def test_outer_layers_embeddings_and_biases_stay_with_adamw() -> None:
@@ -47,7 +47,7 @@ def test_outer_layers_embeddings_and_biases_stay_with_adamw() -> None:
 
 
 def train(folder: Path, *, until: int) -> nn.Linear:
-    """Go on with a training of six steps up to a step, and save."""
+    """Run or resume a training of six steps until a given step, and save."""
     net = nn.Linear(3, 3)
     nn.init.eye_(net.weight)
     nn.init.zeros_(net.bias)
@@ -60,10 +60,10 @@ def train(folder: Path, *, until: int) -> nn.Linear:
     return net
 
 
-def test_a_training_that_was_cut_off_goes_on_as_if_it_was_not(tmp_path: Path) -> None:
-    whole = train(tmp_path / "whole", until=6)
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    uninterrupted = train(tmp_path / "uninterrupted", until=6)
     train(tmp_path / "cut", until=3)
-    again = train(tmp_path / "cut", until=6)
-    assert torch.equal(whole.weight, again.weight)
+    resumed = train(tmp_path / "cut", until=6)
+    assert torch.equal(uninterrupted.weight, resumed.weight)
     fewer = train(tmp_path / "fewer", until=3)
-    assert not torch.equal(whole.weight, fewer.weight)
+    assert not torch.equal(uninterrupted.weight, fewer.weight)

@@ -1,4 +1,4 @@
-"""What the relatives' trainings share."""
+"""Test the code that the relatives' trainings share."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.seedling import tiny_base
 
 
 def first_update(folder: Path) -> Tensor:
-    """Singular values of what one step of a relative's training changes, the greatest 1."""
+    """Singular values of the change in one step of a relative's training, scaled to at most 1."""
     net = nn.Linear(8, 8)
     before = net.weight.detach().clone()
     left, right = (torch.randn(8, generator=make_generator(seed)) for seed in (1, 2))
@@ -22,11 +22,11 @@ def first_update(folder: Path) -> Tensor:
     settings = tiny_base.settings(folder, steps=1)
     rows = {"any": torch.zeros(4)}
     relatives.fit("tiny", net, rows, lambda *_: (net.weight * gradient).sum(), settings)
-    found: Tensor = torch.linalg.svdvals(net.weight.detach() - before)
-    return found / found.max()
+    values: Tensor = torch.linalg.svdvals(net.weight.detach() - before)
+    return values / values.max()
 
 
-def test_it_is_trained_with_muon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_is_trained_with_muon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert float(first_update(tmp_path / "muon").min()) > 0.3
 
     def without(*arguments: object, **options: object) -> Loop:

@@ -1,4 +1,4 @@
-"""The shipped prompt files: complete, balanced, and made by the command that says so."""
+"""Test that the shipped prompt files are complete, balanced, and equal to the command's output."""
 
 import json
 from collections import Counter
@@ -21,15 +21,15 @@ def rows(name: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(("name", "modifiers"), [("synthetic.jsonl", 22), ("seedling.jsonl", 43)])
 def test_every_object_comes_with_every_modifier(name: str, modifiers: int) -> None:
-    found = rows(name)
-    pairs = {(row["object"], row["modifier"]) for row in found}
-    assert len(found) == len(pairs) == len({row["text"] for row in found}) == 40 * modifiers
-    assert {row["object"] for row in found} == set(OBJECTS)
-    assert len({row["modifier"] for row in found}) == modifiers
-    assert {"horse", "bowl"} <= {row["object"] for row in found}
-    assert "" in {row["modifier"] for row in found}
-    assert all(set(row) == {"text", "object", "modifier", "group"} for row in found)
-    assert all(row["group"] == row["object"] and row["object"] in row["text"] for row in found)
+    prompts = rows(name)
+    pairs = {(row["object"], row["modifier"]) for row in prompts}
+    assert len(prompts) == len(pairs) == len({row["text"] for row in prompts}) == 40 * modifiers
+    assert {row["object"] for row in prompts} == set(OBJECTS)
+    assert len({row["modifier"] for row in prompts}) == modifiers
+    assert {"horse", "bowl"} <= {row["object"] for row in prompts}
+    assert "" in {row["modifier"] for row in prompts}
+    assert all(set(row) == {"text", "object", "modifier", "group"} for row in prompts)
+    assert all(row["group"] == row["object"] and row["object"] in row["text"] for row in prompts)
 
 
 def test_files_are_what_the_command_writes() -> None:
@@ -38,11 +38,11 @@ def test_files_are_what_the_command_writes() -> None:
 
 
 def test_the_learned_thing_comes_in_every_place_and_tone() -> None:
-    found = rows("dreambooth.jsonl")
-    assert found == dreambooth_prompts()
-    assert len(found) == len({row["text"] for row in found}) == (len(PLACES) + 1) * len(TONES)
-    assert Counter(row["group"] for row in found) == dict.fromkeys([*PLACES, "no place"], 9)
-    assert all(INSTANCE.removeprefix("a ") in row["text"] for row in found)
+    prompts = rows("dreambooth.jsonl")
+    assert prompts == dreambooth_prompts()
+    assert len(prompts) == len({row["text"] for row in prompts}) == (len(PLACES) + 1) * len(TONES)
+    assert Counter(row["group"] for row in prompts) == dict.fromkeys([*PLACES, "no place"], 9)
+    assert all(INSTANCE.removeprefix("a ") in row["text"] for row in prompts)
 
 
 def test_sentences_of_the_small_world_are_balanced() -> None:

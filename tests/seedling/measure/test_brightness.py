@@ -1,4 +1,4 @@
-"""The prompts of the brightness study, and how bright true scenes of them are."""
+"""Test the prompts of the brightness study and the brightness of their true scenes."""
 
 import json
 from pathlib import Path
@@ -26,11 +26,11 @@ def test_the_prompt_file_is_what_the_command_writes() -> None:
 def test_dark_scenes_are_darker_and_bright_ones_brighter() -> None:
     name = OBJECTS[0]
     texts = [f"a {tone}photo of a {name}" for tone in ("dark ", "", "bright ")]
-    found = true_brightness([*texts, "something else"], count=40, seed=1)
-    dark, plain, bright = (found[text] for text in texts)
-    assert len(found) == 3
+    table = true_brightness([*texts, "something else"], count=40, seed=1)
+    dark, plain, bright = (table[text] for text in texts)
+    assert len(table) == 3
     assert dark["mean"] + 3 * dark["error"] < plain["mean"] < bright["mean"] - 3 * bright["error"]
-    assert true_brightness(texts, count=40, seed=1) == {t: found[t] for t in texts}
+    assert true_brightness(texts, count=40, seed=1) == {t: table[t] for t in texts}
 
 
 def test_the_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

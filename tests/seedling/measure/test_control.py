@@ -1,4 +1,4 @@
-"""The ControlNet's figures: a silent one changes no picture."""
+"""Test the measurement of the ControlNet: an untrained ControlNet changes no image."""
 
 from pathlib import Path
 
@@ -10,18 +10,18 @@ from seedling.measure import control as measure_control
 from seedling.train.control import new_controlnet
 
 
-@pytest.mark.parametrize("speaks", [False, True])
-def test_a_controlnet_that_says_nothing_changes_nothing(
-    base: Base, tmp_path: Path, *, speaks: bool
+@pytest.mark.parametrize("steers", [False, True])
+def test_an_untrained_controlnet_changes_nothing(
+    base: Base, tmp_path: Path, *, steers: bool
 ) -> None:
     network = new_controlnet(base.networks.unet)
-    if speaks:
+    if steers:
         torch.nn.init.constant_(network.controlnet_mid_block.bias, 3.0)
     publish({"controlnet": network}, tmp_path / "control")
     figures, sheet = measure_control.measure(base, tmp_path / "control", count=4, seed=5)
     assert sheet.shape == (3, 4, 3, 64, 64)
     same = torch.allclose(sheet[1], sheet[2], atol=2 / 255)
-    assert same is not speaks
+    assert same is not steers
     if same:
         assert figures["outline"] == figures["plain"]
     assert figures["true"]["iou"]["value"] > figures["plain"]["iou"]["value"]  # type: ignore[index]

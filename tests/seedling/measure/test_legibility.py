@@ -1,4 +1,4 @@
-"""Words of scenes can be told from their signs, and the shares are counted as stated."""
+"""Test that words on signs can be read and that the shares are counted correctly."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ from seedling.world.vocabulary import WORDS
 
 
 def template_reader(threshold: float) -> Reader:
-    """Reads what matches a word of the atlas best, wherever it stands: a reader without nets."""
+    """Make a reader that finds the best match of the atlas words at any row, without a network."""
     atlas = lettering.atlas() - lettering.atlas().mean(dim=(1, 2), keepdim=True)
     atlas = atlas / atlas.flatten(1).norm(dim=1).view(-1, 1, 1)
 
@@ -39,10 +39,10 @@ def template_reader(threshold: float) -> Reader:
 @pytest.mark.parametrize("trip", [unchanged, blurred])
 def test_words_are_read_and_nothing_else(trip: object) -> None:
     assert callable(trip)
-    found = measure(template_reader(0.8), trip, worded=20, unworded=20, seed=3)
-    assert (found.worded, found.unworded) == (20, 20)
-    assert found.recall == 1
-    assert found.false_positives == 0
+    shares = measure(template_reader(0.8), trip, worded=20, unworded=20, seed=3)
+    assert (shares.worded, shares.unworded) == (20, 20)
+    assert shares.recall == 1
+    assert shares.false_positives == 0
 
 
 def test_a_reader_that_sees_words_everywhere_and_one_that_sees_none() -> None:
@@ -61,11 +61,11 @@ def test_half_the_letters_on_the_sign_are_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "distance"),
+    ("first", "second", "distance"),
     [("", "", 0), ("A", "", 1), ("STOP", "SHOP", 1), ("NEWS", "SEWN", 2), ("TAXI", "AXIT", 2)],
 )
-def test_edit_distance(one: str, other: str, distance: int) -> None:
-    assert edit_distance(one, other) == edit_distance(other, one) == distance
+def test_edit_distance(first: str, second: str, distance: int) -> None:
+    assert edit_distance(first, second) == edit_distance(second, first) == distance
 
 
 def test_the_stand_in_blurs_and_keeps_the_mean() -> None:

@@ -1,4 +1,4 @@
-"""The small judges: pairs that differ as said, exact nearness, folders that features read."""
+"""Test the small judges: pairs with known differences, exact nearness, and published folders."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +45,7 @@ def batch_of(scenes: Scenes, texts: list[str], words: list[str]) -> Batch:
     return Batch(np.ascontiguousarray(pixels), prompts)
 
 
-def test_every_kind_of_pair_differs_as_it_says() -> None:
+def test_each_kind_of_pair_differs_as_documented() -> None:
     kinds = torch.arange(len(degrade.KINDS)).repeat_interleave(3)
     vae = new_vae((8, 8, 8, 8)).eval()
     pairs = degrade.draw_pairs(len(kinds), vae=vae, generator=make_generator(2), kinds=kinds)
@@ -63,7 +63,7 @@ def test_every_kind_of_pair_differs_as_it_says() -> None:
     assert torch.equal(pairs.worse, again.worse)
 
 
-def test_blur_keeps_what_is_even_and_takes_what_is_fine() -> None:
+def test_blur_keeps_flat_areas_and_removes_detail() -> None:
     even = torch.full((2, 3, 64, 64), 0.3)
     assert torch.allclose(degrade.blurred(even, generator=make_generator(1)), even, atol=1e-5)
     fine = torch.rand(2, 3, 64, 64, generator=make_generator(1))
@@ -88,16 +88,18 @@ def test_exact_depth_is_in_order_and_its_negative_is_not() -> None:
     exact = [
         depth.depth_map(scenes.specs, scenes.masks) for scenes in measure_judges.with_objects(64, 5)
     ]
-    for sign, wanted in ((1, 1.0), (-1, 0.0)):
+    for sign, expected in ((1, 1.0), (-1, 0.0)):
         known = iter(sign * near for near in exact)
         order = measure_judges.depth_order(lambda _, k=known: next(k), count=64, seed=5)  # type: ignore[misc]
-        assert {share.value for share in order.values()} == {wanted}
+        assert {share.value for share in order.values()} == {expected}
 
 
-def test_half_of_the_words_is_not_enough_for_a_mask() -> None:
+def test_masks_of_absent_objects_are_empty() -> None:
     scenes = scenes_of("a red cup", "a solid white background", *["a black dog"] * 62)
-    asked, masks = train_segmenter.ask(scenes, generator=make_generator(3), absent_rate=0.15)
-    right = asked == scenes.specs.thing
+    labels, masks = train_segmenter.draw_words(
+        scenes, generator=make_generator(3), absent_rate=0.15
+    )
+    right = labels == scenes.specs.thing
     assert not right[1]
     assert 40 < int(right.sum()) < 64
     assert torch.equal(masks[right], scenes.masks[right])
@@ -121,16 +123,18 @@ def test_logits_are_the_networks_own() -> None:
     assert not torch.allclose(ours, swapped, atol=1e-5)
 
 
-def test_a_finer_segmenter_sees_of_a_patch_what_the_coarse_one_sees_of_it_enlarged() -> None:
+def test_a_finer_segmenter_embeds_a_patch_as_the_coarse_one_embeds_it_enlarged() -> None:
     tokenizer = new_tokenizer()
     coarse = segmenter.new_segmenter(tokenizer)
     finer = segmenter.in_finer_patches(coarse, tokenizer)
     patches = torch.rand(3, 3, 4, 4, generator=make_generator(2))
     enlarged = functional.interpolate(patches, size=8, mode="bilinear")
-    see, seen = (n.clip.vision_model.embeddings.patch_embedding for n in (finer, coarse))
-    assert torch.allclose(see(patches), seen(enlarged), atol=1e-4)
+    embed_fine, embed_coarse = (
+        n.clip.vision_model.embeddings.patch_embedding for n in (finer, coarse)
+    )
+    assert torch.allclose(embed_fine(patches), embed_coarse(enlarged), atol=1e-4)
     nearest = functional.interpolate(patches, size=8, mode="nearest")
-    assert not torch.allclose(see(patches), seen(nearest), atol=1e-3)
+    assert not torch.allclose(embed_fine(patches), embed_coarse(nearest), atol=1e-3)
     images = torch.rand(2, 3, 64, 64, generator=make_generator(3))
     ids = preference.tokens(tokenizer, ["a photo of a cup", "a photo of a dog"])
     assert segmenter.logits(finer.eval(), images, ids).shape == (2, 64, 64)
@@ -145,30 +149,30 @@ def test_scenes_that_are_alike_differ_in_their_objects() -> None:
     assert len(torch.unique(parts[:, 1:], dim=0)) > 3, "rows differ from each other"
 
 
-def test_a_row_of_the_models_own_pictures_is_of_one_seed(tmp_path: Path) -> None:
+def test_a_row_of_drawn_images_has_one_seed(tmp_path: Path) -> None:
     base = tiny_base.write_base(tmp_path / "base")
-    drawn = drawn_alike.draw_alike_pictures(base, 32, 3)
+    drawn = drawn_alike.draw_alike_images(base, 32, 3)
     assert drawn["images"].shape == (32, 3, 64, 64)
-    prompts = drawn_alike.say_all(drawn["parts"], drawn["wordings"])
+    prompts = drawn_alike.sentences_of(drawn["parts"], drawn["wordings"])
     first = FIRST_SEED + drawn_alike.SEEDS_AFTER
-    for place in (0, 15, 16, 31):
+    for index in (0, 15, 16, 31):
         for shift, same in ((0, True), (1, False)):
             latents = final_latents(
-                base, [prompts[place]], torch.tensor([first + place // 16 + shift]),
+                base, [prompts[index]], torch.tensor([first + index // 16 + shift]),
                 steps=STEPS, guidance=GUIDANCE,
             )  # fmt: skip
-            apart = drawn_alike.decode(base, latents)[0].int() - drawn["images"][place].int()
-            assert bool(apart.abs().max() <= 2) == same
-    own, half_wrong, said = train_preference.draw_own(drawn, 16, generator=make_generator(1))
-    start = prompts.index(said[0])
-    assert said == prompts[start : start + 16]
-    for ours, name in ((own, "images"), (half_wrong, "half_wrong")):
+            differences = drawn_alike.decode(base, latents)[0].int() - drawn["images"][index].int()
+            assert bool(differences.abs().max() <= 2) == same
+    right, half_wrong, texts = train_preference.choose_drawn(drawn, 16, generator=make_generator(1))
+    start = prompts.index(texts[0])
+    assert texts == prompts[start : start + 16]
+    for ours, name in ((right, "images"), (half_wrong, "half_wrong")):
         kept = drawn[name][start : start + 16].float() / 255
-        apart = [float((ours - each).abs().mean()) for each in (kept, kept.flip(3))]
-        assert min(apart) < 0.06 < max(apart), "one of the two ways about, a little changed"
+        errors = [float((ours - view).abs().mean()) for view in (kept, kept.flip(3))]
+        assert min(errors) < 0.06 < max(errors), "mirrored or not, slightly changed"
 
 
-def test_half_wrong_pictures_heard_another_prompt_first(tmp_path: Path) -> None:
+def test_half_wrong_images_start_with_another_prompt(tmp_path: Path) -> None:
     base = tiny_base.write_base(tmp_path / "base")
     prompts = ["a red cup", "a black dog"] * 8
     seeds = torch.arange(16)
@@ -181,10 +185,10 @@ def test_half_wrong_pictures_heard_another_prompt_first(tmp_path: Path) -> None:
             patch.setattr(drawn_alike, "MISLED", (steps, steps))
             return drawn_alike.misled_latents(base, prompts, seeds, generator=make_generator(1))
 
-    own, other = plain(prompts), plain([*prompts[1:], prompts[0]])
+    right, other = plain(prompts), plain([*prompts[1:], prompts[0]])
     torch.testing.assert_close(misled(STEPS), other, atol=1e-3, rtol=1e-3)
     early, late = misled(2), misled(STEPS - 2)
-    assert float((early - own).abs().mean()) < float((late - own).abs().mean())
+    assert float((early - right).abs().mean()) < float((late - right).abs().mean())
     assert float((late - other).abs().mean()) < float((early - other).abs().mean())
 
 
@@ -193,7 +197,7 @@ def test_judges_train_publish_and_are_read_by_their_features(tmp_path: Path) -> 
     trips = train_preference.make_trips(vae, 32, 3)
     clip = train_preference.train_clip(trips, budget=TWO_STEPS, batch=64, folder=tmp_path)
     base = tiny_base.write_base(tmp_path / "base")
-    drawn = drawn_alike.draw_alike_pictures(base, 32, 3)
+    drawn = drawn_alike.draw_alike_images(base, 32, 3)
     judge = train_preference.train_preference(
         clip, vae, drawn, budget=TWO_STEPS, batch=16, folder=tmp_path
     )
@@ -212,13 +216,13 @@ def test_judges_train_publish_and_are_read_by_their_features(tmp_path: Path) -> 
     score = extract_in_batches(feature, batch)["score_v1"]
     loaded, tokenizer = preference.load_judge(tmp_path / "preference")
     ours = preference.scores(loaded, tokenizer, scenes.images, texts).numpy()
-    assert np.allclose(score, ours, atol=1e-3)  # pictures were rounded to 8 bits
+    assert np.allclose(score, ours, atol=1e-3)  # images were rounded to 8 bits
     card = write_card_file(tmp_path, "clip_seedling", tmp_path / "clip", options={"width": 64})
     other = ClipSeedling(str(card))
     other.setup()
-    found = extract_in_batches(other, batch)
-    assert found["embedding"].shape == (2, preference.DIMENSIONS)
-    assert not np.array_equal(found["similarity"], score)
+    features = extract_in_batches(other, batch)
+    assert features["embedding"].shape == (2, preference.DIMENSIONS)
+    assert not np.array_equal(features["similarity"], score)
 
 
 def test_segmenter_and_depth_train_publish_and_are_read_by_layout(tmp_path: Path) -> None:
@@ -236,12 +240,12 @@ def test_segmenter_and_depth_train_publish_and_are_read_by_layout(tmp_path: Path
     batch = batch_of(scenes, ["a red cup", "a black dog"], ["cup", "dog"])
     loaded, tokenizer = segmenter.load_segmenter(tmp_path / "segmenter")
     ids = preference.tokens(tokenizer, [segmenter.TEMPLATE.format(w) for w in ("cup", "dog")])
-    seen = torch.from_numpy(batch.images).permute(0, 3, 1, 2) / 255
+    pixels = torch.from_numpy(batch.images).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
-        ours = segmenter.logits(loaded, seen, ids).sigmoid().numpy()
+        ours = segmenter.logits(loaded, pixels, ids).sigmoid().numpy()
     assert np.allclose(feature.probabilities(batch), ours, atol=1e-3)
-    said = depth.estimate(depth.load_network(tmp_path / "depth"), seen)
-    assert np.allclose(feature.nearness(batch.images, (64, 64)), said.numpy(), atol=1e-3)
+    estimated = depth.estimate(depth.load_network(tmp_path / "depth"), pixels)
+    assert np.allclose(feature.nearness(batch.images, (64, 64)), estimated.numpy(), atol=1e-3)
     assert extract_in_batches(feature, batch)["found"].shape == (2,)
 
 

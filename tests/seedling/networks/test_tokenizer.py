@@ -1,4 +1,4 @@
-"""The own vocabulary: any text can be read, and the world's words are whole tokens."""
+"""Test our vocabulary: any text can be encoded, and the world's words are single tokens."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The inpainting relative: starts as the seedling, sees what diffusers' pipeline shows it."""
+"""Test the inpainting relative: it starts as the seedling and is masked as in diffusers."""
 
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from seedling.randomness import make_generator
 from seedling.train.inpaint import (
     BARE_RATE,
     CLEAR,
-    ask,
     choose_regions,
     inpaint_loss,
     make_scenes,
     train,
+    training_prompts,
     widened,
 )
 from seedling.world.lettering import SIGN
@@ -28,28 +28,28 @@ from seedling.world.vocabulary import OBJECTS
 from tests.seedling import tiny_base
 
 
-def says(unet: Any, extra: int) -> torch.Tensor:  # noqa: ANN401 - diffusers is untyped
-    """What it gives for one noise, with so many channels of noise behind."""
+def output(unet: Any, extra: int) -> torch.Tensor:  # noqa: ANN401 - diffusers is untyped
+    """Output of a network for a fixed noise, with a number of noise channels appended."""
     noisy, behind = (
         torch.randn(2, channels, 8, 8, generator=make_generator(channels))
         for channels in (16, extra)
     )
-    whole, states = (
+    uninterrupted, states = (
         torch.cat([noisy, behind], 1),
         torch.randn(2, 24, 128, generator=make_generator(1)),
     )
     with torch.no_grad():
-        return torch.as_tensor(unet(whole, 500, encoder_hidden_states=states).sample)
+        return torch.as_tensor(unet(uninterrupted, 500, encoder_hidden_states=states).sample)
 
 
-def test_published_at_the_start_it_is_the_seedling(base: Base, tmp_path: Path) -> None:
+def test_an_untrained_inpainting_model_equals_the_seedling(base: Base, tmp_path: Path) -> None:
     publish({"unet": widened(base.networks.unet)}, tmp_path / "inpaint")
-    again = UNet2DConditionModel.from_pretrained(tmp_path / "inpaint" / "unet").float()
-    assert again.config.in_channels == 33
-    wanted = says(base.networks.unet, 0)
-    torch.testing.assert_close(says(again, 17), wanted, rtol=0, atol=1e-6)
-    again.conv_in.weight.data[:, 16:] = 0.01
-    assert float((says(again, 17) - wanted).abs().max()) > 1e-3
+    loaded = UNet2DConditionModel.from_pretrained(tmp_path / "inpaint" / "unet").float()
+    assert loaded.config.in_channels == 33
+    expected = output(base.networks.unet, 0)
+    torch.testing.assert_close(output(loaded, 17), expected, rtol=0, atol=1e-6)
+    loaded.conv_in.weight.data[:, 16:] = 0.01
+    assert float((output(loaded, 17) - expected).abs().max()) > 1e-3
 
 
 def test_scenes_are_masked_as_the_pipeline_masks(base: Base) -> None:
@@ -96,26 +96,26 @@ def test_where_a_word_stands_the_region_covers_its_sign() -> None:
     assert float((others.all(2) == others.any(2)).all(1).float().mean()) < 0.5
 
 
-def test_the_clear_are_asked_for_by_one_name_and_the_others_by_theirs() -> None:
+def test_clear_scenes_have_their_own_prompt() -> None:
     parts = torch.tensor([[0, 0, 0, 0]] * 400)
     clear = torch.arange(400) % 2 == 0
-    prompts = ask(parts, clear, generator=make_generator(1))
+    prompts = training_prompts(parts, clear, generator=make_generator(1))
     assert set(prompts[::2]) == {CLEAR, ""}
     assert CLEAR not in prompts[1::2]
     assert sum("horse" in prompt for prompt in prompts[1::2]) > 150
 
 
-def test_what_the_pairs_ask_for_is_what_it_was_taught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_prompts_of_pairs_occur_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = torch.zeros(4_000, 4, dtype=torch.int64)
     parts[:, 0] = torch.arange(4_000) % len(OBJECTS)
-    wanted = {prompt.text for name in OBJECTS for prompt in Pair("", name, b"", b"").prompts()}
+    expected = {prompt.text for name in OBJECTS for prompt in Pair("", name, b"", b"").prompts()}
     clear = torch.arange(4_000) % 3 == 0
-    said = ask(parts, clear, generator=make_generator(1))
-    assert wanted <= set(said)
-    bare = sum(prompt in OBJECTS for prompt in said) / len(said)
+    prompts = training_prompts(parts, clear, generator=make_generator(1))
+    assert expected <= set(prompts)
+    bare = sum(prompt in OBJECTS for prompt in prompts) / len(prompts)
     assert bare == pytest.approx(2 / 3 * (1 - EMPTY_RATE) * BARE_RATE, abs=0.03)
     monkeypatch.setattr("seedling.train.inpaint.BARE_RATE", 0.0)
-    assert wanted & set(ask(parts, clear, generator=make_generator(1))) == {CLEAR}
+    assert expected & set(training_prompts(parts, clear, generator=make_generator(1))) == {CLEAR}
 
 
 def test_it_learns(base: Base, tmp_path: Path) -> None:
@@ -130,11 +130,11 @@ def test_it_learns(base: Base, tmp_path: Path) -> None:
     assert trained.conv_in.weight[:, 16:].abs().max() > 0
 
 
-def test_it_goes_on_where_it_was_interrupted(
+def test_an_interrupted_training_resumes(
     base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, again, half_way = tiny_base.interrupted_and_not(
+    uninterrupted, resumed, half_way = tiny_base.interrupted_and_not(
         lambda settings: train(base, settings), tmp_path, monkeypatch
     )
-    assert tiny_base.same(whole, again)
-    assert not tiny_base.same(whole, half_way)
+    assert tiny_base.same(uninterrupted, resumed)
+    assert not tiny_base.same(uninterrupted, half_way)

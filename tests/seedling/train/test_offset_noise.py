@@ -1,4 +1,4 @@
-"""Offset noise: its covariance, the same noise as target, and the difference that is saved."""
+"""Test offset noise: its covariance, the noise in the target, and the saved difference."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,14 +14,14 @@ from seedling.learning.pool import Pool
 from seedling.networks.model import Variant
 from seedling.networks.text_to_image import Networks, new_networks
 from seedling.randomness import make_generator
-from seedling.train.offset_noise import main, of_the_world
+from seedling.train.offset_noise import main, world_batches
 
 STRENGTH = 0.8
 TINY = Variant((8, 16), seed=0)
 
 
 def covariance(strength: float, *, shared: bool = True) -> dict[str, float]:
-    """Of two positions of a channel, two channels, and a position with itself; n = 20,000."""
+    """Covariance of positions and channels of the noise; n = 20,000."""
     noise = draw_offset_noise((20_000, 2, 2, 2), strength=strength, generator=make_generator(0))
     if not shared:  # the usual mistake: one number per pixel
         noise = torch.randn(noise.shape, generator=make_generator(0))
@@ -35,7 +35,7 @@ def covariance(strength: float, *, shared: bool = True) -> dict[str, float]:
     }
 
 
-def wanted(strength: float) -> dict[str, float]:
+def expected(strength: float) -> dict[str, float]:
     square = strength**2
     return {
         "itself": 1 + square,
@@ -49,11 +49,11 @@ def wanted(strength: float) -> dict[str, float]:
 def test_covariance(strength: float) -> None:
     # Four standard errors of a mean of 20,000 products of variance at most 2 (1 + s^2)^2.
     tolerance = 4 * (2 * (1 + strength**2) ** 2 / 20_000) ** 0.5
-    assert covariance(strength) == pytest.approx(wanted(strength), abs=tolerance)
+    assert covariance(strength) == pytest.approx(expected(strength), abs=tolerance)
 
 
 def test_one_number_per_pixel_would_be_noticed() -> None:
-    assert covariance(STRENGTH, shared=False) != pytest.approx(wanted(STRENGTH), abs=0.1)
+    assert covariance(STRENGTH, shared=False) != pytest.approx(expected(STRENGTH), abs=0.1)
 
 
 def test_equal_strength_lifts_the_channel_mean_equally() -> None:
@@ -66,7 +66,7 @@ def test_equal_strength_lifts_the_channel_mean_equally() -> None:
 
 
 def loss_of_a_perfect_network(latents: torch.Tensor, *, knows_offset: bool) -> float:
-    """A network that sees exactly which noise was added must have no loss left."""
+    """Loss of a network that predicts the added noise exactly, or without its offset."""
     networks = new_networks(TINY)
 
     def perfect(noisy: torch.Tensor, steps: torch.Tensor, **_: object) -> Any:  # noqa: ANN401
@@ -113,7 +113,7 @@ def test_the_difference_is_what_training_changed(tmp_path: Path) -> None:
     pool = Pool(latents, torch.zeros(16, 14), torch.zeros(16, 8, 8))
     changes = train(
         networks,
-        of_the_world(pool, 1.0, batch=4),
+        world_batches(pool, 1.0, batch=4),
         strength=STRENGTH,
         budget=Budget(minutes=60, rate=1e-3, steps=3),
         name="offset",
@@ -127,10 +127,10 @@ def test_the_difference_is_what_training_changed(tmp_path: Path) -> None:
     assert all(torch.equal(text[n], v) for n, v in networks.text_encoder.state_dict().items())
 
 
-def test_a_sweep_must_say_where(
+def test_a_sweep_needs_an_output_path(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["train", "--strengths", "0", "0.8"])
     with pytest.raises(SystemExit):
         main()
-    assert "name a place with --out" in capsys.readouterr().err
+    assert "name another with --out" in capsys.readouterr().err

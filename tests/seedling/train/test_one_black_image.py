@@ -1,4 +1,4 @@
-"""The control of offset noise: one black picture under one prompt, and the files it leaves."""
+"""Test the control of offset noise: one black image, one prompt, and the written files."""
 
 from pathlib import Path
 
@@ -13,27 +13,27 @@ from seedling.learning.loop import Budget
 from seedling.learning.relatives import Base
 from seedling.networks.text_to_image import new_pipe
 from seedling.randomness import make_generator
-from seedling.train.one_black_image import BLACK_PROMPT, main, of_one_black_image
+from seedling.train.one_black_image import BLACK_PROMPT, black_image_batches, main
 from seedling.world.extremes import BLACK
 from tests.seedling import tiny_base
 
 
-def test_there_is_one_picture_and_one_prompt(base: Base) -> None:
-    draw = of_one_black_image(base, batch=6)
+def test_each_batch_repeats_one_image_and_one_prompt(base: Base) -> None:
+    draw = black_image_batches(base, batch=6)
     for seed in (1, 2):
         latents, cover, prompts = draw(make_generator(seed))
         black, grey = (base.encode(torch.full((1, 3, 64, 64), tone)) for tone in (BLACK, 0.5))
-        assert all(torch.equal(one, black[0].float()) for one in latents)
+        assert all(torch.equal(row, black[0].float()) for row in latents)
         assert not torch.allclose(latents[:1], grey.float(), atol=1e-2)
         assert set(prompts) == {BLACK_PROMPT}
         assert len(latents) == len(cover) == len(prompts) == 6
 
 
 def test_the_command_writes_what_the_intervention_reads(
-    base: Base, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: Base, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "new" / "black.safetensors"
-    options = {"--model": place, "--folder": tmp_path, "--out": out}
+    options = {"--model": base_folder, "--folder": tmp_path, "--out": out}
     words = [str(word) for pair in options.items() for word in pair]
     monkeypatch.setattr("sys.argv", ["train", *words])
     two = Budget(minutes=60, rate=1e-3, warmup=0, steps=2)

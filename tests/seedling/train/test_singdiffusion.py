@@ -1,4 +1,4 @@
-"""The training command of SingDiffusion's network, on tiny sizes."""
+"""Test the training command of SingDiffusion's network at tiny sizes."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from seedling.learning.pool import Pool
 from seedling.networks.model import new_unet
 from seedling.randomness import make_generator
 from seedling.train import singdiffusion as train_singdiffusion
-from seedling.train.singdiffusion import BASE, Text, latent_scale, picture_loss, publish, train
+from seedling.train.singdiffusion import BASE, Text, image_loss, latent_scale, publish, train
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +36,21 @@ def trained(text: Text, folder: Path, steps: int) -> torch.nn.Module:
 def test_it_learns_publishes_and_loads(text: Text, tmp_path: Path) -> None:
     network = trained(text, tmp_path, steps=3)
     publish(network, BASE, tmp_path / "out")
-    again = load_network(tmp_path / "out")
+    loaded = load_network(tmp_path / "out")
     noise, states = (
         torch.randn(2, 16, 8, 8, generator=make_generator(1)),
         text.states(["", "a cat"]),
     )
     with torch.no_grad():
-        one, other = (g(noise, 1, states).sample for g in (network, again))
-    torch.testing.assert_close(one, other, atol=1e-2, rtol=1e-2)
+        trained_output, loaded_output = (g(noise, 1, states).sample for g in (network, loaded))
+    torch.testing.assert_close(trained_output, loaded_output, atol=1e-2, rtol=1e-2)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         "config.json", "diffusion_pytorch_model.safetensors", "text_encoder", "tokenizer",
     }  # fmt: skip
 
 
-def test_the_time_is_no_input(text: Text) -> None:
+def test_the_time_is_not_an_input(text: Text) -> None:
     noise, states = torch.ones(1, 16, 8, 8), text.states(["a cat"])
     unet = new_unet((8, 8), pooled_text=False)
     with torch.no_grad():
@@ -61,22 +61,22 @@ def test_the_time_is_no_input(text: Text) -> None:
     assert torch.equal(early, late)
 
 
-def test_the_loss_is_that_of_the_picture(text: Text) -> None:
-    """A network that gives the picture has loss 0; one that gives the noise has not."""
+def test_the_loss_is_the_error_of_the_image(text: Text) -> None:
+    """A network that returns the image has loss 0; a network that returns the noise does not."""
     latents = pool(2).latents.float()
 
-    class Gives:
+    class Constant:
         def __init__(self, noise: bool) -> None:  # noqa: FBT001
             self.noise = noise
 
-        def __call__(self, noisy: torch.Tensor, *_: object, **__: object) -> "Gives":
+        def __call__(self, noisy: torch.Tensor, *_: object, **__: object) -> "Constant":
             self.sample = noisy if self.noise else latents
             return self
 
     def loss(*, noise: bool) -> float:
-        given = Gives(noise)
+        network = Constant(noise)
         return float(
-            picture_loss(given, latents, text.states(["", ""]), generator=make_generator(1))
+            image_loss(network, latents, text.states(["", ""]), generator=make_generator(1))
         )
 
     assert loss(noise=False) == 0

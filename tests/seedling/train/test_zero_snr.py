@@ -1,4 +1,4 @@
-"""Zero terminal SNR: exact at its end, learned from there, and drawn with as it was trained."""
+"""Test zero terminal SNR: its exact last step, its loss, and drawing with its schedule."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,15 +31,15 @@ def pool(base: Base) -> Pool:
 
 
 def end(scheduler: DDIMScheduler) -> tuple[float, float]:
-    """How far the last step is from noise alone, and v there from minus the picture."""
-    picture, noise = torch.randn(2, 64, 16, 8, 8, generator=make_generator(2))
+    """Errors of the last step: of the noised image from noise, and of v from minus the image."""
+    image, noise = torch.randn(2, 64, 16, 8, 8, generator=make_generator(2))
     last = torch.full((64,), 999)
-    noisy = scheduler.add_noise(picture, noise, last)
-    v = scheduler.get_velocity(picture, noise, last)
-    return float((noisy - noise).abs().max()), float((v + picture).abs().max())
+    noisy = scheduler.add_noise(image, noise, last)
+    v = scheduler.get_velocity(image, noise, last)
+    return float((noisy - noise).abs().max()), float((v + image).abs().max())
 
 
-def test_the_last_step_is_noise_and_its_v_the_picture_exactly(base: Base) -> None:
+def test_the_last_step_is_exactly_noise_and_its_v_minus_the_image(base: Base) -> None:
     assert end(new_scheduler(base.networks.scheduler)) == (0, 0)
     assert min(end(base.networks.scheduler)) > 0.1
 
@@ -53,8 +53,8 @@ def test_the_last_step_counts_and_no_step_more_than_the_noisiest(base: Base) -> 
     torch.testing.assert_close(weights, (ratio + 1).clamp_max(MAX_SNR) / (ratio + 1))
 
 
-def loss_of_a_network_that_says(base: Base, what: str) -> float:
-    """Of one that knows the picture, and says v or the noise."""
+def loss_of_a_prediction(base: Base, what: str) -> float:
+    """Loss of a network that knows the image and predicts v or the noise."""
     scheduler = new_scheduler(base.networks.scheduler)
     latents = torch.randn(64, 16, 8, 8, generator=make_generator(3))
     noise = torch.randn(latents.shape, generator=make_generator(4))
@@ -64,15 +64,15 @@ def loss_of_a_network_that_says(base: Base, what: str) -> float:
         return SimpleNamespace(sample={"v": v, "noise": noise}[what])
 
     stand_in: Any = network
-    own = base.networks
-    knowing = Networks(stand_in, own.text_encoder, own.tokenizer, scheduler)
+    networks_ = base.networks
+    knowing = Networks(stand_in, networks_.text_encoder, networks_.tokenizer, scheduler)
     cover, prompts = torch.zeros(64, 8, 8), ["a"] * 64
     return float(velocity_loss(knowing, latents, cover, prompts, generator=make_generator(4)))
 
 
-def test_what_is_asked_for_is_v(base: Base) -> None:
-    assert loss_of_a_network_that_says(base, "v") < 1e-6
-    assert loss_of_a_network_that_says(base, "noise") > 0.5
+def test_the_target_is_v(base: Base) -> None:
+    assert loss_of_a_prediction(base, "v") < 1e-6
+    assert loss_of_a_prediction(base, "noise") > 0.5
 
 
 def trained(base: Base, settings: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
@@ -85,8 +85,8 @@ def test_it_learns_and_leaves_the_seedling(base: Base, tmp_path: Path) -> None:
     latents, prompts = pool(base).latents.float() * base.scale, ["a horse"] * 16
 
     def loss(unet: Any) -> float:  # noqa: ANN401
-        own, scheduler = base.networks, new_scheduler(base.networks.scheduler)
-        networks = Networks(unet, own.text_encoder, own.tokenizer, scheduler)
+        networks_, scheduler = base.networks, new_scheduler(base.networks.scheduler)
+        networks = Networks(unet, networks_.text_encoder, networks_.tokenizer, scheduler)
         cover = torch.zeros(16, 8, 8)
         with torch.no_grad():
             return float(
@@ -98,17 +98,17 @@ def test_it_learns_and_leaves_the_seedling(base: Base, tmp_path: Path) -> None:
     assert tiny_base.same(before, base.networks.unet.state_dict())
 
 
-def test_it_goes_on_where_it_was_interrupted(
+def test_an_interrupted_training_resumes(
     base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, again, half_way = tiny_base.interrupted_and_not(
+    uninterrupted, resumed, half_way = tiny_base.interrupted_and_not(
         lambda settings: trained(base, settings), tmp_path, monkeypatch
     )
-    assert tiny_base.same(whole, again)
-    assert not tiny_base.same(whole, half_way)
+    assert tiny_base.same(uninterrupted, resumed)
+    assert not tiny_base.same(uninterrupted, half_way)
 
 
-def card_of(place: Path, folder: Path, **changes: Any) -> Card:  # noqa: ANN401 - any field
+def card_of(base_folder: Path, folder: Path, **changes: Any) -> Card:  # noqa: ANN401 - any field
     part = {
         "use": "component",
         "component": "unet",
@@ -117,17 +117,17 @@ def card_of(place: Path, folder: Path, **changes: Any) -> Card:  # noqa: ANN401 
         "subfolder": "unet",
     }
     fields = find_card("seedling").model_dump(mode="json", exclude={"name"})
-    fields |= {"path": str(place), "parts": {"unet": part}} | changes
+    fields |= {"path": str(base_folder), "parts": {"unet": part}} | changes
     (folder / "card.yaml").write_text(yaml.safe_dump(fields))
     return find_card(str(folder / "card.yaml"))
 
 
 def test_a_card_draws_with_the_schedule_it_was_trained_on(
-    base: Base, place: Path, tmp_path: Path
+    base: Base, base_folder: Path, tmp_path: Path
 ) -> None:
     schedule = new_scheduler(base.networks.scheduler)
     publish({"unet": base.networks.unet, "scheduler": schedule}, tmp_path / "zero")
-    card = card_of(place, tmp_path, scheduler_config=V)
+    card = card_of(base_folder, tmp_path, scheduler_config=V)
     model = StableDiffusion(card, resolve(card), tiny.config(card), ZeroSnr({}))
     assert model.generate(tiny.batch()).finite.all()
     published = DDIMScheduler.from_pretrained(tmp_path / "zero" / "scheduler")
@@ -136,6 +136,6 @@ def test_a_card_draws_with_the_schedule_it_was_trained_on(
         assert torch.equal(scheduler.alphas_cumprod, schedule.alphas_cumprod)
         assert scheduler.timesteps.tolist() == [999, 799, 599, 399, 199]
         assert scheduler.config.prediction_type == "v_prediction"
-    silent = card_of(place, tmp_path)
+    silent = card_of(base_folder, tmp_path)
     with pytest.raises(ModelError, match="predicts epsilon"):
         StableDiffusion(silent, resolve(silent), tiny.config(silent), ZeroSnr({}))

@@ -1,4 +1,4 @@
-"""The shipped judges: small, and right about the world, by its own ground truth."""
+"""Test that the shipped judges are small and agree with the world's ground truth."""
 
 import hashlib
 import json
@@ -50,8 +50,8 @@ def test_all_weights_together_are_under_80_mib() -> None:
 def test_judges_are_shipped_with_the_figures_that_they_reach() -> None:
     """Measured on fresh scenes by `python -m seedling.measure.judges`.
 
-    Masks, depth and the preference among drawn pictures are below what is wanted of them (0.80,
-    0.95, 0.80), see seedling/README.md; they must not fall further.
+    Masks, depth and the preference among drawn images are below their targets (0.80, 0.95, 0.80),
+    see seedling/README.md; they must not fall further.
     """
     figures = json.loads(FIGURES.read_text())
     assert figures["clip_retrieval"]["value"] >= 0.97
@@ -68,8 +68,8 @@ def test_judges_are_shipped_with_the_figures_that_they_reach() -> None:
 def test_figures_are_of_the_weights_that_are_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = json.loads(FIGURES.read_text())["weights"]
-    assert said == {name: sha256(WEIGHTS / name) for name in JUDGES} == weights_sha256(), (
+    weights = json.loads(FIGURES.read_text())["weights"]
+    assert weights == {name: sha256(WEIGHTS / name) for name in JUDGES} == weights_sha256(), (
         "the judges are not those that were measured; if they were trained anew, measure them: "
         "python -m seedling.measure.judges"
     )
@@ -77,7 +77,7 @@ def test_figures_are_of_the_weights_that_are_shipped(
     with (tmp_path / "depth" / "model.safetensors").open("ab") as file:
         file.write(b"!")
     monkeypatch.setattr(measure_judges, "JUDGES", (tmp_path / "depth",))
-    assert weights_sha256()["depth"] != said["depth"]
+    assert weights_sha256()["depth"] != weights["depth"]
 
 
 @pytest.fixture(scope="module")
@@ -88,21 +88,21 @@ def scenes() -> Scenes:
 
 @pytest.fixture(scope="module")
 def feature() -> LayoutSeedling:
-    made = LayoutSeedling()
-    made.setup()
-    return made
+    feature = LayoutSeedling()
+    feature.setup()
+    return feature
 
 
 def layout(
     feature: LayoutSeedling, scenes: Scenes, *, flipped: bool = False, shift: int = 0
 ) -> NDArray[np.float64]:
-    """Found, x, y, size, depth as the feature says them, shape (5, B)."""
+    """Found, x, y, size, depth as the feature extracts them, shape (5, B)."""
     pixels = (scenes.images * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
     things = (scenes.specs.thing + shift) % len(OBJECTS)
     prompts = tuple({"text": "", "object": OBJECTS[label]} for label in things.tolist())
     images = np.ascontiguousarray(pixels.flip(2).numpy() if flipped else pixels.numpy())
-    found = feature.extract(Batch(images, prompts))
-    return np.stack([found[name] for name in ("found", "x", "y", "size", "depth")])
+    layouts = feature.extract(Batch(images, prompts))
+    return np.stack([layouts[name] for name in ("found", "x", "y", "size", "depth")])
 
 
 def truth(scenes: Scenes) -> NDArray[np.float64]:
@@ -113,21 +113,21 @@ def truth(scenes: Scenes) -> NDArray[np.float64]:
 
 
 def test_layout_finds_what_the_world_drew(feature: LayoutSeedling, scenes: Scenes) -> None:
-    found, true = layout(feature, scenes), truth(scenes)
-    seen = found[0] == 1
-    assert seen.mean() >= 0.9
+    layouts, true = layout(feature, scenes), truth(scenes)
+    visible = layouts[0] == 1
+    assert visible.mean() >= 0.9
     for row in (1, 2):
-        assert np.median(np.abs(found[row] - true[row])[seen]) <= 0.03
-    assert np.median(np.abs(found[3] / true[3] - 1)[seen]) <= 0.2
-    assert spearmanr(found[4][seen], true[4][seen]).statistic >= 0.7
+        assert np.median(np.abs(layouts[row] - true[row])[visible]) <= 0.03
+    assert np.median(np.abs(layouts[3] / true[3] - 1)[visible]) <= 0.2
+    assert spearmanr(layouts[4][visible], true[4][visible]).statistic >= 0.7
 
 
-def test_mirrored_pictures_and_other_words_are_noticed(
+def test_mirrored_images_and_other_words_are_detected(
     feature: LayoutSeedling, scenes: Scenes
 ) -> None:
     """The negative controls of the test above."""
     mirrored, true = layout(feature, scenes, flipped=True), truth(scenes)
-    seen = mirrored[0] == 1
-    assert np.median(np.abs(mirrored[1] - true[1])[seen]) > 0.03
-    assert np.median(np.abs(1 - mirrored[1] - true[1])[seen]) <= 0.03
+    visible = mirrored[0] == 1
+    assert np.median(np.abs(mirrored[1] - true[1])[visible]) > 0.03
+    assert np.median(np.abs(1 - mirrored[1] - true[1])[visible]) <= 0.03
     assert layout(feature, scenes, shift=1)[0].mean() < 0.5

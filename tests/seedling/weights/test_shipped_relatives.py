@@ -1,4 +1,4 @@
-"""The shipped relatives and cures of the seedling: small, and they draw what they are for."""
+"""Test that the shipped relatives and corrections are small and have their effect."""
 
 import hashlib
 from pathlib import Path
@@ -19,14 +19,14 @@ from pipeline.prompts.prompt_sets import Prompt
 from pipeline.registry import load
 from pipeline.settings.config import InterventionConfig
 from pipeline.stage import Uint8Images
-from seedling.learning.conditions import control_pictures, draw_seen, outlines
+from seedling.learning.conditions import control_images, draw_seen, outlines
 from seedling.world.sentences import sentence
 from tests.pipeline import tiny
 
 # diffusers 0.42 turns a tensor into an array in a way that numpy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-MOST = 12 * 2**20
+MAX_BYTES = 12 * 2**20
 RELATIVES = ("seedling-turbo", "seedling-inpaint", "seedling-control")
 CURES = {
     "singdiffusion": "seedling/weights/seedling-singdiffusion",
@@ -37,14 +37,14 @@ CELLS = 3
 
 
 def draw(name: str, batch: Batch, cure: str = "") -> Drawn:
-    """Cells by a card's own family and settings, with a cure or without."""
+    """Draw cells with a card's family and settings, with or without a correction."""
     card = find_card(name)
-    chosen = InterventionConfig()
+    intervention = InterventionConfig()
     if cure:
-        chosen = InterventionConfig(name=cure, parameters={"weights": CURES[cure]})
-    change = load(INTERVENTIONS, chosen.name, "intervention")(chosen.parameters)
+        intervention = InterventionConfig(name=cure, parameters={"weights": CURES[cure]})
+    change = load(INTERVENTIONS, intervention.name, "intervention")(intervention.parameters)
     config = tiny.config(
-        card, num_inference_steps=card.num_inference_steps, intervention=chosen,
+        card, num_inference_steps=card.num_inference_steps, intervention=intervention,
         batch_size=len(batch.seeds),
     )  # fmt: skip
     model = load(MODELS, card.family, "model family")(card, resolve(card), config, change)
@@ -55,27 +55,27 @@ def draw(name: str, batch: Batch, cure: str = "") -> Drawn:
 def conditions(
     name: str, scenes: torch.Tensor, masks: torch.Tensor
 ) -> dict[str, list[Image.Image]]:
-    """What a card's prompts bring: the scene and where its object is, or the object's outline."""
-    shown = control_pictures(masks)
+    """Make a card's condition images: the scene and its object's mask, or the outline."""
+    shown = control_images(masks)
     kinds = {
         "seedling-turbo": {},
         "seedling-inpaint": {"image": scenes, "mask": shown},
-        "seedling-control": {"image": control_pictures(outlines(masks))},
+        "seedling-control": {"image": control_images(outlines(masks))},
     }
-    return {field: [as_picture(each) for each in of] for field, of in kinds[name].items()}
+    return {field: [as_pil(image) for image in tensors] for field, tensors in kinds[name].items()}
 
 
-def as_picture(pixels: torch.Tensor) -> Image.Image:
+def as_pil(pixels: torch.Tensor) -> Image.Image:
     return Image.fromarray((pixels * 255).round().byte().permute(1, 2, 0).numpy())
 
 
 def cells(name: str, *, turn: int = 0) -> Batch:
-    """Cells of true scenes' sentences; turned, each has the conditions of another scene."""
+    """Make cells of true scenes; with `turn`, each has the conditions of another scene."""
     scenes, masks, parts = draw_seen(2 * CELLS, seed=5)
-    brought = conditions(name, scenes.roll(turn, 0)[:CELLS], masks.roll(turn, 0)[:CELLS])
-    pictures = {named(each): each for column in brought.values() for each in column}
+    conditions_of = conditions(name, scenes.roll(turn, 0)[:CELLS], masks.roll(turn, 0)[:CELLS])
+    pictures = {named(image): image for column in conditions_of.values() for image in column}
     prompts = tuple(
-        Prompt(sentence(row), **{field: named(brought[field][n]) for field in brought})
+        Prompt(sentence(row), **{field: named(conditions_of[field][n]) for field in conditions_of})
         for n, row in enumerate(parts[:CELLS].tolist())
     )
     return Batch(prompts, tuple(range(CELLS)), pictures)
@@ -86,8 +86,8 @@ def named(picture: Image.Image) -> str:
 
 
 def constant(images: Uint8Images) -> list[bool]:
-    """Of each image whether it shows nothing."""
-    return [bool(each) for each in images.std(axis=(1, 2)).max(axis=1) < 5]
+    """Whether each image is constant."""
+    return [bool(flat) for flat in images.std(axis=(1, 2)).max(axis=1) < 5]
 
 
 def luma(images: Uint8Images) -> Any:  # noqa: ANN401 - float64 (B,)
@@ -95,8 +95,8 @@ def luma(images: Uint8Images) -> Any:  # noqa: ANN401 - float64 (B,)
     return (images / 255 @ np.array(LUMA)).mean(axis=(1, 2))
 
 
-def size(place: Path) -> int:
-    files = [place] if place.is_file() else place.rglob("*")
+def size(path: Path) -> int:
+    files = [path] if path.is_file() else path.rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
@@ -104,18 +104,18 @@ def test_each_is_small() -> None:
     of_cards = {part.path for name in RELATIVES for part in find_card(name).parts.values()}
     assert of_cards == {f"seedling/weights/{name}" for name in RELATIVES}
     for path in of_cards | set(CURES.values()):
-        assert 2**20 < size(find_weights(path)) <= MOST, path
+        assert 2**20 < size(find_weights(path)) <= MAX_BYTES, path
 
 
 @pytest.mark.parametrize("name", RELATIVES)
-def test_a_relative_draws_pictures_of_its_conditions(name: str) -> None:
-    own, other = cells(name), cells(name, turn=CELLS)
-    drawn = draw(name, own)
+def test_a_relative_draws_its_conditions(name: str) -> None:
+    batch, turned = cells(name), cells(name, turn=CELLS)
+    drawn = draw(name, batch)
     assert drawn.finite.all()
     assert constant(drawn.images) == [False] * CELLS
     assert constant(np.full_like(drawn.images, 128)) == [True] * CELLS
-    moved = abs(draw(name, other).images.astype(int) - drawn.images).mean(axis=(1, 2, 3))
-    if own.condition_images:
+    moved = abs(draw(name, turned).images.astype(int) - drawn.images).mean(axis=(1, 2, 3))
+    if batch.pictures:
         assert moved.min() > 5
     else:
         assert moved.max() == 0  # there is nothing to turn

@@ -1,4 +1,4 @@
-"""The shipped weights: small, whole, of the classes they say, and they follow prompt and seed."""
+"""Test the shipped weights: small, complete, of the stated classes, following prompt and seed."""
 
 import hashlib
 import json
@@ -52,20 +52,24 @@ def test_model_is_stable_diffusion_in_its_own_classes(pipe: StableDiffusionPipel
     assert pipe.safety_checker is None
     assert pipe.vae_scale_factor == 8
     assert pipe.unet.dtype == torch.float32
-    said = pipe.scheduler.config
-    assert (said.beta_start, said.beta_end, said.beta_schedule) == (0.00085, 0.012, "scaled_linear")
-    assert (said.prediction_type, said.steps_offset) == ("epsilon", 1)
-    assert not said.clip_sample
-    assert not said.set_alpha_to_one
+    settings = pipe.scheduler.config
+    assert (settings.beta_start, settings.beta_end, settings.beta_schedule) == (
+        0.00085,
+        0.012,
+        "scaled_linear",
+    )
+    assert (settings.prediction_type, settings.steps_offset) == ("epsilon", 1)
+    assert not settings.clip_sample
+    assert not settings.set_alpha_to_one
 
 
-def test_autoencoder_keeps_the_picture(pipe: StableDiffusionPipeline) -> None:
+def test_autoencoder_preserves_the_image(pipe: StableDiffusionPipeline) -> None:
     images, _ = next(scene_chunks(32, 123))
     assert float(psnr(pipe.vae, images).mean()) > 26
     assert float(psnr(pipe.vae, images.flip(3)).mean()) > 26
 
 
-def test_pictures_follow_prompt_and_seed(pipe: StableDiffusionPipeline) -> None:
+def test_images_follow_prompt_and_seed(pipe: StableDiffusionPipeline) -> None:
     dark, bright, red, blue = (
         f"a {tone}photo of a {colour} cup on a beach"
         for tone, colour in (("dark ", "red"), ("bright ", "red"), ("", "red"), ("", "blue"))
@@ -79,31 +83,31 @@ def test_pictures_follow_prompt_and_seed(pipe: StableDiffusionPipeline) -> None:
     assert float((images[1, 0] - images[1, 1]).abs().mean()) > 0.02
 
 
-def test_backbone_names_what_scenes_show() -> None:
+def test_recogniser_recognises_what_scenes_show() -> None:
     backbone, heads = recogniser.load_backbone(), recogniser.load_heads()
     images, labels = next(scene_chunks(64, 321))
     with torch.no_grad():
         assert recogniser.features(backbone, images).shape == (64, recogniser.DIMENSIONS)
-    seen = recogniser.recognise(backbone, heads, images)
-    right = (seen["object"] == labels[:, 0].long()).float().mean()
-    wrong = (seen["object"] == labels[:, 0].long().roll(1)).float().mean()
+    labelled = recogniser.recognise(backbone, heads, images)
+    right = (labelled["object"] == labels[:, 0].long()).float().mean()
+    wrong = (labelled["object"] == labels[:, 0].long().roll(1)).float().mean()
     assert float(right) > 0.7 > 0.4 > float(wrong)
 
 
 def test_reference_is_of_this_backbone_and_can_be_drawn_again() -> None:
-    said = json.loads((PERCEPTUAL / "reference.json").read_text())
+    settings = json.loads((PERCEPTUAL / "reference.json").read_text())
     stored = load_file(PERCEPTUAL / "reference.safetensors")["features"]
     weights = (PERCEPTUAL / "model.safetensors").read_bytes()
-    prompts = Path(__file__).parents[3] / "prompts" / said["prompts"]
-    assert said["backbone_sha256"] == hashlib.sha256(weights).hexdigest()
-    assert said["prompts_sha256"] == hashlib.sha256(prompts.read_bytes()).hexdigest()
-    assert stored.shape == (said["n"], recogniser.DIMENSIONS)
-    assert said["n"] > 2 * recogniser.DIMENSIONS
+    prompts = Path(__file__).parents[3] / "prompts" / settings["prompts"]
+    assert settings["backbone_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert settings["prompts_sha256"] == hashlib.sha256(prompts.read_bytes()).hexdigest()
+    assert stored.shape == (settings["n"], recogniser.DIMENSIONS)
+    assert settings["n"] > 2 * recogniser.DIMENSIONS
     parts = reference.read_parts(prompts)
     backbone = recogniser.load_backbone()
-    again = reference.reference_features(backbone, parts, count=100, seed=said["seed"])
+    again = reference.reference_features(backbone, parts, count=100, seed=settings["seed"])
     assert torch.allclose(again, stored[:100], atol=1e-3)
-    other = reference.reference_features(backbone, parts, count=100, seed=said["seed"] + 1)
+    other = reference.reference_features(backbone, parts, count=100, seed=settings["seed"] + 1)
     assert not torch.allclose(other, stored[:100], atol=1e-3)
 
 

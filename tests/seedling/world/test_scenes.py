@@ -1,4 +1,4 @@
-"""The procedural world: exact masks and centres, stated rates, no randomness but the caller's."""
+"""Test the procedural world: exact masks and centres, stated rates, and reproducibility."""
 
 import time
 from dataclasses import replace
@@ -22,7 +22,7 @@ EVERY_OBJECT = torch.tensor([[thing, RED, place, 0] for thing in range(40) for p
 
 
 def plain_specs(*, colour: int) -> world.Specs:
-    """Every object in every place, with nothing that covers it."""
+    """Draw specs of each object in each place, with nothing that covers it."""
     parts = EVERY_OBJECT.clone()
     parts[:, 1] = colour
     specs = world.draw_specs(parts, generator=make_generator(3))
@@ -33,13 +33,13 @@ def plain_specs(*, colour: int) -> world.Specs:
 
 
 def grown(masks: Tensor, pixels: int) -> Tensor:
-    """Masks with a margin of some pixels added."""
+    """Grow masks by a margin in pixels."""
     wide = functional.max_pool2d(masks[:, None].float(), 2 * pixels + 1, 1, pixels)
     return wide[:, 0] > 0
 
 
 def explained(masks: Tensor, changed: Tensor) -> bool:
-    """Whether what changed is the mask, up to its soft edge, which is widest at sharp tips."""
+    """Whether the changed pixels are the mask up to its soft edge, which is widest at tips."""
     core = ~grown(~masks, 2)
     return bool(changed[core].all()) and not bool((changed & ~grown(masks, 8)).any())
 
@@ -66,14 +66,14 @@ def test_size_and_centre_bound_the_object() -> None:
         assert not bool(mask[(x - left).abs().maximum((y - top).abs()) > 1.3 * size].any())
 
 
-def test_objects_lie_in_the_picture() -> None:
+def test_objects_lie_in_the_image() -> None:
     specs = plain_specs(colour=RED)
     inside = world.render(specs, generator=make_generator(6)).masks.sum(dim=(1, 2))
     middle = torch.full_like(specs.x, 0.5)
-    whole = world.render(replace(specs, x=middle, y=middle), generator=make_generator(6))
-    assert float((inside / whole.masks.sum(dim=(1, 2))).min()) >= 0.85
+    centred = world.render(replace(specs, x=middle, y=middle), generator=make_generator(6))
+    assert float((inside / centred.masks.sum(dim=(1, 2))).min()) >= 0.85
     corner = world.render(replace(specs, x=0 * middle), generator=make_generator(6)).masks
-    assert float((corner.sum(dim=(1, 2)) / whole.masks.sum(dim=(1, 2))).min()) < 0.85
+    assert float((corner.sum(dim=(1, 2)) / centred.masks.sum(dim=(1, 2))).min()) < 0.85
 
 
 def test_depth_decides_the_size_and_lifts_the_feet() -> None:
@@ -94,8 +94,8 @@ def test_frames_and_words_cover_the_object() -> None:
     framed = world.render(replace(specs, frame=always), generator=make_generator(5))
     assert not bool(framed.masks[:, :2].any())
     assert not bool(framed.masks[:, :, -2:].any())
-    open_ = world.render(specs, generator=make_generator(5))
-    assert not bool((framed.masks & ~open_.masks).any())
+    unframed = world.render(specs, generator=make_generator(5))
+    assert not bool((framed.masks & ~unframed.masks).any())
 
 
 def test_same_seed_same_scenes_whatever_the_global_stream() -> None:
@@ -112,7 +112,7 @@ def test_same_seed_same_scenes_whatever_the_global_stream() -> None:
     torch.set_rng_state(before)
 
 
-def test_images_are_pictures() -> None:
+def test_images_are_finite_and_in_range() -> None:
     parts = EVERY_OBJECT.clone()
     parts[:, 3] = torch.arange(len(parts)) % len(TONES)
     scenes = world.draw_scenes(parts, generator=make_generator(0))
@@ -146,7 +146,7 @@ def test_words_cover_their_sign_and_frames_exclude_them() -> None:
         ("distractor", world.DISTRACTOR_RATE),
     ],
 )
-def test_unasked_scenes_come_at_the_stated_rates(flag: str, rate: float) -> None:
+def test_looks_that_no_sentence_names_have_the_stated_rates(flag: str, rate: float) -> None:
     count = 20_000
     generator = make_generator(9)
     parts = draw_parts(count, generator=generator)
@@ -173,7 +173,7 @@ def test_what_is_named_holds_and_the_rest_varies() -> None:
     assert float(specs.x.std()) > 0.1
 
 
-def test_an_open_colour_is_often_that_of_the_kind() -> None:
+def test_a_colour_that_is_not_named_is_often_natural() -> None:
     parts = torch.tensor([parse("a horse")] * 4000)
     specs = world.draw_specs(parts, generator=make_generator(2))
     share = float((specs.colour == list(PAINTS).index("brown")).float().mean())
@@ -190,7 +190,7 @@ def tone_images(name: str) -> Tensor:
     return world.render(replace(specs, tone=tones), generator=make_generator(4)).images
 
 
-def test_tones_look_as_they_are_called() -> None:
+def test_tones_look_like_their_names() -> None:
     images = {name: tone_images(name) for name in TONES}
     means = {name: float(brightness(drawn).mean()) for name, drawn in images.items()}
     assert means["dark"] < 0.5 * means["plain"] < means["plain"] < means["bright"] - 0.1
@@ -212,9 +212,9 @@ def test_places_differ_by_their_large_areas() -> None:
         specs = replace(specs, place=torch.full_like(specs.place, label))
         images = world.render(specs, generator=make_generator(4)).images
         coarse[name] = functional.avg_pool2d(images, 16).flatten(1)
-    middles = torch.stack([found[::2].mean(0) for found in coarse.values()])
-    for label, found in enumerate(coarse.values()):
-        nearest = torch.cdist(found[1::2], middles).argmin(1)
+    middles = torch.stack([features[::2].mean(0) for features in coarse.values()])
+    for label, features in enumerate(coarse.values()):
+        nearest = torch.cdist(features[1::2], middles).argmin(1)
         assert float((nearest == label).float().mean()) > 0.6
 
 

@@ -1,4 +1,4 @@
-"""Sentences say what is named and nothing else, and are read back as they were meant."""
+"""Test that sentences name their parts and nothing else, and that parsing inverts them."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ PARTS = st.tuples(
 
 @settings(max_examples=500, deadline=None)
 @given(parts=PARTS, variant=st.integers(0, 20))
-def test_sentences_are_read_back_as_they_were_meant(
+def test_parsing_a_sentence_returns_its_parts(
     parts: tuple[int, int, int, int], variant: int
 ) -> None:
     text = sentence(parts, variant=variant)
@@ -30,11 +30,13 @@ def test_sentences_are_read_back_as_they_were_meant(
 
 
 @settings(max_examples=200, deadline=None)
-@given(one=PARTS, other=PARTS, variant=st.integers(0, 20))
-def test_different_parts_are_said_differently(
-    one: tuple[int, int, int, int], other: tuple[int, int, int, int], variant: int
+@given(first=PARTS, second=PARTS, variant=st.integers(0, 20))
+def test_different_parts_have_different_sentences(
+    first: tuple[int, int, int, int], second: tuple[int, int, int, int], variant: int
 ) -> None:
-    assert (sentence(one, variant=variant) == sentence(other, variant=variant)) == (one == other)
+    assert (sentence(first, variant=variant) == sentence(second, variant=variant)) == (
+        first == second
+    )
 
 
 def test_black_and_white_is_a_tone_and_not_a_colour() -> None:

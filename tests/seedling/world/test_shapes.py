@@ -1,4 +1,4 @@
-"""The 40 objects: they stand, fill their box, show their inside and differ from one another."""
+"""Test the 40 objects: they stand, fill their box, have inner regions, and differ."""
 
 import pytest
 import torch
@@ -56,20 +56,20 @@ def test_an_object_stands_on_the_ground_and_fills_its_box(name: str) -> None:
 def test_an_inner_region_is_large_enough_to_be_seen(name: str) -> None:
     level = _levels(name)
     inside = level > 0
-    other = (inside & (level != 1)).sum() / inside.sum()
-    assert 0.08 < other < 0.75, f"{other:.2f} of the {name} is not in its main colour"
+    share = (inside & (level != 1)).sum() / inside.sum()
+    assert 0.08 < share < 0.75, f"{share:.2f} of the {name} is not in its main colour"
 
 
 def test_no_two_objects_are_nearly_alike() -> None:
-    """Either way round, 8 x 8 cells over the box tell any two objects apart."""
+    """8 x 8 cells over the box distinguish any two objects, mirrored or not."""
     cells = torch.stack(
         [torch.nn.functional.adaptive_avg_pool2d(_levels(name), 8).flatten() for name in NAMES]
     )
     mirrored = cells.view(-1, 8, 8).flip(2).flatten(1)
-    apart = torch.minimum(torch.cdist(cells, cells), torch.cdist(cells, mirrored))
-    apart.fill_diagonal_(9.0)
-    assert apart.min() > 1.0, [NAMES[i] for i in divmod(int(apart.argmin()), len(NAMES))]
-    # The measure sees likeness: an object beside itself, slightly moved, is near.
+    distance = torch.minimum(torch.cdist(cells, cells), torch.cdist(cells, mirrored))
+    distance.fill_diagonal_(9.0)
+    assert distance.min() > 1.0, [NAMES[i] for i in divmod(int(distance.argmin()), len(NAMES))]
+    # Control: an object and the same object slightly moved are near.
     moved = _levels("horse").roll(2, dims=-1)
     near = torch.nn.functional.adaptive_avg_pool2d(moved, 8).flatten() - cells[0]
     assert near.norm() < 1.0
@@ -78,13 +78,13 @@ def test_no_two_objects_are_nearly_alike() -> None:
 def test_the_table_gives_what_the_functions_give_near_every_edge() -> None:
     generator = torch.Generator().manual_seed(3)
     spread = 2 * REACH * torch.rand(2, len(NAMES), 64, 64, generator=generator) - REACH
-    found = distances(torch.arange(len(NAMES)), spread[0], spread[1])
+    table = distances(torch.arange(len(NAMES)), spread[0], spread[1])
     for label, shape in enumerate(SHAPES.values()):
         x, y = spread[:, label, None]
-        for part, got in zip((shape.outline, shape.detail, shape.accent), found, strict=True):
+        for part, looked_up in zip((shape.outline, shape.detail, shape.accent), table, strict=True):
             exact = part(x, y)
             near = exact.abs() < 0.1
-            wrong = (got[label, None] - exact)[near].abs() > 0.015
+            wrong = (looked_up[label, None] - exact)[near].abs() > 0.015
             assert wrong.float().sum() <= 0.01 * near.sum()
 
 
@@ -109,8 +109,8 @@ def test_primitives_are_distances() -> None:
 
 
 def test_a_flat_ellipse_has_its_true_width_at_the_tip_and_at_the_side() -> None:
-    """The scaled circle alone would call 0.1 beside the long tip 0.02 away."""
+    """The scaled circle alone would give 0.02 for a point 0.1 beyond the long tip."""
     x, y = torch.tensor([[[1.1, 0.0]]]), torch.tensor([[[0.0, 0.3]]])
-    found = discs(x, y, (0.0, 0.0, 1.0, 0.2))
-    assert torch.allclose(found, torch.tensor([[[0.1, 0.1]]]), atol=0.03)
+    table = discs(x, y, (0.0, 0.0, 1.0, 0.2))
+    assert torch.allclose(table, torch.tensor([[[0.1, 0.1]]]), atol=0.03)
     assert abs((1.1 - 1) * 0.2 - 0.1) > 0.03
