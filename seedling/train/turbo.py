@@ -8,7 +8,7 @@ regression needs no teacher during training, and the turbo's image of a seed res
 seedling's image of that seed. The loss is pseudo-Huber's distance instead of their squared one, so
 that a few unpredictable pairs do not blur the rest (Song and Dhariwal 2023, arXiv:2310.14189,
 section 3.3). The seeds of the pairs lie beyond those of any study here. Distribution matching then
-sharpens the images that regression leaves soft, see `match_distribution.py`.
+sharpens the images that regression leaves soft, see `learning/match_distribution.py`.
 
 The copy predicts the clean latents, `prediction_type="sample"`: pure noise contains no information
 about them, and dividing by the small signal left at the last step would amplify the error. Its last
