@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from seedling.learning.loop import CHECKPOINTS
+from seedling.folders import CHECKPOINTS
 
 
 def training_parser(

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seedling.folders import CHECKPOINTS
 from seedling.learning.muon import MuonWithAdamW
 from seedling.output import say
 
-CHECKPOINTS = Path("checkpoints")
-"""Folder of checkpoints, in the working directory; git ignores it."""
 SNAPSHOT_STEPS = 1_000
 """The moving averages are kept every so many steps, so that a learning curve can be drawn."""
 BETAS = (0.9, 0.95)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop
+from seedling.folders import CHECKPOINTS
+from seedling.learning.loop import Budget, Loop
 from seedling.networks.model import TEXT_WIDTH
 from seedling.networks.tokenizer import token_ids
 from seedling.randomness import choose, make_generator

@@ -12,13 +12,14 @@ import torch
 from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 from torch import Tensor
 
+from seedling.folders import FIGURES, WEIGHTS
 from seedling.learning.conditions import control_images, draw_seen, outlines
 from seedling.learning.relatives import BASE, Base, load_base
 from seedling.measure.drawing import STEPS, draw
 from seedling.measure.shares import accuracy, mean_of
 from seedling.measure.sheets import write_sheet
 from seedling.networks import segmenter
-from seedling.networks.model import VARIANTS, WEIGHTS
+from seedling.networks.model import VARIANTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.networks.text_to_image import new_pipe
 from seedling.output import say, write_json
@@ -119,7 +120,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=83)
     parser.add_argument("--base", type=Path, default=BASE)
     parser.add_argument("--control", type=Path, default=WEIGHTS / NAME)
-    parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / NAME)
+    parser.add_argument("--out", type=Path, default=FIGURES / NAME)
     options = parser.parse_args()
     base = load_base(options.base)
     figures, sheet = measure(base, options.control, count=options.count, seed=options.seed)

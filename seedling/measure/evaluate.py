@@ -12,11 +12,12 @@ from torch import Tensor
 from transformers import ResNetModel
 
 from analysis.statistics.distances import Reference, frechet_distance
+from seedling.folders import FIGURES
 from seedling.learning.pool import scene_chunks
 from seedling.measure.drawing import STEPS, draw, load_shipped
 from seedling.measure.shares import accuracy
 from seedling.measure.sheets import SHEET_PROMPTS, contact_sheet, write_reconstructions
-from seedling.networks.model import VARIANTS, WEIGHTS
+from seedling.networks.model import VARIANTS
 from seedling.networks.recogniser import (
     RECOGNISER,
     features,
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=77)
     parser.add_argument("--model", choices=VARIANTS, default="seedling-mini")
     options = parser.parse_args()
-    out = WEIGHTS.parent / "figures" / options.model
+    out = FIGURES / options.model
     out.mkdir(parents=True, exist_ok=True)
     pipe, guidance = load_shipped(options.model), VARIANTS[options.model].guidance
     for name, rows_are_seeds, prompts in (

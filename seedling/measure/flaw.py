@@ -11,8 +11,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
+from seedling.folders import FIGURES
 from seedling.measure.drawing import draw, load_shipped, prompt_parts
-from seedling.networks.model import VARIANTS, WEIGHTS, to_images, to_model
+from seedling.networks.model import VARIANTS, to_images, to_model
 from seedling.networks.tokenizer import token_ids
 from seedling.output import say, write_json
 from seedling.randomness import make_generator
@@ -95,7 +96,7 @@ def main() -> None:
         f"guidance {scale:g}": brightness_by_prompt(pipe, scale) for scale in (1.0, guidance)
     }
     figures["last step"] = at_the_last_step(pipe)
-    write_json(WEIGHTS.parent / "figures" / options.model / "flaw.json", figures)
+    write_json(FIGURES / options.model / "flaw.json", figures)
     say(figures)
 
 

@@ -18,12 +18,13 @@ from transformers import (
 )
 
 from pipeline.storage.file_hashes import sha256_of_file
+from seedling.folders import FIGURES
 from seedling.learning.degrade import KINDS, draw_full_parts, draw_pairs
 from seedling.learning.pool import fresh_scenes
 from seedling.measure.drawing import draw, load_shipped
 from seedling.measure.shares import Share, mean_of, wilson
 from seedling.networks import depth, preference, segmenter
-from seedling.networks.model import VARIANTS, WEIGHTS
+from seedling.networks.model import VARIANTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads, recognise
 from seedling.output import say, write_json
 from seedling.randomness import choose, make_generator
@@ -199,7 +200,7 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=512, help="prompts that the model draws twice")
     parser.add_argument("--model", choices=VARIANTS, default="seedling")
     parser.add_argument("--seed", type=int, default=91)
-    parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / "judges.json")
+    parser.add_argument("--out", type=Path, default=FIGURES / "judges.json")
     options = parser.parse_args()
     count, seed = options.count, options.seed
     clip = preference.load_judge(preference.CLIP)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seedling.learning.loop import CHECKPOINTS, snapshot_steps
+from seedling.folders import CHECKPOINTS, FIGURES
+from seedling.learning.loop import snapshot_steps
 from seedling.learning.trained import latent_scale, load_vae, trained_networks
 from seedling.measure.drawing import draw
 from seedling.measure.shares import Share, accuracy
-from seedling.networks.model import VARIANTS, WEIGHTS
+from seedling.networks.model import VARIANTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.networks.text_to_image import new_pipe
 from seedling.output import say, write_json
@@ -74,7 +75,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=87)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
     options = parser.parse_args()
-    out = WEIGHTS.parent / "figures" / options.model
+    out = FIGURES / options.model
     out.mkdir(parents=True, exist_ok=True)
     curve, world = measure(
         options.model, count=options.count, seed=options.seed, folder=options.folder

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seedling.learning.loop import CHECKPOINTS, read_checkpoint
-from seedling.networks.model import WEIGHTS
+from seedling.folders import CHECKPOINTS, FIGURES
+from seedling.learning.loop import read_checkpoint
 from seedling.output import say
 
 TRAININGS = ("vae", "seedling-mini", "perceptual", "recogniser")
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=TRAININGS, help="names of checkpoints")
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS)
-    parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures" / "losses.png")
+    parser.add_argument("--out", type=Path, default=FIGURES / "losses.png")
     options = parser.parse_args()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     draw_losses(options.folder, options.names, options.out)

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
 
-from seedling.learning.loop import CHECKPOINTS, Budget
+from seedling.folders import CHECKPOINTS, FIGURES
+from seedling.learning.loop import Budget
 from seedling.learning.trained import load_vae
 from seedling.measure.drawing import COUNT, draw, prompt_parts
-from seedling.networks.model import VARIANTS, WEIGHTS, new_scheduler
+from seedling.networks.model import VARIANTS, new_scheduler
 from seedling.networks.text_to_image import new_pipe
 from seedling.output import say, write_json
 from seedling.randomness import make_generator
@@ -86,7 +87,7 @@ def main() -> None:
         rows.append(try_out(beta_end, steps=options.steps, folder=options.folder))
         say(rows[-1])
     figures = {"steps": options.steps, "n": COUNT, "world": world_brightness(), "candidates": rows}
-    write_json(WEIGHTS.parent / "figures" / "pilot.json", figures)
+    write_json(FIGURES / "pilot.json", figures)
     say(figures)
 
 

@@ -15,9 +15,10 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seedling.folders import FIGURES
 from seedling.measure.drawing import draw, load_shipped
 from seedling.measure.shares import Share, wilson
-from seedling.networks.model import VARIANTS, WEIGHTS
+from seedling.networks.model import VARIANTS
 from seedling.output import say, write_json
 from seedling.randomness import choose, make_generator
 from seedling.world.sentences import draw_parts, sentence
@@ -119,7 +120,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=40)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=500_000)
-    parser.add_argument("--out", type=Path, default=WEIGHTS.parent / "figures")
+    parser.add_argument("--out", type=Path, default=FIGURES)
     options = parser.parse_args()
     pipe = load_shipped(options.model)
     shares = {}

@@ -13,12 +13,12 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch import Tensor, nn
 from transformers import ResNetModel
 
+from seedling.folders import FIGURES, WEIGHTS
 from seedling.learning.relatives import BASE, load_base
 from seedling.learning.teacher import GUIDANCE
 from seedling.measure.drawing import STEPS, draw
 from seedling.measure.shares import accuracy
 from seedling.measure.sheets import write_sheet
-from seedling.networks.model import WEIGHTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.networks.text_to_image import new_pipe
 from seedling.output import say, write_json
@@ -105,7 +105,7 @@ def main() -> None:
     pipes = load_pipes(options.base, options.turbo)
     judge = load_backbone(RECOGNISER), load_heads(RECOGNISER)
     figures, sheet = measure(pipes, *judge, count=options.count, seed=options.seed)
-    out = WEIGHTS.parent / "figures" / NAME
+    out = FIGURES / NAME
     out.mkdir(parents=True, exist_ok=True)
     write_sheet(sheet, out / "teacher_and_student.png")
     write_json(out / "figures.json", figures)

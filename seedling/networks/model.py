@@ -9,8 +9,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
-"""The folder of shipped weights."""
 LATENT_CHANNELS = 16
 TEXT_WIDTH = 128
 TEXT_LENGTH = 24

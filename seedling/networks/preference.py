@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
-from seedling.networks.model import TEXT_LENGTH, WEIGHTS
+from seedling.folders import WEIGHTS
+from seedling.networks.model import TEXT_LENGTH
 from seedling.networks.recogniser import MEAN, STD
 from seedling.networks.tokenizer import new_tokenizer, world_merges, write_tokenizer
 from seedling.output import say, write_json

@@ -16,7 +16,8 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from seedling.networks.model import TEXT_LENGTH, WEIGHTS
+from seedling.folders import WEIGHTS
+from seedling.networks.model import TEXT_LENGTH
 from seedling.networks.preference import half, normalised, tokens
 from seedling.networks.recogniser import MEAN, STD
 from seedling.networks.tokenizer import new_tokenizer

@@ -16,6 +16,7 @@ from diffusers import ControlNetModel
 from torch import Tensor
 from torch.nn import functional
 
+from seedling.folders import WEIGHTS
 from seedling.learning.batches import draw_prompts
 from seedling.learning.conditions import control_images, outlines
 from seedling.learning.noise_loss import noise_loss
@@ -32,7 +33,6 @@ from seedling.learning.relatives import (
     publish,
     settings_of,
 )
-from seedling.networks.model import WEIGHTS
 from seedling.randomness import happens
 
 NAME = "seedling-control"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from transformers import DepthAnythingForDepthEstimation
 
+from seedling.folders import CHECKPOINTS
 from seedling.learning.degrade import augmented
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop
+from seedling.learning.loop import Budget, Loop
 from seedling.networks import depth
 from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes

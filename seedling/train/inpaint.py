@@ -22,6 +22,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional
 
+from seedling.folders import WEIGHTS
 from seedling.learning.batches import draw_prompts
 from seedling.learning.conditions import bands_over, draw_regions, draw_twins
 from seedling.learning.noise_loss import noise_loss
@@ -38,7 +39,7 @@ from seedling.learning.relatives import (
     publish,
     settings_of,
 )
-from seedling.networks.model import LATENT_CHANNELS, WEIGHTS
+from seedling.networks.model import LATENT_CHANNELS
 from seedling.randomness import happens, make_generator
 from seedling.world.lettering import SIGN
 from seedling.world.painting import SIDE

@@ -7,11 +7,12 @@ adds to the model. With several `--strengths`, it writes one file for each.
 import torch
 from torch import Tensor
 
+from seedling.folders import WEIGHTS
 from seedling.learning.batches import draw_batch
 from seedling.learning.offset_tuning import BATCH, Draw, equal_strength, offset_parser, train_each
 from seedling.learning.pool import Pool
 from seedling.learning.trained import load_vae, training_pool
-from seedling.networks.model import VARIANTS, WEIGHTS
+from seedling.networks.model import VARIANTS
 
 EXTREMES = VARIANTS["seedling"].extremes
 """Share of extreme scenes, as in the seedling's training."""

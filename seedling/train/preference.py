@@ -13,10 +13,11 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
+from seedling.folders import CHECKPOINTS
 from seedling.learning.alike import ALIKE, draw_alike
 from seedling.learning.degrade import SLIGHT, augmented, draw_pairs, load_vae, round_trip
 from seedling.learning.drawn_alike import load_drawn, next_in_row, sentences_of
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop
+from seedling.learning.loop import Budget, Loop
 from seedling.learning.relatives import Rows, load_or_make
 from seedling.networks import preference
 from seedling.networks.tokenizer import new_tokenizer

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPSegForImageSegmentation
 
+from seedling.folders import CHECKPOINTS
 from seedling.learning.degrade import augmented
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop
+from seedling.learning.loop import Budget, Loop
 from seedling.networks import segmenter
 from seedling.networks.preference import HIGHEST_SCALE, tokens
 from seedling.networks.tokenizer import new_tokenizer

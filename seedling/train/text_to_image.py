@@ -6,14 +6,9 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
+from seedling.folders import CHECKPOINTS
 from seedling.learning.batches import draw_batch
-from seedling.learning.loop import (
-    CHECKPOINTS,
-    SNAPSHOT_STEPS,
-    Budget,
-    Loop,
-    snapshot_path,
-)
+from seedling.learning.loop import SNAPSHOT_STEPS, Budget, Loop, snapshot_path
 from seedling.learning.noise_loss import noise_loss
 from seedling.learning.text_encoder import teach
 from seedling.learning.trained import load_vae, pool_scale, training_pool

@@ -25,6 +25,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
+from seedling.folders import WEIGHTS
 from seedling.learning.loop import Loop
 from seedling.learning.match_distribution import empty_states, follower_loss, guided, matching_loss
 from seedling.learning.relatives import (
@@ -47,7 +48,6 @@ from seedling.learning.teacher import (
     final_latents,
     starting_noise,
 )
-from seedling.networks.model import WEIGHTS
 from seedling.networks.tokenizer import token_ids
 from seedling.output import say
 from seedling.randomness import choose, make_generator

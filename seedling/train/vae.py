@@ -9,7 +9,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop
+from seedling.folders import CHECKPOINTS
+from seedling.learning.loop import Budget, Loop
 from seedling.networks.model import new_vae, to_images, to_model
 from seedling.output import say
 from seedling.randomness import make_generator

@@ -21,9 +21,10 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
+from seedling.folders import CHECKPOINTS
 from seedling.learning.batches import draw_batch
 from seedling.learning.command_line import training_parser
-from seedling.learning.loop import CHECKPOINTS, Budget, Loop
+from seedling.learning.loop import Budget, Loop
 from seedling.learning.noise_loss import MAX_SNR, image_errors, spread_steps
 from seedling.learning.pool import Pool
 from seedling.learning.relatives import BASE, Base, load_base, publish

@@ -9,7 +9,7 @@ import seedling
 
 ROOT = Path(seedling.__file__).parent
 LEVELS = {
-    **{"randomness": 0, "output": 0},
+    **{"randomness": 0, "output": 0, "folders": 0},
     "world": 1,
     "networks": 2,
     "learning": 3,

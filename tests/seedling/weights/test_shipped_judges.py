@@ -13,16 +13,16 @@ from scipy.stats import spearmanr
 
 from analysis.features.base import Batch
 from analysis.features.layout import LayoutSeedling, layout_numbers
+from seedling.folders import FIGURES, WEIGHTS
 from seedling.measure import judges as measure_judges
 from seedling.measure.judges import weights_sha256
 from seedling.networks import depth
-from seedling.networks.model import WEIGHTS
 from seedling.world.scenes import Scenes
 from seedling.world.vocabulary import OBJECTS
 
 MIB = 2**20
 JUDGES = ("clip", "preference", "segmenter", "depth")
-FIGURES = WEIGHTS.parent / "figures" / "judges.json"
+JUDGES_FILE = FIGURES / "judges.json"
 SCENES, SEED = 96, 777
 
 
@@ -53,7 +53,7 @@ def test_judges_are_shipped_with_the_figures_that_they_reach() -> None:
     Masks, depth and the preference among drawn images are below their targets (0.80, 0.95, 0.80),
     see seedling/README.md; they must not fall further.
     """
-    figures = json.loads(FIGURES.read_text())
+    figures = json.loads(JUDGES_FILE.read_text())
     assert figures["clip_retrieval"]["value"] >= 0.97
     assert figures["preference_retrieval"]["value"] >= 0.97
     assert figures["preference_pairs"]["all"]["value"] >= 0.97
@@ -68,7 +68,7 @@ def test_judges_are_shipped_with_the_figures_that_they_reach() -> None:
 def test_figures_are_of_the_weights_that_are_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = json.loads(FIGURES.read_text())["weights"]
+    weights = json.loads(JUDGES_FILE.read_text())["weights"]
     assert weights == {name: sha256(WEIGHTS / name) for name in JUDGES} == weights_sha256(), (
         "the judges are not those that were measured; if they were trained anew, measure them: "
         "python -m seedling.measure.judges"
