@@ -115,7 +115,7 @@ def test_a_relative_draws_its_conditions(name: str) -> None:
     assert constant(drawn.images) == [False] * CELLS
     assert constant(np.full_like(drawn.images, 128)) == [True] * CELLS
     moved = abs(draw(name, turned).images.astype(int) - drawn.images).mean(axis=(1, 2, 3))
-    if batch.pictures:
+    if batch.condition_images:
         assert moved.min() > 5
     else:
         assert moved.max() == 0  # there is nothing to turn
