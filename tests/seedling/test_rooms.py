@@ -16,8 +16,8 @@ LEVELS = {
     **{"train": 4, "make": 4, "publish": 4},
     "measure": 5,
 }
-"""Folder or file -> its level. Commands of one folder share nothing with each other but through
-lower levels; `measure` stands above `train`, because the pilot trains what it measures."""
+"""Folder or file -> its level. `measure` is above `train`, because the pilot trains what it
+measures. Commands of one folder share code only through lower levels."""
 
 
 def imported_rooms(source: str) -> set[str]:

@@ -73,16 +73,16 @@ def cells(name: str, *, turn: int = 0) -> Batch:
     """Make cells of true scenes; with `turn`, each has the conditions of another scene."""
     scenes, masks, parts = draw_seen(2 * CELLS, seed=5)
     conditions_of = conditions(name, scenes.roll(turn, 0)[:CELLS], masks.roll(turn, 0)[:CELLS])
-    pictures = {named(image): image for column in conditions_of.values() for image in column}
+    images = {named(image): image for column in conditions_of.values() for image in column}
     prompts = tuple(
         Prompt(sentence(row), **{field: named(conditions_of[field][n]) for field in conditions_of})
         for n, row in enumerate(parts[:CELLS].tolist())
     )
-    return Batch(prompts, tuple(range(CELLS)), pictures)
+    return Batch(prompts, tuple(range(CELLS)), images)
 
 
-def named(picture: Image.Image) -> str:
-    return hashlib.sha256(picture.tobytes()).hexdigest()
+def named(image: Image.Image) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def constant(images: Uint8Images) -> list[bool]:
