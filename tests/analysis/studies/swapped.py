@@ -1,4 +1,4 @@
-"""A plain arm and its swaps, painted: the start's pattern, the steps' pattern, the prompt's."""
+"""Paint a plain arm and its swaps from the patterns of the start, the steps and the prompt."""
 
 from pathlib import Path
 
@@ -17,23 +17,23 @@ STEPS = (0, 20)
 
 
 def pattern(*names: int) -> np.ndarray:
-    """A smooth picture of its own, values about -1 to 1."""
+    """A smooth random image that depends only on the names, values about -1 to 1."""
     small = np.random.default_rng(names).uniform(0, 255, size=(6, 6, 3)).astype(np.uint8)
     large = Image.fromarray(small).resize((64, 64), Image.Resampling.BICUBIC)
     return np.asarray(large, dtype=np.float64) / 127.5 - 1
 
 
 def painted(prompt: Prompt, start: int, steps: int, by_steps: float) -> Pixels:
-    """What seed `start` begins and the step noise of seed `steps` ends."""
-    ground = pattern(1, int(prompt.id, 16))
-    own = pattern(2, start, int(prompt.id, 16) % 7)
-    ended = pattern(3, steps)
-    mixed = 0.5 * ground + (1 - by_steps) * own + by_steps * ended
+    """Paint an image that starts from seed `start` and has the step noise of seed `steps`."""
+    by_prompt = pattern(1, int(prompt.id, 16))
+    by_start = pattern(2, start, int(prompt.id, 16) % 7)
+    by_step_noise = pattern(3, steps)
+    mixed = 0.5 * by_prompt + (1 - by_steps) * by_start + by_steps * by_step_noise
     return np.clip(128 + 50 * mixed, 0, 255).astype(np.uint8)
 
 
 def arm(path: Path, by_steps: float, swap: tuple[int, int] | None = None, **config: object) -> Run:
-    """A run; with a swap (j, step), steps from there on have j's noise in them."""
+    """Make a run; with a swap (j, step), the steps from there on have the noise of seed j."""
     recipe = Recipe(
         name="swapped",
         card="seedling-mini",
@@ -43,8 +43,8 @@ def arm(path: Path, by_steps: float, swap: tuple[int, int] | None = None, **conf
         features=[],
         ranking=None,
     )
-    told = {"name": "seed_swap", "parameters": {"seed": swap[0], "step": swap[1]}} if swap else {}
-    settings = {"eta": 1.0, "num_inference_steps": COUNT, "intervention": told, **config}
+    fields = {"name": "seed_swap", "parameters": {"seed": swap[0], "step": swap[1]}} if swap else {}
+    settings = {"eta": 1.0, "num_inference_steps": COUNT, "intervention": fields, **config}
     run = Run.start(path, synthetic.config(**settings), recipe)
     run.grow(range(4), synthetic.prompts(36))
 
@@ -62,11 +62,14 @@ def arm(path: Path, by_steps: float, swap: tuple[int, int] | None = None, **conf
 
 
 def swapped_runs(folder: Path, *, by_steps: float) -> Run:
-    """The plain arm, with swaps to seed 1 beside it.
+    """Make a plain arm, and arms with swaps to seed 1 in the same folder.
 
     Args:
-        folder: Of the arms.
-        by_steps: How much of a picture is its steps': 0 none, 1 all.
+        folder: Folder of the arms.
+        by_steps: How much of an image the step noise decides: 0 nothing, 1 everything.
+
+    Returns:
+        The plain arm.
     """
     for step in STEPS:
         arm(folder / f"to_1_at_{step}", by_steps, (1, step))

@@ -1,4 +1,4 @@
-"""The planted seeds are found, the sooner the stronger; without their loss chance alone is."""
+"""Planted seeds are found, stronger ones more often; without a loss only as often as by chance."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ LOST = np.array([planted(seed) for seed in range(SEEDS)])
 
 
 def run_with(path: Path, loss: float, *, intervention: str = "seed_plant") -> Run:
-    """Seeds differ by a standard deviation of 1; who loses all contrast loses `loss`."""
+    """Plant seeds with a standard deviation of 1, and the loss `loss` for all of the contrast."""
 
     def make(prompts: Sequence[Prompt], seeds: int) -> Values:
         rng = np.random.default_rng(5)
@@ -49,21 +49,21 @@ def test_the_stronger_the_loss_the_more_are_found(tmp_path: Path) -> None:
         assert rows[-1]["recovered"] == 1 > none["recovered"] + 0.5
         assert rows[-1]["p"] < 0.01 < rows[0]["p"]
         assert rows[0]["recovered"] <= rows[-2]["recovered"]
-        for row in rows:  # in units of about 1; five seeds' own effects scatter by 0.45
+        for row in rows:  # the mean effect of five seeds has a standard deviation of 0.45
             assert row["loss"] == pytest.approx(10 * row["strength"], abs=1.3)
             assert row["loss_low"] < row["loss"] < row["loss_high"]
     assert "5 of 5 that lose 40%" in found.outcome
 
 
-def test_a_metric_that_does_not_vary_finds_nobody_and_is_left_out(tmp_path: Path) -> None:
+def test_a_metric_that_does_not_vary_is_left_out(tmp_path: Path) -> None:
     run = run_with(tmp_path, 10.0)
     found = load_study("recovery", {"metrics": [SCORE, "failure_rate"]}).find(run)
     assert set(found.tables["curve"].frame["metric"]) == {"score"}
     assert "failure_rate is left out: its values do not vary" in found.outcome
 
 
-def test_found_is_counted_and_compared_with_chance(tmp_path: Path) -> None:
-    """Against a plain count and the sum of the hypergeometric terms."""
+def test_the_seeds_found_are_counted_and_compared_with_chance(tmp_path: Path) -> None:
+    """Compare with a plain count and with Fisher's exact test."""
     run = run_with(tmp_path, 6.0)
     frame = find(run).tables["curve"].frame.filter(metric="score")
     sets = [judge(run, [load_metric(SCORE)], number)[0].seed_values for number in (1, 2)]
@@ -77,10 +77,10 @@ def test_found_is_counted_and_compared_with_chance(tmp_path: Path) -> None:
             assert row["p"] == pytest.approx(stats.fisher_exact(table, "greater").pvalue)
 
 
-def test_without_a_loss_chance_alone_finds_them(tmp_path: Path) -> None:
+def test_without_a_loss_they_are_found_by_chance_only(tmp_path: Path) -> None:
     rows = find(run_with(tmp_path, 0.0)).numbers["curve"]
     assert min(row["p"] for row in rows if row["p"] is not None) > 0.01
-    assert all(abs(row["loss"]) < 1.3 for row in rows if row["strength"])  # as where there is one
+    assert all(abs(row["loss"]) < 1.3 for row in rows if row["strength"])
 
 
 def test_a_run_without_planted_seeds_is_refused(tmp_path: Path) -> None:

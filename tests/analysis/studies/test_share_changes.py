@@ -1,4 +1,4 @@
-"""The seed's share in several runs, on planted shares: known changes are found, none is not."""
+"""The seed's share in several runs with planted shares: known changes are found, others are not."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ def planted(
     constant: bool = False,
     rare: int = 0,
 ) -> Run:
-    """A run of whose scores the seed has effect^2 / (1 + effect^2), and of places nothing."""
+    """Plant scores with a seed share of effect^2 / (1 + effect^2), and positions with none."""
 
     def make(prompts: Sequence[Prompt], seeds: int) -> Values:
         rng, shape = np.random.default_rng([7, number]), (seeds, len(prompts))
@@ -76,7 +76,7 @@ def test_planted_shares_are_found(found: Findings) -> None:
     assert nothing["n"] < SEEDS * 120
 
 
-def test_a_change_is_found_and_none_is_not(found: Findings) -> None:
+def test_a_change_is_found_only_where_there_is_one(found: Findings) -> None:
     less = row(found, "score", "less")
     assert less["change_low"] < 0.2 - 0.5 < less["change_high"] < 0
     alike = row(found, "score", "alike")
@@ -85,7 +85,7 @@ def test_a_change_is_found_and_none_is_not(found: Findings) -> None:
     assert "less" in found.outcome
 
 
-def test_what_does_not_vary_is_left_out_and_said(found: Findings) -> None:
+def test_what_does_not_vary_is_left_out_with_a_reason(found: Findings) -> None:
     assert f"{LAYOUT}.size" not in {r["measure"] for r in found.numbers["shares"]}
     said = f"{LAYOUT}.size of this run is left out: values do not vary"
     assert any(said in text for text in found.numbers["refused"])
@@ -94,7 +94,7 @@ def test_what_does_not_vary_is_left_out_and_said(found: Findings) -> None:
     assert control.sampling.intervention.name == "seed_scramble"
 
 
-def test_a_run_without_a_share_leaves_the_others(tmp_path: Path) -> None:
+def test_a_run_without_a_share_does_not_stop_the_others(tmp_path: Path) -> None:
     run = planted(tmp_path / "a", 1.0, 0)
     planted(tmp_path / "flat", 0.0, 1, constant=True)
     found = load_study("share_changes", {"runs": {"flat": "../flat"}, "permutations": 20}).find(run)
@@ -102,7 +102,7 @@ def test_a_run_without_a_share_leaves_the_others(tmp_path: Path) -> None:
     assert "score of flat is left out: values do not vary" in found.outcome
 
 
-def test_what_is_rare_has_a_share_and_no_interval(tmp_path: Path) -> None:
+def test_a_rare_measure_has_a_share_but_no_interval(tmp_path: Path) -> None:
     run = planted(tmp_path / "a", 0.0, 0, rare=8)
     planted(tmp_path / "b", 0.0, 1, rare=8)
     found = load_study("share_changes", {"runs": {"b": "../b"}, "permutations": 20}).find(run)
@@ -114,7 +114,7 @@ def test_what_is_rare_has_a_share_and_no_interval(tmp_path: Path) -> None:
     assert usual["change_n"] < usual["n"]
 
 
-def test_measures_are_those_of_all_runs(tmp_path: Path) -> None:
+def test_measures_are_those_that_all_runs_have(tmp_path: Path) -> None:
     run = planted(tmp_path / "a", 1.0, 0)
     planted(tmp_path / "b", 1.0, 1, features=[SCORES])
     study = load_study("share_changes", {"runs": {"b": "../b"}, "permutations": 20})

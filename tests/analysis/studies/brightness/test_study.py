@@ -1,4 +1,4 @@
-"""Brightness on planted runs: means, changes and the truth beside them."""
+"""Brightness on planted runs: means, changes, and the comparison with the truth."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def true_level(text: str) -> float:
 
 
 def planted(path: Path, greyness: float, **config: object) -> Run:
-    """Pictures that are `greyness` of the way from the truth to 0.5, seeds and cells apart."""
+    """Plant brightness that is `greyness` of the way from the truth to 0.5, plus noise."""
     fields = synthetic.start(path.with_name("recipe"), features=["appearance"], ranking=None)
     run = Run.start(path, synthetic.config(**config), fields.recipe)
     run.grow(range(SEEDS), read_prompts(PROMPTS).prompts)
@@ -47,7 +47,7 @@ def truth_file(path: Path, prompts: Sequence[Prompt]) -> str:
     return str(path)
 
 
-def test_grey_means_and_what_mends_them(tmp_path: Path) -> None:
+def test_grey_means_and_the_changes_that_mend_them(tmp_path: Path) -> None:
     run = planted(tmp_path / "base", 0.6)
     mended = planted(tmp_path / "mended", 0.15, num_inference_steps=5)
     idle = planted(tmp_path / "idle", 0.6, guidance_scale=2.0)
@@ -65,10 +65,10 @@ def test_grey_means_and_what_mends_them(tmp_path: Path) -> None:
     assert rows["mended", "bright"]["change_low"] > 0.1
     assert rows["mended", "dark"]["mended"] == pytest.approx(0.75, abs=0.05)
     assert rows["mended", "dark"]["truth"] == pytest.approx(0.2)
-    # A change that does nothing: the same cells, the same pictures.
+    # A change without effect: the same cells have the same images.
     assert rows["idle", "dark"]["change"] == 0
     assert rows["idle", "dark"]["mended"] == 0
-    # Unpaired intervals of both overlap where the paired difference is clear.
+    # The intervals of both runs overlap, but that of the paired difference excludes 0.
     neutral = rows["mended", "neutral"], rows[BASELINE, "neutral"]
     assert neutral[0]["change_high"] < 0
     assert neutral[0]["brightness_high"] > neutral[1]["brightness_low"]
@@ -86,7 +86,7 @@ def test_recipes_draw_the_prompts_of_the_study(tmp_path: Path) -> None:
     assert "offset0.25" in found.recipes["brightness_interventions"]
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_messages_say_what_is_missing(tmp_path: Path) -> None:
     run = planted(tmp_path / "base", 0.5)
     with pytest.raises(ConfigError, match=r"seedling.measure.brightness"):
         Brightness(truth="nowhere.json").find(run)

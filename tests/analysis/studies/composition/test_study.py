@@ -1,4 +1,4 @@
-"""Composition on planted layouts: shares, gaps, objects."""
+"""Composition on planted layouts: variance shares, missing objects, means per object."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ RECIPE = {"features": [LAYOUT], "metrics": [], "ranking": None}
 
 
 def planted(prompts: Sequence[Prompt], lost: float) -> Values:
-    """x: a third each of seed, prompt and rest; y and depth: no seed; size: hardly any."""
+    """Plant x with a third each of seed, prompt and rest; y and depth with no seed effect."""
     rng = np.random.default_rng(2)
     shape = (SEEDS, len(prompts))
     seed = {"x": 1.0, "y": 0.0, "size": 0.2, "depth": 0.0}
@@ -57,13 +57,13 @@ def test_shares_are_those_that_were_planted(tmp_path: Path) -> None:
         assert shares[name]["seed_p"] > 0.02
     y = read_cells(run, [f"{LAYOUT}.y"], sets=[1, 2]).columns[f"{LAYOUT}.y"]
     naive = np.nanvar(np.nanmean(y, axis=1)) / np.nanvar(y)
-    assert naive > shares["y"]["seed_high"] / 2 > shares["y"]["seed"]  # means are never equal
+    assert naive > shares["y"]["seed_high"] / 2 > shares["y"]["seed"]  # means always differ
     repeats = found.numbers["rank_correlation_of_the_sets"]
     assert repeats["x"].value > 0.8
     assert abs(repeats["y"].value) < 0.5
 
 
-def test_an_objects_row_is_the_mean_of_what_was_found(tmp_path: Path) -> None:
+def test_the_row_of_an_object_is_the_mean_over_images_that_show_it(tmp_path: Path) -> None:
     run = run_with(tmp_path)
     frame = find(run).tables["objects"].frame
     sample = read_cells(run, [f"{LAYOUT}.x"], sets=[1, 2]).sample([f"{LAYOUT}.x"])

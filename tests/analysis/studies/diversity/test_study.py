@@ -1,4 +1,4 @@
-"""Diversity on planted styles: a gain where seeds lie apart, none where no seed exists."""
+"""Diversity on planted styles: a gain where seeds are far apart, none without a seed effect."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ RECIPE = {"features": [STYLE, LAYOUT, SCORES], "metrics": [SCORE], "ranking": No
 
 
 def planted(prompts: Sequence[Prompt], spread: float) -> Values:
-    """Three seeds have styles of their own, far from one another and from the rest."""
+    """Plant three seeds with styles that are far from one another and from all others."""
     rng = np.random.default_rng(6)
     shape = (SEEDS, len(prompts))
     own = np.zeros((SEEDS, WIDTH))
@@ -56,7 +56,7 @@ def rows(found: Findings) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["space"], row["method"]): row for row in found.numbers["methods"]}
 
 
-def test_far_seeds_draw_less_alike_and_the_price_stands_beside_it(tmp_path: Path) -> None:
+def test_far_seeds_are_less_similar_and_the_cost_is_reported(tmp_path: Path) -> None:
     found = rows(find(run_with(tmp_path, 1.0)))
     style = found["style", "farthest points"]
     assert style["less_random_high"] < 0
@@ -68,7 +68,7 @@ def test_far_seeds_draw_less_alike_and_the_price_stands_beside_it(tmp_path: Path
     assert "score" in style["quality_metric"]
 
 
-def test_no_gain_is_found_where_seeds_mean_nothing(tmp_path: Path) -> None:
+def test_no_gain_is_found_without_a_seed_effect(tmp_path: Path) -> None:
     found = rows(find(run_with(tmp_path, 0.0)))
     for space in ("style", "composition"):
         assert found[space, "farthest points"]["p"] > 0.02
@@ -85,7 +85,7 @@ def test_diverse_seeds_are_the_far_ones(tmp_path: Path) -> None:
         goldenseed.diverse_seeds(run.root, 2, first=99)
 
 
-def test_what_must_be_drawn_is_a_recipe_and_a_wrong_run_is_refused(tmp_path: Path) -> None:
+def test_the_guided_run_has_a_recipe_and_a_wrong_run_is_refused(tmp_path: Path) -> None:
     run = run_with(tmp_path, 0.0)
     text = find(run).recipes["particle_guidance"]
     recipe = type(run.recipe)(name="apart", **yaml.safe_load(text))
@@ -124,7 +124,7 @@ def test_particle_guidance_is_compared_on_the_same_prompts(tmp_path: Path) -> No
     found = find(run, guided=str(apart.root))
     assert found.recipes == {}
     guided = rows(found)["style", "particle_guidance"]
-    assert guided["less_random_high"] < 0  # its groups hold the seeds of styles of their own
+    assert guided["less_random_high"] < 0  # its groups contain the seeds with distinct styles
     assert guided["p"] is None
     assert guided["prompts"] == rows(found)["style", "random seeds"]["prompts"]
     alike = run_with(tmp_path / "alike", 0.0, intervention="particle_guidance")

@@ -1,4 +1,4 @@
-"""What a seed's noise decides is predicted, up to its ceiling; what it does not decide is not."""
+"""Effects of the noise are predicted up to the ceiling; other seed effects are not."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ Effect = Callable[[Sequence[int]], np.ndarray]
 
 
 def of_noise(seeds: Sequence[int]) -> np.ndarray:
-    """One number of the seed's noise, in standard deviations, and a little that is not of it."""
+    """Make an effect of one feature of the noise, plus a small effect independent of the noise."""
     found = noise_features(seeds, (16, 8, 8))
     values = found.values[:, found.names.index(FEATURE)] * 8
     other = [np.random.default_rng([5, seed]).normal() for seed in seeds]
@@ -39,7 +39,7 @@ def of_noise(seeds: Sequence[int]) -> np.ndarray:
 
 
 def of_nothing(seeds: Sequence[int]) -> np.ndarray:
-    """A seed effect as large, which the noise knows nothing about."""
+    """Make an equally large seed effect that does not depend on the noise."""
     return np.array([2 * np.random.default_rng([6, seed]).normal() for seed in seeds])
 
 
@@ -84,12 +84,12 @@ def test_the_feature_that_decides_ranks_first(found: Findings) -> None:
 def test_what_the_noise_does_not_decide_is_not_predicted(tmp_path: Path) -> None:
     found = load_study("explain", QUICK).find(planted(tmp_path / "run", of_nothing, range(96)))
     (row,) = found.numbers["targets"]
-    assert row["ceiling"] > 0.8  # a seed effect there is
+    assert row["ceiling"] > 0.8  # there is a seed effect
     assert row["r2"] < 0.1
     assert row["p"] > 0.05
     first = found.tables["features"].frame.row(0, named=True)
     assert first["p_family"] > 0.05
-    assert abs(first["correlation"]) > 2 / np.sqrt(96)  # which alone would be called significant
+    assert abs(first["correlation"]) > 2 / np.sqrt(96)  # significant, if it were the only feature
 
 
 def test_unseen_seeds_are_listed_before_they_are_drawn_and_then_hold(
@@ -129,7 +129,7 @@ def test_noise_features_are_of_the_noise_alone() -> None:
     assert column["cosine 0 across, 2 down, channel 5"] == pytest.approx(wanted)
     assert column["cosine 2 across, 0 down, channel 5"] != pytest.approx(wanted)
     many = noise_features(range(3000), (4, 4, 4)).values
-    assert np.abs(np.corrcoef(many[:, :16].T) - np.eye(16)).max() < 0.1  # coefficients are apart
+    assert np.abs(np.corrcoef(many[:, :16].T) - np.eye(16)).max() < 0.1  # uncorrelated
 
 
 def test_refusals_say_what_is_needed(run: Run, tmp_path: Path) -> None:

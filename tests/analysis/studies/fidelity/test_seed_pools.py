@@ -48,13 +48,13 @@ def test_a_pool_is_judged_by_what_its_seeds_draw() -> None:
     turns = np.random.default_rng(3).integers(2, size=40)
     owners = assigned(pools, turns)
     wanted = [np.mean([values[pool[turns[p]], p] for p in range(40)]) for pool in pools]
-    found = pool_values(Score(), [values], np.tile(owners, (9, 1)))  # more than are judged at once
+    found = pool_values(Score(), [values], np.tile(owners, (9, 1)))  # more than at once
     np.testing.assert_allclose(found, np.tile(wanted, 9), rtol=1e-12)
     assert found[0] != pytest.approx(values[pools[0]].mean())
 
 
-def test_a_pools_pictures_are_all_compared_also_of_many_seeds() -> None:
-    """The best come first: those beyond the first 64 would be forgotten."""
+def test_all_images_of_a_large_pool_are_compared() -> None:
+    """Seeds are sorted by quality, so comparing only the first 64 would be biased."""
     rng = np.random.default_rng(4)
     images = rng.normal(size=(90, 3, 5)) + 4 * (np.arange(90) < 64)[:, None, None]
     values = sample(rng.normal(size=(90, 3)), np.arange(3))
@@ -73,7 +73,7 @@ REPEATS = 600
 
 
 def drawn(rng: np.random.Generator, groups: int, each: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Crossed effects: 12 seeds of which three are better, seed x group effects, noise."""
+    """Plant 12 seeds, three of them better, with seed x group effects and noise."""
     effect = 0.5 * np.isin(np.arange(12), GOLDEN)[:, None]
     codes = np.repeat(np.arange(groups), each)
     shared = np.repeat(0.7 * rng.normal(size=(12, groups)), each, axis=1)
@@ -105,4 +105,4 @@ def test_intervals_of_gain_win_rate_and_share_cover() -> None:
     least, most = stats.binom(REPEATS, 0.95).ppf([0.0005, 0.9995])
     for name, count in inside.items():
         assert least <= count <= most, name
-    assert naive < least  # prompts taken as independent
+    assert naive < least  # treats prompts as independent

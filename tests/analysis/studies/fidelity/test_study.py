@@ -79,7 +79,8 @@ def test_by_preference_alone_the_golden_seeds_are_those_of_the_ranking(tmp_path:
     assert found["preference"]["this run"]["win_rate"].low > 0.5
     best = found["pools"][0]
     assert best["preference"] > found["pools"][-1]["preference"]
-    assert best["distance"] > best["distance_random"]  # what both disagree on is no flaw here
+    # The best seeds by preference need not be good by distance.
+    assert best["distance"] > best["distance_random"]
     with pytest.raises(RunError, match="top 25% by both"):
         find(run)
 
@@ -91,7 +92,7 @@ def test_another_kind_of_prompts_is_a_run_of_its_own(
     first = find(run)
     fields = yaml.safe_load(first.recipes["other_prompts"])
     recipe = parse_recipe(fields, Path("other_prompts.yaml"))
-    assert recipe.prompts.source == "synthetic"  # the small world's other file
+    assert recipe.prompts.source == "synthetic"  # the seedling's other prompt file
     assert recipe.sampling.guidance_scale == run.config.guidance_scale
     other = planted_run(
         tmp_path / "other",
@@ -105,7 +106,7 @@ def test_another_kind_of_prompts_is_a_run_of_its_own(
     judged = {(row["prompts"], row["metric"]) for row in both.numbers["table"]}
     assert judged == {(kind, name) for kind in KINDS for name in ("gap", "score")}
     assert not both.recipes
-    # No Frechet distance on prompts that have no real pictures; here the gap stands for one.
+    # There is no Frechet distance for prompts without real images; the gap plays its role here.
     assert "left out" not in both.outcome
     monkeypatch.setattr(Gap, "judges_any_prompts", False)
     found = find(run, other=str(other.root))

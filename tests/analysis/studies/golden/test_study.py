@@ -1,4 +1,4 @@
-"""The golden rules on planted scores: what is there is listed, and chance is told from it."""
+"""The golden rules on planted scores: planted seeds are listed, and chance is recognised."""
 
 from collections.abc import Sequence
 from itertools import combinations, product
@@ -23,7 +23,7 @@ SEEDS = 64
 
 
 def planted(prompts: Sequence[Prompt], *, spread: float, shared: float) -> Values:
-    """A seed is good by both; an image that is good by one is so by the other, by `shared`."""
+    """Plant seeds that are good by both metrics, and images whose metrics correlate by `shared`."""
     rng = np.random.default_rng(4)
     shape = (SEEDS, len(prompts))
     effect, image = spread * rng.normal(size=(SEEDS, 1)), shared * rng.normal(size=shape)
@@ -49,7 +49,7 @@ def test_planted_golden_seeds_come_again(tmp_path: Path) -> None:
     assert found["again_unrelated"]["p"] < 1e-6
     assert set(found["strict"]) & set(found["again"])
     assert found["length_unrelated"]["mean"] == pytest.approx(16 * 16 / 64)
-    assert found["rank_correlation_of_the_metrics"].low > 0  # good by one, good by the other
+    assert found["rank_correlation_of_the_metrics"].low > 0  # seeds are good by both
 
 
 def test_without_seeds_the_list_is_as_long_as_chance_makes_it(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_without_seeds_the_list_is_as_long_as_chance_makes_it(tmp_path: Path) ->
 
 @pytest.mark.parametrize("again", [0, 1, 2])
 def test_the_law_of_two_unrelated_rankings_is_exact(again: int) -> None:
-    """Against every choice of tops; independent draws of each seed, the naive law, are not it."""
+    """Compare with all choices of tops; a binomial law, with independent seeds, differs."""
     listed, tops = {0, 1}, [list(combinations(range(7), size)) for size in (3, 4)]
     counts = np.array([len(listed & set(a) & set(b)) for a, b in product(*tops)])
     found = again_unrelated(7, 2, (3, 4), again)
@@ -77,17 +77,17 @@ def test_the_law_of_two_unrelated_rankings_is_exact(again: int) -> None:
 
 
 def test_a_long_list_alone_shows_nothing(tmp_path: Path) -> None:
-    """Where images are good by both metrics at once the list grows without any seed effect."""
+    """If images are good by both metrics at once, the list is long without any seed effect."""
     found = numbers(run_with(tmp_path, 0.0, shared=2.0))
     assert found["length_unrelated"]["p"] < 0.05  # the naive null is fooled
     assert found["length_no_seed_effect"]["p"] > 0.05
     assert found["again_no_seed_effect"]["p"] > 0.05
 
 
-def test_the_sheet_shows_on_set_2_who_was_chosen_on_set_1(
+def test_the_sheet_shows_on_set_2_the_seeds_chosen_on_set_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Chosen and shown on one set, the best would look better than they are."""
+    """If seeds were chosen and shown on one set, the best would look better than they are."""
     run, rows = run_with(tmp_path, 0.3), list[Row]()
 
     def drawn(_run: Run, shown: Sequence[Row], _prompts: Sequence[Prompt]) -> Image.Image:
@@ -105,7 +105,7 @@ def test_the_sheet_shows_on_set_2_who_was_chosen_on_set_1(
         assert all(f"on set 2: {value[row.seed]:.4g}" in row.label for row in shown)
 
 
-def test_a_lacking_metric_is_named(tmp_path: Path) -> None:
+def test_a_missing_metric_is_named(tmp_path: Path) -> None:
     run = planted_run(
         tmp_path,
         lambda p, _: planted(p, spread=1.0, shared=0.0),

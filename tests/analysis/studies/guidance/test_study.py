@@ -1,4 +1,4 @@
-"""Curves with known corners: a change that is better is found, one that moves along is not."""
+"""Curves with known corners: a better change is found, a move along the curve is not."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from tests.analysis.studies.planted_arms import CURVE, arms_of, curve_arm, curve
 from tests.analysis.studies.planted_run import SCORE
 
 BETTER = {1.0: (0.3, 0.5), 2.0: (1.0, 0.4), 4.0: CURVE[4.0], 8.0: CURVE[8.0]}
-"""Better by 0.5 without guidance and by 0.2 at 2; nothing else."""
+"""A change that is better by 0.5 without guidance, by 0.2 at 2, and nowhere else."""
 ALONG = {2.0: CURVE[4.0], 8.0: CURVE[4.0]}
-"""Elsewhere on the very same curve: not better, whatever the scale is called."""
+"""A change that moves along the same curve: not better at any scale."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_moving_along_the_curve_is_not_better(found: Findings) -> None:
 def test_points_are_paired_and_the_best_are_marked(found: Findings) -> None:
     points = rows(found, "none", "points")
     assert points[1.0]["alignment"] == pytest.approx(points[2.0]["alignment"] - 1.0, abs=0.05)
-    # Seeds and prompts vary far more than arms differ: intervals of each overlap.
+    # Seeds and prompts vary far more than the arms differ, so the intervals of the arms overlap.
     better = rows(found, "seed_plant", "points")
     assert better[1.0]["quality_high"] > points[1.0]["quality_low"]
     assert better[2.0]["undominated"]

@@ -1,4 +1,4 @@
-"""Writing in inpainted pictures, planted: rates, clean seeds and mimicry are found, or not."""
+"""Planted words in inpainted images: rates, clean seeds and mimicry are found, or their absence."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ SETTINGS = {"feature": READER}
 def written(
     prompts: Sequence[Prompt], seeds: int, *, spread: float, mimic: bool
 ) -> NDArray[np.object_]:
-    """Seed s writes with a rate from 0.3 - spread to 0.3 + spread, half as often in completions."""
+    """Plant words at rates from 0.3 - spread to 0.3 + spread, half as often in completions."""
     rng = np.random.default_rng(6)
     rates = np.linspace(0.3 - spread, 0.3 + spread, seeds)
     found = np.empty((seeds, len(prompts)), dtype=object)
@@ -52,10 +52,10 @@ def test_planted_rates_and_clean_seeds_are_found(tmp_path: Path) -> None:
     assert removal["gap_p"] < 0.01
     assert removal["again_p"] < 0.05
     assert set(removal["clean"]) <= set(range(9))
-    assert removal["gain_high"] < -0.1  # judged on pairs that had no part in choosing
+    assert removal["gain_high"] < -0.1  # evaluated on pairs that were not used to choose
     assert removal["floor"] == 0.1  # every tenth original has a word in it
     assert removal["floor_n"] == PAIRS
-    # Text covers a quarter of a mask with a word in it, half of that of every tenth original.
+    # Text covers a quarter of each mask with a word, and half the mask of every tenth original.
     assert removal["text_share"] == pytest.approx(removal["rate"] / 4)
     assert removal["text_share_low"] < 0.075 < removal["text_share_high"]
     assert removal["floor_text_share"] == pytest.approx(0.05)
@@ -70,15 +70,15 @@ def test_planted_rates_and_clean_seeds_are_found(tmp_path: Path) -> None:
 def test_without_seed_effect_nothing_is_clean(tmp_path: Path) -> None:
     found = load_study("inpainting", SETTINGS).find(run_with(tmp_path, spread=0.0))
     removal, _ = found.numbers["tasks"]
-    assert removal["gap_p"] > 0.01  # this sample's is 0.04; the planted effect's is below 0.01
+    assert removal["gap_p"] > 0.01  # it is 0.04 here, and below 0.01 with a planted effect
     assert removal["clean"] == []
     assert removal["gain_low"] < 0 < removal["gain_high"]
-    assert np.isnan(found.numbers["between"].corrected.low)  # no reliability, no correction
-    naive = removal["gap"]  # most less least writing seed: large though all seeds are alike
+    assert np.isnan(found.numbers["between"].corrected.low)  # no reliability to correct by
+    naive = removal["gap"]  # large although all seeds are equal
     assert naive > 0.2
 
 
-def test_mimicry_is_seen_where_it_is_and_only_there(tmp_path: Path) -> None:
+def test_mimicry_is_found_only_where_it_was_planted(tmp_path: Path) -> None:
     study = load_study("inpainting", SETTINGS)
     true = study.find(run_with(tmp_path / "true", spread=0.2, mimic=True)).numbers
     mimics = true["mimicry"]["completion"]
@@ -90,11 +90,11 @@ def test_mimicry_is_seen_where_it_is_and_only_there(tmp_path: Path) -> None:
     assert none["mimicry"]["completion"].p > 0.05
     drawn = none["removal_mimicry"]
     assert drawn["difference_low"] < 0 < drawn["difference_high"]
-    # By itself any writing looks a little like any prompt.
+    # Any words resemble any prompt a little.
     assert none["mimicry"]["completion"].own > 0.1
 
 
-def test_a_word_counts_where_half_of_it_lies_in_the_mask() -> None:
+def test_a_word_counts_if_half_of_its_box_is_in_the_mask() -> None:
     mask = np.zeros((20, 20), dtype=bool)
     mask[:, 10:] = True
 
@@ -109,7 +109,7 @@ def test_a_word_counts_where_half_of_it_lies_in_the_mask() -> None:
     assert words_inside(at(12, 0.2), mask, confidence=0.3) == ()
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_messages_say_what_is_missing(tmp_path: Path) -> None:
     plain = synthetic.start(tmp_path / "plain", features=[READER], ranking=None)
     with pytest.raises(RunError, match=r"no prompt .* an image and a mask; .* prompts pairs"):
         Inpainting().find(plain)

@@ -1,4 +1,4 @@
-"""What a change was made to do is found, and a change that does nothing finds nothing."""
+"""The planted effects of a change are found, and a change without effect has none."""
 
 import io
 from pathlib import Path
@@ -28,11 +28,11 @@ from tests.analysis.studies.planted_run import SCORE, SCORES
 
 SEEDS, PROMPTS, WIDTH = 32, 96, 32
 BETTER, SPREAD, MOVED = 0.3, 0.5, 0.3
-"""A change that makes scores better by 0.3 +- 0.5 and moves every number of an embedding by 0.3."""
+"""A change that improves scores by 0.3 +- 0.5 and moves each number of an embedding by 0.3."""
 
 
 def arm(path: Path, kind: str, **config: object) -> Run:
-    """`better` as above; `idle` the same again; `scrambled`: the seeds' effects are others."""
+    """Plant `better` as above, `idle` without effect, `scrambled` with other seed effects."""
     rng, own = np.random.default_rng(1), np.random.default_rng(2)
     shape = (SEEDS, PROMPTS)
     seeds, other = rng.normal(size=(2, SEEDS, 1))
@@ -75,14 +75,14 @@ def test_win_rate_and_distance_are_those_that_were_planted(found: Findings) -> N
     assert "pixels, detail and sheet are left out" in found.outcome
 
 
-def test_a_change_that_does_nothing_wins_nothing(found: Findings) -> None:
+def test_a_change_without_effect_wins_nothing(found: Findings) -> None:
     wins, shares = row(found, "wins", "idle"), row(found, "shares", "idle")
     assert (wins["win_rate"], wins["ties"], wins["p"], wins["change"]) == (0.5, 1.0, 1.0, 0.0)
     assert row(found, "pictures", "idle")["ratio"] == 0
     assert (shares["change"], shares["change_low"], shares["change_high"]) == (0, 0, 0)
 
 
-def test_whether_seeds_mean_as_much_and_the_same(found: Findings) -> None:
+def test_seed_effects_are_compared_in_size_and_in_kind(found: Findings) -> None:
     same, other = row(found, "ranks", "better"), row(found, "ranks", "scrambled")
     assert same["corrected"] == pytest.approx(1.0, abs=0.12)
     assert same["p"] < 0.01
@@ -116,7 +116,7 @@ def test_detail_pixels_and_the_sheet(tmp_path: Path) -> None:
     assert sheet.height == HEAD + 2 * 4 * (THUMB + GAP)
     rows = np.asarray(sheet)[HEAD:, 160:270].reshape(8, THUMB + GAP, 110, 3)[:, 20:100]
     spread = np.diff(rows.astype(float), axis=2).std(axis=(1, 2, 3))
-    assert (spread[0::2] > 1.5 * spread[1::2]).all()  # rows without and with it alternate
+    assert (spread[0::2] > 1.5 * spread[1::2]).all()  # rows without and with the change alternate
     assert row(found, "wins", "smooth")["win_rate"] == 1
 
 

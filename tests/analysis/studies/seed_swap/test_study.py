@@ -1,4 +1,4 @@
-"""The part of a seed that makes the picture is found, whichever it is."""
+"""The part of a seed that decides the image is found, whichever it is."""
 
 from pathlib import Path
 
@@ -26,17 +26,17 @@ def row(found: Findings, step: int) -> dict[str, float]:
     return next(one for one in found.numbers["swaps"] if one["step"] == step)
 
 
-def test_a_start_that_decides_all_is_found_without_a_trace_of_the_steps(
+def test_a_start_that_decides_everything_is_found_without_an_effect_of_the_steps(
     found: dict[float, Findings],
 ) -> None:
     one = row(found[0.0], 0)
     assert one["to_i"] == pytest.approx(1)
     assert one["start_share"] == pytest.approx(1)
     assert one["trace_low"] < 0 < one["trace_high"] or abs(one["trace_of_j"]) < 0.1
-    assert one["to_other"] > 0.1  # the prompt alone makes pictures alike: no zero to compare with
+    assert one["to_other"] > 0.1  # the prompt alone makes images similar, so 0 is not the null
 
 
-def test_steps_that_decide_all_are_found(found: dict[float, Findings]) -> None:
+def test_steps_that_decide_everything_are_found(found: dict[float, Findings]) -> None:
     one, later = row(found[1.0], 0), row(found[1.0], 20)
     assert one["to_j"] == pytest.approx(1)
     assert one["trace_low"] > 0.2
@@ -45,13 +45,13 @@ def test_steps_that_decide_all_are_found(found: dict[float, Findings]) -> None:
     assert later["to_j"] < one["to_j"] - 0.1
 
 
-def test_a_small_part_of_the_steps_leaves_a_small_trace(found: dict[float, Findings]) -> None:
+def test_a_small_effect_of_the_steps_is_found(found: dict[float, Findings]) -> None:
     one = row(found[0.2], 0)
     assert 0.5 < one["start_share"] < 1
     assert 0 < one["trace_of_j"] < row(found[1.0], 0)["trace_of_j"]
 
 
-def test_only_swaps_that_sample_alike_and_name_a_seed_of_the_run_count(
+def test_only_swaps_with_equal_sampling_to_a_seed_of_the_run_count(
     found: dict[float, Findings],
 ) -> None:
     rows = found[0.0].tables["swaps"].frame

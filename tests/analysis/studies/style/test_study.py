@@ -1,4 +1,4 @@
-"""Style on planted vectors: a group of grey seeds is found and confirmed; none is invented."""
+"""Style on planted vectors: a group of grey seeds is confirmed, and no other group is."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,11 +54,11 @@ def test_grey_seeds_are_a_group_that_set_2_confirms(tmp_path: Path) -> None:
     assert confirmed[0]["low"] < truth < confirmed[0]["high"]
 
 
-def test_no_group_is_confirmed_where_no_seed_differs(tmp_path: Path) -> None:
+def test_no_group_is_confirmed_without_a_seed_effect(tmp_path: Path) -> None:
     found = numbers(run_with(tmp_path, 0.0), groups=12)
     assert found["seed_share_p"] > 0.02
     assert not any(row["confirmed"] for row in found["groups"])
-    # The naive way: the same set that names a group also judges it, and finds something.
+    # The naive way tests a name on the set that it was chosen on, and finds something.
     assert any(row["set1"] > row["null_high"] for row in found["groups"])
 
 
