@@ -62,8 +62,8 @@ def shrink(values: ArrayLike, standard_errors: ArrayLike) -> Shrunken:
     y, errors = finite_vector(values), finite_vector(standard_errors)
     if len(y) != len(errors) or len(y) < 2 or errors.min() <= 0:
         raise ValueError(
-            f"{len(y)} values and {len(errors)} errors; at least 2 of each are needed, as many "
-            f"errors as values, all positive"
+            f"{len(y)} values and {len(errors)} errors; at least 2 values are needed, each with an "
+            f"error, all positive"
         )
     noise = errors**2
     tau2 = _between(y, noise)

@@ -167,7 +167,7 @@ class _Estimates:
 
 
 def uniform_error(result: RaceResult, rng: np.random.Generator, *, draws: int = 200) -> float:
-    """Expected share of wrong seeds if as many images were spread evenly over the seeds.
+    """Expected share of wrong seeds if the same number of images were spread evenly over seeds.
 
     It is simulated with the spread of effects and the noise that the race estimated.
 

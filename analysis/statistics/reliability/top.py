@@ -39,8 +39,8 @@ def top_quarter_probability(
     centre, width = finite_vector(mean), finite_vector(sd)
     if len(centre) != len(width) or width.min() < 0:
         raise ValueError(
-            f"{len(centre)} means and {len(width)} standard deviations; as many of each are "
-            f"needed, and none may be negative"
+            f"{len(centre)} means and {len(width)} standard deviations; both need the same number, "
+            f"and no deviation may be negative"
         )
     m = max(1, round(share * len(centre)))
     sign = 1.0 if direction == "higher" else -1.0

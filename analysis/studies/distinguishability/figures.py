@@ -17,14 +17,14 @@ def top1_figure(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> by
     """Draw the validation accuracy over the steps of each training, and that of each test."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        epochs, every = plots.panels(figure, 1, 2)
+        epochs, accuracy = plots.panels(figure, 1, 2)
         _epochs(epochs, trainings, tests[0].chance)
         shares = [test.top1 for test in tests]
         ends = ([s.value for s in shares], [s.low for s in shares], [s.high for s in shares])
-        plots.intervals(every, [test.name for test in tests], *ends)
-        every.axvline(tests[0].chance, color=plots.QUIET, linestyle=":")
-        every.set(xlabel="top-1 with 95 % interval; dotted: chance", xlim=(-0.02, 1.02))
-        every.set_title("share of images whose seed is named", fontsize=10)
+        plots.intervals(accuracy, [test.name for test in tests], *ends)
+        accuracy.axvline(tests[0].chance, color=plots.QUIET, linestyle=":")
+        accuracy.set(xlabel="top-1 with 95 % interval; dotted: chance", xlim=(-0.02, 1.02))
+        accuracy.set_title("share of images whose seed is named", fontsize=10)
 
     return plots.figure_png(draw, width=11, height=4.2)
 

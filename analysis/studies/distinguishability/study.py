@@ -33,9 +33,9 @@ class Distinguishability(Study):
         here. Labels are smoothed (0.2). Top-1 accuracy is measured on the test part; on the test
         part after JPEG, resizing and cropping; and on the runs named in `others`, such as the test
         part redrawn one image at a time in another order, another kind of prompt, or
-        `seed_scramble`. Trainings with as many steps on fewer prompts show the effect of the
-        number of prompts. Grad-CAM maps use the gradient of each position of the last features
-        (HiResCAM), computed by captum.
+        `seed_scramble`. Trainings with the same number of steps on fewer prompts show the effect
+        of the number of prompts. Grad-CAM maps use the gradient of each position of the last
+        features (HiResCAM), computed by captum.
     Null: The same training on images whose owners are permuted within each prompt. The p-value
         compares the same predictions with permuted owners of the test images. Chance is 1 / seeds.
     n: One image per seed and prompt; the table states n per test. Intervals are Wilson intervals

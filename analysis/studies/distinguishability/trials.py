@@ -182,7 +182,7 @@ class Trials:
         return Training("permuted owners", shape[1], history, trial.top1), trial
 
     def fewer(self, share: float) -> Training:
-        """Train on a share of the prompts, with as many steps as on all prompts."""
+        """Train on a share of the prompts, with the same number of steps as on all prompts."""
         prompts = some_groups(self.split.train, share)
         epochs = round(self.course.epochs * len(self.split.train) / len(prompts))
         name = f"{share:g} of the prompts"

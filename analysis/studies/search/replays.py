@@ -141,7 +141,7 @@ def images_drawn(race: RaceResult, units: Sequence[Indices]) -> NDArray[np.intp]
 
 
 def spread_evenly(truth: Truth, images: int, rng: np.random.Generator) -> Indices:
-    """The list from as many images, rounded up, if each seed gets the same number of prompts.
+    """The list from a number of images, rounded up, spread evenly over the seeds.
 
     The prompts are drawn at random from all groups. This is better than bundles of groups, which
     only a race needs, so the race is compared with the best simple method.

@@ -18,7 +18,8 @@ RACE, UNIFORM = "race", "uniform"
 
 CURVE_COLUMNS = {
     "budget": "share of set 1's images that may be drawn",
-    "method": "race, or uniform: as many images spread evenly over the seeds, on random prompts",
+    "method": "race, or uniform: the same number of images spread evenly over the seeds, on random "
+    "prompts",
     "images": "images drawn, mean over replays",
     "agreement": "share of the list that is in the full list of set 2, a second run on other "
     "prompts; mean over replays, each with another order of prompts",
@@ -117,7 +118,7 @@ def sentence(truth: Truth, numbers: Mapping[str, Any]) -> str:
         f"{drawn:.0%} of the images ({race['images']:,.0f} of {numbers['images_full']:,}) a race "
         f"reaches {race['attained']:.0%} of the agreement that two full runs have "
         f"({race['agreement']:.2f} of {numbers['ceiling']:.2f}; chance {numbers['chance']:.2f}), "
-        f"as many images spread evenly reach {even['attained']:.0%}; gain on set 3 "
+        f"the same number spread evenly reaches {even['attained']:.0%}; gain on set 3 "
         f"{race['gain']:.3g} [{race['gain_low']:.3g}, {race['gain_high']:.3g}], with all images "
         f"{full.value:.3g}; {race['certain']:.1f} seeds are certain (probability of any error at "
         f"most {numbers['error']:.0%}), {numbers['sure']} are sure (at most "

@@ -42,9 +42,9 @@ class Search(Study):
         over bundles of prompt groups at level 1 - error / (seeds x looks): by the union bound, with
         probability 1 - error none of them is wrong at any look. Sure seeds follow from posterior
         probabilities. Lists are judged by the full list of set 2 and on set 3. They are compared
-        with the list of as many images spread evenly, and with the ceiling, which is the agreement
-        between the full lists of sets 1 and 2. A replay shares prompts with the full list of
-        set 1, so its agreement with that list is optimistic.
+        with the list of the same number of images spread evenly, and with the ceiling, which is the
+        agreement between the full lists of sets 1 and 2. A replay shares prompts with the full list
+        of set 1, so its agreement with that list is optimistic.
     Null: No seed effect: on all sets, within each prompt, the images are permuted over the seeds;
         then the race is run again.
     n: Images drawn of set 1; seeds; replays, each with one order of the prompts.
@@ -141,7 +141,7 @@ class Search(Study):
         plan: Plan,
         rng: np.random.Generator,
     ) -> list[dict[str, Any]]:
-        """Rows of one budget: the race, and as many images spread evenly."""
+        """Rows of one budget: the race, and the same number of images spread evenly."""
         races = [replay(truth, order, plan, rng) for order in orders]
         images = [int(images_drawn(*pair).sum()) for pair in zip(races, orders, strict=True)]
         even = [spread_evenly(truth, number, rng) for number in images]

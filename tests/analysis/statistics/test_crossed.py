@@ -44,7 +44,7 @@ def test_the_interval_of_a_crossed_share_covers_and_that_of_images_does_not(rate
         inside += interval.low <= rate <= interval.high
         of_images = stats.binomtest(int(hits.sum()), hits.size).proportion_ci(method="wilson")
         naive += of_images.low <= rate <= of_images.high
-    assert BAND[0] <= inside / 2000 <= 0.99  # likewise
+    assert BAND[0] <= inside / 2000 <= 0.99  # counted twice here too
     assert naive / 2000 < 0.7
 
 
