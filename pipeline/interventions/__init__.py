@@ -1,6 +1,6 @@
-"""Interventions: changes of sampling that change what a seed does. One file each.
+"""The interventions: changes of sampling, one file each.
 
-A new one is a file here and a line in the table.
+A new intervention is a file here and a line in the table.
 """
 
 from collections.abc import Mapping

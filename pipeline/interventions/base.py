@@ -1,4 +1,4 @@
-"""What an intervention is: hooks around sampling, each neutral by default."""
+"""Defines what an intervention is: hooks around sampling, each of which does nothing by default."""
 
 import inspect
 import math
@@ -10,7 +10,7 @@ from pipeline.errors import ModelError, RegistryError, nearest
 from pipeline.settings.choices import SEED_LIMIT
 
 if TYPE_CHECKING:
-    import torch  # a plan asks for the size of a group alone, and does without
+    import torch  # not needed by a plan, which only asks for the size of a group
 
     from pipeline.batch import Batch
     from pipeline.cards.card import Card
@@ -26,23 +26,24 @@ RENAMED_HOOKS: Mapping[str, str] = MappingProxyType(
 class Intervention:
     """A change of sampling; this class itself changes nothing.
 
-    A plan makes one, so that a wrong parameter is seen before anything is loaded: its module
-    imports no heavy library, its constructor checks parameters and reads no weights.
+    `goldenseed plan` makes an instance, so that a wrong parameter is seen before anything loads.
+    The module of an intervention therefore imports no heavy library, and its constructor checks the
+    parameters and reads no weights.
 
     Args:
         parameters: The recipe's `intervention.parameters`.
 
     Raises:
-        ValueError: If a parameter is none of `known` (names the nearest), or one of `required` is
-            missing.
+        ValueError: If a parameter is not in `known` (the message names the nearest), or if one of
+            `required` is missing.
 
     Attributes:
-        known: Names of its parameters.
-        required: Those without a default.
+        known: Names of the parameters.
+        required: Names of the parameters without a default.
         neutral: Parameters that give the baseline, or None if there are none.
         neutral_tolerance: Largest difference of a neutral pixel from the baseline's, of 255.
-        group_size: Images that must be drawn together: one prompt with so many seeds in a row,
-            the first of them a multiple of this number (see `pipeline/settings/groups.py`).
+        group_size: Images that must be drawn together: one prompt with this many consecutive seeds,
+            the first of which is a multiple of this number (see `pipeline/settings/groups.py`).
     """
 
     known: ClassVar[tuple[str, ...]] = ()
@@ -93,13 +94,13 @@ class Intervention:
         return getattr(type(self), hook) is not getattr(Intervention, hook)
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
-        """Look at the run's settings once per actor, before `prepare`.
+        """Check the run's settings, once per actor and before `prepare`.
 
-        The pipe has the run's scheduler. What an intervention cannot work with is refused here,
-        before the first image; what it needs of the settings it keeps.
+        The pipe already has the run's scheduler. An intervention refuses here, before the first
+        image, what it cannot work with, and keeps the settings that it needs.
 
         Raises:
-            ModelError: If it cannot work with them.
+            ModelError: If the intervention cannot work with the pipe, the card or the settings.
         """
 
     def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
@@ -107,39 +108,40 @@ class Intervention:
         return pipe
 
     def noise_seeds(self, batch: "Batch") -> Sequence[int]:
-        """The random stream of each image, by default its seed.
+        """Choose the seed that each image's noise is drawn from; by default the image's own.
 
-        A hook of its own, rather than a use of `starting_noise`, because the starting noise and the
-        step noise of an image come from one generator: both must follow.
+        This is a separate hook, because the starting noise and the step noise of an image come from
+        one generator, and `starting_noise` changes the former alone.
         """
         return batch.seeds
 
     def stage_generators(
         self, stage: int, generators: "list[torch.Generator]", batch: "Batch"
     ) -> "list[torch.Generator]":
-        """Choose the streams of one stage of a cascade; other models have none and never ask.
+        """Choose the generators of one stage of a cascade; other models never call this hook.
 
         Args:
-            stage: Which, from 0.
-            generators: One per image, moved past the noise of the stages before.
+            stage: Index of the stage, from 0.
+            generators: One per image, advanced past the noise of the earlier stages.
             batch: The cells.
 
         Returns:
-            As many; the stage draws all its noise from them.
+            One generator per image; the stage draws all its noise from them.
         """
         return generators
 
     def step_generators(
         self, generators: "list[torch.Generator]", batch: "Batch"
     ) -> "list[torch.Generator]":
-        """Choose the streams of the step noise.
+        """Choose the generators of the step noise.
 
         Args:
-            generators: One per image, already moved past its starting noise.
+            generators: One per image, already advanced past its starting noise.
             batch: The cells.
 
         Returns:
-            As many; the sampler draws each step's noise from this very list.
+            One generator per image. The sampler keeps this list object and draws the noise of every
+            step from it.
         """
         return generators
 
@@ -147,7 +149,7 @@ class Intervention:
         """Change the starting noise.
 
         Args:
-            noise: (B, C, h, w) float32 on the CPU, not to be modified in place.
+            noise: (B, C, h, w) float32 on the CPU; must not be modified in place.
             batch: The cells.
 
         Returns:
@@ -156,11 +158,11 @@ class Intervention:
         return noise
 
     def call_kwargs(self, batch: "Batch") -> Mapping[str, Any]:
-        """More arguments for the pipeline's call."""
+        """Give further arguments for the call of the pipeline."""
         return {}
 
     def pixels(self, pixels: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
-        """Change the decoded pictures.
+        """Change the decoded images.
 
         Args:
             pixels: (B, 3, H, W) floats, about [-1, 1], finite, not yet clamped.
@@ -172,16 +174,16 @@ class Intervention:
         return pixels
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
-        """Undo `prepare`: afterwards the pipe gives the baseline bit for bit."""
+        """Undo `prepare`: afterwards the pipe draws the baseline bit for bit."""
 
 
 def refuse_video(who: str, card: "Card", why: str) -> None:
-    """Refuse a card whose picture is a strip of frames.
+    """Refuse a card whose images are strips of frames.
 
     Args:
-        who: The intervention.
+        who: Name of the intervention.
         card: The card.
-        why: What goes wrong there, after "and".
+        why: What would go wrong; the message puts it after "and".
 
     Raises:
         ModelError: If the card has more than one frame.
@@ -189,18 +191,18 @@ def refuse_video(who: str, card: "Card", why: str) -> None:
     if card.frames > 1:
         raise ModelError(
             f"card {card.name} draws videos of {card.frames} frames, and {why}: {who} works with "
-            f"single pictures; take a card without `frames`"
+            f"single images; take a card without `frames`"
         )
 
 
 def require_argument(who: str, pipe: Any, card: "Card", argument: str) -> None:  # noqa: ANN401
-    """Refuse a pipe whose call does not take what `call_kwargs` gives.
+    """Refuse a pipe whose call does not take an argument that `call_kwargs` gives.
 
     Args:
-        who: The intervention.
+        who: Name of the intervention.
         pipe: The pipe.
         card: Its card.
-        argument: The argument's name.
+        argument: Name of the argument.
 
     Raises:
         ModelError: If the call has no argument of that name.
@@ -208,16 +210,16 @@ def require_argument(who: str, pipe: Any, card: "Card", argument: str) -> None: 
     kind = type(pipe)
     if argument not in inspect.signature(kind.__call__).parameters:
         raise ModelError(
-            f"card {card.name}: {kind.__name__} takes no {argument}, through which {who} works; "
-            f"take a card whose pipeline does, as StableDiffusionPipeline"
+            f"card {card.name}: {kind.__name__} takes no {argument}, and {who} needs it; take a "
+            f"card whose pipeline takes it, for example StableDiffusionPipeline"
         )
 
 
 def number(name: str, value: object, *, low: float, high: float = math.inf) -> float:
-    """A parameter that is a number from `low` to `high`, both included; infinity never is.
+    """Check that a parameter is a finite number from `low` to `high`, both included.
 
     Raises:
-        ValueError: If it is none; the message names it and the range.
+        ValueError: If it is not; the message names the parameter and the range.
 
     Example:
         >>> number("scale", 1, low=0)
@@ -227,21 +229,21 @@ def number(name: str, value: object, *, low: float, high: float = math.inf) -> f
         ...
         ValueError: scale is '1'; wanted a number from 0 to 2
     """
-    right = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not right or not low <= value < math.inf or value > high:  # type: ignore[operator]
-        upto = "on" if high == math.inf else f"to {high:g}"
-        raise ValueError(f"{name} is {value!r}; wanted a number from {low:g} {upto}")
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value < math.inf or value > high:  # type: ignore[operator]
+        wanted = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise ValueError(f"{name} is {value!r}; wanted a number {wanted}")
     return float(value)  # type: ignore[arg-type]
 
 
-def whole(name: str, value: object, *, low: int) -> int:
-    """A parameter that is a whole number, at least `low`.
+def whole_number(name: str, value: object, *, low: int) -> int:
+    """Check that a parameter is a whole number, at least `low`.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not.
 
     Example:
-        >>> whole("step", 1.5, low=0)
+        >>> whole_number("step", 1.5, low=0)
         Traceback (most recent call last):
         ...
         ValueError: step is 1.5; wanted a whole number, at least 0
@@ -252,7 +254,7 @@ def whole(name: str, value: object, *, low: int) -> int:
 
 
 def other_seed(value: object) -> int | None:
-    """A parameter that names a seed, or None for each image's own.
+    """Check a parameter that is a seed, or None for each image's own seed.
 
     Raises:
         ValueError: If it is neither.
@@ -263,7 +265,7 @@ def other_seed(value: object) -> int | None:
     """
     if value is None:
         return None
-    seed = whole("seed", value, low=0)
+    seed = whole_number("seed", value, low=0)
     if seed >= SEED_LIMIT:
         raise ValueError(f"seed {seed} is outside [0, 2**32)")
     return seed

@@ -1,18 +1,19 @@
-"""FreeU: stronger backbone features, weaker low frequencies of the skips, no training.
+"""FreeU: stronger backbone features and weaker low frequencies of the skips, without training.
 
-Two versions are easily mixed:
+There are two versions, which are easily confused:
 
-- Version 1 multiplies half of the backbone's channels by a constant b. It is what diffusers'
-  `enable_freeu` does, whose stages are the first two *up blocks*.
-- Version 2, the authors' since October 2023, multiplies them by (b - 1) m + 1, m the mean over
-  the channels, scaled to 0..1 within each image. Its stages are the *widths* 1280 and 640 of
-  the backbone's features: on Stable Diffusion 7 and 3 places, where diffusers' rule has 3 and 3.
+- Version 1 multiplies half of the backbone's channels by a constant b. Diffusers' `enable_freeu`
+  does this; its stages are the first two *up blocks*.
+- Version 2, the authors' version since October 2023, multiplies them by (b - 1) m + 1, where m is
+  the mean over the channels, scaled to 0..1 within each image. Its stages are the *widths* 1280 and
+  640 of the backbone's features. In Stable Diffusion, 7 and 3 layers have these widths; the stages
+  of version 1 have 3 layers each.
 
-Parameters found for one version mean something else in the other. Diffusers' documentation
-gives version 2's beside its version-1 code; such sets are called `...-docs` here.
+The same parameters mean different things in the two versions. The documentation of diffusers gives
+parameters of version 2 beside its code of version 1; these sets are called `...-docs` here.
 
 Si, Huang, Jiang & Liu 2024, "FreeU: Free Lunch in Diffusion U-Net", arXiv:2309.11497;
-ChenyangSi/FreeU. Only run with random weights and with the seedlings.
+ChenyangSi/FreeU. Tested with random weights and with the seedlings only.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ APPLY = (
     *("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock3D", "CrossAttnUpBlock3D"),
     *("UpBlockMotion", "CrossAttnUpBlockMotion"),
 )
-"""Up blocks that do version 1; `enable_freeu` puts its factors on others too, in vain."""
+"""Up blocks that apply version 1; `enable_freeu` sets its factors on others too, without effect."""
 
 Values = tuple[float, float, float, float]
 
@@ -53,26 +54,26 @@ PRESETS: Mapping[int, Mapping[str, Values]] = MappingProxyType(
         },
     }
 )
-"""Version -> model -> (b1, b2, s1, s2): the authors' README then and now, and diffusers' docs."""
+"""Version -> model -> (b1, b2, s1, s2), from the authors' READMEs and diffusers' docs."""
 
 WIDTHS = (1280, 640)
-"""Backbone widths that are the authors' stages 1 and 2: those of Stable Diffusion."""
+"""Backbone widths of the authors' stages 1 and 2, as in Stable Diffusion."""
 
 FACTORS = ("b1", "b2", "s1", "s2")
 
 
 class FreeU(Intervention):
-    """FreeU in one of its two versions.
+    """Applies one of the two versions of FreeU.
 
     Args:
-        parameters: `version` (1 or 2), and either `preset` (a name of `PRESETS`) or all of
-            `b1`, `b2` (backbone, at least 1 in the paper) and `s1`, `s2` (skips, at most 1),
-            each above 0. Version 2 also takes `widths`, the backbone widths of its two
-            stages, by default 1280 and 640: other networks have others.
+        parameters: `version` (1 or 2), and either `preset` (a name in `PRESETS`) or all of `b1`,
+            `b2` (backbone, at least 1 in the paper) and `s1`, `s2` (skips, at most 1), each above
+            0. Version 2 also takes `widths`, the backbone widths of its two stages, by default 1280
+            and 640; other networks have other widths.
 
     Raises:
-        ValueError: If a parameter is unknown, missing or not above 0 (diffusers takes a 0 as
-            "off" and says nothing), or the widths are not two different ones.
+        ValueError: If a parameter is unknown, missing or not above 0 (diffusers silently treats a 0
+            as "off"), or if `widths` are not two different numbers.
 
     Example:
         >>> FreeU({"version": 2, "preset": "sd2.1"}).factors
@@ -80,7 +81,7 @@ class FreeU(Intervention):
     """
 
     known: ClassVar[tuple[str, ...]] = ("version", "preset", "widths", *FACTORS)
-    # The Fourier filter there and back moves the last bits of a float.
+    # The Fourier transform and its inverse change the last bits of a float.
     neutral: ClassVar[dict[str, object]] = {"version": 1, "b1": 1, "b2": 1, "s1": 1, "s2": 1}
     neutral_tolerance: ClassVar[int] = 1
 
@@ -91,16 +92,16 @@ class FreeU(Intervention):
         if self.version not in PRESETS:
             raise ValueError(f"version is {self.version!r}; wanted 1 (diffusers) or 2 (authors)")
         if "widths" in given and self.version == 1:
-            raise ValueError("widths are the two stages of version 2; version 1 goes by up block")
+            raise ValueError("widths belong to version 2; the stages of version 1 are up blocks")
         self.widths = _two_widths(given.pop("widths", WIDTHS))
         self.factors = _factors(self.version, given)
         self._hooks: list[Any] = []
 
     def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
-        """Switch it on.
+        """Switch FreeU on.
 
         Raises:
-            ModelError: If the model has no UNet, or one in which a stage would do nothing.
+            ModelError: If the model has no UNet, or a UNet in which a stage would have no effect.
         """
         unet = getattr(pipe, "unet", None)
         if unet is None or not hasattr(unet, "up_blocks"):
@@ -112,9 +113,9 @@ class FreeU(Intervention):
             _refuse_up_blocks(unet, card)
             unet.enable_freeu(**self.factors)
             return pipe
-        places = backbone_places(unet)
-        _refuse_widths(self.widths, {width for _, width in places}, card)
-        for resnet, width in places:
+        layers = backbone_layers(unet)
+        _refuse_widths(self.widths, {width for _, width in layers}, card)
+        for resnet, width in layers:
             if width in self.widths:
                 stage = self.widths.index(width) + 1
                 b, s = self.factors[f"b{stage}"], self.factors[f"s{stage}"]
@@ -122,7 +123,7 @@ class FreeU(Intervention):
         return pipe
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
-        """Switch it off."""
+        """Switch FreeU off."""
         if self.version == 1:
             pipe.unet.disable_freeu()
         for hook in self._hooks:
@@ -131,7 +132,7 @@ class FreeU(Intervention):
 
 
 def _factors(version: int, given: dict[str, Any]) -> dict[str, float]:
-    """The four factors by name, from a preset or from the parameters themselves."""
+    """Read the four factors by name, from a preset or from the parameters themselves."""
     if "preset" in given:
         presets = PRESETS[version]
         name = given.pop("preset")
@@ -149,10 +150,10 @@ def _factors(version: int, given: dict[str, Any]) -> dict[str, float]:
 
 
 def _two_widths(value: object) -> tuple[int, ...]:
-    """The widths of version 2's stages, one each."""
+    """Read the widths of version 2's two stages."""
     widths = tuple(value) if isinstance(value, (list, tuple)) else ()
-    right = all(isinstance(width, int) and width > 0 for width in widths)
-    if not right or len(widths) != 2 or len(set(widths)) != 2:
+    valid = all(isinstance(width, int) and width > 0 for width in widths)
+    if not valid or len(widths) != 2 or len(set(widths)) != 2:
         raise ValueError(
             f"widths are {value!r}; wanted two different whole numbers above 0, the backbone's "
             f"widths at the stages of version 2"
@@ -161,44 +162,44 @@ def _two_widths(value: object) -> tuple[int, ...]:
 
 
 def _refuse_up_blocks(unet: Any, card: "Card") -> None:  # noqa: ANN401 - diffusers is untyped
-    """Refuse a UNet whose first two up blocks, version 1's stages, would not be changed."""
-    found = [type(block).__name__ for block in unet.up_blocks[:2]]
-    if not hasattr(unet, "enable_freeu") or sum(name in APPLY for name in found) < 2:
+    """Refuse a UNet whose first two up blocks, the stages of version 1, would not change."""
+    blocks = [type(block).__name__ for block in unet.up_blocks[:2]]
+    if not hasattr(unet, "enable_freeu") or sum(name in APPLY for name in blocks) < 2:
         raise ModelError(
-            f"card {card.name}: FreeU's version 1 changes the first two up blocks where they are "
-            f"{', '.join(APPLY)}; a {type(unet).__name__} with {', '.join(found)} takes no notice "
-            f"of it. Take version 2, which goes by the backbone's widths"
+            f"card {card.name}: FreeU's version 1 changes the first two up blocks if they are "
+            f"{', '.join(APPLY)}; it has no effect on a {type(unet).__name__} with "
+            f"{', '.join(blocks)}. Take version 2, whose stages are widths of the backbone"
         )
 
 
-def _refuse_widths(wanted: tuple[int, ...], found: set[int], card: "Card") -> None:
-    """Refuse widths that no backbone feature has: that stage would do nothing."""
-    missing = [str(width) for width in wanted if width not in found]
+def _refuse_widths(wanted: tuple[int, ...], widths: set[int], card: "Card") -> None:
+    """Refuse widths that no backbone feature has: the stage would have no effect."""
+    missing = [str(width) for width in wanted if width not in widths]
     if missing:
-        there = ", ".join(str(width) for width in sorted(found, reverse=True))
+        known = ", ".join(str(width) for width in sorted(widths, reverse=True))
         raise ModelError(
             f"card {card.name}: no backbone feature is {' or '.join(missing)} channels wide, only "
-            f"{there}; give two of them as FreeU's `widths`"
+            f"{known}; give two of these as FreeU's `widths`"
         )
 
 
-def backbone_places(unet: Any) -> "list[tuple[nn.Module, int]]":  # noqa: ANN401 - diffusers is untyped
-    """Where a UNet joins backbone and skip: the layer that takes both, and the backbone's width.
+def backbone_layers(unet: Any) -> "list[tuple[nn.Module, int]]":  # noqa: ANN401 - diffusers is untyped
+    """List the layers that take backbone and skip together, each with the backbone's width.
 
     Args:
         unet: A diffusers UNet with `mid_block` and `up_blocks`.
     """
-    places = []
+    layers = []
     width = int(unet.mid_block.resnets[-1].out_channels)
     for block in unet.up_blocks:
         for resnet in block.resnets:
-            places.append((resnet, width))
+            layers.append((resnet, width))
             width = int(resnet.out_channels)
-    return places
+    return layers
 
 
 def _changing(width: int, b: float, s: float) -> Any:  # noqa: ANN401 - a torch hook
-    """A hook that changes what a layer is given: (B, width + skip, h, w), backbone first."""
+    """Make a hook that changes a layer's input: (B, width + skip, h, w), backbone first."""
     import torch
 
     def hook(_: "nn.Module", arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -211,16 +212,16 @@ def _changing(width: int, b: float, s: float) -> Any:  # noqa: ANN401 - a torch 
 
 
 def stronger(backbone: "Tensor", b: float) -> "Tensor":
-    """Version 2 on the backbone: the first half of the channels times (b - 1) m + 1.
+    """Apply version 2 to the backbone: multiply the first half of its channels by (b - 1) m + 1.
 
-    m is the mean over all channels, scaled to 0..1 over each image's positions. Where it is
-    the same everywhere the authors' quotient is 0 / 0; here m is then 0, which changes nothing.
+    m is the mean over all channels, scaled to 0..1 over the positions of each image. If the mean is
+    the same everywhere, the authors' quotient is 0 / 0; here m is then 0, which changes nothing.
 
     Args:
         backbone: (B, C, h, w), not changed in place.
         b: The factor where m is 1.
     """
-    import torch  # a plan checks the parameters alone, and does without
+    import torch  # not needed by a plan, which only checks the parameters
 
     mean = backbone.float().mean(1, keepdim=True)
     low, high = mean.amin((2, 3), keepdim=True), mean.amax((2, 3), keepdim=True)
@@ -232,7 +233,7 @@ def stronger(backbone: "Tensor", b: float) -> "Tensor":
 
 
 def filtered(skip: "Tensor", s: float) -> "Tensor":
-    """The four lowest frequencies (of each axis 0 and the negative one next to it) times s.
+    """Multiply the four lowest frequencies (on each axis 0 and the first negative one) by s.
 
     Args:
         skip: (B, C, h, w), not changed in place.

@@ -1,4 +1,4 @@
-"""The baseline: sampling as the model's authors mean it."""
+"""The baseline: sampling as the authors of the model intended."""
 
 from typing import ClassVar
 

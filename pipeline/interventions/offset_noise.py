@@ -1,14 +1,14 @@
-"""Offset noise: weights that were trained with it, so that dark and bright pictures exist.
+"""Offset noise: loads weights that were trained with it, which can draw dark and bright images.
 
-A *training* change (Guttenberg 2023, "Diffusion with Offset Noise", crosslabs.org): the noise
-that is added and predicted gets one more random number per picture and channel, because plain
-noise hardly moves a picture's mean and so the network never learns to. Here its result is
-loaded: what the training changed in the UNet's weights, as a whole difference (what
-`python -m seedling.train.offset_noise` writes) or as a LoRA, whose many spellings diffusers
-reads (SDXL's offset LoRA is one). Sampling stays as it was. Adding an offset to the *starting*
-noise of an ordinary network is another thing and not done here.
+Offset noise is a change of *training* (Guttenberg 2023, "Diffusion with Offset Noise",
+crosslabs.org): the noise that is added and predicted gets one more random number per image and
+channel. Plain noise hardly changes the mean of an image, so the network never learns to change it.
+This intervention loads the result: what the training changed in the UNet's weights, either as a
+whole difference (written by `python -m seedling.train.offset_noise`) or as a LoRA in any spelling
+that diffusers reads (SDXL's offset LoRA is one). Sampling stays as it was. Adding an offset to the
+*starting* noise of an ordinary network is a different change and is not done here.
 
-LoRAs were only loaded with random weights.
+LoRAs were tested with random weights only.
 """
 
 import math
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from pipeline.cards.card import Card
 
 DOWN = ".lora_A.weight"
-"""How the first of a layer's two matrices ends, in peft's spelling."""
+"""End of the name of a layer's first matrix, in the spelling of peft."""
 UP = ".lora_B.weight"
-"""How the second one ends."""
+"""End of the name of a layer's second matrix."""
 
 
 class OffsetNoise(Intervention):
-    """The UNet with what training with offset noise changed.
+    """Adds to the UNet what training with offset noise changed.
 
     Args:
         parameters: `weights`, a .safetensors file, absolute or relative to the project; `scale`,
@@ -55,21 +55,21 @@ class OffsetNoise(Intervention):
         """Add the change to the UNet.
 
         Raises:
-            ModelError: If the file is not one, or is of another network, or of one that
+            ModelError: If the file cannot be used, or belongs to another network or to one that
                 predicts something else.
         """
-        import torch  # a plan checks the parameters alone, and does without
+        import torch  # not needed by a plan, which only checks the parameters
 
         unet = getattr(pipe, "unet", None)
         if unet is None:
-            raise ModelError(f"card {card.name} has no UNet: offset_noise changes nothing else")
+            raise ModelError(f"card {card.name} has no UNet, and offset_noise changes one")
         state = unet.state_dict()
         for name, change in read_changes(str(self.weights), pipe).items():
             if name not in state or state[name].shape != change.shape:
-                found = tuple(state[name].shape) if name in state else "nothing"
+                shape = tuple(state[name].shape) if name in state else "nothing"
                 raise ModelError(
                     f"{self.weights} is not for card {card.name}: it changes {name} of shape "
-                    f"{tuple(change.shape)}, and the UNet has {found} there"
+                    f"{tuple(change.shape)}, and the UNet has {shape} there"
                 )
             weight = state[name]
             self._before.append((weight, weight.clone()))
@@ -79,10 +79,10 @@ class OffsetNoise(Intervention):
         return pipe
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
-        """Put the weights back, bit for bit."""
+        """Restore the weights bit for bit."""
         import torch
 
-        # Not by name: a family may have wrapped layers since, which share these tensors.
+        # Not by name: a family may have wrapped the layers meanwhile; they share these tensors.
         with torch.no_grad():
             for weight, before in self._before:
                 weight.copy_(before)
@@ -90,20 +90,19 @@ class OffsetNoise(Intervention):
 
 
 def read_changes(weights: str, pipe: Any) -> "dict[str, Tensor]":  # noqa: ANN401 - diffusers is untyped
-    """What a file adds to the weights of a pipe's UNet.
+    """Read what a file adds to the weights of a pipe's UNet.
 
     Args:
-        weights: A .safetensors file: differences by the name of the weight, or a LoRA. What the
-            network of a difference predicts is its metadata's `prediction_type`, epsilon where
-            it says nothing.
-        pipe: The pipe, whose class knows how LoRAs for it are spelt.
+        weights: A .safetensors file: differences by name of the weight, or a LoRA. The metadata of
+            a difference say what its network predicts (`prediction_type`, by default epsilon).
+        pipe: The pipe, whose class can read LoRAs for it.
 
     Returns:
         Name of the weight -> the difference, in its shape.
 
     Raises:
-        ModelError: If the file is missing, damaged or of neither kind, or a difference for a
-            network that predicts something else.
+        ModelError: If the file is missing, damaged or of neither kind, or if it is a difference for
+            a network that predicts something else.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -121,7 +120,7 @@ def read_changes(weights: str, pipe: Any) -> "dict[str, Tensor]":  # noqa: ANN40
 
 
 def _refuse_prediction(made_for: str, pipe: Any, weights: str) -> None:  # noqa: ANN401
-    """Names and shapes are the same whatever a network predicts, so they do not tell."""
+    """Refuse a difference for another prediction, which names and shapes do not show."""
     predicts = pipe.scheduler.config.get("prediction_type", "epsilon")
     if predicts != made_for:
         raise ModelError(
@@ -136,7 +135,7 @@ def _lora_changes(
     pipe: Any,  # noqa: ANN401 - diffusers is untyped
     weights: str,
 ) -> "dict[str, Tensor]":
-    """Each layer's up times down, times alpha over the rank (Hu et al. 2021, section 4.1)."""
+    """Compute up times down times alpha over rank for each layer (Hu et al. 2021, section 4.1)."""
     state, alphas = _read_lora(tensors, pipe, weights)
     scales = {name.removesuffix(DOWN): float(value) for name, value in alphas.items()}
     changes = {}
@@ -154,7 +153,7 @@ def _read_lora(
     pipe: Any,  # noqa: ANN401 - diffusers is untyped
     weights: str,
 ) -> "tuple[dict[str, Tensor], dict[str, Any]]":
-    """The UNet's matrices and the layers' alphas, by names as peft has them."""
+    """Read the UNet's matrices and the layers' alphas, by the names that peft uses."""
     if not hasattr(pipe, "lora_state_dict"):
         raise ModelError(f"{weights} is a LoRA, and {type(pipe).__name__} takes none")
     try:
@@ -166,26 +165,29 @@ def _read_lora(
         ) from error
     others = sorted({name.split(".")[0] for name in state} - {"unet"})
     if others:
-        raise ModelError(f"{weights} changes {', '.join(others)} too; only the UNet's is read")
+        raise ModelError(
+            f"{weights} also changes {', '.join(others)}, and only changes of the UNet are read; "
+            f"take a LoRA of the UNet alone"
+        )
     return _unet_names(state), _unet_names(alphas or {})
 
 
 def _pairs(matrices: "Mapping[str, Tensor]", weights: str) -> "dict[str, tuple[Tensor, Tensor]]":
-    """Layer -> its two matrices; nothing else may be there, or it would be left out silently."""
+    """Give layer -> its two matrices, and refuse a file that has anything else."""
     layers = [name.removesuffix(DOWN) for name in matrices if name.endswith(DOWN)]
     wanted = {layer + end for layer in layers for end in (DOWN, UP)}
     odd = sorted(wanted ^ set(matrices))
     if odd:
         raise ModelError(
-            f"{weights} is no whole LoRA: a layer has one matrix that ends in {DOWN} and one in "
-            f"{UP}, and {odd[0]} is {'missing' if odd[0] in wanted else 'neither'}; take a file "
-            f"with both of every layer"
+            f"{weights} is not a complete LoRA: each layer has one matrix that ends in {DOWN} and "
+            f"one that ends in {UP}, and {odd[0]} is "
+            f"{'missing' if odd[0] in wanted else 'neither'}; take a file with both for each layer"
         )
     return {layer: (matrices[layer + DOWN], matrices[layer + UP]) for layer in layers}
 
 
 def _unet_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Names as the UNet's layers have them; an alpha is then called as its layer is."""
+    """Convert names to those of the UNet's layers; an alpha gets the name of its layer."""
     from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
 
     plain = {name.removeprefix("unet.").removesuffix(".alpha"): v for name, v in values.items()}

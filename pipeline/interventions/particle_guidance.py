@@ -1,23 +1,22 @@
-"""Particle Guidance: the images of a group push one another apart while they are drawn.
+"""Particle Guidance: the images of a group are pushed apart while they are drawn.
 
-The latent variant, in groups of four images of one prompt. With d_ij = x_i - x_j over the other
-images of the group, h_i = median_j |d_ij|^2 / ln(3) and k_ij = exp(-|d_ij|^2 / h_i), the
-predicted noise of image i gets
+This is the variant on latents, in groups of four images of one prompt. With d_ij = x_i - x_j over
+the other images of the group, h_i = median_j |d_ij|^2 / ln(3) and k_ij = exp(-|d_ij|^2 / h_i), the
+predicted noise of image i becomes
 
     eps_i  <-  eps_i - coefficient * sigma_t * sum_j 2 k_ij d_ij / h_i,
 
-sigma_t = sqrt((1 - alpha_bar_t) / alpha_bar_t), after classifier-free guidance.
+with sigma_t = sqrt((1 - alpha_bar_t) / alpha_bar_t), after classifier-free guidance.
 
-Two variants. "as_coded" follows the authors' program: nothing where sigma_t < 1 (below time
-step 354 of Stable Diffusion's schedule), and the last time step is never taken. "as_written"
-is the formula at every step. `guidance_scale` means in both what it means everywhere here; the
-authors' program calls one less by that name (their w = 8 is 9 here), so equal guidance is equal
-numbers.
+There are two variants. "as_coded" follows the authors' program: it changes nothing where
+sigma_t < 1 (below time step 354 of Stable Diffusion's schedule), and it skips the last time step.
+"as_written" applies the formula at every step. In both, `guidance_scale` has its usual meaning; the
+authors' program uses that name for a number that is smaller by 1 (their w = 8 is 9 here).
 
 Corso, Xu, De Bortoli, Barzilay & Jaakkola 2024, "Particle Guidance: non-I.I.D. Diverse Sampling
 with Diffusion Models", arXiv:2310.13102; gcorso/particle-guidance, `pipeline_stable_diffusion_
-particle.py`. The bandwidth is their program's (others only, ln(n - 1)) in both variants. Only
-run with random weights and with the seedlings.
+particle.py`. Both variants use the bandwidth of their program (without the image itself, and with
+ln(n - 1)). Tested with random weights and with the seedlings only.
 """
 
 import functools
@@ -36,16 +35,16 @@ if TYPE_CHECKING:
     from pipeline.settings.config import RunConfig
 
 COEFFICIENT = 30.0
-"""The authors' demonstration of the latent variant, SD 1.5, DDIM, 30 steps, their w = 8."""
+"""The authors' value in their demonstration on latents: SD 1.5, DDIM, 30 steps, their w = 8."""
 SMALLEST_SIGMA = 1.0
-"""Below this the authors' program does not guide."""
+"""Below this value, the authors' program does not guide."""
 VARIANTS = ("as_coded", "as_written")
 SCHEDULERS = ("DDIMScheduler", "DDPMScheduler")
 """Samplers whose latents are sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) noise, step by step."""
 
 
 class ParticleGuidance(Intervention):
-    """Four images of a prompt, drawn together and pushed apart.
+    """Draws four images of a prompt together and pushes them apart.
 
     Args:
         parameters: `variant` ("as_coded", the default, or "as_written") and `coefficient` (0 or
@@ -68,11 +67,11 @@ class ParticleGuidance(Intervention):
         self.coefficient = number("coefficient", coefficient, low=0)
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
-        """Refuse samplers for which the formula does not hold, and groups that are no groups.
+        """Refuse samplers for which the formula does not hold, and videos.
 
         Raises:
-            ModelError: For another scheduler, a network that does not predict the noise alone,
-                or a video.
+            ModelError: If the scheduler is another one, if the network does not predict the noise
+                alone, or if the card draws videos.
         """
         refuse_video("particle_guidance", card, "its frames would be taken for a group's images")
         name = type(pipe.scheduler).__name__
@@ -86,18 +85,18 @@ class ParticleGuidance(Intervention):
         if variance.startswith("learned"):
             raise ModelError(
                 f"card {card.name} has a variance_type of {variance}: its network gives noise and "
-                f"variance together, and particle_guidance changes a predicted noise alone; take "
-                f"a card whose variance is fixed"
+                f"variance together, and particle_guidance changes predicted noise only; take a "
+                f"card whose variance is fixed"
             )
 
     def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
-        """Put the push between the network and the sampler's step."""
+        """Insert the push between the network and the sampler's step."""
         from diffusers.schedulers.scheduling_utils import SchedulerOutput
 
         scheduler = pipe.scheduler
         step = scheduler.step
 
-        @functools.wraps(step)  # the pipeline asks the signature what a step takes
+        @functools.wraps(step)  # the pipeline reads the arguments of a step from its signature
         def pushed(
             model_output: "torch.Tensor",
             timestep: "torch.Tensor",
@@ -120,27 +119,27 @@ class ParticleGuidance(Intervention):
         return pipe
 
     def starting_noise(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
-        """Refuse a batch that is not made of whole groups.
+        """Refuse a batch that does not consist of whole groups.
 
         Raises:
-            ModelError: If its size, or the prompts in a group, do not fit.
+            ModelError: If the size of the batch or the prompts in a group do not fit.
         """
         size, count = self.group_size, len(batch.seeds)
         groups = [batch.prompts[start : start + size] for start in range(0, count, size)]
         if count % size or any(len({prompt.id for prompt in group}) > 1 for group in groups):
             raise ModelError(
-                f"particle_guidance draws groups of {size} images of one prompt; a batch of "
-                f"{count} is not made of such groups"
+                f"particle_guidance draws groups of {size} images of one prompt; this batch of "
+                f"{count} does not consist of such groups"
             )
         return noise
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
-        """Take the push away."""
+        """Remove the push."""
         del pipe.scheduler.step
 
 
 def push(latents: "torch.Tensor", *, size: int) -> "torch.Tensor":
-    """The direction in which each image is moved away from the others of its group.
+    """Compute how each image is pushed away from the others of its group.
 
     Args:
         latents: (B, C, h, w), B a multiple of `size`.
@@ -157,7 +156,7 @@ def push(latents: "torch.Tensor", *, size: int) -> "torch.Tensor":
         >>> bool(away[0] < 0), bool(away[3] > 0)
         (True, True)
     """
-    import torch  # a plan asks for the size of a group alone, and does without
+    import torch  # not needed by a plan, which only asks for the size of a group
 
     x = latents.float().reshape(-1, size, latents[0].numel())  # (groups, size, D)
     others = ~torch.eye(size, dtype=torch.bool, device=x.device)

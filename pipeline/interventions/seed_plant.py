@@ -1,15 +1,15 @@
-"""A planted seed effect of known size: can the whole pipeline find what is there?
+"""Plants a seed effect of known size, to test whether the whole pipeline finds it.
 
-In each 20 seeds in a row one is planted; its pictures lose a known part of their contrast,
-whatever the prompt: what was v in [-1, 1] becomes (1 - strength) v. Everything else is the
-baseline bit for bit. A study of such a run must list the planted seeds, the sooner the
-stronger, and nothing else that the baseline does not show.
+One of every 20 consecutive seeds is planted. Its images lose a known part of their contrast,
+whatever the prompt: a pixel v in [-1, 1] becomes (1 - strength) v. All other images equal the
+baseline bit for bit. A study of such a run must list the planted seeds, stronger ones with fewer
+prompts, and must find nothing else that the baseline does not show.
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.interventions.base import Intervention, number, whole
+from pipeline.interventions.base import Intervention, number, whole_number
 from pipeline.planted import ONE_IN, STRENGTHS, planted
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SeedPlant(Intervention):
-    """Takes contrast from the pictures of a few seeds.
+    """Reduces the contrast of the images of a few seeds.
 
     Args:
         parameters: `strengths` (each in [0, 1], by default 0.05, 0.1, 0.2, 0.4) and `one_in`
@@ -38,14 +38,14 @@ class SeedPlant(Intervention):
         if not isinstance(strengths, (list, tuple)) or not strengths:
             raise ValueError(f"strengths are {strengths!r}; wanted a list of numbers from 0 to 1")
         self.strengths = tuple(number("a strength", s, low=0, high=1) for s in strengths)
-        self.one_in = whole("one_in", parameters.get("one_in", ONE_IN), low=1)
+        self.one_in = whole_number("one_in", parameters.get("one_in", ONE_IN), low=1)
 
     def pixels(self, pixels: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
-        """Take the planted part of the contrast away; other pictures are not touched."""
+        """Reduce the contrast of planted seeds; the images of other seeds stay as they are."""
         changed = pixels.clone()
         for row, seed in enumerate(batch.seeds):
             strength = planted(seed, strengths=self.strengths, one_in=self.one_in)
             if strength:
-                # Cut to the range first: what is clamped later would keep its contrast.
+                # Clamp first: values that are only clamped later would keep their contrast.
                 changed[row] = pixels[row].clamp(-1, 1) * (1 - strength)
         return changed

@@ -1,8 +1,8 @@
-"""The control without seeds: each cell's noise comes from its prompt and seed together.
+"""A control without seeds: the noise of a cell depends on its prompt and its seed together.
 
-Every image is as good as before, but no random stream is shared by two prompts, so a seed
-exists in name only. Whatever a study still finds about "seeds" in such a run is an artefact:
-of tiles, of actors, of the statistics.
+The images are as good as before, but no two prompts share a random stream, so a seed is a name
+without an effect. What a study still finds about "seeds" in such a run is an artefact of tiles,
+actors or statistics.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class SeedScramble(Intervention):
-    """Noise of hash(prompt, seed) instead of noise of the seed."""
+    """Draws the noise of hash(prompt, seed) instead of the noise of the seed."""
 
     def noise_seeds(self, batch: "Batch") -> Sequence[int]:
-        """The low 32 bits of sha256 over the prompt's id and the seed."""
+        """Give the low 32 bits of the sha256 of the prompt's id and the seed."""
         return [scramble(p.id, seed) for p, seed in zip(batch.prompts, batch.seeds, strict=True)]
 
 
 def scramble(prompt_id: str, seed: int) -> int:
-    """The stand-in seed of a cell, in [0, 2**32).
+    """Give the seed that stands in for a cell's own, in [0, 2**32).
 
     Example:
         >>> scramble("a", 0) == scramble("a", 0), scramble("a", 0) == scramble("b", 0)

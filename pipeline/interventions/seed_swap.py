@@ -1,13 +1,13 @@
-"""Which part of a seed decides the picture: its starting noise, or the noise of its steps?
+"""Swaps the step noise of one seed for another's, to test which part of a seed decides an image.
 
-An image starts from its own seed's noise; from a step on, its step noise is another seed's:
-what that seed's generator gives once it has drawn its own starting noise and the steps before.
-So a swap at step 0 is "start of i, steps of j", a later one keeps i's earlier steps, and a swap
-with itself is the baseline bit for bit.
+An image starts from its own seed's noise. From a given step on, its step noise is another seed's:
+what that seed's generator draws after its own starting noise and the earlier steps. So a swap at
+step 0 combines the start of seed i with the steps of seed j, a later swap keeps the earlier steps
+of i, and a swap of a seed with itself gives the baseline bit for bit.
 
-The swap of Xu, Zhang & Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828. It needs a
-sampler that draws step noise: DDIM at eta = 0 draws none, so there a swap would show "no
-effect" by construction.
+The swap is that of Xu, Zhang & Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828. It needs
+a sampler that draws step noise. DDIM at eta = 0 draws none, so a swap would show no effect by
+construction.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from pipeline.interventions.base import (
     other_seed,
     refuse_video,
     require_argument,
-    whole,
+    whole_number,
 )
 from pipeline.noise import draw_noise
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from pipeline.settings.config import RunConfig
 
 STEP_NOISE = ("DDIMScheduler", "DDPMScheduler", "EulerAncestralDiscreteScheduler")
-"""Samplers that draw one noise tensor a step, each image's from its own generator."""
+"""Samplers that draw one noise tensor per step, for each image from its own generator."""
 
 
 class SeedSwap(Intervention):
-    """Step noise of another seed, from a step on.
+    """Takes the step noise of another seed, from a given step on.
 
     Args:
         parameters: `seed`, whose step noise is taken, or null for each image's own (the neutral
-            case); `step`, the first step with it, from 0.
+            case); `step`, the first step with the other noise, from 0.
 
     Raises:
         ValueError: If a parameter is missing, unknown or out of range.
@@ -52,20 +52,20 @@ class SeedSwap(Intervention):
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         super().__init__(parameters)
         self.seed = other_seed(parameters["seed"])
-        self.step = whole("step", parameters["step"], low=0)
+        self.step = whole_number("step", parameters["step"], low=0)
         self._spec, self._dtype = "torch-cpu", "float32"
         self._shape = (1, 1, 1)
         self._generators: list[torch.Generator] = []
         self._others: list[torch.Generator] = []
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
-        """Refuse a run in which no step noise of another seed could be seen.
+        """Refuse a run in which the step noise of another seed would have no effect.
 
         Raises:
-            ModelError: If the card draws videos, the sampler draws no step noise, multiplies it
-                by 0, or ends before the swap, or the pipeline's call shows no steps.
+            ModelError: If the card draws videos; if the sampler draws no step noise, multiplies it
+                by 0, or ends before the swap; or if the pipeline's call has no step callback.
         """
-        refuse_video("seed_swap", card, "each is drawn from its own generator, taken beforehand")
+        refuse_video("seed_swap", card, "a video's generator is chosen before its first step")
         name = type(pipe.scheduler).__name__
         if name not in STEP_NOISE:
             raise ModelError(f"seed_swap works with {', '.join(STEP_NOISE)}; found {name}")
@@ -74,26 +74,27 @@ class SeedSwap(Intervention):
                 "seed_swap needs step noise, and DDIM at eta 0 draws none: a swap would show no "
                 "effect by construction. Set eta above 0 (1.0 is DDPM's noise)"
             )
-        # The last step of the other two draws noise and multiplies it by 0, or draws none.
+        # In the last step, the other two samplers draw no noise or multiply it by 0.
         last = config.num_inference_steps - (1 if name == "DDIMScheduler" else 2)
         if self.step > last:
             raise ModelError(
-                f"seed_swap at step {self.step}: the last step of {config.num_inference_steps} "
-                f"whose noise enters the picture is {last}"
+                f"seed_swap starts at step {self.step}, and of {config.num_inference_steps} steps "
+                f"(numbered from 0) the last one whose noise enters the image is {last}; take an "
+                f"earlier step"
             )
         require_argument("seed_swap", pipe, card, "callback_on_step_end")
         self._spec, self._dtype = config.noise, config.dtype
 
     def starting_noise(self, noise: "torch.Tensor", batch: "Batch") -> "torch.Tensor":
-        """Remember the shape; the starting noise stays the image's own."""
+        """Remember the shape; the starting noise remains the image's own."""
         self._shape = (noise.shape[1], noise.shape[2], noise.shape[3])
         return noise
 
     def step_generators(
         self, generators: "list[torch.Generator]", batch: "Batch"
     ) -> "list[torch.Generator]":
-        """Make the other seed's generators, moved past its own start and the earlier steps."""
-        import torch  # a plan checks the parameters alone, and does without
+        """Make the other seed's generators, advanced past its starting noise and earlier steps."""
+        import torch  # not needed by a plan, which only checks the parameters
 
         dtype = getattr(torch, self._dtype)
         seeds = [seed if self.seed is None else self.seed for seed in batch.seeds]
@@ -107,7 +108,7 @@ class SeedSwap(Intervention):
         return self._generators
 
     def call_kwargs(self, batch: "Batch") -> Mapping[str, Any]:
-        """A look at the end of each step."""
+        """Ask for a callback at the end of each step."""
         return {"callback_on_step_end": self._after_step}
 
     def _after_step(
@@ -122,5 +123,5 @@ class SeedSwap(Intervention):
         return {}
 
     def _swap(self) -> None:
-        """In place: the sampler holds this list and draws every step's noise from it."""
+        """Change the list in place: the sampler holds it and draws every step's noise from it."""
         self._generators[:] = self._others

@@ -1,14 +1,14 @@
-"""Zero terminal SNR: the schedule ends in pure noise, as sampling begins.
+"""Zero terminal SNR: the noise schedule ends in pure noise, which is where sampling starts.
 
-Stable Diffusion's schedule leaves sqrt(alpha_bar) = 0.068 of the picture at its last step, so
-training never saw pure noise, and brightness leaks in: drawn from pure noise, pictures come
-out medium grey. Rescaled, the last alpha_bar is exactly 0. That needs a network *trained* so
-and predicting v: from noise alone, epsilon says nothing about the picture, and the sampler
-would divide by 0.
+Stable Diffusion's schedule keeps sqrt(alpha_bar) = 0.068 of the image at its last step, so the
+network never saw pure noise in training and reads the brightness from what is left. Sampled from
+pure noise, images come out medium grey. The rescaled schedule ends at an alpha_bar of exactly 0.
+It needs a network that was *trained* with it and predicts v: at pure noise, epsilon says nothing
+about the image, and the sampler would divide by 0.
 
 Lin, Liu, Li & Yang 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed",
-arXiv:2305.08891, through diffusers' own flags. Run with the weights that `python -m
-seedling.train.zero_snr` trains; with published ones never.
+arXiv:2305.08891, through diffusers' own flags. Tested with the weights that `python -m
+seedling.train.zero_snr` trains, not with published ones.
 """
 
 import inspect
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from pipeline.settings.config import RunConfig
 
 GUIDANCE_RESCALE = 0.7
-"""The paper's and diffusers' documented share of the rescaled guidance."""
+"""Share of the rescaled guidance in the paper and in the documentation of diffusers."""
 
 
 class ZeroSnr(Intervention):
-    """Rescaled betas, trailing time steps and rescaled guidance.
+    """Samples with rescaled betas, trailing time steps and rescaled guidance.
 
     Args:
         parameters: `guidance_rescale`, in [0, 1], by default 0.7.
@@ -46,26 +46,25 @@ class ZeroSnr(Intervention):
         self._before: Any = None
 
     def check(self, pipe: Any, card: "Card", config: "RunConfig") -> None:  # noqa: ANN401
-        """Refuse what cannot start from pure noise.
+        """Refuse a run that cannot start from pure noise.
 
         Raises:
-            ModelError: For a network that does not predict v, a recipe that says so of one
-                whose card does not, a pipeline without rescaled guidance, or a scheduler that
-                does not reach exactly 0.
+            ModelError: If the network does not predict v, if the recipe claims so and the card does
+                not, if the pipeline has no rescaled guidance, or if the scheduler does not reach
+                exactly 0.
         """
         predicts = pipe.scheduler.config.get("prediction_type", "epsilon")
         if predicts != "v_prediction":
             raise ModelError(
-                f"card {card.name} predicts {predicts}; zero_snr needs v_prediction: at the last "
-                f"step there is only noise, so predicting it says nothing about the picture, and "
-                f"the sampler would divide by sqrt(alpha_bar) = 0"
+                f"card {card.name} predicts {predicts}; zero_snr needs v_prediction: sampling "
+                f"starts from noise alone, so predicting the noise says nothing about the image, "
+                f"and the sampler would divide by sqrt(alpha_bar) = 0"
             )
-        if (said := config.scheduler_config.get("prediction_type")) != card.scheduler_config.get(
-            "prediction_type"
-        ):
+        prediction = config.scheduler_config.get("prediction_type")
+        if prediction != card.scheduler_config.get("prediction_type"):
             raise ModelError(
-                f"the recipe says prediction_type {said} and card {card.name} does not: what a "
-                f"network predicts is a property of its weights, so it belongs into the card"
+                f"the recipe says prediction_type {prediction} and card {card.name} does not: what "
+                f"a network predicts is a property of its weights, so it belongs in the card"
             )
         require_argument("zero_snr", pipe, card, "guidance_rescale")
         end = float(_rescaled(pipe.scheduler).alphas_cumprod[-1])
@@ -76,26 +75,26 @@ class ZeroSnr(Intervention):
             )
 
     def prepare(self, pipe: Any, card: "Card") -> Any:  # noqa: ANN401 - pipes have no common type
-        """Put the rescaled schedule on the pipe."""
+        """Replace the pipe's schedule with the rescaled one."""
         self._before = pipe.scheduler
         pipe.scheduler = _rescaled(pipe.scheduler)
         return pipe
 
     def call_kwargs(self, batch: "Batch") -> Mapping[str, Any]:
-        """The share of rescaled guidance."""
+        """Pass the share of the rescaled guidance."""
         return {"guidance_rescale": self.guidance_rescale}
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
-        """Put the old schedule back."""
+        """Restore the old schedule."""
         pipe.scheduler = self._before
 
 
 def _rescaled(scheduler: Any) -> Any:  # noqa: ANN401 - diffusers is untyped
-    """The same scheduler with rescaled betas and trailing time steps.
+    """Give the same scheduler with rescaled betas and trailing time steps.
 
-    "Leading" steps begin below the last one and would never see it.
+    "Leading" time steps start below the last one and would never use it.
     """
-    # Not its config: that keeps settings of the scheduler that it was made from.
+    # The signature and not the config, which keeps settings of the scheduler it was made from.
     if "rescale_betas_zero_snr" not in inspect.signature(type(scheduler).__init__).parameters:
         raise ModelError(
             f"{type(scheduler).__name__} cannot rescale its betas to zero SNR; take "

@@ -1,4 +1,4 @@
-"""Text-to-image families: one file where behaviour differs, one card per checkpoint.
+"""The text-to-image families: one file per behaviour, one card per checkpoint.
 
 A new family is a file here and a line in the table; a new checkpoint of a known family is an
 entry in `cards.yaml`.

@@ -1,4 +1,4 @@
-"""What every text-to-image family is: a batch of cells in, uint8 images out."""
+"""Defines what a text-to-image family is: it turns a batch of cells into uint8 images."""
 
 import os
 import shutil
@@ -30,16 +30,16 @@ class Model(Protocol):
         ...
 
     def truncated_tokens(self, text: str) -> int:
-        """Tokens of a prompt beyond what the text encoder reads; 0 if it reads all."""
+        """Count the tokens of a prompt that the text encoder does not read; 0 if it reads all."""
         ...
 
 
 @runtime_checkable
 class ChecksPrompts(Protocol):
-    """A model that knows prompts which it cannot draw, for example classes that it has not."""
+    """A model that cannot draw some prompts, for example classes that it was not trained on."""
 
     def check_prompts(self, prompts: Collection[Prompt]) -> None:
-        """Refuse them all before the first image.
+        """Refuse prompts that the model cannot draw, before the first image.
 
         Raises:
             PromptError: If there is one.
@@ -48,10 +48,10 @@ class ChecksPrompts(Protocol):
 
 
 def device_of(card: Card) -> torch.device:
-    """The device that the card asks for.
+    """Choose the device that the card asks for.
 
     Raises:
-        ModelError: If it needs a GPU and this process sees none.
+        ModelError: If the card needs a GPU and this process sees none.
     """
     return choose_device(
         gpu=card.gpu,
@@ -61,7 +61,7 @@ def device_of(card: Card) -> torch.device:
 
 
 def require_compiler() -> None:
-    """Refuse compiled inference where nothing can compile, instead of quietly not doing it.
+    """Refuse compiled inference where there is no compiler, instead of silently not compiling.
 
     Raises:
         ModelError: If there is no C++ compiler; torch.compile needs one even for CUDA graphs'
@@ -76,7 +76,7 @@ def require_compiler() -> None:
 
 
 def to_uint8(pixels: torch.Tensor) -> Uint8Images:
-    """Floats to bytes as diffusers' `numpy_to_pil` does: times 255, round half to even.
+    """Convert floats to bytes as diffusers' `numpy_to_pil` does: times 255, round half to even.
 
     Args:
         pixels: (B, 3, H, W) in [0, 1].
@@ -89,10 +89,10 @@ def to_uint8(pixels: torch.Tensor) -> Uint8Images:
 
 
 def changed_pixels(intervention: Intervention, pixels: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Let an intervention change pictures that a pipeline has decoded and clamped.
+    """Let an intervention change images that a pipeline has decoded and clamped.
 
     Args:
-        intervention: Its `pixels` hook sees [-1, 1].
+        intervention: Its `pixels` hook gets values in [-1, 1].
         pixels: (B, 3, H, W) in [0, 1].
         batch: The cells.
 
@@ -101,14 +101,14 @@ def changed_pixels(intervention: Intervention, pixels: torch.Tensor, batch: Batc
     """
     finite = pixels.nan_to_num(0, 0, 0)
     if not intervention.changes("pixels"):
-        return finite  # no rounding where nothing changes
+        return finite  # without the rounding of the conversion below
     return (intervention.pixels(finite * 2 - 1, batch) / 2 + 0.5).clamp(0, 1)
 
 
 def draw_start(
     batch: Batch, intervention: Intervention, config: RunConfig, shape: tuple[int, int, int]
 ) -> tuple[torch.Tensor, list[torch.Generator]]:
-    """Every seed's noise as the intervention has it, and what its step noise comes from.
+    """Draw the starting noise of a batch, with the changes of an intervention.
 
     Args:
         batch: B cells.
@@ -117,7 +117,8 @@ def draw_start(
         shape: (C, h, w) of one image's latents.
 
     Returns:
-        (B, C, h, w) float32 on the CPU; B generators, moved past that noise.
+        The noise, (B, C, h, w) float32 on the CPU, and B generators for the step noise, advanced
+        past the starting noise.
     """
     seeds = intervention.noise_seeds(batch)
     noise, generators = draw_noise(seeds, shape, spec=config.noise)
@@ -126,10 +127,10 @@ def draw_start(
 
 
 def call_arguments(batch: Batch, intervention: Intervention, config: RunConfig) -> dict[str, Any]:
-    """What the call of a Stable Diffusion pipeline gets of the run's settings.
+    """Collect the run's settings as arguments for the call of a Stable Diffusion pipeline.
 
     Args:
-        batch: The cells, for what the intervention adds.
+        batch: The cells, which the intervention may look at.
         intervention: Change of sampling.
         config: How to sample.
     """
@@ -145,6 +146,6 @@ def call_arguments(batch: Batch, intervention: Intervention, config: RunConfig) 
 
 
 def truncated_tokens(tokenizer: Any, text: str) -> int:  # noqa: ANN401 - transformers is untyped
-    """Tokens of a prompt beyond what its text encoder reads."""
+    """Count the tokens of a prompt that its text encoder does not read."""
     tokens: list[int] = tokenizer(text, truncation=False, verbose=False).input_ids
     return max(0, len(tokens) - int(tokenizer.model_max_length))

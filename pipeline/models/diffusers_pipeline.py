@@ -1,17 +1,18 @@
-"""Any diffusers pipeline that its card describes: what goes in, how noise enters, what comes out.
+"""Draws with any diffusers pipeline whose inputs, noise and outputs a card describes.
 
-Everything that decides a pixel is the library's: each stage of a card is one native call. Ours
-are the noise, the conditions of each cell and the question whether the floats are finite.
+The library's code determines every pixel: each stage of a card is one native call. The project adds
+the noise and the conditions of each cell, and checks that the floats are finite.
 
-Noise: each seed has one generator, a float32 stream on the CPU. It is made once per batch and
-handed from stage to stage: the first stage draws its starting noise and its step noise, the
-next one goes on where it stopped. So a seed names the noise of a whole cascade, and a cell's
-picture does not depend on its batch. Where a stage takes `latents=`, the noise is drawn from the
-generators in float32 whatever the networks' dtype, which in float32 is bit for bit what the
-pipeline would draw; where it takes none, the pipeline draws, and the card must run in float32.
+Each seed has one generator, a float32 stream on the CPU. It is made once per batch and passed from
+stage to stage: the first stage draws its starting noise and its step noise, and the next stage
+continues where the first one stopped. So a seed determines the noise of a whole cascade, and the
+image of a cell does not depend on its batch. If a stage takes `latents=`, its noise is drawn from
+the generators in float32, whatever the dtype of the networks; in float32 this is bit for bit what
+the pipeline would draw. If it does not, the pipeline draws the noise itself, and the card must run
+in float32.
 
-An intervention acts on the last stage's pipe; its `stage_generators` hook is asked before every
-stage, and its `latents` hook sees every starting noise that has the shape of the card's latents.
+An intervention acts on the pipe of the last stage. Its hook `stage_generators` is called before
+each stage, and its hook `starting_noise` for each starting noise that the pipeline takes.
 """
 
 import inspect
@@ -35,7 +36,7 @@ from pipeline.prompts.prompt_sets import Prompt
 from pipeline.settings.config import RunConfig
 
 OPTIONAL = ("height", "width", "num_inference_steps", "guidance_scale", "eta")
-"""Settings of a run that the last stage gets, if its call takes them."""
+"""Settings of a run that are passed to the last stage, if its call takes them."""
 
 
 class DiffusersPipeline:
@@ -44,12 +45,12 @@ class DiffusersPipeline:
     Args:
         card: Its `stages` say how each pipeline is called.
         resolved: Its files and those of its parts.
-        config: How to sample; the last stage's steps, guidance and size.
+        config: How to sample: steps, guidance and size of the last stage.
         intervention: Change of sampling, on the last stage.
 
     Raises:
-        ModelError: If a GPU, a part or a stage is missing, or the pipelines cannot do what the
-            run asks for: a size, guidance, a negative prompt, step noise, changed latents.
+        ModelError: If a GPU, a part or a stage is missing, or if the pipelines cannot do what the
+            run asks for: a size, guidance, a negative prompt, step noise, changed starting noise.
 
     Attributes:
         pipe: The last stage's pipeline.
@@ -80,7 +81,7 @@ class DiffusersPipeline:
         return self.pipes[-1]
 
     def _decoders(self) -> list[Any]:
-        """What makes the pixels of the last stage."""
+        """List what makes the pixels of the last stage."""
         return [getattr(self.pipe, name, None) for name in DECODERS]
 
     @torch.inference_mode()
@@ -95,13 +96,13 @@ class DiffusersPipeline:
         """
         seeds = self.intervention.noise_seeds(batch)
         generators = make_generators(seeds, spec=self.config.noise)
-        known: dict[str, Any] = {}
+        outputs: dict[str, Any] = {}
         output: Sequence[Any] = ()
         self.finite.forget()
-        for place, (stage, pipe) in enumerate(zip(self.card.stages, self.pipes, strict=True)):
-            streams = self.intervention.stage_generators(place, generators, batch)
-            output = self._call(stage, pipe, batch, streams, known)
-            known |= {name: output[at] for name, at in stage.outputs.items()}
+        for number, (stage, pipe) in enumerate(zip(self.card.stages, self.pipes, strict=True)):
+            chosen = self.intervention.stage_generators(number, generators, batch)
+            output = self._call(stage, pipe, batch, chosen, outputs)
+            outputs |= {name: output[index] for name, index in stage.outputs.items()}
         return self._drawn(batch, output)
 
     def _call(
@@ -110,11 +111,11 @@ class DiffusersPipeline:
         pipe: Any,  # noqa: ANN401
         batch: Batch,
         generators: list[torch.Generator],
-        known: Mapping[str, Any],
+        outputs: Mapping[str, Any],
     ) -> Sequence[Any]:
-        """One native call."""
+        """Make one native call."""
         inputs = {
-            argument: self._input(argument, source, pipe, batch, known)
+            argument: self._input(argument, source, pipe, batch, outputs)
             for argument, source in stage.inputs.items()
             if source != "negative" or self.config.negative_prompt
         }
@@ -129,10 +130,10 @@ class DiffusersPipeline:
         return output
 
     def _settings(self, pipe: Any, batch: Batch) -> dict[str, Any]:  # noqa: ANN401
-        """The run's own, as far as the call takes them."""
-        takes = _parameters(pipe)
-        own = {name: getattr(self.config, name) for name in OPTIONAL if name in takes}
-        return own | dict(self.intervention.call_kwargs(batch))
+        """Collect the run's settings that the call takes."""
+        parameters = _parameters(pipe)
+        settings = {name: getattr(self.config, name) for name in OPTIONAL if name in parameters}
+        return settings | dict(self.intervention.call_kwargs(batch))
 
     def _start(
         self,
@@ -141,7 +142,7 @@ class DiffusersPipeline:
         batch: Batch,
         generators: list[torch.Generator],
     ) -> dict[str, torch.Tensor]:
-        """Starting noise, where the call takes it."""
+        """Draw the starting noise, if the call takes it."""
         if stage.noise == "generator":
             return {}
         noise = self.intervention.starting_noise(draw_next(generators, self.latents_shape), batch)
@@ -156,45 +157,46 @@ class DiffusersPipeline:
         source: Source,
         pipe: Any,  # noqa: ANN401
         batch: Batch,
-        known: Mapping[str, Any],
+        outputs: Mapping[str, Any],
     ) -> Any:  # noqa: ANN401 - whatever the call takes
-        """What goes into an argument, one item per cell."""
+        """Make the value of an argument, one item per cell."""
         if argument == "ip_adapter_image_embeds":
-            embeds = [self._embedded(pipe, _pictures(batch, str(source)))]
+            embeds = [self._embedded(pipe, _condition_images(batch, str(source)))]
             pipe.prepare_ip_adapter_image_embeds = lambda *_: embeds
             return embeds
         if not isinstance(source, str):
-            columns = [_pictures(batch, one) for one in source]
+            columns = [_condition_images(batch, name) for name in source]
             return [list(row) for row in zip(*columns, strict=True)]
         if source in ("image", "mask"):
-            return _pictures(batch, source)
+            return _condition_images(batch, source)
         if source == "text":
             return [prompt.text for prompt in batch.prompts]
         if source == "negative":
             return [self.config.negative_prompt] * len(batch.prompts)
         if source == "label":
             return [class_number(prompt) for prompt in batch.prompts]
-        return len(batch.prompts) if source == "count" else known[source]
+        return len(batch.prompts) if source == "count" else outputs[source]
 
-    def _embedded(self, pipe: Any, pictures: list[Image.Image]) -> torch.Tensor:  # noqa: ANN401
-        """(B or 2B, 1, ...) embeddings, the unconditional half first under guidance.
+    def _embedded(self, pipe: Any, images: list[Image.Image]) -> torch.Tensor:  # noqa: ANN401
+        """Compute embeddings, (B or 2B, 1, ...), the unconditional half first under guidance.
 
-        Given `ip_adapter_image=` or embeddings, the pipeline repeats them for the whole batch, and
-        every cell sees every picture; so what it makes of them is put in place of its own.
+        The pipeline would repeat `ip_adapter_image=` or embeddings for the whole batch, so that
+        each cell sees all images. The result therefore replaces what the pipeline would compute.
         """
         from diffusers.models import ImageProjection
 
         layer = pipe.unet.encoder_hid_proj.image_projection_layers[0]
         hidden = not isinstance(layer, ImageProjection)
-        both = [pipe.encode_image(picture, self.device, 1, hidden) for picture in pictures]
-        positive = torch.cat([yes for yes, _ in both])[:, None]
+        both = [pipe.encode_image(image, self.device, 1, hidden) for image in images]
+        positive = torch.cat([embedding for embedding, _ in both])[:, None]
         if self.config.guidance_scale <= 1:
             return positive
-        return torch.cat([torch.cat([no for _, no in both])[:, None], positive])
+        negative = torch.cat([embedding for _, embedding in both])[:, None]
+        return torch.cat([negative, positive])
 
     def _drawn(self, batch: Batch, output: Sequence[Any]) -> Drawn:
         pixels = output[0]
-        if isinstance(pixels, np.ndarray):  # the adapter pipeline's answer to "pt"
+        if isinstance(pixels, np.ndarray):  # the adapter pipeline gives arrays even for "pt"
             pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         if self.card.stages[-1].pixels == "signed":
             pixels = pixels / 2 + 0.5
@@ -218,17 +220,18 @@ class DiffusersPipeline:
         )
 
     def truncated_tokens(self, text: str) -> int:
-        """Tokens beyond what the stages read, the worst of them."""
-        cut = [0]
+        """Count the tokens of a prompt that the stage with the shortest limit does not read."""
+        counts = [0]
         for stage, pipe in zip(self.card.stages, self.pipes, strict=True):
             if stage.tokenizer:
                 tokenizer = getattr(pipe, stage.tokenizer)
                 limit = stage.max_tokens or int(tokenizer.model_max_length)
-                cut.append(len(tokenizer(text, truncation=False, verbose=False).input_ids) - limit)
-        return max(cut)
+                tokens = tokenizer(text, truncation=False, verbose=False).input_ids
+                counts.append(len(tokens) - limit)
+        return max(counts)
 
     def check_prompts(self, prompts: Collection[Prompt]) -> None:
-        """Refuse class numbers that a stage's network has not; the one after its last is "none".
+        """Refuse class numbers above those of a stage's network; the next number means "no class".
 
         Raises:
             PromptError: At the first such prompt.
@@ -239,8 +242,8 @@ class DiffusersPipeline:
                 wrong = [prompt.text for prompt in prompts if class_number(prompt) >= count]
                 if wrong:
                     raise PromptError(
-                        f"prompt {wrong[0]!r} is no class of card {self.card.name}, whose classes "
-                        f"are 0 to {count - 1}; {len(wrong):,} prompt(s) are outside: change them"
+                        f"prompt {wrong[0]!r} is not a class of card {self.card.name}, whose "
+                        f"classes are 0 to {count - 1}; change {len(wrong):,} prompt(s)"
                     )
 
 
@@ -248,44 +251,47 @@ def _parameters(pipe: Any) -> Mapping[str, Any]:  # noqa: ANN401
     return inspect.signature(type(pipe).__call__).parameters
 
 
-def _pictures(batch: Batch, name: str) -> list[Image.Image]:
-    found = [getattr(prompt, name) for prompt in batch.prompts]
-    missing = [p.text for p, key in zip(batch.prompts, found, strict=True) if not key]
+def _condition_images(batch: Batch, name: str) -> list[Image.Image]:
+    keys = [getattr(prompt, name) for prompt in batch.prompts]
+    missing = [p.text for p, key in zip(batch.prompts, keys, strict=True) if not key]
     if missing:
         raise ModelError(f"prompt {missing[0]!r} has no {name}, which this card needs")
-    return [batch.condition_images[key] for key in found]
+    return [batch.condition_images[key] for key in keys]
 
 
 def _check(card: Card, config: RunConfig, intervention: Intervention, pipes: list[Any]) -> None:
-    """Refuse what the pipelines would ignore."""
-    stages, takes = card.stages, _parameters(pipes[-1])
+    """Refuse settings that the pipelines would ignore."""
+    stages, parameters = card.stages, _parameters(pipes[-1])
     own_noise = all(stage.noise == "generator" for stage in stages)
-    told = f"card {card.name}: {stages[-1].pipeline}"
+    pipeline = f"card {card.name}: {stages[-1].pipeline}"
     refused = {
-        f"{told} takes no guidance_scale, and the run sets {config.guidance_scale}": (
-            "guidance_scale" not in takes and config.guidance_scale != card.guidance_scale
+        f"{pipeline} takes no guidance_scale, and the run sets {config.guidance_scale}": (
+            "guidance_scale" not in parameters and config.guidance_scale != card.guidance_scale
         ),
-        f"{told} takes no eta, and the run sets {config.eta}": "eta" not in takes and config.eta,
-        f"{told} takes no negative prompt, and the run sets one": config.negative_prompt
+        f"{pipeline} takes no eta, and the run sets {config.eta}": (
+            "eta" not in parameters and config.eta
+        ),
+        f"{pipeline} takes no negative prompt, and the run sets one": config.negative_prompt
         and not any("negative" in stage.sources() for stage in stages),
-        f"{told} does not hand its generators to its scheduler, so step noise would come from a "
-        f"global stream; keep eta 0 and the scheduler {card.scheduler}": (
+        f"{pipeline} does not pass its generators to its scheduler, so step noise would come from "
+        f"a global stream; keep eta 0 and the scheduler {card.scheduler}": (
             not stages[-1].step_noise and (config.eta or config.scheduler != card.scheduler)
         ),
-        f"{told} draws its starting noise itself, and the intervention changes latents": (
+        f"{pipeline} draws its starting noise itself, and the intervention changes it": (
             own_noise and intervention.changes("starting_noise")
         ),
-        f"{told} draws its starting noise itself or comes after another stage, and the "
-        f"intervention changes the step noise, which follows on the starting noise": (
+        f"{pipeline} draws its starting noise itself or comes after another stage, and the "
+        f"intervention changes the step noise, which comes after the starting noise": (
             intervention.changes("step_generators") and (own_noise or len(stages) > 1)
         ),
-        f"{told} draws noise itself, in the networks' dtype; only float32 gives a seed's noise, "
-        f"not {config.dtype}": (
+        f"{pipeline} draws noise itself, in the networks' dtype; only float32 gives a seed's "
+        f"noise, not {config.dtype}": (
             any(stage.noise == "generator" for stage in stages) and config.dtype != "float32"
         ),
-        f"{told} is not offered compiled; set `compiled: false`": config.compiled,
-        f"{told} draws one size only, {card.width} x {card.height}": (
-            "height" not in takes and (config.height, config.width) != (card.height, card.width)
+        f"{pipeline} cannot be compiled; set `compiled: false`": config.compiled,
+        f"{pipeline} draws one size only, {card.width} x {card.height}": (
+            "height" not in parameters
+            and (config.height, config.width) != (card.height, card.width)
         ),
     }
     for reason, holds in refused.items():

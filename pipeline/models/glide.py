@@ -1,19 +1,19 @@
-"""GLIDE: text-conditional diffusion of pixels with classifier-free guidance, and its up-sampler.
+"""Draws with GLIDE: pixel diffusion from text with classifier-free guidance, and an up-sampler.
 
-Nichol et al. 2021, arXiv:2112.10741, sampled as openai/glide-text2im does at 146bd9c,
-notebooks/text2im.ipynb, on diffusers' networks (diffusers has no GLIDE pipeline):
+Nichol et al. 2021, arXiv:2112.10741. It samples as openai/glide-text2im does at 146bd9c,
+notebooks/text2im.ipynb, with networks of diffusers (which has no GLIDE pipeline):
 
-    base: DDPM with learned variance on small pixels; eps = eps_u + s (eps_c - eps_u), the variance
-        that of the prompt's own prediction
+    base: DDPM with learned variance on small images; eps = eps_u + s (eps_c - eps_u), with the
+        variance of the prompt's own prediction
     up-sampler: no guidance, starting noise times 0.997, deterministic DDIM over 27 uneven steps;
-        it sees the small picture, rounded to 256 levels and enlarged, beside its own pixels
+        beside its own pixels it sees the small image, rounded to 256 levels and enlarged
 
-A seed's generator draws the small picture's noise and its step noise, then the up-sampler's
-noise. The folder holds unet, text_encoder, tokenizer, scheduler, and for the second stage
-upsampler, upsampler_text_encoder, upsampler_scheduler.
+A seed's generator draws the starting noise and the step noise of the small image, then the noise of
+the up-sampler. The folder holds unet, text_encoder, tokenizer and scheduler, and for the second
+stage upsampler, upsampler_text_encoder and upsampler_scheduler.
 
-Contract only: run with tiny random weights. OpenAI's checkpoints have networks of their own
-(text joins the attention's keys), which these classes do not load.
+Tested with tiny random weights only. OpenAI's checkpoints have different networks (their text joins
+the keys of the attention), which these classes do not load.
 """
 
 from dataclasses import dataclass
@@ -37,14 +37,14 @@ from pipeline.noise import draw_next
 from pipeline.settings.config import RunConfig
 
 UPSAMPLE_TEMPERATURE = 0.997
-"""Factor of the up-sampler's starting noise, the authors' choice."""
+"""Factor of the up-sampler's starting noise, as chosen by the authors."""
 
 FAST27 = (
     997, 800, 799, 600, 599, 500, 400, 399, 377, 355, 333, 311, 288, 266,
     244, 222, 200, 199, 177, 155, 133, 111, 88, 66, 44, 22, 0,
 )  # fmt: skip
-"""The up-sampler's steps of 1,000: 10, 10, 3, 2 and 2 per 200, and 997 in the place of 999
-(`space_timesteps` in glide_text2im/respace.py)."""
+"""The up-sampler's time steps of 1,000: from the lowest, 10, 10, 3, 2 and 2 per 200, with 997 in
+place of 999 (`space_timesteps` in glide_text2im/respace.py)."""
 
 PARTS = {
     "unet": "diffusers:UNet2DConditionModel",
@@ -58,11 +58,12 @@ PARTS = {
 """Sub-folder -> class."""
 
 ENCODED_PROMPTS = 256
+"""Number of prompts whose embeddings an actor keeps."""
 
 
 @dataclass
 class Parts:
-    """The loaded networks; what an intervention gets as its pipe."""
+    """The loaded networks; an intervention gets them as its pipe."""
 
     unet: Any
     text_encoder: Any
@@ -85,7 +86,7 @@ class Glide:
 
     Raises:
         ModelError: If a GPU or a part is missing, a part does not load, or the run asks for what
-            this sampling has not: another scheduler or dtype, eta, compiled inference.
+            this sampling cannot do: another scheduler or dtype, eta, compiled inference.
     """
 
     def __init__(
@@ -123,35 +124,37 @@ class Glide:
         )
 
     def _base(self, noise: Tensor, texts: list[str], generators: list[torch.Generator]) -> Tensor:
-        """Small pixels, (B, 3, h, w), about [-1, 1]."""
+        """Draw small images, (B, 3, h, w), about [-1, 1]."""
         scheduler, scale = self.pipe.scheduler, self.config.guidance_scale
         scheduler.set_timesteps(self.config.num_inference_steps, device=self.pipe.device)
-        prompts = self._all_states("text_encoder", texts)
-        silent = self._all_states("text_encoder", [self.config.negative_prompt] * len(texts))
+        states = self._all_states("text_encoder", texts)
+        negative_states = self._all_states(
+            "text_encoder", [self.config.negative_prompt] * len(texts)
+        )
         x = noise
         for t in scheduler.timesteps:
-            given = self.pipe.unet(x, t, encoder_hidden_states=prompts).sample
-            eps, variance = given.chunk(2, dim=1)
+            output = self.pipe.unet(x, t, encoder_hidden_states=states).sample
+            eps, variance = output.chunk(2, dim=1)
             if scale > 1:
-                without = self.pipe.unet(x, t, encoder_hidden_states=silent).sample
-                other = without.chunk(2, dim=1)[0]
-                eps = other + scale * (eps - other)
-            out = torch.cat([eps, variance], dim=1)
-            x = scheduler.step(out, t, x, generator=generators).prev_sample
+                unconditional = self.pipe.unet(x, t, encoder_hidden_states=negative_states).sample
+                eps_u = unconditional.chunk(2, dim=1)[0]
+                eps = eps_u + scale * (eps - eps_u)
+            guided = torch.cat([eps, variance], dim=1)
+            x = scheduler.step(guided, t, x, generator=generators).prev_sample
         return x
 
     def _upsample(
         self, small: Tensor, texts: list[str], generators: list[torch.Generator]
     ) -> Tensor:
-        """Full-size pixels, (B, 3, H, W), about [-1, 1]."""
+        """Enlarge small images to (B, 3, H, W), about [-1, 1]."""
         size = (self.config.height, self.config.width)
-        seen = ((small + 1) * 127.5).round() / 127.5 - 1
-        seen = torch.nn.functional.interpolate(seen, size, mode="bilinear")
+        rounded = ((small + 1) * 127.5).round() / 127.5 - 1
+        enlarged = torch.nn.functional.interpolate(rounded, size, mode="bilinear")
         states = self._all_states("upsampler_text_encoder", texts)
         kept = self.pipe.upsampler_scheduler.alphas_cumprod.to(self.pipe.device)
         x = draw_next(generators, (3, *size)).to(self.pipe.device) * UPSAMPLE_TEMPERATURE
         for t, after in zip(FAST27, (*FAST27[1:], None), strict=True):
-            both = torch.cat([x, seen], dim=1)
+            both = torch.cat([x, enlarged], dim=1)
             eps = self.pipe.upsampler(both, t, encoder_hidden_states=states).sample[:, :3]
             x = ddim_step(x, eps, kept[t], kept.new_ones(()) if after is None else kept[after])
         return x
@@ -160,7 +163,7 @@ class Glide:
         return torch.cat([self._states(encoder, text) for text in texts])
 
     def _encode(self, encoder: str, text: str) -> Tensor:
-        """(1, tokens, D): one prompt at a time, so that company changes nothing."""
+        """Encode one prompt, (1, tokens, D), alone: it must not depend on the batch."""
         tokenizer = self.pipe.tokenizer
         ids = tokenizer(
             text,
@@ -173,23 +176,23 @@ class Glide:
         return states
 
     def truncated_tokens(self, text: str) -> int:
-        """Tokens of a prompt beyond the text encoder's length."""
+        """Count the tokens of a prompt that the text encoder does not read."""
         return truncated_tokens(self.pipe.tokenizer, text)
 
 
 def ddim_step(x: Tensor, eps: Tensor, kept: Tensor, kept_after: Tensor) -> Tensor:
-    """One deterministic DDIM step with the clean picture clipped (Song et al. 2020, eq. 12).
+    """Make one deterministic DDIM step with a clipped clean image (Song et al. 2020, eq. 12).
 
-    Diffusers' own scheduler takes evenly spaced steps only.
+    Diffusers' own scheduler only takes evenly spaced steps.
 
     Args:
         x: (B, C, H, W).
         eps: The predicted noise.
-        kept: abar at x's time.
-        kept_after: abar at the time to go to.
+        kept: alpha_bar at the time of x.
+        kept_after: alpha_bar at the next time.
 
     Returns:
-        The pixels at that time.
+        The pixels at the next time.
     """
     clean = ((x - (1 - kept).sqrt() * eps) / kept.sqrt()).clamp(-1, 1)
     eps = (x - kept.sqrt() * clean) / (1 - kept).sqrt()
@@ -197,7 +200,7 @@ def ddim_step(x: Tensor, eps: Tensor, kept: Tensor, kept_after: Tensor) -> Tenso
 
 
 def _check(card: Card, config: RunConfig, intervention: Intervention) -> None:
-    """Refuse what this sampling has not, before anything is loaded."""
+    """Refuse what this sampling cannot do, before anything is loaded."""
     if config.scheduler != "DDPMScheduler" or config.eta:
         raise ModelError(
             f"card {card.name}: GLIDE's base is sampled by DDPM with its learned variance; found "
@@ -205,8 +208,8 @@ def _check(card: Card, config: RunConfig, intervention: Intervention) -> None:
         )
     if intervention.changes("step_generators"):
         raise ModelError(
-            f"card {card.name}: the intervention changes the step noise, which follows on the "
-            f"starting noise; here the up-sampler's noise follows on both"
+            f"card {card.name}: the intervention changes the step noise of the base, and GLIDE's "
+            f"up-sampler draws its noise from the same generators"
         )
     if config.dtype != "float32" or config.compiled:
         raise ModelError(
@@ -232,9 +235,9 @@ def _part(card: Card, resolved: ResolvedCard, name: str, kind: str) -> Any:  # n
     folder, (library, _, class_name) = resolved.folder / name, kind.partition(":")
     if not folder.is_dir():
         raise ModelError(f"card {card.name}: its part {name} is missing: no folder {folder}")
-    found = getattr({"diffusers": diffusers, "transformers": transformers}[library], class_name)
+    cls = getattr({"diffusers": diffusers, "transformers": transformers}[library], class_name)
     weights = {"use_safetensors": True} if class_name.endswith("Model") else {}
     try:
-        return found.from_pretrained(str(folder), local_files_only=True, **weights)
+        return cls.from_pretrained(str(folder), local_files_only=True, **weights)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(f"card {card.name}: its part {name} does not load: {error}") from error

@@ -1,21 +1,22 @@
-"""Inpainting: a masked part of a picture drawn anew, picture and mask of each cell its own.
+"""Inpaints: draws a masked part of an image again; each cell has its own condition image and mask.
 
-`StableDiffusionInpaintPipeline` with a UNet of 9 channels (latents, mask, latents of the picture
-without the masked part) or of 4 (an ordinary checkpoint, the known part put back after every
-step). Everything that decides a pixel is the library's, one call a batch. Latents of other than 4
-channels, C, take a UNet of 2 C + 1 or C channels; see `AnyChannels`.
+The pipeline is `StableDiffusionInpaintPipeline`, with a UNet of 9 channels (latents, mask, latents
+of the condition image without the masked part) or of 4 (an ordinary checkpoint, with the known part
+put back after each step). The library's code determines every pixel, in one call per batch. If the
+latents have C channels instead of 4, the UNet has 2 C + 1 or C channels; see `AnyChannels`.
 
-Two things go wrong in the obvious call, and are ours here. The autoencoder *samples* a picture's
-latents: where one picture and mask serve a whole batch, diffusers encodes them once, with noise
-of the first generator alone, so an image would depend on its neighbour's seed; one picture and
-mask per item, always. And that noise is drawn in the networks' dtype, in which torch versions
-differ (huggingface/diffusers#11056); here it is float32.
+The obvious call has two defects, which are avoided here. First, the autoencoder *samples* the
+latents of an image. If a whole batch shares one image and mask, diffusers encodes them once, with
+noise of the first generator alone, so an image would depend on its neighbour's seed. Here each cell
+always passes its own image and mask. Second, diffusers draws that noise in the dtype of the
+networks, in which torch versions differ (huggingface/diffusers#11056). Here it is float32.
 
-The order in which a seed's generator is used: starting noise, then (ordinary checkpoints) the
-picture's latents, then the masked picture's, then step noise. So a seed's starting noise is that
-of text-to-image; a native call of 4 channels without `latents=` encodes the picture first.
+A seed's generator is used in this order: starting noise, then (ordinary checkpoints) the latents of
+the condition image, then those of the masked image, then step noise. So the starting noise of a
+seed is the same as in text-to-image. A native call with 4 channels and without `latents=` encodes
+the condition image first.
 
-Run with the trained weights of seedling-inpaint; with 9 and 4 channels with random ones.
+Tested with the trained weights of seedling-inpaint, and with 9 and 4 channels with random weights.
 """
 
 from typing import Any
@@ -47,7 +48,7 @@ from pipeline.settings.config import RunConfig
 PIPELINE = "StableDiffusionInpaintPipeline"
 
 DIFFUSERS_CHANNELS = 4
-"""Channels of the latents that `StableDiffusionInpaintPipeline` can inpaint."""
+"""Number of latent channels that `StableDiffusionInpaintPipeline` supports."""
 
 
 class Inpainting:
@@ -83,13 +84,13 @@ class Inpainting:
         """Draw a batch.
 
         Args:
-            batch: B cells, each with an image and a mask (white is drawn anew) of the run's size.
+            batch: B cells, each with an image and a mask (white is drawn again) of the run's size.
 
         Returns:
             B images; see `Drawn`.
 
         Raises:
-            ModelError: If a picture is missing or of another size.
+            ModelError: If a condition image is missing or has another size.
         """
         start, generators = draw_start(batch, self.intervention, self.config, self.latents_shape)
         count, guided = len(batch.prompts), self.config.guidance_scale > 1
@@ -97,7 +98,7 @@ class Inpainting:
         pixels, flags = self.pipe(
             prompt=[prompt.text for prompt in batch.prompts],
             negative_prompt=[self.config.negative_prompt] * count if guided else None,
-            **self._pictures(batch, generators),
+            **self._conditions(batch, generators),
             latents=start.to(self.pipe.unet.dtype),
             generator=generators,
             output_type="pt",
@@ -111,48 +112,48 @@ class Inpainting:
             np.array(counts, np.int32),
         )
 
-    def _pictures(self, batch: Batch, generators: list[torch.Generator]) -> dict[str, Any]:
-        """Picture, mask and masked picture's latents, one of each per cell."""
-        images = [self._picture(batch, prompt, "image") for prompt in batch.prompts]
-        masks = [self._picture(batch, prompt, "mask") for prompt in batch.prompts]
+    def _conditions(self, batch: Batch, generators: list[torch.Generator]) -> dict[str, Any]:
+        """Collect image, mask and latents of the masked image, one of each per cell."""
+        images = [self._condition_image(batch, prompt, "image") for prompt in batch.prompts]
+        masks = [self._condition_image(batch, prompt, "mask") for prompt in batch.prompts]
         image = self.pipe.image_processor.preprocess(images).float()
         mask = self.pipe.mask_processor.preprocess(masks)
-        known: Any = images  # the call takes pictures or their latents
+        known: Any = images  # the call takes images or their latents
         if self.pipe.unet.config.in_channels == self.latents_shape[0]:
             known = self._encode(image, generators)
         masked = self._encode(image * (mask < 0.5), generators)
         return {"image": known, "mask_image": mask, "masked_image_latents": masked}
 
-    def _picture(self, batch: Batch, prompt: Prompt, name: str) -> Image.Image:
+    def _condition_image(self, batch: Batch, prompt: Prompt, name: str) -> Image.Image:
         sha256 = getattr(prompt, name)
         if not sha256:
             raise ModelError(f"prompt {prompt.text!r} has no {name}, which inpainting needs")
-        picture, size = batch.condition_images[sha256], (self.config.width, self.config.height)
-        if picture.size != size:
+        image, size = batch.condition_images[sha256], (self.config.width, self.config.height)
+        if image.size != size:
             raise ModelError(
-                f"the {name} of prompt {prompt.text!r} is {picture.size[0]} x {picture.size[1]} "
+                f"the {name} of prompt {prompt.text!r} is {image.size[0]} x {image.size[1]} "
                 f"pixels; the run draws {size[0]} x {size[1]} and needs it in that size"
             )
-        return picture
+        return image
 
     def _encode(self, pixels: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
-        """Sampled latents, scaled, (B, C, h, w): one by one, as diffusers encodes a list."""
+        """Sample scaled latents, (B, C, h, w), one image at a time, as diffusers encodes a list."""
         vae = self.pipe.vae
-        own = draw_next(generators, self.latents_shape).to(self.device, vae.dtype)
-        parts = []
-        for picture, noise in zip(pixels.to(self.device, vae.dtype), own, strict=True):
-            found = vae.encode(picture[None]).latent_dist
-            parts.append(found.mean + found.std * noise)
-        scaled: torch.Tensor = vae.config.scaling_factor * torch.cat(parts)
+        noises = draw_next(generators, self.latents_shape).to(self.device, vae.dtype)
+        samples = []
+        for image, noise in zip(pixels.to(self.device, vae.dtype), noises, strict=True):
+            distribution = vae.encode(image[None]).latent_dist
+            samples.append(distribution.mean + distribution.std * noise)
+        scaled: torch.Tensor = vae.config.scaling_factor * torch.cat(samples)
         return scaled
 
     def truncated_tokens(self, text: str) -> int:
-        """Tokens of a prompt beyond the text encoder's length."""
+        """Count the tokens of a prompt that the text encoder does not read."""
         return truncated_tokens(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig, pipe: Any, intervention: Intervention) -> None:  # noqa: ANN401
-    """Refuse what the pipeline's call cannot do, before the first image."""
+    """Refuse what the call of the pipeline cannot do, before the first image."""
     channels, latents = int(pipe.unet.config.in_channels), int(pipe.vae.config.latent_channels)
     if latents != card.latent_channels or channels not in (latents, 2 * latents + 1):
         raise ModelError(
@@ -162,26 +163,26 @@ def _check(card: Card, config: RunConfig, pipe: Any, intervention: Intervention)
         )
     if intervention.changes("step_generators"):
         raise ModelError(
-            f"card {card.name}: the intervention changes the step noise, which follows on the "
-            f"starting noise; when inpainting, the pictures' own noise comes between"
+            f"card {card.name}: the intervention changes the step noise and expects it right after "
+            f"the starting noise; in inpainting, the noise of the condition image comes in between"
         )
     if config.compiled:
-        raise ModelError("inpainting is not offered compiled; set `compiled: false`")
+        raise ModelError("inpainting cannot be compiled; set `compiled: false`")
 
 
 class AnyChannels(StableDiffusionPipeline):  # type: ignore[misc]  # diffusers is untyped
-    """Inpainting with latents of any number of channels, called as `Inpainting` calls.
+    """Inpaints with latents of any number of channels, with the arguments that `Inpainting` passes.
 
-    In diffusers 0.42 `StableDiffusionInpaintPipeline` compares the UNet's input channels with the
-    numbers 9 and 4 themselves and takes an input for latents where it has 4 channels, so nothing
-    but latents of 4 can be inpainted. This is the library's text-to-image call with the two
-    things that make that pipeline's call another one: what the UNet sees besides the latents,
-    or the known part put back after every step. With 4 channels both give the same picture.
+    In diffusers 0.42, `StableDiffusionInpaintPipeline` compares the UNet's input channels with the
+    literal numbers 9 and 4, and takes an input with 4 channels for latents, so it can only inpaint
+    with latents of 4 channels. This class makes the library's text-to-image call and adds what
+    inpainting needs: either further channels that the UNet sees beside the latents, or the known
+    part put back after each step. With 4 channels both classes give the same image.
     """
 
     @classmethod
     def of(cls, pipe: Any) -> "AnyChannels":  # noqa: ANN401 - pipes have no common type
-        """The same parts, called as this class does."""
+        """Make an instance from the components of a pipe."""
         made = cls(**pipe.components, requires_safety_checker=pipe.config.requires_safety_checker)
         made.set_progress_bar_config(disable=True)
         made.mask_processor = VaeImageProcessor(
@@ -212,18 +213,18 @@ class AnyChannels(StableDiffusionPipeline):  # type: ignore[misc]  # diffusers i
     ) -> Any:  # noqa: ANN401 - as the library's
         """Draw; the arguments are `StableDiffusionInpaintPipeline`'s.
 
-        `image` is the pictures' latents, scaled, (B, C, h, w), where the UNet has C input channels,
-        and else not looked at; `mask_image` is (B, 1, H, W), 1 where it is drawn anew;
+        `image` holds the scaled latents of the condition images, (B, C, h, w), and is used only if
+        the UNet has C input channels. `mask_image` is (B, 1, H, W), 1 where it is drawn again.
         `masked_image_latents` is (B, C, h, w).
         """
         mask = interpolate(mask_image, size=latents.shape[-2:]).to(latents)
-        told: dict[str, Any] = {}
+        callback: dict[str, Any] = {}
         hooks = []
         if self.unet.config.in_channels == latents.shape[1]:
-            told["callback_on_step_end"] = _putting_back(image, mask, latents)
+            callback["callback_on_step_end"] = _putting_back(image, mask, latents)
         else:
-            seen = torch.cat([mask, masked_image_latents.to(latents)], dim=1)
-            hooks = [self.unet.register_forward_pre_hook(_seeing(seen))]
+            channels = torch.cat([mask, masked_image_latents.to(latents)], dim=1)
+            hooks = [self.unet.register_forward_pre_hook(_adding_channels(channels))]
         try:
             return super().__call__(
                 prompt=prompt,
@@ -237,33 +238,34 @@ class AnyChannels(StableDiffusionPipeline):  # type: ignore[misc]  # diffusers i
                 eta=eta,
                 output_type=output_type,
                 return_dict=return_dict,
-                **told,
+                **callback,
             )
         finally:
             for hook in hooks:
                 hook.remove()
 
 
-def _seeing(more: torch.Tensor) -> Any:  # noqa: ANN401 - a torch hook
-    """A hook that gives the UNet more channels, the same to both halves under guidance."""
+def _adding_channels(channels: torch.Tensor) -> Any:  # noqa: ANN401 - a torch hook
+    """Make a hook that gives the UNet further channels, the same in both halves of guidance."""
 
     def hook(_: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         sample, *others = arguments
-        times = len(sample) // len(more)
-        joined = torch.cat([sample, torch.cat([more.to(sample)] * times)], dim=1)
+        times = len(sample) // len(channels)
+        joined = torch.cat([sample, torch.cat([channels.to(sample)] * times)], dim=1)
         return (joined, *others)
 
     return hook
 
 
 def _putting_back(known: Any, mask: torch.Tensor, noise: torch.Tensor) -> Any:  # noqa: ANN401
-    """A callback that puts the known part back, noised as the next step expects it."""
+    """Make a callback that puts the known part back, with the noise level of the next step."""
 
     def callback(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
-        latents, there = tensors["latents"], known.to(mask)
+        latents, known_latents = tensors["latents"], known.to(mask)
         steps = pipe.scheduler.timesteps
         if step < len(steps) - 1:
-            there = pipe.scheduler.add_noise(there, noise.to(mask), steps[step + 1 : step + 2])
-        return {"latents": (1 - mask) * there + mask * latents}
+            time = steps[step + 1 : step + 2]
+            known_latents = pipe.scheduler.add_noise(known_latents, noise.to(mask), time)
+        return {"latents": (1 - mask) * known_latents + mask * latents}
 
     return callback

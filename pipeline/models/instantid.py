@@ -1,17 +1,17 @@
-"""InstantID: a face of the prompt's own, from one photograph, without training.
+"""Draws with InstantID: each prompt brings a face, taken from one photograph, without training.
 
 Wang et al. 2024, arXiv:2401.07519; instantX-research/InstantID, `infer.py`. The authors' pipeline
-does not import with diffusers 0.42, and it is a copy of the library's with three changes. Here it
-is `StableDiffusionXLControlNetPipeline` itself, and the three are made with its public parts:
+is a copy of the library's with three changes, and it cannot be imported with diffusers 0.42. Here
+`StableDiffusionXLControlNetPipeline` itself is used, and its public parts make the three changes:
 
-- a resampler turns a face recogniser's 512 numbers into 16 tokens, and every cross-attention of
-  the UNet reads them beside the text: diffusers loads the authors' file as an IP-Adapter Plus;
-- the ControlNet ("IdentityNet"), which sees the picture of five keypoints, reads the face's
-  tokens in place of the text;
-- without guidance's text there is the face of all zeros, put through the same resampler.
+- A resampler turns a face recogniser's 512 numbers into 16 tokens, and each cross-attention of the
+  UNet reads them beside the text. Diffusers loads the authors' file as an IP-Adapter Plus.
+- The ControlNet ("IdentityNet"), which sees the image of five keypoints, reads the tokens of the
+  face in place of the text.
+- The unconditional half of guidance gets a face of all zeros, put through the same resampler.
 
-A cell's conditions are its prompt's: `image` is the keypoints' picture, `mask` the 512 numbers.
-Only run with random weights.
+The prompt of a cell names its conditions: `image` is the image of the keypoints, `mask` holds the
+512 numbers. Tested with random weights only.
 """
 
 from typing import Any
@@ -29,14 +29,14 @@ from pipeline.prompts.conditions import numbers_of
 from pipeline.settings.config import RunConfig
 
 SCALES = ("controlnet_conditioning_scale", "ip_adapter_scale")
-"""Arguments of the card's stage: how strongly IdentityNet and the face's tokens count."""
+"""Arguments of the card's stage: the weights of IdentityNet and of the face's tokens."""
 
 
 class InstantId:
-    """An SDXL checkpoint with IdentityNet and face adapter, ready to draw.
+    """An SDXL checkpoint with IdentityNet and a face adapter, ready to draw.
 
     Args:
-        card: The checkpoint's card, with one stage and the parts of both.
+        card: The checkpoint's card, with one stage and both parts.
         resolved: Its files.
         config: How to sample.
         intervention: Change of sampling.
@@ -61,7 +61,7 @@ class InstantId:
         self.finite = Finite(self.pipe.vae)
         self._tokens: torch.Tensor | None = None
         self.pipe.controlnet.register_forward_pre_hook(self._face_for_text, with_kwargs=True)
-        # The pipeline's own would give every cell every face.
+        # The pipeline's own method would give each cell all faces.
         self.pipe.prepare_ip_adapter_image_embeds = lambda faces, given, *_: given
 
     @torch.inference_mode()
@@ -69,14 +69,13 @@ class InstantId:
         """Draw a batch.
 
         Args:
-            batch: B cells, each with the picture of its keypoints and the numbers of its face.
+            batch: B cells, each with the image of its keypoints and the numbers of its face.
 
         Returns:
             B images; see `Drawn`.
 
         Raises:
-            ModelError: If a face is missing, or has another number of numbers than the resampler
-                reads.
+            ModelError: If a face is missing, or has more or fewer numbers than the resampler reads.
         """
         start, generators = draw_start(batch, self.intervention, self.config, self.latents_shape)
         faces = self._faces(batch)
@@ -110,19 +109,19 @@ class InstantId:
         )
 
     def _faces(self, batch: Batch) -> torch.Tensor:
-        """(B or 2B, 1, 1, 512): one face a cell; under guidance B faces of zeros come first."""
+        """Collect one face per cell, (B or 2B, 1, 1, 512); guidance puts B zero faces first."""
         missing = [p.text for p in batch.prompts if not (p.image and p.mask)]
         if missing:
             raise ModelError(
-                f"prompt {missing[0]!r} lacks the keypoints' picture (image) or the face's "
-                f"numbers (mask)"
+                f"prompt {missing[0]!r} lacks the image of the keypoints (image) or the numbers of "
+                f"the face (mask); add both to the prompt file"
             )
         rows = [numbers_of(batch.condition_images[str(prompt.mask)]) for prompt in batch.prompts]
         wanted = self.pipe.unet.encoder_hid_proj.image_projection_layers[0].proj_in.in_features
         if any(len(row) != wanted for row in rows):
             raise ModelError(
-                f"a face of {len(rows[0])} numbers; the card's resampler reads {wanted}: take the "
-                f"recogniser that it was trained with (InstantX's: antelopev2)"
+                f"found a face of {len(rows[0])} numbers; the card's resampler reads {wanted}: use "
+                f"the recogniser that it was trained with (antelopev2 for InstantX's weights)"
             )
         faces = torch.from_numpy(np.stack(rows))[:, None, None]
         if self.config.guidance_scale > 1:
@@ -135,16 +134,16 @@ class InstantId:
         arguments: tuple[Any, ...],
         options: dict[str, Any],
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """IdentityNet reads the face's tokens, (B or 2B, 16, D), where the text would be."""
+        """Give IdentityNet the tokens of the face, (B or 2B, 16, D), in place of the text."""
         return arguments, options | {"encoder_hidden_states": self._tokens}
 
     def truncated_tokens(self, text: str) -> int:
-        """Tokens of a prompt beyond the text encoders' length."""
+        """Count the tokens of a prompt that the text encoders do not read."""
         return truncated_tokens(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig) -> None:
-    """Refuse a card that is not whole, before anything is loaded."""
+    """Refuse an incomplete card, before anything is loaded."""
     uses = [part.use for part in card.parts.values()]
     parts = {
         "a ControlNet (`use: component`, `component: controlnet`)": any(
@@ -155,8 +154,8 @@ def _check(card: Card, config: RunConfig) -> None:
         f"the stage's arguments {' and '.join(SCALES)}": len(card.stages) == 1
         and set(SCALES) <= set(card.stages[0].arguments),
     }
-    missing = [name for name, there in parts.items() if not there]
+    missing = [name for name, present in parts.items() if not present]
     if missing:
         raise ModelError(f"card {card.name}: InstantID needs {missing[0]}; add it to the card")
     if config.compiled:
-        raise ModelError("InstantID is not offered compiled; set `compiled: false`")
+        raise ModelError("InstantID cannot be compiled; set `compiled: false`")

@@ -1,4 +1,4 @@
-"""Watching the steps of a diffusers pipeline, to keep its latents."""
+"""Keeps the latents of a diffusers pipeline's steps."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,11 @@ CALLBACK, INPUTS = "callback_on_step_end", "callback_on_step_end_tensor_inputs"
 
 
 class Recorder:
-    """Watches the steps of one call of a diffusers pipeline.
+    """Records the latents of one call of a diffusers pipeline.
 
     Args:
         keep: "none", "last" or "all".
-        start: (B, C, h, w), what the call begins with.
+        start: (B, C, h, w), the latents that the call starts from.
     """
 
     def __init__(self, keep: str, start: "torch.Tensor") -> None:
@@ -27,9 +27,9 @@ class Recorder:
         self._kept = {0: _array(start)} if keep == "all" else {}
 
     def watching(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of the call, with a look at the end of each step.
+        """Add a callback that records the latents at the end of each step.
 
-        A callback that is there already comes first: what it changes is what is kept.
+        An existing callback runs first, and the latents that it returns are recorded.
         """
         if self.keep == "none":
             return dict(arguments)

@@ -1,4 +1,4 @@
-"""Loading pipelines for the families: safetensors from local folders, parts put in place."""
+"""Loads pipelines for the families: safetensors from local folders, with the parts of a card."""
 
 import inspect
 import json
@@ -20,16 +20,16 @@ from pipeline.errors import ModelError, nearest
 from pipeline.settings.config import RunConfig
 
 DECODERS = ("vae", "vqvae", "movq")
-"""Names of what turns latents into pixels."""
+"""Names of the components that turn latents into pixels."""
 
 
 class Finite:
-    """Whether what a decoder gave was finite, item by item.
+    """Watches whether the outputs of a decoder are finite, item by item.
 
-    Pipelines clamp before they hand out pixels, and an infinity becomes plain white.
+    Pipelines clamp pixels before they return them, and an infinity becomes plain white.
 
     Args:
-        decoder: The autoencoder, or None for a pipeline without one: then nothing is seen.
+        decoder: The autoencoder, or None for a pipeline without one; then nothing is watched.
     """
 
     def __init__(self, decoder: Any) -> None:  # noqa: ANN401 - diffusers is untyped
@@ -41,11 +41,11 @@ class Finite:
         self._seen.append(torch.isfinite(output).flatten(1).all(1).cpu().numpy())
 
     def forget(self) -> None:
-        """Begin a batch."""
+        """Start a new batch."""
         self._seen.clear()
 
     def of(self, count: int) -> npt.NDArray[np.bool_]:
-        """(count,) whether each item was finite; true where nothing was seen."""
+        """Say whether each item was finite, shape (count,); all true if nothing was watched."""
         return np.concatenate(self._seen) if self._seen else np.ones(count, bool)
 
 
@@ -63,10 +63,10 @@ def load_stage(
     Args:
         card: The card.
         resolved: Its files.
-        config: Its dtype, and the scheduler, which goes on the last stage.
-        stage: Which pipeline.
-        first: The first stage's pipe, for what is shared; None for the first stage itself.
-        last: Whether the run's scheduler goes on it.
+        config: The run's dtype, and its scheduler, which the last stage gets.
+        stage: The stage.
+        first: The pipe of the first stage, for shared components; None for the first stage itself.
+        last: Whether this is the last stage.
 
     Raises:
         ModelError: If the class is unknown, a part is missing (named), or the folder does not
@@ -80,7 +80,7 @@ def load_stage(
     try:
         given |= _components(card, resolved, config, kind)
         given |= _without_checker(card, kind) | stage.load
-        _name_missing(card, kind, folder, given)
+        _refuse_missing(card, kind, folder, given)
         pipe = kind.from_pretrained(
             str(folder),
             dtype=getattr(torch, config.dtype),
@@ -102,7 +102,7 @@ def load_stage(
 
 
 def load_pipeline(card: Card, resolved: ResolvedCard, config: RunConfig, name: str) -> Any:  # noqa: ANN401
-    """Load the one pipeline of a family that calls it in its own way.
+    """Load the pipeline of a family that has only one.
 
     Args:
         card: The card.
@@ -111,43 +111,43 @@ def load_pipeline(card: Card, resolved: ResolvedCard, config: RunConfig, name: s
         name: The pipeline's class in diffusers.
 
     Raises:
-        ModelError: As `load_stage`.
+        ModelError: In the same cases as `load_stage`.
     """
     stage = PipelineStage(pipeline=name, inputs={})
     return load_stage(card, resolved, config, stage, first=None, last=True)
 
 
 def quiet() -> None:
-    """No progress bars and no advice from the libraries."""
+    """Switch off progress bars and advice of the libraries."""
     logging.getLogger("diffusers").setLevel(logging.ERROR)
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
 
 
 def _class(library: Any, name: str, what: str) -> Any:  # noqa: ANN401 - diffusers is untyped
-    found = getattr(library, name, None)
-    if found is None or not (hasattr(found, "from_config") or hasattr(found, "from_pretrained")):
-        names = [one for one in dir(library) if one.lower().endswith(what)]
+    cls = getattr(library, name, None)
+    if cls is None or not (hasattr(cls, "from_config") or hasattr(cls, "from_pretrained")):
+        names = [known for known in dir(library) if known.lower().endswith(what)]
         raise ModelError(
             f"{library.__name__} has no {what} {name!r}; {nearest(name, names) if names else ''}"
         )
-    return found
+    return cls
 
 
-def _takes(kind: Any) -> dict[str, Any]:  # noqa: ANN401
-    """A pipeline's components, and their defaults."""
-    found = inspect.signature(kind.__init__).parameters
-    return {name: p.default for name, p in found.items() if name != "self"}
+def _components_of(kind: Any) -> dict[str, Any]:  # noqa: ANN401
+    """List the components that a pipeline's constructor takes, with their defaults."""
+    parameters = inspect.signature(kind.__init__).parameters
+    return {name: p.default for name, p in parameters.items() if name != "self"}
 
 
 def _components(card: Card, resolved: ResolvedCard, config: RunConfig, kind: Any) -> dict[str, Any]:  # noqa: ANN401
-    """The card's component parts that this pipeline takes; several for one argument: a list."""
-    found: dict[str, list[Any]] = {}
+    """Load the card's parts that this pipeline takes; several for one argument make a list."""
+    components: dict[str, list[Any]] = {}
     for name, part in card.parts.items():
-        if part.use == "component" and part.component in _takes(kind):
+        if part.use == "component" and part.component in _components_of(kind):
             loaded = _component(card, resolved, config, name, part)
-            found.setdefault(part.component, []).append(loaded)
-    return {name: all_[0] if len(all_) == 1 else all_ for name, all_ in found.items()}
+            components.setdefault(part.component, []).append(loaded)
+    return {name: each[0] if len(each) == 1 else each for name, each in components.items()}
 
 
 def _component(card: Card, resolved: ResolvedCard, config: RunConfig, name: str, part: Part) -> Any:  # noqa: ANN401
@@ -168,22 +168,23 @@ def _component(card: Card, resolved: ResolvedCard, config: RunConfig, name: str,
 
 
 def _without_checker(card: Card, kind: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Leave the safety checker out unless the card wants it."""
+    """Give the arguments that leave the safety checker out, unless the card wants it."""
     off = {"safety_checker": None, "requires_safety_checker": False}
-    return {} if card.safety_checker else {k: v for k, v in off.items() if k in _takes(kind)}
+    components = _components_of(kind)
+    return {} if card.safety_checker else {k: v for k, v in off.items() if k in components}
 
 
-def _name_missing(card: Card, kind: Any, folder: Any, given: dict[str, Any]) -> None:  # noqa: ANN401
-    """Name the parts that neither the folder nor the card brings."""
+def _refuse_missing(card: Card, kind: Any, folder: Any, given: dict[str, Any]) -> None:  # noqa: ANN401
+    """Refuse a pipeline with parts that neither the folder nor the card provides; name them."""
     index = json.loads((folder / "model_index.json").read_bytes())
-    there = {name for name, value in index.items() if isinstance(value, list) and value[0]}
+    present = {name for name, value in index.items() if isinstance(value, list) and value[0]}
     optional = {*getattr(kind, "_optional_components", ()), *given}
-    needed = {name for name, d in _takes(kind).items() if d is inspect.Parameter.empty}
-    missing = sorted(needed - there - optional)
+    needed = {name for name, d in _components_of(kind).items() if d is inspect.Parameter.empty}
+    missing = sorted(needed - present - optional)
     if missing:
         raise ModelError(
             f"card {card.name}: {kind.__name__} needs the part {', '.join(missing)}, which neither "
-            f"{folder} nor the card's `parts` brings; add it to the card"
+            f"{folder} nor the card's `parts` provides; add it to the card"
         )
 
 

@@ -1,9 +1,9 @@
-"""Stable Diffusion 1.x and 2.x, and the seedling, through diffusers' own pipeline.
+"""Draws with Stable Diffusion 1.x and 2.x, and the seedling, through diffusers' own pipeline.
 
-Everything that decides a pixel is diffusers' code: its `__call__` up to the latents, its VAE
-and its image processor after them. What is ours: noise (one generator per seed, float32 on
-the CPU), prompts encoded once, the question whether the decoded floats are finite, and on a
-CPU faster parts inside the networks (`pipeline/cpu.py`).
+Diffusers' code determines every pixel: its `__call__` up to the latents, then its VAE and its image
+processor. The project adds the noise (one generator per seed, float32 on the CPU), encodes each
+prompt once, checks that the decoded floats are finite, and on a CPU uses faster layers in the
+networks (`pipeline/cpu.py`).
 """
 
 from functools import lru_cache
@@ -30,10 +30,10 @@ from pipeline.settings.config import RunConfig
 PIPELINE = "StableDiffusionPipeline"
 
 ENCODED_PROMPTS = 256
-"""Prompts whose embeddings an actor keeps: several tiles' worth."""
+"""Number of prompts whose embeddings an actor keeps: enough for several tiles."""
 
 DECODE_ON_CPU = 16
-"""Images decoded together on a CPU: more of them leave its caches, fewer keep it waiting."""
+"""Images decoded together on a CPU: more do not fit its caches, fewer do not keep it busy."""
 
 
 class StableDiffusion:
@@ -112,7 +112,7 @@ class StableDiffusion:
         generators: list[torch.Generator],
         recorder: Recorder,
     ) -> torch.Tensor:
-        """Noise to final latents, by the pipeline's own call."""
+        """Turn noise into final latents with the pipeline's own call."""
         embeds = [self._encode(prompt.text) for prompt in batch.prompts]
         guided = self.config.guidance_scale > 1
         latents: torch.Tensor = self.pipe(
@@ -126,9 +126,9 @@ class StableDiffusion:
         return latents
 
     def _encode_uncached(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """(1, tokens, D) embeddings of a prompt and of the negative prompt.
+        """Compute the embeddings of a prompt and of the negative prompt, (1, tokens, D) each.
 
-        One prompt at a time, so that they do not depend on who is in the batch.
+        Prompts are encoded one at a time, so that embeddings do not depend on the batch.
         """
         positive, negative = self.pipe.encode_prompt(
             text,
@@ -140,17 +140,17 @@ class StableDiffusion:
         return positive, negative
 
     def truncated_tokens(self, text: str) -> int:
-        """Tokens of a prompt beyond the text encoder's length."""
+        """Count the tokens of a prompt that the text encoder does not read."""
         return truncated_tokens(self.pipe.tokenizer, text)
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) floats, about [-1, 1], not clamped: infinities must stay visible."""
+        """Decode to (B, 3, H, W) floats, about [-1, 1], not clamped: infinities must remain."""
         vae = self.pipe.vae
         parts = (latents / vae.config.scaling_factor).split(self._decode_together)
         return torch.cat([vae.decode(part, return_dict=False)[0] for part in parts])
 
     def _postprocess(self, pixels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 images, and which of them the safety checker (if there is one) replaced."""
+        """Make uint8 images, and say which ones the safety checker, if there is one, replaced."""
         pixels, flags = self.pipe.run_safety_checker(pixels, self.device, pixels.dtype)
         images = self.pipe.image_processor.postprocess(pixels, output_type="pt")
         return to_uint8(images), np.array(flags or [False] * len(pixels))

@@ -1,19 +1,19 @@
-"""Text to video: a cell's picture is its filmstrip, all frames one below the other.
+"""Draws videos: the image of a cell is a filmstrip, with all frames one below the other.
 
-`TextToVideoSDPipeline` (ModelScope, Wang et al. 2023, arXiv:2308.06571), whose UNet sees all
-frames together. The card's height is that of the whole strip and `frames` says into how many it
-is cut, so a video is stored, hashed, kept lossless and shown as any other image is, and nothing
-downstream needs a second kind of row. What is asked of a video is asked of its frames:
-`split_frames` cuts the strip, and a feature of a video is the mean over them.
+The pipeline is `TextToVideoSDPipeline` (ModelScope, Wang et al. 2023, arXiv:2308.06571), whose UNet
+sees all frames together. The card's height is that of the whole strip, and `frames` says how many
+frames it contains. So a video is stored, hashed and shown like any other image, and no later step
+needs a second kind of row. Features are measured on frames: `split_frames` cuts the strip, and a
+feature of a video is the mean over its frames.
 
-The noise of a strip is (C, frames * h, w), the same numbers in the same order as the pipeline's
-own (C, frames, h, w): an intervention that looks at places finds each frame's noise where its
-picture will be.
+The noise of a strip has the shape (C, frames * h, w), with the same numbers in the same order as
+the pipeline's own noise of shape (C, frames, h, w). An intervention that looks at positions finds
+the noise of each frame where the frame will be.
 
-Cells are drawn one by one, since the pipeline folds the frames into the batch before the
-scheduler's step: with a list of generators its step noise fails for want of one per frame.
+Cells are drawn one by one, because the pipeline folds the frames into the batch before the
+scheduler's step: a list of generators would have to hold one per frame.
 
-Only run with random weights.
+Tested with random weights only.
 """
 
 import numpy as np
@@ -41,14 +41,14 @@ class TextToVideo:
     """A video checkpoint with its intervention, ready to draw filmstrips.
 
     Args:
-        card: The checkpoint's card; `frames` of them make its height.
+        card: The checkpoint's card; its height is that of all `frames` together.
         resolved: Its files.
         config: How to sample.
         intervention: Change of sampling.
 
     Raises:
-        ModelError: If a GPU is missing, the folder does not load, the height is not that of a
-            whole number of frames, or compiled inference is asked for.
+        ModelError: If a GPU is missing, the folder does not load, the height does not hold a whole
+            number of frames, or compiled inference is asked for.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class TextToVideo:
         start, generators = draw_start(batch, self.intervention, self.config, self.latents_shape)
         start = start.to(self.pipe.unet.dtype)
         strips, finite = [], []
-        for prompt, own, generator in zip(batch.prompts, start, generators, strict=True):
+        for prompt, noise, generator in zip(batch.prompts, start, generators, strict=True):
             self.finite.forget()
-            strips.append(self._strip(prompt.text, own, generator, batch))
+            strips.append(self._strip(prompt.text, noise, generator, batch))
             finite.append(bool(self.finite.of(1).all()))
         counts = [self.truncated_tokens(prompt.text) for prompt in batch.prompts]
         return Drawn(
@@ -91,7 +91,7 @@ class TextToVideo:
     def _strip(
         self, text: str, noise: torch.Tensor, generator: torch.Generator, batch: Batch
     ) -> torch.Tensor:
-        """One video, (1, 3, frames * H, W) in [0, 1]."""
+        """Draw one video, (1, 3, frames * H, W) in [0, 1]."""
         channels, height, width = self.latents_shape
         settings = call_arguments(batch, self.intervention, self.config)
         video: torch.Tensor = self.pipe(
@@ -107,17 +107,17 @@ class TextToVideo:
         return strip
 
     def truncated_tokens(self, text: str) -> int:
-        """Tokens of a prompt beyond the text encoder's length."""
+        """Count the tokens of a prompt that the text encoder does not read."""
         return truncated_tokens(self.pipe.tokenizer, text)
 
 
 def _check(card: Card, config: RunConfig) -> None:
-    """Refuse what cannot be cut into frames, before anything is loaded."""
+    """Refuse a height that cannot be cut into frames, and compilation, before anything loads."""
     if card.frames < 2 or config.height % (card.frames * card.vae_factor):
         raise ModelError(
-            f"card {card.name}: a strip of height {config.height} is not {card.frames} frames of "
-            f"a height that {card.vae_factor} divides; `frames` is 2 or more, and the height is "
-            f"that of all frames together"
+            f"card {card.name}: a strip of height {config.height} cannot be cut into "
+            f"{card.frames} frames whose height {card.vae_factor} divides; set `frames` to at "
+            f"least 2, and `height` to that of all frames together"
         )
     if config.compiled:
-        raise ModelError("text to video is not offered compiled; set `compiled: false`")
+        raise ModelError("text to video cannot be compiled; set `compiled: false`")

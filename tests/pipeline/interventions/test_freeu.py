@@ -10,7 +10,7 @@ from diffusers import UNet2DConditionModel, UNet2DModel
 
 from pipeline.cards.card import Card, load_cards
 from pipeline.errors import ModelError
-from pipeline.interventions.freeu import FreeU, backbone_places
+from pipeline.interventions.freeu import FreeU, backbone_layers
 from tests.pipeline import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -147,7 +147,7 @@ def test_another_version_or_stage_would_be_noticed() -> None:
 def test_the_two_stage_rules_touch_other_places() -> None:
     """By width 7 and 3 places of Stable Diffusion, by up block 3 and 3."""
     network = unet()
-    widths = [width for _, width in backbone_places(network)]
+    widths = [width for _, width in backbone_layers(network)]
     assert (widths.count(64), widths.count(32)) == (7, 3)
     by_block = [len(block.resnets) for block in network.up_blocks[:2]]
     assert by_block == [3, 3]

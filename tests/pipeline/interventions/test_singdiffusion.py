@@ -218,7 +218,7 @@ def test_a_text_encoder_of_another_width_is_refused(
 ) -> None:
     """The base model's own is the likely mistake: 32 here, where the network reads 24."""
     wrong = {**parameters, "text_weights": str(resolve(card).folder)}
-    message = r"reads a text of width 24 and its text encoder gives 32; .*`text_weights`"
+    message = r"reads text of width 24 and its text encoder gives 32; .*`text_weights`"
     with pytest.raises(ModelError, match=message):
         tiny.model(card, settings(card), SingDiffusion(wrong))
 
