@@ -1,1 +1,1 @@
-"""Cards: which checkpoint is loaded, from where, and the hash of every file that counts."""
+"""Cards: which checkpoint is loaded, from where, and the hash of each file that defines it."""

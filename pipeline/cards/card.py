@@ -1,7 +1,8 @@
-"""Cards: one checkpoint = one entry of `models/cards.yaml`. No torch, so plans stay cheap.
+"""Cards: each entry of `models/cards.yaml` describes one checkpoint.
 
 A card pins what is loaded and how it is sampled. Checkpoints are safetensors folders in the
-diffusers layout; no remote code is ever run.
+diffusers layout; no remote code is ever run. This module does not import torch, so plans stay
+cheap.
 """
 
 import hashlib
@@ -29,18 +30,18 @@ SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Card(Checkpoint):
-    """A pinned checkpoint and the settings it is sampled with by default.
+    """A pinned checkpoint with its default sampling settings.
 
-    A local folder is in the diffusers layout, and relative to the project.
+    A local folder is in the diffusers layout; its path is relative to the project.
 
     Attributes:
         name: Name in recipes.
-        family: Name in the model registry (`pipeline/models/__init__.py`); a card of a family
-            that is not there yet can be planned, not drawn.
+        family: Name in the model registry (`pipeline/models/__init__.py`). A card of another family
+            can be planned but not drawn.
         dtype: Torch dtype the networks run in.
         variant: File variant on the hub ("fp16"), or empty.
         scheduler: Diffusers scheduler class.
-        scheduler_config: Settings over the checkpoint's own scheduler config.
+        scheduler_config: Settings that override the checkpoint's own scheduler config.
         num_inference_steps: Denoising steps.
         guidance_scale: Classifier-free guidance; 1 or less switches it off.
         height: Image height in pixels.
@@ -49,18 +50,19 @@ class Card(Checkpoint):
         vae_factor: Image pixels per latent pixel along one axis.
         safety_checker: Whether the checkpoint's safety checker runs (and flags rows).
         gpu: Whether the card needs a GPU.
-        seconds_per_image: Rough cost for `plan`, on the device it is meant for; None if it was
-            never measured.
+        seconds_per_image: Rough time for `plan`, on the device that the card is meant for; None if
+            it was never timed.
         gflop_forward: Floating-point operations (2 per multiply-add) of one UNet forward of one
             image at the card's size, in 1e9; None if unknown.
         gflop_decode: The same for decoding one image.
         stages: How the family `diffusers_pipeline` calls the card's pipelines, in order.
-        parts: Weights beside the card's own folder, by name.
-        conditions: The pictures that every prompt must bring: `same` for one of the image's own
-            size, `any` for one of any size, `numbers` for a row of numbers (an embedding).
-        frames: Frames of a video; they lie one below the other in a cell's image, and `height` is
-            that of all of them.
-        demonstration: A model of ours that shows the study; lists from it are not advice.
+        parts: Weights in addition to the card's own folder, by name.
+        conditions: The condition images that each prompt must have: `same` for an image of the
+            run's size, `any` for one of any size, `numbers` for a row of numbers (an embedding).
+        frames: Frames of a video. They lie one below the other in a cell's image, and `height` is
+            the height of all frames together.
+        demonstration: Whether the model is one of the project's own, which show how a study works;
+            seed lists of such models are not advice.
         licence: Licence of the weights.
         note: What a user must know.
     """
@@ -93,7 +95,7 @@ class Card(Checkpoint):
     note: str = ""
 
     def latents_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """(C, h, w) of one image's latents at this size.
+        """Give the shape (C, h, w) of one image's latents at this size.
 
         Raises:
             ConfigError: If the size is not a multiple of the VAE's factor.
@@ -110,7 +112,7 @@ class ResolvedCard(BaseModel):
     Attributes:
         folder: The diffusers folder.
         revision: The commit that was read; empty for local folders.
-        sha256: Hash over the names and contents of all files that define the model.
+        sha256: Hash of the names and contents of all files that define the model.
         parts: Folders of the card's parts.
     """
 
@@ -124,19 +126,20 @@ class ResolvedCard(BaseModel):
 
 @cache
 def load_cards(path: Path = CARDS_FILE) -> dict[str, Card]:
-    """All cards of a file, by name."""
+    """Read all cards of a file, by name."""
     entries = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)
     return {name: Card(name=name, **entry) for name, entry in entries.items()}
 
 
 def find_card(name: str) -> Card:
-    """The card of this name, or of a user's own YAML file.
+    """Find the card of this name, or read a user's own YAML file.
 
-    A path to a file that holds one card (without its name) works where a name does, so a
-    checkpoint of one's own needs no change here.
+    A path to a YAML file with one card (without its name) works like a name, so a user's own
+    checkpoint needs no change here.
 
     Raises:
-        ConfigError: If there is none (the message names the nearest), or the file is malformed.
+        ConfigError: If there is no such card (the message names the nearest), or if the file is
+            malformed.
     """
     cards = load_cards()
     if name in cards:
@@ -154,39 +157,39 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
 
     Args:
         card: The card.
-        revision: The commit that a run began with; empty for the card's own.
+        revision: The commit that a run started with; empty for the card's own.
 
     Raises:
-        ModelError: If the card's family cannot be drawn yet (asked before anything is
-            fetched), the folder is missing, or the hub cannot be reached.
+        ModelError: If the card's family cannot be drawn (checked before anything is fetched), the
+            folder is missing, or the hub cannot be reached.
     """
     if card.family not in models.MODELS and not is_user_path(card.family):
         raise ModelError(
-            f"card {card.name} is of the family {card.family}, which this version cannot draw: "
-            f"it can be planned only. Families that can be drawn: {', '.join(models.MODELS)}; "
-            f"a class of your own works by its dotted path"
+            f"card {card.name} is of the family {card.family}, which this version can plan but "
+            f"not draw. Families that can be drawn: {', '.join(models.MODELS)}; a class of your "
+            f"own works by its dotted path"
         )
-    begun = dict(item.split("=") for item in revision.split()[1:])
-    own = revision.split()[0] if revision.split() else ""
-    folder, found = (
+    part_commits = dict(item.split("=") for item in revision.split()[1:])
+    card_commit = revision.split()[0] if revision.split() else ""
+    folder, commit = (
         (_local(card), "")
         if card.path
-        else fetch(card, _patterns(card), who=f"card {card.name}", commit=own)
+        else fetch(card, _patterns(card), who=f"card {card.name}", commit=card_commit)
     )
-    sha256, parts, revisions = files_sha256(folder, _patterns(card)), {}, [found or "local"]
+    sha256, parts, revisions = files_sha256(folder, _patterns(card)), {}, [commit or "local"]
     for name, part in card.parts.items():
-        parts[name], commit = _resolve_part(card, name, part, begun.get(name, ""))
-        revisions += [f"{name}={commit}"] if commit else []
-        whole = f"{sha256}\0{name}\0{_part_sha256(parts[name], part)}"
-        sha256 = hashlib.sha256(whole.encode()).hexdigest()
-    found = " ".join(revisions) if len(revisions) > 1 else found
-    return ResolvedCard(folder=folder, revision=found, sha256=sha256, parts=parts)
+        parts[name], part_commit = _resolve_part(card, name, part, part_commits.get(name, ""))
+        revisions += [f"{name}={part_commit}"] if part_commit else []
+        joined = f"{sha256}\0{name}\0{_part_sha256(parts[name], part)}"
+        sha256 = hashlib.sha256(joined.encode()).hexdigest()
+    revision = " ".join(revisions) if len(revisions) > 1 else commit
+    return ResolvedCard(folder=folder, revision=revision, sha256=sha256, parts=parts)
 
 
 def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Path, str]:
-    """The part's folder and commit ("" for a local one)."""
+    """Find a part's folder and its commit ("" for a local folder)."""
     if not part.path and not part.repo:
-        raise ModelError(f"card {card.name}: part {name} has neither path nor repo")
+        raise ModelError(f"card {card.name}: part {name} has neither path nor repo; add one")
     if not part.path:
         who = f"card {card.name}, part {name},"
         return fetch(part, part.patterns(), who=who, commit=revision)
@@ -199,7 +202,7 @@ def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Pat
 
 
 def _part_sha256(folder: Path, part: Part) -> str:
-    """Hash of what a part is loaded from."""
+    """Hash the files that a part is loaded from."""
     if part.use == "pipeline":
         return files_sha256(folder, part.patterns())
     files = [path for pattern in part.patterns() for path in folder.glob(pattern)]
@@ -207,22 +210,25 @@ def _part_sha256(folder: Path, part: Part) -> str:
 
 
 def _patterns(card: Card) -> list[str]:
-    """Names of the files that a pipeline reads."""
+    """List the names of the files that a pipeline reads."""
     return ["*.json", "*.txt", "*.model", f"*{card.variant and '.' + card.variant}.safetensors"]
 
 
 def _local(card: Card) -> Path:
     folder = PROJECT_ROOT / card.path
     if not (folder / "model_index.json").is_file():
-        raise ModelError(f"card {card.name}: {folder} holds no model_index.json")
+        raise ModelError(
+            f"card {card.name}: {folder} holds no model_index.json; `path` is a folder in the "
+            f"diffusers layout"
+        )
     return folder
 
 
 def files_sha256(folder: Path, patterns: Sequence[str]) -> str:
-    """Hash of the names and contents of the files that define a diffusers folder's model.
+    """Hash the names and contents of the files that define the model in a diffusers folder.
 
-    Only the components that its `model_index.json` names count, so what another program put
-    into the same folder changes nothing.
+    Only the components that its `model_index.json` names count, so other files in the folder
+    change nothing.
 
     Args:
         folder: The folder.

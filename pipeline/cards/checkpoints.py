@@ -1,4 +1,4 @@
-"""Where a checkpoint comes from: a local folder, or Hugging Face's hub. No torch."""
+"""Finds the files of a checkpoint in a local folder or on Hugging Face's hub, without torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,17 +8,17 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.errors import ModelError
 
 PROJECT_ROOT = Path(__file__).parents[2]
-"""Relative paths of shipped cards and recipes start here."""
+"""Relative paths in shipped cards and recipes start here."""
 
 
 class Checkpoint(BaseModel):
-    """What every card says about the place of its weights.
+    """The location of a card's weights.
 
     Attributes:
-        path: Local file or folder; empty where it is on the hub.
-        repo: Hugging Face repository; empty where it is local.
-        revision: Commit of the repository. Empty or `unresolved`: whatever is newest at first
-            use, which is then stored with what was made of it.
+        path: Local file or folder; empty if the weights are on the hub.
+        repo: Hugging Face repository; empty if the weights are local.
+        revision: Commit of the repository. Empty or `unresolved` means the newest commit at first
+            use, which is then stored with the results.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,7 +29,7 @@ class Checkpoint(BaseModel):
 
     @property
     def commit(self) -> str | None:
-        """The pinned commit; None for the newest.
+        """The pinned commit, or None for the newest.
 
         Example:
             >>> Checkpoint(repo="a/b", revision="unresolved").commit is None
@@ -41,31 +41,33 @@ class Checkpoint(BaseModel):
 def fetch(
     checkpoint: Checkpoint, patterns: Sequence[str], *, who: str, commit: str = ""
 ) -> tuple[Path, str]:
-    """Fetch from the hub, or find in its local cache, only what is read.
+    """Fetch the files that are read from the hub, or find them in its local cache.
 
     Args:
         checkpoint: Names the repository.
         patterns: Names of the files.
-        who: What needs them, for the message.
-        commit: The commit wanted; empty for the checkpoint's own.
+        who: What needs the files, for the message.
+        commit: The wanted commit; empty for the checkpoint's own.
 
     Returns:
-        The folder, and the commit, which is its name.
+        The folder, and the commit, which is the name of the folder.
 
     Raises:
-        ModelError: If the files are not here and the hub does not give them.
+        ModelError: If the files are not on this machine and the hub does not provide them.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(
-            checkpoint.repo, revision=commit or checkpoint.commit, allow_patterns=list(patterns)
+        folder = Path(
+            snapshot_download(
+                checkpoint.repo, revision=commit or checkpoint.commit, allow_patterns=list(patterns)
+            )
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         raise ModelError(
             f"{who} needs the files of {checkpoint.repo}, which are not in the local hub cache, "
-            f"and the hub did not give them ({type(error).__name__}). Connect this machine once, "
-            f"or copy the cache of one that has them and set HF_HOME"
+            f"and the hub did not provide them ({type(error).__name__}). Connect this machine to "
+            f"the internet once, or copy the cache of a machine that has them and set HF_HOME"
         ) from error
-    return Path(found), Path(found).name
+    return folder, folder.name

@@ -1,7 +1,7 @@
-"""Tensors from a file: the one place where a pickle is opened, and only one that cannot run code.
+"""Reads tensors from files; the only module that opens pickles, and only without running code.
 
-Some networks are published as pickles alone. `weights_only=True` builds tensors and plain values
-and calls nothing that the file names; what is not a tensor is refused all the same.
+Some networks are published only as pickles. `weights_only=True` builds tensors and plain values and
+calls nothing that the file names. Anything that is not a tensor is refused as well.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
-    """Read tensors by name: safetensors by the ending `.safetensors`, else a pickle of tensors.
+    """Read tensors by name, from a `.safetensors` file or else from a pickle of tensors.
 
     Args:
         path: The file.
@@ -29,16 +29,16 @@ def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
     from huggingface_hub import load_state_dict_from_file
 
     try:
-        found = load_state_dict_from_file(path, map_location="cpu", weights_only=True, safe=False)
-    except Exception as error:  # what a damaged or unsafe file raises is of many kinds
-        # Torch's own message advises to load the file without the guard.
+        tensors = load_state_dict_from_file(path, map_location="cpu", weights_only=True, safe=False)
+    except Exception as error:  # damaged and unsafe files raise many kinds of errors
+        # Torch's own message advises loading the file without this protection.
         raise ModelError(
             f"{path} cannot be read as tensors ({type(error).__name__}): it is missing, damaged, "
-            f"or holds objects, which could run code; get it again, or convert it to safetensors"
+            f"or holds objects that could run code; get it again, or convert it to safetensors"
         ) from error
-    if not isinstance(found, dict) or not all(map(torch.is_tensor, found.values())):
+    if not isinstance(tensors, dict) or not all(map(torch.is_tensor, tensors.values())):
         raise ModelError(
-            f"{path} holds more than tensors by name; wanted a state_dict alone: save that, as "
-            f"safetensors if you can"
+            f"{path} holds more than tensors by name; wanted a state_dict alone: save only that, "
+            f"as safetensors if possible"
         )
-    return dict(found)
+    return dict(tensors)

@@ -1,4 +1,4 @@
-"""Weights that come with an intervention: where they lie, and the hash that names them in a run."""
+"""Finds the weights of interventions, and hashes them for the identity of a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,39 +10,39 @@ from pipeline.errors import ModelError
 from pipeline.storage.file_hashes import sha256_of_files
 
 PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.bin")
-"""Names of the files that a folder of weights is read from."""
+"""Names of the files that are read from a folder of weights."""
 
 
 def find_weights(path: str) -> Path:
-    """The file or folder that a `weights` parameter names.
+    """Find the file or folder that a `weights` parameter names.
 
     Args:
         path: Absolute, or relative to the project.
 
     Raises:
-        ModelError: If it is not there.
+        ModelError: If it does not exist.
     """
-    found = PROJECT_ROOT / path
-    if not path or not found.exists():
+    weights = PROJECT_ROOT / path
+    if not path or not weights.exists():
         raise ModelError(
-            f"found no weights at {found}; give the file, or the folder with config.json and the "
+            f"found no weights at {weights}; give the file, or the folder with config.json and the "
             f"weights, by its absolute path or relative to {PROJECT_ROOT}"
         )
-    return found
+    return weights
 
 
 def weights_sha256(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Hashes of the files that an intervention's parameters name.
+    """Hash the files that an intervention's parameters name.
 
     Args:
-        parameters: The recipe's; those called `weights` or `<something>_weights` are paths.
+        parameters: Parameters of the recipe; `weights` and `<something>_weights` are paths.
 
     Returns:
-        Parameter -> sha256 over the names and contents of its files, so that a run is named by
-        what was loaded and not by where it lay.
+        Parameter -> sha256 of the names and contents of its files, so that the identity of a run
+        depends on what was loaded and not on where it was.
 
     Raises:
-        ModelError: If a path is not there.
+        ModelError: If a path does not exist.
 
     Example:
         >>> weights_sha256({"strength": 0.1})

@@ -1,11 +1,12 @@
-"""Conditions (pictures, rows of numbers): found by hash, checked before the first image is drawn.
+"""Finds the conditions of prompts by hash, and checks them before the first image is drawn.
 
-A prompt names its image and its mask by the sha256 of their files, so a cell is the same cell
-wherever the files lie. A prompt file keeps them in the folder `conditions` beside it, named by
-their hash (`<sha256>.png`); a run copies them into its own folder, where every actor sees them.
+A condition is an image, or a row of numbers. A prompt names its image and its mask by the sha256 of
+their files, so a cell does not depend on where the files are. The files of a prompt file are in the
+folder `conditions` beside it, named by their hash (`<sha256>.png`). A run copies them into its own
+folder, where all actors see them.
 
-A row of numbers, as a face recogniser gives, is a .npy file of one axis; it travels as a picture
-of one row of float pixels (mode F), of which `numbers_of` makes numbers again.
+A row of numbers, for example from a face recogniser, is a .npy file with one axis. It is passed on
+as an image with one row of float pixels (mode F); `numbers_of` gives the numbers back.
 """
 
 import hashlib
@@ -27,18 +28,18 @@ from pipeline.storage.store import LocalStore
 FOLDER = "conditions"
 NPY = b"\x93NUMPY"
 KEPT_DECODED = 256
-"""Pictures whose pixels an actor keeps."""
+"""Number of condition images whose pixels an actor keeps."""
 
 
 class Conditions(Mapping[str, Image.Image]):
-    """The pictures of a folder by the sha256 of their files, decoded when they are asked for.
+    """The condition images of a folder, by the sha256 of their files; decoded when looked up.
 
     Args:
         folder: Holds files whose name without suffix is their sha256.
 
     Raises:
-        PromptError: From a look-up, if there is no such file, it is not a picture, or its bytes
-            are not those of the hash.
+        PromptError: From a look-up, if there is no such file, if it is not an image, or if its
+            bytes do not have that hash.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,7 +47,7 @@ class Conditions(Mapping[str, Image.Image]):
         self._decoded = lru_cache(KEPT_DECODED)(self._decode)
 
     def __getitem__(self, sha256: str) -> Image.Image:
-        """The picture, RGB; numbers are one row of float pixels."""
+        """Decode an image, RGB; numbers are one row of float pixels."""
         return self._decoded(sha256)
 
     def __iter__(self) -> Iterator[str]:
@@ -56,16 +57,18 @@ class Conditions(Mapping[str, Image.Image]):
         return sum(1 for _ in self)
 
     def read(self, sha256: str) -> bytes:
-        """The file's bytes, checked against the hash."""
-        found = sorted(self.folder.glob(f"{sha256}*"))
-        if not found:
+        """Read a file's bytes and check them against the hash."""
+        files = sorted(self.folder.glob(f"{sha256}*"))
+        if not files:
             raise PromptError(
-                f"found no picture {sha256[:12]}... in {self.folder}; put it there as "
+                f"found no condition image {sha256[:12]}... in {self.folder}; put it there as "
                 f"{sha256[:12]}....png, named by the sha256 of its bytes"
             )
-        data = found[0].read_bytes()
+        data = files[0].read_bytes()
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise PromptError(f"{found[0]}: its bytes do not have the sha256 of its name")
+            raise PromptError(
+                f"{files[0]}: its bytes do not have the sha256 of its name; replace the file"
+            )
         return data
 
     def _decode(self, sha256: str) -> Image.Image:
@@ -78,44 +81,44 @@ class Conditions(Mapping[str, Image.Image]):
 
 def _read_numbers(data: bytes) -> Image.Image:
     try:
-        found = np.load(io.BytesIO(data), allow_pickle=False)
-        right = found.ndim == 1 and found.dtype.kind == "f" and bool(np.isfinite(found).all())
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+        valid = array.ndim == 1 and array.dtype.kind == "f" and bool(np.isfinite(array).all())
     except (ValueError, EOFError, OSError) as error:
         raise ImageFileError(f"a damaged .npy file: {error}") from error
-    if not right or not found.any():
+    if not valid or not array.any():
         raise ImageFileError(
-            f"an array of {found.dtype} and shape {found.shape}; wanted one axis of finite floats "
+            f"an array of {array.dtype} and shape {array.shape}; wanted one axis of finite floats "
             f"that are not all 0"
         )
-    return Image.fromarray(found.astype(np.float32)[None])
+    return Image.fromarray(array.astype(np.float32)[None])
 
 
-def numbers_of(picture: Image.Image) -> npt.NDArray[np.float32]:
-    """The numbers that a condition of kind `numbers` holds, shape (n,)."""
-    numbers: npt.NDArray[np.float32] = np.array(picture, np.float32)[0]
+def numbers_of(image: Image.Image) -> npt.NDArray[np.float32]:
+    """Give the numbers of a condition of kind `numbers`, shape (n,)."""
+    numbers: npt.NDArray[np.float32] = np.array(image, np.float32)[0]
     return numbers
 
 
 def check_conditions(
     card: Card,
     prompts: Iterable[Prompt],
-    pictures: Mapping[str, Image.Image],
+    condition_images: Mapping[str, Image.Image],
     size: tuple[int, int],
 ) -> None:
-    """Refuse cells that lack a condition of their card, have one too many, or of a wrong size.
+    """Refuse prompts with conditions that are missing, superfluous or of a wrong size.
 
-    Where the card reads a prompt's text as a class number, the text must be one.
+    If the card reads a prompt's text as a class number, the text must be one.
 
     Args:
         card: Says which conditions it needs.
-        prompts: The run's.
-        pictures: By sha256; each is looked up once.
+        prompts: The prompts of the run.
+        condition_images: The condition images by sha256.
         size: (width, height) of the run's images.
 
     Raises:
         PromptError: At the first prompt that cannot be drawn; names prompt, part and sizes.
     """
-    right: set[tuple[str, str]] = set()
+    checked: set[tuple[str, str]] = set()
     lengths: dict[str, int] = {}
     labels = any("label" in stage.sources() for stage in card.stages)
     for prompt in prompts:
@@ -123,24 +126,24 @@ def check_conditions(
             class_number(prompt)
         for name, sha256 in (("image", prompt.image), ("mask", prompt.mask)):
             _check_presence(card, prompt, name, sha256)
-            if sha256 is None or (name, sha256) in right:
+            if sha256 is None or (name, sha256) in checked:
                 continue
-            _check_kind(card, prompt, name, pictures[sha256])
-            found = pictures[sha256].size
-            _check_length(card, prompt, name, found[0], lengths)
-            if (name, "same") in card.conditions.items() and found != size:
+            image = condition_images[sha256]
+            _check_kind(card, prompt, name, image)
+            _check_length(card, prompt, name, image.width, lengths)
+            if (name, "same") in card.conditions.items() and image.size != size:
                 raise PromptError(
-                    f"prompt {prompt.text!r}: its {name} is {found[0]} x {found[1]} pixels; card "
-                    f"{card.name} draws {size[0]} x {size[1]} and needs it in that size"
+                    f"prompt {prompt.text!r}: its {name} is {image.width} x {image.height} pixels; "
+                    f"card {card.name} draws {size[0]} x {size[1]} and needs it in that size"
                 )
-            right.add((name, sha256))
+            checked.add((name, sha256))
 
 
 def class_number(prompt: Prompt) -> int:
-    """The class that a prompt's text names.
+    """Read the class number that a prompt's text is.
 
     Raises:
-        PromptError: If the text is no whole number.
+        PromptError: If the text is not a whole number.
 
     Example:
         >>> class_number(Prompt("207"))
@@ -148,30 +151,30 @@ def class_number(prompt: Prompt) -> int:
     """
     if not prompt.text.isdecimal():
         raise PromptError(
-            f"prompt {prompt.text!r} is no class number, which the card needs; write the number "
-            f"of a class alone, as 207"
+            f"prompt {prompt.text!r} is not a class number, which the card needs; write only the "
+            f"number of a class, for example 207"
         )
     return int(prompt.text)
 
 
-def _check_kind(card: Card, prompt: Prompt, name: str, found: Image.Image) -> None:
-    wanted = card.conditions[name] == "numbers"  # type: ignore[index]
-    if wanted != (found.mode == "F"):
-        kinds = "a row of numbers (.npy)", "a picture"
-        given, right = reversed(kinds) if wanted else kinds
+def _check_kind(card: Card, prompt: Prompt, name: str, image: Image.Image) -> None:
+    numbers = card.conditions[name] == "numbers"  # type: ignore[index]
+    if numbers != (image.mode == "F"):
+        kinds = "a row of numbers (.npy)", "an image"
+        given, wanted = reversed(kinds) if numbers else kinds
         raise PromptError(
-            f"prompt {prompt.text!r}: its {name} is {given}; card {card.name} needs {right}"
+            f"prompt {prompt.text!r}: its {name} is {given}; card {card.name} needs {wanted}"
         )
 
 
 def _check_length(
-    card: Card, prompt: Prompt, name: str, found: int, lengths: dict[str, int]
+    card: Card, prompt: Prompt, name: str, length: int, lengths: dict[str, int]
 ) -> None:
-    """One recogniser gives rows of one length."""
-    if card.conditions[name] == "numbers" and lengths.setdefault(name, found) != found:  # type: ignore[index]
+    """Refuse rows of numbers of different lengths."""
+    if card.conditions[name] == "numbers" and lengths.setdefault(name, length) != length:  # type: ignore[index]
         raise PromptError(
-            f"prompt {prompt.text!r}: its {name} is a row of {found} numbers, and an earlier "
-            f"prompt's of {lengths[name]}; one recogniser gives one length"
+            f"prompt {prompt.text!r}: its {name} is a row of {length} numbers, and that of an "
+            f"earlier prompt has {lengths[name]}; take all rows from one recogniser"
         )
 
 
@@ -191,17 +194,17 @@ def _check_presence(card: Card, prompt: Prompt, name: str, sha256: str | None) -
 
 
 def bring_conditions(prompts: Iterable[Prompt], source: Path, store: LocalStore) -> None:
-    """Copy the pictures of prompts into a run's folder; what is there stays.
+    """Copy the condition images of prompts into a run's folder; existing files stay.
 
     Args:
         prompts: The prompts.
-        source: The folder `conditions` beside their file.
-        store: The run's.
+        source: The folder `conditions` beside the prompt file.
+        store: The run folder.
 
     Raises:
-        PromptError: If a picture is missing or not the one of its hash.
+        PromptError: If an image is missing or does not have its hash.
     """
-    there = Conditions(source)
+    conditions = Conditions(source)
     wanted = {sha256 for p in prompts for sha256 in (p.image, p.mask) if sha256}
     for sha256 in sorted(wanted - set(Conditions(store.root / FOLDER))):
-        store.put_if_absent(f"{FOLDER}/{sha256}", there.read(sha256))
+        store.put_if_absent(f"{FOLDER}/{sha256}", conditions.read(sha256))

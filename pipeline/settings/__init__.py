@@ -1,1 +1,1 @@
-"""What a user asks for: recipes, and the run configurations that follow from them."""
+"""Settings: the recipes that users write, and the run configurations that follow from them."""

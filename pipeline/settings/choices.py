@@ -1,30 +1,30 @@
-"""What a recipe chooses, piece by piece: prompts, seeds, the shape of a tile, the ranking."""
+"""Defines the parts of a recipe: prompts, seeds, the shape of a tile, the ranking."""
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import ConfigError
 
 SEED_LIMIT = 2**32
-"""Seeds lie below this: torch's CPU generator keeps 32 bits."""
+"""Seeds are below this number: torch's CPU generator keeps 32 bits."""
 
 LIST_SHARE = 0.25
-"""Share of the seeds that a list holds before confirmation, where nothing else is asked for."""
+"""Default share of the seeds that a list holds before confirmation."""
 
 
 class Frozen(BaseModel):
-    """Settings that cannot be changed and take no unknown field."""
+    """Settings that cannot be changed and refuse unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PromptChoice(Frozen):
-    """Which prompts.
+    """The prompts of a run.
 
     Attributes:
         source: Name of a shipped file in `prompts/`, or a path to .jsonl, .tsv or .txt.
-        count: Use so many, a fair sample of the file (the first in the order of their ids);
-            all if None.
-        chosen: Ids of the prompts to use; all if empty. `count` then counts among them.
+        count: Number of prompts to use, a fair sample of the file (the first in the order of their
+            ids); all if None.
+        chosen: Ids of the prompts to use; all if empty. `count` then applies to these.
     """
 
     source: str
@@ -33,13 +33,13 @@ class PromptChoice(Frozen):
 
 
 class SeedChoice(Frozen):
-    """Which seeds: `count` of them from `start`, or those of `chosen`.
+    """The seeds of a run: `count` seeds from `start`, or the seeds of `chosen`.
 
     Attributes:
         start: First seed.
-        count: How many.
-        chosen: The seeds themselves, for example a golden list; then start and count are not
-            used. A seed named twice counts once.
+        count: Number of seeds.
+        chosen: The seeds themselves, for example a golden list; `start` and `count` are then not
+            used. Repeated seeds count once.
     """
 
     start: int = Field(default=0, ge=0)
@@ -61,7 +61,7 @@ class SeedChoice(Frozen):
         """Read "count", "start:stop" (stop not included) or "7,11,469,".
 
         Raises:
-            ConfigError: If it is none of these, or leaves [0, 2**32).
+            ConfigError: If the text is none of these, or a seed is outside [0, 2**32).
 
         Example:
             >>> SeedChoice.parse("8:40").values() == list(range(8, 40))
@@ -83,24 +83,24 @@ class SeedChoice(Frozen):
             ) from error
 
     def values(self) -> list[int]:
-        """The seeds themselves, each once."""
+        """List the seeds, each once."""
         if self.chosen:
             return list(dict.fromkeys(self.chosen))
         return list(range(self.start, self.start + self.count))
 
 
 class PromptShare(Frozen):
-    """Which prompts a costly feature is measured on: a fair sample of any prompt file.
+    """The share of the prompts that a costly feature is measured on.
 
     Attributes:
-        every: Of so many prompts, one: those whose id, a hash, this number divides. So the
-            choice never changes when the grid grows.
+        every: One prompt in this many is measured: a prompt is if this number divides its id, which
+            is a hash. So the sample is fair, and it does not change when the grid grows.
     """
 
     every: int = Field(ge=1)
 
     def skips(self, prompt_id: str) -> str:
-        """Say why a prompt is not measured; empty if it is.
+        """Say why a prompt is not measured; the text is empty if it is measured.
 
         Args:
             prompt_id: 16 hex digits.
@@ -115,11 +115,11 @@ class PromptShare(Frozen):
 
 
 class TileShape(Frozen):
-    """Cells in a tile.
+    """The shape of a tile.
 
     Attributes:
-        seeds: Seeds along one side.
-        prompts: Prompts along the other.
+        seeds: Number of seeds.
+        prompts: Number of prompts.
     """
 
     seeds: int = Field(default=32, ge=1)

@@ -1,9 +1,9 @@
-"""Run configurations: what is drawn, and the name that follows from it.
+"""Defines run configurations: what is drawn, and the run_id that follows from it.
 
-A *run configuration* is one arm of a recipe (`pipeline/settings/recipe.py`), frozen and
-validated, with every default resolved. The `run_id` hashes an explicit list of what defines a
-cell's image and nothing else. Where and how fast a run is drawn is provenance; the seeds and
-prompts that it holds are its grid, which may grow.
+A *run configuration* is one arm of a recipe (`pipeline/settings/recipe.py`), frozen and validated,
+with all defaults resolved. The `run_id` hashes an explicit list of what defines the image of a
+cell, and nothing else. Where and how fast a run is drawn is provenance. The seeds and prompts of a
+run are its grid, which may grow.
 """
 
 import hashlib
@@ -16,27 +16,25 @@ from pydantic import Field
 from pipeline import interventions
 from pipeline.cards.weights import weights_sha256
 from pipeline.registry import is_user_path, load, source_sha256
-from pipeline.settings.choices import (
-    Frozen,
-)
+from pipeline.settings.choices import Frozen
 
 IDENTITY_VERSION = 1
-"""Version of the list in `RunConfig.identity`; a change renames every run."""
+"""Version of the list in `RunConfig.identity`; a change renames all runs."""
 
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 
 
 class InterventionConfig(Frozen):
-    """Which intervention, with which parameters.
+    """An intervention with its parameters.
 
     Attributes:
         name: Name in the intervention registry, or a dotted path of the user's own class.
         parameters: Its parameters.
-        source_sha256: Hash of the source file of a user's own class, filled in when the run
-            begins; empty for the ones that ship.
-        weights_sha256: Hash of the files of each parameter that names weights, filled in when
-            the run begins.
+        source_sha256: Hash of the source file of a user's own class, filled in when the run starts;
+            empty for shipped interventions.
+        weights_sha256: Hash of the files of each parameter that names weights, filled in when the
+            run starts.
     """
 
     name: str = "none"
@@ -45,48 +43,48 @@ class InterventionConfig(Frozen):
     weights_sha256: dict[str, str] = Field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
-        """What of it defines an image; weights by what they are, not by where they lie."""
-        own = {"source_sha256": self.source_sha256} if self.source_sha256 else {}
-        return {"name": self.name, "parameters": self.parameters | self.weights_sha256, **own}
+        """Give what defines an image; weights count by their content, not by their path."""
+        source = {"source_sha256": self.source_sha256} if self.source_sha256 else {}
+        return {"name": self.name, "parameters": self.parameters | self.weights_sha256, **source}
 
     def with_source(self) -> "InterventionConfig":
-        """The same with the hashes of source and weights as they are now."""
+        """Give a copy with the current hashes of source and weights."""
         sha256 = own_source_sha256(interventions.INTERVENTIONS, self.name, "intervention")
         weights = weights_sha256(self.parameters)
         return self.model_copy(update={"source_sha256": sha256, "weights_sha256": weights})
 
 
 def own_source_sha256(family: Mapping[str, str], name: str, what: str) -> str:
-    """Hash of the source file of a user's own class; empty for a name that ships."""
+    """Hash the source file of a user's own class; empty for a shipped class."""
     return source_sha256(load(family, name, what)) if is_user_path(name) else ""
 
 
 class RunConfig(Frozen):
-    """Everything that defines the image of a cell, resolved; one arm of a recipe.
+    """One arm of a recipe, with everything that defines the image of a cell resolved.
 
     Attributes:
         card: Name of the card.
         card_sha256: Hash of the checkpoint's files.
         revision: Commit of a hub card; empty for a local one. Not identity: the files are.
         dtype: Torch dtype of the networks.
-        decoder: What turns latents into pixels.
+        decoder: Component that turns latents into pixels.
         height: Pixels.
         width: Pixels.
         scheduler: Diffusers scheduler class.
-        scheduler_config: Settings over the checkpoint's own.
-        num_inference_steps: Steps.
-        guidance_scale: Classifier-free guidance.
-        negative_prompt: The text of the unconditional branch.
-        eta: DDIM's eta; at 0 a generator gives nothing but the starting noise.
+        scheduler_config: Settings that override the checkpoint's own.
+        num_inference_steps: Number of steps.
+        guidance_scale: Scale of classifier-free guidance.
+        negative_prompt: Text of the unconditional branch.
+        eta: DDIM's eta; at 0 there is no step noise.
         noise: Short name of the noise spec.
         intervention: Change of sampling.
-        batch_size: Images drawn together; the shape is fixed because the company of an image
-            moves the last bits of a float.
+        batch_size: Images drawn together. The shape of a batch is fixed, because it changes the
+            last bits of a float.
         compiled: Whether the networks run through torch.compile.
         safety_checker: Whether the checkpoint's safety checker may replace images.
         family_sha256: Hash of the source of a user's own model family.
         frames: Frames of a video, one below the other in an image.
-        stages: How the card's pipelines are called, where it says so; see `PipelineStage`.
+        stages: How the card's pipelines are called, if the card says so; see `PipelineStage`.
     """
 
     card: str
@@ -112,9 +110,9 @@ class RunConfig(Frozen):
     frames: int = 1
 
     def identity(self) -> dict[str, Any]:
-        """The explicit list that names the run; fields at their default are left out.
+        """Give the explicit list that the run_id hashes; fields at their default are left out.
 
-        So a field that is added later, at its default, renames no old run.
+        So a new field, left at its default, does not rename an old run.
         """
         always = {
             "identity_version": IDENTITY_VERSION,
@@ -151,6 +149,6 @@ class RunConfig(Frozen):
 
     @property
     def run_id(self) -> str:
-        """Name of the run: 16 hex digits of the identity's sha256."""
+        """The id of the run: the first 16 hex digits of the sha256 of its identity."""
         text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

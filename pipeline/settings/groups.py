@@ -1,8 +1,9 @@
-"""Groups: images that an intervention draws together, as a unit of the grid. No torch.
+"""Checks groups: the images that an intervention draws together.
 
-A group is one prompt with `group_size` seeds in a row, the first a multiple of the size: seeds
-0-3, 4-7 and so on for groups of 4. So who is drawn together follows from the seed's number and
-not from how a grid was cut or grew, and a cell's image is still named by run, prompt and seed.
+A group is one prompt with `group_size` consecutive seeds, the first of which is a multiple of the
+size: for groups of 4, seeds 0-3, 4-7 and so on. So the group of an image follows from its seed and
+does not depend on how the grid was cut or grew, and run, prompt and seed still determine the image
+of a cell. This module does not import torch.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,10 @@ from pipeline.registry import load
 
 
 def group_size(intervention: str) -> int:
-    """Images that an intervention draws together, by its name or a user's dotted path.
+    """Give the number of images that an intervention draws together.
+
+    Args:
+        intervention: Its name, or the dotted path of a user's own class.
 
     Example:
         >>> group_size("none"), group_size("particle_guidance")
@@ -25,7 +29,7 @@ def group_size(intervention: str) -> int:
 def check_groups(
     intervention: str, *, batch_size: int, tile_seeds: int, seeds: Sequence[int]
 ) -> None:
-    """Refuse a batch, a tile or a list of seeds that would cut a group.
+    """Refuse a batch size, a tile or a list of seeds that would cut a group.
 
     Args:
         intervention: Its name.
@@ -34,7 +38,7 @@ def check_groups(
         seeds: The seeds in drawing order.
 
     Raises:
-        ConfigError: If one of them holds no whole number of groups; the message names both
+        ConfigError: If one of them does not hold a whole number of groups; the message names both
             numbers.
 
     Example:
@@ -58,5 +62,5 @@ def check_groups(
             raise ConfigError(
                 f"intervention {intervention} draws groups of {size} images together, and seeds "
                 f"{group} are not {list(range(first, first + size))}: give seeds in whole groups, "
-                f"{size} in a row from a multiple of {size}"
+                f"{size} consecutive seeds from a multiple of {size}"
             )

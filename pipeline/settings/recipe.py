@@ -50,35 +50,35 @@ class Sampling(Frozen):
 
 
 class Recipe(Frozen):
-    """What a user asks for. Sampling fields left out come from the card.
+    """What a user asks for. Sampling settings that are left out come from the card.
 
     Attributes:
-        name: The recipe's name, by default that of its file; names the run folder.
+        name: Name of the recipe, by default that of its file; also the name of the run folder.
         card: Name of a card, or a path to a YAML file with one.
-        prompts: Which prompts.
-        seeds: Which seeds.
+        prompts: The prompts.
+        seeds: The seeds.
         tile: Shape of a tile.
-        order: Which axis is finished first.
+        order: The axis that is finished first.
         batch_size: Images drawn together.
-        workers: Actors; None lets the executor decide.
-        long_prompts: What becomes of prompts that the text encoder cannot read to their end:
-            `refuse` them before the first image, or `cut` them, counted in each image's row.
+        workers: Number of actors; None lets the executor decide.
+        long_prompts: What happens to prompts that are longer than the text encoder reads: `refuse`
+            them before the first image, or `cut` them and count the tokens in each image's row.
         keep_images: "all", "none", or the number of prompts whose images are kept. Hashes and
             features are always kept.
-        keep_latents: "last" keeps the latents that were decoded, "all" those of every step and
-            the start too; each costs 4 bytes a number, as much as a small picture.
+        keep_latents: "last" keeps the latents that were decoded, "all" also those of the start and
+            of each step. Each number costs 4 bytes, so latents are as large as a small image.
         codec: Lossless image format in the shards.
-        sampling: Overrides of the card, see `Sampling`.
-        arms: Name -> overrides of `sampling`; each is a run of its own. Empty: one arm.
+        sampling: Overrides of the card; see `Sampling`.
+        arms: Name -> overrides of `sampling`; each arm is a separate run. Empty means one arm.
         features: Features to measure.
-        feature_prompts: Feature -> the share of the prompts it is measured on; a feature that
-            is not named is measured on all to which it applies.
-        measure: When `goldenseed run` measures: while images are drawn, with pixels still in
-            memory, or afterwards, from the shards. The numbers are the same. Images that are
-            not kept are always measured while they are drawn.
+        feature_prompts: Feature -> share of the prompts that it is measured on. Other features are
+            measured on all prompts to which they apply.
+        measure: When `goldenseed run` measures: while images are drawn, with the pixels still in
+            memory, or afterwards, from the shards. The numbers are the same. Images that are not
+            kept are always measured while they are drawn.
         metrics: Metrics to compute.
-        metric_prompts: Metric -> how many prompts of each set it uses, the first in the order of
-            their ids; a metric that is not named uses all.
+        metric_prompts: Metric -> number of prompts of each set that it uses, the first in the order
+            of their ids. Other metrics use all prompts.
         ranking: How seeds are ranked; if it is left out, nothing is ranked.
     """
 
@@ -119,7 +119,7 @@ class Recipe(Frozen):
         return min(count, self.keep_images)
 
     def run_configs(self, resolved: ResolvedCard) -> dict[str, RunConfig]:
-        """One run configuration per arm, by the arm's name ("" when there is one only).
+        """Make one run configuration per arm, by the arm's name ("" if there are no arms).
 
         Args:
             resolved: The card's files on this machine.
@@ -135,7 +135,7 @@ class Recipe(Frozen):
 def _resolve_arm(
     card: Card, resolved: ResolvedCard, batch_size: int, layers: list[Sampling]
 ) -> RunConfig:
-    """Lay the recipe's and the arm's overrides over the card."""
+    """Apply the overrides of the recipe and of the arm to the card."""
     names = set(Sampling.model_fields) & set(Card.model_fields)
     settings = {name: getattr(card, name) for name in names}
     for layer in layers:
@@ -159,12 +159,12 @@ def _resolve_arm(
 
 
 def recipe_names() -> list[str]:
-    """Names of the shipped recipes."""
+    """List the names of the shipped recipes."""
     return sorted(recipe_files())
 
 
 def recipe_files() -> dict[str, Path]:
-    """Name -> file of the shipped recipes; the folder that holds one is no part of its name."""
+    """Give name -> file of the shipped recipes; the folder of a recipe is not part of its name."""
     return {path.stem: path for path in RECIPES.glob("*/*.yaml")}
 
 
@@ -194,10 +194,11 @@ def parse_recipe(fields: Mapping[str, Any], path: Path) -> Recipe:
 
     Args:
         fields: The mapping as read from YAML.
-        path: Where it is from; its stem is the default name.
+        path: File of the recipe; its stem is the default name.
 
     Raises:
-        ConfigError: For unknown fields (with the nearest) and values out of range, all at once.
+        ConfigError: If fields are unknown or out of range; the message names all of them, and the
+            nearest known fields.
     """
-    named = {"name": path.stem, **fields}
-    return validated(Recipe, named, path, also=Sampling.model_fields)
+    with_name = {"name": path.stem, **fields}
+    return validated(Recipe, with_name, path, also=Sampling.model_fields)

@@ -1,7 +1,7 @@
-"""What a recipe asks of sampling, checked before anything is loaded. No torch.
+"""Checks the sampling settings of a recipe before anything is loaded.
 
-A plan and a run make the same checks, so that what no checkpoint is needed for costs seconds and
-not the start of every actor.
+A plan and a run make the same checks. They need no checkpoint, so a mistake is found in seconds and
+not when all actors have started. This module does not import torch.
 """
 
 import json
@@ -22,10 +22,10 @@ PREDICTION = "prediction_type"
 
 
 def make_intervention(chosen: InterventionConfig) -> Intervention:
-    """The intervention of this name with these parameters; it has read no weights yet.
+    """Make the intervention of this name with these parameters, without reading weights.
 
     Raises:
-        RegistryError: If there is none of this name.
+        RegistryError: If there is no intervention of this name.
         ConfigError: If a parameter is unknown, missing or out of range.
 
     Example:
@@ -36,14 +36,14 @@ def make_intervention(chosen: InterventionConfig) -> Intervention:
     """
     kind = load(interventions.INTERVENTIONS, chosen.name, "intervention", base=Intervention)
     try:
-        made: Intervention = kind(chosen.parameters)
+        intervention: Intervention = kind(chosen.parameters)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"intervention {chosen.name}: {error}") from error
-    return made
+    return intervention
 
 
 def check_sampling(recipe: Recipe, card: Card) -> None:
-    """Refuse what a card or an intervention cannot do, as far as no checkpoint is needed.
+    """Refuse what a card or an intervention cannot do, as far as this needs no checkpoint.
 
     Args:
         recipe: The recipe.
@@ -51,8 +51,8 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
 
     Raises:
         RegistryError: If an intervention is unknown.
-        ConfigError: If an intervention's parameters are wrong, the card names a part that it
-            does not bring, or an arm says that the network predicts what it does not.
+        ConfigError: If an intervention's parameters are wrong, a stage of the card uses a part that
+            the card does not have, or an arm names a wrong prediction type.
     """
     _check_parts(card)
     folder = PROJECT_ROOT / card.path if card.path else None
@@ -64,50 +64,49 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
 
 
 def _scheduler_config(card: Card, *layers: Sampling) -> Mapping[str, Any]:
-    """The last one that is given."""
-    given = [layer.scheduler_config for layer in layers if layer.scheduler_config is not None]
-    return given[-1] if given else card.scheduler_config
+    """Give the last scheduler config that is set."""
+    configs = [layer.scheduler_config for layer in layers if layer.scheduler_config is not None]
+    return configs[-1] if configs else card.scheduler_config
 
 
 def _check_parts(card: Card) -> None:
     for stage in card.stages:
         if stage.part and stage.part not in card.parts:
             raise ConfigError(
-                f"card {card.name}: its {stage.pipeline} is in the part {stage.part!r}, which "
-                f"`parts` does not bring ({', '.join(card.parts) or 'it is empty'}); add it"
+                f"card {card.name}: its {stage.pipeline} is in the part {stage.part!r}, which is "
+                f"not in `parts` ({', '.join(card.parts) or 'there are none'}); add it"
             )
 
 
 def check_prediction(card: Card, settings: Mapping[str, Any], folder: Path | None) -> None:
-    """Refuse a run that takes what the network gives for something else.
+    """Refuse a run that interprets the network's prediction wrongly.
 
-    Noise (epsilon) read as velocity, or the other way round, makes every picture a blur without
-    any error. What a network predicts is a property of its weights, so the card says it, or else
-    the checkpoint's own scheduler.
+    If noise (epsilon) is read as velocity, or velocity as noise, all images are blurs, and there is
+    no error. What a network predicts is a property of its weights; the card says it, or else the
+    checkpoint's own scheduler.
 
     Args:
         card: The card.
-        settings: The run's settings over the checkpoint's scheduler config.
-        folder: The checkpoint's folder; None where it is not on this machine.
+        settings: The run's settings that override the checkpoint's scheduler config.
+        folder: The checkpoint's folder; None if it is not on this machine.
 
     Raises:
-        ConfigError: If the run says otherwise.
+        ConfigError: If the run would use another prediction type.
     """
     stored = _stored_prediction(folder)
-    right = card.scheduler_config.get(PREDICTION) or stored
+    predicted = card.scheduler_config.get(PREDICTION) or stored
     used = settings.get(PREDICTION) or stored
-    if right and used and right != used:
+    if predicted and used and predicted != used:
         raise ConfigError(
-            f"card {card.name} predicts {right}, and the run would sample as if it predicted "
+            f"card {card.name} predicts {predicted}, and the run would sample as if it predicted "
             f"{used}: what a network predicts is a property of its weights. Set "
-            f"`scheduler_config: {{{PREDICTION}: {right}}}`, or leave {PREDICTION} to the card"
+            f"`scheduler_config: {{{PREDICTION}: {predicted}}}`, or leave {PREDICTION} to the card"
         )
 
 
 def _stored_prediction(folder: Path | None) -> str:
-    """What the checkpoint's scheduler says; empty where there is none to ask."""
+    """Read the prediction type of the checkpoint's scheduler; empty if there is no such file."""
     path = folder / "scheduler" / "scheduler_config.json" if folder else None
     if path is None or not path.is_file():
         return ""
-    found = json.loads(path.read_bytes()).get(PREDICTION, "epsilon")  # as in diffusers
-    return str(found)
+    return str(json.loads(path.read_bytes()).get(PREDICTION, "epsilon"))  # default of diffusers

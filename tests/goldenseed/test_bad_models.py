@@ -218,7 +218,7 @@ def test_a_stage_in_a_part_that_the_card_lacks(call: Call, tmp_path: Path) -> No
     card = with_parts(load_cards()["kandinsky22"])
     prompts = tiny.write_prompts(tmp_path, [{"text": "a red ball"}])
     recipe = tiny.write_recipe(tmp_path, card, prompts)
-    refused(call, recipe, "plan", "is in the part 'prior', which `parts` does not bring")
+    refused(call, recipe, "plan", "is in the part 'prior', which is not in `parts`")
 
 
 def test_a_feature_without_a_mean_over_frames(call: Call, tmp_path: Path) -> None:

@@ -133,6 +133,6 @@ def test_an_unknown_family_is_named_before_anything_is_fetched(tmp_path: Path) -
     file.write_text(yaml.safe_dump(card.model_dump(mode="json", exclude={"name"})))
     changes = {"card": str(file), "features": [], "metrics": [], "ranking": None}
     recipe = load_recipe("sdxl-turbo-overnight").model_copy(update=changes)
-    with pytest.raises(ModelError, match="can be planned only"):
+    with pytest.raises(ModelError, match="which this version can plan but not draw"):
         start_runs(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
