@@ -1,7 +1,8 @@
-"""Pictures from outside (photographs in a folder): checked before they are decoded.
+"""Reads image files from outside, for example photographs in a folder.
 
-Images of a run are ours and have one size and mode; these are anybody's. Every picture is
-either read as it is meant or refused with the reason; none is mended in silence.
+The images of a run all have one size and mode. Files from outside can hold anything, so they are
+checked before they are decoded. An image is either read correctly or refused with the reason; none
+is silently repaired.
 """
 
 import io
@@ -16,23 +17,23 @@ from PIL import Image
 from pipeline.errors import ImageFileError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-"""The decoders that are ever reached."""
+"""The only formats that are decoded."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 MAX_PIXELS = 89_478_485
-"""Pillow's own limit against decompression bombs: a quarter of a GiB of RGB."""
+"""Pillow's limit against decompression bombs: a quarter of a GiB of RGB."""
 LEAST_SIDE = 16
-"""Pixels; a picture with a shorter side shows nothing that could be described or compared."""
+"""Shortest side, in pixels; a smaller image shows nothing that can be described or compared."""
 PLAIN_MODES = ("RGB", "L", "1", "P", "CMYK", "YCbCr")
 ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """A decoded picture.
+    """A decoded image file.
 
     Attributes:
         image: RGB, 8 bits a channel, as stored: EXIF orientation is not applied.
-        converted: The mode that it was converted from, for example "L"; empty for RGB.
+        converted: The mode that the image was converted from, for example "L"; empty for RGB.
     """
 
     image: Image.Image
@@ -40,55 +41,55 @@ class DecodedImage:
 
 
 def list_image_files(folder: Path) -> tuple[list[str], int]:
-    """Find the pictures below a folder by their suffixes.
+    """Find the image files below a folder by their suffixes.
 
     Args:
         folder: The folder.
 
     Returns:
-        Their names relative to it, sorted, with forward slashes; and how many other files
-        there are. Hidden files count as neither.
+        The names relative to the folder, sorted, with forward slashes; and the number of other
+        files. Hidden files count as neither.
 
     Raises:
-        ImageFileError: If there is no such folder, or no picture in it.
+        ImageFileError: If there is no such folder, or no image file in it.
     """
     if not folder.is_dir():
-        raise ImageFileError(f"{folder} is no folder; wanted one with pictures")
-    found = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
+        raise ImageFileError(f"{folder} is not a folder; wanted one with images")
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
     names = [
-        path.relative_to(folder).as_posix() for path in found if path.suffix.lower() in SUFFIXES
+        path.relative_to(folder).as_posix() for path in files if path.suffix.lower() in SUFFIXES
     ]
     if not names:
-        raise ImageFileError(f"{folder} holds no picture; wanted {', '.join(SUFFIXES)}")
-    return sorted(names), len(found) - len(names)
+        raise ImageFileError(f"{folder} holds no image; wanted {', '.join(SUFFIXES)}")
+    return sorted(names), len(files) - len(names)
 
 
 def decode_image_file(data: bytes) -> DecodedImage:
-    """Decode a picture, its size checked first.
+    """Decode an image after checking its size.
 
     Args:
-        data: The encoded picture.
+        data: The encoded image.
 
     Raises:
-        ImageFileError: If it is no JPEG, PNG or WebP, is damaged, cut short, animated, larger
-            than `MAX_PIXELS`, smaller than `LEAST_SIDE`, of more than 8 bits a channel, or has
-            pixels that are not opaque: what is behind them is anybody's guess.
+        ImageFileError: If the data is not a JPEG, PNG or WebP, is damaged, cut short or animated,
+            is larger than `MAX_PIXELS` or smaller than `LEAST_SIDE`, has more than 8 bits per
+            channel, or has transparent pixels, whose background is unknown.
 
     Example:
         >>> file = io.BytesIO()
         >>> Image.new("L", (20, 30)).save(file, "PNG")
-        >>> picture = decode_image_file(file.getvalue())
-        >>> picture.image.size, picture.image.mode, picture.converted
+        >>> decoded = decode_image_file(file.getvalue())
+        >>> decoded.image.size, decoded.image.mode, decoded.converted
         ((20, 30), 'RGB', 'L')
     """
     try:
         with warnings.catch_warnings():
-            # The size is checked here, and a refusal says more than a warning.
+            # The size is checked below, and a refusal says more than this warning.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _refuse_size(*image.size)
                 return _decoded(image)
-    except ImageFileError:  # a ValueError too
+    except ImageFileError:  # is also a ValueError, which is caught below
         raise
     except Image.DecompressionBombError as error:
         raise ImageFileError(f"too large: {error}") from error
@@ -99,23 +100,25 @@ def decode_image_file(data: bytes) -> DecodedImage:
 def _refuse_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise ImageFileError(
-            f"too large: {width} x {height} is {width * height:,} pixels, at most "
-            f"{MAX_PIXELS:,} are decoded"
+            f"too large: {width} x {height} is {width * height:,} pixels; wanted at most "
+            f"{MAX_PIXELS:,}"
         )
     if min(width, height) < LEAST_SIDE:
-        raise ImageFileError(f"too small: {width} x {height}; wanted {LEAST_SIDE} pixels a side")
+        raise ImageFileError(
+            f"too small: {width} x {height}; wanted at least {LEAST_SIDE} pixels per side"
+        )
 
 
 def _decoded(image: Image.Image) -> DecodedImage:
     if getattr(image, "n_frames", 1) > 1:
-        raise ImageFileError("an animation; wanted one picture")
+        raise ImageFileError("an animation; wanted a single image")
     mode = image.mode
     if mode in ALPHA_MODES or "transparency" in image.info:
         alpha = image.convert("RGBA").getchannel("A").getextrema()
         if alpha != (255, 255):
             raise ImageFileError(f"has transparent pixels ({mode}); wanted opaque ones")
     elif mode not in PLAIN_MODES:
-        raise ImageFileError(f"has the mode {mode}; wanted 8 bits a channel")
+        raise ImageFileError(f"has the mode {mode}; wanted 8 bits per channel")
     image.load()
     if mode == "RGB":
         return DecodedImage(image.copy())
@@ -123,11 +126,11 @@ def _decoded(image: Image.Image) -> DecodedImage:
 
 
 def crop_square(image: Image.Image, size: int) -> Image.Image:
-    """Cut the middle square out and bring it to a size: bicubic, with antialiasing.
+    """Crop the central square and resize it, bicubic with antialiasing.
 
     Args:
         image: RGB.
-        size: Pixels a side.
+        size: Pixels per side.
 
     Example:
         >>> crop_square(Image.new("RGB", (640, 480)), 512).size
@@ -136,13 +139,13 @@ def crop_square(image: Image.Image, size: int) -> Image.Image:
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    # Cut first: resize's own `box` lets what is outside of it into the edge.
+    # Crop first: with `box`, resize would let pixels from outside the box into the edge.
     square = image.crop((left, top, left + side, top + side))
     return square.resize((size, size), Image.Resampling.BICUBIC)
 
 
 def reasons_in_words(skipped: Sequence[tuple[str, str]], *, most: int = 3) -> str:
-    """The first few skipped pictures with their reasons, for a message.
+    """List the first few skipped images with their reasons, for a message.
 
     Example:
         >>> reasons_in_words([("a.png", "too small"), ("b.png", "too small")], most=1)

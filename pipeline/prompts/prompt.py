@@ -1,4 +1,4 @@
-"""One prompt: its text, its labels, its conditions, and what follows from them for ever."""
+"""Defines a prompt: its text, labels and conditions, and the id and set that follow from them."""
 
 import dataclasses
 import hashlib
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 MAX_CHARACTERS = 10_000
-"""The longest prompt, in characters: some hundred times what a text encoder reads."""
+"""Length of the longest prompt, in characters: about a hundred times what a text encoder reads."""
 
 _SET_SALT = "goldenseed prompt sets 1"
 _FIELDS = ["text", "object", "modifier", "group", "set", "image", "mask", "id"]
@@ -27,25 +27,25 @@ _FIELDS = ["text", "object", "modifier", "group", "set", "image", "mask", "id"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prompt:
-    r"""One prompt with what is known about it.
+    r"""A prompt with its labels and conditions.
 
     Args:
-        text: What the model is told, blanks at both ends stripped, otherwise as given: no
-            Unicode normalisation, because the tokenizer sees these very characters.
-        object: The thing that is asked for ("horse"), or None.
-        modifier: What is said about it ("red"; "" when it is named plainly), or None.
-        group: What makes prompts dependent: resampling draws whole groups. Left empty it is
-            the object, or else the text, in normalised form.
-        image: The sha256 of the image the model is conditioned on, 64 hex digits, or None.
+        text: The text that the model gets. Blanks at both ends are stripped. There is no Unicode
+            normalisation, because the tokenizer sees exactly these characters.
+        object: The object that is asked for ("horse"), or None.
+        modifier: What is said about the object ("red"; "" if it has no modifier), or None.
+        group: Prompts of one group are dependent, and resampling draws whole groups. If empty, it
+            is the normalised object, or else the normalised text.
+        image: The sha256 of the condition image, 64 hex digits, or None.
         mask: The sha256 of the mask, or None.
 
     Attributes:
-        set: 1 chooses seeds, 2 confirms them, 3 is touched only to report gains.
-        id: 16 hex digits: sha256 of the NFC form of the text and of the conditions' hashes.
+        set: Set 1 chooses seeds, set 2 confirms them, set 3 is only used to report gains.
+        id: 16 hex digits of the sha256 of the text's NFC form and the conditions' hashes.
 
     Raises:
-        PromptError: If the text is empty, longer than `MAX_CHARACTERS`, or holds a control
-            character other than tab and newline or half a surrogate pair; if a condition is
+        PromptError: If the text is empty or longer than `MAX_CHARACTERS`, if it contains half a
+            surrogate pair or a control character other than tab and newline, or if a condition is
             not a sha256.
 
     Example:
@@ -96,17 +96,17 @@ class Prompt:
         """Read a prompt from one line of JSON.
 
         Args:
-            line: An object with `text` (or `prompt`), and any of object, modifier, group,
-                image, mask. `id` and `set` may be there and must then be the right ones.
+            line: An object with `text` (or `prompt`), and any of object, modifier, group, image
+                and mask. It may have `id` and `set`, which must then be correct.
 
         Raises:
-            PromptError: If the line is no such object. The message names the field.
+            PromptError: If the line is not such an object. The message names the field.
         """
         return prompt_from_fields(parse_prompt_fields(line))
 
 
 def normalise(text: str) -> str:
-    r"""Bring texts that differ only in case, blanks or Unicode form to one form.
+    r"""Normalise case, blanks and Unicode form of a text.
 
     Example:
         >>> normalise("A  red\tHorse ")
@@ -119,8 +119,8 @@ def normalise(text: str) -> str:
 def set_of(prompt_id: str) -> int:
     """Give the set of a prompt: 1 for 40 %, 2 for 40 %, 3 for 20 % of all ids.
 
-    The set hangs on the id and a fixed salt alone, so no growth ever moves a prompt. It is
-    independent of the order of the ids, by which the first n prompts of a set are taken.
+    The set depends only on the id and a fixed salt, so growing a prompt file never moves a prompt.
+    It is independent of the order of the ids, by which the first n prompts of a set are taken.
 
     Example:
         >>> [set_of(name) for name in ("a", "b", "c", "d")]
@@ -132,16 +132,16 @@ def set_of(prompt_id: str) -> int:
 
 
 def parse_prompt_fields(line: str) -> dict[str, Any]:
-    """Read the fields of a prompt from one line of JSON, refusing what is none of them.
+    """Read the fields of a prompt from one line of JSON, and refuse anything else.
 
     Args:
         line: One JSON object; `prompt` is another name of the field `text`.
 
     Returns:
-        name -> value, of the fields that are there; `text` always is.
+        Name -> value of the fields in the line; `text` is always one of them.
 
     Raises:
-        PromptError: If the line is malformed, or a field is unknown, doubled or mistyped.
+        PromptError: If the line is malformed, or a field is unknown, repeated or of a wrong type.
     """
     try:
         pairs = json.loads(line, object_pairs_hook=lambda pairs: pairs)
@@ -173,18 +173,18 @@ def _checked_field(name: str, value: object) -> object:
 
 
 def prompt_from_fields(fields: dict[str, Any]) -> Prompt:
-    """Make a prompt of its fields; a stated id or set must be the right one.
+    """Make a prompt from its fields; an id or set among them must be correct.
 
     Raises:
-        PromptError: If the prompt is not one (see `Prompt`), or id or set are another's.
+        PromptError: If the fields make no valid prompt (see `Prompt`), or id or set are wrong.
     """
     labels = {name: fields.get(name) for name in ("object", "modifier", "image", "mask")}
     prompt = Prompt(fields["text"], group=fields.get("group") or "", **labels)
     for name in ("id", "set"):
-        stated, right = fields.get(name), getattr(prompt, name)
-        if stated is not None and stated != right:
+        stated, correct = fields.get(name), getattr(prompt, name)
+        if stated is not None and stated != correct:
             raise PromptError(
-                f"found {name} {stated!r}, but the text gives {right!r}; leave the field out"
+                f"found {name} {stated!r}, but the text gives {correct!r}; leave the field out"
             )
     return prompt
 
@@ -202,11 +202,11 @@ def _checked_text(text: str) -> str:
 
 
 def _refuse_controls(text: str, field: str) -> None:
-    for place, character in enumerate(text, start=1):
+    for position, character in enumerate(text, start=1):
         if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n":
             raise PromptError(
-                f"found the control character U+{ord(character):04X} at character {place} of "
-                f"the {field}; wanted text: take it out"
+                f"found the control character U+{ord(character):04X} at character {position} of "
+                f"the {field}; wanted text: remove it"
             )
 
 
@@ -216,6 +216,6 @@ def _refuse_non_hash(value: str | None, field: str) -> None:
 
 
 def _prompt_id(text: str, image: str | None, mask: str | None) -> str:
-    # NUL cannot occur in a prompt, so no text can look like another one with conditions.
+    # NUL cannot occur in a prompt, so a text never equals another text with conditions.
     parts = (unicodedata.normalize("NFC", text), image or "", mask or "")
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

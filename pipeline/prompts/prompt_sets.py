@@ -1,4 +1,4 @@
-"""Prompts as people have them in files, read with line numbers in every complaint."""
+"""Reads and writes prompt files; each error message names the line."""
 
 import dataclasses
 import os
@@ -34,14 +34,14 @@ _LISTED_DUPLICATES = 10
 
 @dataclasses.dataclass(frozen=True)
 class PromptReport:
-    """What reading a prompt file found.
+    """Counts from reading a prompt file.
 
     Attributes:
         path: The file.
-        n_read: Prompts in the file.
-        n_kept: Prompts left after merging duplicates.
-        n_stripped: Prompts that had blanks at an end.
-        duplicates: (line, line of the first one), 1-based, of at most ten merged prompts.
+        n_read: Number of prompts in the file.
+        n_kept: Number of prompts after merging duplicates.
+        n_stripped: Number of prompts that had blanks at an end.
+        duplicates: (line, line of the first occurrence), 1-based, for at most ten merged prompts.
     """
 
     path: str
@@ -51,7 +51,7 @@ class PromptReport:
     duplicates: tuple[tuple[int, int], ...]
 
     def summary(self) -> str:
-        """Say it in one line for people.
+        """Summarise the counts in one line.
 
         Example:
             >>> PromptReport("p.txt", 4, 2, 0, ((3, 1), (4, 1))).summary()
@@ -70,27 +70,27 @@ class PromptReport:
 
 @dataclasses.dataclass(frozen=True)
 class PromptSet:
-    """The prompts of a file, each once, in the file's order, and what reading it found."""
+    """The prompts of a file, each once, in the order of the file, with the report of reading it."""
 
     prompts: tuple[Prompt, ...]
     report: PromptReport
 
 
 def read_prompts(path: str | Path) -> PromptSet:
-    """Read a prompt file, refusing what is malformed and merging what is there twice.
+    """Read a prompt file; malformed lines are refused, and repeated prompts are merged.
 
     Args:
-        path: `.jsonl` with one object a line (see `Prompt.from_json`; blank lines are
-            skipped); `.tsv` with the header Prompt, Category, Challenge, Note, which is
-            PartiPrompts' own form (quotes are ordinary characters, google-research/parti);
-            `.txt` with one prompt a line. UTF-8, with or without a byte order mark.
+        path: `.jsonl` with one object per line (see `Prompt.from_json`; blank lines are skipped);
+            `.tsv` with the header Prompt, Category, Challenge, Note, which is the format of
+            PartiPrompts (quotes are ordinary characters, google-research/parti); or `.txt` with one
+            prompt per line. UTF-8, with or without a byte order mark.
 
     Returns:
-        The prompts and a report. Truncation to a text encoder's length is not seen here.
+        The prompts and a report. Truncation to a text encoder's length is not checked here.
 
     Raises:
-        PromptError: With file and line, at the first line that cannot be used, or when two
-            lines hold one prompt with different labels, or when there is no prompt at all.
+        PromptError: If a line cannot be used, if two lines have the same prompt with different
+            labels, or if there is no prompt at all. The message names file and line.
     """
     path = Path(path)
     if path.suffix.lower() not in _PARSERS:
@@ -100,9 +100,9 @@ def read_prompts(path: str | Path) -> PromptSet:
     n_stripped = 0
     for number, stripped, prompt in _prompts(path):
         n_stripped += stripped
-        first, same = kept.setdefault(prompt.id, (number, prompt))
+        first, earlier = kept.setdefault(prompt.id, (number, prompt))
         if first != number:
-            _refuse_conflict(same, prompt, f"{path}:{number}", first)
+            _refuse_conflict(earlier, prompt, f"{path}:{number}", first)
             duplicates.append((number, first))
     if not kept:
         raise PromptError(f"{path}: found no prompt; wanted at least one")
@@ -113,38 +113,39 @@ def read_prompts(path: str | Path) -> PromptSet:
 
 
 def write_prompts_jsonl(path: str | Path, prompts: Iterable[Prompt]) -> tuple[Prompt, ...]:
-    """Add prompts to a file that only ever grows.
+    """Add prompts to a file; prompts are never removed.
 
-    What the file holds stays, in its order; prompts that it lacks follow. The file is written
-    aside, fsynced and renamed, so a kill leaves the old one or the new one, never half.
+    The prompts of the file keep their order, and new prompts follow. The new file is written aside,
+    fsynced and renamed, so a kill leaves either the old file or the new one.
 
     Args:
         path: The `.jsonl` file; its folder must exist.
-        prompts: Any prompts; those that the file holds already are passed over.
+        prompts: The prompts; those that are already in the file are skipped.
 
     Returns:
-        All prompts of the file as it now is.
+        All prompts of the new file.
 
     Raises:
-        PromptError: If the file that is there cannot be read, or labels a prompt otherwise.
-        StoreError: If it cannot be written (a full disk, no permission).
+        PromptError: If the existing file cannot be read, or has other labels for a prompt.
+        StoreError: If the file cannot be written (a full disk, no permission).
     """
     path = Path(path)
     merged = {old.id: old for old in read_prompts(path).prompts} if path.exists() else {}
     for prompt in prompts:
-        same = merged.setdefault(prompt.id, prompt)
-        _refuse_conflict(same, prompt, f"{path}: {prompt.text[:60]!r}", None)
+        earlier = merged.setdefault(prompt.id, prompt)
+        _refuse_conflict(earlier, prompt, f"{path}: {prompt.text[:60]!r}", None)
     _replace(path, "".join(f"{prompt.to_json()}\n" for prompt in merged.values()))
     return tuple(merged.values())
 
 
-def _refuse_conflict(first: Prompt, again: Prompt, where: str, line: int | None) -> None:
+def _refuse_conflict(first: Prompt, second: Prompt, where: str, line: int | None) -> None:
+    """Refuse two equal prompts with different labels; `line` is that of the first, if known."""
     for name in ("object", "modifier", "group"):
-        old, new = getattr(first, name), getattr(again, name)
+        old, new = getattr(first, name), getattr(second, name)
         if old != new:
-            there = "the file has it" if line is None else f"line {line} has the same prompt"
+            source = "the file has it" if line is None else f"line {line} has the same prompt"
             raise PromptError(
-                f"{where}: found {name} {new!r}, but {there} with {old!r}; make the two agree"
+                f"{where}: found {name} {new!r}, but {source} with {old!r}; make the two agree"
             )
 
 
@@ -161,7 +162,7 @@ def _prompts(path: Path) -> Iterator[tuple[int, bool, Prompt]]:
 
 
 def _numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """Give the lines that should each hold a prompt, numbered from 1."""
+    """Give the lines that should hold a prompt, each with its number from 1."""
     suffix = path.suffix.lower()
     lines = _decode(path).removeprefix("\ufeff").rstrip("\n\r").split("\n")
     numbered = [(number, line.removesuffix("\r")) for number, line in enumerate(lines, start=1)]

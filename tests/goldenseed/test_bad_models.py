@@ -38,7 +38,7 @@ FACE = {"image": tiny.picture(1, (1024, 1024)), "mask": tiny.numbers(1)}
         ("sd2-inpainting", {"mask": tiny.mask((512, 256))}, "its mask is 512 x 256 pixels"),
         ("sd2-inpainting", {"mask": None}, "has no mask, which card sd2-inpainting needs"),
         ("sd2-inpainting", {"image": None}, "has no image, which card sd2-inpainting needs"),
-        ("sd2-inpainting", {"mask": "0" * 64}, "found no picture 000000000000"),
+        ("sd2-inpainting", {"mask": "0" * 64}, "found no condition image 000000000000"),
         ("sd2-inpainting", {"mask": b"no picture"}, "cannot be decoded"),
         ("sd2-inpainting", {"mask": tiny.numbers(1)}, "its mask is a row of numbers"),
         ("controlnet-canny", {}, "comes with a mask"),
@@ -65,7 +65,7 @@ def test_a_condition_whose_file_is_missing(call: Call, tmp_path: Path) -> None:
 def test_rows_of_numbers_of_two_lengths(call: Call, tmp_path: Path) -> None:
     cells = [{"text": "a", **FACE}, {"text": "b", **FACE, "mask": tiny.numbers(2, 128)}]
     recipe = tiny.write_recipe(tmp_path, "instantid", tiny.write_prompts(tmp_path, cells))
-    refused(call, recipe, "plan", "a row of 128 numbers, and an earlier prompt's of 512")
+    refused(call, recipe, "plan", "a row of 128 numbers, and that of an earlier prompt has 512")
 
 
 def test_good_conditions_are_planned(call: Call, tmp_path: Path) -> None:
@@ -179,14 +179,14 @@ def classes(folder: Path, *texts: str) -> Path:
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_a_prompt_that_is_no_class_number(call: Call, tmp_path: Path, command: str) -> None:
     recipe = classes(tmp_path, "207", "a red ball")
-    refused(call, recipe, command, "prompt 'a red ball' is no class number")
+    refused(call, recipe, command, "prompt 'a red ball' is not a class number")
 
 
 def test_a_class_that_the_network_does_not_have(call: Call, tmp_path: Path) -> None:
     """The number after the last class is refused; the last class is drawn."""
     recipe = classes(tmp_path, "207", "1000")
     refused(
-        call, recipe, "run", "prompt '1000' is no class of card card, whose classes are 0 to 999"
+        call, recipe, "run", "prompt '1000' is not a class of card card, whose classes are 0 to 999"
     )
     tiny.write_prompts(tmp_path, [{"text": "0"}, {"text": "999"}])
     called = call("generate", recipe, "--out", tmp_path / "good", "--executor", "local")

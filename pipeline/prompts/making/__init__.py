@@ -1,1 +1,1 @@
-"""Prompts made from somebody's pictures: from captions that exist, or from a model's words."""
+"""Makes prompts from a folder of images: from existing captions, or from a model's descriptions."""

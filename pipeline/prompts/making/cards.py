@@ -1,4 +1,4 @@
-"""Cards of the models that describe pictures: which weights, and what they are asked."""
+"""Cards of the models that describe images: their weights, and the question they are asked."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +13,20 @@ from pipeline.storage.yaml_files import read_mapping, validated
 
 CARDS_FILE = Path(__file__).with_name("cards.yaml")
 PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.jinja")
-"""The files that are fetched and hashed; weights as safetensors only."""
+"""Names of the files that are fetched and hashed; weights only as safetensors."""
 
 
 class DescriberCard(Checkpoint):
-    """A pinned LLaVA checkpoint in transformers' layout and what it is asked.
+    """A pinned LLaVA checkpoint in transformers' layout, with the question it is asked.
 
     Attributes:
-        dtype: Torch dtype it runs in.
-        gpu: Whether it needs a GPU.
+        dtype: Torch dtype that the model runs in.
+        gpu: Whether the model needs a GPU.
         licence: Licence of the weights.
-        template: The text around `{instruction}`, with `<image>` in its place.
-        instruction: What it is asked.
-        max_new_tokens: Longest description, in tokens.
-        batch_size: Pictures described together; fixed, because company moves the last bits.
+        template: The text around `{instruction}`, with `<image>` where the image goes.
+        instruction: The question.
+        max_new_tokens: Length of the longest description, in tokens.
+        batch_size: Images described together; fixed, because it changes the last bits of a float.
         note: What a user must know.
     """
 
@@ -41,7 +41,7 @@ class DescriberCard(Checkpoint):
 
     @property
     def question(self) -> str:
-        """The whole text that goes in."""
+        """The whole text that the model gets."""
         return self.template.replace("{instruction}", self.instruction)
 
 
@@ -52,7 +52,7 @@ class DescriberFiles:
     Attributes:
         folder: The folder in transformers' layout.
         revision: The commit; empty for a local folder.
-        sha256: Hash over the names and contents of its files.
+        sha256: Hash of the names and contents of its files.
     """
 
     folder: Path
@@ -61,10 +61,10 @@ class DescriberFiles:
 
 
 def find_describer(name: str) -> DescriberCard:
-    """The card of this name, or of a user's own YAML file that holds one.
+    """Find the card of this name, or read a user's own YAML file.
 
     Raises:
-        ConfigError: If there is none (the message names the nearest), or it is malformed.
+        ConfigError: If there is no such card (the message names the nearest), or it is malformed.
 
     Example:
         >>> find_describer("llava-1.5-7b").repo
@@ -85,19 +85,19 @@ def resolve_describer(card: DescriberCard) -> DescriberFiles:
     """Find (for a hub card: fetch) a card's files and hash them.
 
     Raises:
-        ModelError: If they are not here and cannot be had; the message says how to get them.
+        ModelError: If the files are missing and cannot be fetched; the message says what to do.
     """
-    folder, revision = _place(card)
+    folder, revision = _locate(card)
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no config.json; wanted a folder in transformers' layout")
     files = sorted({file for pattern in PATTERNS for file in folder.glob(pattern)})
     if not any(file.suffix == ".safetensors" for file in files):
-        raise ModelError(f"{folder} holds no .safetensors file; other weights are not loaded")
+        raise ModelError(f"{folder} holds no .safetensors file, and no other weights are loaded")
     return DescriberFiles(folder, revision, sha256_of_files(folder, files))
 
 
-def _place(card: DescriberCard) -> tuple[Path, str]:
-    """The folder and the commit; "" for a local folder."""
+def _locate(card: DescriberCard) -> tuple[Path, str]:
+    """Find the folder and the commit ("" for a local folder)."""
     if card.path:
         return Path(card.path), ""
-    return fetch(card, PATTERNS, who="describing pictures")
+    return fetch(card, PATTERNS, who="describing images")

@@ -1,4 +1,4 @@
-"""Prompts from the caption file of MS-COCO: one caption of each sampled image.
+"""Makes prompts from the caption file of MS-COCO: one caption for each sampled image.
 
 Format: https://cocodataset.org/#format-data, "Image Captioning": `images` with `id` and
 `file_name`, `annotations` with `id`, `image_id` and `caption`.
@@ -18,17 +18,18 @@ from pipeline.prompts.prompt import Prompt
 
 @dataclass(frozen=True)
 class CocoReport:
-    """What sampling captions found.
+    """Counts from sampling captions.
 
     Attributes:
-        images: Images in the file.
-        captions: Captions in the file.
-        repeated: Entries that stand in the file again, word for word; each counts once.
-        unusable_captions: Captions that are empty or hold control characters.
-        without_picture: Images whose file is not in the folder.
-        without_caption: Images in the folder without a usable caption.
-        same_text: Images passed over because an earlier one of the sample has the same caption.
-        prompts: Prompts sampled.
+        images: Number of images in the file.
+        captions: Number of captions in the file.
+        repeated: Number of entries that repeat an earlier entry exactly; each entry counts once.
+        unusable_captions: Number of captions that are empty or contain control characters.
+        without_picture: Number of images whose file is not in the folder.
+        without_caption: Number of images in the folder without a usable caption.
+        same_text: Number of images skipped because an earlier image of the sample has the same
+            caption.
+        prompts: Number of sampled prompts.
     """
 
     images: int
@@ -46,38 +47,40 @@ class CocoReport:
 
 
 def sample_captions(path: Path, folder: Path, *, count: int) -> tuple[list[Prompt], CocoReport]:
-    """Sample images by the hash of their id, and of each one caption by the hash of its id.
+    """Sample images by the hash of their ids, and for each image one caption by the hash of its id.
 
-    A larger sample begins with a smaller one, whatever the order of the file.
+    A larger sample starts with each smaller one, and the order of the file does not matter.
 
     Args:
         path: The caption file, for example `captions_train2017.json`.
         folder: The images, without subfolders.
-        count: Prompts wanted.
+        count: Number of prompts.
 
     Returns:
-        The prompts, each with its image as group ("coco:<image id>"), and what was found.
+        The prompts, each with its image as group ("coco:<image id>"), and a report.
 
     Raises:
-        PromptError: If the file is no such JSON (the entry and the key are named), two entries
-            contradict each other, the folder is none, or too few images can be used.
+        PromptError: If the file is not such JSON (the message names entry and key), if two entries
+            contradict each other, if there is no such folder, or if too few images can be used.
     """
     content = _read(path)
-    images, again = _images(path, content)
-    captions, unusable, more = _captions(path, content, images)
+    images, repeated_images = _images(path, content)
+    captions, unusable, repeated_captions = _captions(path, content, images)
     if not folder.is_dir():
-        raise PromptError(f"{folder} is no folder; wanted the one with the images of {path.name}")
-    present = {file.name for file in folder.iterdir()}
-    there = sorted((key for key, name in images.items() if name in present), key=_image_order)
-    made = [_prompt(key, captions[key]) for key in there if key in captions]
-    prompts, same = without_duplicates(made)
+        raise PromptError(
+            f"{folder} is not a folder; wanted the one with the images of {path.name}"
+        )
+    names = {file.name for file in folder.iterdir()}
+    present = sorted((key for key, name in images.items() if name in names), key=_image_order)
+    with_caption = [_prompt(key, captions[key]) for key in present if key in captions]
+    prompts, same = without_duplicates(with_caption)
     report = CocoReport(
         images=len(images),
-        captions=len(content["annotations"]) - more,
-        repeated=again + more,
+        captions=len(content["annotations"]) - repeated_captions,
+        repeated=repeated_images + repeated_captions,
         unusable_captions=unusable,
-        without_picture=len(images) - len(there),
-        without_caption=len(there) - len(made),
+        without_picture=len(images) - len(present),
+        without_caption=len(present) - len(with_caption),
         same_text=same,
         prompts=min(count, len(prompts)),
     )
@@ -117,61 +120,64 @@ def _read(path: Path) -> dict[str, Any]:
 def _entries(path: Path, content: Mapping[str, Any], name: str, keys: Mapping[str, type]) -> (
     Iterator[tuple[Any, ...]]
 ):  # fmt: skip
-    """The wanted values of every entry of a list, their types checked."""
-    for place, entry in enumerate(content[name]):
-        where = f"{path}: {name}[{place}]"
+    """Yield the values of some keys of each entry of a list, after checking their types."""
+    for index, entry in enumerate(content[name]):
+        where = f"{path}: {name}[{index}]"
         if not isinstance(entry, dict):
             raise PromptError(f"{where}: found {type(entry).__name__}; wanted an object")
         for key, wanted in keys.items():
             if type(entry.get(key)) is not wanted:
-                found = repr(entry[key])[:60] if key in entry else "no such key"
-                raise PromptError(f"{where}: {key!r}: found {found}; wanted {wanted.__name__}")
+                value = repr(entry[key])[:60] if key in entry else "no such key"
+                raise PromptError(f"{where}: {key!r}: found {value}; wanted {wanted.__name__}")
         yield tuple(entry[key] for key in keys)
 
 
 def _images(path: Path, content: Mapping[str, Any]) -> tuple[dict[int, str], int]:
-    """Image id -> file name, and how many entries are there again."""
-    found: dict[int, str] = {}
-    again = 0
+    """Give image id -> file name, and the number of repeated entries."""
+    names: dict[int, str] = {}
+    repeated = 0
     for image_id, name in _entries(path, content, "images", {"id": int, "file_name": str}):
-        again += image_id in found
-        if found.setdefault(image_id, name) != name:
+        repeated += image_id in names
+        if names.setdefault(image_id, name) != name:
             raise PromptError(
-                f"{path}: image {image_id} is there twice, as {found[image_id]!r} and {name!r}; "
-                f"take one out"
+                f"{path}: image {image_id} is there twice, as {names[image_id]!r} and {name!r}; "
+                f"remove one"
             )
-    return found, again
+    return names, repeated
 
 
 def _captions(
     path: Path, content: Mapping[str, Any], images: Mapping[int, str]
 ) -> tuple[dict[int, dict[int, str]], int, int]:
-    """Image id -> caption id -> text; captions that cannot be used; entries there again."""
+    """Give image id -> caption id -> text, and the numbers of unusable and repeated captions."""
     keys = {"id": int, "image_id": int, "caption": str}
     seen: dict[int, tuple[int, str]] = {}
-    found: dict[int, dict[int, str]] = defaultdict(dict)
-    unusable = again = 0
-    for own_id, image_id, caption in _entries(path, content, "annotations", keys):
-        if own_id in seen:
-            _refuse_other(path, own_id, seen[own_id], (image_id, caption))
-            again += 1
+    usable: dict[int, dict[int, str]] = defaultdict(dict)
+    unusable = repeated = 0
+    for caption_id, image_id, caption in _entries(path, content, "annotations", keys):
+        if caption_id in seen:
+            _refuse_other(path, caption_id, seen[caption_id], (image_id, caption))
+            repeated += 1
             continue
-        seen[own_id] = (image_id, caption)
+        seen[caption_id] = (image_id, caption)
         if image_id not in images:
             raise PromptError(
-                f"{path}: caption {own_id} is of image {image_id}, which is not there"
+                f"{path}: caption {caption_id} is of image {image_id}, which is not "
+                f"in `images`; add the image, or remove the caption"
             )
         text = " ".join(caption.split())
         if _usable(text):
-            found[image_id][own_id] = text
+            usable[image_id][caption_id] = text
         else:
             unusable += 1
-    return dict(found), unusable, again
+    return dict(usable), unusable, repeated
 
 
-def _refuse_other(path: Path, own_id: int, first: object, second: object) -> None:
+def _refuse_other(path: Path, caption_id: int, first: object, second: object) -> None:
     if first != second:
-        raise PromptError(f"{path}: caption {own_id} is there twice, as {first} and {second}")
+        raise PromptError(
+            f"{path}: caption {caption_id} is there twice, as {first} and {second}; remove one"
+        )
 
 
 def _usable(text: str) -> bool:

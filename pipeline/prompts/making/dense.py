@@ -1,8 +1,8 @@
-"""Dense descriptions of pictures by LLaVA 1.5, as prompts: a stage like any other.
+"""Makes prompts from dense descriptions of images by LLaVA 1.5.
 
 Liu et al. 2023, "Improved Baselines with Visual Instruction Tuning" (arXiv:2310.03744), through
-transformers' own class. Decoding is greedy, so a description follows from the picture and the
-card. Tested with tiny random weights of the real class; the real weights never ran here.
+transformers' own class. Decoding is greedy, so a description depends only on the image and the
+card. Tested with tiny random weights of the real class, not with the real weights.
 """
 
 import hashlib
@@ -25,23 +25,24 @@ from pipeline.stage import Outcome, Resources
 from pipeline.storage.file_hashes import sha256_of_file
 from pipeline.storage.store import LocalStore
 
-PICTURES_PER_TASK = 64
-"""Pictures that are described and kept together: what a kill costs."""
+IMAGES_PER_TASK = 64
+"""Images whose descriptions are stored together; a kill loses at most this many."""
 MAX_SKIPPED = 0.05
-"""Share of the pictures that may be unusable before the whole is refused."""
+"""Largest share of the images that may be unusable; with more, the command is refused."""
 SENTENCE_ENDS = ".!?"
 
 
 @dataclass(frozen=True)
 class Description:
-    """What came of one picture.
+    """The description of one image.
 
     Attributes:
-        name: Its name in the folder.
-        sha256: Of its file.
+        name: Name of the image in the folder.
+        sha256: Hash of its file.
         text: The description; empty if there is none.
-        cut: Whether it reached the longest length and was cut after its last whole sentence.
-        reason: Why there is none; empty if there is one.
+        cut: Whether the description reached the longest length and was cut after its last whole
+            sentence.
+        reason: Why there is no description; empty if there is one.
     """
 
     name: str
@@ -53,11 +54,11 @@ class Description:
 
 @dataclass(frozen=True)
 class DenseTask:
-    """Pictures that are described together.
+    """Images that are described together.
 
     Attributes:
-        names: Their names in the folder.
-        sha256: Of each file, so that changed pictures are described anew.
+        names: Names of the images in the folder.
+        sha256: Hash of each file, so that changed images are described again.
     """
 
     names: tuple[str, ...]
@@ -65,34 +66,34 @@ class DenseTask:
 
     @property
     def id(self) -> str:
-        """Hash of the pictures."""
+        """Hash of the names and files."""
         return hashlib.sha256(json.dumps([self.names, self.sha256]).encode()).hexdigest()[:16]
 
     @property
     def key(self) -> str:
-        """Where the descriptions are kept."""
+        """Key of the descriptions in the store."""
         return f"{self.id}.jsonl"
 
 
 def plan_tasks(folder: Path, names: Iterable[str], *, count: int | None = None) -> list[DenseTask]:
-    """Choose pictures by the hash of their names and cut them into tasks.
+    """Choose images by the hash of their names and split them into tasks.
 
-    A larger count keeps the tasks of a smaller one but for the last.
+    A larger count keeps the tasks of a smaller one, except the last.
 
     Args:
-        folder: The pictures' folder.
-        names: Their names in it.
-        count: How many; all if None.
+        folder: Folder of the images.
+        names: Names of the images in the folder.
+        count: Number of images; all if None.
 
     Raises:
-        ImageFileError: If there are fewer, or one cannot be read.
+        ImageFileError: If there are fewer images, or one cannot be read.
     """
     chosen = sorted(names, key=lambda name: sample_order(f"picture {name}"))
     if count is not None and count > len(chosen):
-        raise ImageFileError(f"{folder} holds {len(chosen):,} pictures; {count:,} are wanted")
+        raise ImageFileError(f"{folder} holds {len(chosen):,} images; {count:,} are wanted")
     chosen = chosen[:count]
-    cuts = range(0, len(chosen), PICTURES_PER_TASK)
-    return [_task(folder, chosen[cut : cut + PICTURES_PER_TASK]) for cut in cuts]
+    cuts = range(0, len(chosen), IMAGES_PER_TASK)
+    return [_task(folder, chosen[cut : cut + IMAGES_PER_TASK]) for cut in cuts]
 
 
 def _task(folder: Path, names: Sequence[str]) -> DenseTask:
@@ -100,30 +101,30 @@ def _task(folder: Path, names: Sequence[str]) -> DenseTask:
         return DenseTask(tuple(names), tuple(sha256_of_file(folder / name) for name in names))
     except OSError as error:
         raise ImageFileError(
-            f"a picture in {folder} cannot be read: {error}; make it readable, or take it away"
+            f"an image in {folder} cannot be read: {error}; make it readable, or remove it"
         ) from error
 
 
 def work_folder(out: Path, card: DescriberCard, files: DescriberFiles) -> Path:
-    """Where descriptions lie until all are there; another card or question has another."""
-    what = [files.sha256, card.question, card.max_new_tokens, card.batch_size, card.dtype]
-    return Path(f"{out}.parts") / hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+    """Give the folder of unfinished descriptions, which depends on the card and the question."""
+    settings = [files.sha256, card.question, card.max_new_tokens, card.batch_size, card.dtype]
+    return Path(f"{out}.parts") / hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
 class DenseStage:
-    """Describes pictures; a `pipeline.stage.Stage`.
+    """Describes images; a `pipeline.stage.Stage`.
 
     Args:
-        pictures: Their folder.
-        work: Where descriptions are kept.
-        card: What is asked of which model.
-        model_folder: The model's files.
+        images: Folder of the images.
+        work: Folder for the descriptions.
+        card: The model and the question.
+        model_folder: Folder of the model's files.
     """
 
     name: str = "describe"
 
-    def __init__(self, pictures: Path, work: Path, card: DescriberCard, model_folder: Path) -> None:
-        self.pictures = pictures.absolute()
+    def __init__(self, images: Path, work: Path, card: DescriberCard, model_folder: Path) -> None:
+        self.images = images.absolute()
         self.store = LocalStore(work)
         self.card = card
         self.model_folder = model_folder.absolute()
@@ -139,7 +140,7 @@ class DenseStage:
         self._loaded = _load(self.card, self.model_folder)
 
     def run(self, task: DenseTask) -> Outcome:
-        """Describe a task's pictures and keep the result; done already, it costs a look."""
+        """Describe the images of a task and store the result, unless it is already stored."""
         start = perf_counter()
         if not self.store.exists(task.key):
             rows = self._describe(task)
@@ -149,23 +150,22 @@ class DenseStage:
         return Outcome(task.id, len(task.names), failed, perf_counter() - start)
 
     def _describe(self, task: DenseTask) -> list[Description]:
-        found: dict[str, Description] = {}
-        good: list[tuple[str, str, Image.Image]] = []
+        descriptions: dict[str, Description] = {}
+        usable: list[tuple[str, str, Image.Image]] = []
         for name, sha256 in zip(task.names, task.sha256, strict=True):
             try:
-                picture = self._picture(name, sha256)
-                good.append((name, sha256, picture))
+                usable.append((name, sha256, self._image(name, sha256)))
             except ImageFileError as error:
-                found[name] = Description(name, sha256, reason=str(error))
-        for cut in range(0, len(good), self.card.batch_size):
-            batch = good[cut : cut + self.card.batch_size]
-            texts = _answers(self._loaded, self.card, [picture for *_, picture in batch])
+                descriptions[name] = Description(name, sha256, reason=str(error))
+        for start in range(0, len(usable), self.card.batch_size):
+            batch = usable[start : start + self.card.batch_size]
+            texts = _answers(self._loaded, self.card, [image for *_, image in batch])
             for (name, sha256, _), (text, cut_off) in zip(batch, texts, strict=True):
-                found[name] = _description(name, sha256, text, cut_off=cut_off)
-        return [found[name] for name in task.names]
+                descriptions[name] = _description(name, sha256, text, cut_off=cut_off)
+        return [descriptions[name] for name in task.names]
 
-    def _picture(self, name: str, sha256: str) -> Image.Image:
-        data = (self.pictures / name).read_bytes()
+    def _image(self, name: str, sha256: str) -> Image.Image:
+        data = (self.images / name).read_bytes()
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ImageFileError("changed while the command ran")
         return decode_image_file(data).image
@@ -178,11 +178,11 @@ def _description(name: str, sha256: str, text: str, *, cut_off: bool) -> Descrip
     try:
         return Description(name, sha256, Prompt(words).text, cut_off)
     except PromptError as error:
-        return Description(name, sha256, reason=f"the model's words are no prompt: {error}")
+        return Description(name, sha256, reason=f"the model's text is not a prompt: {error}")
 
 
 def whole_sentences(text: str) -> str:
-    """Cut a text after its last whole sentence; one without an end stays as it is.
+    """Cut a text after its last whole sentence; a text without a whole sentence stays as it is.
 
     Example:
         >>> whole_sentences("A dog runs. It is bro"), whole_sentences("A dog")
@@ -193,13 +193,13 @@ def whole_sentences(text: str) -> str:
 
 
 def _load(card: DescriberCard, folder: Path) -> Any:  # noqa: ANN401 - transformers is untyped
-    """Processor and model, ready to answer."""
+    """Load processor and model."""
     import torch
     from safetensors import SafetensorError
     from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
     device = choose_device(
-        gpu=card.gpu, who="describing pictures", instead="take a card that says `gpu: false`"
+        gpu=card.gpu, who="describing images", instead="take a card that says `gpu: false`"
     )
     try:
         processor = LlavaProcessor.from_pretrained(str(folder), local_files_only=True)
@@ -214,43 +214,43 @@ def _load(card: DescriberCard, folder: Path) -> Any:  # noqa: ANN401 - transform
 
 
 def _refuse_gaps(folder: Path, gaps: Iterable[object]) -> None:
-    """Transformers fills what a checkpoint lacks at random, and says so in its log only."""
+    """Refuse missing weights, which transformers draws at random with only a line in its log."""
     names = sorted(map(str, gaps))
     if names:
         raise ModelError(
-            f"{folder} lacks {len(names)} weights of LLaVA 1.5, {names[0]} the first; get the "
-            f"checkpoint anew, or name another one in the card"
+            f"{folder} lacks {len(names)} weights of LLaVA 1.5, for example {names[0]}; get the "
+            f"checkpoint again, or name another one in the card"
         )
 
 
 def _answers(
     loaded: Any,  # noqa: ANN401 - transformers is untyped
     card: DescriberCard,
-    pictures: Sequence[Image.Image],
+    images: Sequence[Image.Image],
 ) -> list[tuple[str, bool]]:
-    """Of each picture the text, and whether it was cut off. The batch keeps its shape."""
+    """Describe images: each text, and whether it was cut off. Batches are padded to one shape."""
     import torch
 
     processor, model = loaded
-    padded = [*pictures, *[pictures[-1]] * (card.batch_size - len(pictures))]
+    padded = [*images, *[images[-1]] * (card.batch_size - len(images))]
     inputs = processor(text=[card.question] * len(padded), images=padded, return_tensors="pt")
     inputs = inputs.to(model.device, model.dtype)
     with torch.inference_mode():
         tokens = model.generate(
             **inputs, do_sample=False, num_beams=1, max_new_tokens=card.max_new_tokens
         )
-    new = tokens[: len(pictures), inputs["input_ids"].shape[1] :]
+    new = tokens[: len(images), inputs["input_ids"].shape[1] :]
     ends = model.generation_config.eos_token_id
     ended = torch.isin(new, torch.as_tensor(ends, device=new.device)).any(dim=1).tolist()
     texts = processor.batch_decode(new, skip_special_tokens=True)
-    return [(text, not end) for text, end in zip(texts, ended, strict=True)]
+    return [(text, not finished) for text, finished in zip(texts, ended, strict=True)]
 
 
 def read_descriptions(store: LocalStore, task: DenseTask) -> list[Description]:
-    """What is kept of a task.
+    """Read the stored descriptions of a task.
 
     Raises:
-        PromptError: If it is damaged; the message says what to delete.
+        PromptError: If they are damaged; the message says what to delete.
     """
     try:
         lines = store.read(task.key).decode().splitlines()
@@ -260,37 +260,37 @@ def read_descriptions(store: LocalStore, task: DenseTask) -> list[Description]:
 
 
 def missing_tasks(store: LocalStore, tasks: Iterable[DenseTask]) -> list[DenseTask]:
-    """The tasks whose descriptions are not there yet."""
+    """List the tasks whose descriptions are not stored yet."""
     return [task for task in tasks if not store.exists(task.key)]
 
 
 def collect_prompts(
     store: LocalStore, tasks: Iterable[DenseTask]
 ) -> tuple[list[Prompt], dict[str, Any]]:
-    """Make prompts of all descriptions, each with its picture as group.
+    """Make prompts from all descriptions, each with its image as group.
 
     Returns:
-        The prompts, and counts: pictures, prompts, cut, same_text, and the skipped pictures
-        with their reasons.
+        The prompts, and counts: pictures, prompts, cut, same_text, and the skipped images with
+        their reasons.
 
     Raises:
-        ImageFileError: If more than 5 % of the pictures could not be used.
+        ImageFileError: If more than 5 % of the images could not be used.
     """
     rows = [row for task in tasks for row in read_descriptions(store, task)]
     skipped = [(row.name, row.reason) for row in rows if row.reason]
     if len(skipped) > MAX_SKIPPED * len(rows):
         raise ImageFileError(
-            f"{len(skipped):,} of {len(rows):,} pictures could not be used (at most "
-            f"{MAX_SKIPPED:.0%} are passed over): {reasons_in_words(skipped)}"
+            f"{len(skipped):,} of {len(rows):,} images could not be used (at most "
+            f"{MAX_SKIPPED:.0%} are skipped): {reasons_in_words(skipped)}"
         )
-    good = [row for row in rows if not row.reason]
+    usable = [row for row in rows if not row.reason]
     prompts, same = without_duplicates(
-        Prompt(row.text, group=f"picture:{row.name}") for row in good
+        Prompt(row.text, group=f"picture:{row.name}") for row in usable
     )
     return prompts, {
         "pictures": len(rows),
         "prompts": len(prompts),
-        "cut": sum(row.cut for row in good),
+        "cut": sum(row.cut for row in usable),
         "same_text": same,
         "skipped": [{"name": name, "reason": reason} for name, reason in skipped],
     }

@@ -1,10 +1,10 @@
-"""Prompts for inpainting from a folder of pictures, their masks and the names of what they hide.
+"""Makes prompts for inpainting from a folder of images, masks and names of masked objects.
 
-    FOLDER/images/NAME.jpg      a picture
-    FOLDER/masks/NAME.png       white where it is to be drawn anew
-    FOLDER/objects.json         {"NAME": "horse", ...}: what lies under the mask
+    FOLDER/images/NAME.jpg      an image
+    FOLDER/masks/NAME.png       white where the image is to be drawn again
+    FOLDER/objects.json         {"NAME": "horse", ...}: the object under each mask
 
-Every pair gives two prompts: one that asks for the object to be gone, one that names it.
+Each pair gives two prompts: one asks for the object to be removed, the other names it.
 """
 
 import hashlib
@@ -25,19 +25,19 @@ from pipeline.prompts.prompt_sets import write_prompts_jsonl
 from pipeline.storage.store import LocalStore
 
 REMOVAL = "clear background"
-"""The prompt that asks for the object to be gone: Xu, Zhang and Shi 2024, arXiv:2405.14828."""
+"""The prompt that asks for the object to be removed: Xu, Zhang and Shi 2024, arXiv:2405.14828."""
 OBJECTS = "objects.json"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture with what is to be drawn anew, as PNG of the size a model draws.
+    """An image with its mask, as PNG files of the size that a model draws.
 
     Attributes:
-        name: Of its files.
-        object: What lies under the mask.
-        image: The picture.
-        mask: White where it is drawn anew.
+        name: Name of its files, without suffix.
+        object: Name of the object under the mask.
+        image: The image.
+        mask: White where the image is drawn again.
     """
 
     name: str
@@ -46,27 +46,27 @@ class Pair:
     mask: bytes
 
     def prompts(self) -> list[Prompt]:
-        """Removal and completion."""
-        both = {
+        """Make the prompts for removal and for completion."""
+        fields = {
             "object": self.object,
             "image": hashlib.sha256(self.image).hexdigest(),
             "mask": hashlib.sha256(self.mask).hexdigest(),
         }
-        return [Prompt(REMOVAL, **both), Prompt(self.object, **both)]
+        return [Prompt(REMOVAL, **fields), Prompt(self.object, **fields)]
 
 
 def read_pairs(folder: Path, *, size: int, count: int | None = None) -> list[Pair]:
     """Read the pairs of a folder.
 
     Args:
-        folder: See above.
-        size: Pixels a side; pictures are cut to their middle square, masks alike.
-        count: Pairs, the first in the order of the hash of their names, so that a larger number
-            only adds to a smaller one; all if None.
+        folder: The folder; see the module's description.
+        size: Pixels per side. Images and masks are cropped to their central square.
+        count: Number of pairs, the first in the order of the hashes of their names, so that a
+            larger sample contains each smaller one; all if None.
 
     Raises:
-        ImageFileError: If a picture or mask is missing, damaged, or the two are not of one size.
-        PromptError: If `objects.json` is missing or does not name an object of every picture.
+        ImageFileError: If an image or mask is missing or damaged, or if their sizes differ.
+        PromptError: If `objects.json` is missing or does not name the object of each image.
     """
     names, _ = list_image_files(folder / "images")
     masks = {Path(name).stem: name for name in list_image_files(folder / "masks")[0]}
@@ -79,8 +79,8 @@ def read_pairs(folder: Path, *, size: int, count: int | None = None) -> list[Pai
 
 def _read_objects(path: Path) -> Mapping[str, str]:
     try:
-        found = json.loads(path.read_bytes())
-        return {str(name): str(thing) for name, thing in found.items()}
+        objects = json.loads(path.read_bytes())
+        return {str(name): str(thing) for name, thing in objects.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise PromptError(f'{path}: {error}; wanted JSON such as {{"NAME": "horse"}}') from error
 
@@ -98,11 +98,13 @@ def _pair(
     if image.size != mask.size:
         raise ImageFileError(
             f"images/{name} is {image.size[0]} x {image.size[1]} pixels, its mask "
-            f"{mask.size[0]} x {mask.size[1]}; the two must be of one size"
+            f"{mask.size[0]} x {mask.size[1]}; the two must have the same size"
         )
     hole = crop_square(mask, size).convert("L").point(lambda level: 255 if level >= 128 else 0)
     if hole.getextrema()[1] == 0:
-        raise ImageFileError(f"masks/{masks[stem]} is black in its middle square: nothing to draw")
+        raise ImageFileError(
+            f"masks/{masks[stem]} is black in its central square: there is nothing to draw"
+        )
     return Pair(stem, objects[stem], _png(crop_square(image, size)), _png(hole.convert("RGB")))
 
 
@@ -113,10 +115,10 @@ def _png(image: Image.Image) -> bytes:
 
 
 def write_pairs(path: Path, pairs: Sequence[Pair]) -> int:
-    """Write the prompt file, and the pictures into the folder `conditions` beside it.
+    """Write the prompt file, and the images into the folder `conditions` beside it.
 
     Returns:
-        Prompts in the file; what was there stays.
+        The number of prompts in the file, including those that were already there.
     """
     store = LocalStore(path.absolute().parent)
     for pair in pairs:

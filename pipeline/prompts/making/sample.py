@@ -1,4 +1,4 @@
-"""Taking a sample that a larger one only adds to, and writing it."""
+"""Takes and writes samples of prompts; a larger sample contains each smaller one."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ _SALT = "goldenseed samples 1"
 
 
 def sample_order(name: str) -> str:
-    """Sort key of a name: by its hash, so that the first n of any list are a fair sample.
+    """Give a sort key of a name, by its hash: the first n names of a list are a fair sample.
 
     Example:
         >>> sorted(["a", "b", "c"], key=sample_order)
@@ -22,12 +22,12 @@ def sample_order(name: str) -> str:
 
 
 def without_duplicates(prompts: Iterable[Prompt]) -> tuple[list[Prompt], int]:
-    """Keep the first prompt of every text; texts that differ in case or blanks are one.
+    """Keep the first prompt of each text; texts that differ only in case or blanks are the same.
 
-    Two pictures with one description would be one prompt with two groups.
+    Two images with the same description would be one prompt with two groups.
 
     Returns:
-        The prompts that are kept, in order, and how many were not.
+        The prompts that are kept, in order, and the number of the others.
 
     Example:
         >>> kept, dropped = without_duplicates([Prompt("a cat", group="1"), Prompt("A cat ")])
@@ -43,28 +43,28 @@ def without_duplicates(prompts: Iterable[Prompt]) -> tuple[list[Prompt], int]:
 
 
 def refuse_other_prompts(path: Path, prompts: Sequence[Prompt]) -> None:
-    """Refuse a file that holds prompts of another sample; a smaller sample of ours may grow.
+    """Refuse a file with prompts of another sample; a smaller sample of the same prompts may grow.
 
     Raises:
-        PromptError: If the file holds a prompt that is none of these, or cannot be read.
+        PromptError: If the file has a prompt that is not in the sample, or cannot be read.
     """
     if not path.exists():
         return
-    ours = {prompt.id for prompt in prompts}
-    strange = sum(prompt.id not in ours for prompt in read_prompts(path).prompts)
-    if strange:
+    ids = {prompt.id for prompt in prompts}
+    others = sum(prompt.id not in ids for prompt in read_prompts(path).prompts)
+    if others:
         raise PromptError(
-            f"{path} holds {strange:,} prompts that are not of this sample; "
-            f"name another file, or take that one away"
+            f"{path} holds {others:,} prompts that are not of this sample; "
+            f"name another file, or remove this one"
         )
 
 
 def write_sample(path: Path, prompts: Sequence[Prompt]) -> None:
-    """Write a sample, or add what a smaller sample in the file lacks.
+    """Write a sample, or add to a smaller sample in the file what it lacks.
 
     Raises:
         PromptError: If the file holds prompts of another sample.
-        StoreError: If it cannot be written.
+        StoreError: If the file cannot be written.
     """
     refuse_other_prompts(path, prompts)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -202,7 +202,7 @@ def test_images_may_be_left_to_the_feature(pictures: Path, tmp_path: Path) -> No
 def test_what_cannot_be_a_reference_is_refused(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="vector columns none"):
         build_reference(plan(pictures, feature="appearance"), tmp_path / "r.safetensors", LOCAL)
-    with pytest.raises(ImageFileError, match="is no folder"):
+    with pytest.raises(ImageFileError, match="is not a folder"):
         build_reference(plan(tmp_path / "none"), tmp_path / "r.safetensors", LOCAL)
     (tmp_path / "bad.parquet").write_bytes(b"PAR1")
     with pytest.raises(ImageFileError, match="cannot be read as Parquet"):

@@ -41,7 +41,7 @@ def damaged_parquet(path: Path) -> None:
 
 
 REFERENCE = [
-    (["none", "--feature", "perceptual", "--out", "r.safetensors"], "none is no folder"),
+    (["none", "--feature", "perceptual", "--out", "r.safetensors"], "none is not a folder"),
     (["pictures", "--feature", "perceptul"], "did you mean 'perceptual'"),
     (["pictures", "--feature", "appearance"], "vector columns none"),
     (["pictures", "--feature", "perceptual", "--out", "r.npz"], "ends in .safetensors"),
@@ -70,14 +70,14 @@ def test_bad_input_of_a_reference(
 PROMPTS = [
     (["coco", "c.json", "--images", "pictures", "--count", "2"], "c.json: cannot be read as JSON"),
     (["coco", "text.json", "--images", "pictures", "--count", "2"], "cannot be read as JSON"),
-    (["coco", "empty.json", "--images", "none", "--count", "2"], "none is no folder"),
+    (["coco", "empty.json", "--images", "none", "--count", "2"], "none is not a folder"),
     (["coco", "empty.json", "--images", "pictures", "--count", "2"], "2 prompts are wanted"),
     (["coco", "empty.json", "--images", "pictures", "--count", "2", "--out", "p.txt"], ".jsonl"),
-    (["dense", "none"], "none is no folder"),
+    (["dense", "none"], "none is not a folder"),
     (["dense", "pictures", "--card", "llava-1.5-7c"], "did you mean 'llava-1.5-7b'"),
     (["dense", "pictures", "--count", "6"], "5 pictures; 6 are wanted"),
     (["dense", "pictures", "--out", "p.txt"], "ends in .jsonl"),
-    (["pairs", "none"], "is no folder"),
+    (["pairs", "none"], "is not a folder"),
     (["pairs", "pairs"], "objects.json: "),
     (["pairs", "pairs", "--out", "p.txt"], "ends in .jsonl"),
 ]

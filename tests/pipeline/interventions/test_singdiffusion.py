@@ -230,7 +230,7 @@ def test_a_card_without_a_unet_and_a_video_are_refused(
     with pytest.raises(ModelError, match=r"has no UNet \(SimpleNamespace\)"):
         SingDiffusion(parameters).check(pipe, card, settings(card))
     video = card.model_copy(update={"frames": 3})
-    with pytest.raises(ModelError, match=r"videos of 3 frames.*for one picture"):
+    with pytest.raises(ModelError, match=r"videos of 3 frames.*for one image"):
         SingDiffusion(parameters).check(pipe, video, settings(card))
     pipe.unet = object()
     SingDiffusion(parameters).check(pipe, card, settings(card))

@@ -82,7 +82,7 @@ def test_what_the_refusal_is_for(card: Card) -> None:
 
 
 def test_a_recipe_cannot_make_an_epsilon_model_predict_v(epsilon: Card) -> None:
-    with pytest.raises(ModelError, match="belongs into the card"):
+    with pytest.raises(ModelError, match="belongs in the card"):
         tiny.model(epsilon, tiny.config(epsilon, scheduler_config=V), ZeroSnr({}))
 
 

@@ -124,9 +124,9 @@ def test_no_global_random_numbers(card: Card) -> None:
 
 
 def test_a_height_that_is_no_whole_number_of_frames_is_refused(card: Card) -> None:
-    with pytest.raises(ModelError, match="5 frames"):
+    with pytest.raises(ModelError, match="cannot be cut into 5 frames"):
         model(card.model_copy(update={"frames": 5}))
-    with pytest.raises(ModelError, match="`frames` is 2 or more"):
+    with pytest.raises(ModelError, match="`frames` to at least 2"):
         model(card.model_copy(update={"frames": 1}))
 
 

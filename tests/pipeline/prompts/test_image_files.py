@@ -57,7 +57,7 @@ BAD = {
     "text bomb": (text_bomb(), "cannot be decoded: Decompressed data too large"),
     "transparent": (encoded(see_through()), "transparent pixels"),
     "gif": (encoded(photograph(mode="P"), "GIF"), "cannot be decoded"),
-    "16 bits": (encoded(Image.new("I;16", (20, 20))), "8 bits a channel"),
+    "16 bits": (encoded(Image.new("I;16", (20, 20))), "8 bits per channel"),
     "animation": (
         encoded(photograph(), "WEBP", save_all=True, append_images=[see_through()]),
         "animation",
@@ -97,5 +97,5 @@ def test_listing_counts_what_is_no_picture(tmp_path: Path) -> None:
     for name in ("b/2.JPG", "1.png", "notes.txt", ".hidden.png"):
         (tmp_path / name).write_bytes(b"x")
     assert list_image_files(tmp_path) == (["1.png", "b/2.JPG"], 1)
-    with pytest.raises(ImageFileError, match="is no folder"):
+    with pytest.raises(ImageFileError, match="is not a folder"):
         list_image_files(tmp_path / "nowhere")

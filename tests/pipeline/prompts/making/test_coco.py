@@ -114,7 +114,7 @@ def test_a_wrong_file_is_refused_with_its_place(
 
 def test_no_json_and_no_folder(tmp_path: Path) -> None:
     path, folder = saved(tmp_path, content())
-    with pytest.raises(PromptError, match="is no folder"):
+    with pytest.raises(PromptError, match="is not a folder"):
         sample_captions(path, tmp_path / "nowhere", count=5)
     path.write_text('{"images": [')
     with pytest.raises(PromptError, match="cannot be read as JSON"):

@@ -75,7 +75,7 @@ def native(model: object, processor: object, question: str, path: Path) -> str:
 def test_the_same_command_goes_on_and_a_larger_count_adds(
     card: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dense, "PICTURES_PER_TASK", 4)
+    monkeypatch.setattr(dense, "IMAGES_PER_TASK", 4)
     out, whole = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     answers, calls = dense._answers, []
 
@@ -104,7 +104,7 @@ def test_bad_pictures_are_rows_with_a_reason_or_refused(
 ) -> None:
     Image.new("RGB", (1, 1)).save(pictures / "small.png")
     (pictures / "x.jpg").write_bytes(b"no picture")
-    with pytest.raises(ImageFileError, match=r"2 of 13 pictures could not be used"):
+    with pytest.raises(ImageFileError, match=r"2 of 13 images could not be used"):
         describe(pictures, tmp_path / "d.jsonl", count=None, card=str(card), workers=LOCAL)
     monkeypatch.setattr(dense, "MAX_SKIPPED", 0.5)
     describe(pictures, tmp_path / "d.jsonl", count=None, card=str(card), workers=LOCAL)

@@ -72,7 +72,7 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
     Image.new("RGB", (64, 64)).save(tmp_path / "images" / "a.png")
-    with pytest.raises(ImageFileError, match="holds no picture"):
+    with pytest.raises(ImageFileError, match="holds no image"):
         read_pairs(tmp_path, size=64)
     Image.new("L", (64, 32), 255).save(tmp_path / "masks" / "a.png")
     with pytest.raises(PromptError, match=r'objects.json: .* wanted JSON such as \{"NAME"'):
@@ -81,7 +81,7 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="names no object for a"):
         read_pairs(tmp_path, size=64)
     (tmp_path / "objects.json").write_text('{"a": "cup"}')
-    with pytest.raises(ImageFileError, match="its mask 64 x 32; the two must be of one size"):
+    with pytest.raises(ImageFileError, match="its mask 64 x 32; the two must have the same size"):
         read_pairs(tmp_path, size=64)
     Image.new("L", (64, 64)).save(tmp_path / "masks" / "a.png")
     with pytest.raises(ImageFileError, match="nothing to draw"):
