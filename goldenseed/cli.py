@@ -124,25 +124,25 @@ def generate(
     choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
     runs = begin.start_runs(choice, _folder(choice, out))
     pool = steps.Workers(executor, workers or choice.workers)
-    results = [steps.generate(each, pool, part=parse_part(part)) for each in runs]
+    results = [steps.generate(run, pool, part=parse_part(part)) for run in runs]
     _finish(runs, results, as_json=as_json)
 
 
 @app.command()
 def measure(
-    run: RunPath, executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False
+    path: RunPath, executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False
 ) -> None:
     """Measure the features of each image that lacks them, then the metrics of each seed."""
     from goldenseed.steps import begin, steps
 
-    runs = begin.open_runs(run)
+    runs = begin.open_runs(path)
     pool = steps.Workers(executor, workers)
-    results = [result for each in runs for result in steps.measure(each, pool)]
+    results = [result for run in runs for result in steps.measure(run, pool)]
     _finish(runs, results, as_json=as_json)
 
 
 @app.command()
-def rank(run: RunPath, as_json: AsJson = False) -> None:
+def rank(path: RunPath, as_json: AsJson = False) -> None:
     """Choose golden and bad seeds on prompt set 1, and confirm them on set 2.
 
     Prints the lists beside what chance alone would give.
@@ -150,11 +150,11 @@ def rank(run: RunPath, as_json: AsJson = False) -> None:
     from goldenseed.output.rankings import print_rankings
     from goldenseed.steps import begin, steps
 
-    print_rankings([steps.rank(each) for each in begin.open_runs(run)], as_json=as_json)
+    print_rankings([steps.rank(run) for run in begin.open_runs(path)], as_json=as_json)
 
 
 @app.command()
-def publish(run: RunPath, as_json: AsJson = False) -> None:
+def publish(path: RunPath, as_json: AsJson = False) -> None:
     """Write the golden and bad seeds as a release: JSON, CSV, checks and a contact sheet.
 
     The release is a new folder in RUN/releases. An unchanged ranking gives the same folder again.
@@ -162,7 +162,7 @@ def publish(run: RunPath, as_json: AsJson = False) -> None:
     from goldenseed.output.rankings import print_releases
     from goldenseed.steps import begin, steps
 
-    print_releases([steps.publish(each) for each in begin.open_runs(run)], as_json=as_json)
+    print_releases([steps.publish(run) for run in begin.open_runs(path)], as_json=as_json)
 
 
 @app.command()
@@ -187,40 +187,40 @@ def run(
     choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
     runs = begin.start_runs(choice, _folder(choice, out))
     pool = steps.Workers(executor, workers or choice.workers)
-    results = [result for each in runs for result in steps.draw_and_measure(each, pool)]
+    results = [result for run in runs for result in steps.draw_and_measure(run, pool)]
     _stop_if_incomplete(results)
     if choice.ranking is None:
         note(nothing_ranked(choice.name))
         return _finish(runs, results, as_json=as_json)
-    print_conclusions([steps.conclude(each) for each in runs], as_json=as_json)
-    return print_findings([outcomes(each) for each in runs if not as_json])
+    print_conclusions([steps.conclude(run) for run in runs], as_json=as_json)
+    return print_findings([outcomes(run) for run in runs if not as_json])
 
 
 @app.command()
-def status(run: RunPath, as_json: AsJson = False) -> None:
+def status(path: RunPath, as_json: AsJson = False) -> None:
     """Say how far a run is, and what its studies found."""
     from goldenseed.output.statuses import print_findings, print_statuses
     from goldenseed.steps import begin
     from goldenseed.steps.status import status_of
 
-    statuses = [status_of(each) for each in begin.open_runs(run)]
+    statuses = [status_of(run) for run in begin.open_runs(path)]
     print_statuses(statuses, as_json=as_json)
-    print_findings([each.studies for each in statuses if not as_json])
+    print_findings([status.studies for status in statuses if not as_json])
 
 
 @app.command()
-def shares(run: RunPath, as_json: AsJson = False) -> None:
+def shares(path: RunPath, as_json: AsJson = False) -> None:
     """Say how much of each measure's variance belongs to the seed, the prompt, and neither."""
     from analysis.seed_shares import share_table
     from goldenseed.output.shares import print_shares
     from goldenseed.steps import begin
 
-    tables = [(each.root.name, share_table(each)) for each in begin.open_runs(run)]
+    tables = [(run.root.name, share_table(run)) for run in begin.open_runs(path)]
     print_shares(tables, as_json=as_json)
 
 
 @app.command()
-def verify(run: RunPath, as_json: AsJson = False, repair: Repair = False) -> None:
+def verify(path: RunPath, as_json: AsJson = False, repair: Repair = False) -> None:
     """Read each shard and each release back and compare its hash.
 
     Ends with exit code 4 if anything is damaged.
@@ -230,9 +230,9 @@ def verify(run: RunPath, as_json: AsJson = False, repair: Repair = False) -> Non
     from goldenseed.steps.verify import set_aside, verify_run
 
     report = Verification()
-    for each in begin.open_runs(run):
-        for file in verify_run(each):
-            moved = bool(file.problem) and repair and set_aside(each, file)
+    for run in begin.open_runs(path):
+        for file in verify_run(run):
+            moved = bool(file.problem) and repair and set_aside(run, file)
             report.add(file, set_aside=moved)
     report.print(as_json=as_json)
     if report.problems:

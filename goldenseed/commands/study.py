@@ -53,7 +53,7 @@ Settings = Annotated[
 
 def study(
     name: Name,
-    run: RunPath,
+    path: RunPath,
     *,
     settings: Settings = None,
     executor: Executor = "local",
@@ -71,9 +71,9 @@ def study(
 
     studies = _studies(name, settings or [])
     broken = False
-    for each in begin.open_runs(run):
-        outcomes = run_studies(each, studies, Workers(executor, workers))
-        broken = _report(each, outcomes, as_json=as_json) or broken
+    for run in begin.open_runs(path):
+        outcomes = run_studies(run, studies, Workers(executor, workers))
+        broken = _report(run, outcomes, as_json=as_json) or broken
     if broken:
         raise typer.Exit(exit_codes.DEFECT)
 

@@ -39,7 +39,7 @@ class ArmPlan:
     """The cost of one arm.
 
     Attributes:
-        arm: Its name; empty if the recipe has one only.
+        arm: Name of the arm; empty if the recipe has no arms.
         card: The model.
         prompts: Prompts in the grid.
         seeds: Seeds in the grid.

@@ -76,7 +76,7 @@ class PartialRun(Run):
     requested: frozenset[str] = frozenset()
 
     def missing(self) -> list[Tile]:
-        """The requested tiles that have no whole shard, in drawing order."""
+        """The requested tiles that have no complete shard, in drawing order."""
         return [tile for tile in super().missing() if tile.id in self.requested]
 
 
