@@ -1,4 +1,4 @@
-"""End to end on real images: where no seed is, none may be found; where one is, it must be."""
+"""End to end on real images: a seed effect is found where there is one, and nowhere else."""
 
 from pathlib import Path
 
@@ -48,19 +48,19 @@ def test_seed_has_a_share_of_brightness(shares: dict[str, pl.DataFrame]) -> None
     assert shares["none"]["low"].item() > 0
 
 
-def test_without_seeds_the_share_covers_zero(shares: dict[str, pl.DataFrame]) -> None:
+def test_without_seeds_the_share_is_not_above_zero(shares: dict[str, pl.DataFrame]) -> None:
     scrambled = shares["seed_scramble"]
     assert scrambled["low"].item() <= 0 <= scrambled["high"].item()
     assert scrambled["high"].item() < shares["none"]["low"].item()
 
 
 def contrast(folder: Path) -> dict[int, float]:
-    """The contrast of each seed, by the published table, set 1."""
+    """The contrast of each seed on set 1, from the table per seed."""
     table = pl.read_parquet(folder / PER_SEED_FILE).filter(metric="contrast", prompt_set=1)
     return dict(table.select("seed", "value").iter_rows())
 
 
-def test_a_planted_effect_is_found_in_its_size_and_nowhere_else(arms: dict[str, Path]) -> None:
+def test_a_planted_effect_is_found_with_its_size_and_nowhere_else(arms: dict[str, Path]) -> None:
     before, after = contrast(arms["none"]), contrast(arms["seed_plant"])
     lost = {seed: 1 - after[seed] / before[seed] for seed in before}
     known = {seed: planted(seed, strengths=[0.2]) for seed in before}

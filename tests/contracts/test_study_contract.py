@@ -25,8 +25,8 @@ NAMES = sorted(STUDIES)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A planted run that holds enough for every study. Do not change it."""
+def full_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Plant a run that holds enough for every study. No test may change it."""
     return everything(tmp_path_factory.mktemp("studies") / "run").root
 
 
@@ -45,7 +45,7 @@ def run_study(root: Path, name: str) -> None:
     )
     result = StudyOutcome.of(outcome)
     assert result.state == StudyState.FOUND, (
-        f"study {name} has no findings on its test run ({result.reason or result.error}): in "
+        f"study {name} has no findings on its test run ({result.reason}): in "
         f"tests/analysis/studies/everything.py, plant what it needs, give it a line in SETTINGS, "
         f"or a run of its own in OWN"
     )
@@ -69,23 +69,24 @@ def test_states_what_it_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_run_gives_the_same_bytes(name: str, whole: Path, tmp_path: Path) -> None:
-    found = []
-    source = OWN[name](tmp_path / "own").root if name in OWN else whole
+def test_the_same_run_gives_the_same_bytes(name: str, full_run: Path, tmp_path: Path) -> None:
+    hashes = []
+    source = OWN[name](tmp_path / "own").root if name in OWN else full_run
     for copy in ("one", "two"):
         root = Path(shutil.copytree(source, tmp_path / copy))
         run_study(root, name)
-        found.append(results(root, name))
-    unlike = {file for file in found[0] | found[1] if found[0].get(file) != found[1].get(file)}
-    assert not unlike, (
-        f"study {name} gives other bytes the second time: {', '.join(sorted(unlike))}; draw random "
-        f"numbers from `self.rng(run, part)` alone, and write no clock and no path"
+        hashes.append(results(root, name))
+    first, second = hashes
+    different = {file for file in first | second if first.get(file) != second.get(file)}
+    assert not different, (
+        f"study {name} gives other bytes the second time: {', '.join(sorted(different))}; draw "
+        f"random numbers only from `self.rng(run, part)`, and write no time and no path"
     )
-    assert SUMMARY in found[0]
-    figures = [file for file in found[0] if file.endswith(".png")]
+    assert SUMMARY in first
+    figures = [file for file in first if file.endswith(".png")]
     assert figures, f"study {name} draws no figure: return at least one in Findings.figures"
     summary = read_summary(Run.open(root), name)
-    assert {**summary["files"]} == {k: v for k, v in found[0].items() if k != SUMMARY}
+    assert {**summary["files"]} == {k: v for k, v in first.items() if k != SUMMARY}
     for table, columns in summary["columns"].items():
         assert read_study_table(Run.open(root), name, table).columns == list(columns), (
             f"table {table} of study {name} has other columns than its StudyTable explains"
