@@ -45,7 +45,8 @@ def options(name: str) -> str:
     rows = ["| argument or option | default | meaning |", "|---|---|---|"]
     for parameter in commands()[name].params:
         positional = not parameter.opts[0].startswith("-")
-        shown = parameter.name.upper() if positional else ", ".join(parameter.opts)
+        argument = parameter.metavar or parameter.name.upper()
+        shown = argument if positional else ", ".join(parameter.opts)
         if not positional and not parameter.is_flag:
             shown = f"{shown} {(parameter.metavar or 'VALUE').upper()}"
         rows.append(f"| `{shown}` | {_default(parameter)} | {_plain(parameter.help or '')} |")
