@@ -123,8 +123,9 @@ def test_each_command_and_option_is_on_the_page(fill: ModuleType) -> None:
         assert len(part) == 2, f"docs/commands.md has no section {name!r}"
         section = part[1].split("\n### ", 1)[0]
         for parameter in command.params:
-            wanted = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.name
-            assert wanted.lower() in section.lower(), (
+            positional = not parameter.opts[0].startswith("-")
+            wanted = parameter.metavar if positional else parameter.opts[0]
+            assert f"`{wanted}" in section, (
                 f"docs/commands.md, {name}: no {wanted}; run python docs/tools/fill.py"
             )
 
