@@ -36,6 +36,7 @@ def mean_of(values: Tensor) -> dict[str, float]:
     """Compute the mean of independent values, its 95 % interval (normal), and their number.
 
     Example:
+        >>> import torch
         >>> mean_of(torch.tensor([0.0, 1.0] * 50))
         {'value': 0.5, 'low': 0.402, 'high': 0.598, 'n': 100}
     """
