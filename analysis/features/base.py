@@ -190,38 +190,38 @@ class CheckpointFeature(Feature):
         return dict(self.card.options)
 
 
-def extract_in_batches(feature: Feature, whole: Batch) -> Columns:
+def extract_in_batches(feature: Feature, images: Batch) -> Columns:
     """Run a feature over any number of images, in batches of fixed size.
 
     Args:
         feature: The feature, after `setup`.
-        whole: N >= 1 images with their prompts.
+        images: N >= 1 images with their prompts.
 
     Returns:
         Column name -> array of N rows. For a video, the mean over its frames.
     """
-    frames = split_frames(whole, feature.frames)
+    frames = split_frames(images, feature.frames)
     cuts = range(0, len(frames), BATCH)
     parts = [feature.extract(frames.cut(start, start + BATCH)) for start in cuts]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {name: _mean(values, feature.frames) for name, values in columns.items()}
 
 
-def split_frames(whole: Batch, frames: int) -> Batch:
+def split_frames(videos: Batch, frames: int) -> Batch:
     """Cut images of stacked frames into single frames, each with the prompt of its video.
 
     Args:
-        whole: N images of F vertically stacked frames, (N, F * H, W, 3).
+        videos: N images of F vertically stacked frames, (N, F * H, W, 3).
         frames: F.
 
     Returns:
         N * F images (H, W, 3). The frames of a video are consecutive and in order.
     """
     if frames == 1:
-        return whole
-    count, height, width, _ = whole.images.shape
-    images = whole.images.reshape(count * frames, height // frames, width, 3)
-    return Batch(images, [prompt for prompt in whole.prompts for _ in range(frames)])
+        return videos
+    count, height, width, _ = videos.images.shape
+    images = videos.images.reshape(count * frames, height // frames, width, 3)
+    return Batch(images, [prompt for prompt in videos.prompts for _ in range(frames)])
 
 
 def _mean(values: NDArray[Any], frames: int) -> NDArray[Any]:

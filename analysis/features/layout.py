@@ -105,7 +105,7 @@ class Layout(NetworkFeature):
         meanings = {
             "x": ("Centroid of the object, from the left.", "fraction of the width"),
             "y": ("Centroid of the object, from the top.", "fraction of the height"),
-            "size": ("Share of the picture that the object covers.", "0..1"),
+            "size": ("Share of the image that the object covers.", "0..1"),
             "depth": ("Share of the pixels that are nearer than the object's median.", "0..1"),
         }
         found = Column("found", pa.float32(), "1 where the object was found, else 0.", "0 or 1")

@@ -132,13 +132,13 @@ class Ocr(NetworkFeature):
         mask = "Share of the white part of the prompt's mask that text covers; NaN without one."
         legible = (
             f"1 where a word has a confidence of at least {least:g} and text covers at least "
-            f"{self.settings.legible_share:g} of the picture, else 0."
+            f"{self.settings.legible_share:g} of the image, else 0."
         )
         return (
             Column("words", pa.string(), text),
-            Column("words_count", kind, "Words that were read, with whatever confidence.", "words"),
+            Column("words_count", kind, "Words that were read, with any confidence.", "words"),
             Column("legible", kind, legible, "0 or 1"),
-            Column("text_share", kind, "Share of the picture that detected text covers.", "0..1"),
+            Column("text_share", kind, "Share of the image that detected text covers.", "0..1"),
             Column("mask_text_share", kind, mask, "0..1", may_be_nan=True),
         )
 

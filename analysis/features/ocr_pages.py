@@ -111,9 +111,9 @@ def enlarged(image: Uint8Images, scale: int) -> Uint8Images:
     return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC))
 
 
-def white(picture: Image.Image) -> Mask:
+def white(image: Image.Image) -> Mask:
     """Return the white part of a mask, where the image is to be drawn anew, shape (H, W)."""
-    return np.asarray(np.asarray(picture).mean(axis=2) >= 127.5)
+    return np.asarray(np.asarray(image).mean(axis=2) >= 127.5)
 
 
 @lru_cache(maxsize=256)
