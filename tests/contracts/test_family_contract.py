@@ -140,8 +140,8 @@ def test_an_image_depends_on_its_own_cell_only(card: Card, model: Any, drawn: Dr
         assert torch.equal(state, torch.get_rng_state()), "no global random numbers"
     assert worst(images, model.generate(some(batch, [3, 2, 1, 0])).images[::-1]) <= 1
     assert worst(images[2:3], model.generate(some(batch, [2])).images) <= 1
-    assert worst(images[:1], images[2:3]) > 1, "another seed gives another picture"
-    assert worst(images[:1], images[1:2]) > 0, "another prompt gives another picture"
+    assert worst(images[:1], images[2:3]) > 1, "another seed gives another image"
+    assert worst(images[:1], images[1:2]) > 0, "another prompt gives another image"
 
 
 def test_the_callers_noise_stays(card: Card, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401

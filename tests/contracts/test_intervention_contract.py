@@ -90,7 +90,7 @@ def loaded(card: Card, intervention: Intervention, **changes: Any) -> Any:  # no
 
 
 def images(card: Card, intervention: Intervention, name: str = "") -> np.ndarray:
-    """The pictures of a batch, with the run that the named intervention wants."""
+    """The images of a batch, with the run that the named intervention wants."""
     model = loaded(card, intervention, **SETTINGS.get(name, {}))
     return np.asarray(model.generate(cells(name)).images)
 

@@ -1,7 +1,7 @@
 """Every intervention on a tiny card of every family and design: it works, or says that it cannot.
 
 What it cannot work with it refuses while the model is loaded, before the first image; where it
-works, the pictures are others than the baseline's, so no change is left out silently.
+works, the images differ from the baseline's, so no change is left out silently.
 """
 
 from collections.abc import Callable, Mapping
@@ -114,7 +114,7 @@ class OnCard:
         return replace(made, prompts=made.prompts[:1] * 4, seeds=(4, 5, 6, 7))
 
     def baseline(self, name: str) -> np.ndarray:
-        """The pictures without it, of the card and the run that it wants."""
+        """The images without it, of the card and the run that it wants."""
         own = name in RUNS or name == "zero_snr"
         key = name if own else "none"
         if key not in self.baselines:
@@ -181,7 +181,7 @@ def is_refused(on: OnCard, name: str, intervention: Intervention) -> bool:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_it_changes_the_pictures_or_is_refused_beforehand(on: OnCard, way: str) -> None:
+def test_it_changes_the_images_or_is_refused_beforehand(on: OnCard, way: str) -> None:
     name = way.split(",")[0]
     kind = load(INTERVENTIONS, name, "intervention", base=Intervention)
     intervention = kind({**WAYS[way], **on.weights(name)})

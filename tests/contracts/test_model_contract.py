@@ -89,7 +89,7 @@ def test_one_generator_for_a_batch_would_be_noticed(one: Card) -> None:
     )
 
 
-def test_v_prediction_is_another_picture(one: Card) -> None:
+def test_v_prediction_is_another_image(one: Card) -> None:
     plain, v = (
         tiny.config(one),
         tiny.config(one, scheduler_config={"prediction_type": "v_prediction"}),
@@ -117,8 +117,8 @@ def test_an_image_depends_on_its_own_cell_only(card: Card) -> None:
     assert worst(images[2:3], alone) <= 1
     company = model.generate(tiny.batch((*tiny.PROMPTS[:1], "x", "y", "z"), (7, 1, 2, 3))).images
     assert np.array_equal(images[0], company[0])
-    assert worst(images[:1], images[2:3]) > 1, "another seed gives another picture"
-    assert worst(images[:1], images[1:2]) > 0, "another prompt gives another picture"
+    assert worst(images[:1], images[2:3]) > 1, "another seed gives another image"
+    assert worst(images[:1], images[1:2]) > 0, "another prompt gives another image"
 
 
 def test_the_callers_noise_stays(one: Card, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,11 +110,11 @@ def test_an_image_depends_on_its_own_cell_only(loaded: tuple[Card, Any]) -> None
     assert worst(images, turned) <= 1
     alone = model.generate(native_calls.cells(card, (2,))).images
     assert worst(images[2:3], alone) <= 1
-    assert worst(images[:1], images[2:3]) > 1, "another seed gives another picture"
+    assert worst(images[:1], images[2:3]) > 1, "another seed gives another image"
     if card.name in UNCONDITIONAL:
         assert worst(images[:1], images[1:2]) == 0
     else:
-        assert worst(images[:1], images[1:2]) > 0, "another prompt gives another picture"
+        assert worst(images[:1], images[1:2]) > 0, "another prompt gives another image"
 
 
 def test_a_condition_is_its_own_cells(loaded: tuple[Card, Any]) -> None:
@@ -131,5 +131,5 @@ def test_a_condition_is_its_own_cells(loaded: tuple[Card, Any]) -> None:
         assert all(worst(images[i : i + 1], other[i : i + 1]) > 0 for i in range(4))
         only = {**batch.condition_images, two: first}
         other = model.generate(Batch(batch.prompts, batch.seeds, only)).images
-        assert worst(images[:1], other[:1]) == 0, "another cell's picture changes nothing"
+        assert worst(images[:1], other[:1]) == 0, "another cell's image changes nothing"
         assert worst(images, other) > 0

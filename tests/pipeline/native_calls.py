@@ -15,8 +15,8 @@ IMAGES = {"1" * 64: 0, "2" * 64: 1}
 MASKS = {"3" * 64: 2, "4" * 64: 3}
 
 
-def pictures() -> dict[str, Image.Image]:
-    """Four noisy pictures under made-up hashes."""
+def condition_images() -> dict[str, Image.Image]:
+    """Four noisy images under made-up hashes."""
     found = {}
     for sha256, seed in (IMAGES | MASKS).items():
         rng = torch.Generator().manual_seed(seed)
@@ -33,7 +33,8 @@ def cells(card: Card, order: tuple[int, ...] = (0, 1, 2, 3)) -> Batch:
         image = list(IMAGES)[index % 2] if "image" in card.conditions else None
         mask = list(MASKS)[index // 2] if "mask" in card.conditions else None
         prompts.append(Prompt(text, image=image, mask=mask))
-    return Batch(tuple(prompts[i] for i in order), tuple(SEEDS[i] for i in order), pictures())
+    seeds = tuple(SEEDS[i] for i in order)
+    return Batch(tuple(prompts[i] for i in order), seeds, condition_images())
 
 
 def native(card: Card, pipes: list[Pipe], batch: Batch, **changes: Any) -> list[Image.Image]:  # noqa: ANN401
@@ -81,7 +82,7 @@ def native(card: Card, pipes: list[Pipe], batch: Batch, **changes: Any) -> list[
 
 
 def _native_ip(card: Card, pipe: Pipe, batch: Batch, sized: dict[str, Any]) -> list[Image.Image]:
-    """One cell a call, where a picture cannot be shared over a batch."""
+    """One cell per call, where an image cannot be shared over a batch."""
     vars(pipe).pop("prepare_ip_adapter_image_embeds", None)
     found = []
     for prompt, seed in zip(batch.prompts, batch.seeds, strict=True):

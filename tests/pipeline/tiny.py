@@ -45,7 +45,7 @@ def _pipe(folder: Path, card: Card) -> StableDiffusionPipeline:
         layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4, mid_block_add_attention=False,
     )  # fmt: skip
-    # Random decoders give nearly grey pictures, in which no difference would show.
+    # Random decoders give nearly grey images, in which no difference would show.
     vae.decoder.conv_out.weight.data *= 5
     return StableDiffusionPipeline(
         vae=vae,

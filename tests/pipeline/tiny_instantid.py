@@ -96,9 +96,9 @@ def _keys_and_values() -> dict[str, Tensor]:
 IMAGES, FACES = ("1" * 64, "2" * 64), ("3" * 64, "4" * 64)
 
 
-def pictures() -> dict[str, Image.Image]:
-    """Two pictures of keypoints, two faces."""
-    found = {k: v for k, v in native_calls.pictures().items() if k in IMAGES}
+def condition_images() -> dict[str, Image.Image]:
+    """Two images of keypoints, two faces."""
+    found = {k: v for k, v in native_calls.condition_images().items() if k in IMAGES}
     for seed, key in enumerate(FACES):
         numbers = np.random.default_rng(seed).normal(size=(1, NUMBERS)).astype(np.float32)
         found[key] = Image.fromarray(numbers)
@@ -111,4 +111,5 @@ def cells(order: tuple[int, ...] = (0, 1, 2, 3)) -> Batch:
         Prompt(text, image=IMAGES[index % 2], mask=FACES[index // 2])
         for index, text in enumerate(tiny.PROMPTS)
     ]
-    return Batch(tuple(prompts[i] for i in order), tuple(tiny.SEEDS[i] for i in order), pictures())
+    seeds = tuple(tiny.SEEDS[i] for i in order)
+    return Batch(tuple(prompts[i] for i in order), seeds, condition_images())

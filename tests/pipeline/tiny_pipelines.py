@@ -243,7 +243,7 @@ def checkpoint(folder: Path, card: Card) -> Card:
 
 
 def _small(card: Card) -> tuple[Any, ...]:
-    """The stages with few steps and a small first picture."""
+    """The stages with few steps and a small first image."""
     few = {"num_inference_steps": 2, "prior_num_inference_steps": 2, "height": 16, "width": 16}
     return tuple(
         stage.model_copy(

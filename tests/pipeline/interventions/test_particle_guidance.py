@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 STEPS = 4  # time steps 751, 501, 251, 1: sigma_t is below 1 at the last two
 GROUP = tiny.batch((tiny.PROMPTS[0],) * 4, (4, 5, 6, 7))
 GUIDANCE = 3.0
-STRONG = 2000.0  # the tiny network's pictures hardly move at the authors' 30
+STRONG = 2000.0  # the tiny network's images hardly move at the authors' 30
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def settings(card: Card, **changes: Any) -> Any:  # noqa: ANN401
 
 
 def kept(steps: int) -> tuple[float, float]:
-    """Weights of picture and noise at the first of so many "leading" steps, offset 1."""
+    """Weights of image and noise at the first of so many "leading" steps, offset 1."""
     betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
     first = (steps - 1) * (1000 // steps) + 1
     left = np.cumprod(1 - betas)[first]
@@ -155,9 +155,7 @@ def test_without_guidance_the_prediction_is_the_prompts_own(
     assert not torch.allclose(plain, a * ours + b * native_noise(), atol=1e-4)
 
 
-def test_the_weights_of_picture_and_noise_at_50_steps(
-    card: Card, parameters: dict[str, str]
-) -> None:
+def test_the_weights_of_image_and_noise_at_50_steps(card: Card, parameters: dict[str, str]) -> None:
     """Step t = 981 of Stable Diffusion's schedule: 0.075997 and 0.997108."""
     model = tiny.model(card, settings(card, num_inference_steps=50), SingDiffusion(parameters))
     left = float(model.intervention._kept)

@@ -59,7 +59,7 @@ def native(card: Card, held: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("stage", [0, 1])
-def test_pictures_are_those_of_a_call_by_hand(card: Card, draw: Draw, stage: int) -> None:
+def test_images_are_those_of_a_call_by_hand(card: Card, draw: Draw, stage: int) -> None:
     ours = draw({"stage": stage, "seed": 7}).astype(int)
     assert abs(ours - native(card, stage, 7)).max() <= 1
     assert abs(ours - native(card, stage, 8)).max() > 1

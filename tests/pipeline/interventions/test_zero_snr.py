@@ -1,4 +1,4 @@
-"""Zero terminal SNR: exactly zero, the library's own pictures, and refused where it cannot work."""
+"""Zero terminal SNR: exactly zero, the library's own images, and refused where it cannot work."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def native(card: Card, *, rescale: float = 0.7, **scheduler: Any) -> np.ndarray:
     return np.stack([np.asarray(image) for image in images]).astype(int)
 
 
-def test_the_pictures_are_the_librarys(card: Card) -> None:
+def test_the_images_are_the_librarys(card: Card) -> None:
     ours = tiny.model(card, tiny.config(card), ZeroSnr({})).generate(tiny.batch())
     assert ours.finite.all()
     assert abs(ours.images.astype(int) - native(card)).max() <= 1

@@ -1,4 +1,4 @@
-"""Inpainting: the native call with a picture and a mask per item, and what sharing them does."""
+"""Inpainting: the native call with one image and mask per item, and the effect of sharing them."""
 
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from tests.pipeline import tiny
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def pictures() -> dict[str, Image.Image]:
-    """Two pictures ("1", "2") and two masks ("3", "4")."""
+def condition_images() -> dict[str, Image.Image]:
+    """Two images ("1", "2") and two masks ("3", "4")."""
     rng = np.random.default_rng(3)
     found = {
         str(n): Image.fromarray(rng.integers(0, 256, (tiny.SIZE, tiny.SIZE, 3), np.uint8))
@@ -35,7 +35,7 @@ def pictures() -> dict[str, Image.Image]:
     return {name * 64: picture for name, picture in found.items()}
 
 
-PICTURES = pictures()
+CONDITION_IMAGES = condition_images()
 CHOSEN = (("1", "3"), ("2", "4"), ("1", "4"), ("2", "3"))
 
 
@@ -44,7 +44,7 @@ def batch(chosen: tuple[tuple[str, str], ...] = CHOSEN, seeds: Any = tiny.SEEDS)
         Prompt(text, image=image * 64, mask=mask * 64)
         for text, (image, mask) in zip(tiny.PROMPTS, chosen, strict=False)
     )
-    return Batch(prompts, seeds, PICTURES)
+    return Batch(prompts, seeds, CONDITION_IMAGES)
 
 
 def build(folder: Path, channels: int, latents: int = 4) -> Card:
@@ -86,7 +86,8 @@ def native(card: Card, cells: Batch, *, shared: bool = False, **changes: Any) ->
         draws = [torch.randn(1, 4, 8, 8, generator=g) for g in generators]
         start = {"latents": torch.cat(draws)}
     own = [
-        [PICTURES[getattr(prompt, name)] for prompt in cells.prompts] for name in ("image", "mask")
+        [CONDITION_IMAGES[getattr(prompt, name)] for prompt in cells.prompts]
+        for name in ("image", "mask")
     ]
     image, mask = [column[0] for column in own] if shared else own
     images = pipe(
@@ -107,7 +108,7 @@ def by_hand(card: Card, cells: Batch, **changes: Any) -> np.ndarray:  # noqa: AN
     pipe = StableDiffusionInpaintPipeline.from_pretrained(card.path, safety_checker=None)
     settings, found = tiny.config(card, **changes), []
     for prompt, seed in zip(cells.prompts, cells.seeds, strict=True):
-        images = [PICTURES[name] for name in (prompt.image, prompt.mask) if name]
+        images = [CONDITION_IMAGES[name] for name in (prompt.image, prompt.mask) if name]
         found.append(_one_by_hand(pipe, settings, prompt.text, images, seed))
     return np.stack(found)
 
@@ -148,14 +149,14 @@ def _one_by_hand(pipe: Any, settings: Any, text: str, images: Any, seed: int) ->
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_equals_the_native_call_with_one_picture_per_item(card: Card, eta: float) -> None:
+def test_equals_the_native_call_with_one_image_per_item(card: Card, eta: float) -> None:
     drawn = model(card, eta=eta).generate(batch())
     assert drawn.images.shape == (4, tiny.SIZE, tiny.SIZE, 3)
     assert drawn.finite.all()
     oracle = native if card.latent_channels == 4 else by_hand
     assert worst(drawn.images, oracle(card, batch(), eta=eta)) <= 1
     turned = batch(CHOSEN[::-1])
-    assert worst(drawn.images, oracle(card, turned, eta=eta)) > 1, "the pictures are conditions"
+    assert worst(drawn.images, oracle(card, turned, eta=eta)) > 1, "the images are conditions"
 
 
 @pytest.mark.parametrize("channels", ["9", "4"])
@@ -178,14 +179,14 @@ def test_the_librarys_pipeline_cannot(tmp_path: Path, channels: str) -> None:
         native(build(tmp_path, *CHANNELS[channels]), batch())
 
 
-def test_a_shared_picture_takes_the_noise_of_a_neighbours_seed(
+def test_a_shared_image_takes_the_noise_of_a_neighbours_seed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """The obvious call of diffusers fails here, and ours, over the same cells, does not."""
     card = build(tmp_path_factory.mktemp("shared"), 9)
     same = (CHOSEN[0],) * 4
     cells = batch(same, (7, 123, 5, 9))
-    own = Batch(cells.prompts[1:2], (123,), PICTURES)
+    own = Batch(cells.prompts[1:2], (123,), CONDITION_IMAGES)
     theirs, theirs_alone = native(card, cells, shared=True), native(card, own, shared=True)
     assert worst(theirs[1:2], theirs_alone) > 1
     ours = model(card)
@@ -197,10 +198,10 @@ def test_an_image_depends_on_its_own_cell_only(card: Card) -> None:
     ours = model(card, eta=1.0)
     images = ours.generate(batch()).images
     cells = batch()
-    turned = Batch(cells.prompts[::-1], cells.seeds[::-1], PICTURES)
+    turned = Batch(cells.prompts[::-1], cells.seeds[::-1], CONDITION_IMAGES)
     assert worst(images, ours.generate(turned).images[::-1]) <= 1
     assert worst(images, ours.generate(batch()).images) == 0
-    others = Batch(cells.prompts, (1, 2, 3, 4), PICTURES)
+    others = Batch(cells.prompts, (1, 2, 3, 4), CONDITION_IMAGES)
     assert worst(images, ours.generate(others).images) > 1
 
 
@@ -221,11 +222,11 @@ def test_nan_is_said(card: Card) -> None:
     assert not ours.generate(batch()).finite.any()
 
 
-def test_missing_and_wrong_pictures_are_named(card: Card) -> None:
+def test_missing_and_wrong_images_are_named(card: Card) -> None:
     ours = model(card)
     with pytest.raises(ModelError, match="no mask"):
-        ours.generate(Batch((Prompt("a", image="1" * 64),), (1,), PICTURES))
-    small = {**PICTURES, "3" * 64: Image.new("RGB", (32, 64))}
+        ours.generate(Batch((Prompt("a", image="1" * 64),), (1,), CONDITION_IMAGES))
+    small = {**CONDITION_IMAGES, "3" * 64: Image.new("RGB", (32, 64))}
     with pytest.raises(ModelError, match="32 x 64"):
         ours.generate(Batch(batch().prompts[:1], (1,), small))
 

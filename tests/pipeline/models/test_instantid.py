@@ -146,7 +146,7 @@ def test_an_image_depends_on_its_own_cell_only(model: InstantId) -> None:
     turned = model.generate(tiny_instantid.cells((3, 2, 1, 0))).images[::-1]
     assert worst(images, turned) <= 1
     assert worst(images[2:3], model.generate(tiny_instantid.cells((2,))).images) <= 1
-    assert worst(images[:1], images[2:3]) > 1, "another seed gives another picture"
+    assert worst(images[:1], images[2:3]) > 1, "another seed gives another image"
 
 
 @pytest.mark.parametrize("keys", [tiny_instantid.IMAGES, tiny_instantid.FACES])

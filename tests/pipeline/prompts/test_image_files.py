@@ -1,4 +1,4 @@
-"""Pictures from outside: each bad kind is refused with its reason, none is mended in silence."""
+"""Images from outside: each bad kind is refused with its reason, none is silently repaired."""
 
 import io
 import struct
@@ -66,7 +66,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("data", "reason"), BAD.values(), ids=BAD)
-def test_bad_pictures_are_refused_with_the_reason(data: bytes, reason: str) -> None:
+def test_bad_images_are_refused_with_the_reason(data: bytes, reason: str) -> None:
     with pytest.raises(ImageFileError, match=reason) as found:
         decode_image_file(data)
     said = str(found.value).startswith("cannot be decoded")
@@ -75,14 +75,14 @@ def test_bad_pictures_are_refused_with_the_reason(data: bytes, reason: str) -> N
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "RGBA"])
 def test_other_modes_are_converted_and_said(mode: str) -> None:
-    picture = decode_image_file(encoded(photograph(mode=mode)))
-    assert (picture.image.mode, picture.converted) == ("RGB", mode)
+    decoded = decode_image_file(encoded(photograph(mode=mode)))
+    assert (decoded.image.mode, decoded.converted) == ("RGB", mode)
 
 
-def test_good_pictures_come_out_as_they_are() -> None:
-    picture = decode_image_file(encoded(photograph()))
-    assert picture.converted == ""
-    assert (np.asarray(picture.image) == np.asarray(photograph())).all()
+def test_good_images_come_out_as_they_are() -> None:
+    decoded = decode_image_file(encoded(photograph()))
+    assert decoded.converted == ""
+    assert (np.asarray(decoded.image) == np.asarray(photograph())).all()
 
 
 def test_the_middle_square_is_cut_out() -> None:
@@ -92,7 +92,7 @@ def test_the_middle_square_is_cut_out() -> None:
     assert not (np.asarray(Image.fromarray(pixels).resize((20, 20))) == 255).all()
 
 
-def test_listing_counts_what_is_no_picture(tmp_path: Path) -> None:
+def test_listing_counts_other_files(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name in ("b/2.JPG", "1.png", "notes.txt", ".hidden.png"):
         (tmp_path / name).write_bytes(b"x")
