@@ -75,7 +75,7 @@ PROMPTS = [
     (["coco", "empty.json", "--images", "pictures", "--count", "2", "--out", "p.txt"], ".jsonl"),
     (["dense", "none"], "none is not a folder"),
     (["dense", "pictures", "--card", "llava-1.5-7c"], "did you mean 'llava-1.5-7b'"),
-    (["dense", "pictures", "--count", "6"], "5 pictures; 6 are wanted"),
+    (["dense", "pictures", "--count", "6"], "5 images; 6 are wanted"),
     (["dense", "pictures", "--out", "p.txt"], "ends in .jsonl"),
     (["pairs", "none"], "is not a folder"),
     (["pairs", "pairs"], "objects.json: "),
