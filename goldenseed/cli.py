@@ -30,6 +30,7 @@ from goldenseed.commands import prompts as prompts_command
 from goldenseed.commands import reference as reference_command
 from goldenseed.commands import search as search_command
 from goldenseed.commands import study as study_command
+from goldenseed.commands.errors import exit_code_of
 from goldenseed.commands.options import (
     AsJson,
     Executor,
@@ -41,7 +42,6 @@ from goldenseed.commands.options import (
     WorkerCount,
 )
 from goldenseed.commands.sections import PathGroup
-from pipeline.errors import GoldenseedError
 
 if TYPE_CHECKING:
     from goldenseed.steps.steps import Result
@@ -295,38 +295,4 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # Ray's workers inherit both
-    sys.exit(_exit_code())
-
-
-def _exit_code() -> int:
-    """Run the command; errors that a user can mend become a message and a code."""
-    try:
-        code = app(prog_name="goldenseed", standalone_mode=False)
-    except GoldenseedError as error:
-        _say(f"goldenseed: {error}")
-        return exit_codes.BAD_INPUT
-    except typer.TyperException as error:
-        _say(_usage_error(error))
-        return exit_codes.BAD_INPUT
-    except (KeyboardInterrupt, typer.Abort):
-        code = exit_codes.STOPPED
-    except SystemExit as stop:
-        if not isinstance(stop.__context__, BrokenPipeError):
-            raise
-        return 0  # nobody reads the help text to its end, as after `| head -1`
-    if code == exit_codes.STOPPED:  # typer turns a KeyboardInterrupt into this code
-        _say("goldenseed: stopped; finished shards are kept; repeat the command to continue")
-    return code if isinstance(code, int) else 0
-
-
-def _usage_error(error: typer.TyperException) -> str:
-    """What is wrong with the arguments; a group without a command gives its help text instead."""
-    text, context = error.format_message(), getattr(error, "ctx", None)
-    if text.startswith("Usage:"):
-        return text
-    command = context.command_path if context else "goldenseed"
-    return f"goldenseed: {text.removesuffix('.')}. See `{command} --help`."
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.exit(exit_code_of(app))

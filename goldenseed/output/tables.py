@@ -41,14 +41,20 @@ def print_rows(title: str, rows: Sequence[Row]) -> None:
         rows: Column name -> value; values are printed as they are, never as markup.
     """
     page = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-    table = _table(title, rows)
-    if page.measure(table).minimum > page.width:
+    if _least_width(rows) > page.width:
         for text in _blocks(title, rows):
             line(text)
         return
     with page.capture() as capture:
-        page.print(table)
+        page.print(_table(title, rows))
     line(capture.get().rstrip("\n"))
+
+
+def _least_width(rows: Sequence[Row]) -> int:
+    """Width of a table in which no word is folded; a column has two spaces and a border."""
+    columns = [(name, *(str(row[name]) for row in rows)) for name in (rows[0] if rows else ())]
+    words = [[len(word) for text in column for word in text.split()] for column in columns]
+    return sum(max(lengths, default=0) + 3 for lengths in words) + 1
 
 
 def _table(title: str, rows: Sequence[Row]) -> Table:

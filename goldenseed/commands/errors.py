@@ -1,0 +1,42 @@
+"""Turn the errors of a command into messages and exit codes."""
+
+import sys
+
+import typer
+
+from goldenseed.commands import exit_codes
+from pipeline.errors import GoldenseedError
+
+
+def exit_code_of(app: typer.Typer) -> int:
+    """Run the command line. An error that a user can mend becomes a message and an exit code."""
+    try:
+        code = app(prog_name="goldenseed", standalone_mode=False)
+    except GoldenseedError as error:
+        _say(f"goldenseed: {error}")
+        return exit_codes.BAD_INPUT
+    except typer.TyperException as error:
+        _say(_usage_error(error))
+        return exit_codes.BAD_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        code = exit_codes.STOPPED
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        return 0  # nobody reads the help text to its end, as after `| head -1`
+    if code == exit_codes.STOPPED:  # typer turns a KeyboardInterrupt into this code
+        _say("goldenseed: stopped; finished shards are kept; repeat the command to continue")
+    return code if isinstance(code, int) else 0
+
+
+def _usage_error(error: typer.TyperException) -> str:
+    """What is wrong with the arguments; a group without a command gives its help text instead."""
+    text, context = error.format_message(), getattr(error, "ctx", None)
+    if text.startswith("Usage:"):
+        return text
+    command = context.command_path if context else "goldenseed"
+    return f"goldenseed: {text.removesuffix('.')}. See `{command} --help`."
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
