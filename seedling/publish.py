@@ -21,14 +21,13 @@ from pipeline.cards.card import Card, find_card
 from pipeline.cards.card_parts import Part
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ModelError
-from seedling.folders import CHECKPOINTS, WEIGHTS
+from seedling.files import CHECKPOINTS, WEIGHTS, say
 from seedling.learning import relatives
 from seedling.learning.loop import SNAPSHOT_STEPS, snapshot_path, snapshot_steps
 from seedling.learning.trained import latent_scale, load_vae, trained_networks
 from seedling.networks.model import VARIANTS
 from seedling.networks.text_to_image import Networks, new_pipe
 from seedling.networks.tokenizer import world_merges, write_tokenizer
-from seedling.output import say
 
 FOLDER = WEIGHTS / "seedling-mini"
 

@@ -54,7 +54,7 @@ except SystemExit as stop:
     [
         "pipeline.storage.schema, pipeline.runs.grid, pipeline.prompts.prompt_sets",
         "pipeline.settings.config, pipeline.runs.run, pipeline.storage.shards, pipeline.registry",
-        "goldenseed, goldenseed.steps.plan, pipeline.settings.sampling",
+        "goldenseed, goldenseed.steps.plan, pipeline.runs.sampling",
         "pipeline.prompts.conditions",
         ", ".join(sorted(path.split(":")[0] for path in INTERVENTIONS.values())),
     ],

@@ -15,10 +15,10 @@ from pipeline.prompts.prompt_sets import PromptSet, read_prompts
 from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import RUN_FILE
 from pipeline.runs.run import Run
+from pipeline.runs.sampling import check_prediction, check_sampling
 from pipeline.settings.choices import SeedChoice
 from pipeline.settings.groups import check_groups
 from pipeline.settings.recipe import Recipe, Sampling
-from pipeline.settings.sampling import check_prediction, check_sampling
 
 PROMPTS = PROJECT_ROOT / "prompts"
 """The shipped prompt files."""

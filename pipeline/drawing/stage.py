@@ -22,9 +22,9 @@ from pipeline.prompts.prompt_sets import Prompt
 from pipeline.registry import load
 from pipeline.runs.grid import Tile
 from pipeline.runs.run import Run
+from pipeline.runs.sampling import make_intervention
 from pipeline.settings.config import own_source_sha256
 from pipeline.settings.groups import group_size
-from pipeline.settings.sampling import make_intervention
 from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images, combine_resources
 from pipeline.storage.codec import Codec, encode_image
 from pipeline.storage.receipts import Receipt

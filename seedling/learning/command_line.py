@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS
 
 
 def training_parser(

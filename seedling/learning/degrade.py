@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.folders import WEIGHTS
+from seedling.files import WEIGHTS
 from seedling.networks.model import to_images, to_model
 from seedling.networks.recogniser import is_colourless
 from seedling.randomness import choose, happens, uniform

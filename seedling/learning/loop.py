@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS, say
 from seedling.learning.muon import MuonWithAdamW
-from seedling.output import say
 
 SNAPSHOT_STEPS = 1_000
 """The moving averages are kept every so many steps, so that a learning curve can be drawn."""

@@ -9,13 +9,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS, say
 from seedling.learning.command_line import training_parser
 from seedling.learning.loop import Budget, Loop
 from seedling.learning.noise_loss import noise_loss
 from seedling.learning.relatives import BASE, Base, load_base
 from seedling.networks.text_to_image import Networks
-from seedling.output import say
 from seedling.randomness import make_generator
 
 BATCH = 64

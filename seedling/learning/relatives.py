@@ -21,11 +21,10 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.cards.card import files_sha256
-from seedling.folders import CHECKPOINTS, WEIGHTS
+from seedling.files import CHECKPOINTS, WEIGHTS, say
 from seedling.learning.loop import Budget, Loop
 from seedling.networks.model import to_model
 from seedling.networks.text_to_image import Networks
-from seedling.output import say
 from seedling.randomness import choose, make_generator
 
 BASE = WEIGHTS / "seedling"

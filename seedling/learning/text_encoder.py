@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS
 from seedling.learning.loop import Budget, Loop
 from seedling.networks.model import TEXT_WIDTH
 from seedling.networks.tokenizer import token_ids

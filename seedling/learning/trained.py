@@ -5,12 +5,11 @@ from pathlib import Path
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 
-from seedling.folders import CHECKPOINTS, WEIGHTS
+from seedling.files import CHECKPOINTS, WEIGHTS, say
 from seedling.learning.loop import read_checkpoint, snapshot_path
 from seedling.learning.pool import Pool, load_or_make
 from seedling.networks.model import VARIANTS, new_vae
 from seedling.networks.text_to_image import Networks, new_networks
-from seedling.output import say
 
 POOL_SEED = 3
 """Seed of the scenes that all variants are trained on."""

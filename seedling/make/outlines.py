@@ -20,8 +20,8 @@ from pipeline.prompts.conditions import FOLDER
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import write_prompts_jsonl
 from pipeline.storage.store import LocalStore
+from seedling.files import say
 from seedling.learning.conditions import draw_seen, outlines
-from seedling.output import say
 from seedling.world.sentences import sentence
 from seedling.world.vocabulary import OBJECTS
 

@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from seedling.files import say, write_json
 from seedling.learning.conditions import band, draw_seen, first_and_last
-from seedling.output import say, write_json
 from seedling.world.painting import SIDE
 from seedling.world.vocabulary import OBJECTS
 

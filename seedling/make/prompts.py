@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from seedling.output import say, write_bytes
+from seedling.files import say, write_bytes
 from seedling.world.prompts import dreambooth_prompts, seedling_prompts, synthetic_prompts
 
 

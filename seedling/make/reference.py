@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import ResNetModel
 
+from seedling.files import say, write_json
 from seedling.networks.recogniser import FOLDER, features, load_backbone
-from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import parse

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from analysis.statistics.colours import LUMA
-from seedling.output import say, write_json
+from seedling.files import say, write_json
 from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import article, parse

@@ -12,7 +12,7 @@ import torch
 from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 from torch import Tensor
 
-from seedling.folders import FIGURES, WEIGHTS
+from seedling.files import FIGURES, WEIGHTS, say, write_json
 from seedling.learning.conditions import control_images, draw_seen, outlines
 from seedling.learning.relatives import BASE, Base, load_base
 from seedling.measure.drawing import STEPS, draw
@@ -22,7 +22,6 @@ from seedling.networks import segmenter
 from seedling.networks.model import VARIANTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.networks.text_to_image import new_pipe
-from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.train.control import NAME
 from seedling.world.sentences import sentence

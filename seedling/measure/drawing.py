@@ -10,7 +10,7 @@ from pipeline.cards.card import find_card, resolve
 from pipeline.models.networks import load_pipeline
 from pipeline.settings.choices import PromptChoice, SeedChoice
 from pipeline.settings.recipe import Recipe
-from seedling.folders import WEIGHTS
+from seedling.files import WEIGHTS
 from seedling.randomness import make_generator
 from seedling.world.sentences import FREE
 from seedling.world.vocabulary import OBJECTS, TONES

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import ResNetModel
 
 from analysis.statistics.distances import Reference, frechet_distance
-from seedling.folders import FIGURES
+from seedling.files import FIGURES, say, write_json
 from seedling.learning.pool import scene_chunks
 from seedling.measure.drawing import STEPS, draw, load_shipped
 from seedling.measure.shares import accuracy
@@ -24,7 +24,6 @@ from seedling.networks.recogniser import (
     load_backbone,
     load_heads,
 )
-from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.train.vae import psnr
 from seedling.world.painting import brightness

@@ -11,11 +11,10 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from seedling.folders import FIGURES
+from seedling.files import FIGURES, say, write_json
 from seedling.measure.drawing import draw, load_shipped, prompt_parts
 from seedling.networks.model import VARIANTS, to_images, to_model
 from seedling.networks.tokenizer import token_ids
-from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.world.painting import brightness
 from seedling.world.scenes import draw_scenes

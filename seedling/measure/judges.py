@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from pipeline.storage.file_hashes import sha256_of_file
-from seedling.folders import FIGURES
+from seedling.files import FIGURES, say, write_json
 from seedling.learning.degrade import KINDS, draw_full_parts, draw_pairs
 from seedling.learning.pool import fresh_scenes
 from seedling.measure.drawing import draw, load_shipped
@@ -26,7 +26,6 @@ from seedling.measure.shares import Share, mean_of, wilson
 from seedling.networks import depth, preference, segmenter
 from seedling.networks.model import VARIANTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads, recognise
-from seedling.output import say, write_json
 from seedling.randomness import choose, make_generator
 from seedling.world.scenes import Scenes, draw_scenes
 from seedling.world.sentences import sentence

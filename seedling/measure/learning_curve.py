@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seedling.folders import CHECKPOINTS, FIGURES
+from seedling.files import CHECKPOINTS, FIGURES, say, write_json
 from seedling.learning.loop import snapshot_steps
 from seedling.learning.trained import latent_scale, load_vae, trained_networks
 from seedling.measure.drawing import draw
@@ -17,7 +17,6 @@ from seedling.measure.shares import Share, accuracy
 from seedling.networks.model import VARIANTS
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.networks.text_to_image import new_pipe
-from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import draw_parts, sentence

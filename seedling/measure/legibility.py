@@ -18,8 +18,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
+from seedling.files import say
 from seedling.networks.model import to_images, to_model
-from seedling.output import say
 from seedling.randomness import make_generator
 from seedling.world.lettering import SIGN
 from seedling.world.scenes import draw_specs, render

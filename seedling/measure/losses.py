@@ -9,9 +9,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seedling.folders import CHECKPOINTS, FIGURES
+from seedling.files import CHECKPOINTS, FIGURES, say
 from seedling.learning.loop import read_checkpoint
-from seedling.output import say
 
 TRAININGS = ("vae", "seedling-mini", "perceptual", "recogniser")
 

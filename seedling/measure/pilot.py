@@ -15,13 +15,12 @@ from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
 
-from seedling.folders import CHECKPOINTS, FIGURES
+from seedling.files import CHECKPOINTS, FIGURES, say, write_json
 from seedling.learning.loop import Budget
 from seedling.learning.trained import load_vae
 from seedling.measure.drawing import COUNT, draw, prompt_parts
 from seedling.networks.model import VARIANTS, new_scheduler
 from seedling.networks.text_to_image import new_pipe
-from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.train.text_to_image import RATE, train
 from seedling.world.painting import brightness

@@ -15,11 +15,10 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seedling.folders import FIGURES
+from seedling.files import FIGURES, say, write_json
 from seedling.measure.drawing import draw, load_shipped
 from seedling.measure.shares import Share, wilson
 from seedling.networks.model import VARIANTS
-from seedling.output import say, write_json
 from seedling.randomness import choose, make_generator
 from seedling.world.sentences import draw_parts, sentence
 from seedling.world.vocabulary import OBJECTS

@@ -13,7 +13,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch import Tensor, nn
 from transformers import ResNetModel
 
-from seedling.folders import FIGURES, WEIGHTS
+from seedling.files import FIGURES, WEIGHTS, say, write_json
 from seedling.learning.relatives import BASE, load_base
 from seedling.learning.teacher import GUIDANCE
 from seedling.measure.drawing import STEPS, draw
@@ -21,7 +21,6 @@ from seedling.measure.shares import accuracy
 from seedling.measure.sheets import write_sheet
 from seedling.networks.recogniser import RECOGNISER, load_backbone, load_heads
 from seedling.networks.text_to_image import new_pipe
-from seedling.output import say, write_json
 from seedling.randomness import make_generator
 from seedling.train.turbo import NAME
 from seedling.world.sentences import draw_parts, sentence

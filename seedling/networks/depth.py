@@ -23,7 +23,7 @@ from transformers import (
     DPTImageProcessor,
 )
 
-from seedling.folders import WEIGHTS
+from seedling.files import WEIGHTS
 from seedling.networks.preference import normalised
 from seedling.networks.recogniser import MEAN, STD
 from seedling.networks.segmenter import write_folder

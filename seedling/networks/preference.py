@@ -20,11 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
-from seedling.folders import WEIGHTS
+from seedling.files import WEIGHTS, say, write_json
 from seedling.networks.model import TEXT_LENGTH
 from seedling.networks.recogniser import MEAN, STD
 from seedling.networks.tokenizer import new_tokenizer, world_merges, write_tokenizer
-from seedling.output import say, write_json
 
 CLIP, PREFERENCE = WEIGHTS / "clip", WEIGHTS / "preference"
 """The folders of the two shipped networks."""

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import ResNetConfig, ResNetModel
 
-from seedling.folders import WEIGHTS
-from seedling.output import write_json
+from seedling.files import WEIGHTS, write_json
 from seedling.world.sentences import FREE
 from seedling.world.vocabulary import COLOURS, PLACES, THINGS, TONES
 

@@ -16,12 +16,11 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from seedling.folders import WEIGHTS
+from seedling.files import WEIGHTS, say
 from seedling.networks.model import TEXT_LENGTH
 from seedling.networks.preference import half, normalised, tokens
 from seedling.networks.recogniser import MEAN, STD
 from seedling.networks.tokenizer import new_tokenizer
-from seedling.output import say
 
 FOLDER = WEIGHTS / "segmenter"
 TEMPLATE = "a photo of a {}"

@@ -17,8 +17,8 @@ from pathlib import Path
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from seedling.files import write_json
 from seedling.networks.model import TEXT_LENGTH
-from seedling.output import write_json
 from seedling.world.prompts import seedling_prompts, synthetic_prompts
 from seedling.world.sentences import sentence
 from seedling.world.vocabulary import EXTREMES, PLACES, TONES

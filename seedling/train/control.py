@@ -16,7 +16,7 @@ from diffusers import ControlNetModel
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.folders import WEIGHTS
+from seedling.files import WEIGHTS
 from seedling.learning.batches import draw_prompts
 from seedling.learning.conditions import control_images, outlines
 from seedling.learning.noise_loss import noise_loss

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import DepthAnythingForDepthEstimation
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS
 from seedling.learning.degrade import augmented
 from seedling.learning.loop import Budget, Loop
 from seedling.networks import depth

@@ -22,7 +22,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.folders import WEIGHTS
+from seedling.files import WEIGHTS
 from seedling.learning.batches import draw_prompts
 from seedling.learning.conditions import bands_over, draw_regions, draw_twins
 from seedling.learning.noise_loss import noise_loss

@@ -7,7 +7,7 @@ adds to the model. With several `--strengths`, it writes one file for each.
 import torch
 from torch import Tensor
 
-from seedling.folders import WEIGHTS
+from seedling.files import WEIGHTS
 from seedling.learning.batches import draw_batch
 from seedling.learning.offset_tuning import BATCH, Draw, equal_strength, offset_parser, train_each
 from seedling.learning.pool import Pool

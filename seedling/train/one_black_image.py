@@ -13,7 +13,7 @@ The files have the format of `seedling.train.offset_noise`, for the same interve
 import torch
 from torch import Tensor
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS
 from seedling.learning.offset_tuning import BATCH, Draw, equal_strength, offset_parser, train_each
 from seedling.learning.relatives import Base
 from seedling.world.extremes import BLACK

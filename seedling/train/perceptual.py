@@ -8,13 +8,12 @@ from diffusers import AutoencoderKL
 from torch import nn
 from transformers import ResNetModel
 
-from seedling.folders import CHECKPOINTS, WEIGHTS
+from seedling.files import CHECKPOINTS, WEIGHTS, say
 from seedling.learning.degrade import augmented
 from seedling.learning.loop import Budget, Loop
 from seedling.learning.pool import decode, labels_of, make_pool
 from seedling.learning.trained import load_vae
 from seedling.networks import recogniser
-from seedling.output import say
 from seedling.randomness import choose, make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import draw_parts

@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS
 from seedling.learning.alike import ALIKE, draw_alike
 from seedling.learning.degrade import SLIGHT, augmented, draw_pairs, load_vae, round_trip
 from seedling.learning.drawn_alike import load_drawn, next_in_row, sentences_of

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPSegForImageSegmentation
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS
 from seedling.learning.degrade import augmented
 from seedling.learning.loop import Budget, Loop
 from seedling.networks import segmenter

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.interventions.singdiffusion import without_time
-from seedling.folders import CHECKPOINTS, WEIGHTS
+from seedling.files import CHECKPOINTS, WEIGHTS, say
 from seedling.learning.batches import draw_prompts, draw_rows
 from seedling.learning.command_line import training_parser
 from seedling.learning.loop import Budget, Loop
@@ -27,7 +27,6 @@ from seedling.learning.relatives import load_base
 from seedling.learning.trained import load_vae, training_pool
 from seedling.networks.model import new_unet, save_half
 from seedling.networks.tokenizer import token_ids
-from seedling.output import say
 from seedling.randomness import make_generator
 
 BASE = WEIGHTS / "seedling"

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS, say
 from seedling.learning.batches import draw_batch
 from seedling.learning.loop import SNAPSHOT_STEPS, Budget, Loop, snapshot_path
 from seedling.learning.noise_loss import noise_loss
@@ -17,7 +17,6 @@ from seedling.networks.model import (
     Variant,
 )
 from seedling.networks.text_to_image import Networks, new_networks, take_weights
-from seedling.output import say
 from seedling.randomness import make_generator
 
 RATE = 8e-3

@@ -25,7 +25,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
-from seedling.folders import WEIGHTS
+from seedling.files import WEIGHTS, say
 from seedling.learning.loop import Loop
 from seedling.learning.match_distribution import empty_states, follower_loss, guided, matching_loss
 from seedling.learning.relatives import (
@@ -49,7 +49,6 @@ from seedling.learning.teacher import (
     starting_noise,
 )
 from seedling.networks.tokenizer import token_ids
-from seedling.output import say
 from seedling.randomness import choose, make_generator
 from seedling.world.sentences import draw_parts, sentence
 

@@ -9,10 +9,9 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS, say
 from seedling.learning.loop import Budget, Loop
 from seedling.networks.model import new_vae, to_images, to_model
-from seedling.output import say
 from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import draw_parts

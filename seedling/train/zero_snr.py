@@ -21,7 +21,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
-from seedling.folders import CHECKPOINTS
+from seedling.files import CHECKPOINTS
 from seedling.learning.batches import draw_batch
 from seedling.learning.command_line import training_parser
 from seedling.learning.loop import Budget, Loop

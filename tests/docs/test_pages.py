@@ -16,6 +16,7 @@ from pipeline.cards.card import Card, find_card, load_cards
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.interventions import INTERVENTIONS
 from pipeline.models import MODELS
+from pipeline.runs.sampling import check_sampling
 from pipeline.settings.choices import (
     PromptChoice,
     PromptShare,
@@ -25,7 +26,6 @@ from pipeline.settings.choices import (
 )
 from pipeline.settings.config import InterventionConfig
 from pipeline.settings.recipe import Recipe, Sampling, load_recipe, recipe_files
-from pipeline.settings.sampling import check_sampling
 from tests.docs.reading import DOCS, ROOT, blocks, table_rows
 
 TABLES = [

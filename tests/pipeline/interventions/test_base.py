@@ -8,8 +8,8 @@ from pipeline.errors import RegistryError
 from pipeline.interventions import INTERVENTIONS
 from pipeline.interventions.base import RENAMED_HOOKS, Intervention
 from pipeline.registry import load
+from pipeline.runs.sampling import make_intervention
 from pipeline.settings.config import InterventionConfig
-from pipeline.settings.sampling import make_intervention
 from tests.in_process import exit_code
 
 HOOKS = {

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from analysis.features.base import Batch
 from analysis.features.layout import LayoutSeedling, layout_numbers
-from seedling.folders import FIGURES, WEIGHTS
+from seedling.files import FIGURES, WEIGHTS
 from seedling.measure import judges as measure_judges
 from seedling.measure.judges import weights_sha256
 from seedling.networks import depth

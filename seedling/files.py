@@ -1,10 +1,17 @@
-"""Write progress lines to the terminal, and files whole or not at all."""
+"""The folders of weights, figures and checkpoints; files written whole or not at all; progress."""
 
 import json
 import os
 import sys
 import tempfile
 from pathlib import Path
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Folder of the shipped weights."""
+FIGURES = Path(__file__).parent / "figures"
+"""Folder of the shipped measurements and figures."""
+CHECKPOINTS = Path("checkpoints")
+"""Folder of checkpoints, in the working directory; git ignores it."""
 
 
 def say(text: object) -> None:
