@@ -54,7 +54,7 @@ bench: $(STAMP)
 # link that leads nowhere is an error.
 docs: $(STAMP)
 	.venv/bin/python docs/tools/fill.py
-	.venv/bin/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
 	@echo "open build/site/index.html"
 
 $(STAMP): pyproject.toml constraints.txt

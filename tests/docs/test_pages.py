@@ -9,9 +9,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+import goldenseed
 from analysis.features import FEATURES
 from analysis.metrics import METRICS
 from analysis.studies import STUDIES
+from goldenseed.api.run_view import RunView
 from pipeline.cards.card import Card, find_card, load_cards
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.interventions import INTERVENTIONS
@@ -206,3 +208,14 @@ def test_the_picture_can_be_drawn_again() -> None:
     assert (ROOT / recipe.prompts.source).samefile(DOCS / "seeds_picture" / "prompts.txt")
     assert (DOCS / "seeds.png").stat().st_size < 400_000
     assert recipe.card in load_cards()
+
+
+@pytest.mark.parametrize("page", ["python.md", "seeds.md", "../README.md"])
+def test_names_in_python_examples_exist(page: str) -> None:
+    """What the examples take from `goldenseed` and from an open run is there."""
+    for _, text in blocks(DOCS / page, "python"):
+        compile(text, page, "exec")
+        for name in re.findall(r"\bgoldenseed\.(\w+)\(", text):
+            assert name in goldenseed.__all__
+        for name in re.findall(r"\brun\.(\w+)", text):
+            assert hasattr(RunView, name), f"{page}: run.{name}"
