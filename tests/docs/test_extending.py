@@ -113,6 +113,18 @@ def test_the_recipes_run(copy: Path, recipe: str, files: list[str]) -> None:
         assert (copy / "runs" / recipe.removesuffix(".yaml") / name).is_file()
 
 
+@pytest.mark.parametrize("study", ["spread", "my_studies:Spread"])
+def test_the_study_runs_by_its_name_and_by_its_path(copy: Path, study: str) -> None:
+    shutil.copy(copy / "analysis" / "studies" / "spread.py", copy / "my_studies.py")
+    python(copy, "-m", "goldenseed", "run", "my_study.yaml", "--executor", "local")
+    metric = "metric=my_metrics:MeanSharpness"
+    done = python(copy, "-m", "goldenseed", "study", study, "runs/my_study", "--set", metric)
+    assert done.returncode == 0, done.stderr
+    assert "best and worst seed are" in done.stdout
+    for name in ("seeds.parquet", "seeds.png", "summary.json"):
+        assert (copy / "runs" / "my_study" / "studies" / "spread" / name).is_file()
+
+
 def test_a_class_without_the_demanded_docstring_is_noticed(copy: Path) -> None:
     """The negative control: the suites judge what the page adds."""
     path = copy / "analysis" / "studies" / "spread.py"

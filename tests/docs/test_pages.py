@@ -202,10 +202,10 @@ def test_the_readme_is_short_and_names_what_a_newcomer_needs() -> None:
     assert yaml.safe_load(blocks(ROOT / "README.md", "yaml")[0][1])["family"] == "stable_diffusion"
 
 
-def test_the_picture_can_be_drawn_again() -> None:
+def test_the_sheet_of_the_readme_can_be_drawn_again() -> None:
     """Its recipe names its prompts, and the card is one that ships."""
-    recipe = load_recipe(str(DOCS / "seeds_picture" / "recipe.yaml"))
-    assert (ROOT / recipe.prompts.source).samefile(DOCS / "seeds_picture" / "prompts.txt")
+    recipe = load_recipe(str(DOCS / "seeds" / "recipe.yaml"))
+    assert (ROOT / recipe.prompts.source).samefile(DOCS / "seeds" / "prompts.txt")
     assert (DOCS / "seeds.png").stat().st_size < 400_000
     assert recipe.card in load_cards()
 

@@ -1,6 +1,6 @@
 """Draw docs/seeds.png: seeds that put the object in the same place, whatever the prompt.
 
-    python docs/seeds_picture/draw.py RUN FILE.png
+    python docs/seeds/draw.py RUN FILE.png
 
 Of all seeds of the run, one is shown that draws the object farthest left, one farthest right, one
 highest, one lowest, and one largest, each on average over the prompts that are shown. Position and
