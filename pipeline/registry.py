@@ -60,7 +60,9 @@ def load(family: Mapping[str, str], name: str, what: str, *, base: type | None =
     if not inspect.isclass(loaded):
         raise RegistryError(f"{what} {name!r} is a {type(loaded).__name__}; wanted a class")
     if base is not None and not issubclass(loaded, base):
-        raise RegistryError(f"{what} {name!r} is not a {base.__module__}.{base.__qualname__}")
+        raise RegistryError(
+            f"{what} {name!r} is no subclass of {base.__qualname__} (in {base.__module__})"
+        )
     return loaded
 
 

@@ -205,7 +205,7 @@ class Metric(ABC):
         Args:
             feature_identities: Identities of `features`, in order.
         """
-        shipped = type(self).__module__.startswith("analysis.metrics.")
+        shipped = type(self).__module__.startswith("analysis.")
         parts = {
             "name": self.name,
             "version": self.version,
