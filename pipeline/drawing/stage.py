@@ -14,7 +14,7 @@ from pipeline.cards.card import resolve
 from pipeline.drawing.canary import check_canary, check_token, provenance
 from pipeline.drawing.latents import commit_latents
 from pipeline.drawing.tile import CellImage, draw_tile
-from pipeline.errors import PromptError, RunError
+from pipeline.errors import ConfigError, PromptError, RunError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import ChecksPrompts, Model
 from pipeline.prompts.conditions import FOLDER, Conditions, check_conditions
@@ -190,7 +190,8 @@ def load_model(run: Run) -> Model:
     """Load the run's model with its intervention.
 
     Raises:
-        GoldenseedError: If the files are not those that the run began with, or do not load.
+        GoldenseedError: If the files are not those that the run began with, or do not load, or
+            the family is a user's own and lacks a method.
     """
     card = run.card
     resolved = resolve(card, run.config.revision)
@@ -200,6 +201,11 @@ def load_model(run: Run) -> Model:
             f"{run.root} began with; bring back those files, or start a new run"
         )
     family: type[Model] = load(models.MODELS, card.family, "model family")
+    if not hasattr(family, "truncated_tokens"):
+        raise ConfigError(
+            f"model family {card.family} has no method truncated_tokens(text); it was once called "
+            f"truncated(text): rename it in {family.__module__}"
+        )
     source_sha256 = own_source_sha256(models.MODELS, card.family, "model family")
     _refuse_changed_source(run, card.family, source_sha256, run.config.family_sha256)
     return family(card, resolved, run.config, load_intervention(run))

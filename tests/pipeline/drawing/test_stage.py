@@ -15,9 +15,9 @@ from PIL import Image
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
-from pipeline.drawing.stage import GenerateStage, generate_stage
+from pipeline.drawing.stage import GenerateStage, generate_stage, load_model
 from pipeline.drawing.tile import CellImage, draw_tile
-from pipeline.errors import ModelError, RunError
+from pipeline.errors import ConfigError, ModelError, RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.grid import make_tile
 from pipeline.runs.layout import CANARY_FILE
@@ -234,3 +234,29 @@ def test_an_actor_that_draws_another_image_is_refused(run: Run) -> None:
 def test_stage_must_be_set_up(run: Run) -> None:
     with pytest.raises(RuntimeError, match="setup"):
         generate_stage(run).run(next(run.tiles()))
+
+
+class OldModel(PlainModel):
+    """A user's family that still has the method's former name."""
+
+    truncated = len
+
+
+class NewModel(PlainModel):
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    truncated_tokens = len
+
+
+@pytest.mark.parametrize("family", [OldModel, NewModel])
+def test_a_family_with_the_former_name_of_a_method_is_told_the_new_one(
+    run: Run, family: type[PlainModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.drawing.stage.load", lambda *_, **__: family)
+    monkeypatch.setattr("pipeline.drawing.stage.load_intervention", lambda _: None)
+    if family is NewModel:
+        assert isinstance(load_model(run), NewModel)
+    else:
+        with pytest.raises(ConfigError, match=r"no method truncated_tokens.*rename it"):
+            load_model(run)
