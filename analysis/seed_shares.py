@@ -1,8 +1,8 @@
 """Estimate how much of the variance of an image's brightness, contrast ... is due to the seed.
 
-A seed that has the same effect on each prompt has a share of the variance. Where the noise
-depends on prompt and seed together (the intervention `seed_scramble`), there is no such share,
-and the interval must cover 0.
+The seed's share is the part of the variance that comes from effects that a seed has on all
+prompts alike. If the noise depends on prompt and seed together (the intervention `seed_scramble`),
+the true share is 0, and the interval must cover it.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,10 @@ COLUMNS = (
     "appearance.colourfulness",
     "appearance.saturation",
 )
-"""Scalar columns of features that vary in any run."""
+"""Default columns: single numbers that vary from image to image in any run."""
 SETS = (1, 2)
-"""Nothing is chosen here, so both sets are used; set 3 is kept to report gains."""
+"""Both ranking sets are used, because no seed is chosen here. Set 3 is reserved for reporting the
+gains of chosen seeds."""
 NULL_DRAWS = 200
 """Permutations behind a p-value; the smallest p-value is 1 / 201."""
 
@@ -63,7 +64,7 @@ def variance_table(
 def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
     values = sample.columns[name]
     if values.ndim != 2:
-        raise RunError(f"{name} holds vectors; variance shares are of single numbers")
+        raise RunError(f"{name} holds vectors; variance shares need one number per image")
     try:
         shares = variance_shares(values.astype(np.float64), sample.groups)
     except ValueError as error:
@@ -73,8 +74,8 @@ def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
             "column": name,
             "source": source,
             "share": interval.value,
-            "low": bound(interval.low),
-            "high": bound(interval.high),
+            "low": none_if_nan(interval.low),
+            "high": none_if_nan(interval.high),
             "n": interval.n,
             "seeds": len(sample.seeds),
             "prompts": sample.n,
@@ -89,8 +90,8 @@ def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
     ]
 
 
-def bound(value: float) -> float | None:
-    """Return a bound, or None for NaN."""
+def none_if_nan(value: float) -> float | None:
+    """Return a number, or None for NaN."""
     return None if np.isnan(value) else value
 
 
@@ -99,7 +100,7 @@ class Measure:
     """One number per image whose variance is divided into shares.
 
     Attributes:
-        name: Name of the metric that is the mean of the number, or else "feature.column".
+        name: Name of the metric, or "feature.column" for a plain column.
         needs: The columns that the number is made from.
         metric: The metric that turns the columns into one number per image; None for a plain
             column.
@@ -119,17 +120,17 @@ class Measure:
 def scalar_measures(run: Run) -> list[Measure]:
     """List everything of a run that is one number per image.
 
-    These are the metrics of the recipe that are means over images, by name, and the columns of
-    its features that are not the only column of such a metric.
+    First come the metrics of the recipe that are means over images, then the scalar columns of its
+    features. A column is left out if such a metric is made from that column alone.
     """
     metrics = [load_metric(name) for name in dict.fromkeys(run.recipe.metrics)]
     measures = [Measure(m.name, m.needs, m) for m in metrics if m.per_image_mean]
     covered = {measure.needs[0] for measure in measures if len(measure.needs) == 1}
     for name in dict.fromkeys(run.recipe.features):
         for column in load_feature(name).columns:
-            full = f"{name}.{column.name}"
-            if full not in covered and _is_number(column.type):
-                measures.append(Measure(full, (full,)))
+            column_name = f"{name}.{column.name}"
+            if column_name not in covered and _is_number(column.type):
+                measures.append(Measure(column_name, (column_name,)))
     return measures
 
 
@@ -142,8 +143,8 @@ def _is_number(kind: pa.DataType) -> bool:
 def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS) -> pl.DataFrame:
     """Estimate the shares of seed, prompt and rest for each scalar measure of a run.
 
-    The null of the seed's share assigns images to seeds at random within each prompt, so that a
-    seed means nothing across prompts. The same run gives the same draws.
+    For the null of the seed's share, images are assigned to seeds at random within each prompt, so
+    that seeds have no effect. The same run gives the same draws.
 
     Args:
         run: The run; its features must be extracted.
@@ -151,7 +152,8 @@ def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS
         draws: Permutations of the null.
 
     Returns:
-        One row per measure: measure; seed, prompt and rest, each a share with _low and _high;
+        One row per measure: measure; the shares seed, prompt and rest, with bounds in `seed_low`,
+        `seed_high` and so on;
         seed_null_high (97.5 % point of the null) and seed_p; n (cells), seeds, prompts,
         groups, method; note, which says why shares or their bounds are null.
 
@@ -201,8 +203,9 @@ def _shares(cells: Cells, measure: Measure, rng: np.random.Generator, draws: int
         return {**row, **counts, "note": str(error)}
     for part in _PARTS:
         interval = getattr(shares, part)
-        ends = {f"{part}_low": bound(interval.low), f"{part}_high": bound(interval.high)}
-        row |= {part: interval.value, **ends}
+        row[part] = interval.value
+        row[f"{part}_low"] = none_if_nan(interval.low)
+        row[f"{part}_high"] = none_if_nan(interval.high)
     bounded = row["seed_low"] is not None
     row |= {
         "seed_null_high": null.high,

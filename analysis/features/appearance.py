@@ -17,7 +17,7 @@ from analysis.statistics.colours import luma
 from pipeline.stage import Uint8Images
 from pipeline.storage.schema import Column
 
-AT_ONCE = 8
+IMAGES_PER_PASS = 8
 """Images computed together. Images that fit into the cache take half the time; the numbers do not
 depend on it."""
 SHORT_SIDE = 64
@@ -68,8 +68,8 @@ class Appearance(Feature):
             {'brightness': 1.0, 'contrast': 0.0, 'colourfulness': 0.0, 'saturation': 0.0, \
 'border_score': 0.0, 'sky_score': 1.0}
         """
-        parts = range(0, len(batch), AT_ONCE)
-        rows = [_numbers(batch.images[start : start + AT_ONCE]) for start in parts]
+        parts = range(0, len(batch), IMAGES_PER_PASS)
+        rows = [_numbers(batch.images[start : start + IMAGES_PER_PASS]) for start in parts]
         return {
             name: np.concatenate([row[name] for row in rows]).astype(np.float32) for name in rows[0]
         }

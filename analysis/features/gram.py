@@ -4,12 +4,12 @@ In each layer, the maps of the C channels are scaled to length 1 and multiplied 
 The result is a C x C matrix of cosines: the Gram matrix of Gatys et al., normalised as in "Good
 Seed Makes a Good Crop", which calls it pairwise cosine similarity between channels. The paper
 names neither the network nor the layers. VGG-19, the first ReLU of each of its five blocks and
-the size of the input are choices of this project. The matrix is symmetric, so its upper half, with
-the entries above the diagonal times sqrt(2), has the same inner products: 305,888 numbers of
-VGG-19's 610,304.
+the size of the input are choices of this project. The matrix is symmetric, so only its upper half
+is used: 305,888 of 610,304 numbers for VGG-19. The entries above the diagonal are multiplied by
+sqrt(2), which keeps the inner products of the whole matrices.
 
 Only a count sketch of that vector is stored (`CountSketch`). Squared distances between stored
-vectors are right on average, with a relative standard error of at most sqrt(2 / sketch): 3.1 % for
+vectors are unbiased, with a relative standard error of at most sqrt(2 / sketch): 3.1 % for
 2,048 numbers, 6.3 % for 512. `Gram.style_rows` and `analysis.statistics.dual_pca` give the exact
 principal components of a few hundred images.
 """
@@ -34,11 +34,11 @@ from pipeline.storage.schema import Column, vector
 if TYPE_CHECKING:
     import torch
 
-AT_ONCE = 8
-"""Images in the network together. The maps of one image in the first layer take 13 MB at 224
-pixels."""
+IMAGES_PER_PASS = 8
+"""Images in one forward pass. The first layer's maps of one image take 13 MB at 224 pixels."""
 FLOOR = 1e-6
-"""A channel below this share of the layer's strongest channel is noise and is not scaled to 1."""
+"""A channel is scaled to length 1 only if it is longer than this share of the layer's longest
+channel; a shorter channel is noise."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class GramOptions:
 
     Attributes:
         backbone: "timm:NAME", "torchvision:NAME", or "transformers" for the model that the
-            config.json beside the weights describes.
+            config.json next to the weights describes.
         layers: Names of the modules whose maps (B, C, h, w) are used, separated by commas.
         size: Side in pixels to which images are resized, without keeping the aspect.
         mean: Mean of each channel of pixels in 0..1, three numbers separated by commas.
@@ -74,12 +74,12 @@ class GramOptions:
         if library not in LIBRARIES:
             raise ConfigError(
                 f"backbone {self.backbone!r}: {nearest(library, LIBRARIES)} known: "
-                f"{', '.join(LIBRARIES)}, the first two as LIBRARY:MODEL"
+                "timm:MODEL, torchvision:MODEL and transformers"
             )
         if self.size < 1 or self.sketch < 1:
             raise ConfigError(f"size is {self.size}, sketch {self.sketch}; both must be at least 1")
         for name in ("mean", "std"):
-            numbers(getattr(self, name))
+            parse_rgb(getattr(self, name))
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -87,14 +87,14 @@ class GramOptions:
         return tuple(name.strip() for name in self.layers.split(","))
 
 
-def numbers(text: str) -> list[float]:
+def parse_rgb(text: str) -> list[float]:
     """Parse three numbers, one per colour.
 
     Raises:
         ConfigError: If the text is anything else.
 
     Example:
-        >>> numbers("0.485, 0.456, 0.406")
+        >>> parse_rgb("0.485, 0.456, 0.406")
         [0.485, 0.456, 0.406]
     """
     try:
@@ -129,7 +129,7 @@ class Gram(NetworkFeature):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """Options of the card, and what this module fixes."""
+        """The settings that the numbers depend on: options of the card and constants."""
         fixed = {"sketch": self.options.sketch, "floor": FLOOR, "resize": "bilinear, antialiased"}
         return {**fixed, **super().parameters}
 
@@ -153,8 +153,8 @@ class Gram(NetworkFeature):
 
     def extract(self, batch: Batch) -> Columns:
         """Sketch a batch; see `Feature.extract`."""
-        starts = range(0, len(batch), AT_ONCE)
-        parts = [self.style_rows(batch.images[at : at + AT_ONCE]) for at in starts]
+        starts = range(0, len(batch), IMAGES_PER_PASS)
+        parts = [self.style_rows(batch.images[start : start + IMAGES_PER_PASS]) for start in starts]
         styles = [self.sketch.apply(row[None]) for part in parts for row in part]
         return {"style": np.concatenate(styles).astype(np.float32)}
 
@@ -172,7 +172,7 @@ class Gram(NetworkFeature):
 
         with torch.inference_mode():
             layers = self._maps.of(self.prepared(images).to(self._device))
-            rows = torch.cat([half(cosine_gram(maps)) for maps in layers], dim=1)
+            rows = torch.cat([half_vector(cosine_gram(maps)) for maps in layers], dim=1)
             return np.asarray(rows.cpu().numpy())
 
     def prepared(self, images: Uint8Images) -> "torch.Tensor":
@@ -185,7 +185,7 @@ class Gram(NetworkFeature):
         if tuple(pixels.shape[2:]) != size:
             pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
         mean, std = (
-            torch.tensor(numbers(text)).view(1, 3, 1, 1)
+            torch.tensor(parse_rgb(text)).view(1, 3, 1, 1)
             for text in (self.options.mean, self.options.std)
         )
         return (pixels - mean) / std
@@ -216,25 +216,25 @@ def cosine_gram(maps: "torch.Tensor") -> "torch.Tensor":
     """
     flat = maps.flatten(2)
     lengths = flat.norm(dim=2, keepdim=True)
-    least = (FLOOR * lengths.amax(dim=1, keepdim=True)).clamp_min(1e-30)
-    unit = flat / lengths.maximum(least)
+    floor = (FLOOR * lengths.amax(dim=1, keepdim=True)).clamp_min(1e-30)
+    unit = flat / lengths.maximum(floor)
     cosines: torch.Tensor = unit @ unit.transpose(1, 2)
     return cosines
 
 
-def half(gram: "torch.Tensor") -> "torch.Tensor":
+def half_vector(gram: "torch.Tensor") -> "torch.Tensor":
     """Turn a symmetric matrix into a vector of half the length with the same inner products.
 
     Args:
         gram: Shape (B, C, C).
 
     Returns:
-        Shape (B, C (C + 1) / 2): the entries on and above the diagonal; those above are
-        multiplied by sqrt(2).
+        Shape (B, C (C + 1) / 2): the entries on and above the diagonal. The entries above
+        it are multiplied by sqrt(2).
 
     Example:
         >>> import torch
-        >>> float(half(torch.ones(1, 2, 2)).square().sum())
+        >>> float(half_vector(torch.ones(1, 2, 2)).square().sum())
         4.0
     """
     import torch

@@ -30,7 +30,7 @@ from pipeline.storage.schema import Column
 if TYPE_CHECKING:
     import torch
 
-AT_ONCE = 8  # images in the networks together
+IMAGES_PER_PASS = 8  # images in one forward pass
 DEPTH = "layout_depth"
 """The `feature` of a card for the depth network."""
 NAMES = ("found", "x", "y", "size", "depth")
@@ -146,8 +146,8 @@ class Layout(NetworkFeature):
     def extract(self, batch: Batch) -> Columns:
         """Measure a batch; see `Feature.extract`."""
         rows: list[tuple[float, ...]] = []
-        for start in range(0, len(batch), AT_ONCE):
-            part = batch.cut(start, start + AT_ONCE)
+        for start in range(0, len(batch), IMAGES_PER_PASS):
+            part = batch.cut(start, start + IMAGES_PER_PASS)
             probability = self.probabilities(part)
             nearness = self.nearness(part.images, probability.shape[1:])
             for image_probability, image_nearness in zip(probability, nearness, strict=True):

@@ -38,7 +38,7 @@ class Row:
 def contact_sheet(
     run: Run, ranking: Ranking, *, rows_each: int = 3, columns: int = 8
 ) -> Image.Image:
-    """Draw the best, middle and worst seeds of a ranking by set 1, for the same prompts of set 2.
+    """Draw images of set 2 for the seeds that were best, middle and worst on set 1.
 
     Args:
         run: The run, with images kept.
@@ -59,8 +59,8 @@ def contact_sheet(
 def pick_rows(ranking: Ranking, each: int) -> list[Row]:
     """Choose the best, middle and worst seeds on set 1, each seed once, with their labels.
 
-    Seeds are chosen on set 1 and shown on set 2, as the lists are: a seed that is chosen for the
-    very images that are shown looks better than it is.
+    The sheet shows images of set 2, because seeds look better than they are in the images by which
+    they were chosen.
     """
     seeds = sorted(ranking.seeds, key=lambda seed: (seed.rank_set1, seed.seed))
     middle = max(0, len(seeds) // 2 - each // 2)
@@ -85,27 +85,27 @@ def _label(part: str, seed: RankedSeed, ranking: Ranking) -> str:
 
 
 def pick_prompts(run: Run, count: int) -> list[Prompt]:
-    """Choose prompts of set 2 that differ: each new prompt repeats the fewest words so far.
+    """Choose varied prompts of set 2: each repeats as few words of the earlier prompts as possible.
 
     Prompts whose images the run does not keep are used only if set 2 has no other prompts. Each
     group is chosen once before any group is chosen twice. Ties go to the lowest id.
     """
     pool = [prompt for prompt in run.prompts.values() if prompt.set == 2]
     kept = run.kept_prompts()
-    left = sorted([p for p in pool if p.id in kept] or pool, key=lambda p: p.id)
+    remaining = sorted([p for p in pool if p.id in kept] or pool, key=lambda p: p.id)
     chosen: list[Prompt] = []
     words: Counter[str] = Counter()
     groups: Counter[str] = Counter()
-    while left and len(chosen) < count:
-        best = min(left, key=lambda p: (groups[p.group], *_repeats(p, words)))
-        left.remove(best)
+    while remaining and len(chosen) < count:
+        best = min(remaining, key=lambda p: (groups[p.group], *_repeats(p, words)))
+        remaining.remove(best)
         chosen.append(best)
         words.update(best.text.split())
         groups[best.group] += 1
     return chosen
 
 
-def one_prompt(run: Run, seeds: Sequence[int]) -> dict[int, Uint8Images]:
+def read_one_prompt(run: Run, seeds: Sequence[int]) -> dict[int, Uint8Images]:
     """Read the images of some seeds, all of the same prompt of set 2.
 
     Args:
@@ -123,7 +123,7 @@ def one_prompt(run: Run, seeds: Sequence[int]) -> dict[int, Uint8Images]:
 
 
 def _repeats(prompt: Prompt, words: Counter[str]) -> tuple[float, int]:
-    """Sort key: mean number of earlier uses of a prompt's words; then longer prompts first."""
+    """Sort key: mean number of earlier uses of a prompt's words, then length, longer first."""
     used = prompt.text.split()
     return sum(words[word] for word in used) / len(used), -len(used)
 
@@ -132,13 +132,13 @@ def draw_sheet(run: Run, rows: Sequence[Row], prompts: Sequence[Prompt]) -> Imag
     """Draw the images of some seeds and prompts; a missing image is a grey square.
 
     Raises:
-        RunError: If all of the images are missing.
+        RunError: If all images are missing.
     """
     cells = [(prompt.id, row.seed) for row in rows for prompt in prompts]
     images = read_images(run, cells)
     if not images:
         raise RunError(
-            f"{run.root} keeps no image of these seeds and prompts to show: draw a run with "
+            f"{run.root} keeps no image of these seeds and prompts: draw a run with "
             f"`keep_images: all` in its recipe"
         )
     size = (LABEL + len(prompts) * (THUMB + GAP), HEAD + len(rows) * (THUMB + GAP))
@@ -146,7 +146,7 @@ def draw_sheet(run: Run, rows: Sequence[Row], prompts: Sequence[Prompt]) -> Imag
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(FONT_SIZE)
     for column, prompt in enumerate(prompts):
-        text = wrapped(prompt.text, font, THUMB, lines=4)
+        text = wrap_text(prompt.text, font, THUMB, lines=4)
         draw.multiline_text((LABEL + column * (THUMB + GAP), GAP), text, INK, font, spacing=1)
     for line, row in enumerate(rows):
         top = HEAD + line * (THUMB + GAP)
@@ -171,7 +171,7 @@ def _paste(
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def wrapped(text: str, font: Font, width: int, *, lines: int) -> str:
+def wrap_text(text: str, font: Font, width: int, *, lines: int) -> str:
     """Break a text at blanks into at most `lines` lines of at most `width` pixels.
 
     Text that does not fit is cut and ends in an ellipsis. Line breaks and tabs count as blanks.

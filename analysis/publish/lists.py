@@ -1,4 +1,4 @@
-"""Publish the golden and the bad seeds of a run, with what is needed to use and to doubt them."""
+"""Publish the golden and the bad seeds of a run, with the evidence for them."""
 
 import csv
 import dataclasses
@@ -31,14 +31,14 @@ class SeedLists(Artifact):
     def files(self, run: Run, ranking: Ranking) -> Mapping[str, bytes]:
         """Make the five files."""
         check_same_run(run, ranking)
-        about = describe(run, ranking)
+        shared = describe(run, ranking)
         files = {"README.md": readme(run, ranking).encode()}
         for name, listed in (("golden", ranking.golden), ("bad", ranking.bad)):
             rows = list_rows(ranking, listed, better=name == "golden")
-            value = {"format": FORMAT, "list": name, **about, **_result(listed), "seeds": rows}
-            text = json.dumps(value, indent=1, ensure_ascii=False)
+            header = {"format": FORMAT, "list": name, **shared, **_without_seeds(listed)}
+            text = json.dumps({**header, "seeds": rows}, indent=1, ensure_ascii=False)
             files[f"{name}_seeds.json"] = f"{text}\n".encode()
-            files[f"{name}_seeds.csv"] = to_csv(rows, _constants(name, about))
+            files[f"{name}_seeds.csv"] = to_csv(rows, _constants(name, shared))
         return files
 
 
@@ -95,7 +95,7 @@ def _or_none(interval: Interval | None) -> dict[str, Any] | None:
     return None if interval is None else dataclasses.asdict(interval)
 
 
-def _result(listed: SeedList) -> dict[str, Any]:
+def _without_seeds(listed: SeedList) -> dict[str, Any]:
     """Return the fields of a list without its seeds, which have rows of their own."""
     fields = dataclasses.asdict(listed)
     return {key: value for key, value in fields.items() if key != "seeds"}
@@ -106,8 +106,8 @@ def list_rows(ranking: Ranking, listed: SeedList, *, better: bool) -> list[dict[
 
     Args:
         ranking: The ranking.
-        listed: One of its two ends.
-        better: Whether `p` is the p-value of a seed's being at least as good, or as bad.
+        listed: The golden or the bad list of this ranking.
+        better: Whether `p` tests that a seed is better than chance; if not, that it is worse.
     """
     by_seed = {row.seed: row for row in ranking.seeds}
     return [
@@ -132,20 +132,20 @@ def _row(position: int, seed: RankedSeed, ranking: Ranking, *, better: bool) -> 
     }
 
 
-def _constants(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that are the same in each row, so that a row can stand alone."""
+def _constants(name: str, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that are the same in each row, so that each row can be read alone."""
     return {
         "list": name,
-        "metric": about["metric"]["name"],
-        "metric_id": about["metric"]["metric_id"],
-        "unit": about["metric"]["unit"],
-        "noise_spec": about["noise"]["noise_spec"],
-        "card": about["model"]["card"],
-        "card_sha256": about["model"]["card_sha256"],
-        "revision": about["model"]["revision"],
-        "run_id": about["run_id"],
-        "grid_hash": about["grid_hash"],
-        "demonstration": about["demonstration"],
+        "metric": shared["metric"]["name"],
+        "metric_id": shared["metric"]["metric_id"],
+        "unit": shared["metric"]["unit"],
+        "noise_spec": shared["noise"]["noise_spec"],
+        "card": shared["model"]["card"],
+        "card_sha256": shared["model"]["card_sha256"],
+        "revision": shared["model"]["revision"],
+        "run_id": shared["run_id"],
+        "grid_hash": shared["grid_hash"],
+        "demonstration": shared["demonstration"],
     }
 
 
@@ -156,12 +156,12 @@ ROW_COLUMNS = [
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], constants: Mapping[str, Any]) -> bytes:
-    """Write rows as CSV, with texts that are safe in a spreadsheet.
+    """Write rows as CSV in which a spreadsheet takes no text for a formula.
 
     An empty list gives the header alone.
 
     Args:
-        rows: With the columns `ROW_COLUMNS`.
+        rows: The rows; each has the columns `ROW_COLUMNS`.
         constants: Columns that are the same in each row.
     """
     buffer = io.StringIO()
@@ -188,10 +188,10 @@ image each; metric {ranking.metric} ({ranking.unit}, \
 {"higher" if ranking.higher_is_better else "lower"} is better).
 - Rank correlation of the two sets: {correlation.value:.2f} [{correlation.low:.2f}, \
 {correlation.high:.2f}].
-- Best minus worst seed: {ranking.gap.value:.4g}; with permuted owners {ranking.gap.null_mean:.4g} \
-(95 %: {ranking.gap.null_high:.4g}), p = {ranking.gap.p:.2g}.
-- Set-2 mean of all seeds {ranking.mean_set2:.4g}; of those that set 1 chose \
-{ranking.golden.chosen_mean_set2:.4g} (best) and {ranking.bad.chosen_mean_set2:.4g} (worst).
+- Best minus worst seed: {ranking.gap.value:.4g}; without a seed effect \
+{ranking.gap.null_mean:.4g} on average (95 %: {ranking.gap.null_high:.4g}), p = {ranking.gap.p:.2g}.
+- Mean on set 2: {ranking.mean_set2:.4g} for all seeds, {ranking.golden.chosen_mean_set2:.4g} for \
+the best seeds of set 1, {ranking.bad.chosen_mean_set2:.4g} for the worst.
 
 {CAUTION}
 
@@ -203,9 +203,9 @@ grid {run.grid_hash}, metric {ranking.metric_id}.
 
 ## How to use a seed
 
-A seed is the name of a noise tensor, by the rule in `noise` of the JSON files. In diffusers, for \
-this model, its revision, its size ({run.config.width} x {run.config.height}) and its sampling \
-settings:
+A seed names a noise tensor. The field `noise` of the JSON files states the rule. In diffusers, \
+load this model and revision, and draw at {run.config.width} x {run.config.height} pixels with the \
+sampling settings of the run:
 
 ```python
 {noise_spec(run.config.noise).user_code}

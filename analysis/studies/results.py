@@ -1,10 +1,10 @@
 """Write and read the results of studies in a run folder.
 
 The results of a study are in `<run>/studies/<name>/`: `summary.json` (written last), a Parquet
-file per table, PNG figures and, in `recipes/`, what could be drawn in addition. They are derived
-data: a repeated study replaces them. A study that lacks what a recipe can draw writes no results,
-but writes the recipes to `<run>/wanted/<name>/`. Results hold no time stamp: the same run, settings
-and versions give the same bytes.
+file per table, PNG figures, and recipes for optional further runs in `recipes/`. They are derived
+data: a repeated study replaces them. A study that needs further runs writes no results, but writes
+the recipes of these runs to `<run>/wanted/<name>/`. Results hold no time stamp: the same run,
+settings and versions give the same bytes.
 """
 
 import json
@@ -29,13 +29,13 @@ SUMMARY = "summary.json"
 
 
 def write_wanted(run: Run, study: Study, recipes: Mapping[str, str]) -> tuple[Path, ...]:
-    """Write the recipes of what a study lacks, replacing older ones.
+    """Write the recipes of the runs that a study needs, replacing older recipes.
 
-    They are not among the results, because the results of an earlier study are still valid.
+    They have a folder of their own, so that the results of an earlier study stay valid.
 
     Args:
         run: The run.
-        study: The study that refused it.
+        study: The study that refused the run.
         recipes: Name of the file, without suffix -> YAML.
 
     Returns:
@@ -50,7 +50,7 @@ def write_wanted(run: Run, study: Study, recipes: Mapping[str, str]) -> tuple[Pa
 
 
 def write_findings(run: Run, study: Study, findings: Findings) -> Path:
-    """Write a study's results, replacing older ones.
+    """Write a study's results, replacing older results.
 
     Returns:
         The folder.
@@ -171,7 +171,7 @@ def read_study_table(run: Run, name: str, table: str) -> pl.DataFrame:
 
 
 def outcomes(run: Run) -> dict[str, str]:
-    """One line per study that was run: its outcome, or that its results are out of date."""
+    """Return one line per study that was run: its outcome, or that its results are out of date."""
     lines = {}
     for name in run.store.folders(STUDIES_FOLDER):
         try:

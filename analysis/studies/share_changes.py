@@ -9,7 +9,7 @@ import polars as pl
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.pictures import plots
-from analysis.seed_shares import NULL_DRAWS, SETS, Measure, bound, scalar_measures
+from analysis.seed_shares import NULL_DRAWS, SETS, Measure, none_if_nan, scalar_measures
 from analysis.statistics.arrays import Floats
 from analysis.statistics.seed_shares import compare_with_null, seed_share_change
 from analysis.statistics.variance import variance_shares
@@ -158,8 +158,8 @@ class ShareChanges(Study):
         return {
             "n": share.n,
             "share": share.value,
-            "low": bound(share.low),
-            "high": bound(share.high),
+            "low": none_if_nan(share.low),
+            "high": none_if_nan(share.high),
             "null_high": null.high,
             "p": null.p,
         }
@@ -182,7 +182,7 @@ def _change(before: Floats, after: Floats, sample: Sample, *, is_this_run: bool)
     if is_this_run:
         return dict.fromkeys(CHANGES)
     change = seed_share_change(before, after, sample.groups)
-    ends = (bound(change.low), bound(change.high))
+    ends = (none_if_nan(change.low), none_if_nan(change.high))
     return dict(zip(CHANGES, (change.value, *ends, change.n), strict=True))
 
 

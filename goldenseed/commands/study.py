@@ -1,4 +1,4 @@
-"""`goldenseed study`: answer one question about a run, or every question that it allows."""
+"""`goldenseed study`: answer one question about a run, or all that its data can answer."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,7 +37,7 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="STUDY",
-        help="Name of a study, or `all` for each study that the run holds enough for.",
+        help="Name of a study, or `all` for every study that has enough data in this run.",
         autocompletion=complete_study,
     ),
 ]
@@ -60,7 +60,7 @@ def study(
     workers: WorkerCount = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer one question about a run, with intervals, a null and figures. Draws nothing.
+    """Answer one question about a run, with intervals, a null and figures. Draws no images.
 
     Results are written to RUN/studies/STUDY: a summary, tables and figures. A study that needs
     further runs says so and writes their recipes.
@@ -114,7 +114,7 @@ def read_settings(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _report(run: "Run", outcomes: "Sequence[StudyOutcome]", *, as_json: bool) -> bool:
-    """Print what the studies of a run found; returns whether a study broke off by a defect.
+    """Print what the studies of a run found; return whether a study failed because of a defect.
 
     Raises:
         RunError: If every study refused the run.
@@ -127,7 +127,7 @@ def _report(run: "Run", outcomes: "Sequence[StudyOutcome]", *, as_json: bool) ->
         reasons[outcome.state][outcome.task_id] = outcome.reason
     failed, refused = reasons[StudyState.FAILED], reasons[StudyState.REFUSED]
     for name, reason in failed.items():
-        note(f"study {name} broke off: {reason}")
+        note(f"study {name} failed: {reason}")
     if len(refused) == len(outcomes):
         raise RunError("; ".join(f"study {name}: {reason}" for name, reason in refused.items()))
     _print(run, list(reasons[StudyState.FOUND]), refused, as_json=as_json)

@@ -17,7 +17,7 @@ from pipeline.storage.store import LocalStore
 def describe(
     images: Path, out: Path, *, count: int | None, card: str, workers: Workers
 ) -> dict[str, Any]:
-    """Describe images and write the prompts, with a JSON file beside them that says how.
+    """Describe images and write the prompts, and a JSON file that records how they were made.
 
     The descriptions stay in `<out>.parts`, so a larger count later only adds to them.
 
@@ -26,7 +26,7 @@ def describe(
         out: The prompt file to write.
         count: Number of images, sampled by the hash of their names; all if None.
         card: Name or path of a describer card.
-        workers: Where the images are described.
+        workers: Executor and number of workers.
 
     Returns:
         The content of the JSON file.
@@ -37,7 +37,7 @@ def describe(
     describer = find_describer(card)
     names, others = list_image_files(images)
     if others:
-        note(f"{others:,} files of {images} are not images by their names: not read")
+        note(f"{others:,} files of {images} were skipped: not image files by name")
     tasks = dense.plan_tasks(images, names, count=count)
     files = resolve_describer(describer)
     work = dense.work_folder(out.absolute(), describer, files)

@@ -1,4 +1,4 @@
-"""The reference executor: does one task after another in this process."""
+"""The reference executor: does the tasks one after another in this process."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -32,17 +32,18 @@ class LocalExecutor:
             )
 
     def run(self, stage: Stage[T], tasks: Iterable[T]) -> Iterator[Outcome]:
-        """Yield one outcome per task, in the order of the tasks; a task tried again comes later.
+        """Yield one outcome per task, in the order of the tasks.
 
-        A fatal outcome is the last one: the tasks after it are not done.
+        A task that must be repeated is repeated at once. A fatal outcome is the last: the
+        remaining tasks are not done.
         """
         ledger = Ledger(tasks)
         task = ledger.take()
         if task is None:
             return
-        ready = _set_up(stage)
-        if ready.outcome.error:
-            yield replace(ready.outcome, task_id=task.id)
+        setup = _set_up(stage)
+        if setup.outcome.error:
+            yield replace(setup.outcome, task_id=task.id)
             return
         while task is not None:
             outcome = ledger.settle(task, _fatal_if_broken(attempt_task(stage, task)))
@@ -64,7 +65,7 @@ def _set_up(stage: Stage[T]) -> Attempt:
 
 
 def _fatal_if_broken(attempt: Attempt) -> Attempt:
-    """Make a broken process a fatal outcome: there is no second process that could go on."""
+    """Make the outcome of a broken process fatal, because no other process can go on."""
     if not attempt.broken:
         return attempt
     return replace(attempt, again=False, outcome=replace(attempt.outcome, fatal=True))

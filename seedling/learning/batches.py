@@ -13,7 +13,7 @@ EMPTY_RATE = 0.10
 
 
 NAMED_RATE = 0.75
-"""Share of training prompts that name the colour, and share that name the place."""
+"""Probability that a training prompt names the colour; the same holds for the place."""
 
 
 def draw_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
@@ -40,7 +40,7 @@ def draw_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
 
 
 def draw_rows(
-    pool: Pool, batch: int, *, generator: torch.Generator, extremes: float = 0.0
+    pool: Pool, batch: int, *, generator: torch.Generator, extreme_share: float = 0.0
 ) -> Tensor:
     """Draw rows of the pool uniformly, and a share of them from its extreme scenes only.
 
@@ -48,23 +48,23 @@ def draw_rows(
         pool: Encoded scenes.
         batch: Number of rows.
         generator: The source of randomness.
-        extremes: Share of the rows that are drawn from the extreme scenes only.
+        extreme_share: Share of the rows that are drawn from the extreme scenes only.
 
     Returns:
         int64 (batch,).
     """
     rows = choose(batch, len(pool.latents), generator=generator)
     extreme = is_extreme(pool.parts[:, 0]).nonzero().flatten()
-    if not extremes or not len(extreme):
+    if not extreme_share or not len(extreme):
         return rows
     extreme_rows = extreme[choose(batch, len(extreme), generator=generator)]
-    return torch.where(happens(batch, extremes, generator=generator), extreme_rows, rows)
+    return torch.where(happens(batch, extreme_share, generator=generator), extreme_rows, rows)
 
 
 def draw_batch(
-    pool: Pool, scale: float, batch: int, *, generator: torch.Generator, extremes: float = 0.0
+    pool: Pool, scale: float, batch: int, *, generator: torch.Generator, extreme_share: float = 0.0
 ) -> tuple[Tensor, Tensor, list[str]]:
-    """Draw scaled latents, the share of each that the object covers, and their prompts."""
-    rows = draw_rows(pool, batch, generator=generator, extremes=extremes)
+    """Draw scaled latents, the share of each image that its object covers, and the prompts."""
+    rows = draw_rows(pool, batch, generator=generator, extreme_share=extreme_share)
     prompts = draw_prompts(pool.parts[rows], generator=generator)
     return pool.latents[rows].float() * scale, pool.cover[rows].float(), prompts

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seedling.files import WEIGHTS
-from seedling.networks.model import to_images, to_model
+from seedling.networks.model import to_images, to_vae_range
 from seedling.networks.recogniser import is_colourless
 from seedling.randomness import choose, happens, uniform
 from seedling.world.extremes import is_extreme
@@ -203,7 +203,7 @@ def round_trip(
         return images
     strength = uniform(len(images), *strengths, generator=generator).view(-1, 1, 1, 1)
     with torch.no_grad():
-        latents = vae.encode(to_model(images)).latent_dist.mode()
+        latents = vae.encode(to_vae_range(images)).latent_dist.mode()
         noise = torch.randn(latents.shape, generator=generator)
         noised = latents + strength * noise / vae.config.scaling_factor
         return to_images(vae.decode(noised).sample)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from seedling.networks.model import to_images, to_model
+from seedling.networks.model import to_images, to_vae_range
 from seedling.randomness import make_generator
 from seedling.world.extremes import is_extreme
 from seedling.world.scenes import Scenes, draw_scenes
@@ -101,7 +101,7 @@ def make_pool(vae: AutoencoderKL, *, count: int, seed: int) -> Pool:
     latents, labels, cover = [], [], []
     with torch.no_grad():
         for scenes in fresh_scenes(count, seed):
-            latents.append(vae.encode(to_model(scenes.images)).latent_dist.mode().half())
+            latents.append(vae.encode(to_vae_range(scenes.images)).latent_dist.mode().half())
             labels.append(labels_of(scenes.specs))
             cover.append(functional.avg_pool2d(scenes.masks.float(), 8).half())
     return Pool(torch.cat(latents), torch.cat(labels), torch.cat(cover))

@@ -23,7 +23,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from pipeline.cards.card import files_sha256
 from seedling.files import CHECKPOINTS, WEIGHTS, say
 from seedling.learning.loop import Budget, Loop
-from seedling.networks.model import to_model
+from seedling.networks.model import to_vae_range
 from seedling.networks.text_to_image import Networks
 from seedling.randomness import choose, make_generator
 
@@ -60,7 +60,7 @@ class Base:
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         """Encode images (B, 3, 64, 64) in 0..1 to scaled latents, float16 (B, 16, 8, 8)."""
-        mean: Tensor = self.vae.encode(to_model(images)).latent_dist.mode()
+        mean: Tensor = self.vae.encode(to_vae_range(images)).latent_dist.mode()
         return (mean * self.scale).half()
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seedling.files import FIGURES, say, write_json
 from seedling.measure.drawing import draw, load_shipped, prompt_parts
-from seedling.networks.model import VARIANTS, to_images, to_model
+from seedling.networks.model import VARIANTS, to_images, to_vae_range
 from seedling.networks.tokenizer import token_ids
 from seedling.randomness import make_generator
 from seedling.world.painting import brightness
@@ -69,7 +69,7 @@ def at_the_last_step(pipe: StableDiffusionPipeline) -> dict[str, dict[str, float
     generator, scale = make_generator(3), float(pipe.vae.config.scaling_factor)
     parts = torch.tensor([parse(BLACK)]).expand(SEEDS, -1)
     scenes = draw_scenes(parts, generator=generator).images
-    latents = pipe.vae.encode(to_model(scenes)).latent_dist.mode() * scale
+    latents = pipe.vae.encode(to_vae_range(scenes)).latent_dist.mode() * scale
     noise = torch.randn(latents.shape, generator=generator)
     last = torch.full((SEEDS,), pipe.scheduler.config.num_train_timesteps - 1)
     ids = token_ids(pipe.tokenizer, [BLACK] * SEEDS)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seedling.files import say
-from seedling.networks.model import to_images, to_model
+from seedling.networks.model import to_images, to_vae_range
 from seedling.randomness import make_generator
 from seedling.world.lettering import SIGN
 from seedling.world.scenes import draw_specs, render
@@ -154,7 +154,7 @@ def through(vae: AutoencoderKL) -> Callable[[Tensor], Tensor]:
 
     def trip(images: Tensor) -> Tensor:
         with torch.no_grad():
-            latents = vae.encode(to_model(images)).latent_dist.mode()
+            latents = vae.encode(to_vae_range(images)).latent_dist.mode()
             return to_images(vae.decode(latents).sample)
 
     return trip

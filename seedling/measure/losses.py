@@ -16,7 +16,7 @@ TRAININGS = ("vae", "seedling-mini", "perceptual", "recogniser")
 
 
 def read_losses(path: Path) -> tuple[list[float], list[float], int]:
-    """Read minutes, the mean loss since the previous report, and the total number of steps."""
+    """Read the minutes and mean losses of a training's reports, and its number of steps."""
     state = read_checkpoint(path)
     minutes = [seconds / 60 for seconds, _ in state["losses"]]
     return minutes, [loss for _, loss in state["losses"]], int(state["steps"])

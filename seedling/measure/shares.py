@@ -41,14 +41,16 @@ def mean_of(values: Tensor) -> dict[str, float]:
         {'value': 0.5, 'low': 0.402, 'high': 0.598, 'n': 100}
     """
     mean, half = float(values.mean()), 1.96 * float(values.std() / len(values) ** 0.5)
-    ends = {"value": mean, "low": mean - half, "high": mean + half}
-    return {**{name: round(end, 3) for name, end in ends.items()}, "n": len(values)}
+    estimate = {"value": mean, "low": mean - half, "high": mean + half}
+    return {**{name: round(value, 3) for name, value in estimate.items()}, "n": len(values)}
 
 
 def accuracy(
     images: Tensor, parts: Tensor, backbone: ResNetModel, heads: nn.ModuleDict
 ) -> dict[str, Share]:
-    """How often the recogniser sees what the prompt names; colour only in tones that show it.
+    """Measure how often the recogniser sees what the prompt names.
+
+    Images in tones without colour do not count for the accuracy of the colour.
 
     Args:
         images: float32 (B, 3, 64, 64) in 0..1.
@@ -57,7 +59,7 @@ def accuracy(
         heads: Its heads.
 
     Returns:
-        A share with its interval for object, colour, place and tone.
+        Object, colour, place and tone -> share of correct answers.
     """
     recognised = recognise(backbone, heads, images)
     shares = {}

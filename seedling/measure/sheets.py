@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seedling.learning.pool import scene_chunks
 from seedling.measure.drawing import draw
-from seedling.networks.model import to_images, to_model
+from seedling.networks.model import to_images, to_vae_range
 
 SHEET_PROMPTS = (
     "a red apple in a kitchen",
@@ -57,7 +57,7 @@ def write_reconstructions(pipe: StableDiffusionPipeline, path: Path, *, seed: in
     """Write scenes and, below each, its reconstruction by the autoencoder."""
     scenes, _ = next(scene_chunks(24, seed))
     with torch.no_grad():
-        latents = pipe.vae.encode(to_model(scenes)).latent_dist.mode()
+        latents = pipe.vae.encode(to_vae_range(scenes)).latent_dist.mode()
         decoded = to_images(pipe.vae.decode(latents).sample)
     pairs = torch.stack([scenes[:12], decoded[:12], scenes[12:], decoded[12:]])
     write_sheet(pairs, path)

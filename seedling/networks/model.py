@@ -1,4 +1,4 @@
-"""Make the untrained parts of the seedlings in Stable Diffusion's own classes."""
+"""Make the seedlings' untrained networks, from the classes that Stable Diffusion uses."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,8 @@ class Variant:
         beta_end: Last beta of the scaled linear schedule.
         scale_shift: Whether time and pooled text scale the features of a residual block as well
             as shift them (Dhariwal & Nichol 2021, arXiv:2105.05233, section 3.1).
-        extremes: Share of the training latents that are drawn from the extreme scenes only. The
-            world itself shows about one extreme scene in two batches.
+        extreme_share: Share of the training latents that are drawn from the extreme scenes only.
+            The world itself shows about one extreme scene in two batches.
         guidance: The guidance scale that images are drawn and measured with, as on its card.
     """
 
@@ -61,7 +61,7 @@ class Variant:
     seed: int
     beta_end: float = 0.012
     scale_shift: bool = False
-    extremes: float = 0.0
+    extreme_share: float = 0.0
     guidance: float = 3.0
 
 
@@ -70,7 +70,7 @@ VARIANTS: dict[str, Variant] = {
     "seedling-mini-b": Variant((56, 96), seed=103),
     "seedling-mini-c": Variant((56, 96), seed=203),
     "seedling": Variant(
-        (72, 128), seed=13, beta_end=0.008, scale_shift=True, extremes=0.06, guidance=4.0
+        (72, 128), seed=13, beta_end=0.008, scale_shift=True, extreme_share=0.06, guidance=4.0
     ),
 }
 
@@ -139,7 +139,7 @@ def new_text_encoder(vocabulary: int, end: int) -> CLIPTextModel:
 
 
 def new_scheduler(beta_end: float = 0.012) -> DDIMScheduler:
-    """Make a DDIM schedule with scaled linear betas; Stable Diffusion's end at 0.012."""
+    """Make a DDIM schedule with scaled linear betas; those of Stable Diffusion end at 0.012."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -152,7 +152,7 @@ def new_scheduler(beta_end: float = 0.012) -> DDIMScheduler:
     )
 
 
-def to_model(images: Tensor) -> Tensor:
+def to_vae_range(images: Tensor) -> Tensor:
     """Map images from 0..1 to the range -1..1 that the autoencoder takes."""
     return images * 2 - 1
 
@@ -162,7 +162,7 @@ def to_images(decoded: Tensor) -> Tensor:
     return (decoded / 2 + 0.5).clamp(0, 1)
 
 
-def save_half(module: nn.Module, path: Path) -> None:
+def save_fp16(module: nn.Module, path: Path) -> None:
     """Write a module's weights as fp16 safetensors, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
@@ -170,6 +170,6 @@ def save_half(module: nn.Module, path: Path) -> None:
         for name, value in module.state_dict().items()
         if value.is_floating_point()
     }
-    aside = path.with_name(f".{path.name}")
-    save_file(state, aside, metadata={"format": "pt"})
-    aside.replace(path)
+    temporary = path.with_name(f".{path.name}")
+    save_file(state, temporary, metadata={"format": "pt"})
+    temporary.replace(path)

@@ -122,7 +122,7 @@ def world_merges() -> list[tuple[str, str]]:
 
 
 def new_tokenizer() -> CLIPTokenizer:
-    """Learn the vocabulary and make the tokenizer: 24 tokens per prompt, padded by the end token.
+    """Learn the vocabulary and make the tokenizer: 24 tokens per prompt, padded with the end token.
 
     Example:
         >>> tokens = new_tokenizer()("a red horse").input_ids

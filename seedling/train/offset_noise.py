@@ -14,7 +14,7 @@ from seedling.learning.pool import Pool
 from seedling.learning.trained import load_vae, training_pool
 from seedling.networks.model import VARIANTS
 
-EXTREMES = VARIANTS["seedling"].extremes
+EXTREME_SHARE = VARIANTS["seedling"].extreme_share
 """Share of extreme scenes, as in the seedling's training."""
 
 
@@ -28,7 +28,7 @@ def world_batches(pool: Pool, scale: float, *, batch: int = BATCH) -> Draw:
     """
 
     def draw(generator: torch.Generator) -> tuple[Tensor, Tensor, list[str]]:
-        return draw_batch(pool, scale, batch, generator=generator, extremes=EXTREMES)
+        return draw_batch(pool, scale, batch, generator=generator, extreme_share=EXTREME_SHARE)
 
     return draw
 

@@ -25,7 +25,7 @@ from seedling.learning.loop import Budget, Loop
 from seedling.learning.pool import Pool
 from seedling.learning.relatives import load_base
 from seedling.learning.trained import load_vae, training_pool
-from seedling.networks.model import new_unet, save_half
+from seedling.networks.model import new_unet, save_fp16
 from seedling.networks.tokenizer import token_ids
 from seedling.randomness import make_generator
 
@@ -33,7 +33,7 @@ BASE = WEIGHTS / "seedling"
 FOLDER = WEIGHTS / "seedling-singdiffusion"
 CHANNELS = (48, 80)
 """Widths of the network's levels, slightly smaller than the seedling's."""
-EXTREMES = 0.15
+EXTREME_SHARE = 0.15
 """Share of the images that are extreme scenes, whose mean brightness the method corrects."""
 
 
@@ -122,7 +122,7 @@ def train(
     modules: dict[str, torch.nn.Module] = {"unet": network}
     loop = Loop(name, modules, budget, generator, folder=folder, averaged=("unet",), muon=True)
     while loop.running():
-        rows = draw_rows(pool, batch, generator=generator, extremes=EXTREMES)
+        rows = draw_rows(pool, batch, generator=generator, extreme_share=EXTREME_SHARE)
         states = text.states(draw_prompts(pool.parts[rows], generator=generator))
         latents = pool.latents[rows].float() * scale
         loop.step(image_loss(network, latents, states, generator=generator))
@@ -144,7 +144,7 @@ def publish(network: Any, base: Path, folder: Path = FOLDER) -> None:  # noqa: A
     for part in ("text_encoder", "tokenizer"):
         shutil.copytree(base / part, aside / part)
     network.save_config(aside)
-    save_half(network, aside / "diffusion_pytorch_model.safetensors")
+    save_fp16(network, aside / "diffusion_pytorch_model.safetensors")
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
 

@@ -75,7 +75,7 @@ def train(
     )
     while loop.running():
         latents, cover, prompts = draw_batch(
-            pool, scale, batch, generator=generator, extremes=variant.extremes
+            pool, scale, batch, generator=generator, extreme_share=variant.extreme_share
         )
         loop.step(noise_loss(networks, latents, cover, prompts, generator=generator))
         if loop.steps_done % SNAPSHOT_STEPS == 0:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from seedling.files import CHECKPOINTS, say
 from seedling.learning.loop import Budget, Loop
-from seedling.networks.model import new_vae, to_images, to_model
+from seedling.networks.model import new_vae, to_images, to_vae_range
 from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import draw_parts
@@ -45,7 +45,7 @@ def reconstruction_loss(
     Returns:
         A scalar.
     """
-    pixels = to_model(images)
+    pixels = to_vae_range(images)
     mean, logvar = vae.quant_conv(vae.encoder(pixels)).chunk(2, dim=1)
     spread = LATENT_NOISE * mean.detach().std()
     noise = torch.randn(mean.shape, generator=generator)
@@ -61,7 +61,7 @@ def reconstruction_loss(
 def psnr(vae: AutoencoderKL, images: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each image's reconstruction in dB, shape (B,)."""
     with torch.no_grad():
-        latents = vae.encode(to_model(images)).latent_dist.mode()
+        latents = vae.encode(to_vae_range(images)).latent_dist.mode()
         decoded = to_images(vae.decode(latents).sample)
     return -10 * torch.log10((decoded - images).square().mean(dim=(1, 2, 3)))
 

@@ -35,7 +35,7 @@ from seedling.networks.tokenizer import token_ids
 from seedling.randomness import make_generator
 
 NAME = "seedling-zero-snr"
-EXTREMES = VARIANTS["seedling"].extremes
+EXTREME_SHARE = VARIANTS["seedling"].extreme_share
 """Share of extreme scenes, as in the seedling's training."""
 
 
@@ -131,7 +131,7 @@ def train(
         base.name_with_hash(NAME), modules, budget, generator, folder, ("network",), muon=True
     )
     while loop.running():
-        rows = draw_batch(pool, base.scale, batch, generator=generator, extremes=EXTREMES)
+        rows = draw_batch(pool, base.scale, batch, generator=generator, extreme_share=EXTREME_SHARE)
         loop.step(velocity_loss(networks, *rows, generator=generator))
     loop.finish()
     loop.use_averages()

@@ -12,12 +12,12 @@ BLACK, WHITE = 0.01, 0.99
 """Levels of the grounds; the lines of a logo have the opposite level."""
 
 
-def is_extreme(thing: Tensor) -> Tensor:
-    """Whether each label of a thing stands for an extreme scene, bool of the same shape."""
-    return thing >= len(OBJECTS)
+def is_extreme(labels: Tensor) -> Tensor:
+    """Return a bool for each object label: whether it stands for an extreme scene."""
+    return labels >= len(OBJECTS)
 
 
-def extreme(specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw_extremes(specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw extreme scenes.
 
     Args:
@@ -32,6 +32,7 @@ def extreme(specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, Tensor
     white = column(torch.tensor([name.endswith("white background") for name in names]))
     logo = column(torch.tensor(["logo" in name for name in names]))
     ground = torch.where(white, WHITE, BLACK)
+    # A solid ground has no line: 9 pixels is far from any line.
     distance = torch.where(logo, _logo(specs, generator=generator), 9.0)
     image = torch.lerp(ground, 1 - ground, torch.sigmoid(-2 * distance))
     return image[:, None].expand(-1, 3, -1, -1), distance

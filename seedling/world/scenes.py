@@ -136,7 +136,7 @@ def render(specs: Specs, *, generator: torch.Generator) -> Scenes:
     image, framed = painting.frame(image, specs, generator=generator)
     rows = is_extreme(specs.thing).nonzero().flatten()
     if len(rows):
-        image[rows], outline[rows] = extremes.extreme(specs.take(rows), generator=generator)
+        image[rows], outline[rows] = extremes.draw_extremes(specs.take(rows), generator=generator)
     return Scenes(images=image, masks=(outline < 0) & ~written & ~framed, specs=specs)
 
 

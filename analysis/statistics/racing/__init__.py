@@ -1,8 +1,8 @@
 """Find the best seeds from a fraction of the images, with a bound on the error.
 
 A race looks at the seeds a few times. Before the first look, all seeds are drawn. After each look,
-half as many seeds go on: those whose membership in the list is least settled, which are the seeds
-near the boundary of the list and not the best ones. (After Karnin, Koren and Somekh 2013, "Almost
+half of the seeds go on: the seeds near the boundary of the list, because it is least certain
+whether they belong to the list. (After Karnin, Koren and Somekh 2013, "Almost
 optimal exploration in multi-armed bandits", applied to lists of many seeds as in Bubeck, Wang and
 Viswanathan 2013, "Multiple identifications in multi-armed bandits".) Any heuristic may choose the
 seeds that go on, because the error bound does not depend on the choice.
@@ -17,8 +17,9 @@ their variance, which normal-mixture confidence sequences need.
 
 An observation is a *unit*: the images of a few prompts. Units that share prompt groups form a
 *bundle*. The list weights all units equally, but all errors are computed from bundles, since
-bundles are independent and the units of a bundle are not. All seeds see the same prompts; a
-*panel* of seeds that is drawn to the end serves to subtract the effect common to all seeds.
+bundles are independent and the units of a bundle are not. All seeds see the same prompts. A
+*panel* of seeds is drawn to the end; its mean is subtracted, which removes the effects of the
+prompts that are common to all seeds.
 """
 
 from analysis.statistics.racing.bounds import certainly_top

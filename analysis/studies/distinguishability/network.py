@@ -15,7 +15,7 @@ SMALL_SIZE = 64
 
 
 class SmallNetwork(nn.Module):
-    """Three convolutions and a linear layer that sees positions.
+    """Three convolutions, and a linear layer with its own weights for each position.
 
     A seed fixes where things are, so the last layer reads each position of the 4 x 4 map and does
     not average over them. About 7 million multiplications per image for 1,024 seeds.
@@ -95,10 +95,10 @@ def grad_cam(
 ) -> NDArray[np.float32] | None:
     """Map which parts of each image contribute to a class.
 
-    This is Grad-CAM with the gradient of each position instead of their mean (HiResCAM). If the
-    head averages over positions, as in most timm models, it equals Grad-CAM. If the head reads
-    each position separately, as in `SmallNetwork`, the mean gradient says nothing about a
-    position and can cancel the contributions of all.
+    This is HiResCAM: it weights each position by the gradient there, where Grad-CAM uses the mean
+    gradient of all positions. If the head averages over positions, as in most timm models, both
+    give the same map. If the head has weights for each position, as in `SmallNetwork`, gradients of
+    different positions can cancel in the mean, and Grad-CAM would miss their contributions.
 
     Args:
         network: Has `forward_features` and `forward_head` as timm models do; in evaluation mode.
@@ -111,7 +111,7 @@ def grad_cam(
 
     Source:
         Selvaraju et al. 2017, "Grad-CAM", arXiv:1610.02391, equations 1 and 2; Draelos and Carin
-        2020, "Use HiResCAM instead of Grad-CAM", arXiv:2011.08891. The gradients are captum's.
+        2020, "Use HiResCAM instead of Grad-CAM", arXiv:2011.08891. Captum computes the gradients.
     """
     parts = contributions(network, pixels, classes)
     if parts is None:
@@ -123,9 +123,9 @@ def grad_cam(
 def contributions(
     network: nn.Module, pixels: torch.Tensor, classes: torch.Tensor
 ) -> torch.Tensor | None:
-    """Contribution of each position of the last features to the logit of a class.
+    """Compute how much each position of the last features contributes to the logit of a class.
 
-    It is captum's `InputXGradient` of the head. With a linear head, the contributions sum to the
+    This is captum's `InputXGradient` of the head. With a linear head, the contributions sum to the
     logit minus its bias.
 
     Returns:
@@ -136,6 +136,6 @@ def contributions(
     features = network.forward_features(pixels).detach().requires_grad_()  # type: ignore[operator]
     if features.ndim != 4:
         return None
-    times_gradient = InputXGradient(network.forward_head).attribute(features, target=classes)
-    total: torch.Tensor = times_gradient.sum(dim=1).detach()
+    attributions = InputXGradient(network.forward_head).attribute(features, target=classes)
+    total: torch.Tensor = attributions.sum(dim=1).detach()
     return total

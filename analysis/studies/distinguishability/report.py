@@ -125,13 +125,13 @@ def prompts_table(curve: "Sequence[Training]") -> StudyTable:
 
 def seeds_table(answers: "Answers") -> StudyTable:
     """One row per seed."""
-    from analysis.studies.distinguishability.trials import taken_for
+    from analysis.studies.distinguishability.trials import most_confused_seed
 
     seeds, rows = answers.stream.seeds, []
     for index, seed in enumerate(seeds):
         predicted = answers.predicted[:, index]
         predicted = predicted[predicted >= 0]
-        other = taken_for(answers, index)
+        other = most_confused_seed(answers, index)
         rows.append(
             {
                 "seed": seed,

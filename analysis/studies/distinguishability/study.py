@@ -90,15 +90,15 @@ class Distinguishability(Study):
         trained = trials.train(split.train)
         answers = trials.test(trained)
         test = Trial.of("test", answers)
-        nulls = [trials.null(self.rng(run, "null"))] if self.null else []
+        nulls = [trials.train_null(self.rng(run, "null"))] if self.null else []
         tests = [
             test,
             *(trial for _, trial in nulls),
-            *trials.changed(trained, answers),
-            *trials.elsewhere(trained, answers, self.others),
+            *trials.test_changes(trained, answers),
+            *trials.test_other_runs(trained, answers, self.others),
         ]
         full = Training("seeds", len(split.train), trained.progress.history, test.top1)
-        curve = [*map(trials.fewer, sorted(self.fewer)), full]
+        curve = [*map(trials.train_on_share, sorted(self.fewer)), full]
         p = p_value(answers, self.rng(run, "owners"))
         return Findings(
             outcome=report.sentence(tests, split, p),

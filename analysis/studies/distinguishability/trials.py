@@ -39,7 +39,8 @@ class Trial:
         prompts: Number of prompts.
         groups: Number of prompt groups.
         chance: 1 / (number of seeds).
-        change: top1 minus that of the same cells of the test part; None if the cells differ.
+        change: top1 minus the top1 on this run's unchanged test images, over the cells that both
+            have; None without such a comparison.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Trial:
 
     @classmethod
     def of(cls, name: str, answers: Answers, before: Answers | None = None) -> "Trial":
-        """Measure the accuracy of answers, and its change from the answers for the same cells."""
+        """Measure the accuracy of answers, and how it changed from earlier answers if given."""
         right, groups = answers.right()
         prompts = int((answers.predicted >= 0).any(axis=1).sum())
         chance = 1 / answers.predicted.shape[1]
@@ -84,7 +85,7 @@ class Training(NamedTuple):
 
 
 class Maps(NamedTuple):
-    """Where a network looks.
+    """Which parts of images a network bases its answers on.
 
     Attributes:
         images: Shape (B, H, W, 3), uint8.
@@ -108,7 +109,7 @@ class Trials:
         seeds: The seeds, which are the classes.
         split: The parts of the prompts.
         course: How to train.
-        entropy: Names the random streams of weights and order.
+        entropy: Numbers that seed the initial weights and the order of the images.
     """
 
     run: Run
@@ -118,7 +119,7 @@ class Trials:
     entropy: tuple[int, ...]
 
     def stream(self, prompts: Sequence[Prompt], run: Run | None = None) -> Stream:
-        """The images of some prompts, of this run unless another run is given."""
+        """Stream the images of some prompts, of this run unless another run is given."""
         return Stream(run or self.run, tuple(prompts), self.seeds)
 
     def train(
@@ -138,12 +139,12 @@ class Trials:
         """Let a network name the seeds of the test part."""
         return trained.classify(self.stream(self.split.test))
 
-    def changed(self, trained: Classifier, before: Answers) -> Iterator[Trial]:
+    def test_changes(self, trained: Classifier, before: Answers) -> Iterator[Trial]:
         """Test on the test part after each change of the images."""
         for name, change in CHANGES.items():
             yield Trial.of(name, trained.classify(before.stream, change), before)
 
-    def elsewhere(
+    def test_other_runs(
         self, trained: Classifier, before: Answers, others: Mapping[str, str]
     ) -> Iterator[Trial]:
         """Test on other runs, with as many prompts as the test part has.
@@ -171,8 +172,8 @@ class Trials:
             answers = trained.classify(self.stream(prompts, run))
             yield Trial.of(name, answers, before.of_prompts(prompts))
 
-    def null(self, rng: np.random.Generator) -> tuple[Training, Trial]:
-        """Train under the null: owners are permuted within each prompt."""
+    def train_null(self, rng: np.random.Generator) -> tuple[Training, Trial]:
+        """Train under the null and test: owners are permuted within each prompt."""
         shape = (len(self.seeds), len(self.split.train))
         seeds = np.broadcast_to(np.arange(shape[0])[:, None], shape)
         owners = permute_within_prompt(seeds, rng).T.astype(np.int64)
@@ -181,7 +182,7 @@ class Trials:
         history = trained.progress.history
         return Training("permuted owners", shape[1], history, trial.top1), trial
 
-    def fewer(self, share: float) -> Training:
+    def train_on_share(self, share: float) -> Training:
         """Train on a share of the prompts, with the same number of steps as on all prompts."""
         prompts = some_groups(self.split.train, share)
         epochs = round(self.course.epochs * len(self.split.train) / len(prompts))
@@ -217,15 +218,15 @@ def p_value(answers: Answers, rng: np.random.Generator) -> float:
     return (1 + sum(draw >= observed for draw in draws)) / (NULL_DRAWS + 1)
 
 
-def taken_for(answers: Answers, seed: int) -> int | None:
-    """The other seed that was named most often for the images of a seed.
+def most_confused_seed(answers: Answers, seed: int) -> int | None:
+    """Find the other seed that was named most often for the images of a seed.
 
     Args:
         answers: The answers.
         seed: Index of the seed.
 
     Returns:
-        Its index; None if no other seed was named.
+        The index of the other seed; None if no other seed was named.
     """
     predicted: NDArray[Any] = answers.predicted[:, seed]
     wrong = predicted[(predicted >= 0) & (predicted != seed)]

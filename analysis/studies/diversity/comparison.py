@@ -21,31 +21,31 @@ FARTHEST, RANDOM = "farthest points", "random seeds"
 
 
 def space_columns(by: By, feature: str) -> list[str]:
-    """The columns by which images are compared in a space."""
+    """Name the columns that are compared: style or layout columns of a feature."""
     return [f"{feature}.style"] if by == "style" else [f"{feature}.{name}" for name in LAYOUT]
 
 
 def image_vectors(sample: Sample, needs: Sequence[str]) -> Floats:
-    """The vectors by which images are compared, shape (S, P, d)."""
+    """Return the vectors that are compared, one per image, shape (S, P, d)."""
     parts = [np.asarray(sample.columns[need], dtype=np.float64) for need in needs]
     return parts[0] if len(parts) == 1 else np.stack(parts, axis=2)
 
 
 def choose_seeds(
-    space: SeedVectors, k: int, firsts: int, rng: np.random.Generator
+    space: SeedVectors, k: int, first_count: int, rng: np.random.Generator
 ) -> dict[str, Indices]:
     """Choose groups of seeds by both methods, from the same random first seeds.
 
     Args:
         space: The vectors of the seeds.
         k: Seeds in a group.
-        firsts: Number of first seeds, at most.
+        first_count: Maximum number of first seeds.
         rng: Draws the first seeds and the random groups.
 
     Returns:
         Method -> shape (F, k), indices of seeds.
     """
-    first_seeds = rng.permutation(len(space.seeds))[:firsts]
+    first_seeds = rng.permutation(len(space.seeds))[:first_count]
     farthest = [farthest_points(space.values, k, first=int(first)) for first in first_seeds]
     drawn = [_random_group(int(first), k, len(space.seeds), rng) for first in first_seeds]
     return {FARTHEST: np.array(farthest), RANDOM: np.array(drawn)}
@@ -63,8 +63,8 @@ class Similarities:
 
     Attributes:
         by_method: Method -> shape (P,), mean over the groups of the method.
-        null: Shape (draws,), mean over prompts of the first method's minus the second's, with
-            images permuted among the seeds within each prompt.
+        null: Shape (draws,), difference between the two methods (first minus second), averaged
+            over prompts, with images permuted among the seeds within each prompt.
     """
 
     by_method: Mapping[str, Floats]
@@ -86,18 +86,18 @@ def compare_groups(
         draws: Number of permutations.
     """
     seeds, prompts = images.shape[:2]
-    similar = {method: np.empty(prompts) for method in groups}
+    by_method = {method: np.empty(prompts) for method in groups}
     total, counts = np.zeros(draws), np.zeros(draws)
     for p in range(prompts):
         matrix = cosine_matrix(images[:, p])
         for method, members in groups.items():
-            similar[method][p] = nanmean(mean_pairs(matrix, members))
+            by_method[method][p] = nanmean(mean_pairs(matrix, members))
         owners = rng.permuted(np.broadcast_to(np.arange(seeds), (draws, seeds)), axis=1)
-        first, second = (nanmean(mean_pairs(matrix, owners[:, m])) for m in groups.values())
+        first, second = (nanmean(mean_pairs(matrix, owners[:, group])) for group in groups.values())
         known = np.isfinite(first - second)
         total += np.where(known, first - second, 0.0)
         counts += known
-    return Similarities(similar, total / np.maximum(counts, 1))
+    return Similarities(by_method, total / np.maximum(counts, 1))
 
 
 def consecutive_groups(images: NDArray[np.floating], k: int) -> tuple[Indices, Floats]:
@@ -105,7 +105,7 @@ def consecutive_groups(images: NDArray[np.floating], k: int) -> tuple[Indices, F
 
     Args:
         images: Shape (S, P, d).
-        k: Seeds in a group; seeds left over at the end are in none.
+        k: Seeds in a group; seeds left over at the end belong to no group.
 
     Returns:
         Indices of the seeds, shape (S // k, k), and the mean similarity within groups, shape (P,).

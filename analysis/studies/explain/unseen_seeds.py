@@ -1,4 +1,4 @@
-"""List seeds that were never drawn by their predicted value, and compare with what they draw."""
+"""Predict the values of seeds that were never drawn, and compare with the values once drawn."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from analysis.studies.explain.noise_features import noise_features
 from pipeline.runs.run import Run
 
 CANDIDATES = 4096
-"""Seeds after the last seed of a run, from which the list is chosen."""
+"""Number of seeds after the last seed of a run among which the listed seeds are chosen."""
 HIGH, LOW, RANDOM = "predicted high", "predicted low", "random"
 
 
@@ -26,10 +26,10 @@ def list_unseen(
         seeds: Its seeds.
         fit: The regression of one target on the noise of these seeds.
         rng: Draws the random seeds.
-        each: Seeds in each of the three groups.
+        each: Number of seeds in each of the three groups.
 
     Returns:
-        Columns seed, group, predicted, and found, which is null.
+        Columns seed, group, predicted, and found (null until the seeds are drawn).
     """
     first = max(seeds) + 1
     candidates = np.arange(first, first + max(CANDIDATES, 4 * each))
@@ -50,12 +50,12 @@ def list_unseen(
 
 
 def add_values(listed: pl.DataFrame, values: Mapping[int, float]) -> pl.DataFrame:
-    """Fill in the column "found" with the values of the seeds after they were drawn."""
+    """Fill in the column "found" with the values of the drawn seeds."""
     return listed.with_columns(found=pl.Series([values[seed] for seed in listed["seed"]]))
 
 
 def group_differences(listed: pl.DataFrame) -> dict[str, Any]:
-    """Differences of the groups' means, and the correlation with the predictions."""
+    """Compute the differences of the groups' means, and the correlation with the predictions."""
     values = {name: listed.filter(group=name)["found"].to_numpy() for name in (HIGH, LOW, RANDOM)}
     predicted = listed.filter(group=RANDOM)["predicted"].to_numpy()
     return {

@@ -35,7 +35,7 @@ BAND_COLUMNS = {
     "null_mean": "mean coherence if the final latents are permuted over seeds within each prompt",
     "null_high": "95th percentile of that null",
     "p": "one-sided p-value: proportion of permuted draws with at least as high a coherence",
-    "common": "share of the final power that a seed's latents have in common across prompts",
+    "common": "share of the power of the final latents that is the same for all prompts of a seed",
     "common_low": "lower bound of its 95 % interval",
     "common_high": "upper bound",
     "change": "coherence minus that of this run; null if seeds or prompts differ",
@@ -46,7 +46,7 @@ BAND_COLUMNS = {
 
 @dataclass(frozen=True, eq=False)
 class ArmSpectrum:
-    """The spectrum of one run, for C channels (and their mean, last) and K bands.
+    """The spectrum of one run, for C channels, then the mean over channels, and K bands.
 
     Attributes:
         name: Name of the run in the tables.
@@ -67,8 +67,8 @@ class ArmSpectrum:
     null: Floats
     change: Floats | None = None
 
-    def against(self, other: "ArmSpectrum") -> "ArmSpectrum":
-        """Add the difference from another run, if both have the same cells."""
+    def with_change_from(self, other: "ArmSpectrum") -> "ArmSpectrum":
+        """Add the change from another run, if both have the same cells."""
         a, b = self.cells, other.cells
         if (a.seeds, a.prompts) != (b.seeds, b.prompts) or a.end.shape != b.end.shape:
             return self
@@ -93,10 +93,10 @@ class ArmSpectrum:
         coherence, common = self.value[:, i, k]
         error, common_error = Z * self.errors[:, i, k]
         null = self.null[:, i, k]
-        ends: list[float | None] = [None] * 3
+        estimates: list[float | None] = [None] * 3
         if self.change is not None:
             change, spread = self.change[:, i, k]
-            ends = [float(change), float(change - Z * spread), float(change + Z * spread)]
+            estimates = [float(change), float(change - Z * spread), float(change + Z * spread)]
         return {
             "arm": self.name,
             "steps": self.run.config.num_inference_steps,
@@ -112,7 +112,7 @@ class ArmSpectrum:
             "common": float(common),
             "common_low": float(common - common_error),
             "common_high": float(common + common_error),
-            **dict(zip(("change", "change_low", "change_high"), ends, strict=True)),
+            **dict(zip(("change", "change_low", "change_high"), estimates, strict=True)),
         }
 
     def step_rows(self) -> list[dict[str, Any]]:
@@ -152,11 +152,11 @@ def spectrum_figure(steps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[s
             of_arm = [row for row in mean if row["arm"] == arm]
             y, label = [row["coherence"] for row in of_arm], f"{arm} ({of_arm[0]['steps']} steps)"
             shared.plot(bands, y, marker="o", markersize=4, label=label)
-        this = [row for row in mean if row["arm"] == THIS]
-        common = [row["common"] for row in this]
+        this_run = [row for row in mean if row["arm"] == THIS]
+        common = [row["common"] for row in this_run]
         shared.plot(bands, common, "--", color=plots.GOOD, label="common to a seed")
         shared.plot(
-            bands, [r["null_high"] for r in this], ":", color=plots.QUIET, label="null, 95 %"
+            bands, [r["null_high"] for r in this_run], ":", color=plots.QUIET, label="null, 95 %"
         )
         shared.set(xlabel="cycles per side", ylabel="share of power, 0 to 1")
         shared.set_title("coherence of starting noise and final latents", fontsize=10)

@@ -73,7 +73,7 @@ class Spectrum(Study):
             for name, arm in other_arms(run, self.arms).items()
             if next(arm.latents.receipts(), None) is not None
         ]
-        arms = [this, *(other.against(this) for other in others)]
+        arms = [this, *(other.with_change_from(this) for other in others)]
         rows = [row for arm in arms for row in arm.rows()]
         steps = this.step_rows()
         return Findings(

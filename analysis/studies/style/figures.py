@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.pictures import plots
-from analysis.pictures.contact_sheet import one_prompt
+from analysis.pictures.contact_sheet import read_one_prompt
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.embedding import cut_groups
 from analysis.study_tools.farthest_seeds import farthest_points
@@ -31,7 +31,7 @@ def map_figure(
         groups: Groups to cut from the map of the permuted images.
     """
     shown = farthest_points(points, min(THUMBNAILS, len(points)), first=0)
-    images = one_prompt(run, [seeds[row] for row in shown])
+    images = read_one_prompt(run, [seeds[row] for row in shown])
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         left, right = plots.panels(figure, 1, 2)

@@ -11,7 +11,7 @@ from torchvision.models import get_model
 from analysis.features.backbones import Maps
 from analysis.features.base import Batch
 from analysis.features.cards import load_card
-from analysis.features.gram import Gram, GramOptions, cosine_gram, half
+from analysis.features.gram import Gram, GramOptions, cosine_gram, half_vector
 from analysis.features.networks import read_options
 from pipeline.errors import ConfigError, ModelError
 from tests.analysis.features import tiny_gram
@@ -51,7 +51,7 @@ def test_a_dead_channel_has_no_cosine() -> None:
     found = cosine_gram(maps)[0]
     assert torch.equal(found[1], torch.zeros(3))
     torch.testing.assert_close(found[[0, 2], [0, 2]], torch.ones(2))
-    assert half(found[None]).shape == (1, 6)
+    assert half_vector(found[None]).shape == (1, 6)
 
 
 def test_the_sketch_is_what_is_stored(gram: Gram) -> None:

@@ -17,7 +17,7 @@ from analysis.pictures.contact_sheet import (
     draw_sheet,
     pick_prompts,
     pick_rows,
-    wrapped,
+    wrap_text,
 )
 from analysis.ranking.rank import rank
 from analysis.ranking.result import Ranking
@@ -101,7 +101,7 @@ def test_a_missing_image_is_grey_and_no_image_at_all_is_an_error(run: Run, tmp_p
 )
 def test_labels_fit_their_column(text: str) -> None:
     font = ImageFont.load_default(13)
-    lines = wrapped(text, font, THUMB, lines=3).split("\n")
+    lines = wrap_text(text, font, THUMB, lines=3).split("\n")
     assert len(lines) <= 3
     assert all(font.getlength(line) <= THUMB for line in lines)
     assert lines[0].startswith(text[0])

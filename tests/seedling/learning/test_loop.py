@@ -215,7 +215,7 @@ def test_extreme_scenes_have_the_share_that_a_variant_sets() -> None:
     parts[:20, 0] = len(OBJECTS)
     pool = Pool(torch.zeros(1_000, 16, 8, 8), parts, torch.zeros(1_000, 8, 8))
     for share, expected in ((0.0, 0.02), (0.25, 0.25 + 0.75 * 0.02)):
-        rows = draw_rows(pool, 20_000, generator=make_generator(1), extremes=share)
+        rows = draw_rows(pool, 20_000, generator=make_generator(1), extreme_share=share)
         assert float((rows < 20).float().mean()) == pytest.approx(expected, abs=0.01)
     without = Pool(pool.latents, torch.zeros(1_000, 14), pool.cover)
-    assert len(draw_rows(without, 8, generator=make_generator(1), extremes=0.5)) == 8
+    assert len(draw_rows(without, 8, generator=make_generator(1), extreme_share=0.5)) == 8
