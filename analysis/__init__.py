@@ -1,1 +1,1 @@
-"""What is measured on the images of a run, and what may be claimed from it."""
+"""Measure the images of a run, and find out what the numbers support."""

@@ -145,7 +145,7 @@ def measure(
 def rank(path: RunPath, as_json: AsJson = False) -> None:
     """Choose golden and bad seeds on prompt set 1, and confirm them on set 2.
 
-    Prints the lists beside what chance alone would give.
+    Prints the lists, and what chance alone would give.
     """
     from goldenseed.output.rankings import print_rankings
     from goldenseed.steps import begin, steps

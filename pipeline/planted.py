@@ -15,7 +15,7 @@ ONE_IN = 20
 def planted(seed: int, *, strengths: Sequence[float] = STRENGTHS, one_in: int = ONE_IN) -> float:
     """The share of its contrast that a seed loses; 0.0 for a seed that is not planted.
 
-    The seeds are cut into groups of `one_in` consecutive ones. A hash chooses the planted seed of
+    The seeds are cut into groups of `one_in` consecutive seeds. A hash chooses the planted seed of
     each group, so that its position in a tile is not fixed; the strengths take turns from one
     group to the next.
 

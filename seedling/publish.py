@@ -113,7 +113,7 @@ LEARNED = {"unet": "diffusers:UNet2DConditionModel", "text_encoder": "transforme
 
 
 def publish_step(model: str, step: int, *, folder: Path = CHECKPOINTS, out: Path) -> None:
-    """Write the state of a training after a number of steps, and its card beside it.
+    """Write the state of a training after a number of steps, and its card next to it.
 
     Args:
         model: One of `VARIANTS`.

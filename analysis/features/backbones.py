@@ -77,7 +77,7 @@ def load_backbone(backbone: str, weights: Path) -> "torch.nn.Module":
 
     Args:
         backbone: "timm:NAME", "torchvision:NAME" or "transformers", which reads config.json
-            beside the weights.
+            next to the weights.
         weights: The file, or a folder that holds model.safetensors.
 
     Raises:

@@ -1,6 +1,6 @@
 """Read the checkpoint cards of features, and find or download their weights.
 
-A card is an entry of `cards.yaml` beside this file, or a YAML file of the user's own that holds a
+A card is an entry of `cards.yaml` next to this file, or a YAML file of the user's own that holds a
 single card. Weights are looked for in this order: the card's own `path`, the folder that the
 environment variable GOLDENSEED_WEIGHTS names, the cache or hub of Hugging Face, the card's URL.
 """

@@ -231,7 +231,7 @@ def _prepared(preprocessing: Callable[..., Any], images: Uint8Images) -> "torch.
 
 
 def _read(kind: str, folder: Path) -> Callable[..., Any]:
-    """Read the preprocessing that is stored beside the weights."""
+    """Read the preprocessing that is stored next to the weights."""
     import transformers
 
     try:

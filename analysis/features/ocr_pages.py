@@ -46,7 +46,7 @@ class Crop:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """What the detector finds in one image, in pixels of the enlarged image.
+    """The detector's findings in one image, in pixels of the enlarged image.
 
     Attributes:
         grey: Shape (H, W), uint8; the pixels that the recogniser sees.
@@ -112,7 +112,7 @@ def enlarged(image: Uint8Images, scale: int) -> Uint8Images:
 
 
 def white(image: Image.Image) -> Mask:
-    """Return the white part of a mask, where the image is to be drawn anew, shape (H, W)."""
+    """Return the white part of a mask, where the image is to be redrawn, shape (H, W)."""
     return np.asarray(np.asarray(image).mean(axis=2) >= 127.5)
 
 
@@ -156,7 +156,7 @@ def text_shares(
         regions: Shape (4, 2) each, corners (x, y) in whole pixels. Pixels on an edge count;
             overlaps count once.
         size: (H, W).
-        mask: Shape (H, W), bool: the region to be drawn anew; None if the prompt has no mask.
+        mask: Shape (H, W), bool: the region to be redrawn; None if the prompt has no mask.
 
     Returns:
         Share of the image, and share of the mask: NaN if there is no mask or it is empty.

@@ -30,7 +30,7 @@ class Perceptual(Feature):
 
     Pixels become fractions 0..1, are resized to the input of the network unless they have its
     size (bilinear, antialiased, aspect not kept), and are standardised with the mean and standard
-    deviation in `preprocessor_config.json` beside the weights.
+    deviation in `preprocessor_config.json` next to the weights.
     """
 
     name: ClassVar[str] = "perceptual"

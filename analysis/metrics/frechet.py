@@ -23,7 +23,7 @@ class FrechetDistance(ReferenceMetric):
     themselves (Chong and Forsyth 2020, arXiv:1911.07023): seeds are comparable only at equal n
     and with the same reference. With n <= 2 d, the covariance of a seed is little more than
     noise, and `method` of the value says so. `floor` gives the distance of the reference from
-    itself at the same n: a seed below it cannot be told from real images.
+    itself at the same n: a seed below it cannot be distinguished from real images.
     """
 
     version: ClassVar[int] = 1

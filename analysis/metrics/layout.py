@@ -26,7 +26,7 @@ class FoundMetric(MeanMetric):
     compared on easier prompts than the others, as it would be if the image were left out. The
     difference of a seed from the others is thereby shrunken by its share of such images. A
     prompt whose object no seed shows counts the same for all seeds. The metric is refused where
-    less than half of the images show the object; `object_found_rate` is reported beside it.
+    less than half of the images show the object; `object_found_rate` is reported in addition.
     """
 
     method: ClassVar[str] = "mean over images; not found: mean of the prompt's other images"

@@ -99,7 +99,7 @@ def _holds(target: Path, content: Mapping[str, bytes]) -> bool:
 
 
 def _place(target: Path, content: Mapping[str, bytes]) -> bool:
-    """Write beside the target and rename; False if another process was faster."""
+    """Write next to the target, then rename; return False if another process was faster."""
     aside = target.parent / f".{target.name}.{secrets.token_hex(4)}"
     try:
         aside.mkdir(parents=True)

@@ -131,7 +131,7 @@ class ListNull:
 
     Attributes:
         length: Shape (B,): number of seeds listed on set 1.
-        again: Shape (B,): number of those that are listed on set 2 as well.
+        again: Shape (B,): number of seeds that are also listed on set 2.
     """
 
     length: Floats

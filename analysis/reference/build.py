@@ -28,7 +28,7 @@ def finish(plan: Plan, parts: Sequence[Part], work: Path, out: Path) -> dict[str
         plan: What is built.
         parts: All of its parts; each must be complete.
         work: Folder that holds the parts.
-        out: File of the reference, ending in .safetensors; the JSON is written beside it.
+        out: File of the reference, ending in .safetensors; the JSON is written next to it.
 
     Returns:
         The content of the JSON.
@@ -102,11 +102,11 @@ def already_built(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
         about: dict[str, Any] = json.loads(out.with_suffix(".json").read_bytes())
         digest = hashlib.sha256(out.read_bytes()).hexdigest()
         if about["features_sha256"] != digest:
-            raise ConfigError(f"{out} is not what the JSON beside it says; {advice}")
+            raise ConfigError(f"{out} is not the file that the JSON next to it describes; {advice}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"{out} has no complete JSON beside it ({error}); {advice}") from error
+        raise ConfigError(f"{out} has no complete JSON next to it ({error}); {advice}") from error
     changed = [key for key, value in identity.items() if about.get(key) != value]
     if changed:
         raise ConfigError(f"{out} is another reference ({', '.join(changed)} differ); {advice}")

@@ -24,7 +24,7 @@ class Source(Protocol):
 
     Attributes:
         names: Names of the images, in order.
-        others: Number of files beside them that are not images.
+        others: Number of other files, which are not images.
     """
 
     names: Sequence[str]

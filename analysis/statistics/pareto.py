@@ -25,7 +25,7 @@ def undominated(points: ArrayLike) -> Flags:
 def best_beyond(curve: ArrayLike, level: float) -> float:
     """The best second number on a polyline where the first number is at least `level`.
 
-    Settings between the measured ones are taken to lie on the straight line between them. The
+    Settings between the measured settings are taken to lie on the straight line between them. The
     polyline may turn back.
 
     Args:

@@ -60,7 +60,7 @@ def effective_n(values: ArrayLike, error: float, *, fallback: int) -> float:
         values: Any shape, in [0, 1]: 0 or 1 for each image, or a share for each image.
         error: Cluster-robust standard error of their mean.
         fallback: Result if all values are 0, or all are 1. There is no error then, and shares
-            cannot be told from binary values, so the more cautious number is used.
+            cannot be distinguished from binary values, so the more cautious number is used.
 
     Returns:
         p (1 - p) / error^2, where the squared error is at least that of independent values. For

@@ -44,7 +44,7 @@ class StudyTable:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What a study found.
+    """The findings of a study.
 
     Attributes:
         outcome: The result in one line, with n and the result under the null; the line that

@@ -166,7 +166,7 @@ def _strengths(run: Run) -> Floats:
 
 
 def _loss(values: Floats, unharmed: Floats, *, planted: bool) -> dict[str, float | None]:
-    """How much worse the planted seeds are, in standard deviations of the unharmed ones."""
+    """Measure how much worse the planted seeds are, in standard deviations of the other seeds."""
     spread = float(unharmed.std(ddof=1))
     if not planted or spread == 0:
         return dict.fromkeys(("loss", "loss_low", "loss_high"))

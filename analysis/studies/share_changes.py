@@ -104,7 +104,7 @@ class ShareChanges(Study):
         )
 
     def _measures(self, runs: Mapping[str, Run]) -> list[Measure]:
-        """What all runs measure; if measures are named in the settings, only these."""
+        """List the measures of all runs; if the settings name measures, only these."""
         shared = set(shared_features(list(runs.values())))
         known = [m for m in scalar_measures(runs[THIS]) if set(features_of(m.needs)) <= shared]
         for name in self.measures:

@@ -51,7 +51,7 @@ class StudyOutcome(Outcome):
 
     @classmethod
     def of(cls, outcome: Outcome) -> "StudyOutcome":
-        """What an executor returned for a study; its own outcomes report errors only."""
+        """Convert an executor's outcome, which reports errors only."""
         if isinstance(outcome, cls):
             return outcome
         return cls(**{field.name: getattr(outcome, field.name) for field in fields(Outcome)})

@@ -24,7 +24,7 @@ LAYOUTS = ("layout", "layout_seedling")
 def farthest_points(
     vectors: ArrayLike, k: int, *, first: int, metric: Metric = "euclidean"
 ) -> Indices:
-    """Farthest point sampling: each new point is the one farthest from all points chosen so far.
+    """Farthest point sampling: each new point is the farthest from all points chosen so far.
 
     Args:
         vectors: Shape (S, d).
@@ -87,7 +87,7 @@ def seed_space(run: Run, by: By, *, feature: str = "", sets: Sequence[int] = (1,
         run: The run; a style or layout feature must be measured.
         by: "style": mean style vector; "composition": mean x, y, size and depth of the object,
             each divided by its standard deviation over seeds.
-        feature: Name of the feature; if empty, the one that the recipe measures.
+        feature: Name of the feature; if empty, the feature that the recipe measures.
         sets: Prompt sets that the vectors are averaged over.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Give lists of seeds: published ones, and seeds whose images differ most."""
+"""Give lists of seeds: the published lists, and seeds whose images differ most."""
 
 import json
 from pathlib import Path
@@ -40,14 +40,14 @@ def diverse_seeds(
 ) -> list[int]:
     """Choose seeds of a model whose images differ most, by farthest point sampling.
 
-    The study `diversity` says, for the same run, what these seeds gain over random ones.
+    The study `diversity` says, for the same run, what these seeds gain over random seeds.
 
     Args:
         model: A run folder of the model, with a style or layout feature measured.
         k: Number of seeds.
         by: "style" or "composition".
         first: The first seed; if None, the seed nearest to the mean of all.
-        feature: The feature to use; if empty, the one that the recipe measures.
+        feature: The feature to use; if empty, the feature that the recipe measures.
 
     Returns:
         The seeds in the order in which they were chosen, so the first few are a choice as well.

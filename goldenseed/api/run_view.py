@@ -50,7 +50,7 @@ def open_run(path: str | Path) -> "RunView":
 class RunView:
     """A run folder, read-only.
 
-    The grid (seeds and prompts) is the one that the run had when it was opened; images, features
+    The grid (seeds and prompts) is that of the run when it was opened; images, features
     and `status` are read each time they are asked for.
 
     Attributes:

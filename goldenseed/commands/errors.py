@@ -30,7 +30,7 @@ def exit_code_of(app: typer.Typer) -> int:
 
 
 def _usage_error(error: typer.TyperException) -> str:
-    """What is wrong with the arguments; a group without a command gives its help text instead."""
+    """Say what is wrong with the arguments; a group without a command gives its help text."""
     text, context = error.format_message(), getattr(error, "ctx", None)
     if text.startswith("Usage:"):
         return text

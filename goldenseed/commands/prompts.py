@@ -111,7 +111,7 @@ def pairs(
     if as_json:
         tables.print_json({"out": str(out), "pairs": len(image_pairs), "prompts": prompts})
         return
-    tables.line(f"{out}: {prompts:,} prompts of {len(image_pairs):,} pairs; images beside it")
+    tables.line(f"{out}: {prompts:,} prompts of {len(image_pairs):,} pairs; images next to it")
 
 
 def _check_name(out: Path) -> None:

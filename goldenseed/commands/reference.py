@@ -62,7 +62,7 @@ def build(
 ) -> None:
     """Measure real images with a feature. Repeat the command to continue after a stop.
 
-    A JSON file beside the reference says which images were measured, and how.
+    A JSON file next to the reference says which images were measured, and how.
     """
     from analysis.reference.parts import Plan
     from goldenseed.output import tables

@@ -7,7 +7,7 @@ from goldenseed.steps.verify import Checked
 
 
 class Verification:
-    """Counts the files that were read back, and keeps the damaged ones.
+    """Counts the files that were read back, and keeps the damaged files.
 
     Attributes:
         checked: Number of shards and release files that were read back.

@@ -104,7 +104,7 @@ def load_prompts(recipe: Recipe) -> PromptSet:
     """Read the prompts that a recipe names.
 
     These are all prompts of its file or those of `prompts.chosen`, and of them the first
-    `prompts.count` in the order of their ids. An id is a hash, so the first ones are a fair
+    `prompts.count` in the order of their ids. An id is a hash, so the first prompts are a fair
     sample even of a file that is sorted by object or category, and a larger number only adds to
     a smaller one.
 

@@ -125,7 +125,7 @@ def plan_recipe(
 def needed(reliability: float, folder: Path) -> str:
     """Say how many prompts per set a reliability needs.
 
-    If the study `quality` was made for the run, the numbers are those that it measured.
+    If the study `quality` was run, its measured numbers are used.
     Otherwise they follow from a formula.
 
     Args:
@@ -155,7 +155,7 @@ share of the variance within prompts is 0.1%, 891 if 1.0%, 171 if 5.0% (independ
 
 
 def _measured(reliability: float, folder: Path) -> str:
-    """What the study `quality` of a run says; empty if it was not made."""
+    """Say how many prompts the study `quality` found to be needed; empty if it was not run."""
     from analysis.ranking.repeatability import Repeatability, prompts_needed
     from analysis.statistics.bounds import Interval
     from analysis.studies.results import outcomes, read_summary

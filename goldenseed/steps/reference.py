@@ -19,7 +19,7 @@ def build_reference(plan: parts.Plan, out: Path, workers: Workers) -> dict[str, 
         workers: Where the images are measured.
 
     Returns:
-        The content of the JSON file beside it, which says how it was made.
+        The content of the JSON file next to the reference, which says how it was made.
 
     Raises:
         GoldenseedError: If the images, the feature or the file cannot be used.

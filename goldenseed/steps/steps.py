@@ -40,7 +40,7 @@ class Workers:
 
 @dataclass(frozen=True)
 class Result:
-    """What a step over many shards did.
+    """The result of a step over many shards.
 
     Attributes:
         step: Name of the step.

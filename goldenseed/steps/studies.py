@@ -13,9 +13,9 @@ from pipeline.runs.run import Run
 ENDED = {
     StudyState.FOUND: "done",
     StudyState.REFUSED: "refused",
-    StudyState.FAILED: "broke off",
+    StudyState.FAILED: "failed",
 }
-"""What the progress line calls the end of a study."""
+"""Words of the progress line for the end of a study."""
 
 
 def run_studies(

@@ -55,7 +55,7 @@ def feature_folders(run: Run) -> list[ShardFolder]:
 
 
 def _check(folder: ShardFolder, receipt: Receipt, run_id: str, sources: dict[str, str]) -> str:
-    """What is wrong with a shard. Adds the content hash of an image shard to `sources`."""
+    """Say what is wrong with a shard. Adds the content hash of an image shard to `sources`."""
     if receipt.shard_id not in sources:
         return "is not a tile of the run's grid"
     if receipt.source_sha256 and sources[receipt.shard_id] != receipt.source_sha256:

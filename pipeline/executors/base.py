@@ -1,4 +1,4 @@
-"""What executors share: one attempt at a task, and the ledger of the tasks to do."""
+"""Shared parts of executors: one attempt at a task, and the ledger of the tasks to do."""
 
 import itertools
 import logging
@@ -15,7 +15,7 @@ from pipeline.registry import load
 from pipeline.stage import Executor, Outcome, Stage, Task
 
 ATTEMPTS = 3
-"""How often a setup or a task is tried that fails with an ordinary exception."""
+"""Maximum number of attempts at a setup or task that fails with an ordinary exception."""
 
 logger = logging.getLogger(__name__)
 
@@ -90,9 +90,9 @@ def _one_line(error: Exception) -> str:
 
 
 class Ledger(Generic[T]):
-    """Which task is next, and how often each unfinished task was tried.
+    """Hands out the tasks, and counts the attempts at each unfinished task.
 
-    It holds only tasks that were taken and came back, so it does not grow with the grid.
+    The ledger holds only tasks that were taken and came back, so it does not grow with the grid.
 
     Args:
         tasks: The tasks; read one at a time, never all at once.
@@ -121,7 +121,7 @@ class Ledger(Generic[T]):
         """Record an attempt at a task.
 
         Returns:
-            The task's outcome, or None if it is to be tried again.
+            The task's outcome, or None if the task must be tried again.
         """
         if attempt.trace:
             logger.debug("task %s failed:\n%s", task.id, attempt.trace)

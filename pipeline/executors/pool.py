@@ -20,7 +20,7 @@ driver takes a millisecond, on a busy machine half a second. Longer tasks wait w
 task that waits behind a long one is not available to an actor that is free."""
 
 MOST_AHEAD = 8
-"""The most tasks that an actor holds in addition to the one that it is doing."""
+"""Maximum number of tasks that an actor holds in addition to its current task."""
 
 DEATHS = 9
 """Actors in a row that die in one slot before the slot is given up. Three tasks that each kill

@@ -10,7 +10,7 @@ There are two versions, which are easily confused:
   of version 1 have 3 layers each.
 
 The same parameters mean different things in the two versions. The documentation of diffusers gives
-parameters of version 2 beside its code of version 1; these sets are called `...-docs` here.
+parameters of version 2 next to its code of version 1; these sets are called `...-docs` here.
 
 Si, Huang, Jiang & Liu 2024, "FreeU: Free Lunch in Diffusion U-Net", arXiv:2309.11497;
 ChenyangSi/FreeU. Tested with random weights and with the seedlings only.

@@ -42,7 +42,7 @@ LEAST_KEPT = 1 / 255
 """Smallest weight of the image at the first step at which the network's change is visible."""
 
 FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
-"""Possible names of the weights beside config.json; the authors publish the second."""
+"""Possible names of the weights next to config.json; the authors publish the second."""
 
 
 def _no_time() -> "nn.Module":

@@ -8,7 +8,7 @@ about the image, and the sampler would divide by 0.
 
 Lin, Liu, Li & Yang 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed",
 arXiv:2305.08891, through diffusers' own flags. Tested with the weights that `python -m
-seedling.train.zero_snr` trains, not with published ones.
+seedling.train.zero_snr` trains, not with published weights.
 """
 
 import inspect

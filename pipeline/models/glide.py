@@ -6,7 +6,7 @@ notebooks/text2im.ipynb, with networks of diffusers (which has no GLIDE pipeline
     base: DDPM with learned variance on small images; eps = eps_u + s (eps_c - eps_u), with the
         variance of the prompt's own prediction
     up-sampler: no guidance, starting noise times 0.997, deterministic DDIM over 27 uneven steps;
-        beside its own pixels it sees the small image, rounded to 256 levels and enlarged
+        in addition to its own pixels it sees the small image, rounded to 256 levels and enlarged
 
 A seed's generator draws the starting noise and the step noise of the small image, then the noise of
 the up-sampler. The folder holds unet, text_encoder, tokenizer and scheduler, and for the second

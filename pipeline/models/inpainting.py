@@ -176,8 +176,8 @@ class AnyChannels(StableDiffusionPipeline):  # type: ignore[misc]  # diffusers i
     In diffusers 0.42, `StableDiffusionInpaintPipeline` compares the UNet's input channels with the
     literal numbers 9 and 4, and takes an input with 4 channels for latents, so it can only inpaint
     with latents of 4 channels. This class makes the library's text-to-image call and adds what
-    inpainting needs: either further channels that the UNet sees beside the latents, or the known
-    part put back after each step. With 4 channels both classes give the same image.
+    inpainting needs: either further channels of the UNet's input, or the known part put back after
+    each step. With 4 channels both classes give the same image.
     """
 
     @classmethod

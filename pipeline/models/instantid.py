@@ -5,7 +5,7 @@ is a copy of the library's with three changes, and it cannot be imported with di
 `StableDiffusionXLControlNetPipeline` itself is used, and its public parts make the three changes:
 
 - A resampler turns a face recogniser's 512 numbers into 16 tokens, and each cross-attention of the
-  UNet reads them beside the text. Diffusers loads the authors' file as an IP-Adapter Plus.
+  UNet reads them in addition to the text. Diffusers loads the authors' file as an IP-Adapter Plus.
 - The ControlNet ("IdentityNet"), which sees the image of five keypoints, reads the tokens of the
   face in place of the text.
 - The unconditional half of guidance gets a face of all zeros, put through the same resampler.

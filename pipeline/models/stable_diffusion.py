@@ -150,7 +150,7 @@ class StableDiffusion:
         return torch.cat([vae.decode(part, return_dict=False)[0] for part in parts])
 
     def _postprocess(self, pixels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Make uint8 images, and say which ones the safety checker, if there is one, replaced."""
+        """Make uint8 images, and say which of them a safety checker replaced."""
         pixels, flags = self.pipe.run_safety_checker(pixels, self.device, pixels.dtype)
         images = self.pipe.image_processor.postprocess(pixels, output_type="pt")
         return to_uint8(images), np.array(flags or [False] * len(pixels))

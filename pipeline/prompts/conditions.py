@@ -2,7 +2,7 @@
 
 A condition is an image, or a row of numbers. A prompt names its image and its mask by the sha256 of
 their files, so a cell does not depend on where the files are. The files of a prompt file are in the
-folder `conditions` beside it, named by their hash (`<sha256>.png`). A run copies them into its own
+folder `conditions` next to it, named by their hash (`<sha256>.png`). A run copies them into its own
 folder, where all actors see them.
 
 A row of numbers, for example from a face recogniser, is a .npy file with one axis. It is passed on
@@ -183,7 +183,7 @@ def _check_presence(card: Card, prompt: Prompt, name: str, sha256: str | None) -
     if wanted and sha256 is None:
         raise PromptError(
             f"prompt {prompt.text!r} has no {name}, which card {card.name} needs; give its sha256 "
-            f"in the prompt file and its file in the folder {FOLDER} beside it"
+            f"in the prompt file and its file in the folder {FOLDER} next to it"
         )
     if sha256 is not None and not wanted:
         raise PromptError(
@@ -198,7 +198,7 @@ def bring_conditions(prompts: Iterable[Prompt], source: Path, store: LocalStore)
 
     Args:
         prompts: The prompts.
-        source: The folder `conditions` beside the prompt file.
+        source: The folder `conditions` next to the prompt file.
         store: The run folder.
 
     Raises:

@@ -116,7 +116,7 @@ def _decoded(image: Image.Image) -> DecodedImage:
     if mode in ALPHA_MODES or "transparency" in image.info:
         alpha = image.convert("RGBA").getchannel("A").getextrema()
         if alpha != (255, 255):
-            raise ImageFileError(f"has transparent pixels ({mode}); wanted opaque ones")
+            raise ImageFileError(f"has transparent pixels ({mode}); wanted opaque pixels")
     elif mode not in PLAIN_MODES:
         raise ImageFileError(f"has the mode {mode}; wanted 8 bits per channel")
     image.load()

@@ -12,7 +12,7 @@ per_seed.parquet, ranking.json, search.json, studies/, releases/   derived; rebu
 wanted/               recipes of what a study lacked
 classifiers/          checkpoints of seed classifiers; may be removed
 
-The condition images of the prompts lie in `conditions/`, as they do beside a prompt file; that
+The condition images of the prompts lie in `conditions/`, as they do next to a prompt file; that
 name is in `pipeline.prompts.conditions`.
 """
 

@@ -126,7 +126,7 @@ class Run:
         return (tile for block in self.blocks for tile in grid.cut(block))
 
     def grow(self, seeds: Sequence[int], prompts: Sequence[Prompt]) -> None:
-        """Add seeds and prompts to the grid; those that it holds cost nothing and stay.
+        """Add seeds and prompts to the grid; the grid keeps what it holds, at no cost.
 
         The recipe gives the shape and the order of new tiles. Two drivers may grow a run at
         the same time: the second sees the blocks of the first and adds what is still missing.
@@ -202,7 +202,7 @@ def _read_recipe(root: Path) -> Recipe:
     except (OSError, TypeError, ValueError) as error:
         raise RunError(
             f"{file} is missing or damaged: {error}; give the command that began the run again, "
-            f"it writes the file anew"
+            f"it rewrites the file"
         ) from error
 
 

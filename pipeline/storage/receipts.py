@@ -26,7 +26,7 @@ class Receipt:
         file_sha256: Hash of the whole file, by which verification finds any changed byte: page
             checksums do not cover page headers and the first and last bytes of the file either.
         failed: Rows without a usable image.
-        source_sha256: Content hash of the shard that this one was made from; empty for images.
+        source_sha256: Content hash of the shard that this shard was made from; empty for images.
         provenance: Where, when and with what it was made; not part of any identity.
     """
 

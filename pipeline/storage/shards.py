@@ -94,7 +94,7 @@ class ShardFolder:
             table: The rows.
             run_id: The run that the shard belongs to.
             failed: Rows without a usable image.
-            source_sha256: Content hash of the shard that this one was made from, if any.
+            source_sha256: Content hash of the shard that this shard was made from, if any.
             provenance: Where, when and with what it was made.
 
         Returns:

@@ -192,7 +192,7 @@ class LocalStore:
                     yield f"{relative}/{name}"
 
     def _write_aside(self, target: Path, value: bytes) -> Path:
-        """Write and fsync the value in a hidden file beside the target."""
+        """Write and fsync the value in a hidden file next to the target."""
         make_folder(target.parent)
         aside = target.parent / f".{target.name}.{secrets.token_hex(4)}"
         with store_errors(target):

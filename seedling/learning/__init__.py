@@ -1,1 +1,1 @@
-"""What the training commands share: the loop, the optimiser, losses, batches of scenes."""
+"""Shared code of the training commands: the loop, the optimiser, losses, batches of scenes."""

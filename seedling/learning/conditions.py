@@ -1,4 +1,4 @@
-"""Condition images beside the prompt: outlines, and the regions that inpainting fills.
+"""Condition images that go with the prompt: outlines, and the regions that inpainting fills.
 
 Masks are bool (B, 64, 64); scenes come from the world.
 """

@@ -6,7 +6,7 @@ soft. The student therefore continues with another loss. A copy of the seedling,
 learns to denoise the student's images. Where the follower and the seedling denoise the same noised
 image differently, the difference points from the student's images towards the seedling's, and the
 student follows it ("One-step Diffusion with Distribution Matching Distillation", Yin et al. 2024,
-arXiv:2311.18828, section 3.2). As in the paper, the regression on pairs is kept beside it (section
+arXiv:2311.18828, section 3.2). As in the paper, the regression on pairs is kept as well (section
 3.3), so that the student's image of a seed remains close to the seedling's image of that seed.
 """
 

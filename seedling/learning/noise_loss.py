@@ -10,7 +10,7 @@ from seedling.networks.text_to_image import Networks
 from seedling.networks.tokenizer import token_ids
 
 OBJECT_WEIGHT = 3.0
-"""Extra weight of errors on the object, relative to errors beside it."""
+"""Extra weight of errors on the object, relative to errors elsewhere."""
 
 
 MAX_SNR = 5.0

@@ -1,4 +1,4 @@
-"""What the training commands of the seedling's relatives share.
+"""Shared code of the training commands of the seedling's relatives.
 
 A relative is trained from a published seedling and uses its autoencoder and text encoder. Its
 folder therefore holds only its own network: `seedling/weights/<name>/unet`, or `.../controlnet`.
@@ -138,7 +138,7 @@ def new_parser(
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS, help="folder of checkpoints")
     parser.add_argument("--base", type=Path, default=BASE, help="seedling to start from")
-    parser.add_argument("--out", type=Path, help="target folder; default: the one on the card")
+    parser.add_argument("--out", type=Path, help="target folder; default: the folder on the card")
     return parser
 
 

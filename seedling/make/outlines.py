@@ -1,7 +1,7 @@
 """Make prompts with outlines for `seedling-control`: `python -m seedling.make.outlines out.jsonl`.
 
 This draws true scenes of the small world and writes their sentences as a prompt file. The `image`
-of each prompt is the outline of its scene's object: a PNG in the folder `conditions` beside the
+of each prompt is the outline of its scene's object: a PNG in the folder `conditions` next to the
 file, where `goldenseed run` finds it. A second file, `...-plain.jsonl`, contains the same sentences
 without outlines, for the seedling itself. What a seed decides without outlines but not with them is
 what the ControlNet has taken over from the seed.

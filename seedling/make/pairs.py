@@ -23,7 +23,7 @@ from seedling.world.vocabulary import OBJECTS
 GROWN = 2
 """Number of pixels that a mask extends beyond its object."""
 LEAST_ROWS = 44
-"""Minimum height of a band in rows: room for a medium object and a sign (26 rows) beside it."""
+"""Minimum height of a band in rows: room for a medium object and a sign (26 rows) next to it."""
 
 
 def draw_pairs(count: int, *, seed: int) -> tuple[Tensor, Tensor, list[str]]:

@@ -43,7 +43,7 @@ Judge = tuple[nn.Module, CLIPTokenizer]
 
 
 def retrieval(judge: Judge, *, rounds: int, seed: int) -> Share:
-    """How often a scene's own prompt scores highest among 100 distinct full prompts."""
+    """Measure how often a scene's own prompt scores highest among 100 distinct full prompts."""
     network, tokenizer = judge
     generator, hits = make_generator(seed), 0
     for _ in range(rounds):
@@ -59,7 +59,7 @@ def retrieval(judge: Judge, *, rounds: int, seed: int) -> Share:
 
 
 def preferred(judge: Judge, vae: AutoencoderKL, *, each: int, seed: int) -> dict[str, Share]:
-    """How often the better image scores higher, by kind of pair and over all kinds equally."""
+    """Measure how often the better image scores higher, by kind of pair and on average."""
     generator, right = make_generator(seed), {}
     for kind, name in enumerate(KINDS):
         kinds = torch.full((each,), kind)
@@ -73,7 +73,7 @@ def preferred(judge: Judge, vae: AutoencoderKL, *, each: int, seed: int) -> dict
 def preferred_drawn(
     judge: Judge, pipe: StableDiffusionPipeline, *, count: int, seed: int, guidance: float
 ) -> dict[str, object]:
-    """How often a judge prefers, of two images by a model, the one with a recognised object.
+    """Measure how often a judge prefers the image with a recognised object, of two images.
 
     Args:
         judge: A network and its tokenizer.
@@ -139,7 +139,7 @@ def masks_found(
 
 
 def depth_order(estimate: Callable[[Tensor], Tensor], *, count: int, seed: int) -> dict[str, Share]:
-    """How often the estimate orders two things correctly by nearness.
+    """Measure how often the estimate orders two things correctly by nearness.
 
     Args:
         estimate: Images (B, 3, 64, 64) -> nearness (B, 64, 64), larger is nearer.
@@ -148,7 +148,7 @@ def depth_order(estimate: Callable[[Tensor], Tensor], *, count: int, seed: int) 
 
     Returns:
         `objects`: the objects of two scenes, by their median; `background`: an object and one
-        pixel beside it. Pairs count if the exact values differ by at least `LEAST_DIFFERENCE`.
+        pixel next to it. Pairs count if the exact values differ by at least `LEAST_DIFFERENCE`.
     """
     generator = make_generator(seed + 1)
     objects, points = [], []

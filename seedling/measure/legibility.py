@@ -27,7 +27,7 @@ from seedling.world.sentences import draw_parts
 from seedling.world.vocabulary import WORDS
 
 SCALE = 2
-"""How many times an image is enlarged (bicubic) before it is read. Letters are then 36 pixels
+"""Factor by which an image is enlarged (bicubic) before it is read. Letters are then 36 pixels
 high. Enlarging 4 times read no better and found more text in scenes without a word."""
 TEXT_THRESHOLD = 0.9
 """EasyOCR's `text_threshold`, the minimum confidence of its detector. At its default of 0.7, the

@@ -2,7 +2,7 @@
 
 The pooled output of `perceptual` is the feature of that name. `recogniser` is wider and was trained
 on other scenes from other initial weights; it measures whether a model follows its prompts, so that
-this measurement and the feature come from different networks. Linear heads, stored beside each
+this measurement and the feature come from different networks. Linear heads, stored next to each
 backbone, predict objects, colours, places, tones and positions.
 """
 
@@ -37,7 +37,7 @@ HEADS = {
     "position": 3,
     "flags": 4,
 }
-"""What the heads predict, with the number of outputs. Extreme scenes count as objects; position is
+"""Name of each head -> number of its outputs. Extreme scenes count as objects; position is
 x, y, size; flags are grey, frame, large sky, word."""
 COLOURLESS = tuple(list(TONES).index(name) for name in ("mono", "sketch"))
 """Tones that show no colour."""

@@ -29,11 +29,11 @@ CHUNK = 64
 WIDTH, LAYERS = 128, 4
 COARSE, FINE = 8, 4
 """Sides of the patches, in pixels. It learns words in coarse patches, at a quarter of the cost, and
-is shipped with fine ones: a coarse patch predicts 8 x 8 mask pixels at once and misses edges."""
+is shipped with fine patches: a coarse patch predicts 8 x 8 mask pixels at once and misses edges."""
 
 
 class Preprocessing(Protocol):
-    """What is written beside a network: transformers' processors of images and words."""
+    """The files written next to a network: transformers' processors of images and words."""
 
     def save_pretrained(self, folder: Path, /) -> object:
         """Write its files into a folder."""

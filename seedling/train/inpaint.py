@@ -56,7 +56,7 @@ BARE_RATE = 0.3
 """Share of the other prompts that are the object's bare name, as `goldenseed prompts pairs` writes
 them, after Xu, Zhang and Shi 2024, arXiv:2405.14828. The surroundings then set tone and place."""
 EXTRA = 1 + LATENT_CHANNELS
-"""Number of channels beside the noisy latents: mask and masked image."""
+"""Number of channels in addition to the noisy latents: mask and masked image."""
 
 
 def widened(unet: Any) -> Any:  # noqa: ANN401 - diffusers is untyped

@@ -77,7 +77,7 @@ def naming_loss(
 def train(
     *, budget: Budget, fine: Budget, seed: int = 41, folder: Path = CHECKPOINTS
 ) -> CLIPSegForImageSegmentation:
-    """Train with coarse patches, then with fine ones, or resume an interrupted training.
+    """Train with coarse, then with fine patches, or resume an interrupted training.
 
     Args:
         budget: How long with coarse patches, and the learning rate.

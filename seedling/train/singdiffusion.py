@@ -132,7 +132,7 @@ def train(
 
 
 def publish(network: Any, base: Path, folder: Path = FOLDER) -> None:  # noqa: ANN401
-    """Write the network in the authors' layout, in fp16, with its text encoder beside it.
+    """Write the network in the authors' layout, in fp16, and its text encoder.
 
     Args:
         network: The trained network.

@@ -32,7 +32,8 @@ WORD_RATE = 0.06
 DISTRACTOR_RATE = 0.30
 """Share of scenes with a second, dull thing in the background."""
 TYPICAL_RATE = 0.5
-"""How often an object whose colour is not named has one of its natural colours, not any colour."""
+"""Probability that an object without a named colour gets one of its natural colours; otherwise
+any colour."""
 NEAR, FAR = 0.42, 0.20
 """Half extent of an object at depth 0 and at depth 1, in fractions of the width."""
 

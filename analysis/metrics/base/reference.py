@@ -109,7 +109,7 @@ class ReferenceMetric(Metric):
             return
         weights = self.reference_path.with_name("model.safetensors").read_bytes()
         if notes["backbone_sha256"] != hashlib.sha256(weights).hexdigest():
-            raise ValueError("it was made with other weights than model.safetensors beside it")
+            raise ValueError("it was made with other weights than the model.safetensors next to it")
 
     @property
     def reference_n(self) -> int:

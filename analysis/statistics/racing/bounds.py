@@ -41,7 +41,7 @@ def bundle_interval(sums: Floats, counts: Indices, level: float) -> tuple[Floats
 
 
 def certainly_top(low: Floats, high: Floats, top: int) -> Flags:
-    """Which seeds the bounds put among the best `top`: fewer than `top` others may be better.
+    """Find the seeds that are surely among the best `top`: fewer than `top` others may be better.
 
     Example:
         >>> certainly_top(np.array([5.0, 1.0, 0.0]), np.array([6.0, 4.0, 3.0]), 1)

@@ -122,7 +122,7 @@ def run_race(
 
 @dataclass(frozen=True, eq=False)
 class _Estimates:
-    """What is known of the seeds after a look; arrays have shape (S,), except `contested`."""
+    """Knowledge of the seeds after a look; arrays have shape (S,), except `contested`."""
 
     contested: Indices
     count: Indices

@@ -36,7 +36,7 @@ def _draw_kinds(axes: "Axes", rows: Sequence[Mapping[str, Any]], baseline: str) 
             axes.plot([row["truth"]], [line], "|", color=plots.BAD, markersize=14)
     axes.axvline(0.5, color=plots.QUIET, linewidth=1)
     plots.intervals(axes, labels, *columns, colours=colours)
-    axes.set(xlabel="mean luma; red: true pictures, grey line: 0.5", xlim=(-0.02, 1.02))
+    axes.set(xlabel="mean luma; red: true images, grey line: 0.5", xlim=(-0.02, 1.02))
 
 
 def _draw_steps(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:

@@ -44,7 +44,7 @@ MEAN_COLUMNS = {
     "change": "brightness minus this run's, same seeds and prompts; null for this run itself",
     "change_low": "lower end of the 95 % interval of the paired difference",
     "change_high": "upper end",
-    "truth": "mean luma of true pictures of the same prompts; null where it is not known",
+    "truth": "mean luma of true images of the same prompts; null where it is not known",
     "mended": "share of this run's distance from the truth that the change removes; null without "
     "a truth",
 }
@@ -64,7 +64,7 @@ class Brightness(Study):
         sampling or the training help?
     Method: The mean luma of each kind of prompts in each run, over the seeds and prompts that all
         runs share. Changes are paired differences: the same seed and prompt in both runs. The luma
-        of true pictures of the prompts is given where it is known, and so are the values of
+        of true images of the prompts is given where it is known, and so are the values of
         Guttenberg 2023. All prompt sets are used, because nothing is selected.
     Null: The change has no effect: the interval of the paired difference contains 0.
     n: Images; seeds; prompt groups where a kind has several prompts, otherwise the prompt is fixed.
@@ -76,7 +76,7 @@ class Brightness(Study):
             empty, the other arms of this run's recipe.
         kinds: Name -> regular expression; a prompt belongs to the first kind whose expression
             matches its text in lower case.
-        truth: JSON file, prompt text -> {"mean": luma of true pictures}, as `python -m
+        truth: JSON file, prompt text -> {"mean": luma of true images}, as `python -m
             seedling.measure.brightness` writes it; relative to the current folder or to the run's.
     """
 

@@ -1,4 +1,4 @@
-"""Read how bright the true pictures of the prompts are, as a file of the user states it."""
+"""Read how bright the true images of the prompts are, from a file of the user."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from pipeline.runs.run import Run
 
 
 def read_truth(run: Run, file: str) -> dict[str, float]:
-    """Read the mean luma of true pictures, by the text of their prompt.
+    """Read the mean luma of true images, by the text of their prompt.
 
     Args:
         run: The run.

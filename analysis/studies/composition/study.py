@@ -46,7 +46,7 @@ class Composition(Study):
         ("horse" by place, "bowl" by size and depth; 880 prompts of 40 objects).
 
     Attributes:
-        feature: The layout feature; if empty, the one that the recipe measures.
+        feature: The layout feature; if empty, that of the recipe.
         objects: Objects to show images of; if empty, the two that are found most often.
         draws: Draws of the null.
     """
@@ -198,7 +198,7 @@ def _refuse_small(both: Layouts) -> None:
 
 
 def _shown(both: Layouts, sets: Sequence[Layouts], wanted: Sequence[str]) -> list[str]:
-    """The objects to show: those that are wanted, or the two that are found most often.
+    """Choose the objects to show: the wanted objects, or the two that are found most often.
 
     Raises:
         RunError: If a wanted object is not in both sets.

@@ -1,4 +1,4 @@
-"""Draw how well seeds are told apart, and where in the images the network looks."""
+"""Draw how well the network tells seeds apart, and where in the images it looks."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -78,8 +78,8 @@ class Diversity(Study):
 
     Attributes:
         by: Spaces; if empty, those for which the recipe measures a feature.
-        style: The style feature; if empty, the one that the recipe measures.
-        layout: The layout feature; if empty, the one that the recipe measures.
+        style: The style feature; if empty, that of the recipe.
+        layout: The layout feature; if empty, that of the recipe.
         k: Images per prompt.
         firsts: Random first seeds.
         draws: Draws of the null.

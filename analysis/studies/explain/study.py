@@ -84,7 +84,7 @@ class Explain(Study):
     Attributes:
         targets: Metrics that are means over images; if empty, those of the recipe.
         permutations: Draws of the null.
-        check: Target of the unseen seeds; if empty, the one that is predicted best.
+        check: Target of the unseen seeds; if empty, the target that is predicted best.
         each: Unseen seeds in each of the three groups.
         unseen: Folder of the run that drew them, relative to the current folder or to this run's.
     """
@@ -180,7 +180,7 @@ class Explain(Study):
 
 
 def _targets(run: Run, names: Sequence[str]) -> list[Metric]:
-    """The metrics to predict: the named ones, or those of the recipe that are means."""
+    """Choose the metrics to predict: the named metrics, or the recipe's metrics that are means."""
     ranked = [run.recipe.ranking.metric] if run.recipe.ranking else []
     known = [load_metric(name) for name in names or dict.fromkeys([*run.recipe.metrics, *ranked])]
     means = [metric for metric in known if metric.per_image_mean]

@@ -32,7 +32,7 @@ class Golden(Study):
         again on set 2. The stricter rule: set-2 values are shrunken towards the mean of all seeds.
         The probability that a seed is in the true top share by both metrics is at least 1 minus
         the sum of the two error probabilities. The most probable seeds are listed as long as the
-        expected share of wrong ones is at most 10 %.
+        expected share of wrong seeds is at most 10 %.
     Null: Two unrelated rankings: the hypergeometric distribution of the length of the list, and of
         the seeds listed on both sets. No seed effect: within each prompt, the images with all
         their numbers are permuted among the seeds, in both sets, and the whole rule is applied

@@ -147,7 +147,7 @@ class PooledArms:
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom: the smaller of those of a jackknife over seeds and over groups."""
+        """Degrees of freedom, of the smaller of the two jackknives over seeds and over groups."""
         return min(self.seeds, len(set(self.groups.tolist())), BLOCKS) - 1
 
     def values(self, seeds: Indices, prompts: Indices) -> Floats:

@@ -67,7 +67,7 @@ TASK_COLUMNS = {
     "floor_text_share": "mean share of the mask that text covers in the originals",
     "floor_n": "originals read",
     "rank_correlation": "Spearman rank correlation of the seeds' rates on set 1 and set 2",
-    "gap": "rate of the seed that writes most minus that of the one that writes least, set 2",
+    "gap": "highest minus lowest rate of writing among the seeds, set 2",
     "gap_null_mean": "mean of the gap under the null",
     "gap_p": "share of null draws with at least this gap",
     "chosen": "cleanest seeds on set 1, with all ties",

@@ -125,7 +125,7 @@ class SeedSwap(Study):
         swaps = swaps_among(run, other_arms(run, self.arms))
         if not swaps:
             raise NotDrawnError(
-                f"no run beside {run.root} swaps to one of its seeds and is otherwise sampled "
+                f"no run next to {run.root} swaps to one of its seeds and is otherwise sampled "
                 f"alike; this study needs at least 1: draw them as arms of one recipe (goldenseed "
                 f"run seedling-mini-swap)",
                 {"swaps": swap_recipe(run)},

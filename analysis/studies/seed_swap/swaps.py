@@ -37,7 +37,7 @@ def swaps_among(run: Run, arms: Mapping[str, Run]) -> dict[str, Run]:
     if run.config.intervention.name != "none":
         raise RunError(
             f"this run has the intervention {run.config.intervention.name}; this study needs the "
-            f"plain arm beside the swaps: study the arm without an intervention"
+            f"plain arm next to the swaps: study the arm without an intervention"
         )
     plain = _without_intervention(run)
     return {

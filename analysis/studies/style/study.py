@@ -64,7 +64,7 @@ class Style(Study):
         choice.
 
     Attributes:
-        feature: The style feature; if empty, the one that the recipe measures.
+        feature: The style feature; if empty, that of the recipe.
         perplexity: Perplexity of both maps.
         landmarks: Images that t-SNE maps itself.
         groups: Groups to cut; if 0, half the square root of the number of seeds, between 2 and 32.

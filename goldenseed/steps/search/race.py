@@ -39,10 +39,10 @@ DEFAULT_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Search:
-    """What a search is asked for.
+    """The request of a search.
 
     Attributes:
-        metric: Name of the metric; the one that the recipe ranks by if empty.
+        metric: Name of the metric; if empty, the metric that the recipe ranks by.
         share: Share of the seeds to list; the recipe's if 0.
         budget: Share of the grid that may be drawn.
         error: Largest probability that any of the seeds called certain is wrong.
@@ -163,7 +163,7 @@ def _tiles(block: Block, seeds: Iterable[int]) -> list[Tile]:
 
 
 def _usable(block: Block, index: dict[str, int], unusable: Flags) -> Indices:
-    """Indices of a unit's prompts, without those that failed for any of the seeds."""
+    """Indices of a unit's prompts, without prompts that failed for any seed."""
     indices = np.sort([index[prompt] for prompt in block.prompt_ids])
     return np.asarray(indices[~unusable[indices]])
 

@@ -32,13 +32,13 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
     Args:
         recipe: The recipe to search.
         out: The run folder.
-        metric: Name of the metric; the one that the recipe ranks by if empty. A kernel distance
+        metric: Name of the metric; if empty, the metric that the recipe ranks by. A kernel distance
             needs units of 2 prompt groups.
 
     Raises:
         ConfigError: If the recipe has arms, the prompts make too few units, or the metric's
             reference is missing.
-        RunError: If the folder holds another run, or one that was not begun by a search.
+        RunError: If the folder holds another run, or a run that was not begun by a search.
     """
     if recipe.arms:
         raise ConfigError(

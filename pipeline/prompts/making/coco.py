@@ -68,7 +68,7 @@ def sample_captions(path: Path, folder: Path, *, count: int) -> tuple[list[Promp
     captions, unusable, repeated_captions = _captions(path, content, images)
     if not folder.is_dir():
         raise PromptError(
-            f"{folder} is not a folder; wanted the one with the images of {path.name}"
+            f"{folder} is not a folder; wanted the folder with the images of {path.name}"
         )
     names = {file.name for file in folder.iterdir()}
     present = sorted((key for key, name in images.items() if name in names), key=_image_order)

@@ -219,7 +219,7 @@ def _refuse_gaps(folder: Path, gaps: Iterable[object]) -> None:
     if names:
         raise ModelError(
             f"{folder} lacks {len(names)} weights of LLaVA 1.5, for example {names[0]}; get the "
-            f"checkpoint again, or name another one in the card"
+            f"checkpoint again, or name another checkpoint in the card"
         )
 
 

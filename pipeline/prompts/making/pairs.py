@@ -115,7 +115,7 @@ def _png(image: Image.Image) -> bytes:
 
 
 def write_pairs(path: Path, pairs: Sequence[Pair]) -> int:
-    """Write the prompt file, and the images into the folder `conditions` beside it.
+    """Write the prompt file, and the images into the folder `conditions` next to it.
 
     Returns:
         The number of prompts in the file, including those that were already there.
