@@ -23,7 +23,7 @@ class Part(Checkpoint):
         component: Argument of the constructor; parts for the same argument make a list.
         kind: "diffusers:ControlNetModel", "transformers:T5EncoderModel" ...
         variant: File variant ("fp16"), or empty.
-        subfolder: Folder of the weights inside it.
+        subfolder: Folder of the weights within the part's folder.
         file: File name of the weights, for an IP-Adapter.
         image_encoder: Whether an IP-Adapter comes with an image encoder; an adapter for the numbers
             of a face recogniser has none.
@@ -42,8 +42,8 @@ class Part(Checkpoint):
         weights = f"*{self.variant and '.' + self.variant}.safetensors"
         folder = f"{self.subfolder}/" if self.subfolder else ""
         if self.use == "ip_adapter":
-            beside = ("*.json", weights) if self.image_encoder else ()
-            encoder = [f"{folder}image_encoder/{name}" for name in beside]
+            names = ("*.json", weights) if self.image_encoder else ()
+            encoder = [f"{folder}image_encoder/{name}" for name in names]
             return [f"{folder}{self.file}", *encoder]
         return [f"{folder}{name}" for name in ("*.json", "*.txt", "*.model", weights)]
 
