@@ -107,7 +107,7 @@ def list_rows(ranking: Ranking, listed: SeedList, *, better: bool) -> list[dict[
     Args:
         ranking: The ranking.
         listed: The golden or the bad list of this ranking.
-        better: Whether `p` tests that a seed is better than chance; if not, that it is worse.
+        better: True if `p` is the p-value of being better than chance, False of being worse.
     """
     by_seed = {row.seed: row for row in ranking.seeds}
     return [
@@ -156,7 +156,7 @@ ROW_COLUMNS = [
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], constants: Mapping[str, Any]) -> bytes:
-    """Write rows as CSV in which a spreadsheet takes no text for a formula.
+    """Write rows as CSV; text that looks like a formula is escaped.
 
     An empty list gives the header alone.
 
