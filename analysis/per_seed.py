@@ -106,12 +106,12 @@ def _samples(
 
 def _applies(metric: Metric, cells: Cells, prompt_set: int) -> bool:
     """Whether the metric's features apply to any prompt of the set; a warning if not."""
-    inside = cells.inside(metric.needs)
-    if inside.any() or not inside.size:
+    applicable = cells.applicable(metric.needs)
+    if applicable.any() or not applicable.size:
         return True  # a set without prompts is refused later, in other words
     LOGGER.warning(
         "%s is not shown for set %d: %s applies to none of its %d prompts",
-        metric.name, prompt_set, ", ".join(metric.features), inside.size,
+        metric.name, prompt_set, ", ".join(metric.features), applicable.size,
     )  # fmt: skip
     return False
 

@@ -185,7 +185,7 @@ SHARE_COLUMNS: dict[str, Any] = {
 
 def _shares(cells: Cells, measure: Measure, rng: np.random.Generator, draws: int) -> dict[str, Any]:
     row: dict[str, Any] = {**dict.fromkeys(SHARE_COLUMNS), "measure": measure.name, "note": ""}
-    if not cells.inside(measure.needs).any():
+    if not cells.applicable(measure.needs).any():
         return {**row, "note": "applies to no prompt of this run"}
     sample = cells.sample(measure.needs)
     counts = {

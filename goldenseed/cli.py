@@ -101,7 +101,7 @@ def plan(
     from goldenseed.steps.plan import plan_recipe, prompts_to_plan
     from pipeline.settings.recipe import load_recipe
 
-    choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
     begin.check_recipe(choice)
     if choice.ranking is None:
         note(nothing_ranked(choice.name))
@@ -121,7 +121,7 @@ def generate(
     from pipeline.runs.run import parse_part
     from pipeline.settings.recipe import load_recipe
 
-    choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
     runs = begin.start_runs(choice, _folder(choice, out))
     pool = steps.Workers(executor, workers or choice.workers)
     results = [steps.generate(run, pool, part=parse_part(part)) for run in runs]
@@ -184,7 +184,7 @@ def run(
     from goldenseed.steps import begin, steps
     from pipeline.settings.recipe import load_recipe
 
-    choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
     runs = begin.start_runs(choice, _folder(choice, out))
     pool = steps.Workers(executor, workers or choice.workers)
     results = [result for run in runs for result in steps.draw_and_measure(run, pool)]

@@ -1,4 +1,4 @@
-"""Read the arrays of `analysis.cells.cells` from the shards of a run, one shard after the other."""
+"""Read the arrays of `analysis.cells.cells` from the shards of a run, one shard at a time."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,11 +23,11 @@ CELL = FAILED_CELL.removesuffix(".failed")
 
 
 class CellReader:
-    """Fills arrays (S, P, ...) from shards, following receipts only.
+    """Fills arrays (S, P, ...) from all shards that have a receipt.
 
-    Shards are read whole, one at a time. That fits into memory: the numbers of a shard are a
-    hundredth of its images, which were in memory together when they were drawn. Shards without a
-    cell of these seeds and prompts are not opened.
+    One whole shard is in memory at a time. Its features are a hundredth of the size of its images,
+    which were all in memory when they were drawn. Shards without a cell of these seeds and prompts
+    are not opened.
 
     Args:
         run: The run.
@@ -35,7 +35,8 @@ class CellReader:
         prompts: The P prompts.
 
     Attributes:
-        columns: See `analysis.cells.cells.Cells`; likewise `missing`, `failed` and `outside`.
+        columns: See `analysis.cells.cells.Cells`, also for `missing`, `failed` and
+            `not_applicable`.
     """
 
     def __init__(self, run: Run, seeds: tuple[int, ...], prompts: tuple[Prompt, ...]) -> None:
@@ -46,13 +47,13 @@ class CellReader:
         self.columns: dict[str, Array] = {}
         self.missing: dict[str, Flags] = {}
         self.failed: dict[str, Flags] = {}
-        self.outside: dict[str, Flags] = {}
+        self.not_applicable: dict[str, Flags] = {}
 
     def read(self, name: str, columns: Sequence[str]) -> None:
         """Read columns of a feature, possibly none, or the status of the cells."""
         self.missing[name] = np.ones(self.shape, dtype=bool)
         self.failed[name] = np.zeros(self.shape, dtype=bool)
-        self.outside[name] = np.zeros(self.shape[1], dtype=bool)
+        self.not_applicable[name] = np.zeros(self.shape[1], dtype=bool)
         if name == CELL:
             self._read_status(columns)
         else:
@@ -108,7 +109,7 @@ class CellReader:
         )
 
     def _indices(self, rows: pa.Table) -> tuple[tuple[Indices, Indices], Flags]:
-        """Find the seed and prompt index of each row, and which rows are wanted at all."""
+        """Find the seed and prompt index of each wanted row, and which rows are wanted."""
         s = pc.index_in(rows["seed"], value_set=self.seed_set).fill_null(-1).to_numpy()
         p = pc.index_in(rows["prompt_id"], value_set=self.prompt_set).fill_null(-1).to_numpy()
         keep = (s >= 0) & (p >= 0)
@@ -119,10 +120,10 @@ class CellReader:
         rows = rows.filter(pa.array(keep))
         reasons = rows["null_reason"].to_pylist()
         null = np.array([reason is not None for reason in reasons], dtype=bool)
-        outside = np.array([str(reason).startswith(NOT_APPLICABLE) for reason in reasons], bool)
+        refused = np.array([str(reason).startswith(NOT_APPLICABLE) for reason in reasons], bool)
         self.missing[name][at] = False
-        self.failed[name][at] = null & ~outside
-        self.outside[name][at[1][outside]] = True
+        self.failed[name][at] = null & ~refused
+        self.not_applicable[name][at[1][refused]] = True
         good = (at[0][~null], at[1][~null])
         for column in columns:
             values = rows[column].filter(pa.array(~null)).combine_chunks()

@@ -1,6 +1,6 @@
-"""Average the Human Preference Score v2 of a seed's images, and the score of a small network.
+"""Average the preference scores of a seed's images: HPS v2.0, HPS v2.1 or the seedling's.
 
-Scores of version 2.0, of version 2.1 and of the small network are not comparable.
+The three scores are not comparable.
 """
 
 from typing import ClassVar
@@ -29,7 +29,10 @@ class HpsV21(MeanMetric):
 
 
 class PreferenceSeedling(MeanMetric):
-    """Mean score of the shipped small network, a cosine. It did not learn from human choices."""
+    """Mean score of the seedling's preference network, a cosine.
+
+    The network was not trained on human choices.
+    """
 
     name: ClassVar[str] = "preference_seedling"
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Read real images from a folder of image files, or from Parquet with an image column."""
+"""Read real images from a folder of image files, or from Parquet files with an image column."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from pipeline.prompts.making.sample import sample_order
 from pipeline.storage.schema import IMAGE_TYPE
 
 READ_ROWS = 64
-"""Rows of a Parquet file that are in memory together."""
+"""Number of rows of a Parquet file that are in memory at once."""
 
 
 class Source(Protocol):
@@ -24,16 +24,16 @@ class Source(Protocol):
 
     Attributes:
         names: Names of the images, in order.
-        others: Number of other files, which are not images.
+        other_files: Number of files in the same folders that are not images.
     """
 
     names: Sequence[str]
-    others: int
+    other_files: int
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
         """Read the images from `start` up to, but not including, `stop`.
 
-        A row without an image gives empty bytes.
+        Yields empty bytes for a row without an image.
         """
         ...
 
@@ -56,9 +56,10 @@ def open_source(path: Path, count: int | None = None) -> Source:
 
 
 def _sample(names: Sequence[str], count: int | None, path: Path) -> Sequence[str]:
-    """Choose names by their hash and keep their order; a larger count only adds names.
+    """Choose the names with the smallest hashes, and return them in their original order.
 
-    The hash is that of `goldenseed prompts dense`, so the same count gives the same images.
+    A larger count chooses the same names and more. `goldenseed prompts dense` uses the same hash,
+    so both commands choose the same images of a folder for the same count.
     """
     if count is None:
         return names
@@ -72,7 +73,7 @@ def _sample(names: Sequence[str], count: int | None, path: Path) -> Sequence[str
 
 
 class FolderSource:
-    """The image files in a folder and its subfolders, by name.
+    """The image files in a folder and its subfolders, sorted by name.
 
     Args:
         folder: The folder.
@@ -81,7 +82,7 @@ class FolderSource:
 
     def __init__(self, folder: Path, count: int | None = None) -> None:
         self.folder = folder
-        names, self.others = list_image_files(folder)
+        names, self.other_files = list_image_files(folder)
         self.names = _sample(names, count, folder)
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
@@ -102,18 +103,18 @@ class FolderSource:
 
 
 class ParquetSource:
-    """The rows of Parquet files, by file name and row.
+    """The rows of Parquet files, in order; a name is "file#row".
 
-    The image column holds either the encoded bytes, or the struct of bytes and path that the
-    `datasets` library of Hugging Face writes. It is the only column of such a type, or the column
-    named "image".
+    The image column is the column named "image" or, without such a name, the only column that can
+    hold images. Its values are encoded bytes, or structs of bytes and path as the `datasets`
+    library of Hugging Face writes them.
 
     Args:
         files: The files, in order.
         count: Number of rows to use; all if None.
     """
 
-    others: int = 0
+    other_files: int = 0
 
     def __init__(self, files: Sequence[Path], count: int | None = None) -> None:
         locations = {
@@ -123,7 +124,7 @@ class ParquetSource:
             for row in range(rows)
         }
         if not locations:
-            raise ImageFileError(f"{files[0].parent}: the Parquet files hold no row")
+            raise ImageFileError(f"{files[0].parent}: the Parquet files have no rows")
         self.names = _sample(list(locations), count, files[0].parent)
         self.locations = [locations[name] for name in self.names]
 
@@ -155,19 +156,20 @@ def _image_column(path: Path) -> tuple[str, int]:
         return "image", rows
     if len(columns) != 1:
         raise ImageFileError(
-            f"{path}: found {len(columns)} columns that could hold images ({', '.join(columns)}); "
-            f"wanted one, or one named 'image', of bytes or of a struct with bytes"
+            f"{path}: found {len(columns)} columns of encoded images ({', '.join(columns)}); "
+            f"wanted exactly one, or one that is named 'image'; such a column holds bytes, or "
+            f"structs of bytes and path"
         )
     return columns[0], rows
 
 
-def _holds_images(kind: pa.DataType) -> bool:
-    plain = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    return bool(plain or kind == IMAGE_TYPE)
+def _holds_images(data_type: pa.DataType) -> bool:
+    plain = pa.types.is_binary(data_type) or pa.types.is_large_binary(data_type)
+    return bool(plain or data_type == IMAGE_TYPE)
 
 
 def _rows(path: Path, column: str, wanted: set[int]) -> Iterator[bytes]:
-    """Read the values of some rows in order; row groups without such a row are not read."""
+    """Read the values of the wanted rows, in order; row groups without a wanted row are skipped."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         row = 0
         for group in range(file.num_row_groups):
@@ -189,7 +191,7 @@ def file_hashes(source: Source) -> Iterator[str]:
 
 
 def files_sha256(names: Sequence[str], hashes: Sequence[str]) -> str:
-    """Hash a list of files with their hashes, as the identity of a set of images.
+    """Hash the names and hashes of a set of images in any order, as the identity of the set.
 
     Args:
         names: Names of the images.

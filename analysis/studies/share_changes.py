@@ -15,7 +15,7 @@ from analysis.statistics.seed_shares import compare_with_null, seed_share_change
 from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.study_tools.measured import features_of, identities, require, shared_features
-from analysis.study_tools.other_runs import aligned, differences, other_runs
+from analysis.study_tools.other_runs import align, differences, other_runs
 from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
@@ -124,7 +124,7 @@ class ShareChanges(Study):
     ) -> None:
         """Add a row per run for one measure, this run first, or the reason why it has none."""
         try:
-            samples = aligned({name: _sample(run, measure) for name, run in runs.items()})
+            samples = align({name: _sample(run, measure) for name, run in runs.items()})
             sample = samples[THIS]
             require(len(sample.seeds), LEAST_SEEDS, "seeds in all runs")
             require(len(set(sample.groups.tolist())), LEAST_GROUPS, "prompt groups in all runs")

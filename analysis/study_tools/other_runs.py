@@ -1,4 +1,4 @@
-"""Open the runs that a study compares with a run, and say how they differ."""
+"""Open the runs that a study compares with its own run, and say how they differ."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,17 +11,17 @@ from pipeline.errors import RunError
 from pipeline.runs.layout import RUN_FILE
 from pipeline.runs.run import Run
 
-UNNAMED = ("batch_size", "compiled", "card_sha256", "revision", "family_sha256", "dtype")
-"""Settings that are not named among the differences: they are not a change of sampling."""
+NOT_SAMPLING = ("batch_size", "compiled", "card_sha256", "revision", "family_sha256", "dtype")
+"""Settings that `differences` ignores because they do not change how images are sampled."""
 
 
 def other_runs(run: Run, folders: Mapping[str, str]) -> dict[str, Run]:
-    """Open the runs that a study compares with its own.
+    """Open the runs that a study compares with its own run.
 
     Args:
         run: The run of the study.
-        folders: Name -> folder, relative to the run's folder or to the working directory. If
-            empty, the other arms of the run's recipe that exist.
+        folders: Name -> folder, as for `other_run`. If empty, all existing arms of the recipe
+            except the run itself are opened.
 
     Raises:
         RunError: If a folder is not a run.
@@ -33,34 +33,36 @@ def other_runs(run: Run, folders: Mapping[str, str]) -> dict[str, Run]:
 
 
 def other_run(run: Run, folder: str) -> Run:
-    """Open a run that a setting of a study names.
+    """Open one run that a study compares with its own run.
 
     Args:
         run: The run of the study.
-        folder: Absolute, or relative to the run's folder, or else to the working directory.
+        folder: Absolute or relative path. A relative path starts at the run's folder or, if it
+            names no run there, at the working directory.
 
     Raises:
-        RunError: If there is no run.
+        RunError: If the folder is not a run.
     """
     relative = run.root / folder
     return Run.open(relative if (relative / RUN_FILE).is_file() else Path(folder))
 
 
 def other_arms(run: Run, folder: str = "..") -> dict[str, Run]:
-    """Open the runs of the same checkpoint in a folder, by the names of their folders.
-
-    The arms of a recipe are such runs.
+    """Open all runs in a folder that have the same model card, such as the arms of a recipe.
 
     Args:
-        run: The run of the study; it is left out.
+        run: The run of the study, which is not opened again.
         folder: The folder, absolute or relative to the run's folder.
+
+    Returns:
+        Name of each run's folder -> run.
 
     Raises:
         RunError: If there is no such folder.
     """
     parent = Path(run.root / folder).resolve()
     if not parent.is_dir():
-        raise RunError(f"{parent} is no folder; name the folder that holds the arms of the recipe")
+        raise RunError(f"{parent} is not a folder; name the folder that holds the recipe's arms")
     runs = {
         file.parent.name: Run.open(file.parent) for file in sorted(parent.glob(f"*/{RUN_FILE}"))
     }
@@ -72,18 +74,13 @@ def other_arms(run: Run, folder: str = "..") -> dict[str, Run]:
 
 
 def differences(run: Run, other: Run) -> str:
-    """Describe how two runs are drawn differently, as "setting: this run's > the other's".
-
-    Example:
-        >>> intervention_text({"name": "freeu", "parameters": {"version": 2, "preset": "sd1.5"}})
-        'freeu (version 2, preset sd1.5)'
-    """
+    """List the sampling settings that differ, each as "name: value in `run` > value in `other`"."""
     old, new = run.config.model_dump(mode="json"), other.config.model_dump(mode="json")
     changes = []
     for name in old:
-        if old[name] != new[name] and name not in UNNAMED:
-            a, b = (_text(name, value) for value in (old[name], new[name]))
-            changes.append(f"{name}: {a} > {b}")
+        if old[name] != new[name] and name not in NOT_SAMPLING:
+            before, after = (_text(name, value) for value in (old[name], new[name]))
+            changes.append(f"{name}: {before} > {after}")
     return "; ".join(changes) or "nothing but the prompts or the files"
 
 
@@ -91,30 +88,36 @@ def _text(name: str, value: Any) -> str:  # noqa: ANN401 - any setting
     return intervention_text(value) if name == "intervention" else str(value)
 
 
-def intervention_text(fields: Mapping[str, Any]) -> str:
-    """Describe an intervention and its parameters in a few words."""
-    parameters = ", ".join(f"{key} {value}" for key, value in fields["parameters"].items())
-    return f"{fields['name']} ({parameters})" if parameters else str(fields["name"])
+def intervention_text(intervention: Mapping[str, Any]) -> str:
+    """Describe an intervention and its parameters in a few words.
+
+    Example:
+        >>> intervention_text({"name": "freeu", "parameters": {"version": 2, "preset": "sd1.5"}})
+        'freeu (version 2, preset sd1.5)'
+    """
+    name, values = intervention["name"], intervention["parameters"]
+    parameters = ", ".join(f"{key} {value}" for key, value in values.items())
+    return f"{name} ({parameters})" if parameters else str(name)
 
 
 def refuse_other_noise(run: Run, name: str, other: Run) -> None:
-    """Raise if a seed is not the same noise in two runs, so that their seeds cannot be compared.
+    """Refuse to compare seeds of two runs in which a seed stands for different noise.
 
     Raises:
-        RunError: If the shape of the latents or the noise spec differs; states both.
+        RunError: If the shape of the latents or the noise spec differs.
     """
-    here, there = (
-        (f"latents {each.latents_shape}", f"noise {each.config.noise}") for each in (run, other)
+    own_noise, other_noise = (
+        f"latents {r.latents_shape}, noise {r.config.noise}" for r in (run, other)
     )
-    if here != there:
+    if own_noise != other_noise:
         raise RunError(
-            f"run {name} has {', '.join(there)}, this run has {', '.join(here)}: a seed is not the "
-            f"same noise in both; this study needs runs with equal latents and noise"
+            f"run {name} has {other_noise}, this run has {own_noise}: a seed is not the same noise "
+            f"in both; this study needs runs with equal latents and noise"
         )
 
 
-def aligned(samples: Mapping[str, Sample]) -> dict[str, Sample]:
-    """Reduce samples of several runs to the seeds and prompts that all of them have.
+def align(samples: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Reduce samples of several runs to the seeds and prompts that they all have.
 
     Args:
         samples: Name of the run -> sample.

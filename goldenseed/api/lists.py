@@ -66,6 +66,6 @@ def diverse_seeds(
     if not 1 <= k <= len(space.seeds):
         raise ConfigError(f"{k} seeds of {len(space.seeds)}: give 1 to {len(space.seeds)}")
     if first is not None and first not in space.seeds:
-        raise ConfigError(f"the run has no seed {first}; it has {len(space.seeds)} others")
+        raise ConfigError(f"the run has no seed {first}; give one of its {len(space.seeds)} seeds")
     start = central_point(space.values) if first is None else space.seeds.index(first)
     return [space.seeds[index] for index in farthest_points(space.values, k, first=start)]

@@ -1,4 +1,4 @@
-"""See a run from Python or Jupyter, as polars frames and images.
+"""Read a run in Python or Jupyter, as polars frames and images.
 
 Example:
     >>> import goldenseed
@@ -50,8 +50,8 @@ def open_run(path: str | Path) -> "RunView":
 class RunView:
     """A run folder, read-only.
 
-    The grid (seeds and prompts) is that of the run when it was opened; images, features
-    and `status` are read each time they are asked for.
+    The grid (seeds and prompts) is read once, when the run is opened. Images, features and `status`
+    are read each time they are used.
 
     Attributes:
         run: The run itself.
@@ -61,13 +61,13 @@ class RunView:
         self.run = run
 
     def __repr__(self) -> str:
-        """The run's folder, size and card."""
+        """Show the run's folder, size and card."""
         status = self.status
         return f"<run {status.run}: {status.drawn:,} of {status.cells:,} images, {status.card}>"
 
     @property
     def status(self) -> Status:
-        """How far the run is now, with what was added to its grid since it was opened."""
+        """The run's progress, including prompts and seeds added to its grid after it was opened."""
         return status_of(Run.open(self.run.root))
 
     @property
@@ -92,23 +92,27 @@ class RunView:
         """All committed rows of a feature.
 
         Args:
-            name: Its name ("appearance") or full identity ("appearance-1a2b3c4d").
+            name: Name of the feature ("appearance") or its full identity ("appearance-1a2b3c4d").
 
         Raises:
             RunError: If the run holds no feature of this name, or several versions of it.
         """
         prefix = f"{FEATURES_FOLDER}/"
-        folders = {f.prefix.removeprefix(prefix): f for f in feature_folders(self.run)}
-        matches = [key for key in folders if name in (key, key.rpartition("-")[0])]
+        folders = {
+            folder.prefix.removeprefix(prefix): folder for folder in feature_folders(self.run)
+        }
+        matches = [
+            identity for identity in folders if name in (identity, identity.rpartition("-")[0])
+        ]
         if len(matches) > 1:
             raise RunError(
                 f"{self.run.root} holds several versions of feature {name!r}; give the full "
                 f"identity: {', '.join(matches)}"
             )
         if not matches:
-            held = ", ".join(folders) or "no features"
+            features = ", ".join(folders) or "no features"
             hint = nearest(name, folders)
-            raise RunError(f"{self.run.root} holds no feature {name!r}; {hint}it holds {held}")
+            raise RunError(f"{self.run.root} holds no feature {name!r}; {hint}it holds {features}")
         return _scan(folders[matches[0]])
 
     @property
@@ -117,7 +121,7 @@ class RunView:
         return read_per_seed(self.run)
 
     def study(self, name: str, table: str = "") -> dict[str, Any] | pl.DataFrame:
-        """Read what a study found: its summary, or one of its tables.
+        """Read the summary of a study, or one of its tables.
 
         Args:
             name: Name of the study.
@@ -168,7 +172,9 @@ class RunView:
         rows = self.seeds[:seeds] if isinstance(seeds, int) else list(seeds)
         unknown = sorted(set(rows) - set(self.seeds))
         if unknown:
-            raise RunError(f"the run has no seed {unknown[0]}; it has {len(self.seeds)} others")
+            raise RunError(
+                f"the run has no seed {unknown[0]}; give some of its {len(self.seeds)} seeds"
+            )
         return ContactSheet(
             draw_sheet(self.run, [Row(f"seed {seed}", seed) for seed in rows], columns)
         )
@@ -182,7 +188,7 @@ class RunView:
 
 
 class ContactSheet:
-    """A contact sheet, which Jupyter shows as a figure.
+    """A contact sheet; Jupyter displays it.
 
     Attributes:
         image: The sheet as an image.
@@ -202,7 +208,7 @@ class ContactSheet:
 
 
 def _scan(folder: ShardFolder) -> pl.LazyFrame:
-    """All rows that have a receipt."""
+    """Scan all rows that have a receipt."""
     receipts = receipt_index(folder).values()
     paths = [folder.store.path(f"{folder.prefix}/{receipt.file}") for receipt in receipts]
     if not paths:

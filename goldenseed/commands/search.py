@@ -72,7 +72,7 @@ def search(
     from pipeline.runs.layout import SEARCH_FILE
     from pipeline.settings.recipe import load_recipe
 
-    choice = begin.choose(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
     run = start_search(choice, out or Path("runs") / f"{choice.name}-search", metric=metric)
     pool = Workers(executor, workers or choice.workers)
     try:

@@ -1,4 +1,4 @@
-"""Print variance shares: the seed's, the prompt's, and the rest."""
+"""Print which shares of the variance are due to the seed, the prompt and the rest."""
 
 from collections.abc import Sequence
 
@@ -23,8 +23,8 @@ def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -
         tables.line(f"Intervals: {'; '.join(methods) or 'none'}.")
     tables.line(
         "A cell always gives the same image, so the rest is the interaction of seed and prompt. "
-        "A negative share is an estimate of a share near 0, printed as it is. "
-        "Null: owners are permuted within each prompt."
+        "An estimated share can be negative if the true share is near 0. "
+        "Null: the images of each prompt are permuted over the seeds."
     )
 
 

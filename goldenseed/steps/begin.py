@@ -1,4 +1,4 @@
-"""Begin or open runs: check a recipe, read its prompts, and give its runs their grid."""
+"""Begin or open the runs of a recipe: check the recipe, read its prompts, and extend the grids."""
 
 from pathlib import Path
 
@@ -24,8 +24,8 @@ PROMPTS = PROJECT_ROOT / "prompts"
 """The shipped prompt files."""
 
 
-def choose(recipe: Recipe, *, seeds: str = "", prompts: int | None = None) -> Recipe:
-    """Replace a recipe's seeds and number of prompts by those of the command line.
+def with_choice(recipe: Recipe, *, seeds: str = "", prompts: int | None = None) -> Recipe:
+    """Replace the recipe's seeds and number of prompts by those of the command line.
 
     Args:
         recipe: The recipe.
@@ -41,11 +41,11 @@ def choose(recipe: Recipe, *, seeds: str = "", prompts: int | None = None) -> Re
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Load everything that a recipe names, so that a misspelling costs seconds and not hours.
+    """Load everything that a recipe names, to find mistakes before the first image is drawn.
 
     Raises:
         GoldenseedError: If a card, feature, metric, intervention or noise spec is unknown (the
-            message names the nearest), or if its sampling settings cannot be used.
+            message names the most similar name), or if the sampling settings cannot be used.
     """
     card = find_card(recipe.card)
     for feature in load_features(recipe.features):
@@ -76,7 +76,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def _metrics(recipe: Recipe) -> list[str]:
-    """Each metric of a recipe once, with that of its ranking."""
+    """List the metrics of a recipe without duplicates, including the metric of its ranking."""
     ranking = [recipe.ranking.metric] if recipe.ranking else []
     return list(dict.fromkeys([*recipe.metrics, *ranking]))
 
@@ -88,8 +88,8 @@ def check_condition_images(recipe: Recipe, prompts: PromptSet) -> Path:
         The folder that holds them.
 
     Raises:
-        PromptError: If a condition image is missing, damaged, or of another size than an arm
-            draws.
+        PromptError: If a condition image is missing or damaged, or its size is not the size of the
+            images that an arm draws.
     """
     card = find_card(recipe.card)
     folder = Path(prompts.report.path).parent / FOLDER
@@ -103,32 +103,33 @@ def check_condition_images(recipe: Recipe, prompts: PromptSet) -> Path:
 def load_prompts(recipe: Recipe) -> PromptSet:
     """Read the prompts that a recipe names.
 
-    These are all prompts of its file or those of `prompts.chosen`, and of them the first
-    `prompts.count` in the order of their ids. An id is a hash, so the first prompts are a fair
-    sample even of a file that is sorted by object or category, and a larger number only adds to
-    a smaller one.
+    `prompts.chosen` selects prompts of the file by id; if empty, all are selected. Of these, the
+    first `prompts.count` in the order of their ids are returned. Ids are hashes, so this is a
+    random sample even if the file is sorted, and a larger count returns the same prompts and
+    more.
 
     Raises:
-        PromptError: If the file is missing or malformed, holds fewer than `count` prompts, or
-            lacks one that the recipe chose.
+        PromptError: If the file is missing or malformed, holds fewer than `count` prompts, or lacks
+            a prompt of `prompts.chosen`.
     """
     source = recipe.prompts.source
     shipped = PROMPTS / f"{source}.jsonl"
-    prompt_set = _chosen(recipe, read_prompts(shipped if shipped.is_file() else Path(source)))
+    prompt_set = read_prompts(shipped if shipped.is_file() else Path(source))
+    prompt_set = _select_chosen(recipe, prompt_set)
     count, prompts = recipe.prompts.count, prompt_set.prompts
     if count is None:
         return prompt_set
     if count > len(prompts):
         raise PromptError(
-            f"{source} holds {len(prompts):,} prompts and the recipe wants {count:,}; "
-            f"lower `prompts.count` (or --prompts) or bring more prompts"
+            f"{source} holds {len(prompts):,} prompts, and the recipe wants {count:,}; "
+            f"lower `prompts.count` (or --prompts), or add prompts to the file"
         )
     by_id = sorted(prompts, key=lambda prompt: prompt.id)
     return PromptSet(tuple(by_id[:count]), prompt_set.report)
 
 
-def _chosen(recipe: Recipe, prompt_set: PromptSet) -> PromptSet:
-    """The prompts whose ids the recipe lists, or all if it lists none."""
+def _select_chosen(recipe: Recipe, prompt_set: PromptSet) -> PromptSet:
+    """Select the prompts whose ids the recipe lists, or all prompts if the list is empty."""
     wanted = set(recipe.prompts.chosen)
     if not wanted:
         return prompt_set
@@ -136,16 +137,16 @@ def _chosen(recipe: Recipe, prompt_set: PromptSet) -> PromptSet:
     missing = wanted - {prompt.id for prompt in prompts}
     if missing:
         raise PromptError(
-            f"{recipe.prompts.source} lacks {len(missing):,} of the {len(wanted):,} prompts that "
-            f"the recipe chose, for example {min(missing)}; use the file that they come from"
+            f"{recipe.prompts.source} lacks {len(missing):,} of the {len(wanted):,} prompts of "
+            f"`prompts.chosen`, for example {min(missing)}; use the file that holds them"
         )
     return PromptSet(prompts, prompt_set.report)
 
 
 def start_runs(recipe: Recipe, out: Path) -> list[Run]:
-    """Open or begin the run of each arm, and add to its grid what the recipe wants.
+    """Begin or open the run of each arm, and add the recipe's seeds and prompts to its grid.
 
-    Says on stderr if prompts were merged, skipped or stripped.
+    Prints a note to stderr if prompts were merged, skipped or stripped.
 
     Raises:
         GoldenseedError: If anything that the recipe names is missing or cannot be used.
@@ -158,7 +159,7 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
         note(prompts.report.summary())
     card = find_card(recipe.card)
-    resolved = resolve(card, _first_revision(recipe, out))
+    resolved = resolve(card, _existing_revision(recipe, out))
     if card.repo and card.revision == "unresolved":
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
     runs = []
@@ -171,8 +172,8 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     return runs
 
 
-def _first_revision(recipe: Recipe, out: Path) -> str:
-    """The commit of the model with which the run in a folder began; empty for a new run."""
+def _existing_revision(recipe: Recipe, out: Path) -> str:
+    """Read which commit of the model the existing runs use; empty if there is no run yet."""
     for arm in recipe.arms or ("",):
         if (out / arm / RUN_FILE).is_file():
             return read_identity(out / arm).config.revision

@@ -25,10 +25,10 @@ BYTES_PER_PIXEL = 1.45
 """Lossless WebP (method 0) of a 512 x 512 photograph: 370 KiB."""
 
 FID_WIDTH = 2048
-"""Numbers that the Inception network of FID gives for an image."""
+"""Length of the vector that FID's Inception network computes from an image."""
 
 SEED_SHARES = (0.001, 0.01, 0.05)
-"""Shares of the variance within prompts that a seed may have, for which a plan gives numbers."""
+"""A plan is computed for each of these shares of the seed in the variance within prompts."""
 
 H100_FLOPS = 0.4 * 790e12
 """Assumed rate of one H100: 40 % of the 790 TFLOP/s that a large bf16 matrix product reaches."""
@@ -44,15 +44,16 @@ class ArmPlan:
         prompts: Prompts in the grid.
         seeds: Seeds in the grid.
         cells: Images in the grid.
-        shards: Files that the grid becomes.
+        shards: Number of shards (files) of the grid.
         done: Shards that exist already.
         image_bytes: Estimated bytes of the images still to draw.
         seconds: Estimated time to draw (on the machine that `basis` names) and to measure; None
             if the card has no cost figures.
-        gpu_hours: The same as hours of one H100; None for a CPU card or without cost figures.
+        gpu_hours: `seconds` in hours, for one H100; None if the card is for CPUs or has no cost
+            figures.
         basis: What the estimate for drawing is based on.
         measuring: What measuring costs, feature by feature.
-        expect: What such a grid can show, in words.
+        expect: The reliability to expect of a ranking on this grid, in words.
     """
 
     arm: str
@@ -70,21 +71,22 @@ class ArmPlan:
     expect: str
 
     def as_dict(self) -> dict[str, object]:
-        """The plan as plain values, ready for JSON."""
+        """Return the plan as plain values for JSON."""
         return asdict(self)
 
 
 def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
     """Read a recipe's prompts, or make stand-ins if its prompt file does not exist yet.
 
-    A prompt's set depends on a hash, so stand-ins fall into sets as the real prompts will.
+    A hash assigns each prompt to a set, so the sets of stand-ins are about as large as those of
+    the real prompts will be.
 
     Returns:
         The prompts by id.
 
     Raises:
-        PromptError: If the file is malformed, if it does not exist and the recipe gives no number
-            of prompts, or if a condition image is missing or wrong.
+        PromptError: If the file is malformed, if a condition image is missing or wrong, or if the
+            file does not exist and the recipe gives no number of prompts.
     """
     source, count = recipe.prompts.source, recipe.prompts.count
     shipped = begin.PROMPTS / f"{source}.jsonl"
@@ -116,17 +118,17 @@ def plan_recipe(
     expect = expectation(prompt.set for prompt in prompts.values())
     plans = []
     for name, arm in arms.items():
-        needs = f"; {needed(reliability, out / name)}" if reliability is not None else ""
-        text = expect + needs
-        plans.append(_plan_arm(recipe, name, arm, list(prompts), folder=out / name, expect=text))
+        folder, text = out / name, expect
+        if reliability is not None:
+            text += f"; {prompts_needed_text(reliability, folder)}"
+        plans.append(_plan_arm(recipe, name, arm, list(prompts), folder=folder, expect=text))
     return plans
 
 
-def needed(reliability: float, folder: Path) -> str:
-    """Say how many prompts per set a reliability needs.
+def prompts_needed_text(reliability: float, folder: Path) -> str:
+    """Say how many prompts per set a ranking needs for a reliability.
 
-    If the study `quality` was run, its measured numbers are used.
-    Otherwise they follow from a formula.
+    If the study `quality` was run, the numbers come from its results, otherwise from a formula.
 
     Args:
         reliability: In (0, 1).
@@ -136,50 +138,51 @@ def needed(reliability: float, folder: Path) -> str:
         ConfigError: If the reliability is out of range.
 
     Example:
-        >>> needed(0.9, Path("no-such-run"))
-        "for a reliability of 0.9 a mean over images needs, per set: 8,991 prompts if the seed's \
-share of the variance within prompts is 0.1%, 891 if 1.0%, 171 if 5.0% (independent prompts)"
+        >>> prompts_needed_text(0.9, Path("no-such-run"))
+        "for a reliability of 0.9, a mean over images needs 8,991 independent prompts per set if \
+the seed's share of the variance within prompts is 0.1%, 891 if it is 1.0%, 171 if it is 5.0%"
     """
     if not 0 < reliability < 1:
         raise ConfigError(f"--reliability {reliability:g}: wanted a number between 0 and 1")
-    measured = _measured(reliability, folder) if (folder / RUN_FILE).is_file() else ""
-    if measured:
-        return measured
+    text = _studied_text(reliability, folder) if (folder / RUN_FILE).is_file() else ""
+    if text:
+        return text
     odds = reliability / (1 - reliability)
     first, *others = [(math.ceil(odds * (1 - f) / f - 1e-9), f) for f in SEED_SHARES]
     return (
-        f"for a reliability of {reliability:g} a mean over images needs, per set: {first[0]:,} "
-        f"prompts if the seed's share of the variance within prompts is {first[1]:.1%}, "
-        f"{', '.join(f'{prompts:,} if {f:.1%}' for prompts, f in others)} (independent prompts)"
+        f"for a reliability of {reliability:g}, a mean over images needs {first[0]:,} independent "
+        f"prompts per set if the seed's share of the variance within prompts is {first[1]:.1%}, "
+        f"{', '.join(f'{prompts:,} if it is {f:.1%}' for prompts, f in others)}"
     )
 
 
-def _measured(reliability: float, folder: Path) -> str:
-    """Say how many prompts the study `quality` found to be needed; empty if it was not run."""
+def _studied_text(reliability: float, folder: Path) -> str:
+    """Say how many prompts the results of the study `quality` ask for; empty without results."""
     from analysis.ranking.repeatability import Repeatability, prompts_needed
     from analysis.statistics.bounds import Interval
     from analysis.studies.results import outcomes, read_summary
 
-    run, texts = Run.open(folder), []
+    run, sentences = Run.open(folder), []
     if "quality" not in outcomes(run):
         return ""
     for row in read_summary(run, "quality")["numbers"]["known"]:
         full, half = (row[key] and Interval(**row[key]) for key in ("full", "half"))
-        known = Repeatability(full, half)
-        need = prompts_needed(known, per_image_mean=row["per_image_mean"], target=reliability)
-        texts.append(f"{row['metric']}: {need.words}")
-    return f"as measured in {run.root.name}, {' '.join(texts)}"
+        needed = prompts_needed(
+            Repeatability(full, half), per_image_mean=row["per_image_mean"], target=reliability
+        )
+        sentences.append(f"{row['metric']}: {needed.words}")
+    return f"as measured in {run.root.name}, {' '.join(sentences)}"
 
 
 def expectation(sets: Iterable[int]) -> str:
-    """Say what this number of prompts can show.
+    """Say how reliable a ranking of seeds on a grid can be.
 
-    For a mean over images: if the seed has a share f of the variance within prompts, n images
-    give the reliability n f / (n f + 1 - f) (Spearman and Brown), provided that prompts are
-    independent. For a Frechet distance, n must exceed twice the width of the feature.
+    If the seed's share of the variance within prompts is f, and prompts are independent, the mean
+    over n images has the reliability n f / (n f + 1 - f) (Spearman and Brown). For a Frechet
+    distance, n must exceed twice the length of the feature's vector.
 
     Args:
-        sets: Set of each prompt.
+        sets: The set of each prompt of the grid.
 
     Example:
         >>> expectation([1] * 500 + [2] * 400 + [3] * 100).split(";")[0]
@@ -188,12 +191,13 @@ def expectation(sets: Iterable[int]) -> str:
     count = Counter(sets)
     n = min(count[1], count[2])
     first, *others = [(n * f / (n * f + 1 - f), f) for f in SEED_SHARES]
-    verdict = "enough" if n > 2 * FID_WIDTH else "too few: comparable only at this n"
+    verdict = "enough" if n > 2 * FID_WIDTH else "too few"
     return (
-        f"{n:,} images of each seed in the smaller of sets 1 and 2; reliability of a ranking by a "
-        f"mean over images: at most {first[0]:.2f} if the seed's share of the variance within "
-        f"prompts is {first[1]:.1%}, {', '.join(f'{r:.2f} if {f:.1%}' for r, f in others)}; for "
-        f"FID (more than {2 * FID_WIDTH:,} wanted) {verdict}"
+        f"{n:,} images of each seed in the smaller of sets 1 and 2; a ranking by a mean over "
+        f"images has a reliability of at most {first[0]:.2f} if the seed's share of the variance "
+        f"within prompts is {first[1]:.1%}, "
+        f"{', '.join(f'{r:.2f} if it is {f:.1%}' for r, f in others)}; "
+        f"{verdict} for FID, which needs more than {2 * FID_WIDTH:,}"
     )
 
 
@@ -209,13 +213,13 @@ def _plan_arm(
     card, seeds = find_card(recipe.card), recipe.seeds.values()
     shards, done = _count_shards(recipe, prompt_ids), _count_done(folder)
     cells = len(seeds) * len(prompt_ids)
-    left = cells * max(0, shards - done) // max(1, shards)
+    images_left = cells * max(0, shards - done) // max(1, shards)
     per_image, basis = seconds_per_image(card, recipe.sampling, arm)
     cost = measuring_cost(
-        recipe, prompt_ids, images=left / max(1, len(prompt_ids)), frames=card.frames
+        recipe, prompt_ids, images=images_left / max(1, len(prompt_ids)), frames=card.frames
     )
-    seconds = None if per_image is None else per_image * left + cost.seconds
-    kept = min(left, recipe.kept_prompts(len(prompt_ids)) * len(seeds))
+    seconds = None if per_image is None else per_image * images_left + cost.seconds
+    images_kept = min(images_left, recipe.kept_prompts(len(prompt_ids)) * len(seeds))
     return ArmPlan(
         arm=name,
         card=card.name,
@@ -224,7 +228,7 @@ def _plan_arm(
         cells=cells,
         shards=shards,
         done=done,
-        image_bytes=int(kept * _pixels(card, recipe.sampling, arm) * BYTES_PER_PIXEL),
+        image_bytes=int(images_kept * _pixels(card, recipe.sampling, arm) * BYTES_PER_PIXEL),
         seconds=seconds,
         gpu_hours=seconds / 3600 if seconds is not None and card.gpu else None,
         basis=basis,
@@ -234,7 +238,7 @@ def _plan_arm(
 
 
 def _count_shards(recipe: Recipe, prompt_ids: list[str]) -> int:
-    """Files that a new grid becomes."""
+    """Count the shards of a new grid."""
     blocks = grid.grow(
         [],
         recipe.seeds.values(),
@@ -247,7 +251,7 @@ def _count_shards(recipe: Recipe, prompt_ids: list[str]) -> int:
 
 
 def _pixels(card: Card, sampling: Sampling, arm: Sampling) -> int:
-    """Pixels of one image."""
+    """Count the pixels of one image."""
     height = arm.height or sampling.height or card.height
     return height * (arm.width or sampling.width or card.width)
 
@@ -255,7 +259,7 @@ def _pixels(card: Card, sampling: Sampling, arm: Sampling) -> int:
 def _count_done(folder: Path) -> int:
     if not (folder / RUN_FILE).is_file():
         return 0
-    read_identity(folder)  # refuses a damaged run
+    read_identity(folder)  # raises if the run is damaged
     images = ShardFolder(LocalStore(folder), IMAGES_FOLDER, IMAGE_CONTENT)
     return sum(1 for _ in images.receipt_keys())
 
@@ -263,15 +267,17 @@ def _count_done(folder: Path) -> int:
 def seconds_per_image(card: Card, *layers: Sampling) -> tuple[float | None, str]:
     """Estimate the time to draw one image.
 
-    For a card that was timed, this is its time, scaled by the number of steps. For a GPU card it
-    is the number of floating-point operations over `H100_FLOPS`: computed, not measured on a GPU.
+    If the card was timed, the estimate is the card's time, scaled by the number of steps.
+    Otherwise it is the number of floating-point operations divided by `H100_FLOPS`: computed, not
+    measured on a GPU.
 
     Args:
         card: The card.
-        *layers: Sampling settings that replace those of the card; a later one wins.
+        *layers: Sampling settings that replace those of the card; a later layer replaces an earlier
+            one.
 
     Returns:
-        Seconds, or None if the card has no cost figures, and what the estimate is based on.
+        Seconds (None if the card has no cost figures), and what the estimate is based on.
     """
     steps, guidance = card.num_inference_steps, card.guidance_scale
     for layer in layers:

@@ -10,7 +10,7 @@ from pipeline.errors import ModelError
 from pipeline.storage.file_hashes import sha256_of_files
 
 PATTERNS = ("*.json", "*.txt", "*.safetensors", "*.bin")
-"""Names of the files that are read from a folder of weights."""
+"""Patterns of the files in a folder of weights that are hashed."""
 
 
 def find_weights(path: str) -> Path:
@@ -20,13 +20,13 @@ def find_weights(path: str) -> Path:
         path: Absolute, or relative to the project.
 
     Raises:
-        ModelError: If it does not exist.
+        ModelError: If the file or folder does not exist.
     """
     weights = PROJECT_ROOT / path
     if not path or not weights.exists():
         raise ModelError(
-            f"found no weights at {weights}; give the file, or the folder with config.json and the "
-            f"weights, by its absolute path or relative to {PROJECT_ROOT}"
+            f"found no weights at {weights}; give the path of a file of weights, or of a folder "
+            f"with config.json and weights, absolute or relative to {PROJECT_ROOT}"
         )
     return weights
 
@@ -38,8 +38,8 @@ def weights_sha256(parameters: Mapping[str, Any]) -> dict[str, str]:
         parameters: Parameters of the recipe; `weights` and `<something>_weights` are paths.
 
     Returns:
-        Parameter -> sha256 of the names and contents of its files, so that the identity of a run
-        depends on what was loaded and not on where it was.
+        Parameter -> sha256 of the names and contents of its files. The path is not hashed, so
+        moved files keep the identity of a run.
 
     Raises:
         ModelError: If a path does not exist.
@@ -48,8 +48,12 @@ def weights_sha256(parameters: Mapping[str, Any]) -> dict[str, str]:
         >>> weights_sha256({"strength": 0.1})
         {}
     """
-    paths = {k: v for k, v in parameters.items() if k == "weights" or k.endswith("_weights")}
-    return {name: _sha256(find_weights(str(path))) for name, path in paths.items() if path}
+    paths = {
+        name: path
+        for name, path in parameters.items()
+        if path and (name == "weights" or name.endswith("_weights"))
+    }
+    return {name: _sha256(find_weights(str(path))) for name, path in paths.items()}
 
 
 def _sha256(path: Path) -> str:

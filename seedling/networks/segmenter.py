@@ -1,4 +1,4 @@
-"""A small segmenter that finds the object that a word names: CLIPSeg's class and its loss."""
+"""Build, run and write the segmenter, a small CLIPSeg network that finds a named object."""
 
 import shutil
 from collections.abc import Sequence
@@ -26,25 +26,26 @@ FOLDER = WEIGHTS / "segmenter"
 TEMPLATE = "a photo of a {}"
 """The text that the segmenter reads; {} is the object's word."""
 CHUNK = 64
+"""Images that `segment` reads at once."""
 WIDTH, LAYERS = 128, 4
 COARSE, FINE = 8, 4
-"""Sides of the patches, in pixels. It learns words in coarse patches, at a quarter of the cost, and
-is shipped with fine patches: a coarse patch predicts 8 x 8 mask pixels at once and misses edges."""
+"""Sides of the patches, in pixels. Training starts with coarse patches, at a quarter of the cost,
+and ends with fine patches: a coarse patch predicts 8 x 8 mask pixels at once and misses edges."""
 
 
 class Preprocessing(Protocol):
-    """The files written next to a network: transformers' processors of images and words."""
+    """A preprocessor of transformers, for images or for images and words."""
 
     def save_pretrained(self, folder: Path, /) -> object:
-        """Write its files into a folder."""
+        """Write the configuration of the preprocessor into a folder."""
 
 
 def new_segmenter(tokenizer: CLIPTokenizer, patch: int = COARSE) -> CLIPSegForImageSegmentation:
     """Make an untrained segmenter for images and masks of 64 x 64.
 
     Args:
-        tokenizer: Its tokenizer.
-        patch: Side of its patches, in pixels.
+        tokenizer: The tokenizer of its texts.
+        patch: Side of the patches, in pixels.
 
     Returns:
         The network in fp32.
@@ -82,14 +83,14 @@ def new_segmenter(tokenizer: CLIPTokenizer, patch: int = COARSE) -> CLIPSegForIm
     )
 
 
-def in_finer_patches(
+def with_finer_patches(
     network: CLIPSegForImageSegmentation, tokenizer: CLIPTokenizer, patch: int = FINE
 ) -> CLIPSegForImageSegmentation:
     """Copy a trained segmenter with smaller patches, as a start for more training.
 
-    The embedding of a small patch is that of the same patch enlarged (the reverse of FlexiViT,
-    Beyer et al. 2023, arXiv:2212.08013, section 3.4). Position embeddings and the kernel that
-    produces a patch's mask are interpolated.
+    The new network embeds a small patch as the old network embeds the same patch enlarged to the
+    old size (the reverse of FlexiViT, Beyer et al. 2023, arXiv:2212.08013, section 3.4). Position
+    embeddings and the kernel that produces a patch's mask are interpolated.
 
     Args:
         network: The segmenter; it is not changed.
@@ -103,31 +104,34 @@ def in_finer_patches(
     patches = "clip.vision_model.embeddings.patch_embedding.weight"
     positions = "clip.vision_model.embeddings.position_embedding.weight"
     pixels = "decoder.transposed_convolution.weight"
-    state[patches] = _for_enlarged(state[patches], patch)
-    state[positions] = _spread(state[positions], 64 // patch)
+    state[patches] = _kernel_for_small_patches(state[patches], patch)
+    state[positions] = _interpolated(state[positions], 64 // patch)
     state[pixels] = functional.interpolate(state[pixels], size=patch)
     finer.load_state_dict(state)
     return finer
 
 
-def _for_enlarged(kernel: Tensor, patch: int) -> Tensor:
-    """Kernel (D, C, patch, patch) that gives for a patch what `kernel` gives for it enlarged."""
+def _kernel_for_small_patches(kernel: Tensor, patch: int) -> Tensor:
+    """Convert a patch kernel to smaller patches: (D, C, side, side) -> (D, C, patch, patch).
+
+    The result embeds a small patch as `kernel` embeds the patch enlarged to its own size.
+    """
     side, count = kernel.shape[-1], patch * patch
     pixels = torch.eye(count).view(count, 1, patch, patch)
     enlarged = functional.interpolate(pixels, size=(side, side), mode="bilinear")
     return (kernel.flatten(2) @ enlarged.flatten(1).T).view(*kernel.shape[:2], patch, patch)
 
 
-def _spread(positions: Tensor, side: int) -> Tensor:
+def _interpolated(positions: Tensor, side: int) -> Tensor:
     """Interpolate position vectors (1 + n * n, D) to a finer square: (1 + side * side, D)."""
-    square = round((len(positions) - 1) ** 0.5)
-    grid = positions[1:].T.reshape(1, -1, square, square)
+    old_side = round((len(positions) - 1) ** 0.5)
+    grid = positions[1:].T.reshape(1, -1, old_side, old_side)
     finer = functional.interpolate(grid, size=(side, side), mode="bicubic")
     return torch.cat([positions[:1], finer.flatten(2)[0].T])
 
 
 def logits(network: CLIPSegForImageSegmentation, images: Tensor, ids: Tensor) -> Tensor:
-    """Compute mask logits as the network's forward does, but with gradients for both towers.
+    """Compute mask logits as the network's forward pass does, but with gradients for both towers.
 
     Args:
         network: The segmenter.
@@ -148,14 +152,15 @@ def encode_images(network: CLIPSegForImageSegmentation, images: Tensor) -> Any: 
 def mask_logits(network: CLIPSegForImageSegmentation, encoded: Any, ids: Tensor) -> Tensor:  # noqa: ANN401
     """Compute `logits` from the output of `encode_images`."""
     distinct, rows = torch.unique(ids, dim=0, return_inverse=True)
-    texts = network.clip.get_text_features(distinct, attention_mask=mask_of(distinct, network))
+    attended = attention_mask(distinct, network)
+    texts = network.clip.get_text_features(distinct, attention_mask=attended)
     activations = [encoded.hidden_states[layer + 1] for layer in network.config.extract_layers]
-    masks: Tensor = network.decoder(activations, texts.pooler_output[rows]).logits
-    return masks
+    predicted: Tensor = network.decoder(activations, texts.pooler_output[rows]).logits
+    return predicted
 
 
-def mask_of(ids: Tensor, network: CLIPSegForImageSegmentation) -> Tensor:
-    """Attention mask of tokens, int64 of the same shape: 1 up to the first end token."""
+def attention_mask(ids: Tensor, network: CLIPSegForImageSegmentation) -> Tensor:
+    """Compute the attention mask of tokens, int64 (B, T): 1 up to the first end token, then 0."""
     ends = (ids == network.config.text_config.eos_token_id).long()
     mask: Tensor = (ends.cumsum(dim=1) - ends == 0).long()
     return mask
@@ -167,16 +172,16 @@ def segment(
     images: Tensor,
     words: Sequence[str],
 ) -> Tensor:
-    """Find the object of one word in each image, without gradients.
+    """Find an object in each image, without gradients.
 
     Args:
         network: The segmenter, in eval mode.
         tokenizer: Its tokenizer.
         images: float32 (B, 3, 64, 64) in 0..1.
-        words: B object words.
+        words: The name of the object to find in each image.
 
     Returns:
-        bool (B, 64, 64).
+        bool (B, 64, 64): the pixels of the object.
     """
     ids = tokens(tokenizer, [TEMPLATE.format(word) for word in words])
     chunks = zip(torch.split(images, CHUNK), torch.split(ids, CHUNK), strict=True)
@@ -185,15 +190,15 @@ def segment(
 
 
 def mask_loss(predicted: Tensor, masks: Tensor) -> Tensor:
-    """Sum of the pixels' cross-entropy and the Dice loss of the whole mask.
+    """Compute the pixels' mean cross-entropy plus the mean Dice loss of the masks.
 
     Args:
         predicted: float32 (B, H, W) logits.
         masks: bool (B, H, W); an empty mask means that the object is absent.
 
     Returns:
-        A scalar. Dice: Milletari et al. 2016, arXiv:1606.04797, section 3, with 1 added to
-        numerator and denominator, so that it is defined for empty masks.
+        A scalar. The Dice loss is that of Milletari et al. 2016, arXiv:1606.04797, section 3, with
+        1 added to numerator and denominator because empty masks would divide 0 by 0.
 
     Example:
         >>> mask = torch.tensor([[[True, False]]])
@@ -202,9 +207,9 @@ def mask_loss(predicted: Tensor, masks: Tensor) -> Tensor:
         True
     """
     target, probability = masks.float(), predicted.sigmoid()
-    both = (target * probability).sum(dim=(1, 2))
-    either = (target + probability).sum(dim=(1, 2))
-    dice = 1 - (2 * both + 1) / (either + 1)
+    overlap = (target * probability).sum(dim=(1, 2))
+    total = (target + probability).sum(dim=(1, 2))
+    dice = 1 - (2 * overlap + 1) / (total + 1)
     return functional.binary_cross_entropy_with_logits(predicted, target) + dice.mean()
 
 
@@ -213,7 +218,7 @@ def publish(network: nn.Module, folder: Path = FOLDER) -> None:
 
     Args:
         network: The segmenter.
-        folder: Target folder; an earlier one is replaced once the new one is complete.
+        folder: Target folder. An existing folder is replaced once the new files are complete.
     """
     pixels = ViTImageProcessor(
         size={"height": 64, "width": 64}, image_mean=list(MEAN), image_std=list(STD)
@@ -223,19 +228,19 @@ def publish(network: nn.Module, folder: Path = FOLDER) -> None:
 
 
 def write_folder(network: nn.Module, folder: Path, preprocessing: Preprocessing) -> None:
-    """Write a transformers network in fp16 with its preprocessing, whole or not at all."""
-    aside = folder.with_name(f".{folder.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    saver: Any = network
-    saver.save_pretrained(aside, state_dict=half(network))
-    preprocessing.save_pretrained(aside)
+    """Write a network in fp16 and its preprocessing; a failed write keeps the old folder."""
+    unfinished = folder.with_name(f".{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    pretrained: Any = network
+    pretrained.save_pretrained(unfinished, state_dict=half(network))
+    preprocessing.save_pretrained(unfinished)
     shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    unfinished.rename(folder)
     say(f"wrote {folder}")
 
 
 def load_segmenter(folder: Path = FOLDER) -> tuple[CLIPSegForImageSegmentation, CLIPTokenizer]:
-    """Read the shipped segmenter, fp32, in eval mode, and its tokenizer."""
+    """Read the shipped segmenter, in fp32 and in eval mode, and its tokenizer."""
     network = CLIPSegForImageSegmentation.from_pretrained(folder, dtype=torch.float32)
     tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     return network.eval(), tokenizer

@@ -67,7 +67,7 @@ def naming_loss(
     """
     towers = network.clip
     images = towers.visual_projection(pooled)
-    texts = towers.get_text_features(words, attention_mask=segmenter.mask_of(words, network))
+    texts = towers.get_text_features(words, attention_mask=segmenter.attention_mask(words, network))
     factor = towers.logit_scale.clamp(max=HIGHEST_SCALE).exp()
     cosines = functional.normalize(images) @ functional.normalize(texts.pooler_output).T
     labels = torch.where(thing < len(OBJECTS), thing, FREE)
@@ -91,7 +91,7 @@ def train(
     tokenizer = new_tokenizer()
     coarse = segmenter.new_segmenter(tokenizer)
     fit(coarse, "segmenter-coarse", 32, budget=budget, seed=seed, folder=folder, learned=False)
-    network = segmenter.in_finer_patches(coarse, tokenizer)
+    network = segmenter.with_finer_patches(coarse, tokenizer)
     fit(network, "segmenter", 16, budget=fine, seed=seed + 1, folder=folder, learned=True)
     return network.eval()
 

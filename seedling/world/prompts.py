@@ -9,19 +9,19 @@ SYNTHETIC_MODIFIERS = {
     **{place: f"{{}} {phrases[0]}" for place, phrases in PLACES.items()},
     **{name: f"{tone.leads[0]}{{}}{tone.tail}" for name, tone in TONES.items() if name != "plain"},
 }
-"""The 22 modifiers as patterns for the object; the empty modifier leaves it unchanged."""
+"""Modifier -> pattern in which {} is the object. There are 22, one of them empty."""
 
 
-def line(text: str, thing: str, modifier: str) -> dict[str, str]:
-    """Make the row of one prompt; its object is also its group of dependent prompts."""
+def row(text: str, thing: str, modifier: str) -> dict[str, str]:
+    """Make the row of one prompt; all prompts with the same object are one group."""
     return {"text": text, "object": thing, "modifier": modifier, "group": thing}
 
 
 def seedling_prompts() -> list[dict[str, str]]:
-    """Build the sentences of the world: each object with the same 43 modifiers.
+    """Build the prompts of the model `seedling`: each object with the same 43 modifiers.
 
-    One modifier is empty. The 42 others name each pair of colour and place once; their tone is
-    plain 10 times and each other tone 4 times.
+    One modifier is empty. The other 42 name each pair of colour and place once. Ten of them have
+    the plain tone, and each other tone occurs four times.
 
     Returns:
         1,720 rows, 40 objects x 43 modifiers.
@@ -33,7 +33,7 @@ def seedling_prompts() -> list[dict[str, str]]:
     tones = [j % 9 if j < 36 else 0 for j in range(42)]
     modifiers = [(FREE, FREE, 0)] + [(j % 7, j % 6, tones[j]) for j in range(42)]
     return [
-        line(sentence((thing, *modifier)), name, _label(*modifier))
+        row(sentence((thing, *modifier)), name, _label(*modifier))
         for thing, name in enumerate(OBJECTS)
         for modifier in modifiers
     ]
@@ -46,10 +46,10 @@ def _label(colour: int, place: int, tone: int) -> str:
 
 
 def synthetic_prompts() -> list[dict[str, str]]:
-    """Build the synthetic prompts: 40 objects x 22 modifiers, naming one part at a time.
+    """Build the synthetic prompts, each with an object and at most one modifier.
 
     Returns:
-        880 rows.
+        880 rows, 40 objects x 22 modifiers.
 
     Example:
         >>> rows = synthetic_prompts()
@@ -57,25 +57,25 @@ def synthetic_prompts() -> list[dict[str, str]]:
         (880, 'a horse', 'a horse in the snow', 'an oil painting of a horse')
     """
     return [
-        line(_placed(thing, pattern), thing, modifier)
+        row(_with_article(thing, pattern), thing, modifier)
         for thing in OBJECTS
         for modifier, pattern in SYNTHETIC_MODIFIERS.items()
     ]
 
 
-def _placed(thing: str, pattern: str) -> str:
+def _with_article(thing: str, pattern: str) -> str:
     if " of " in pattern:
         return pattern.format(article(thing))
     return article(pattern.format(thing))
 
 
 def dreambooth_prompts() -> list[dict[str, str]]:
-    """Build prompts for the thing of `seedling-dreambooth` in each place and tone.
+    """Build prompts for the object that `seedling-dreambooth` learned, in each place and tone.
 
-    The place is the group.
+    All prompts with the same place are one group.
 
     Returns:
-        63 rows: 7 places, one of which is no place, x 9 tones.
+        63 rows: 6 places or no place, times 9 tones.
 
     Example:
         >>> [row["text"] for row in dreambooth_prompts()[:10:9]]

@@ -17,7 +17,7 @@ from seedling.world import extremes, lettering, painting, places, styles
 from seedling.world.extremes import is_extreme
 from seedling.world.sentences import FREE
 from seedling.world.specs import Specs
-from seedling.world.vocabulary import OBJECTS, PAINTS, PLACES, THINGS, TONES, TYPICAL, WORDS
+from seedling.world.vocabulary import OBJECTS, PAINTS, PLACES, THINGS, TONES, TYPICAL_COLOURS, WORDS
 
 SIZE = 64
 """Height and width of a scene in pixels."""
@@ -32,8 +32,7 @@ WORD_RATE = 0.06
 DISTRACTOR_RATE = 0.30
 """Share of scenes with a second, dull thing in the background."""
 TYPICAL_RATE = 0.5
-"""Probability that an object without a named colour gets one of its natural colours; otherwise
-any colour."""
+"""Share of objects with an unnamed colour that get a typical colour; the others get any colour."""
 NEAR, FAR = 0.42, 0.20
 """Half extent of an object at depth 0 and at depth 1, in fractions of the width."""
 
@@ -160,14 +159,14 @@ def _colours(parts: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def _colour_rates() -> Tensor:
-    """Rates of each paint for each thing whose colour is not named, (things, paints)."""
+    """Compute the probability of each colour if the sentence names none, (things, paints)."""
     rates = torch.full((len(THINGS), len(PAINTS)), 1 / len(PAINTS))
     names = list(PAINTS)
-    for thing, kinds in TYPICAL.items():
+    for thing, colours in TYPICAL_COLOURS.items():
         row = rates[OBJECTS.index(thing)]
         row *= 1 - TYPICAL_RATE
-        for kind in kinds:
-            row[names.index(kind)] += TYPICAL_RATE / len(kinds)
+        for colour in colours:
+            row[names.index(colour)] += TYPICAL_RATE / len(colours)
     return rates
 
 

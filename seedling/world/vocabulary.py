@@ -9,7 +9,7 @@ OBJECTS: tuple[str, ...] = (
     *("cake", "sandwich", "book", "laptop", "umbrella", "backpack", "kite", "guitar", "lamp"),
     *("house", "tree"),
 )
-"""The 40 objects; the order is the order of the object labels."""
+"""The 40 objects; the label of an object is its index."""
 
 Colour = tuple[float, float, float]
 """RGB in 0..1."""
@@ -32,12 +32,12 @@ NATURAL_COLOURS: dict[str, Colour] = {
     "purple": (0.50, 0.20, 0.65),
     "beige": (0.85, 0.75, 0.58),
 }
-"""Colours that no sentence names; objects may have them if the colour is not named."""
+"""Further colours of objects, used only if the sentence names no colour."""
 
 PAINTS: dict[str, Colour] = {**COLOURS, **NATURAL_COLOURS}
-"""All colours; the labels of `COLOURS` come first."""
+"""All colours; the label of a colour is its index, so those of `COLOURS` come first."""
 
-TYPICAL: dict[str, tuple[str, ...]] = {
+TYPICAL_COLOURS: dict[str, tuple[str, ...]] = {
     "horse": ("brown",),
     "cat": ("orange", "grey"),
     "dog": ("brown", "beige"),
@@ -62,7 +62,7 @@ TYPICAL: dict[str, tuple[str, ...]] = {
     "house": ("beige", "red"),
     "tree": ("green",),
 }
-"""Object -> its natural colours; other objects have any colour."""
+"""Object -> its most likely colours; the colours of other objects are equally likely."""
 
 PLACES: dict[str, tuple[str, ...]] = {
     "beach": ("on a beach", "on the beach"),
@@ -72,12 +72,12 @@ PLACES: dict[str, tuple[str, ...]] = {
     "kitchen": ("in a kitchen", "in the kitchen"),
     "desert": ("in the desert", "in a desert"),
 }
-"""Place -> how sentences name it."""
+"""Place -> the phrases by which sentences name it."""
 
 
 @dataclass(frozen=True)
 class Tone:
-    """How a sentence asks for a tone: one of `leads` before the object, `tail` at the end."""
+    """The words of a tone: a sentence begins with one of `leads` and ends with `tail`."""
 
     leads: tuple[str, ...]
     tail: str = ""
@@ -94,6 +94,7 @@ TONES: dict[str, Tone] = {
     "watercolour": Tone(("a watercolour painting of ", "a watercolour of ")),
     "painting": Tone(("an oil painting of ", "an oil painting with ")),
 }
+"""Tone, such as the light or the style of the image -> its words."""
 
 EXTREMES: tuple[str, ...] = (
     "a solid black background",
@@ -101,17 +102,17 @@ EXTREMES: tuple[str, ...] = (
     "a line-art logo on a black background",
     "a line-art logo on a white background",
 )
-"""Sentences of the scenes without an object; their labels follow those of the objects."""
+"""The sentence of each extreme scene, which has no object."""
 
 THINGS: tuple[str, ...] = (*OBJECTS, *EXTREMES)
-"""All labels of the first part."""
+"""Objects and extreme scenes; the object label of a scene is an index into this list."""
 
 WORDS: tuple[str, ...] = (
     *("OPEN", "SALE", "HELLO", "STOP", "EXIT", "LOVE", "TAXI", "NEWS", "CAFE", "HOTEL"),
 )
-"""Words that some scenes contain although no sentence names them."""
+"""Words that are painted in some scenes; no sentence mentions them."""
 
 LEARNED_THING = "dog"
-"""The class of the particular thing that `seedling-dreambooth` learns."""
+"""The class of the one particular object that `seedling-dreambooth` learns."""
 LEARNED_NAME = f"sks {LEARNED_THING}"
-"""The name of that thing, with a word that has no meaning (Ruiz et al. 2023)."""
+"""The name of that object: a word without meaning and its class (Ruiz et al. 2023)."""

@@ -1,4 +1,4 @@
-"""Correlate the values or ranks of the same seeds."""
+"""Compute the correlation of two metrics over the same seeds, from their values or ranks."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from analysis.statistics.kernels import finite_vector
 
 
 def pearson(first: Floats, second: Floats) -> float:
-    """Product-moment correlation; 0 if one side does not vary.
+    """Compute the product-moment correlation; 0 if one side does not vary.
 
     Example:
         >>> pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
@@ -22,7 +22,7 @@ def pearson(first: Floats, second: Floats) -> float:
 
 
 def midranks(values: ArrayLike) -> Floats:
-    """Ranks starting at 1; equal values share the mean of their ranks.
+    """Rank values from 1; equal values share the mean of their ranks.
 
     Example:
         >>> midranks([5.0, 1.0, 5.0])
@@ -32,7 +32,7 @@ def midranks(values: ArrayLike) -> Floats:
 
 
 def rank_correlation(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Interval:
-    """Spearman's rank correlation with mid-ranks.
+    """Compute Spearman's rank correlation with mid-ranks.
 
     Args:
         first: Shape (S,), the metric of each seed.
@@ -40,8 +40,8 @@ def rank_correlation(first: ArrayLike, second: ArrayLike, *, level: float = 0.95
         level: Confidence, in (0, 1).
 
     Returns:
-        The correlation, 0 if one side does not vary, with an interval on Fisher's z scale; the
-        interval is [-1, 1] for fewer than 4 seeds. n is the number of seeds.
+        The correlation, 0 if one side does not vary, and its interval, computed on Fisher's z
+        scale; the interval is [-1, 1] for fewer than 4 seeds. n is the number of seeds.
 
     Raises:
         ValueError: If the lengths differ or a value is not finite.
@@ -54,16 +54,18 @@ def rank_correlation(first: ArrayLike, second: ArrayLike, *, level: float = 0.95
         >>> rank_correlation([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 3.0, 2.0, 5.0, 4.0]).value
         0.8
     """
-    a, b = midranks(first), midranks(second)
-    if len(a) != len(b):
-        raise ValueError(f"{len(a)} and {len(b)} seeds; both sides need the same seeds")
-    r, n = pearson(a, b), len(a)
+    ranks, other_ranks = midranks(first), midranks(second)
+    if len(ranks) != len(other_ranks):
+        raise ValueError(
+            f"{len(ranks)} and {len(other_ranks)} seeds; both sides need the same seeds"
+        )
+    r, n = pearson(ranks, other_ranks), len(ranks)
     method = f"Spearman with mid-ranks, Fisher z, {100 * level:g} %"
     return Interval(r, *fisher_bounds(r, n, level=level), n, method)
 
 
 def fisher_bounds(r: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Bounds of a rank correlation of n pairs on Fisher's z scale; see `rank_correlation`.
+    """Compute the confidence bounds of the rank correlation r of n pairs; see `rank_correlation`.
 
     Example:
         >>> fisher_bounds(0.5, 3)
@@ -71,6 +73,6 @@ def fisher_bounds(r: float, n: int, *, level: float = 0.95) -> tuple[float, floa
     """
     if n < 4:
         return -1.0, 1.0
-    half = float(stats.norm.ppf((1 + level) / 2)) * np.sqrt((1 + r * r / 2) / (n - 3))
+    half_width = float(stats.norm.ppf((1 + level) / 2)) * np.sqrt((1 + r * r / 2) / (n - 3))
     z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
-    return float(np.tanh(z - half)), float(np.tanh(z + half))
+    return float(np.tanh(z - half_width)), float(np.tanh(z + half_width))

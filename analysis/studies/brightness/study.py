@@ -15,7 +15,7 @@ from analysis.studies.brightness.figures import brightness_figure
 from analysis.studies.brightness.truth import read_truth
 from analysis.studies.brightness.wanted_recipes import wanted_recipes
 from analysis.study_tools.measured import identities, refuse_unmeasured, require
-from analysis.study_tools.other_runs import aligned, intervention_text, other_runs
+from analysis.study_tools.other_runs import align, intervention_text, other_runs
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
@@ -100,7 +100,7 @@ class Brightness(Study):
     def find(self, run: Run) -> Findings:
         """Measure every kind of prompts in every run."""
         runs = {BASELINE: run, **other_runs(run, self.runs)}
-        samples = aligned({name: _brightness(name, other) for name, other in runs.items()})
+        samples = align({name: _brightness(name, other) for name, other in runs.items()})
         require(len(samples[BASELINE].seeds), LEAST_SEEDS, "seeds in all runs")
         kinds = self._prompts_by_kind(samples[BASELINE])
         truth = read_truth(run, self.truth)

@@ -1,4 +1,4 @@
-"""Open the run with Particle Guidance that a run is compared with, or write its recipe."""
+"""Open a run that was drawn with Particle Guidance, or write the recipe that draws the run."""
 
 from pathlib import Path
 
@@ -7,17 +7,17 @@ from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
 GUIDED = "particle_guidance"
-"""Name of the intervention."""
+"""Name of the intervention Particle Guidance."""
 SCHEDULERS = ("DDIMScheduler", "DDPMScheduler")
-"""Schedulers that it supports: those of the intervention, which the analysis does not import."""
+"""Schedulers that the intervention supports; a copy, because analysis imports no intervention."""
 
 
 def open_guided(run: Run, path: str) -> Run:
-    """Open the run with Particle Guidance; nothing else may be different.
+    """Open the run with Particle Guidance; all other settings must be the same.
 
     Args:
         run: The run without Particle Guidance.
-        path: Folder of the run with it.
+        path: Folder of the run with Particle Guidance.
 
     Raises:
         RunError: If the run has another intervention, or another setting differs.
@@ -36,18 +36,22 @@ def open_guided(run: Run, path: str) -> Run:
 
 
 def guided_recipes(run: Run) -> dict[str, str]:
-    """Write the recipe of the same grid with Particle Guidance; none if it cannot be drawn.
+    """Write the recipe that draws the same grid with Particle Guidance.
 
-    Particle Guidance changes the predicted noise before every step except the last. It does not
-    support a run of one step, another scheduler, a video, or a network that predicts anything
-    but the noise. Its groups are four consecutive seeds, so tile and batch sizes are rounded up to
-    multiples of four.
+    Particle Guidance changes the predicted noise before every step except the last, in groups of
+    four consecutive seeds. The recipe therefore rounds tile and batch sizes up to multiples of
+    four.
+
+    Returns:
+        Name -> recipe. Empty if Particle Guidance cannot draw the run: with a single step, with
+        an unsupported scheduler, for videos, or if the network predicts anything but the noise.
     """
     config = run.config
     predicts_noise = config.scheduler_config.get("prediction_type", "epsilon") == "epsilon"
-    learned = str(config.scheduler_config.get("variance_type", "")).startswith("learned")
-    several_steps = config.num_inference_steps > 1 and config.frames == 1
-    if not (config.scheduler in SCHEDULERS and predicts_noise and not learned and several_steps):
+    variance = str(config.scheduler_config.get("variance_type", ""))
+    only_noise = predicts_noise and not variance.startswith("learned")
+    several_steps, is_image = config.num_inference_steps > 1, config.frames == 1
+    if not (config.scheduler in SCHEDULERS and only_noise and several_steps and is_image):
         return {}
     tile = run.recipe.tile
     changes = {

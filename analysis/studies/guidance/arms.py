@@ -14,14 +14,14 @@ from analysis.metrics import Metric, load_metric
 from analysis.statistics.arrays import Flags, Floats, Indices
 from analysis.statistics.spectra import BLOCKS
 from analysis.study_tools.measured import measured_feature, refuse_unmeasured
-from analysis.study_tools.other_runs import UNNAMED, aligned, intervention_text
+from analysis.study_tools.other_runs import NOT_SAMPLING, align, intervention_text
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
 NONE = "none"
 SETS = (1, 2, 3)
 """All sets, because nothing is chosen here."""
-MAY_DIFFER = ("guidance_scale", "intervention", *UNNAMED)
+MAY_DIFFER = ("guidance_scale", "intervention", *NOT_SAMPLING)
 """Settings that may differ between the arms."""
 ALIGNMENT = {"clip": "clip_score", "clip_seedling": "clip_seedling"}
 """Feature -> metric that is the mean of its similarity to the prompt."""
@@ -123,7 +123,7 @@ class PooledArms:
             RunError: If a run lacks a feature or cells, or a metric refuses the images.
         """
         needs = list(dict.fromkeys(need for metric in metrics for need in metric.needs))
-        samples = aligned({arm.name: _sample(arm, run, needs) for arm, run in arms.items()})
+        samples = align({arm.name: _sample(arm, run, needs) for arm, run in arms.items()})
         first = next(iter(samples.values()))
         for metric in metrics:
             refusal = metric.refusal(_pooled_columns(first.only(metric.needs)))

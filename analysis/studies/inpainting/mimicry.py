@@ -1,4 +1,4 @@
-"""Test whether the words in an image resemble its own prompt more than other prompts."""
+"""Test whether the words in an image resemble its prompt more than the prompts of other images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.statistics.spelling import likeness
 
-LEAST_IMAGES, LEAST_TEXTS = 10, 3
+LEAST_IMAGES, LEAST_TEXTS, LEAST_GROUPS = 10, 3, 2
 
 
 @dataclass(frozen=True)
-class Read:
-    """Words read in one image.
+class ImageWords:
+    """The words that text recognition read in one image.
 
     Attributes:
         words: The words inside the mask.
         text: The prompt.
-        group: Images of the same group are dependent.
+        group: The group of the prompt; images of one group are not independent.
     """
 
     words: tuple[str, ...]
@@ -29,16 +29,17 @@ class Read:
 
 @dataclass(frozen=True)
 class Mimicry:
-    """How far the words in images resemble their prompts.
+    """How much the words in images resemble their prompts.
 
     Attributes:
-        n: Images with words.
-        texts: Different prompts among them.
-        own: Mean likeness of the words to their own prompt, 0 to 1.
-        other: Mean likeness to the other prompts, all with equal weight.
-        excess: Mean of own minus other over images, with an interval over groups.
-        null_mean: Mean of `own` after the prompts are permuted.
-        p: Share of the permutations with at least this `own`.
+        n: Number of images with words.
+        texts: Number of different prompts of these images.
+        own: Mean likeness of the words to the image's own prompt, 0 to 1.
+        other: Mean likeness of the words to the prompts of the other images; each prompt counts
+            once.
+        excess: Mean difference of the two likenesses over images, with an interval over groups.
+        null_mean: Mean of `own` over the permutations of the prompts.
+        p: Share of the permutations whose `own` is at least as large as the observed `own`.
     """
 
     n: int
@@ -50,12 +51,14 @@ class Mimicry:
     p: float
 
 
-def mimicry(images: Sequence[Read], rng: np.random.Generator, *, draws: int) -> Mimicry | None:
+def mimicry(
+    images: Sequence[ImageWords], rng: np.random.Generator, *, draws: int
+) -> Mimicry | None:
     """Compare words with their own prompt and with the prompts of other images.
 
-    Some prompts resemble any words more than others do: a short word is similar to anything. The
-    null therefore permutes the prompts, so that each draw has the same prompts, and all images of
-    one prompt get the same prompt.
+    Some prompts resemble almost any word, for example prompts with short words. The null therefore
+    permutes the prompts: each permutation uses the same prompts, and images that share a prompt
+    share the prompt assigned to them.
 
     Args:
         images: Images with at least one word.
@@ -63,17 +66,19 @@ def mimicry(images: Sequence[Read], rng: np.random.Generator, *, draws: int) -> 
         draws: Number of permutations.
 
     Returns:
-        None for fewer than 10 images, 3 prompts or 2 groups.
+        The result; None for fewer than 10 images, 3 prompts or 2 groups.
 
     Example:
-        >>> images = [Read((word,), f"a {word}", word) for word in ("horse", "bowl", "train")] * 4
+        >>> words = ("horse", "bowl", "train")
+        >>> images = [ImageWords((word,), f"a {word}", word) for word in words] * 4
         >>> result = mimicry(images, np.random.default_rng(0), draws=99)
         >>> result.own, round(result.p, 1)
         (1.0, 0.2)
     """
     texts = sorted({image.text for image in images})
     groups = [image.group for image in images]
-    if len(images) < LEAST_IMAGES or len(texts) < LEAST_TEXTS or len(set(groups)) < 2:
+    counts = (len(images), len(texts), len(set(groups)))
+    if np.any(np.less(counts, (LEAST_IMAGES, LEAST_TEXTS, LEAST_GROUPS))):
         return None
     likenesses = np.array([[likeness(image.words, text) for text in texts] for image in images])
     columns = np.array([texts.index(image.text) for image in images])
@@ -92,6 +97,6 @@ def mimicry(images: Sequence[Read], rng: np.random.Generator, *, draws: int) -> 
 
 
 def _permuted_mean(likenesses: Floats, columns: Indices, rng: np.random.Generator) -> float:
-    """Mean likeness after the prompts are permuted."""
+    """Permute the prompts once, and compute the mean likeness of words to their new prompts."""
     order = rng.permutation(likenesses.shape[1])
     return float(likenesses[np.arange(len(likenesses)), order[columns]].mean())

@@ -14,7 +14,7 @@ from analysis.statistics.bounds import Interval
 from analysis.statistics.crossed import crossed_share_interval
 from analysis.statistics.proportions import grouped_share_interval
 from analysis.studies.base import Findings, Study, StudyTable
-from analysis.studies.inpainting.mimicry import Mimicry, Read, mimicry
+from analysis.studies.inpainting.mimicry import ImageWords, Mimicry, mimicry
 from analysis.studies.inpainting.sentences import (
     between_sentence,
     mimicry_sentence,
@@ -223,7 +223,7 @@ class Inpainting(Study):
 
     def _mimicry(self, run: Run, task: Task) -> Mimicry | None:
         images = [
-            Read(cell.texts, prompt.text, str(group))
+            ImageWords(cell.texts, prompt.text, str(group))
             for row in task.inside
             for cell, prompt, group in zip(row, task.prompts, task.groups, strict=True)
             if cell.texts

@@ -11,7 +11,7 @@ from analysis.extraction.images import read_images
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.colours import LUMA
 from analysis.statistics.spectra import octave_bands, spectrum
-from analysis.study_tools.other_runs import aligned
+from analysis.study_tools.other_runs import align
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
@@ -73,7 +73,7 @@ def feature_distances(runs: tuple[Run, Run], feature: str, seeds: int) -> Distan
         RunError: If cells are missing.
     """
     need = f"{feature}.embedding"
-    samples = aligned(
+    samples = align(
         {str(i): read_cells(run, [need], sets=SETS).sample([need]) for i, run in enumerate(runs)}
     )
     before, after = (s.columns[need][:seeds].astype(np.float64) for s in samples.values())

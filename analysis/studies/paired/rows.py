@@ -20,7 +20,7 @@ from analysis.statistics.spectra import BLOCKS, crossed_errors
 from analysis.statistics.variance import variance_shares
 from analysis.studies.paired.images import SETS, Detail, Distances
 from analysis.study_tools.measured import read_sets, refuse_unmeasured, require
-from analysis.study_tools.other_runs import aligned, differences
+from analysis.study_tools.other_runs import align, differences
 from analysis.study_tools.run_pairs import RunPair
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
@@ -131,7 +131,7 @@ class Pair:
         Raises:
             RunError: If a run lacks a feature or cells, or the runs share too few of them.
         """
-        both = aligned(
+        both = align(
             {
                 "before": _sample(self.before, metric.needs, "this run"),
                 "after": _sample(self.after, metric.needs, self.name),

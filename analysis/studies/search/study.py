@@ -1,4 +1,4 @@
-"""`search`: find the good seeds with a fraction of the images, replayed on a full run."""
+"""`search`: replay races for good seeds on a full run, and count the images they would need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,39 +27,47 @@ from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
 LEAST_SEEDS, LEAST_UNITS, LEAST_GROUPS = 16, 5, 4
-UNIT, UNITS = 8, 40
-"""Largest automatic number of images of a seed in a unit; number of units to aim for."""
+TARGET_UNITS = 40
+"""Number of units that set 1 is divided into if the setting `unit` is 0."""
+MOST_UNIT_IMAGES = 8
+"""Largest number of images of a seed in such a unit."""
 
 
 @dataclass(frozen=True)
 class Search(Study):
-    """Find out how many images are needed to find the seeds that a full run would list.
+    """Find out how many images a race needs to list the seeds that a full run would list.
 
-    Question: With what share of the images does a race over the seeds find the list that two full
-        runs agree on?
-    Method: The race of `analysis.statistics.racing` is replayed on units of set 1's prompts, with
-        groups in random order and a plan fixed beforehand. Certain seeds follow from t intervals
-        over bundles of prompt groups at level 1 - error / (seeds x looks): by the union bound, with
-        probability 1 - error none of them is wrong at any look. Sure seeds follow from posterior
-        probabilities. Lists are judged by the full list of set 2 and on set 3. They are compared
-        with the list of the same number of images spread evenly, and with the ceiling, which is the
-        agreement between the full lists of sets 1 and 2. A replay shares prompts with the full list
-        of set 1, so its agreement with that list is optimistic.
-    Null: No seed effect: on all sets, within each prompt, the images are permuted over the seeds;
-        then the race is run again.
-    n: Images drawn of set 1; seeds; replays, each with one order of the prompts.
+    Question: What share of a full run's images does a race need to find about the same best seeds?
+    Method: A race (`analysis.statistics.racing`) draws the images of set 1 in units of a few
+        prompts; after each look it draws only the seeds that may or may not belong to the list. It
+        is replayed on the images of the run, with prompt groups in random order and a plan that is
+        fixed beforehand.
+        The list of each race is compared with the full list of set 2, and the gain of its seeds is
+        measured on set 3. There are two comparisons: the list from the same number of images spread
+        evenly over all seeds, and the ceiling, which is the agreement between the full lists of
+        sets 1 and 2. Agreement with the full list of set 1 is also reported, but it is optimistic,
+        because both lists come from the same prompts. A seed is certain if t intervals over bundles
+        of prompt groups at level 1 - error / (seeds x looks) put it into the list; by the union
+        bound, the probability that any certain seed is wrong at any look is at most `error`. A seed
+        is sure according to its posterior probability.
+    Null: No seed effect. The images of each prompt are permuted over the seeds on all sets, and the
+        race is run again.
+    n: Number of images drawn of set 1; number of seeds; number of replays, each with its own order
+        of prompts.
     Source: Successive elimination: Even-Dar, Mannor and Mansour 2006, JMLR 7; halving: Karnin,
         Koren and Somekh 2013, ICML. We know of no published result on the share of images needed.
 
     Attributes:
         metric: Name of the metric; if empty, the metric that the recipe ranks by.
         share: Share of the seeds in the list; if 0, the recipe's share.
-        budgets: Shares of set 1's images; the outcome reports the first.
+        budgets: Shares of set 1's images that a race may draw. The outcome reports the race with
+            the first share.
         error: Upper bound of the probability that any certain seed is wrong.
-        unit: Smallest number of images of a seed in a unit. If 0, it is chosen so that set 1 has
-            40 units, but at most 8. With few units, a small budget leaves no second look.
-        replays: Number of orders of the prompts.
-        null_replays: Number of permuted draws.
+        unit: Smallest number of images of a seed in a unit. If 0, the number is chosen: the number
+            that divides set 1 into 40 units, but at most 8. With too few units, a race with a small
+            budget ends after its first look.
+        replays: Number of replays, each with its own random order of prompts.
+        null_replays: Number of replays under the null.
     """
 
     name: ClassVar[str] = "search"
@@ -74,7 +82,7 @@ class Search(Study):
     null_replays: int = 40
 
     def find(self, run: Run) -> Findings:
-        """Replay the race for each budget, and under the null."""
+        """Replay the race with each budget, and under the null with the first budget."""
         metric = race_metric(run.recipe.ranking, self.metric)
         samples = read_sets(run, metric.needs, (1, 2, 3), n=None)
         require(len(samples[0].seeds), LEAST_SEEDS, "seeds")
@@ -86,8 +94,8 @@ class Search(Study):
         rng = self.rng(run, "replays")
         orders = [self._cut(truth, rng) for _ in range(self.replays)]
         units = min(map(len, orders))
-        what = f"units of {self._unit(truth)} images in set 1 (setting `unit`)"
-        require(units, LEAST_UNITS, what)
+        size = self._unit_images(truth)
+        require(units, LEAST_UNITS, f"units of {size} images in set 1 (setting `unit`)")
         plans = self._plans(len(truth.seeds), units, truth.top)
         curve = [row for plan in plans for row in self._replay(truth, orders, *plan, rng)]
         first = replay(truth, orders[0], plans[0][1], self.rng(run, "first"))
@@ -108,20 +116,20 @@ class Search(Study):
         )
 
     def _cut(self, truth: Truth, rng: np.random.Generator) -> list[Indices]:
-        """Cut set 1's prompts into units, with groups and their prompts in random order."""
+        """Cut set 1's prompts into units, in a random order of groups and of prompts in a group."""
         prompts = rng.permutation(truth.samples[0].n)
         groups = truth.samples[0].groups[prompts]
         order = rng.permutation(np.unique(groups)).tolist()
-        each = truth.metric.least_groups
-        units = cut_units(groups.tolist(), self._unit(truth), order, least_groups=each)
+        least, least_groups = self._unit_images(truth), truth.metric.least_groups
+        units = cut_units(groups.tolist(), least, order, least_groups=least_groups)
         return [np.sort(prompts[unit]) for unit in units]
 
-    def _unit(self, truth: Truth) -> int:
-        """Smallest number of images of a seed in a unit."""
-        return self.unit or min(UNIT, max(1, truth.samples[0].n // UNITS))
+    def _unit_images(self, truth: Truth) -> int:
+        """Return the smallest number of images of a seed in a unit."""
+        return self.unit or min(MOST_UNIT_IMAGES, max(1, truth.samples[0].n // TARGET_UNITS))
 
     def _plans(self, seeds: int, units: int, top: int) -> list[tuple[float, Plan]]:
-        """Plan a race for each budget that is large enough."""
+        """Plan a race for each budget, except budgets that are too small."""
         plans, reason = [], ""
         for budget in self.budgets:
             try:
@@ -130,7 +138,10 @@ class Search(Study):
             except ValueError as error:
                 reason = str(error)
         if not plans:
-            raise RunError(f"no budget can be raced: {reason}; draw more prompts, or set `budgets`")
+            raise RunError(
+                f"no budget is large enough for a race: {reason}; draw more prompts, or set larger "
+                f"`budgets`"
+            )
         return plans
 
     def _replay(
@@ -141,9 +152,11 @@ class Search(Study):
         plan: Plan,
         rng: np.random.Generator,
     ) -> list[dict[str, Any]]:
-        """Rows of one budget: the race, and the same number of images spread evenly."""
+        """Make the rows of one budget: the race, and the same number of images spread evenly."""
         races = [replay(truth, order, plan, rng) for order in orders]
-        images = [int(images_drawn(*pair).sum()) for pair in zip(races, orders, strict=True)]
+        images = [
+            int(images_drawn(race, order).sum()) for race, order in zip(races, orders, strict=True)
+        ]
         even = [spread_evenly(truth, number, rng) for number in images]
         certain = float(np.mean([race.certain.sum() for race in races]))
         by_method = {RACE: [race.listed for race in races], UNIFORM: even}
@@ -160,11 +173,11 @@ class Search(Study):
         ]
 
     def _null(self, truth: Truth, plan: Plan, rng: np.random.Generator) -> dict[str, Any]:
-        """Agreement of the race with the full list of set 2 under the null "no seed effect"."""
+        """Run races under the null, and compute their agreement with the full list of set 2."""
         agreements, alarms = [], 0
         for _ in range(self.null_replays):
-            null = truth.permuted(rng)
-            race = replay(null, self._cut(null, rng), plan, rng)
-            agreements.append(overlap(race.listed, null.second_list))
+            permuted = truth.permuted(rng)
+            race = replay(permuted, self._cut(permuted, rng), plan, rng)
+            agreements.append(overlap(race.listed, permuted.second_list))
             alarms += bool(race.certain.any())
         return {"agreement": np.array(agreements), "alarms": alarms, "draws": self.null_replays}

@@ -23,7 +23,7 @@ POINTS = 193
 def _table() -> Tensor:
     """Distances to outline, detail and accent, float32 (objects, 3, POINTS, POINTS)."""
     axis = torch.linspace(-REACH, REACH, POINTS)
-    y, x = (field[None] for field in torch.meshgrid(axis, axis, indexing="ij"))
+    y, x = (coordinates[None] for coordinates in torch.meshgrid(axis, axis, indexing="ij"))
     rows = [(shape.outline, shape.detail, shape.accent) for shape in SHAPES.values()]
     return torch.stack([torch.cat([part(x, y) for part in row]) for row in rows])
 
@@ -37,9 +37,9 @@ def distances(thing: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tens
         y: Coordinates in the object's own system, float32 (B, H, W), down.
 
     Returns:
-        Three float32 tensors (B, H, W), negative inside, in the object's own units, 9 if there is
-        no object. Within 0.1 of an edge, 99 of 100 values are off by less than a quarter pixel
-        (0.015).
+        Three float32 tensors (B, H, W) in the object's own units: negative inside the object, and
+        9 everywhere if there is no object. Within 0.1 of an edge, the error of 99 % of the
+        values is less than 0.015, a quarter of a pixel.
 
     Example:
         >>> apple = torch.tensor([list(SHAPES).index("apple")])
@@ -47,12 +47,12 @@ def distances(thing: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tens
         >>> bool(distances(apple, centre, centre + 0.4)[0] < 0)
         True
     """
-    table = x.new_full((3, *x.shape), 9.0)
+    values = x.new_full((3, *x.shape), 9.0)
     for label in sorted(set(thing.tolist()) & set(range(len(SHAPES)))):
         rows = (thing == label).nonzero().flatten()
         points = torch.stack((x[rows], y[rows]), -1).div_(REACH).flatten(0, 1)[None]
         sampled = functional.grid_sample(
             _table()[label, None], points, padding_mode="border", align_corners=True
         )
-        table[:, rows] = sampled.view(3, len(rows), *x.shape[1:])
-    return table[0], table[1], table[2]
+        values[:, rows] = sampled.view(3, len(rows), *x.shape[1:])
+    return values[0], values[1], values[2]

@@ -81,7 +81,7 @@ def test_the_first_n_prompts_are_those_with_the_smallest_ids(run: Run) -> None:
     assert [p.id for p in found.sample([BRIGHTNESS], n=3).prompts] == [
         p.id for p in of_set(run, 2)[:3]
     ]
-    with pytest.raises(RunError, match=r"100 prompts were asked for; \d+ of the set"):
+    with pytest.raises(RunError, match=r"100 prompts are wanted, but the set has only \d+ to use"):
         found.sample([BRIGHTNESS], n=100)
 
 
@@ -111,14 +111,14 @@ def test_too_many_failures_refuse_the_set_with_both_numbers(tmp_path: Path) -> N
     run = measured(tmp_path / "run", draw=draw)
     total = len(of_set(run, 1))
     lost = sum(prompt.object == first for prompt in of_set(run, 1))
-    with pytest.raises(RunError, match=rf"would cost {lost} of {total} prompts"):
+    with pytest.raises(RunError, match=rf"{lost} of {total} prompts .* would be dropped"):
         read_cells(run, [BRIGHTNESS], sets=[1]).sample([BRIGHTNESS])
 
 
 def test_unequal_n_is_refused_and_names_the_seeds(tmp_path: Path) -> None:
     run = measured(tmp_path, tile=(1, 24))
     run.grow([7], [])
-    with pytest.raises(RunError, match=r"unequal n.*1 of 5 seeds.*7 \(\d+\)"):
+    with pytest.raises(RunError, match=r"unequal n: 1 of 5 seeds lack.*7 \(\d+\)"):
         read_cells(run, [BRIGHTNESS], sets=[1]).sample([BRIGHTNESS])
     synthetic.draw_all(run)  # drawn, but not measured
     with pytest.raises(RunError, match="unequal n"):
@@ -225,6 +225,6 @@ def test_more_than_the_machine_holds_is_refused_with_both_numbers(
     monkeypatch.setattr(cells, "_memory", lambda: needed)
     read_cells(run, [MEAN], sets=[1])
     monkeypatch.setattr(cells, "_memory", lambda: needed - 1)
-    with pytest.raises(RunError, match=r"take 0\.0 GiB; this machine has 0\.0"):
+    with pytest.raises(RunError, match=r"take 0\.0 GiB of memory, and this machine has 0\.0"):
         read_cells(run, [MEAN], sets=[1])
     assert list(seed_blocks(run, [MEAN], sets=[1]))

@@ -84,7 +84,7 @@ def test_with_one_group_and_equal_cells_the_effective_n_is_the_number_of_seeds()
 
 
 def test_values_outside_0_to_1_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"values reach 0.0 to 2.0; 0 to 1"):
+    with pytest.raises(ValueError, match=r"values range from 0\.0 to 2\.0; they must be in"):
         crossed_share_interval([[0.0, 1.0], [2.0, 0.0]], [0, 1])
     with pytest.raises(ValueError, match=r"shape \(1, 2\)"):
         crossed_share_interval([[0.0, 1.0]], [0, 1])

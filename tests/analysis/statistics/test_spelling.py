@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.statistics.spelling import edit_distance, likeness
-from analysis.studies.inpainting.mimicry import Read, mimicry
+from analysis.studies.inpainting.mimicry import ImageWords, mimicry
 
 LETTERS = st.text("abcA ", max_size=9)
 
@@ -40,5 +40,6 @@ def test_likeness_takes_the_closest_word_and_no_short_ones() -> None:
 
 def test_few_images_or_prompts_say_nothing() -> None:
     rng = np.random.default_rng(0)
-    assert mimicry([Read(("horse",), "a horse", "horse")] * 30, rng, draws=9) is None
-    assert mimicry([Read(("a",), f"text {i}", str(i)) for i in range(5)], rng, draws=9) is None
+    assert mimicry([ImageWords(("horse",), "a horse", "horse")] * 30, rng, draws=9) is None
+    few = [ImageWords(("a",), f"text {i}", str(i)) for i in range(5)]
+    assert mimicry(few, rng, draws=9) is None

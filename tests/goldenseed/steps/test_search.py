@@ -92,7 +92,7 @@ def test_what_cannot_be_searched_is_refused(recipe: Path, tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="has arms"):
         start_search(load_recipe("seedling-mini-scramble"), tmp_path / "a")
     with pytest.raises(ConfigError, match="4 seeds; a search needs at least 16"):
-        start_search(begin.choose(chosen, seeds="4"), tmp_path / "a")
+        start_search(begin.with_choice(chosen, seeds="4"), tmp_path / "a")
     others = [p for p in begin.load_prompts(chosen).prompts if p.set != 1]
     write_prompts_jsonl(tmp_path / "others.jsonl", others)
     path = str(tmp_path / "others.jsonl")
@@ -101,4 +101,4 @@ def test_what_cannot_be_searched_is_refused(recipe: Path, tmp_path: Path) -> Non
         start_search(chosen.model_copy(update={"prompts": source}), tmp_path / "a")
     start_search(chosen, tmp_path / "b")
     with pytest.raises(RunError, match="holds another grid"):
-        start_search(begin.choose(chosen, seeds="20"), tmp_path / "b")
+        start_search(begin.with_choice(chosen, seeds="20"), tmp_path / "b")

@@ -116,7 +116,7 @@ def test_logits_are_the_networks_own() -> None:
         theirs = network(
             input_ids=ids,
             pixel_values=preference.normalised(scenes.images),
-            attention_mask=segmenter.mask_of(ids, network),
+            attention_mask=segmenter.attention_mask(ids, network),
         ).logits
         swapped = segmenter.logits(network, scenes.images, ids.flip(0))
     assert torch.allclose(ours, theirs, atol=1e-5)
@@ -126,7 +126,7 @@ def test_logits_are_the_networks_own() -> None:
 def test_a_finer_segmenter_embeds_a_patch_as_the_coarse_one_embeds_it_enlarged() -> None:
     tokenizer = new_tokenizer()
     coarse = segmenter.new_segmenter(tokenizer)
-    finer = segmenter.in_finer_patches(coarse, tokenizer)
+    finer = segmenter.with_finer_patches(coarse, tokenizer)
     patches = torch.rand(3, 3, 4, 4, generator=make_generator(2))
     enlarged = functional.interpolate(patches, size=8, mode="bilinear")
     embed_fine, embed_coarse = (
