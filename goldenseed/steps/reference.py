@@ -27,7 +27,7 @@ def build_reference(plan: parts.Plan, out: Path, workers: Workers) -> dict[str, 
     stage = parts.ReferenceStage(plan, Path(f"{out.absolute()}.parts"))
     source = open_source(plan.source, plan.count)
     if source.other_files:
-        note(f"skipped {source.other_files:,} files of {plan.source} without an image suffix")
+        note(f"{source.other_files:,} files of {plan.source} were skipped: not image files by name")
     note(f"reference: hashing {len(source.names):,} images")
     hashes = list(file_hashes(source))
     existing = build.already_built(out, build.identity_of(plan, source.names, hashes))
