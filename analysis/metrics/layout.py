@@ -78,13 +78,13 @@ def fill_not_found(values: Array) -> Floats:
         [[1.0, 0.0], [1.0, 0.5]]
     """
     x = np.asarray(values, dtype=np.float64)
-    found = np.isfinite(x)
-    if not found.any():
+    is_found = np.isfinite(x)
+    if not is_found.any():
         raise ValueError("the object was found in no image at all")
-    counts = found.sum(axis=0)
-    means = np.where(found, x, 0).sum(axis=0) / np.maximum(counts, 1)
+    counts = is_found.sum(axis=0)
+    means = np.where(is_found, x, 0).sum(axis=0) / np.maximum(counts, 1)
     overall = (means * (counts > 0)).sum(axis=0) / np.maximum((counts > 0).sum(axis=0), 1)
-    return np.asarray(np.where(found, x, np.where(counts > 0, means, overall)))
+    return np.asarray(np.where(is_found, x, np.where(counts > 0, means, overall)))
 
 
 class LayoutX(FoundMetric):

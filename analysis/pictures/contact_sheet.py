@@ -42,7 +42,7 @@ def contact_sheet(
 
     Args:
         run: The run, with images kept.
-        ranking: Its ranking.
+        ranking: The run's ranking.
         rows_each: Number of seeds from each of the three parts of the ranking.
         columns: Number of prompts, of as many different groups as possible.
 

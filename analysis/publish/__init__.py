@@ -29,7 +29,7 @@ def publish(run: Run, ranking: Ranking, *, name: str, folder: Path | None = None
 
     Args:
         run: The run.
-        ranking: Its ranking, of the run's present grid.
+        ranking: The ranking of the run's present grid.
         name: Name of the release: letters, digits, dots, underscores and dashes.
         folder: Folder of all releases; `releases/` of the run if None.
 

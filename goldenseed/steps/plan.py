@@ -109,7 +109,7 @@ def plan_recipe(
 
     Args:
         recipe: The recipe.
-        prompts: Its prompts by id.
+        prompts: The recipe's prompts, by id.
         out: The run folder; shards that it holds already count as done.
         reliability: If given, also say how many prompts per set a ranking of this reliability
             needs.

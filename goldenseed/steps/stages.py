@@ -16,9 +16,9 @@ def run_stage(
     """Run a stage to its end.
 
     Args:
-        title: What the progress lines call it.
+        title: Name of the stage in the progress lines.
         stage: The stage.
-        tasks: Its tasks.
+        tasks: The tasks of the stage.
         total: Images in all tasks.
         workers: Where to run it.
 

@@ -99,7 +99,7 @@ def follower_loss(
         base: The model whose schedule is used.
         follower: The network that is trained.
         latents: The student's latents, float32 (B, 16, 8, 8); they receive no gradient.
-        states: Their encoded prompts.
+        states: The encoded prompts of the latents.
         generator: The source of times and noise.
 
     Returns:
@@ -126,7 +126,7 @@ def matching_loss(
         teacher: The guided seedling, see `guided`.
         follower: The network that was trained on the student's images.
         latents: The student's latents, float32 (B, 16, 8, 8), with gradient.
-        states: Their encoded prompts.
+        states: The encoded prompts of the latents.
         generator: The source of times and noise.
 
     Returns:

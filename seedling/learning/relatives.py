@@ -39,9 +39,9 @@ class Base:
     """A published seedling in fp32, with frozen weights.
 
     Attributes:
-        vae: Its autoencoder.
-        networks: Its noise predictor, text encoder, tokenizer and scheduler.
-        sha256: Hash of its files.
+        vae: The autoencoder.
+        networks: The noise predictor, text encoder, tokenizer and scheduler.
+        sha256: Hash of the model's files.
     """
 
     vae: AutoencoderKL

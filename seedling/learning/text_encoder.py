@@ -59,7 +59,7 @@ def teach(
 
     Args:
         text_encoder: The encoder.
-        tokenizer: Its tokenizer.
+        tokenizer: The encoder's tokenizer.
         steps: Number of steps.
         seed: Seed of the sentences.
         name: Name of the checkpoint.

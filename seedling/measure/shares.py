@@ -56,7 +56,7 @@ def accuracy(
         images: float32 (B, 3, 64, 64) in 0..1.
         parts: int64 (B, 4), what the prompts name.
         backbone: The recogniser's backbone.
-        heads: Its heads.
+        heads: The recogniser's heads.
 
     Returns:
         Object, colour, place and tone -> share of correct answers.

@@ -71,7 +71,7 @@ def measure(
     Args:
         pipes: Output of `load_pipes`.
         backbone: The recogniser's backbone.
-        heads: Its heads.
+        heads: The recogniser's heads.
         count: Number of prompts, each with its own seed.
         seed: Seed of prompts and seeds.
 

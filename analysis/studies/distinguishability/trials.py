@@ -140,7 +140,7 @@ class Trials:
         return trained.classify(self.stream(self.split.test))
 
     def test_changes(self, trained: Classifier, before: Answers) -> Iterator[Trial]:
-        """Test on the test part after each change of the images."""
+        """Test on the test images after each kind of change."""
         for name, change in CHANGES.items():
             yield Trial.of(name, trained.classify(before.stream, change), before)
 
@@ -151,7 +151,7 @@ class Trials:
 
         Args:
             trained: The network.
-            before: Its answers on the test part.
+            before: The network's answers on the test part.
             others: Name -> folder, see `other_run`.
 
         Raises:

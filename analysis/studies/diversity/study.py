@@ -149,7 +149,7 @@ class _Comparison:
         needs: Columns of the images.
         sample: Set 3.
         seeds: Method -> shape (F, k), indices of seeds.
-        similarities: Of both methods on set 3, with their null.
+        similarities: The similarities of both methods on set 3, with their null.
     """
 
     by: By

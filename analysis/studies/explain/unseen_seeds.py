@@ -23,7 +23,7 @@ def list_unseen(
 
     Args:
         run: The run.
-        seeds: Its seeds.
+        seeds: The run's seeds.
         fit: The regression of one target on the noise of these seeds.
         rng: Draws the random seeds.
         each: Number of seeds in each of the three groups.
