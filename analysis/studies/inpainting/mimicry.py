@@ -92,7 +92,7 @@ def mimicry(
         other=float(other.mean()),
         excess=grouped_mean_interval(own_text - other, groups),
         null_mean=float(null.mean()),
-        p=float(((null >= own.mean() - 1e-12).sum() + 1) / (draws + 1)),
+        p=float(((null >= own_text.mean() - 1e-12).sum() + 1) / (draws + 1)),
     )
 
 
