@@ -90,7 +90,7 @@ def plan(
     recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
     reliability: Reliability = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Say what a recipe will cost: images, shards, bytes and time. Draws nothing.
+    """Say what a recipe will cost: images, shards, bytes and time. Draws no images.
 
     The estimate says what it is based on, and what such a grid can show about its seeds.
     """

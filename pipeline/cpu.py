@@ -28,7 +28,7 @@ def keep_freed_memory() -> bool:
     takes longer than many of the operations themselves.
 
     Returns:
-        Whether this C library can do so; otherwise nothing is changed.
+        True if this C library can keep the pages; otherwise nothing is changed.
     """
     mallopt: Any = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

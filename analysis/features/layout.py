@@ -131,7 +131,7 @@ class Layout(NetworkFeature):
 
         Raises:
             ModelError: If weights are missing, damaged or not safetensors, or the card needs a
-                GPU and there is none.
+                GPU and the machine has none.
         """
         self._device = device_of(self.card)
         segmenter, depth = find_weights(self.card), find_weights(self.depth_card)

@@ -195,7 +195,7 @@ the best seeds of set 1, {ranking.bad.chosen_mean_set2:.4g} for the worst.
 
 {CAUTION}
 
-## How it was found
+## How the seeds were found
 
 {ranking.rule}. "Chance" means this: within each prompt, images were assigned to seeds at random, \
 {ranking.permutations} times in both sets, and the rule was applied again. Run {run.run_id}, \
@@ -212,8 +212,8 @@ sampling settings of the run:
 image = pipe(prompt, generator=generator).images[0]
 ```
 
-Use one generator per image, on the CPU, in float32. At another size, with the generator of \
-another device or with another model, the same number gives other noise. `noise.check` holds \
+Use one generator per image, on the CPU, in float32. The same number gives other noise at \
+another size, with the generator of another device, or with another model. `noise.check` holds \
 numbers to compare with.
 
 `sha256sum --check {SUMS}` verifies the files.

@@ -61,7 +61,7 @@ class Ridge:
         x: Features, shape (S, D).
         y: Targets, shape (S, T).
         blocks: Sets of columns to choose from; each target gets the block with the best
-            leave-one-out score. If there is none, all columns are used, which predicts badly if
+            leave-one-out score. Without blocks, all columns are used, which predicts badly if
             few of many features matter.
 
     Attributes:

@@ -105,7 +105,7 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
 def plan_recipe(
     recipe: Recipe, prompts: Mapping[str, Prompt], out: Path, *, reliability: float | None = None
 ) -> list[ArmPlan]:
-    """Plan each arm of a recipe. Draws nothing, loads no model and needs no network.
+    """Plan each arm of a recipe. Draws no images, loads no model and needs no network.
 
     Args:
         recipe: The recipe.

@@ -98,7 +98,7 @@ def _set_aside_unmeasured(run: Run) -> None:
 
 
 def extract(run: Run, workers: Workers) -> Result:
-    """Measure the features of the images that lack them. Draws nothing."""
+    """Measure the features of the images that lack them. Draws no images."""
     names = run.recipe.features
     tasks = missing_extractions(run, names)
     cells = {tile.id: len(tile.cells) for tile in run.tiles()}

@@ -2,10 +2,10 @@
 
 A race looks at the seeds a few times. Before the first look, all seeds are drawn. After each look,
 half of the seeds go on: the seeds near the boundary of the list, because it is least certain
-whether they belong to the list. (After Karnin, Koren and Somekh 2013, "Almost
-optimal exploration in multi-armed bandits", applied to lists of many seeds as in Bubeck, Wang and
-Viswanathan 2013, "Multiple identifications in multi-armed bandits".) Any heuristic may choose the
-seeds that go on, because the error bound does not depend on the choice.
+whether they belong to the list. (After Karnin, Koren and Somekh 2013, "Almost optimal exploration
+in multi-armed bandits", applied to lists of many seeds as in Bubeck, Wang and Viswanathan 2013,
+"Multiple identifications in multi-armed bandits".) Any heuristic may choose the seeds that go on,
+because the error bound does not depend on the choice.
 
 The bound: at each planned look, each seed has a t interval of its deviation at level
 1 - error / (seeds x looks). By the union bound, all intervals of all seeds and looks hold

@@ -194,7 +194,7 @@ def _targets(run: Run, names: Sequence[str]) -> list[Metric]:
 
 
 def _sample(run: Run, metric: Metric) -> Sample:
-    """The cells of sets 1 and 2 together, because nothing is chosen on prompts here."""
+    """Read the cells of sets 1 and 2 together, because no seed is chosen on these prompts."""
     sets = read_sets(run, metric.needs)
     columns = {
         need: np.concatenate([part.columns[need] for part in sets], axis=1) for need in metric.needs

@@ -163,10 +163,10 @@ class Fidelity(Study):
         ]
 
     def _golden(self, sets: Sequence[Sequence[Judged]]) -> list[int]:
-        """Indices of the seeds that are in the top share on both sets.
+        """Find the indices of the seeds that are in the top share on both sets.
 
         Raises:
-            RunError: If there is none.
+            RunError: If no seed is.
         """
         golden = frozenset.intersection(*(top_by_all(judged, self.share) for judged in sets))
         if not golden:

@@ -20,7 +20,7 @@ from pipeline.runs.run import Run
 
 NONE = "none"
 SETS = (1, 2, 3)
-"""All sets, because nothing is chosen here."""
+"""All sets are used, because no seed is chosen here."""
 MAY_DIFFER = ("guidance_scale", "intervention", *NOT_SAMPLING)
 """Settings that may differ between the arms."""
 ALIGNMENT = {"clip": "clip_score", "clip_seedling": "clip_seedling"}

@@ -16,7 +16,7 @@ from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
 SETS = (1, 2, 3)
-"""All sets, because nothing is chosen here."""
+"""All sets are used, because no seed is chosen here."""
 ROUNDING = (1 / 255) ** 2 / 12
 """Variance of rounding to 8 bits; pixels cannot show less power than this."""
 

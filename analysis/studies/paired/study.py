@@ -122,10 +122,10 @@ class Paired(Study):
         )
 
     def _metrics(self, run: Run) -> list[Metric]:
-        """The metrics for win rates and ranks.
+        """List the metrics for win rates and ranks.
 
         Raises:
-            RunError: If there is none.
+            RunError: If the runs have no such metric.
         """
         known = [load_metric(name) for name in self.metrics] or directed_metrics(run)
         metrics = [m for m in known if m.per_image_mean and m.higher_is_better is not None]

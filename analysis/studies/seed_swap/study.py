@@ -117,10 +117,10 @@ class SeedSwap(Study):
         )
 
     def _swaps(self, run: Run) -> dict[str, Run]:
-        """The runs that swap to a seed of this run.
+        """Find the runs that swap to a seed of this run.
 
         Raises:
-            NotDrawnError: If there is none.
+            NotDrawnError: If there is no such run.
         """
         swaps = swaps_among(run, other_arms(run, self.arms))
         if not swaps:

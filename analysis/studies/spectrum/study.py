@@ -26,7 +26,7 @@ from pipeline.runs.run import Run
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
 SETS = (1, 2)
-"""Nothing is chosen here, so both sets are used; set 3 is reserved for reporting gains."""
+"""Both ranking sets are used, because no seed is chosen here; set 3 is reserved for gains."""
 STEP_COUNTS = (1, 5, 10, 20, 40)
 
 

@@ -132,10 +132,10 @@ class Transfer(Study):
         )
 
     def _metrics(self, run: Run) -> list[Metric]:
-        """The metrics by which runs are compared.
+        """List the metrics by which runs are compared.
 
         Raises:
-            RunError: If there is none, or a named metric is not measured.
+            RunError: If there is no such metric, or a named metric is not measured.
         """
         named = [load_metric(name) for name in self.metrics]
         for metric in named:
