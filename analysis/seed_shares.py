@@ -118,7 +118,7 @@ class Measure:
 
 
 def scalar_measures(run: Run) -> list[Measure]:
-    """List everything of a run that is one number per image.
+    """List the measures of a run that give one number per image.
 
     First come the metrics of the recipe that are means over images, then the scalar columns of its
     features. A column is left out if such a metric is made from that column alone.
@@ -153,12 +153,11 @@ def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS
 
     Returns:
         One row per measure: measure; the shares seed, prompt and rest, with bounds in `seed_low`,
-        `seed_high` and so on;
-        seed_null_high (97.5 % point of the null) and seed_p; n (cells), seeds, prompts,
-        groups, method; note, which says why shares or their bounds are null.
+        `seed_high` and so on; seed_null_high (97.5 % point of the null) and seed_p; n (cells),
+        seeds, prompts, groups, method; note, which says why shares or their bounds are null.
 
     Raises:
-        RunError: If the run measures nothing, or cells are missing.
+        RunError: If the run has no such measure, or cells are missing.
     """
     measures = scalar_measures(run)
     if not measures:

@@ -31,7 +31,7 @@ SUMMARY = "summary.json"
 def write_wanted(run: Run, study: Study, recipes: Mapping[str, str]) -> tuple[Path, ...]:
     """Write the recipes of the runs that a study needs, replacing older recipes.
 
-    They have a folder of their own, so that the results of an earlier study stay valid.
+    The recipes have a folder of their own, so that the results of an earlier study stay valid.
 
     Args:
         run: The run.
