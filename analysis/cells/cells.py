@@ -21,8 +21,8 @@ MAX_DROPPED = 0.05
 """A set is refused if this share of its prompts, or more, would be dropped for failed cells."""
 BLOCK_BYTES = 2**30
 """Bytes of features that `seed_blocks` holds at once. Inception's features of 10,000 images take
-82 MB per seed, so a block has 13 seeds. The distance of one seed, in float64, takes nearly 1 GiB
-more."""
+82 MB per seed, so a block has 13 seeds. Computing the distance of one seed, in float64, takes
+nearly 1 GiB more."""
 
 
 @dataclass(frozen=True, eq=False)

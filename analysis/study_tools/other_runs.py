@@ -48,10 +48,10 @@ def other_run(run: Run, folder: str) -> Run:
 
 
 def other_arms(run: Run, folder: str = "..") -> dict[str, Run]:
-    """Open all runs in a folder that have the same model card, such as the arms of a recipe.
+    """Open the other runs in a folder that use the same model card, such as the recipe's arms.
 
     Args:
-        run: The run of the study, which is not opened again.
+        run: The run of the study; it is not among the results.
         folder: The folder, absolute or relative to the run's folder.
 
     Returns:

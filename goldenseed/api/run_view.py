@@ -67,7 +67,7 @@ class RunView:
 
     @property
     def status(self) -> Status:
-        """The run's progress, including prompts and seeds added to its grid after it was opened."""
+        """The progress of the run now, including seeds and prompts that were added to its grid."""
         return status_of(Run.open(self.run.root))
 
     @property

@@ -28,7 +28,7 @@ FID_WIDTH = 2048
 """Length of the vector that FID's Inception network computes from an image."""
 
 SEED_SHARES = (0.001, 0.01, 0.05)
-"""A plan is computed for each of these shares of the seed in the variance within prompts."""
+"""The seed's share of the variance within prompts is not known; a plan assumes each of these."""
 
 H100_FLOPS = 0.4 * 790e12
 """Assumed rate of one H100: 40 % of the 790 TFLOP/s that a large bf16 matrix product reaches."""

@@ -39,7 +39,7 @@ def weights_sha256(parameters: Mapping[str, Any]) -> dict[str, str]:
 
     Returns:
         Parameter -> sha256 of the names and contents of its files. The path is not hashed, so
-        moved files keep the identity of a run.
+        moving the files does not change the identity of a run.
 
     Raises:
         ModelError: If a path does not exist.

@@ -34,7 +34,7 @@ and ends with fine patches: a coarse patch predicts 8 x 8 mask pixels at once an
 
 
 class Preprocessing(Protocol):
-    """A preprocessor of transformers, for images or for images and words."""
+    """A preprocessor of transformers: of images, or of images and text."""
 
     def save_pretrained(self, folder: Path, /) -> object:
         """Write the configuration of the preprocessor into a folder."""

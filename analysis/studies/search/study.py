@@ -39,17 +39,17 @@ class Search(Study):
 
     Question: What share of a full run's images does a race need to find about the same best seeds?
     Method: A race (`analysis.statistics.racing`) draws the images of set 1 in units of a few
-        prompts; after each look it draws only the seeds that may or may not belong to the list. It
-        is replayed on the images of the run, with prompt groups in random order and a plan that is
-        fixed beforehand.
-        The list of each race is compared with the full list of set 2, and the gain of its seeds is
-        measured on set 3. There are two comparisons: the list from the same number of images spread
-        evenly over all seeds, and the ceiling, which is the agreement between the full lists of
-        sets 1 and 2. Agreement with the full list of set 1 is also reported, but it is optimistic,
-        because both lists come from the same prompts. A seed is certain if t intervals over bundles
-        of prompt groups at level 1 - error / (seeds x looks) put it into the list; by the union
-        bound, the probability that any certain seed is wrong at any look is at most `error`. A seed
-        is sure according to its posterior probability.
+        prompts; after each look it draws only the seeds whose place in the list is least certain.
+        The race is replayed on the images of the run, with prompt groups in random order and a plan
+        that is fixed beforehand. The list of each race is compared with the full list of set 2, and
+        the gain of its seeds is measured on set 3. There are two comparisons: the list from the
+        same number of images spread evenly over all seeds, and the ceiling, which is the agreement
+        between the full lists of sets 1 and 2. Agreement with the full list of set 1 is also
+        reported, but it is optimistic, because both lists come from the same prompts. A seed is
+        certain if t intervals over bundles of prompt groups at level 1 - error / (seeds x looks)
+        put it into the list; by the union bound, the probability that any certain seed is wrong at
+        any look is at most `error`. The sure seeds are the longest list of which, by the posterior
+        probabilities, at most a share `error` is expected to be wrong.
     Null: No seed effect. The images of each prompt are permuted over the seeds on all sets, and the
         race is run again.
     n: Number of images drawn of set 1; number of seeds; number of replays, each with its own order
@@ -63,8 +63,8 @@ class Search(Study):
         budgets: Shares of set 1's images that a race may draw. The outcome reports the race with
             the first share.
         error: Upper bound of the probability that any certain seed is wrong.
-        unit: Smallest number of images of a seed in a unit. If 0, the number is chosen: the number
-            that divides set 1 into 40 units, but at most 8. With too few units, a race with a small
+        unit: Smallest number of images of a seed in a unit. If 0, it is the number of images that
+            divides set 1 into 40 units, but at most 8. With too few units, a race with a small
             budget ends after its first look.
         replays: Number of replays, each with its own random order of prompts.
         null_replays: Number of replays under the null.

@@ -75,7 +75,7 @@ def test_features_of_every_image_with_what_they_are(pictures: Path, tmp_path: Pa
     with pytest.raises(ConfigError, match="another reference"):
         build_reference(plan(pictures, size=32), out, LOCAL)
     out.write_bytes(out.read_bytes() + b" ")
-    with pytest.raises(ConfigError, match="not what the JSON"):
+    with pytest.raises(ConfigError, match="is not the file that the JSON"):
         build_reference(plan(pictures), out, LOCAL)
 
 
