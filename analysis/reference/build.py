@@ -17,7 +17,7 @@ from pipeline.prompts.image_files import reasons_in_words
 from pipeline.storage.store import LocalStore
 
 MAX_SKIPPED = 0.05
-"""Share of the images that may be unusable before a reference is refused."""
+"""A reference is refused if more than this share of the images cannot be used."""
 LEAST_IMAGES = 2
 
 
@@ -25,8 +25,8 @@ def finish(plan: Plan, parts: Sequence[Part], work: Path, out: Path) -> dict[str
     """Join the parts, write the reference and its description, and delete the parts.
 
     Args:
-        plan: What is built.
-        parts: All of its parts; each must be complete.
+        plan: The plan of the reference.
+        parts: All parts of the plan; each must be complete.
         work: Folder that holds the parts.
         out: File of the reference, ending in .safetensors; the JSON is written next to it.
 

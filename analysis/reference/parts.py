@@ -31,14 +31,14 @@ from pipeline.storage.store import LocalStore
 KEY = "features"
 """Name of the (m, d) float32 tensor."""
 PER_PART = 16 * BATCH
-"""Images of a part: the work that is lost at most if the process is killed."""
+"""Images per part. If a process is killed, at most the part that it works on is lost."""
 NO_PROMPT = {column.name: None for column in PROMPT_FIELDS}
 """Fields of the prompt of a real image, which has none."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a reference is built from.
+    """The images and the feature that a reference is built from.
 
     Attributes:
         source: Folder or Parquet file.
@@ -189,8 +189,8 @@ class ReferenceStage:
 
 
 def _width(feature: Feature, column: str) -> int:
-    (kind,) = [each.type for each in feature.columns if each.name == column]
-    return int(kind.list_size)
+    (vector_type,) = [c.type for c in feature.columns if c.name == column]
+    return int(vector_type.list_size)
 
 
 def _images(
@@ -210,7 +210,7 @@ def _images(
 
 
 def _refuse_changed(name: str, data: bytes, sha256: str) -> None:
-    """Refuse an image that is not the one in the identity of the reference."""
+    """Refuse an image whose content changed after the parts were planned."""
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ImageFileError(
             f"{name} changed while the command ran: do not change it, and start the command again"

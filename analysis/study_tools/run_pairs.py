@@ -67,7 +67,10 @@ class RunPair:
         return f"{self.name} {self.metric.name}"
 
     def of_sets(self, side: Sequence[Sequence[Any]]) -> Floats:
-        """Values on set 1 and set 2, shape (2, S): larger is better, or just larger."""
+        """Compute the values on sets 1 and 2, shape (2, S).
+
+        Larger values are better, unless the metric has no better end.
+        """
         sign = -1.0 if self.metric.higher_is_better is False else 1.0
         return sign * np.stack([self.metric.values(arrays) for arrays in side])
 

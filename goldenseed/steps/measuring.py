@@ -60,7 +60,7 @@ def measuring_cost(
 
 
 def _count_prompts(prompt_ids: list[str], share: PromptShare | None) -> int:
-    """Prompts on which a feature is measured."""
+    """Count the prompts on which a feature is measured."""
     return sum(1 for prompt in prompt_ids if share is None or not share.skips(prompt))
 
 

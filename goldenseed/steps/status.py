@@ -1,4 +1,4 @@
-"""Say how far a run is, from its receipts alone."""
+"""Report the progress of a run, from its receipts alone."""
 
 from dataclasses import asdict, dataclass
 
@@ -22,14 +22,14 @@ class Status:
         seeds: Number of seeds in the grid.
         cells: Number of images in the grid.
         drawn: Cells in committed shards, failed ones included.
-        failed: Cells among them without a usable image.
+        failed: Drawn cells without a usable image.
         shards: Number of tiles in the grid.
         shards_done: Tiles that have a shard.
         image_bytes: Size of the image shards.
         features: Feature identity -> number of shards measured.
         ranked: Whether the run has a ranking.
         releases: Names of the releases.
-        studies: Name of a study -> what it found, in one line.
+        studies: Name of a study -> its outcome, in one line.
     """
 
     run: str
@@ -50,7 +50,7 @@ class Status:
     studies: dict[str, str]
 
     def as_dict(self) -> dict[str, object]:
-        """The status as plain values, ready for JSON."""
+        """Return the status as plain values for JSON."""
         return asdict(self)
 
 

@@ -49,7 +49,7 @@ def verify_run(run: Run) -> Iterator[Checked]:
 
 
 def feature_folders(run: Run) -> list[ShardFolder]:
-    """The run's feature folders, also those of features that this program does not know."""
+    """List the feature folders of a run, including folders of features that are not registered."""
     names = run.store.folders(FEATURES_FOLDER)
     return [ShardFolder(run.store, f"{FEATURES_FOLDER}/{name}", ()) for name in names]
 
@@ -89,7 +89,7 @@ def check_shard(folder: ShardFolder, receipt: Receipt, run_id: str) -> str:
 
 
 def content_columns(table: pa.Table) -> list[str]:
-    """The columns that a shard's content hash covers: some of an image shard, all of others."""
+    """List the columns in a shard's content hash: all columns, or some for an image shard."""
     is_image = any(field.type == IMAGE_TYPE for field in table.schema)
     return list(IMAGE_CONTENT) if is_image else list(table.column_names)
 

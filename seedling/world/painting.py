@@ -19,7 +19,8 @@ from seedling.world.vocabulary import OBJECTS, PAINTS
 
 SIDE = 64
 DARK_PAINT, LIGHT_PAINT = 0.2, 0.86
-"""Paints darker or lighter than this are shaded the other way, so that inner regions show."""
+"""Objects darker than the first value or lighter than the second are shaded in the opposite
+direction, so that their inner regions stay visible."""
 
 
 @cache

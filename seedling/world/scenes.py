@@ -151,7 +151,7 @@ def _fill(labels: Tensor, options: int, *, generator: torch.Generator) -> Tensor
 
 
 def _colours(parts: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Keep named colours; draw the others from the object's natural colours or from all."""
+    """Keep named colours; draw the others from the object's typical colours or from all colours."""
     if not len(parts):
         return parts[:, 1]
     drawn = torch.multinomial(_colour_rates()[parts[:, 0]], 1, generator=generator)[:, 0]

@@ -1,8 +1,8 @@
 """Convert named parts to sentences of the small world, and sentences to parts.
 
 A sentence is `[tone lead] a [colour] object [place phrase] [at sunset | at night]`, or the fixed
-sentence of an extreme scene. Parts that it does not name are free in the image, except the tone,
-which is then plain.
+sentence of an extreme scene. Parts that a sentence does not name are free in the image, except
+the tone, which is then plain.
 """
 
 import re

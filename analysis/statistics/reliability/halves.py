@@ -14,7 +14,7 @@ from analysis.statistics.reliability.correlation import pearson
 
 @dataclass(frozen=True)
 class Reliability:
-    """How well the seeds' means over these prompts would repeat on an equal number of others.
+    """How well the seeds' means would repeat on the same number of other prompts.
 
     Attributes:
         half: Correlation between the per-seed means of two halves of the prompts, averaged over

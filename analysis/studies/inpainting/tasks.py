@@ -40,7 +40,7 @@ class Task:
         name: `REMOVAL` or `COMPLETION`.
         seeds: The S seeds, ascending.
         prompts: The P prompts, one for each pair of condition image and mask.
-        inside: What was read inside the mask, for each seed and prompt.
+        inside: The text read inside the mask, for each seed and prompt.
     """
 
     name: str
@@ -87,10 +87,13 @@ class Task:
         return top_with_ties(self.rates(1), m, direction="lower")
 
     def gain(self, chosen: Indices) -> tuple[Interval, int]:
-        """Rate of the chosen seeds minus that of all, on held-out pairs of set 3; and their number.
+        """Compute the rate of the chosen seeds minus the rate of all seeds, on held-out pairs.
 
-        Pairs whose image is also in set 1 or 2 are left out, because a seed that writes into an
-        image with one mask may do so with another.
+        The held-out pairs are those of set 3 whose image is not in set 1 or 2: a seed that writes
+        into an image with one mask may do so with another mask.
+
+        Returns:
+            The difference with its interval over groups, and the number of held-out pairs.
         """
         columns = self.of_set(3, without=self.images(1, 2))
         difference = self.hits[chosen].mean(axis=0) - self.hits.mean(axis=0)
@@ -116,8 +119,8 @@ def task_correlation(first: Task, second: Task, *, rng: np.random.Generator) -> 
     Returns:
         The correlation across sets; None if too few images are left.
     """
-    # Set 1 of one task is compared with set 2 of the other, so the images of set 1 are left out
-    # there, and the other way round.
+    # Set 1 of the first task is compared with set 2 of the second task, without images of set 1;
+    # set 2 of the first task is compared with set 1 of the second task, without images of set 2.
     excluded = [(number, first.images(3 - number)) for number in (1, 2)]
     if any(len(second.of_set(number, without=images)) < 2 for number, images in excluded):
         return None

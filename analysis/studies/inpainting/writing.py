@@ -25,14 +25,14 @@ Words = tuple[Mapping[str, Any], ...]
 """Words as the feature `ocr` writes them: text, confidence, box."""
 
 INSIDE = 0.5
-"""A word is inside the mask if at least this share of its box is."""
+"""A word is inside the mask if at least this share of its box lies in the mask."""
 TEXT_COLUMNS = ("words", "mask_text_share")
 """Columns of the feature `ocr` that are read."""
 
 
 @dataclass(frozen=True)
 class Inside:
-    """What was read inside a mask.
+    """The text that was read inside the mask of one image.
 
     Attributes:
         texts: The words inside the mask.

@@ -135,19 +135,20 @@ def replay(
 
 
 def images_drawn(race: RaceResult, units: Sequence[Indices]) -> NDArray[np.intp]:
-    """Number of images that a race drew of each seed, shape (S,)."""
+    """Count the images that a race drew of each seed, shape (S,)."""
     sizes = np.cumsum([len(unit) for unit in units])
     return np.asarray(sizes[race.units - 1])
 
 
 def spread_evenly(truth: Truth, images: int, rng: np.random.Generator) -> Indices:
-    """The list from a number of images, rounded up, spread evenly over the seeds.
+    """List the best seeds by a number of images that is spread evenly over all seeds.
 
-    The prompts are drawn at random from all groups. This is better than bundles of groups, which
-    only a race needs, so the race is compared with the best simple method.
+    The number is rounded up to a multiple of the number of seeds. The prompts are drawn at random
+    from all groups. This is better than bundles of groups, which only a race needs, so the race is
+    compared with the best simple method.
     """
-    each = -(-images // len(truth.seeds))
-    keep = rng.permutation(truth.samples[0].n)[:each]
+    images_per_seed = -(-images // len(truth.seeds))
+    keep = rng.permutation(truth.samples[0].n)[:images_per_seed]
     return top_with_ties(truth.values(0, keep), truth.top, direction="higher")
 
 

@@ -1,4 +1,4 @@
-"""Race the seeds of a search: draw only the images that the race asks for, and write its list.
+"""Race the seeds of a search: draw only the images that the race requests, and write its list.
 
 Each round draws the tiles that it lacks through the ordinary stage. Only shards are remembered:
 repeating the command runs the same race on what is drawn, and continues where it stopped.
@@ -39,11 +39,11 @@ DEFAULT_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Search:
-    """The request of a search.
+    """The settings of a search.
 
     Attributes:
         metric: Name of the metric; if empty, the metric that the recipe ranks by.
-        share: Share of the seeds to list; the recipe's if 0.
+        share: Share of the seeds to list; if 0, the share of the recipe's ranking.
         budget: Share of the grid that may be drawn.
         error: Largest probability that any of the seeds called certain is wrong.
     """
@@ -67,10 +67,10 @@ class Incomplete(Exception):
 
 
 class PartialRun(Run):
-    """A run in which only the tiles that a race has asked for count as missing.
+    """A run in which only the tiles that a race has requested can be missing.
 
     Attributes:
-        requested: Ids of the tiles asked for.
+        requested: Ids of the requested tiles.
     """
 
     requested: frozenset[str] = frozenset()
@@ -81,11 +81,11 @@ class PartialRun(Run):
 
 
 def run_search(run: Run, search: Search, workers: steps.Workers) -> dict[str, Any]:
-    """Run the race, draw what it asks for, and write the result to `search.json`.
+    """Run the race, draw the images that it requests, and write the result to `search.json`.
 
     Args:
         run: The run that `start_search` gave.
-        search: What is asked for.
+        search: The settings of the search.
         workers: Where images are drawn and measured.
 
     Returns:
@@ -119,17 +119,17 @@ def run_search(run: Run, search: Search, workers: steps.Workers) -> dict[str, An
 
 
 class _Drawing:
-    """Draws and measures what a race asks for, and returns the metric's values."""
+    """Draws and measures the images that a race requests, and computes the metric."""
 
     def __init__(self, run: Run, metric: Metric, workers: steps.Workers, seeds: list[int]) -> None:
         self.run = PartialRun.open(run.root)
         self.metric, self.workers, self.seeds = metric, workers, seeds
 
     def observe(self, seeds: Indices, units: range) -> Floats:
-        """Values of seeds on units, shape (seeds, units); draws the images that are missing.
+        """Draw missing images, and compute the values of seeds on units, shape (seeds, units).
 
         Args:
-            seeds: Positions in `self.seeds`.
+            seeds: Indices into `self.seeds`.
             units: Numbers of the units.
         """
         blocks = [self.run.blocks[unit] for unit in units]
@@ -210,7 +210,7 @@ def _report(
 def _row(
     raced: RaceResult, probability: Floats, images: NDArray[Any], seeds: list[int], i: int
 ) -> dict[str, Any]:
-    """A listed seed: its deviation from the panel (positive is better), and how sure it is."""
+    """Describe a listed seed; `value` is its deviation from the panel, positive is better."""
     return {
         "seed": seeds[i],
         "value": float(raced.value[i]),

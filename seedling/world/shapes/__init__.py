@@ -53,4 +53,4 @@ SHAPES: dict[str, Shape] = {
     "house": things.HOUSE,
     "tree": things.TREE,
 }
-"""Object name -> shape; the order is the order of the object labels."""
+"""Object name -> shape; the label of an object is its index, as in `vocabulary.OBJECTS`."""
