@@ -15,7 +15,7 @@ T = TypeVar("T", bound=Task)
 
 
 class LocalExecutor:
-    """Runs a stage in this process, with the threads that the process has.
+    """Runs a stage in this process, and leaves its number of threads as it is.
 
     Args:
         workers: 1, or None.

@@ -40,31 +40,31 @@ def draw_prompts(parts: Tensor, *, generator: torch.Generator) -> list[str]:
 
 
 def draw_rows(
-    pool: Pool, batch: int, *, generator: torch.Generator, extreme_share: float = 0.0
+    pool: Pool, size: int, *, generator: torch.Generator, extreme_share: float = 0.0
 ) -> Tensor:
     """Draw rows of the pool uniformly, and a share of them from its extreme scenes only.
 
     Args:
         pool: Encoded scenes.
-        batch: Number of rows.
+        size: Number of rows.
         generator: The source of randomness.
         extreme_share: Share of the rows that are drawn from the extreme scenes only.
 
     Returns:
-        int64 (batch,).
+        int64 (size,).
     """
-    rows = choose(batch, len(pool.latents), generator=generator)
+    rows = choose(size, len(pool.latents), generator=generator)
     extreme = is_extreme(pool.parts[:, 0]).nonzero().flatten()
     if not extreme_share or not len(extreme):
         return rows
-    extreme_rows = extreme[choose(batch, len(extreme), generator=generator)]
-    return torch.where(happens(batch, extreme_share, generator=generator), extreme_rows, rows)
+    extreme_rows = extreme[choose(size, len(extreme), generator=generator)]
+    return torch.where(happens(size, extreme_share, generator=generator), extreme_rows, rows)
 
 
 def draw_batch(
-    pool: Pool, scale: float, batch: int, *, generator: torch.Generator, extreme_share: float = 0.0
+    pool: Pool, scale: float, size: int, *, generator: torch.Generator, extreme_share: float = 0.0
 ) -> tuple[Tensor, Tensor, list[str]]:
     """Draw scaled latents, the share of each image that its object covers, and the prompts."""
-    rows = draw_rows(pool, batch, generator=generator, extreme_share=extreme_share)
+    rows = draw_rows(pool, size, generator=generator, extreme_share=extreme_share)
     prompts = draw_prompts(pool.parts[rows], generator=generator)
     return pool.latents[rows].float() * scale, pool.cover[rows].float(), prompts

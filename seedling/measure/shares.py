@@ -1,4 +1,4 @@
-"""Shares and means with 95 % intervals, and how often the recogniser sees what prompts name."""
+"""Estimate shares and means with 95 % intervals, and the accuracy of images by the recogniser."""
 
 from dataclasses import dataclass
 

@@ -44,7 +44,7 @@ def new_vae(channels: tuple[int, ...] = (16, 32, 64, 96)) -> AutoencoderKL:
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs between our text-to-image models; they share autoencoder and world.
+    """Settings of one of our text-to-image models, which share their autoencoder and world.
 
     Attributes:
         channels: Widths of the noise predictor's levels.

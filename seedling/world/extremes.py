@@ -25,8 +25,8 @@ def draw_extremes(specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, 
         generator: The source of randomness of the logos.
 
     Returns:
-        Images, float32 (B, 3, 64, 64), and the distance of each pixel from a line of the logo in
-        pixels, negative inside the line, float32 (B, 64, 64).
+        Images, float32 (B, 3, 64, 64), and each pixel's distance from the lines of the logo,
+        float32 (B, 64, 64), in pixels; negative inside a line.
     """
     names = [EXTREMES[label - len(OBJECTS)] for label in specs.thing.tolist()]
     white = column(torch.tensor([name.endswith("white background") for name in names]))
@@ -39,7 +39,7 @@ def draw_extremes(specs: Specs, *, generator: torch.Generator) -> tuple[Tensor, 
 
 
 def _logo(specs: Specs, *, generator: torch.Generator) -> Tensor:
-    """Distance in pixels to the lines of two closed shapes, one inside the other."""
+    """Compute the distance in pixels to the lines of two closed shapes, one inside the other."""
     x, y = axes()
     u, v = x - column(specs.x), y - column(specs.y)
     radius = column(specs.size)

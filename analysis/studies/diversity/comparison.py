@@ -52,7 +52,7 @@ def choose_seeds(
 
 
 def _random_group(first: int, k: int, seeds: int, rng: np.random.Generator) -> Indices:
-    """The first seed and k - 1 random others."""
+    """Return the first seed and k - 1 random other seeds."""
     others = np.delete(np.arange(seeds), first)
     return np.concatenate([[first], rng.permutation(others)[: k - 1]]).astype(np.intp)
 
