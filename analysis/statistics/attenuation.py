@@ -122,7 +122,7 @@ def _ratio(cross: Floats, reliable: Floats) -> Floats:
 
 
 def _percentiles(values: Floats, n: int, method: str, level: float) -> Interval:
-    """The first value with the percentiles of the others, if nearly all of them are defined."""
+    """Return the first value with percentiles of the others, if nearly all others are defined."""
     value, draws = float(values[0]), values[1:]
     lost = float(np.isnan(draws).mean())
     if lost > LOST or np.isnan(value):

@@ -120,7 +120,8 @@ class Study(ABC):
 
         Args:
             run: The run.
-            part: What the numbers are for, so that a change in one part leaves the others' alone.
+            part: Name of the part of the study that draws the numbers. Changes in one part do not
+                change the numbers of other parts.
         """
         digest = hashlib.sha256(part.encode()).digest()
         return np.random.default_rng([*self.rng_seed(run), int.from_bytes(digest[:8], "big")])

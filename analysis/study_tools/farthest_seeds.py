@@ -81,7 +81,7 @@ def central_point(vectors: ArrayLike) -> int:
 
 
 def seed_space(run: Run, by: By, *, feature: str = "", sets: Sequence[int] = (1,)) -> SeedVectors:
-    """Read one vector per seed, so that distances between vectors say how seeds differ.
+    """Read one vector per seed; the distance of two vectors measures how the seeds differ.
 
     Args:
         run: The run; a style or layout feature must be measured.

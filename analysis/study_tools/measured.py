@@ -43,7 +43,7 @@ def measured_feature(run: Run, kinds: Sequence[str], *, name: str = "") -> str:
         RunError: If the recipe measures no such feature.
     """
     measured = run.recipe.features
-    suitable = [each for kind in kinds for each in measured if each.split("@")[0] == kind]
+    suitable = [feature for kind in kinds for feature in measured if feature.split("@")[0] == kind]
     wanted = [name] if name else suitable
     if not wanted or wanted[0] not in measured:
         raise _unmeasured(run, name or " or ".join(kinds))

@@ -116,7 +116,7 @@ def _print(result: dict[str, Any], file: Path) -> None:
 
 
 def conclusion(result: dict[str, Any]) -> list[str]:
-    """Say in words what the list is worth."""
+    """Explain how certain the list is."""
     plan, certain = result["plan"], result["certain"]
     names = f" ({', '.join(map(str, certain[:SHOWN]))})" if certain else ""
     return [

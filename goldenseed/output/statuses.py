@@ -28,7 +28,7 @@ def print_findings(findings: Sequence[Mapping[str, str]]) -> None:
 
 
 def note_results(results: Sequence[Result]) -> None:
-    """Say on stderr what each step did."""
+    """Print the result of each step to stderr."""
     for result in results:
         text = f"{result.step}: {result.done:,} images done now"
         if result.failed:

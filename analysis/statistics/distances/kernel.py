@@ -47,7 +47,7 @@ def kid(features: ArrayLike, reference: "ArrayLike | KidReference") -> float:
     Args:
         features: Shape (n, d), n >= 2.
         reference: A `KidReference`, or features of shape (m, d). Pass a `KidReference` if many
-            seeds share it, so that its own term is computed once.
+            seeds share the reference: the term that depends only on it is then computed once.
 
     Returns:
         The distance, without a unit.

@@ -32,7 +32,7 @@ class RaceResult:
         units: Number of units drawn.
         value: Mean deviation from the panel.
         low: Lower bound of the deviation; holds for all seeds and looks simultaneously.
-        high: Upper bound, likewise.
+        high: Upper bound of the deviation, as `low`.
         shrunken: The deviations, shrunk towards the population of seeds.
         certain: Whether the bounds put the seed among the best `top`.
         listed: Indices of the best `top` seeds by shrunken value, the best first; all seeds that

@@ -82,7 +82,7 @@ def golden_by_expected_error(probabilities: ArrayLike, *, limit: float = 0.10) -
 
 
 def top_with_ties(values: ArrayLike, m: int, *, direction: Direction) -> Indices:
-    """The best m seeds, and all seeds that tie with the last of them.
+    """List the best m seeds, and all seeds that tie with the last listed seed.
 
     Args:
         values: Shape (S,).

@@ -82,17 +82,17 @@ def mimicry(
         return None
     likenesses = np.array([[likeness(image.words, text) for text in texts] for image in images])
     columns = np.array([texts.index(image.text) for image in images])
-    own_text = likenesses[np.arange(len(images)), columns]
-    other = (likenesses.sum(axis=1) - own_text) / (len(texts) - 1)
+    own_likeness = likenesses[np.arange(len(images)), columns]
+    other_likeness = (likenesses.sum(axis=1) - own_likeness) / (len(texts) - 1)
     null = np.array([_permuted_mean(likenesses, columns, rng) for _ in range(draws)])
     return Mimicry(
         n=len(images),
         texts=len(texts),
-        own=float(own_text.mean()),
-        other=float(other.mean()),
-        excess=grouped_mean_interval(own_text - other, groups),
+        own=float(own_likeness.mean()),
+        other=float(other_likeness.mean()),
+        excess=grouped_mean_interval(own_likeness - other_likeness, groups),
         null_mean=float(null.mean()),
-        p=float(((null >= own_text.mean() - 1e-12).sum() + 1) / (draws + 1)),
+        p=float(((null >= own_likeness.mean() - 1e-12).sum() + 1) / (draws + 1)),
     )
 
 

@@ -98,17 +98,17 @@ class Search(Study):
         require(units, LEAST_UNITS, f"units of {size} images in set 1 (setting `unit`)")
         plans = self._plans(len(truth.seeds), units, truth.top)
         curve = [row for plan in plans for row in self._replay(truth, orders, *plan, rng)]
-        first = replay(truth, orders[0], plans[0][1], self.rng(run, "first"))
-        probability = first.probability(self.rng(run, "posterior"))
+        first_race = replay(truth, orders[0], plans[0][1], self.rng(run, "first"))
+        probability = first_race.probability(self.rng(run, "posterior"))
         null = self._null(truth, plans[0][1], self.rng(run, "null"))
-        numbers = summarise(truth, curve, null, first, probability, self.error)
+        numbers = summarise(truth, curve, null, first_race, probability, self.error)
         return Findings(
             outcome=sentence(truth, numbers),
             numbers=numbers,
             tables={
                 "curve": StudyTable(pl.DataFrame(curve), CURVE_COLUMNS),
                 "seeds": StudyTable(
-                    pl.DataFrame(seed_rows(truth, orders[0], first, probability)), SEED_COLUMNS
+                    pl.DataFrame(seed_rows(truth, orders[0], first_race, probability)), SEED_COLUMNS
                 ),
             },
             figures={"curve": curve_figure(truth, curve, null)},
@@ -157,9 +157,9 @@ class Search(Study):
         images = [
             int(images_drawn(race, order).sum()) for race, order in zip(races, orders, strict=True)
         ]
-        even = [spread_evenly(truth, number, rng) for number in images]
+        even_lists = [spread_evenly(truth, number, rng) for number in images]
         certain = float(np.mean([race.certain.sum() for race in races]))
-        by_method = {RACE: [race.listed for race in races], UNIFORM: even}
+        by_method = {RACE: [race.listed for race in races], UNIFORM: even_lists}
         shared = {"budget": budget, "images": float(np.mean(images))}
         return [
             {
