@@ -83,8 +83,8 @@ def group_refusal(sample: Sample) -> str:
     if len(sizes) >= 2 and sample.n - sizes.max() >= 2:
         return ""
     return (
-        f"{sample.n} images per seed in {len(sizes)} prompt group(s); at least 2 groups, and 2 "
-        f"images outside the largest, are needed"
+        f"{sample.n} images per seed in {len(sizes)} prompt group(s), {sizes.max(initial=0)} in "
+        f"the largest; at least 2 images must lie outside the largest group: add prompts"
     )
 
 

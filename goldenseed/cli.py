@@ -94,17 +94,14 @@ def plan(
 
     The estimate says what it is based on, and what such a grid can show about its seeds.
     """
-    from analysis.ranking.result import nothing_ranked
     from goldenseed.output.plans import print_plans
-    from goldenseed.progress import note
     from goldenseed.steps import begin
     from goldenseed.steps.plan import plan_recipe, prompts_to_plan
     from pipeline.settings.recipe import load_recipe
 
     choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
     begin.check_recipe(choice)
-    if choice.ranking is None:
-        note(nothing_ranked(choice.name))
+    begin.note_what_stops(choice)
     folder = _folder(choice, out)
     plans = plan_recipe(choice, prompts_to_plan(choice), folder, reliability=reliability)
     print_plans(plans, as_json=as_json)
@@ -186,6 +183,7 @@ def run(
 
     choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
     runs = begin.start_runs(choice, _folder(choice, out))
+    begin.note_what_stops(choice, drawing=True)
     pool = steps.Workers(executor, workers or choice.workers)
     results = [result for run in runs for result in steps.draw_and_measure(run, pool)]
     _stop_if_incomplete(results)

@@ -18,7 +18,7 @@ from analysis.metrics import METRICS, Metric, load_metric
 from analysis.per_seed import group_refusal, metric_identity
 from analysis.ranking.confirmation import Draws, End, gap_beside_null, ranked_seeds, seed_list
 from analysis.ranking.repeatability import prompts_needed, repeatability
-from analysis.ranking.result import Ranking, nothing_ranked
+from analysis.ranking.result import Ranking, nothing_ranked, too_few_seeds
 from analysis.ranking.strict_rule import strict_golden
 from analysis.statistics.arrays import Floats
 from analysis.statistics.extrapolation import AtInfinity
@@ -34,7 +34,6 @@ RULE = "top share of set 1, confirmed on set 2, against permuted owners; version
 """The rule of the lists. `analysis.ranking.result.STRICT_RULE` is the stricter rule."""
 PERMUTATIONS = 200
 """Permuted draws at least: the smallest p-value of a list is then 1 / 201."""
-LEAST_SEEDS = 8
 
 
 def rank(
@@ -166,10 +165,8 @@ def _refuse_samples(metric: Metric, samples: Sequence[Sample]) -> None:
     first, second = samples
     if first.seeds != second.seeds:
         raise RunError("the two prompt sets were drawn with different seeds; finish the run")
-    if len(first.seeds) < LEAST_SEEDS:
-        raise RunError(
-            f"{len(first.seeds)} seeds; a ranking of fewer than {LEAST_SEEDS} says nothing"
-        )
+    if too_few_seeds(len(first.seeds)):
+        raise RunError(f"{too_few_seeds(len(first.seeds))}; what was drawn and measured is kept")
     for number, sample in enumerate(samples, start=1):
         refusal = metric.refusal(sample.only(metric.needs)) or group_refusal(sample)
         if refusal:

@@ -14,6 +14,33 @@ STRICT_RULE = (
 """The stricter rule, reported in addition to the list."""
 
 
+LEAST_SEEDS = 8
+"""A ranking of fewer seeds is refused."""
+
+
+def too_few_seeds(count: int) -> str:
+    """Say that so few seeds cannot be ranked, and what to do.
+
+    Args:
+        count: Number of seeds.
+
+    Returns:
+        The sentence; empty if there are enough seeds.
+
+    Example:
+        >>> too_few_seeds(4)
+        '4 seeds cannot be ranked: draw at least 8, or leave `ranking` out of the recipe'
+        >>> too_few_seeds(8)
+        ''
+    """
+    if count >= LEAST_SEEDS:
+        return ""
+    return (
+        f"{count} seeds cannot be ranked: draw at least {LEAST_SEEDS}, or leave `ranking` out of "
+        f"the recipe"
+    )
+
+
 def nothing_ranked(recipe: str) -> str:
     """Say that a recipe ranks nothing, and how to ask for a ranking.
 

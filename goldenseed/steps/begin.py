@@ -5,17 +5,18 @@ from pathlib import Path
 from analysis.features import load_features
 from analysis.features.base import refuse_without_mean
 from analysis.metrics import load_metric
+from analysis.ranking.result import nothing_ranked, too_few_seeds
 from goldenseed.progress import note
-from pipeline.cards.card import find_card, resolve
+from pipeline.cards.card import check_drawable, find_card, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
-from pipeline.errors import ConfigError, PromptError, nearest
+from pipeline.errors import ConfigError, ModelError, PromptError, nearest
 from pipeline.noise import noise_spec
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
 from pipeline.prompts.prompt_sets import PromptSet, read_prompts
 from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import RUN_FILE
 from pipeline.runs.run import Run
-from pipeline.runs.sampling import check_prediction, check_sampling
+from pipeline.runs.sampling import check_latents, check_prediction, check_sampling
 from pipeline.settings.choices import SeedChoice
 from pipeline.settings.groups import check_groups
 from pipeline.settings.recipe import Recipe, Sampling
@@ -73,6 +74,26 @@ def check_recipe(recipe: Recipe) -> None:
             )
         noise_spec(sampling.noise or "torch-cpu")
     check_sampling(recipe, card)
+
+
+def note_what_stops(recipe: Recipe, *, drawing: bool = False) -> None:
+    """Say on stderr what would stop a run of this recipe after the plan or after the drawing.
+
+    Args:
+        recipe: The recipe.
+        drawing: Whether the run is about to be drawn; its model is then checked elsewhere.
+    """
+    if recipe.ranking is None:
+        if not drawing:
+            note(nothing_ranked(recipe.name))
+    elif few := too_few_seeds(len(recipe.seeds.values())):
+        note(f"`run` will draw and measure, and then stop: {few}")
+    if drawing:
+        return
+    try:
+        check_drawable(find_card(recipe.card))
+    except ModelError as error:
+        note(f"this plan cannot be drawn here: {error}")
 
 
 def _metrics(recipe: Recipe) -> list[str]:
@@ -162,6 +183,7 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     resolved = resolve(card, _existing_revision(recipe, out))
     if card.repo and card.revision == "unresolved":
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
+    check_latents(card, resolved.folder)
     runs = []
     for arm, config in recipe.run_configs(resolved).items():
         check_prediction(card, config.scheduler_config, resolved.folder)

@@ -55,7 +55,7 @@ def measuring_cost(
         seconds += time
         work = f"{feature.gflop:,.1f} GFLOP x {count:,.0f} images, {_device(feature)}"
         texts.append(f"{name} {time / 3600:,.1f} h ({work})")
-    texts += [f"not counted: {', '.join(unknown)}"] if unknown else []
+    texts += [f"no cost figures, not counted: {', '.join(unknown)}"] if unknown else []
     return MeasuringCost(seconds, f"measuring: {'; '.join(texts) or 'nothing'}")
 
 

@@ -287,7 +287,7 @@ def seconds_per_image(card: Card, *layers: Sampling) -> tuple[float | None, str]
         scale = steps / card.num_inference_steps
         return card.seconds_per_image * scale, "timed on two cores of an AMD EPYC, two workers"
     if card.gflop_forward is None or card.gflop_decode is None:
-        return None, "this card has no cost figures"
+        return None, "this card has no cost figures (`seconds_per_image`)"
     forwards = steps * (2 if guidance > 1 else 1)
     flop = (card.gflop_forward * forwards + card.gflop_decode) * 1e9
     basis = "computed from FLOPs at 40 % of an H100's 790 TFLOP/s; not measured on a GPU"

@@ -7,7 +7,7 @@ cheap.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -102,7 +102,11 @@ class Card(Checkpoint):
         """
         for name, size in (("height", height), ("width", width)):
             if size % self.vae_factor or size <= 0:
-                raise ConfigError(f"{name} {size} is not a multiple of {self.vae_factor}")
+                below = max(1, size // self.vae_factor) * self.vae_factor
+                raise ConfigError(
+                    f"{name} {size} is not a multiple of {self.vae_factor}, the card's "
+                    f"`vae_factor`; the nearest are {below} and {below + self.vae_factor}"
+                )
         return self.latent_channels, height // self.vae_factor, width // self.vae_factor
 
 
@@ -147,9 +151,45 @@ def find_card(name: str) -> Card:
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
         fields = {"name": Path(name).stem, **read_mapping(Path(name), "a card")}
         return validated(Card, fields, Path(name))
-    raise ConfigError(
-        f"unknown model card {name!r}; {nearest(name, cards)}known: {', '.join(cards)}"
+    raise _no_card(name, cards)
+
+
+def _no_card(name: str, cards: Mapping[str, Card]) -> ConfigError:
+    """Say that there is no such card: a missing file, or a name that is not known."""
+    own = [str(path) for path in Path(name).parent.glob("*.y*ml")]
+    if name.endswith((".yaml", ".yml")):
+        return ConfigError(
+            f"no card {name}: there is no such file in {Path.cwd()}; {nearest(name, own)}".rstrip(
+                "; "
+            )
+        )
+    return ConfigError(
+        f"unknown model card {name!r}; {nearest(name, [*cards, *own])}known: {', '.join(cards)}; "
+        f"for a card of your own, write the path of its .yaml file"
     )
+
+
+def check_drawable(card: Card) -> None:
+    """Refuse a card of an unknown family, or whose local folder holds no model.
+
+    Nothing is fetched or hashed, so a plan can warn of what would stop the run.
+
+    Raises:
+        ModelError: If the card cannot be drawn on this machine.
+    """
+    if card.family not in models.MODELS and not is_user_path(card.family):
+        raise ModelError(
+            f"card {card.name} is of the family {card.family}, which this version can plan but "
+            f"not draw: {nearest(card.family, models.MODELS)}families that can be drawn: "
+            f"{', '.join(models.MODELS)}; a class of your own works by its dotted path"
+        )
+    if not card.path and not card.repo:
+        raise ModelError(
+            f"card {card.name} has neither `path` nor `repo`: give the path of a folder in the "
+            f"diffusers layout, or a repository on Hugging Face"
+        )
+    if card.path:
+        _local(card)
 
 
 def resolve(card: Card, revision: str = "") -> ResolvedCard:
@@ -163,12 +203,7 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
         ModelError: If the card's family cannot be drawn (checked before anything is fetched), the
             folder is missing, or the hub cannot be reached.
     """
-    if card.family not in models.MODELS and not is_user_path(card.family):
-        raise ModelError(
-            f"card {card.name} is of the family {card.family}, which this version can plan but "
-            f"not draw. Families that can be drawn: {', '.join(models.MODELS)}; a class of your "
-            f"own works by its dotted path"
-        )
+    check_drawable(card)
     part_commits = dict(item.split("=") for item in revision.split()[1:])
     card_commit = revision.split()[0] if revision.split() else ""
     folder, commit = (
@@ -217,9 +252,13 @@ def _patterns(card: Card) -> list[str]:
 def _local(card: Card) -> Path:
     folder = PROJECT_ROOT / card.path
     if not (folder / "model_index.json").is_file():
+        missing = "holds no model_index.json" if folder.is_dir() else "is no folder"
+        relative = (
+            "" if Path(card.path).is_absolute() else f"; a relative path starts at {PROJECT_ROOT}"
+        )
         raise ModelError(
-            f"card {card.name}: {folder} holds no model_index.json; `path` is a folder in the "
-            f"diffusers layout"
+            f"card {card.name}: {folder} {missing}; `path` is a folder in the diffusers "
+            f"layout{relative}"
         )
     return folder
 

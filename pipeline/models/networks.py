@@ -127,10 +127,11 @@ def quiet() -> None:
 def _class(library: Any, name: str, what: str) -> Any:  # noqa: ANN401 - diffusers is untyped
     cls = getattr(library, name, None)
     if cls is None or not (hasattr(cls, "from_config") or hasattr(cls, "from_pretrained")):
+        where = library.__name__
         names = [known for known in dir(library) if known.lower().endswith(what)]
-        raise ModelError(
-            f"{library.__name__} has no {what} {name!r}; {nearest(name, names) if names else ''}"
-        )
+        near = nearest(name, names) or nearest(f"{name}{what.capitalize()}", names)
+        advice = f"; {near}".rstrip() if near else f"; write the name of a class in {where}"
+        raise ModelError(f"{where} has no {what} {name!r}{advice}")
     return cls
 
 

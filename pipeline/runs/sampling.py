@@ -52,7 +52,8 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
     Raises:
         RegistryError: If an intervention is unknown.
         ConfigError: If an intervention's parameters are wrong, a stage of the card uses a part that
-            the card does not have, or an arm names a wrong prediction type.
+            the card does not have, a size is no multiple of the card's `vae_factor`, or an arm
+            names a wrong prediction type.
     """
     _check_parts(card)
     folder = PROJECT_ROOT / card.path if card.path else None
@@ -60,6 +61,11 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
         for layer in (recipe.sampling, arm):
             if layer.intervention is not None:
                 make_intervention(layer.intervention)
+        layers = (arm, recipe.sampling, card)
+        card.latents_shape(
+            next(layer.height for layer in layers if layer.height is not None),
+            next(layer.width for layer in layers if layer.width is not None),
+        )
         check_prediction(card, _scheduler_config(card, recipe.sampling, arm), folder)
 
 
@@ -102,6 +108,36 @@ def check_prediction(card: Card, settings: Mapping[str, Any], folder: Path | Non
             f"{used}: what a network predicts is a property of its weights. Set "
             f"`scheduler_config: {{{PREDICTION}: {predicted}}}`, or leave {PREDICTION} to the card"
         )
+
+
+def check_latents(card: Card, folder: Path) -> None:
+    """Refuse a card whose latents are not those of its checkpoint.
+
+    Only families that start from the latents of a Stable Diffusion autoencoder are checked.
+
+    Args:
+        card: The card.
+        folder: The checkpoint's folder.
+
+    Raises:
+        ConfigError: If `latent_channels` or `vae_factor` differs from the autoencoder's.
+    """
+    path = folder / "vae" / "config.json"
+    if card.family not in ("stable_diffusion", "inpainting") or not path.is_file():
+        return
+    vae = json.loads(path.read_bytes())
+    stored = {
+        "latent_channels": vae.get("latent_channels", card.latent_channels),
+        "vae_factor": 2 ** (len(vae["block_out_channels"]) - 1)
+        if "block_out_channels" in vae
+        else card.vae_factor,
+    }
+    for name, value in stored.items():
+        if getattr(card, name) != value:
+            raise ConfigError(
+                f"card {card.name}: {name} is {getattr(card, name)}, and the autoencoder in "
+                f"{path} has {value}; write `{name}: {value}`"
+            )
 
 
 def _stored_prediction(folder: Path | None) -> str:

@@ -58,4 +58,8 @@ def _problem(item: Mapping[str, Any], fields: Iterable[str]) -> str:
     field = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{field}: unknown field; {nearest(str(item['loc'][-1]), fields)}".rstrip("; ")
+    if item["type"] == "missing":
+        return f"{field}: Field required"  # what was found is the whole file
+    if item["type"] in ("model_type", "model_attributes_type"):
+        return f"{field}: wanted named fields, {{FIELD: VALUE, ...}} (found {item['input']!r})"
     return f"{field}: {item['msg']} (found {item['input']!r})"

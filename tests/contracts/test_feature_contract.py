@@ -18,9 +18,10 @@ from seedling.randomness import make_generator
 from seedling.world.scenes import draw_scenes
 from seedling.world.sentences import parse
 from tests.contracts.tiny import with_tiny_card
-from tests.contracts.words import unlisted
+from tests.contracts.words import classes_with_a_name, unlisted, unregistered
 
 HERE = "tests/contracts/test_feature_contract.py"
+FEATURES_TABLE = "FEATURES (analysis/features/__init__.py)"
 TOLERANCE = {
     "appearance": 0.0,
     "clip": 1e-4,
@@ -90,7 +91,10 @@ def feature(named: str) -> Feature:
 
 def tolerance(feature: Feature) -> float:
     if feature.name not in TOLERANCE:
-        pytest.fail(f"feature {feature.name} has no line in TOLERANCE ({HERE}): add one")
+        pytest.fail(
+            f"feature {feature.name} has no line in TOLERANCE ({HERE}): add one, 0.0 for a feature "
+            f"of numpy alone, 1e-4 for one of a network"
+        )
     return TOLERANCE[feature.name]
 
 
@@ -101,6 +105,12 @@ def test_a_tolerance_is_stated_for_every_feature() -> None:
     )  # fmt: skip
     remark = "images of 1 x 1, 1 x 40 and 40 x 1 pixels must give numbers or a GoldenseedError too"
     assert not wrong, f"{wrong}; {remark}"
+
+
+@pytest.mark.parametrize(("name", "path"), classes_with_a_name("analysis.features"))
+def test_a_class_in_the_folder_is_in_the_registry(name: str, path: str) -> None:
+    assert not unregistered(name, path, FEATURES, table=FEATURES_TABLE)
+    assert path in unregistered(name, path, {}, table=FEATURES_TABLE)  # the negative control
 
 
 def test_the_name_of_the_class_is_that_of_the_registry(feature: Feature) -> None:
@@ -130,10 +140,21 @@ def test_an_image_alone_is_as_in_company(feature: Feature) -> None:
             )
 
 
+def other_columns(feature: Feature, columns: Columns) -> str:
+    """Say which columns `extract` gives instead of the declared ones; empty if they agree."""
+    names = [column.name for column in feature.columns]
+    if list(columns) == names:
+        return ""
+    return (
+        f"`extract` of feature {feature.name} gives the columns {', '.join(columns) or 'none'}, "
+        f"and `columns` declares {', '.join(names) or 'none'}: use the same names in the same order"
+    )
+
+
 def test_columns_are_as_declared(feature: Feature) -> None:
     columns = feature.extract(batch_of(pictures(3)))
     names = [column.name for column in feature.columns]
-    assert list(columns) == names, "`extract` gives other columns than `columns` declares"
+    assert list(columns) == names, other_columns(feature, columns)
     for column in feature.columns:
         values, name = columns[column.name], f"column {column.name} of feature {feature.name}"
         text = pa.types.is_string(column.type)
@@ -184,6 +205,7 @@ def test_batches_are_cut_at_fixed_places(feature: Feature, monkeypatch: pytest.M
 def test_other_sizes_are_measured_too(feature: Feature) -> None:
     images = pictures(2).repeat(2, axis=1).repeat(3, axis=2)
     columns = feature.extract(batch_of(images))
+    assert not other_columns(feature, columns), other_columns(feature, columns)
     for column in feature.columns:
         if not (column.may_be_nan or pa.types.is_string(column.type)):
             message = f"column {column.name} holds NaN for images of 128 x 192 pixels"
@@ -213,6 +235,7 @@ def test_the_smallest_sides_give_numbers_or_words(feature: Feature, shape: tuple
     if isinstance(columns, str):
         assert size in columns, f"the refusal of an image of {size} pixels must name its size"
         return
+    assert not other_columns(feature, columns), other_columns(feature, columns)
     for column in feature.columns:
         name = f"column {column.name} of images of {size} pixels"
         assert len(columns[column.name]) == 2, f"{name} has not one entry per image"

@@ -20,6 +20,7 @@ from analysis.metrics import METRICS, Metric, load_metric
 from analysis.metrics.base import FAILED_CELL, REFERENCES_VARIABLE, MeanMetric, ReferenceMetric
 from pipeline.errors import RegistryError
 from tests.contracts.tiny import with_tiny_card
+from tests.contracts.words import classes_with_a_name, unregistered
 
 HERE = "tests/contracts/test_metric_contract.py"
 Columns = dict[str, NDArray[np.float64]]
@@ -102,6 +103,13 @@ def test_it_is_declared_in_full(metric: Metric) -> None:
                 f"metric {metric.name} needs {need}; feature {name} has the columns "
                 f"{', '.join(columns)}"
             )
+
+
+@pytest.mark.parametrize(("name", "path"), classes_with_a_name("analysis.metrics"))
+def test_a_class_in_the_folder_is_in_the_registry(name: str, path: str) -> None:
+    table = "METRICS (analysis/metrics/__init__.py)"
+    assert not unregistered(name, path, METRICS, table=table)
+    assert path in unregistered(name, path, {}, table=table)  # the negative control
 
 
 def test_one_interval_per_seed_with_its_n_and_method(metric: Metric) -> None:

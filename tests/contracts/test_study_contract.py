@@ -20,6 +20,7 @@ from pipeline.runs.layout import STUDIES_FOLDER
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.studies.everything import OWN, SETTINGS, everything
+from tests.contracts.words import classes_with_a_name, unregistered
 
 NAMES = sorted(STUDIES)
 
@@ -44,11 +45,19 @@ def run_study(root: Path, name: str) -> None:
         StudyStage(root, {name: SETTINGS.get(name, {})}), [StudyTask(name)]
     )
     result = StudyOutcome.of(outcome)
+    assert result.state != StudyState.FAILED, f"study {name} fails: {result.error}"
     assert result.state == StudyState.FOUND, (
         f"study {name} has no findings on its test run ({result.reason}): in "
         f"tests/analysis/studies/everything.py, plant what it needs, give it a line in SETTINGS, "
         f"or a run of its own in OWN"
     )
+
+
+@pytest.mark.parametrize(("name", "path"), classes_with_a_name("analysis.studies", base="Study"))
+def test_a_class_in_the_folder_is_in_the_registry(name: str, path: str) -> None:
+    table = "STUDIES (analysis/studies/__init__.py)"
+    assert not unregistered(name, path, STUDIES, table=table)
+    assert path in unregistered(name, path, {}, table=table)  # the negative control
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -43,7 +43,7 @@ def test_one_group_of_prompts_is_refused_with_both_numbers(call: Call, one_group
     assert read_per_seed(one_group).is_empty()
     ranked = call("rank", one_group.root)
     assert ranked.code == 2
-    message = "failure_rate cannot rank, set 1 has 7 images per seed in 1 prompt group(s); at least"
+    message = "failure_rate cannot rank, set 1 has 7 images per seed in 1 prompt group(s), 7 in"
     assert message in ranked.err
     assert "Traceback" not in called.err + ranked.err
 

@@ -51,7 +51,7 @@ def test_the_cost_of_measuring_counts_the_measured_prompts_on_their_device() -> 
     slow = recipe.model_copy(update={"features": ["hps", "appearance"], "feature_prompts": {}})
     on_cpu = measuring_cost(slow, ids, images=1)
     assert on_cpu.seconds == pytest.approx(334.6e9 * len(ids) / CORE_FLOAT32)
-    assert on_cpu.words.endswith("one CPU core); not counted: appearance")
+    assert on_cpu.words.endswith("one CPU core); no cost figures, not counted: appearance")
 
 
 @pytest.mark.parametrize("name", ["sdxl-turbo-overnight", "sd2-overnight"])
