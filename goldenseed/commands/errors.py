@@ -1,6 +1,8 @@
 """Turn the errors of a command into messages and exit codes."""
 
+import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -10,6 +12,7 @@ from pipeline.errors import GoldenseedError
 
 def exit_code_of(app: typer.Typer) -> int:
     """Run the command line. An error that a user can mend becomes a message and an exit code."""
+    _open_closed_streams()
     try:
         code = app(prog_name="goldenseed", standalone_mode=False)
     except GoldenseedError as error:
@@ -27,6 +30,14 @@ def exit_code_of(app: typer.Typer) -> int:
     if code == exit_codes.STOPPED:  # typer turns a KeyboardInterrupt into this code
         _say("goldenseed: stopped; finished shards are kept; repeat the command to continue")
     return code if isinstance(code, int) else 0
+
+
+def _open_closed_streams() -> None:
+    """Write to nowhere where the shell closed stdout or stderr, as after `>&-`."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _usage_error(error: typer.TyperException) -> str:

@@ -180,13 +180,21 @@ def load_recipe(name: str) -> Recipe:
         'seedling-mini'
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else recipe_files().get(name)
-    if path is None or not path.is_file():
+    if path is None or not _is_file(path):
         known = recipe_names()
         hint = nearest(name, known)
         raise ConfigError(
             f"no recipe {name!r}; {hint}known: {', '.join(known)}, or a path to a .yaml file"
         )
     return parse_recipe(read_mapping(path, "a recipe"), path)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a path is a file; a name that the file system refuses, as too long, is not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def parse_recipe(fields: Mapping[str, Any], path: Path) -> Recipe:

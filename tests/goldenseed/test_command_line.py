@@ -183,3 +183,25 @@ def test_tables_fold_on_a_narrow_terminal(
     narrow = call(command_name, path).out
     assert "…" not in narrow
     assert [word for word in WORDS[command_name] if word not in narrow or word not in wide] == []
+
+
+def test_a_folder_of_the_users_hides_no_package(tmp_path: Path) -> None:
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise RuntimeError", encoding="utf-8")
+    program = f"cd {tmp_path} && {sys.executable} -m goldenseed plan seedling-mini"
+    done = in_process(["bash", "-c", program])
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_closed_stream_is_no_defect(closed: str) -> None:
+    program = " ".join([*MODULE, "plan", "seedling-mini", closed])
+    done = in_process(["bash", "-c", program])
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_too_long_for_a_file_is_no_recipe(call: Call) -> None:
+    done = call("plan", "x" * 400 + ".yaml")
+    assert done.code == exit_codes.BAD_INPUT
+    assert "no recipe" in done.err
