@@ -34,10 +34,9 @@ def exit_code_of(app: typer.Typer) -> int:
 
 def _open_closed_streams() -> None:
     """Write to nowhere where the shell closed stdout or stderr, as after `>&-`."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - stays open
 
 
 def _usage_error(error: typer.TyperException) -> str:
