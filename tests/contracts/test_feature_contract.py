@@ -11,12 +11,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from analysis.features import FEATURES, base, load_feature
-from analysis.features.base import Batch, Columns, Feature, extract_in_batches
+from analysis.features.base import Columns, Feature, extract_in_batches
 from pipeline.errors import GoldenseedError, RegistryError
 from pipeline.stage import Uint8Images
-from seedling.randomness import make_generator
-from seedling.world.scenes import draw_scenes
-from seedling.world.sentences import parse
+from tests.contracts.example_images import PROMPT, batch_of, scene
 from tests.contracts.tiny import with_tiny_card
 from tests.contracts.words import classes_with_a_name, unlisted, unregistered
 
@@ -40,11 +38,6 @@ TOLERANCE = {
 """Largest difference between the numbers of an image alone and in a batch, as a share of the
 largest number. Those of numpy are equal bit for bit; those of a network change in the last bits
 of float32 with the shape of the batch."""
-PROMPT = {"text": "a red horse", "object": "horse", "modifier": "red", "group": "horse", "set": 1}
-
-
-def batch_of(images: Uint8Images) -> Batch:
-    return Batch(images, [PROMPT] * len(images))
 
 
 def pictures(count: int) -> Uint8Images:
@@ -61,13 +54,6 @@ def word() -> Uint8Images:
     image = Image.new("RGB", (64, 64), "white")
     ImageDraw.Draw(image).text((4, 18), "TAXI", font=ImageFont.load_default(size=22), fill=0)
     return np.asarray(image)
-
-
-def scene() -> Uint8Images:
-    """A red horse that networks of the small world recognise, shape (64, 64, 3)."""
-    parts = torch.tensor([parse("a red horse")])
-    pixels = draw_scenes(parts, generator=make_generator(1)).images[0]
-    return (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
 @pytest.fixture(scope="module", params=FEATURES)

@@ -19,6 +19,8 @@ from analysis.features import FEATURES, load_feature
 from analysis.metrics import METRICS, Metric, load_metric
 from analysis.metrics.base import FAILED_CELL, REFERENCES_VARIABLE, MeanMetric, ReferenceMetric
 from pipeline.errors import RegistryError
+from pipeline.stage import Uint8Images
+from tests.contracts.example_images import batch_of, blurred, noise, plain, scene
 from tests.contracts.tiny import with_tiny_card
 from tests.contracts.words import classes_with_a_name, unregistered
 
@@ -26,6 +28,22 @@ HERE = "tests/contracts/test_metric_contract.py"
 Columns = dict[str, NDArray[np.float64]]
 SEEDS, PROMPTS = 6, 24
 GROUPS = np.arange(PROMPTS) % 8
+SCENE, BLURRED, NOISE, PLAIN = scene(), blurred(scene()), noise(), plain()
+BETTER_AND_WORSE = {
+    "clip_seedling": (SCENE, NOISE),
+    "object_found_rate_seedling": (SCENE, PLAIN),
+    "preference_seedling": (SCENE, NOISE),
+}
+"""A better and a worse image for "a red horse", which show the direction of a metric."""
+NO_IMAGES = {
+    "clip_score": "its checkpoint here is tiny and random",
+    "failure_rate": "it needs no image",
+    "hps_v2_0": "its checkpoint here is tiny and random",
+    "hps_v2_1": "its checkpoint here is tiny and random",
+    "object_found_rate": "its checkpoint here is tiny and random",
+    "text_artifact_rate": "tests/analysis/features/test_ocr.py reads words",
+}
+"""Metrics whose direction no image can show here, and why."""
 
 
 @pytest.fixture(scope="module", params=METRICS)
@@ -187,6 +205,45 @@ def test_worse_input_moves_it_as_documented(metric: Metric) -> None:
     steps = np.diff(values(metric, worse(metric, good_columns(metric))))
     right = (steps < 0).all() if metric.higher_is_better else (steps > 0).all()
     assert right, f"worse images move {metric.name} in the direction that it calls better"
+
+
+def test_a_worse_image_is_worse(metric: Metric) -> None:
+    """The direction is that of real images, so the metric cannot state the wrong end."""
+    if metric.higher_is_better is None or isinstance(metric, ReferenceMetric):
+        return  # images worse than a reference are far from it, by construction
+    if metric.name not in BETTER_AND_WORSE:
+        assert metric.name in NO_IMAGES, (
+            f"metric {metric.name} has a direction and no line in BETTER_AND_WORSE ({HERE}): add a "
+            f"better and a worse image, for example (SCENE, BLURRED)"
+        )
+        return
+    better, worse = values(metric, measured(metric, *BETTER_AND_WORSE[metric.name]))
+    right = better > worse if metric.higher_is_better else better < worse
+    assert right, (
+        f"{metric.name} gives {better:.4g} to the better image of BETTER_AND_WORSE ({HERE}) and "
+        f"{worse:.4g} to the worse one, and says higher_is_better = {metric.higher_is_better}: "
+        f"turn `higher_is_better`, or the two images"
+    )
+
+
+def test_a_metric_that_states_the_wrong_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control."""
+    metric = load_metric("preference_seedling")
+    monkeypatch.setattr(type(metric), "higher_is_better", False)
+    with pytest.raises(AssertionError, match="turn `higher_is_better`"):
+        test_a_worse_image_is_worse(metric)
+
+
+def measured(metric: Metric, *images: Uint8Images) -> Columns:
+    """Measure each image; a seed for each, which has it `PROMPTS` times."""
+    columns = {}
+    for need in metric.needs:
+        name, column = need.rsplit(".", 1)
+        feature = load_feature(name)
+        feature.setup()
+        numbers = feature.extract(batch_of(np.stack(images)))[column].astype(np.float64)
+        columns[need] = np.repeat(numbers[:, None], PROMPTS, axis=1)
+    return columns
 
 
 def test_known_answers(metric: Metric) -> None:
