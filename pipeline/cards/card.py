@@ -19,6 +19,7 @@ from pipeline import models
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
 from pipeline.cards.known_hashes import known_sha256
+from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_files
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.registry import is_user_path
 from pipeline.storage.file_hashes import sha256_of_files
@@ -39,7 +40,8 @@ class Card(Checkpoint):
         family: Name in the model registry (`pipeline/models/__init__.py`). A card of another family
             can be planned but not drawn.
         dtype: Torch dtype the networks run in.
-        variant: File variant on the hub ("fp16"), or empty.
+        variant: File variant of the weights ("fp16"), or empty. A component without files of this
+            variant is loaded from those without a variant.
         scheduler: Diffusers scheduler class.
         scheduler_config: Settings that override the checkpoint's own scheduler config.
         num_inference_steps: Denoising steps.
@@ -201,7 +203,8 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
 
     Raises:
         ModelError: If the card's family cannot be drawn (checked before anything is fetched), the
-            folder is missing, or the hub cannot be reached.
+            folder is missing, it is ambiguous which of its weights are loaded, or the hub cannot
+            be reached.
     """
     check_drawable(card)
     part_commits = dict(item.split("=") for item in revision.split()[1:])
@@ -209,9 +212,9 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
     folder, commit = (
         (_local(card), "")
         if card.path
-        else fetch(card, _patterns(card), who=f"card {card.name}", commit=card_commit)
+        else _fetch_pipeline(card, card.variant, f"card {card.name}", card_commit)
     )
-    sha256, parts, revisions = files_sha256(folder, _patterns(card)), {}, [commit or "local"]
+    sha256, parts, revisions = _pipeline_sha256(folder, card.variant), {}, [commit or "local"]
     for name, part in card.parts.items():
         parts[name], part_commit = _resolve_part(card, name, part, part_commits.get(name, ""))
         revisions += [f"{name}={part_commit}"] if part_commit else []
@@ -227,6 +230,8 @@ def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Pat
         raise ModelError(f"card {card.name}: part {name} has neither path nor repo; add one")
     if not part.path:
         who = f"card {card.name}, part {name},"
+        if part.use == "pipeline":
+            return _fetch_pipeline(part, part.variant, who, revision)
         return fetch(part, part.patterns(), who=who, commit=revision)
     folder = PROJECT_ROOT / part.path
     if not folder.is_dir():
@@ -236,17 +241,28 @@ def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Pat
     return folder, ""
 
 
+def _fetch_pipeline(
+    checkpoint: Checkpoint, variant: str, who: str, commit: str
+) -> tuple[Path, str]:
+    """Fetch a pipeline; for networks without files of the variant, those without a variant."""
+    patterns = download_patterns(variant)
+    folder, commit = fetch(checkpoint, patterns, who=who, commit=commit)
+    others = [f"{name}/*.safetensors" for name in components_without(folder, variant)]
+    if others:
+        folder, commit = fetch(checkpoint, [*patterns, *others], who=who, commit=commit)
+    return folder, commit
+
+
 def _part_sha256(folder: Path, part: Part) -> str:
     """Hash the files that a part is loaded from."""
     if part.use == "pipeline":
-        return files_sha256(folder, part.patterns())
-    files = [path for pattern in part.patterns() for path in folder.glob(pattern)]
-    return sha256_of_files(folder, files, file_sha256=known_sha256)
+        return _pipeline_sha256(folder, part.variant)
+    return sha256_of_files(folder, part.files(folder), file_sha256=known_sha256)
 
 
-def _patterns(card: Card) -> list[str]:
-    """List the names of the files that a pipeline reads."""
-    return ["*.json", "*.txt", "*.model", f"*{card.variant and '.' + card.variant}.safetensors"]
+def _pipeline_sha256(folder: Path, variant: str) -> str:
+    """Hash the files that a pipeline is loaded from."""
+    return sha256_of_files(folder, pipeline_files(folder, variant), file_sha256=known_sha256)
 
 
 def _local(card: Card) -> Path:

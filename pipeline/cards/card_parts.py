@@ -4,11 +4,17 @@ Most pipelines of diffusers differ only in their class, in the names of their in
 noise enters. A card states these, and one family draws them all. This module does not import torch.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.cards.checkpoints import Checkpoint
+from pipeline.cards.loaded_files import download_patterns, network_files
+from pipeline.errors import ModelError
+
+ENCODER = "image_encoder"
+"""Folder of an IP-Adapter's image encoder."""
 
 Source = str | tuple[str, ...]
 """Source of an argument's value; see `PipelineStage.inputs`."""
@@ -38,14 +44,40 @@ class Part(Checkpoint):
     image_encoder: bool = True
 
     def patterns(self) -> list[str]:
-        """List the names of the files that are read, for fetching and hashing."""
-        weights = f"*{self.variant and '.' + self.variant}.safetensors"
-        folder = f"{self.subfolder}/" if self.subfolder else ""
+        """List the names of the files that are fetched."""
         if self.use == "ip_adapter":
-            names = ("*.json", weights) if self.image_encoder else ()
-            encoder = [f"{folder}image_encoder/{name}" for name in names]
-            return [f"{folder}{self.file}", *encoder]
-        return [f"{folder}{name}" for name in ("*.json", "*.txt", "*.model", weights)]
+            names = ("*.json", "*.safetensors") if self.image_encoder else ()
+            encoder = [f"{ENCODER}/{name}" for name in names]
+            return [self._inside(name) for name in (self.file, *encoder)]
+        return [self._inside(name) for name in download_patterns(self.variant)]
+
+    def files(self, folder: Path) -> set[Path]:
+        """List the files that a component or an adapter is loaded from, for hashing.
+
+        Args:
+            folder: The part's folder.
+
+        Raises:
+            ModelError: If it is ambiguous which weights are loaded, or an image encoder has none
+                in safetensors.
+        """
+        inner = folder / self.subfolder
+        if self.use == "component":
+            return network_files(inner, self.variant)
+        files = {path for path in [inner / self.file] if path.is_file()}
+        return files | (self._encoder_files(inner / ENCODER) if self.image_encoder else set())
+
+    def _encoder_files(self, folder: Path) -> set[Path]:
+        """List the files of an adapter's image encoder, which diffusers loads without a variant."""
+        files = network_files(folder, "")
+        if any(folder.glob("*.bin")) and not any(path.suffix == ".safetensors" for path in files):
+            raise ModelError(
+                f"{folder} holds the image encoder as a pickle only; convert it to safetensors"
+            )
+        return {path for path in files if path.suffix in (".json", ".safetensors")}
+
+    def _inside(self, name: str) -> str:
+        return f"{self.subfolder}/{name}" if self.subfolder else name
 
 
 class PipelineStage(BaseModel):

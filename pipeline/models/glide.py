@@ -16,6 +16,7 @@ Tested with tiny random weights only. OpenAI's checkpoints have different networ
 the keys of the attention), which these classes do not load.
 """
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -206,6 +207,11 @@ def _check(card: Card, config: RunConfig, intervention: Intervention) -> None:
             f"card {card.name}: GLIDE's base is sampled by DDPM with its learned variance; found "
             f"{config.scheduler} with eta {config.eta}; use DDPMScheduler and leave eta at 0"
         )
+    if card.variant:
+        raise ModelError(
+            f"card {card.name}: its variant is {card.variant!r}, and GLIDE's parts are loaded "
+            f"without a variant; remove `variant`"
+        )
     if intervention.changes("step_generators"):
         raise ModelError(
             f"card {card.name}: the intervention changes the step noise of the base, and GLIDE's "
@@ -221,6 +227,13 @@ def _check(card: Card, config: RunConfig, intervention: Intervention) -> None:
 def _load(card: Card, resolved: ResolvedCard, config: RunConfig) -> Parts:
     """Load every part from its sub-folder."""
     quiet()
+    index = json.loads((resolved.folder / "model_index.json").read_bytes())
+    unnamed = sorted(set(PARTS) - {name for name, kind in index.items() if kind and kind[0]})
+    if unnamed:  # a folder that the index does not name is not part of the run's identity
+        raise ModelError(
+            f"card {card.name}: {resolved.folder}/model_index.json does not name "
+            f"{', '.join(unnamed)}; add each as its library and its class"
+        )
     device = device_of(card)
     loaded = {name: _part(card, resolved, name, kind) for name, kind in PARTS.items()}
     for part in loaded.values():
