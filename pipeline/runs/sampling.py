@@ -17,6 +17,7 @@ from pipeline.interventions.base import Intervention
 from pipeline.registry import load
 from pipeline.settings.config import InterventionConfig
 from pipeline.settings.recipe import Recipe, Sampling
+from pipeline.settings.unread import check_settings_are_read
 
 PREDICTION = "prediction_type"
 
@@ -52,10 +53,11 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
     Raises:
         RegistryError: If an intervention is unknown.
         ConfigError: If an intervention's parameters are wrong, a stage of the card uses a part that
-            the card does not have, a size is no multiple of the card's `vae_factor`, or an arm
-            names a wrong prediction type.
+            the card does not have, a size is no multiple of the card's `vae_factor`, an arm names a
+            wrong prediction type, or nothing reads one of the settings.
     """
     _check_parts(card)
+    check_settings_are_read(recipe, card)
     folder = PROJECT_ROOT / card.path if card.path else None
     for arm in recipe.arms.values() or [Sampling()]:
         for layer in (recipe.sampling, arm):

@@ -1,0 +1,71 @@
+"""Reads signatures from the source of diffusers, without importing it.
+
+Importing diffusers imports torch, which takes seconds; a plan has no use for either. The source
+says the same: which scheduler classes exist, and which arguments their methods take.
+"""
+
+import ast
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+
+CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
+
+
+@cache
+def class_files(folder: str) -> dict[str, Path]:
+    """Find the classes below a folder of diffusers.
+
+    Args:
+        folder: "schedulers" or "pipelines".
+
+    Returns:
+        Name of a class -> its file; empty if diffusers is not installed.
+    """
+    package = importlib.util.find_spec("diffusers")  # finds a package and does not import it
+    roots = package.submodule_search_locations or [] if package else []
+    files = [file for root in roots for file in sorted((Path(root) / folder).rglob("*.py"))]
+    return {name: file for file in files for name in CLASS.findall(file.read_text("utf-8"))}
+
+
+def scheduler_names() -> list[str]:
+    """List the schedulers of diffusers; empty if it is not installed.
+
+    Example:
+        >>> "DDIMScheduler" in scheduler_names()
+        True
+    """
+    return sorted(name for name in class_files("schedulers") if name.endswith("Scheduler"))
+
+
+@cache
+def arguments(folder: str, class_name: str, method: str) -> frozenset[str]:
+    """List the arguments of a method, without `self`.
+
+    Args:
+        folder: "schedulers" or "pipelines".
+        class_name: The class.
+        method: Its method.
+
+    Returns:
+        The names; empty if the source does not show them, for example because the method is
+        inherited.
+
+    Example:
+        >>> "eta" in arguments("schedulers", "DDIMScheduler", "step")
+        True
+    """
+    file = class_files(folder).get(class_name)
+    body = ast.parse(file.read_text("utf-8")).body if file else []
+    for node in body:
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and item.name == method:
+                    return _names(item.args)
+    return frozenset()
+
+
+def _names(signature: ast.arguments) -> frozenset[str]:
+    every = [*signature.posonlyargs, *signature.args, *signature.kwonlyargs]
+    return frozenset(argument.arg for argument in every) - {"self"}

@@ -1,0 +1,128 @@
+"""Refuses settings that nothing reads.
+
+A setting counts in the run's id even if the model ignores it. So a mistyped setting would name a
+new run that draws the same images as an old one. This module imports neither torch nor diffusers.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.cards.card import Card
+from pipeline.errors import ConfigError, nearest
+from pipeline.registry import is_user_path
+from pipeline.settings.diffusers_source import arguments, scheduler_names
+from pipeline.settings.recipe import Recipe, Sampling
+
+
+def check_settings_are_read(recipe: Recipe, card: Card) -> None:
+    """Refuse settings of a recipe or its card that nothing reads.
+
+    Nothing is refused for a model family or an intervention of the user's own, which may read
+    settings in another way.
+
+    Args:
+        recipe: The recipe.
+        card: Its card.
+
+    Raises:
+        ConfigError: If a scheduler is unknown, it does not read a key of `scheduler_config`, it or
+            the pipeline has no eta, or there is a negative prompt without guidance.
+    """
+    if is_user_path(card.family):
+        return
+    for name, arm in (recipe.arms or {"": Sampling()}).items():
+        layers = [recipe.sampling, arm]
+        intervention = _last(layers, "intervention", None)
+        if intervention is None or not is_user_path(intervention.name):
+            _check_arm(f"arm {name}: " if name else "", card, layers)
+
+
+def _last(layers: Sequence[Sampling], field: str, default: Any) -> Any:  # noqa: ANN401 - any field
+    """Give a setting as the last layer that sets it, or else the card's."""
+    values = [getattr(layer, field) for layer in layers]
+    return next((value for value in reversed(values) if value is not None), default)
+
+
+def _check_arm(where: str, card: Card, layers: Sequence[Sampling]) -> None:
+    scheduler = _last(layers, "scheduler", card.scheduler)
+    check_scheduler(where, scheduler)
+    config = _last(layers, "scheduler_config", None)
+    if config is None and scheduler == card.scheduler:
+        where_set, config = f"{where}card {card.name}: ", card.scheduler_config
+    else:  # a card's keys were chosen for the card's own scheduler
+        where_set = where
+    _check_keys(where_set, scheduler, config or {})
+    if _last(layers, "eta", 0):
+        _check_eta(where, card, scheduler)
+    if _last(layers, "negative_prompt", ""):
+        _check_negative(where, card, _last(layers, "guidance_scale", card.guidance_scale))
+
+
+def check_scheduler(where: str, scheduler: str) -> None:
+    """Refuse a scheduler that diffusers does not have.
+
+    Args:
+        where: Start of the message.
+        scheduler: The name.
+
+    Raises:
+        ConfigError: If there is no such scheduler; the message names the nearest.
+    """
+    known = scheduler_names()
+    if known and scheduler not in known:
+        raise ConfigError(
+            f"{where}diffusers has no scheduler {scheduler!r}; {nearest(scheduler, known)}"
+            f"known: {', '.join(known)}"
+        )
+
+
+def _check_keys(where: str, scheduler: str, config: Mapping[str, Any]) -> None:
+    read = arguments("schedulers", scheduler, "__init__")
+    for key in config:
+        if read and key not in read:
+            raise ConfigError(
+                f"{where}scheduler_config has {key!r}, which {scheduler} does not read; "
+                f"{nearest(key, read)}it reads {', '.join(sorted(read))}"
+            )
+
+
+def _check_eta(where: str, card: Card, scheduler: str) -> None:
+    step = arguments("schedulers", scheduler, "step")
+    if step and "eta" not in step:
+        readers = [n for n in NEAR_DDIM if "eta" in arguments("schedulers", n, "step")]
+        raise ConfigError(
+            f"{where}eta is set, and {scheduler} does not read it; remove eta, or use "
+            f"{' or '.join(readers)}"
+        )
+    call = arguments("pipelines", card.stages[-1].pipeline, "__call__") if card.stages else set()
+    if call and "eta" not in call:
+        raise ConfigError(
+            f"{where}eta is set, and {card.stages[-1].pipeline} of card {card.name} does not take "
+            f"it; remove eta"
+        )
+
+
+NEAR_DDIM = ("DDIMScheduler", "TCDScheduler")
+"""Schedulers for text-to-image models that may read eta."""
+
+
+def _check_negative(where: str, card: Card, guidance: float) -> None:
+    if card.stages and not any("negative" in stage.sources() for stage in card.stages):
+        raise ConfigError(
+            f"{where}negative_prompt is set, and {card.stages[-1].pipeline} of card {card.name} "
+            f"takes none; remove negative_prompt"
+        )
+    if guidance <= 1 and not _guided_otherwise(card):
+        raise ConfigError(
+            f"{where}negative_prompt is set, and nothing reads it: guidance_scale is "
+            f"{guidance:g}, which switches guidance off; set guidance_scale above 1, or remove "
+            f"negative_prompt"
+        )
+
+
+def _guided_otherwise(card: Card) -> bool:
+    """Whether a pipeline of the card has guidance that `guidance_scale` does not switch off."""
+    if any("negative" in stage.sources() for stage in card.stages[:-1]):
+        return True
+    last = card.stages[-1].arguments if card.stages else {}
+    return any(name.endswith(("guidance_scale", "cfg_scale")) for name in last)
