@@ -8,6 +8,7 @@ generator per image.
 """
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -79,18 +80,27 @@ def noise_spec(name: str) -> NoiseSpec:
     return NOISE_SPECS[name]
 
 
-def check_seeds(seeds: Sequence[int]) -> None:
+def check_seeds(seeds: Sequence[int]) -> list[int]:
     """Refuse seeds that do not name a random stream.
 
+    Args:
+        seeds: Integers of Python or of numpy.
+
+    Returns:
+        The seeds as integers of Python, which torch wants.
+
     Raises:
-        ConfigError: If a seed is outside [0, 2**32). The message names it.
+        ConfigError: If a seed is no integer, or outside [0, 2**32). The message names it.
     """
     for seed in seeds:
+        if isinstance(seed, bool) or not isinstance(seed, Integral):
+            raise ConfigError(f"seed {seed!r} is a {type(seed).__name__}; wanted an integer")
         if not 0 <= seed < SEED_LIMIT:
             raise ConfigError(
                 f"seed {seed} is outside [0, 2**32): torch keeps only 32 bits, so it would be a "
-                f"second name for seed {seed % SEED_LIMIT}; use that seed"
+                f"second name for seed {int(seed) % SEED_LIMIT}; use that seed"
             )
+    return [int(seed) for seed in seeds]
 
 
 def draw_noise(
@@ -141,8 +151,7 @@ def draw_noise(
         ...
         pipeline.errors.ConfigError: seed 4294967301 is outside [0, 2**32): torch keeps ...
     """
-    check_seeds(seeds)
-    return noise_spec(spec).draw(seeds, latents_shape)
+    return noise_spec(spec).draw(check_seeds(seeds), latents_shape)
 
 
 def make_generators(seeds: Sequence[int], *, spec: str = "torch-cpu") -> "list[torch.Generator]":

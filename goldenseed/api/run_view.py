@@ -9,6 +9,7 @@ Example:
 
 import io
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ class RunView:
             if isinstance(prompts, int)
             else [self._prompt(name) for name in prompts]
         )
-        rows = self.seeds[:seeds] if isinstance(seeds, int) else list(seeds)
+        rows = self.seeds[: int(seeds)] if isinstance(seeds, int | Integral) else list(seeds)
         unknown = sorted(set(rows) - set(self.seeds))
         if unknown:
             raise RunError(

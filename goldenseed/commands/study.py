@@ -101,13 +101,15 @@ def read_settings(texts: Sequence[str]) -> dict[str, Any]:
     """
     import yaml
 
+    from pipeline.storage.plain_yaml import load_plain
+
     settings = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (equals and name):
             raise ConfigError(f"--set {text!r}: wanted NAME=VALUE, for example --set share=0.1")
         try:
-            settings[name.strip()] = yaml.safe_load(value)
+            settings[name.strip()] = load_plain(value)
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {text!r}: the value is not YAML: {error}") from error
     return settings

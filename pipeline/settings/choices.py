@@ -7,6 +7,9 @@ from pipeline.errors import ConfigError
 SEED_LIMIT = 2**32
 """Seeds are below this number: torch's CPU generator keeps 32 bits."""
 
+SEED_COUNT_LIMIT = 2**20
+"""The most seeds of one run. A larger number is more likely a seed that was taken for a count."""
+
 LIST_SHARE = 0.25
 """Default share of the seeds that a list holds before confirmation."""
 
@@ -37,7 +40,7 @@ class SeedChoice(Frozen):
 
     Attributes:
         start: First seed.
-        count: Number of seeds.
+        count: Number of seeds, at most 2**20.
         chosen: The seeds themselves, for example a golden list; `start` and `count` are then not
             used. Repeated seeds count once.
     """
@@ -48,6 +51,14 @@ class SeedChoice(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "SeedChoice":
+        count = len(self.chosen) or self.count
+        if count > SEED_COUNT_LIMIT:
+            seed = min(count, SEED_LIMIT - 1)
+            raise ValueError(
+                f"{count:,} seeds are more than the {SEED_COUNT_LIMIT:,} that one run may have; "
+                f"for one seed give `chosen: [{seed}]` in a recipe, or `{seed},` "
+                f"(with a comma) on the command line"
+            )
         seeds = self.chosen or (self.start, self.start + self.count - 1)
         for seed in seeds:
             if not 0 <= seed < SEED_LIMIT and (self.chosen or self.count):
@@ -77,6 +88,7 @@ class SeedChoice(Frozen):
             return cls(start=first, count=int(stop) - first)
         except ValueError as error:
             detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            detail = detail.removeprefix("Value error, ")
             raise ConfigError(
                 f"seeds {text!r}: {detail}; wanted a count (32), start:stop (100:132) or a list "
                 f"(7,11,469), each seed in [0, 2**32)"

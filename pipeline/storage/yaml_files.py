@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.storage.plain_yaml import AmbiguousValueError, load_plain
 
 Made = TypeVar("Made", bound=BaseModel)
 
@@ -23,7 +24,10 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
         ConfigError: If it is unreadable, malformed (with the line), or not a mapping.
     """
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields = load_plain(path.read_text(encoding="utf-8"))
+    except AmbiguousValueError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigError(f"{path}, line {line}: {error.problem}") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise ConfigError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
