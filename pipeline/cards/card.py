@@ -20,6 +20,7 @@ from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
 from pipeline.cards.known_hashes import known_sha256
 from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_files
+from pipeline.cards.other_tools import our_field
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.registry import is_user_path
 from pipeline.storage.file_hashes import sha256_of_files
@@ -152,7 +153,7 @@ def find_card(name: str) -> Card:
         return cards[name]
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
         fields = {"name": Path(name).stem, **read_mapping(Path(name), "a card")}
-        return validated(Card, fields, Path(name))
+        return validated(Card, fields, Path(name), synonym=our_field)
     raise _no_card(name, cards)
 
 

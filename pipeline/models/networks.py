@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from pipeline.cards.card import Card, ResolvedCard
 from pipeline.cards.card_parts import Part, PipelineStage
+from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ModelError, nearest
 from pipeline.settings.config import RunConfig
 
@@ -129,8 +130,9 @@ def _class(library: Any, name: str, what: str) -> Any:  # noqa: ANN401 - diffuse
     if cls is None or not (hasattr(cls, "from_config") or hasattr(cls, "from_pretrained")):
         where = library.__name__
         names = [known for known in dir(library) if known.lower().endswith(what)]
-        near = nearest(name, names) or nearest(f"{name}{what.capitalize()}", names)
-        advice = f"; {near}".rstrip() if near else f"; write the name of a class in {where}"
+        near = scheduler_hint(name) if what == "scheduler" else ""
+        near = near or nearest(name, names) or nearest(f"{name}{what.capitalize()}", names)
+        advice = f"; {near}".rstrip('; ') if near else f"; write the name of a class in {where}"
         raise ModelError(f"{where} has no {what} {name!r}{advice}")
     return cls
 

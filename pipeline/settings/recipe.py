@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pipeline import models
 from pipeline.cards.card import Card, ResolvedCard, find_card
+from pipeline.cards.other_tools import our_field
 from pipeline.errors import ConfigError, nearest
 from pipeline.settings.choices import (
     Frozen,
@@ -209,4 +210,4 @@ def parse_recipe(fields: Mapping[str, Any], path: Path) -> Recipe:
             nearest known fields.
     """
     with_name = {"name": path.stem, **fields}
-    return validated(Recipe, with_name, path, also=Sampling.model_fields)
+    return validated(Recipe, with_name, path, synonym=our_field)

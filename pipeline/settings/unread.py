@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.cards.card import Card
+from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ConfigError, nearest
 from pipeline.registry import is_user_path
 from pipeline.settings.diffusers_source import arguments, scheduler_names
@@ -70,9 +71,10 @@ def check_scheduler(where: str, scheduler: str) -> None:
     """
     known = scheduler_names()
     if known and scheduler not in known:
+        near = nearest(scheduler, known) or nearest(f"{scheduler}Scheduler", known)
         raise ConfigError(
-            f"{where}diffusers has no scheduler {scheduler!r}; {nearest(scheduler, known)}"
-            f"known: {', '.join(known)}"
+            f"{where}diffusers has no scheduler {scheduler!r}; "
+            f"{scheduler_hint(scheduler) or near}known: {', '.join(known)}"
         )
 
 

@@ -1,8 +1,8 @@
 """Reads YAML files that people write; messages give the line or the field of each mistake."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -38,14 +38,20 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
     return fields
 
 
-def validated(kind: type[Made], fields: object, path: Path, *, also: Iterable[str] = ()) -> Made:
+def validated(
+    kind: type[Made],
+    fields: object,
+    path: Path,
+    *,
+    synonym: Callable[[str], str] = lambda _: "",
+) -> Made:
     """Make the object that a file describes, or report all its problems in one error.
 
     Args:
         kind: The class of the object.
         fields: The fields, as they were read.
         path: The file.
-        also: Names of nested fields, for suggestions.
+        synonym: Gives the field that an unknown name means in other programs, or "".
 
     Raises:
         ConfigError: If a field is unknown (with the nearest known one), missing, or out of range.
@@ -53,17 +59,67 @@ def validated(kind: type[Made], fields: object, path: Path, *, also: Iterable[st
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        known = sorted({*kind.model_fields, *also})
-        lines = "\n".join(f"  {_problem(item, known)}" for item in error.errors())
+        lines = "\n".join(f"  {_problem(item, kind, synonym)}" for item in error.errors())
         raise ConfigError(f"{path}: {error.error_count()} problem(s)\n{lines}") from error
 
 
-def _problem(item: Mapping[str, Any], fields: Iterable[str]) -> str:
+def _problem(item: Mapping[str, Any], kind: type[BaseModel], synonym: Callable[[str], str]) -> str:
     field = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return f"{field}: unknown field; {nearest(str(item['loc'][-1]), fields)}".rstrip("; ")
+        return f"{field}: unknown field; {_hint(item['loc'], kind, synonym)}".rstrip("; ")
     if item["type"] == "missing":
         return f"{field}: Field required"  # what was found is the whole file
     if item["type"] in ("model_type", "model_attributes_type"):
         return f"{field}: wanted named fields, {{FIELD: VALUE, ...}} (found {item['input']!r})"
     return f"{field}: {item['msg']} (found {item['input']!r})"
+
+
+def _hint(
+    location: Sequence[int | str], kind: type[BaseModel], synonym: Callable[[str], str]
+) -> str:
+    """Suggest a field for an unknown one: of the same mapping if possible, or else of another."""
+    name, mapping = str(location[-1]), _mapping_at(kind, location[:-1])
+    paths, meant = _paths(kind), synonym(name)
+    close = [path for path in paths if meant and path.split(".")[-1] == meant]
+    if meant in mapping.model_fields:
+        hint = f"did you mean {meant!r}? "
+    elif close:
+        hint = f"did you mean {' or '.join(map(repr, close))}? "
+    else:
+        hint = nearest(name, mapping.model_fields) or _nearest_path(name, paths)
+    others = "" if mapping is kind else f"its fields: {', '.join(mapping.model_fields)}"
+    return f"{hint}{others}"
+
+
+def _nearest_path(name: str, paths: Iterable[str]) -> str:
+    """Suggest paths whose last field is near a name."""
+    by_field = {path.split(".")[-1]: path for path in paths}
+    hint = nearest(name, by_field)
+    for field, path in by_field.items():
+        hint = hint.replace(repr(field), repr(path))
+    return hint
+
+
+def _mapping_at(kind: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:
+    """Find the class of the mapping at a location; keys of dictionaries and indices are passed."""
+    for part in location:
+        field = kind.model_fields.get(str(part))
+        kind = (_model_in(field.annotation) if field else None) or kind
+    return kind
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
+    """Find the first class of fields in an annotation such as `dict[str, Sampling]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+
+
+def _paths(kind: type[BaseModel]) -> list[str]:
+    """List the fields of a class, and those of the mappings in it, with dots."""
+    paths = list(kind.model_fields)
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            paths += [f"{name}.{field_name}" for field_name in inner.model_fields]
+    return paths

@@ -1,0 +1,89 @@
+"""Keys and samplers of other programs are answered with ours."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.cards.card import find_card
+from pipeline.cards.other_tools import (
+    FIELDS,
+    SAMPLERS,
+    SPACINGS,
+    diffusers_scheduler,
+    scheduler_hint,
+)
+from pipeline.errors import ConfigError
+from pipeline.runs.sampling import check_sampling
+from pipeline.settings.choices import PromptChoice, SeedChoice
+from pipeline.settings.diffusers_source import arguments, scheduler_names
+from pipeline.settings.recipe import Recipe, Sampling, load_recipe
+
+BASE = "card: seedling-mini\nprompts: {source: brightness}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sampling: {steps: 20}", "sampling.steps: unknown field; did you mean 'num_inference_st"),
+        ("arms: {a: {steps: 20}}", "arms.a.steps: .* mean 'num_inference_steps'"),
+        ("steps: 20", "steps: unknown field; did you mean 'sampling.num_inference_steps'"),
+        ("sampling: {cfg: 4}", "did you mean 'guidance_scale'"),
+        ("sampling: {CFG Scale: 4}", "did you mean 'guidance_scale'"),
+        ("sampling: {sampler: euler}", "did you mean 'scheduler'"),
+        ("sampling: {colour: red}", "its fields: dtype, height"),
+        ("guidance_scal: 4", "did you mean 'sampling.guidance_scale'"),
+        ("batchsize: 4", "did you mean 'batch_size'"),
+    ],
+)
+def test_keys(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "r.yaml").write_text(f"{BASE}seeds: {{count: 2}}\n{text}\n")
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_keys_of_seeds(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(f"{BASE}seeds: {{stop: 9}}\n")
+    with pytest.raises(ConfigError, match=r"mean 'count'. its fields: start, count, chosen"):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "scheduler", "config"),
+    [
+        ("DPM++ 2M Karras", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+        ("dpmpp_2m", "DPMSolverMultistepScheduler", {}),
+        ("dpmpp_2m_k", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+        ("euler_ancestral", "EulerAncestralDiscreteScheduler", {}),
+        ("Euler a", "EulerAncestralDiscreteScheduler", {}),
+        ("k_euler_a", "EulerAncestralDiscreteScheduler", {}),
+        ("dpmpp_2m_sde_gpu", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        ("DPM2 a Karras", "KDPM2AncestralDiscreteScheduler", {"use_karras_sigmas": True}),
+        ("uni_pc", "UniPCMultistepScheduler", {}),
+    ],
+)
+def test_samplers(name: str, scheduler: str, config: dict[str, object]) -> None:
+    assert diffusers_scheduler(name) == (scheduler, config)
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "", "karras", "a sampler"])
+def test_other_names_are_no_samplers(name: str) -> None:
+    assert scheduler_hint(name) == ""
+
+
+def test_each_target_exists() -> None:
+    fields = {*Recipe.model_fields, *Sampling.model_fields}
+    assert set(FIELDS.values()) <= fields | {*SeedChoice.model_fields, *PromptChoice.model_fields}
+    for scheduler, config in SAMPLERS.values():
+        assert scheduler in scheduler_names()
+        assert set(config) <= arguments("schedulers", scheduler, "__init__")
+    multistep = arguments("schedulers", "DPMSolverMultistepScheduler", "__init__")
+    assert {key for config in SPACINGS.values() for key in config} <= multistep
+
+
+def test_a_recipe_with_a_sampler() -> None:
+    fields = {"name": "r", "card": "seedling-mini", "prompts": {"source": "p"}}
+    sampling = {"scheduler": "DPM++ 2M Karras"}
+    recipe = Recipe.model_validate({**fields, "seeds": {"count": 2}, "sampling": sampling})
+    hint = r"DPMSolverMultistepScheduler` and `scheduler_config: {use_karras_sigmas: true}`"
+    with pytest.raises(ConfigError, match=hint):
+        check_sampling(recipe, find_card("seedling-mini"))
