@@ -183,7 +183,7 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     resolved = resolve(card, _existing_revision(recipe, out))
     if card.repo and card.revision == "unresolved":
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
-    check_latents(card, resolved.folder)
+    check_latents(card, resolved.folder, resolved.parts)
     runs = []
     for arm, config in recipe.run_configs(resolved).items():
         check_prediction(card, config.scheduler_config, resolved.folder)

@@ -13,6 +13,9 @@ from pipeline.cards.checkpoints import Checkpoint
 from pipeline.cards.loaded_files import download_patterns, network_files
 from pipeline.errors import ModelError
 
+DECODERS = ("vae", "vqvae", "movq")
+"""Names of the components that turn latents into pixels."""
+
 ENCODER = "image_encoder"
 """Folder of an IP-Adapter's image encoder."""
 

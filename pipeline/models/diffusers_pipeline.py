@@ -25,11 +25,11 @@ from PIL import Image
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import Card, ResolvedCard
-from pipeline.cards.card_parts import PipelineStage, Source
+from pipeline.cards.card_parts import DECODERS, PipelineStage, Source
 from pipeline.errors import ModelError, PromptError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import device_of, to_uint8
-from pipeline.models.networks import DECODERS, Finite, load_stage
+from pipeline.models.networks import Finite, load_stage
 from pipeline.noise import draw_next, make_generators
 from pipeline.prompts.conditions import class_number
 from pipeline.prompts.prompt_sets import Prompt

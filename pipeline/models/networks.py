@@ -20,9 +20,6 @@ from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ModelError, nearest
 from pipeline.settings.config import RunConfig
 
-DECODERS = ("vae", "vqvae", "movq")
-"""Names of the components that turn latents into pixels."""
-
 
 class Finite:
     """Watches whether the outputs of a decoder are finite, item by item.

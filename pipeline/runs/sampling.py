@@ -11,15 +11,20 @@ from typing import Any
 
 from pipeline import interventions
 from pipeline.cards.card import Card
+from pipeline.cards.card_parts import DECODERS
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError
 from pipeline.interventions.base import Intervention
-from pipeline.registry import load
+from pipeline.registry import is_user_path, load
 from pipeline.settings.config import InterventionConfig
 from pipeline.settings.recipe import Recipe, Sampling
 from pipeline.settings.unread import check_settings_are_read
 
 PREDICTION = "prediction_type"
+FACTOR = "vae_factor"
+
+HALVING = ("AutoencoderKL", "VQModel")
+"""Autoencoders that halve the size once per block, but not in the last."""
 
 
 def make_intervention(chosen: InterventionConfig) -> Intervention:
@@ -53,12 +58,15 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
     Raises:
         RegistryError: If an intervention is unknown.
         ConfigError: If an intervention's parameters are wrong, a stage of the card uses a part that
-            the card does not have, a size is no multiple of the card's `vae_factor`, an arm names a
-            wrong prediction type, or nothing reads one of the settings.
+            the card does not have, a size is no multiple of the card's `vae_factor`, the card's
+            latents are not those of its VAE, an arm names a wrong prediction type, or nothing reads
+            one of the settings.
     """
     _check_parts(card)
     check_settings_are_read(recipe, card)
     folder = PROJECT_ROOT / card.path if card.path else None
+    parts = {name: PROJECT_ROOT / part.path for name, part in card.parts.items() if part.path}
+    check_latents(card, folder, parts)
     for arm in recipe.arms.values() or [Sampling()]:
         for layer in (recipe.sampling, arm):
             if layer.intervention is not None:
@@ -112,39 +120,47 @@ def check_prediction(card: Card, settings: Mapping[str, Any], folder: Path | Non
         )
 
 
-def check_latents(card: Card, folder: Path) -> None:
-    """Refuse a card whose latents are not those of its checkpoint.
-
-    Only families that start from the latents of a Stable Diffusion autoencoder are checked.
-
-    Args:
-        card: The card.
-        folder: The checkpoint's folder.
-
-    Raises:
-        ConfigError: If `latent_channels` or `vae_factor` differs from the autoencoder's.
-    """
-    path = folder / "vae" / "config.json"
-    if card.family not in ("stable_diffusion", "inpainting") or not path.is_file():
-        return
-    vae = json.loads(path.read_bytes())
-    stored = {
-        "latent_channels": vae.get("latent_channels", card.latent_channels),
-        "vae_factor": 2 ** (len(vae["block_out_channels"]) - 1)
-        if "block_out_channels" in vae
-        else card.vae_factor,
-    }
-    for name, value in stored.items():
-        if getattr(card, name) != value:
-            raise ConfigError(
-                f"card {card.name}: {name} is {getattr(card, name)}, and the autoencoder in "
-                f"{path} has {value}; write `{name}: {value}`"
-            )
-
-
 def _stored_prediction(folder: Path | None) -> str:
     """Read the prediction type of the checkpoint's scheduler; empty if there is no such file."""
     path = folder / "scheduler" / "scheduler_config.json" if folder else None
     if path is None or not path.is_file():
         return ""
     return str(json.loads(path.read_bytes()).get(PREDICTION, "epsilon"))  # default of diffusers
+
+
+def check_latents(card: Card, folder: Path | None, parts: Mapping[str, Path]) -> None:
+    """Refuse a card whose latents are not those of its VAE, by reading the VAE's config alone.
+
+    Nothing is refused for a model family of the user's own, or where there is no VAE.
+
+    Args:
+        card: The card.
+        folder: The checkpoint's folder; None if it is not on this machine.
+        parts: Folders of the card's parts that are on this machine.
+
+    Raises:
+        ConfigError: If the number of channels or the factor differs; the message has both numbers.
+    """
+    path = _decoder_config(card, folder, parts)
+    if path is None or is_user_path(card.family):
+        return
+    config = json.loads(path.read_bytes())
+    blocks = config.get("block_out_channels")
+    factor = 2 ** (len(blocks) - 1) if blocks and config.get("_class_name") in HALVING else None
+    for name, value in {"latent_channels": config.get("latent_channels"), FACTOR: factor}.items():
+        if isinstance(value, int) and value != getattr(card, name):
+            raise ConfigError(
+                f"card {card.name}: {name} is {getattr(card, name)}, and the autoencoder in "
+                f"{path} has {value}; write `{name}: {value}`"
+            )
+
+
+def _decoder_config(card: Card, folder: Path | None, parts: Mapping[str, Path]) -> Path | None:
+    """Find the config of what decodes the latents: a part of the card, or in the last folder."""
+    replaced = [n for n, part in card.parts.items() if part.component in DECODERS and n in parts]
+    folders = [parts[name] / card.parts[name].subfolder for name in replaced]
+    if not folders:
+        part = card.stages[-1].part if card.stages else ""
+        last = parts.get(part) if part else folder
+        folders = [last / name for name in DECODERS] if last else []
+    return next((f / "config.json" for f in folders if (f / "config.json").is_file()), None)
