@@ -166,8 +166,8 @@ class RunView:
             RunError: If the run has no such prompt or seed.
         """
         columns = (
-            self.prompts[:prompts]
-            if isinstance(prompts, int)
+            self.prompts[: int(prompts)]
+            if isinstance(prompts, int | Integral)
             else [self._prompt(name) for name in prompts]
         )
         rows = self.seeds[: int(seeds)] if isinstance(seeds, int | Integral) else list(seeds)

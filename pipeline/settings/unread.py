@@ -27,7 +27,8 @@ def check_settings_are_read(recipe: Recipe, card: Card) -> None:
 
     Raises:
         ConfigError: If a scheduler is unknown, it does not read a key of `scheduler_config`, it or
-            the pipeline has no eta, or there is a negative prompt without guidance.
+            the pipeline has no eta, the pipeline has no guidance, or there is a negative prompt
+            without guidance.
     """
     if is_user_path(card.family):
         return
@@ -53,6 +54,7 @@ def _check_arm(where: str, card: Card, layers: Sequence[Sampling]) -> None:
     else:  # a card's keys were chosen for the card's own scheduler
         where_set = where
     _check_keys(where_set, scheduler, config or {})
+    _check_guidance(where, card, _last(layers, "guidance_scale", card.guidance_scale))
     if _last(layers, "eta", 0):
         _check_eta(where, card, scheduler)
     if _last(layers, "negative_prompt", ""):
@@ -86,6 +88,15 @@ def _check_keys(where: str, scheduler: str, config: Mapping[str, Any]) -> None:
                 f"{where}scheduler_config has {key!r}, which {scheduler} does not read; "
                 f"{nearest(key, read)}it reads {', '.join(sorted(read))}"
             )
+
+
+def _check_guidance(where: str, card: Card, guidance: float) -> None:
+    call = arguments("pipelines", card.stages[-1].pipeline, "__call__") if card.stages else set()
+    if call and guidance != card.guidance_scale and "guidance_scale" not in call:
+        raise ConfigError(
+            f"{where}guidance_scale is {guidance:g}, and {card.stages[-1].pipeline} of card "
+            f"{card.name} does not take it; remove guidance_scale"
+        )
 
 
 def _check_eta(where: str, card: Card, scheduler: str) -> None:

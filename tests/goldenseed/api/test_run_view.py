@@ -43,6 +43,14 @@ def test_grid_is_a_contact_sheet(view: RunView, tmp_path: Path) -> None:
     assert (tmp_path / "sheet.png").exists()
 
 
+def test_integers_of_numpy(view: RunView) -> None:
+    same = view.grid(prompts=2, seeds=3).image
+    assert view.grid(prompts=np.int64(2), seeds=np.uint32(3)).image == same  # type: ignore[arg-type]
+    assert view.grid(prompts=2, seeds=np.arange(3)).image == same  # type: ignore[arg-type]
+    prompt = view.prompts[5]
+    assert view.image(prompt.text, np.int64(2)) == view.image(prompt.text, 2)  # type: ignore[arg-type]
+
+
 def test_unknown_names_are_refused_with_a_hint(view: RunView) -> None:
     with pytest.raises(RunError, match="no prompt 'a red bal'"):
         view.image("a red bal", 0)

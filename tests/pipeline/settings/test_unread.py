@@ -59,6 +59,7 @@ REFUSED = [
     ("instantid", {"eta": 0.5}, "EulerDiscreteScheduler does not read it"),
     ("text-to-video-ms", {"scheduler_config": {"etta": 1}}, "'etta', which DDIMScheduler"),
     ("sd35-large", {"scheduler": "DDIMScheduler", "eta": 0.5}, "StableDiffusion3Pipeline.*eta"),
+    ("ddpm-cat", {"guidance_scale": 3.0}, "guidance_scale is 3, and DDPMPipeline.*does not take"),
     ("flux-dev", {"negative_prompt": "blurry"}, "FluxPipeline of card flux-dev takes none"),
 ]
 
@@ -87,6 +88,8 @@ def test_refused(card: str, sampling: dict[str, Any], message: str) -> None:
         ),
         # The card's own scheduler_config has set_alpha_to_one, which Euler does not read.
         ("seedling-turbo", {"scheduler": "EulerDiscreteScheduler"}),
+        ("ddpm-cat", {"guidance_scale": find_card("ddpm-cat").guidance_scale}),
+        ("flux-dev", {"guidance_scale": 2.0}),
         ("deepfloyd-if", {"guidance_scale": 1.0, "negative_prompt": "blurry"}),
     ],
 )
