@@ -101,6 +101,12 @@ def test_the_hash_of_a_shipped_card_stays(name: str, sha256: str) -> None:
     assert resolve(load_cards()[name]).sha256 == sha256
 
 
+def test_the_hash_stays_where_each_network_has_the_variant(card: Card) -> None:
+    (Path(card.path) / "vae" / WEIGHTS).rename(Path(card.path) / "vae" / VARIANT)
+    patterns = ["*.json", "*.txt", "*.model", "*.fp16.safetensors"]
+    assert resolve(card).sha256 == cards.files_sha256(Path(card.path), patterns)
+
+
 def test_what_is_not_loaded_does_not_count(card: Card) -> None:
     before = resolve(card).sha256
     shutil.copy(Path(card.path) / "unet" / VARIANT, Path(card.path) / "unet" / WEIGHTS)

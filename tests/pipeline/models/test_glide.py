@@ -190,3 +190,14 @@ def test_what_it_cannot_do_is_refused(card: Card, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "half" / "upsampler")
     with pytest.raises(ModelError, match="its part upsampler is missing"):
         model(card.model_copy(update={"path": str(tmp_path / "half")}))
+
+
+def test_what_would_be_loaded_but_not_hashed(tmp_path: Path) -> None:
+    own = build(tmp_path)
+    with pytest.raises(ModelError, match="remove `variant`"):
+        model(own.model_copy(update={"variant": "fp16"}))
+    index = json.loads((tmp_path / "model_index.json").read_bytes())
+    del index["upsampler"]
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="does not name upsampler; add"):
+        model(own)
