@@ -110,7 +110,7 @@ def scheduler_hint(name: str) -> str:
 
     Example:
         >>> scheduler_hint("dpmpp_2m")
-        'write `scheduler: DPMSolverMultistepScheduler`; '
+        "did you mean 'DPMSolverMultistepScheduler'? "
     """
     known = diffusers_scheduler(name)
     if known is None:
@@ -120,5 +120,5 @@ def scheduler_hint(name: str) -> str:
         f"{key}: {str(value).lower() if isinstance(value, bool) else value}"
         for key, value in config.items()
     )
-    extra = f" and `scheduler_config: {{{settings}}}`" if settings else ""
-    return f"write `scheduler: {scheduler}`{extra}; "
+    extra = f" with `scheduler_config: {{{settings}}}`" if settings else ""
+    return f"did you mean {scheduler!r}{extra}? "

@@ -129,7 +129,7 @@ def _class(library: Any, name: str, what: str) -> Any:  # noqa: ANN401 - diffuse
         names = [known for known in dir(library) if known.lower().endswith(what)]
         near = scheduler_hint(name) if what == "scheduler" else ""
         near = near or nearest(name, names) or nearest(f"{name}{what.capitalize()}", names)
-        advice = f"; {near}".rstrip('; ') if near else f"; write the name of a class in {where}"
+        advice = f"; {near}".rstrip("; ") if near else f"; write the name of a class in {where}"
         raise ModelError(f"{where} has no {what} {name!r}{advice}")
     return cls
 

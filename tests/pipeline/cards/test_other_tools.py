@@ -84,6 +84,6 @@ def test_a_recipe_with_a_sampler() -> None:
     fields = {"name": "r", "card": "seedling-mini", "prompts": {"source": "p"}}
     sampling = {"scheduler": "DPM++ 2M Karras"}
     recipe = Recipe.model_validate({**fields, "seeds": {"count": 2}, "sampling": sampling})
-    hint = r"DPMSolverMultistepScheduler` and `scheduler_config: {use_karras_sigmas: true}`"
+    hint = r"DPMSolverMultistepScheduler' with `scheduler_config: {use_karras_sigmas: true}`"
     with pytest.raises(ConfigError, match=hint):
         check_sampling(recipe, find_card("seedling-mini"))

@@ -68,5 +68,5 @@ def test_a_recipe_is_refused_by_the_plan(tmp_path: Path) -> None:
 
     prompts = tiny_recipes.write_prompts(tmp_path, [{"text": "a red ball"}])
     recipe = tiny_recipes.write_recipe(tmp_path, card(latent_channels=4), prompts)
-    with pytest.raises(ConfigError, match=r"latent_channels is 4, and the autoencoder in .* has 16"):
+    with pytest.raises(ConfigError, match=r"latent_channels is 4.* has 16"):
         check_recipe(load_recipe(str(recipe)))
