@@ -19,7 +19,7 @@ from pipeline import models
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
 from pipeline.cards.known_hashes import known_sha256
-from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_files
+from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_sha256
 from pipeline.cards.other_tools import our_field
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.registry import is_user_path
@@ -215,7 +215,7 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
         if card.path
         else _fetch_pipeline(card, card.variant, f"card {card.name}", card_commit)
     )
-    sha256, parts, revisions = _pipeline_sha256(folder, card.variant), {}, [commit or "local"]
+    sha256, parts, revisions = pipeline_sha256(folder, card.variant), {}, [commit or "local"]
     for name, part in card.parts.items():
         parts[name], part_commit = _resolve_part(card, name, part, part_commits.get(name, ""))
         revisions += [f"{name}={part_commit}"] if part_commit else []
@@ -257,13 +257,8 @@ def _fetch_pipeline(
 def _part_sha256(folder: Path, part: Part) -> str:
     """Hash the files that a part is loaded from."""
     if part.use == "pipeline":
-        return _pipeline_sha256(folder, part.variant)
+        return pipeline_sha256(folder, part.variant)
     return sha256_of_files(folder, part.files(folder), file_sha256=known_sha256)
-
-
-def _pipeline_sha256(folder: Path, variant: str) -> str:
-    """Hash the files that a pipeline is loaded from."""
-    return sha256_of_files(folder, pipeline_files(folder, variant), file_sha256=known_sha256)
 
 
 def _local(card: Card) -> Path:

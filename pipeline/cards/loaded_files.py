@@ -10,7 +10,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.cards.known_hashes import known_sha256
 from pipeline.errors import ModelError
+from pipeline.storage.file_hashes import sha256_of_files
 
 TEXTS = ("*.json", "*.txt", "*.model")
 """Configs, indexes of shards, and files of tokenizers."""
@@ -75,6 +77,19 @@ def pipeline_files(folder: Path, variant: str) -> set[Path]:
         files |= network_files(folder / name, chosen)
         files |= set((folder / name).glob(f"*.{variant}.safetensors")) if variant else set()
     return files
+
+
+def pipeline_sha256(folder: Path, variant: str) -> str:
+    """Hash the names and contents of the files that a pipeline is loaded from.
+
+    Args:
+        folder: A folder in the diffusers layout.
+        variant: The wanted variant; empty for none.
+
+    Raises:
+        ModelError: In the same cases as `pipeline_files`.
+    """
+    return sha256_of_files(folder, pipeline_files(folder, variant), file_sha256=known_sha256)
 
 
 def network_files(folder: Path, variant: str) -> set[Path]:
