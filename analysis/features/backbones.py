@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.errors import ConfigError, ModelError, nearest
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def load_backbone(backbone: str, weights: Path) -> "torch.nn.Module":
             network = _empty_network(backbone, file.parent)
         network.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
         raise ModelError(f"{file} does not fill {backbone}: {error}") from error
     return network.float().eval()
 
@@ -110,10 +113,15 @@ def load_pretrained(kind: str, folder: Path) -> "torch.nn.Module":
     import torch
     import transformers
 
+    refuse_code_in(folder)
     try:
         with torch.random.fork_rng(devices=[]):  # random weights are overwritten
             network, report = getattr(transformers, kind).from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, output_loading_info=True
+                folder,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                trust_remote_code=False,
             )
     except Exception as error:  # damaged folders raise many kinds of errors
         raise ModelError(f"{folder} holds no {kind}: {error}") from error
@@ -142,5 +150,7 @@ def _empty_network(backbone: str, folder: Path) -> "torch.nn.Module":
         return network
     from transformers import AutoConfig, AutoModel
 
-    network = AutoModel.from_config(AutoConfig.from_pretrained(folder))
+    refuse_code_in(folder)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    network = AutoModel.from_config(config, trust_remote_code=False)
     return network

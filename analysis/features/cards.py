@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.cards.checkpoints import Checkpoint
+from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.storage.file_hashes import sha256_of_file
 from pipeline.storage.yaml_files import read_mapping, validated
@@ -119,8 +120,8 @@ def find_weights(card: FeatureCard) -> Path:
 
     Raises:
         ModelError: If the weights are missing and cannot be downloaded (the message says how to
-            get them), if their sha256 is not that of the card, or if they are a pickle without
-            a complete sha256 in the card.
+            get them), if their sha256 is not that of the card, if they are a pickle without a
+            complete sha256 in the card, or if their folder names code of its own.
     """
     if card.pickled and len(card.sha256) < 64 and not card.files:
         pinned = f"only {len(card.sha256)} of 64 digits of its" if card.sha256 else "no"
@@ -129,6 +130,8 @@ def find_weights(card: FeatureCard) -> Path:
             f"{pinned} sha256: state the sha256 of the file that you trust, or use safetensors"
         )
     weights = _local(card) or _downloaded(card)
+    if weights.is_dir():
+        refuse_code_in(weights)
     if card.sha256 and weights.is_file():
         _check(card, weights, card.sha256)
     for name, sha256 in card.files.items():

@@ -236,7 +236,7 @@ def _read(kind: str, folder: Path) -> Callable[..., Any]:
 
     try:
         preprocessing: Callable[..., Any] = getattr(transformers, kind).from_pretrained(
-            folder, local_files_only=True
+            folder, local_files_only=True, trust_remote_code=False
         )
         return preprocessing
     except (OSError, ValueError, KeyError) as error:

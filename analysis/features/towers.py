@@ -42,7 +42,7 @@ class Towers:
 
         self.device = device_of(card)
         path = find_weights(card)
-        name = f"local-dir:{path}" if path.is_dir() else option(card, "architecture")
+        name = f"local-dir:{path}" if path.is_dir() else _architecture(card)
         weights = _in_folder(path) if path.is_dir() else path
         require_safetensors(card, weights)
         loaded = _load(name, weights, _preprocessing(card)).eval()
@@ -132,6 +132,17 @@ def _in_folder(folder: Path) -> Path:
             f"are needed"
         )
     return (named or files)[0]
+
+
+def _architecture(card: FeatureCard) -> str:
+    """Read the architecture's name; a folder or a repository in its place is refused."""
+    name = option(card, "architecture")
+    if ":" in name:
+        raise ModelError(
+            f"the card's option architecture is {name!r}, which reads a folder or a repository "
+            f"that is not checked; wanted a name of open_clip.list_models()"
+        )
+    return name
 
 
 def _preprocessing(card: FeatureCard) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline import models
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
+from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.cards.known_hashes import known_sha256
 from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_sha256
 from pipeline.cards.other_tools import our_field
@@ -204,8 +205,8 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
 
     Raises:
         ModelError: If the card's family cannot be drawn (checked before anything is fetched), the
-            folder is missing, it is ambiguous which of its weights are loaded, or the hub cannot
-            be reached.
+            folder is missing or names code of its own, it is ambiguous which of its weights are
+            loaded, or the hub cannot be reached.
     """
     check_drawable(card)
     part_commits = dict(item.split("=") for item in revision.split()[1:])
@@ -215,10 +216,12 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
         if card.path
         else _fetch_pipeline(card, card.variant, f"card {card.name}", card_commit)
     )
+    refuse_code_in(folder)
     sha256, parts, revisions = pipeline_sha256(folder, card.variant), {}, [commit or "local"]
     for name, part in card.parts.items():
         parts[name], part_commit = _resolve_part(card, name, part, part_commits.get(name, ""))
         revisions += [f"{name}={part_commit}"] if part_commit else []
+        refuse_code_in(parts[name])
         joined = f"{sha256}\0{name}\0{_part_sha256(parts[name], part)}"
         sha256 = hashlib.sha256(joined.encode()).hexdigest()
     revision = " ".join(revisions) if len(revisions) > 1 else commit

@@ -7,9 +7,10 @@ noise enters. A card states these, and one family draws them all. This module do
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.cards.checkpoints import Checkpoint
+from pipeline.cards.foreign_code import code_arguments
 from pipeline.cards.loaded_files import download_patterns, network_files
 from pipeline.errors import ModelError
 
@@ -96,7 +97,8 @@ class PipelineStage(BaseModel):
             argument `ip_adapter_image_embeds` gets embeddings of the images, one per cell.
         arguments: Fixed arguments, the same for every cell.
         load: Arguments of `from_pretrained`, for example a watermark that must not depend on
-            what else is installed.
+            what else is installed. Arguments that run code (`trust_remote_code`,
+            `custom_pipeline`) are refused.
         noise: How the starting noise enters: as `latents`, as latents packed by the pipeline
             into patches of 2 x 2 (`packed_latents`), or drawn by the pipeline itself from the
             list of generators (`generator`).
@@ -123,6 +125,17 @@ class PipelineStage(BaseModel):
     pixels: Literal["unit", "signed"] = "unit"
     tokenizer: str = ""
     max_tokens: int = 0
+
+    @field_validator("load")
+    @classmethod
+    def _runs_no_code(cls, load: dict[str, Any]) -> dict[str, Any]:
+        keys = code_arguments(load)
+        if keys:
+            raise ValueError(
+                f"may not contain {', '.join(keys)}: code that came with a model is never run, "
+                f"and weights are read from local safetensors only; remove it"
+            )
+        return load
 
     def sources(self) -> list[str]:
         """List all sources, with lists flattened."""

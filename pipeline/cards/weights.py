@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cards.checkpoints import PROJECT_ROOT
+from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.cards.known_hashes import known_sha256
 from pipeline.errors import ModelError
 from pipeline.storage.file_hashes import sha256_of_files
@@ -20,7 +21,7 @@ def find_weights(path: str) -> Path:
         path: Absolute, or relative to the project.
 
     Raises:
-        ModelError: If the file or folder does not exist.
+        ModelError: If the file or folder does not exist, or the folder names code of its own.
     """
     weights = PROJECT_ROOT / path
     if not path or not weights.exists():
@@ -28,6 +29,8 @@ def find_weights(path: str) -> Path:
             f"found no weights at {weights}; give the path of a file of weights, or of a folder "
             f"with config.json and weights, absolute or relative to {PROJECT_ROOT}"
         )
+    if weights.is_dir():
+        refuse_code_in(weights)
     return weights
 
 

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import Card, ResolvedCard
+from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8, truncated_tokens
@@ -248,6 +249,7 @@ def _part(card: Card, resolved: ResolvedCard, name: str, kind: str) -> Any:  # n
     folder, (library, _, class_name) = resolved.folder / name, kind.partition(":")
     if not folder.is_dir():
         raise ModelError(f"card {card.name}: its part {name} is missing: no folder {folder}")
+    refuse_code_in(folder)
     cls = getattr({"diffusers": diffusers, "transformers": transformers}[library], class_name)
     weights = {"use_safetensors": True} if class_name.endswith("Model") else {}
     try:

@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from pipeline.cards.card import Card, ResolvedCard
 from pipeline.cards.card_parts import Part, PipelineStage
+from pipeline.cards.foreign_code import refuse_code_arguments, refuse_code_in
 from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ModelError, nearest
 from pipeline.settings.config import RunConfig
@@ -71,8 +72,10 @@ def load_stage(
             load.
     """
     quiet()
+    refuse_code_arguments(stage.load, f"card {card.name}")
     kind = _class(diffusers, stage.pipeline, "pipeline")
     folder = resolved.parts[stage.part] if stage.part else resolved.folder
+    refuse_code_in(folder)
     variant = card.parts[stage.part].variant if stage.part else card.variant
     given = {name: getattr(first, name) for name in stage.shared}
     try:
@@ -85,6 +88,7 @@ def load_stage(
             variant=variant or None,
             use_safetensors=True,
             local_files_only=True,
+            trust_remote_code=False,
             **given,
         )
         _put_adapters(card, resolved, pipe)
@@ -155,6 +159,7 @@ def _component(card: Card, resolved: ResolvedCard, config: RunConfig, name: str,
     libraries = {"diffusers": diffusers, "transformers": transformers}
     if library not in libraries:
         raise ModelError(f"card {card.name}: part {name} is of {part.kind!r}; wanted diffusers:...")
+    refuse_code_in(resolved.parts[name])
     try:
         return _class(libraries[library], kind, "model").from_pretrained(
             str(resolved.parts[name] / part.subfolder),
@@ -193,6 +198,7 @@ def _put_adapters(card: Card, resolved: ResolvedCard, pipe: Any) -> None:  # noq
         if part.use != "ip_adapter":
             continue
         folder = resolved.parts[name]
+        refuse_code_in(folder)
         if not (folder / part.subfolder / part.file).is_file():
             raise ModelError(
                 f"card {card.name}: its part {name} is missing: no {part.subfolder}/{part.file} in "

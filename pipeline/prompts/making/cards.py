@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.cards.checkpoints import Checkpoint, fetch
+from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.storage.file_hashes import sha256_of_files
 from pipeline.storage.yaml_files import read_mapping, validated
@@ -88,6 +89,7 @@ def resolve_describer(card: DescriberCard) -> DescriberFiles:
         ModelError: If the files are missing and cannot be fetched; the message says what to do.
     """
     folder, revision = _locate(card)
+    refuse_code_in(folder)
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} holds no config.json; wanted a folder in transformers' layout")
     files = sorted({file for pattern in PATTERNS for file in folder.glob(pattern)})

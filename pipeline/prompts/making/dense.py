@@ -15,6 +15,7 @@ from typing import Any
 
 from PIL import Image
 
+from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.devices import choose_device
 from pipeline.errors import ImageFileError, ModelError, PromptError
 from pipeline.prompts.image_files import decode_image_file, reasons_in_words
@@ -198,14 +199,17 @@ def _load(card: DescriberCard, folder: Path) -> Any:  # noqa: ANN401 - transform
     from safetensors import SafetensorError
     from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+    refuse_code_in(folder)
     device = choose_device(
         gpu=card.gpu, who="describing images", instead="take a card that says `gpu: false`"
     )
     try:
-        processor = LlavaProcessor.from_pretrained(str(folder), local_files_only=True)
+        processor = LlavaProcessor.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
         model, report = LlavaForConditionalGeneration.from_pretrained(
             str(folder), dtype=getattr(torch, card.dtype), use_safetensors=True,
-            local_files_only=True, output_loading_info=True,
+            local_files_only=True, output_loading_info=True, trust_remote_code=False,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} does not load as LLaVA 1.5: {error}") from error
