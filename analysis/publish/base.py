@@ -77,7 +77,7 @@ def write_release(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
     while True:
         target = folder / f"{name}-v{version}"
         if target.exists():
-            if _holds(target, content):
+            if target.is_dir() and _holds(target, content):
                 return target
         elif _place(target, content):
             return target
@@ -107,10 +107,21 @@ def _place(target: Path, content: Mapping[str, bytes]) -> bool:
             (aside / name).write_bytes(data)
             sync_file(aside / name)
         aside.rename(target)
-        sync_file(target.parent)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         if target.exists():
             return False
         raise StoreError(f"{target} cannot be written: {error.strerror}") from error
+    _sync_folder(target)
     return True
+
+
+def _sync_folder(target: Path) -> None:
+    """Flush the name of a release to the disk. The release is there even if this fails."""
+    try:
+        sync_file(target.parent)
+    except OSError as error:
+        raise StoreError(
+            f"{target} is written and whole, but the disk did not confirm its name "
+            f"({error.strerror}); check the disk, then publish again, which finds the same release"
+        ) from error

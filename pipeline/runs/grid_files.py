@@ -53,13 +53,30 @@ def read_grid(store: LocalStore) -> GridFiles:
 
 def append_grid(
     store: LocalStore, known: GridFiles, blocks: Sequence[Block], prompts: Sequence[Prompt]
-) -> None:
-    """Add one file of blocks and prompts, unless another process has added one since `known`."""
+) -> bool:
+    """Add one file of blocks and prompts, unless another process has added one since `known`.
+
+    Returns:
+        Whether the file was added.
+    """
     fields = {
         "blocks": [block.to_json() for block in blocks],
         "prompts": [prompt.to_json() for prompt in prompts],
     }
-    store.put_if_absent(_key(known.count), json.dumps(fields).encode())
+    return store.put_if_absent(_key(known.count), json.dumps(fields).encode())
+
+
+def refuse_blocked(store: LocalStore, known: GridFiles) -> None:
+    """Refuse a grid whose next name is taken by something that is not one of its files.
+
+    Raises:
+        RunError: If the grid has no more files than before.
+    """
+    if read_grid(store).count == known.count:
+        raise RunError(
+            f"{store.path(_key(known.count))} is not a file of the grid, and the grid cannot grow "
+            f"while it is there; move it away"
+        )
 
 
 def _key(index: int) -> str:

@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs import grid
 from pipeline.runs.grid import Block, Tile
-from pipeline.runs.grid_files import append_grid, read_grid
+from pipeline.runs.grid_files import append_grid, read_grid, refuse_blocked
 from pipeline.runs.identity import RunIdentity, read_identity
 from pipeline.runs.layout import (
     FEATURES_FOLDER,
@@ -134,6 +134,7 @@ class Run:
         Raises:
             ConfigError: If the run's intervention draws groups, and the batch, the tile or the
                 seeds are not a whole number of groups.
+            RunError: If a grid file is missing, or something else has the name of the next one.
         """
         check_groups(
             self.config.intervention.name,
@@ -148,7 +149,8 @@ class Run:
             if not blocks:
                 return
             new_prompts = [prompt for key, prompt in wanted.items() if key not in self.prompts]
-            append_grid(self.store, self._grid, blocks, new_prompts)
+            if not append_grid(self.store, self._grid, blocks, new_prompts):
+                refuse_blocked(self.store, self._grid)
 
     def _missing_blocks(self, seeds: Sequence[int], prompt_ids: Sequence[str]) -> list[Block]:
         return grid.grow(

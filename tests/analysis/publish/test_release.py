@@ -1,4 +1,5 @@
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.publish import publish
+from analysis.publish import base, publish
 from analysis.publish.base import SUMS, safe_cell, write_release
 from analysis.publish.lists import ROW_COLUMNS, SeedLists, to_csv
 from analysis.ranking.rank import rank
@@ -117,6 +118,30 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         write_release(tmp_path / "file" / "releases", "x", {"a": b""})
+
+
+def test_a_folder_that_cannot_be_flushed_ends_in_words_with_one_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = base.sync_file
+
+    def fails_for_folders(path: Path) -> None:
+        if path.is_dir():
+            raise OSError(errno.EIO, "Input/output error")
+        flush(path)
+
+    monkeypatch.setattr(base, "sync_file", fails_for_folders)
+    with pytest.raises(StoreError, match=r"r-v1 is written and whole.*check the disk"):
+        write_release(tmp_path, "r", {"a": b"1"})
+    monkeypatch.undo()
+    assert write_release(tmp_path, "r", {"a": b"1"}) == tmp_path / "r-v1"
+    assert [path.name for path in tmp_path.iterdir()] == ["r-v1"]
+
+
+def test_a_file_with_the_name_of_a_release_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "r-v1").write_text("mine")
+    assert write_release(tmp_path, "r", {"a": b"1"}) == tmp_path / "r-v2"
+    assert (tmp_path / "r-v1").read_text() == "mine"
 
 
 @pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])

@@ -138,6 +138,24 @@ def test_a_damaged_grid_file_is_named(run: Run, content: str) -> None:
         Run.open(run.root)
 
 
+def test_a_name_that_is_taken_ends_in_words(run: Run) -> None:
+    taken = run.root / "grid" / "0001.json"
+    taken.mkdir()
+    with pytest.raises(RunError, match=r"0001\.json is not a file of the grid.*move it away"):
+        run.grow([7], [])
+    taken.rmdir()
+    run.grow([7], [])
+    assert list(run.seeds) == [5, 6, 7]
+
+
+def test_a_grown_run_without_its_first_grid_file_does_not_grow(run: Run) -> None:
+    run.grow([7], [])
+    (run.root / "grid" / "0000.json").unlink()
+    for seeds in ([7], [8], [5, 6, 7, 8]):
+        with pytest.raises(RunError, match=r"0000\.json is missing.*bring it back"):
+            run.grow(seeds, PROMPTS)
+
+
 def test_a_missing_grid_file_is_named(run: Run) -> None:
     run.grow([7], [])
     (run.root / "grid" / "0000.json").unlink()
