@@ -16,6 +16,7 @@ from ray.exceptions import RayError
 from ray.job_config import JobConfig
 
 from pipeline.errors import RunError
+from pipeline.executors.ray.reachable import refuse_silent
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Object store of a local cluster, near Ray's minimum: only tasks and outcomes pass through it."""
@@ -112,24 +113,43 @@ def _connect(cpus: int) -> None:
         "logging_level": logging.ERROR,
         "job_config": _NoFolders(),
     }
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
-        try:
-            ray.init(**options)
-        except (OSError, RuntimeError, ValueError, RayError) as error:
-            raise RunError(
-                f"no Ray cluster answers at RAY_ADDRESS={address}: {error}; "
-                "start one (ray up ray_cluster.yaml), or unset RAY_ADDRESS to run on this machine"
-            ) from error
-        return
+    address = os.environ.get("RAY_ADDRESS", "local") or "local"
+    if address == "local":
+        _start(cpus, options)
+    else:
+        _join(address, options)
+
+
+def _join(address: str, options: Mapping[str, Any]) -> None:
+    """Connect to the cluster of RAY_ADDRESS."""
+    try:
+        refuse_silent(address)
+        ray.init(address=address, **options)
+    except (OSError, RuntimeError, ValueError, RayError) as error:
+        raise RunError(
+            f"no Ray cluster answers at RAY_ADDRESS={address}: {error}; "
+            "start one (ray up ray_cluster.yaml), or unset RAY_ADDRESS to run on this machine"
+        ) from error
+
+
+def _start(cpus: int, options: Mapping[str, Any]) -> None:
+    """Start a cluster of our own, whatever `ray start` has left on this machine."""
     if not any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")):
         os.environ.setdefault("RAY_AUTH_TOKEN", local_token())
-    ray.init(
-        num_cpus=max(cpus, len(os.sched_getaffinity(0))),
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        **options,
-    )
+    try:
+        ray.init(
+            address="local",
+            num_cpus=max(cpus, len(os.sched_getaffinity(0))),
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **options,
+        )
+    except (OSError, RuntimeError, ValueError, RayError) as error:
+        raise RunError(
+            f"Ray does not start on this machine: {error}. It keeps its sockets in a folder that "
+            f"must be writable and have a short path (at most 40 characters): set RAY_TMPDIR to "
+            f"such a folder, or give --executor local"
+        ) from error
 
 
 @functools.cache

@@ -2,9 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +21,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.executors.ray.actors import shorten
 from pipeline.executors.ray.cluster import local_token
 from pipeline.executors.ray.executor import RayExecutor
+from pipeline.executors.ray.reachable import refuse_silent
 from tests.pipeline import faults
 
 IN_A_PROCESS = """
@@ -37,6 +45,20 @@ state = {
     "connected": ray.is_initialized(),
 }
 Path(sys.argv[2]).write_text(json.dumps(state))
+"""
+
+ONE_TASK = """
+import sys
+from pathlib import Path
+from pipeline.errors import GoldenseedError
+from pipeline.executors.ray.executor import RayExecutor
+from tests.pipeline import faults
+
+try:
+    for outcome in RayExecutor(1).run(faults.Stub(Path(sys.argv[1])), faults.items(1)):
+        print("error:", outcome.error or "none")
+except GoldenseedError as error:
+    print(type(error).__name__, error)
 """
 
 STOPPED = """
@@ -100,18 +122,113 @@ def test_workers_must_be_positive() -> None:
         RayExecutor(0)
 
 
+@pytest.mark.parametrize("broken", ["ray.init", "pipeline.executors.ray.cluster.refuse_silent"])
 def test_a_cluster_that_does_not_answer_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**options: object) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
         raise ConnectionError("no answer")
 
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
-    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr("pipeline.executors.ray.cluster.refuse_silent", lambda _address: None)
+    monkeypatch.setattr(broken, refuse)
     with pytest.raises(RunError, match=r"answers at RAY_ADDRESS=192.0.2.1:6379: no answer; .*"):
         next(RayExecutor(1).run(faults.Stub(tmp_path), faults.items(1)))
     assert os.environ["RAY_ADDRESS"] == "192.0.2.1:6379"
     assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+class Server:
+    """Answers each connection with the same bytes, as something that is not Ray would."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._answer = answer
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                with connection:
+                    connection.recv(1024)
+                    connection.sendall(self._answer)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_is_not_ray_is_found_out(answer: bytes) -> None:
+    server = Server(answer)
+    with pytest.raises(ConnectionError, match=f"{server.address}: .*not Ray"):
+        refuse_silent(server.address, patience_s=0)
+    server.close()
+
+
+def test_a_port_that_is_closed_is_found_out() -> None:
+    server = Server(b"")
+    server.close()
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"refused|reset"):
+        refuse_silent(f"ray://{server.address}", patience_s=1)
+    assert time.monotonic() - start < 10
+
+
+def test_a_server_that_speaks_rays_protocol_is_not_refused() -> None:
+    server = Server(bytes.fromhex("000000040000000000"))
+    refuse_silent(server.address, patience_s=0)
+    server.close()
+
+
+@pytest.mark.parametrize("address", ["head", "head:", "head:x", "ray://head"])
+def test_an_address_without_a_port_is_named(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(RunError, match=f"answers at RAY_ADDRESS={address}: "):
+        next(RayExecutor(1).run(faults.Stub(tmp_path), faults.items(1)))
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a path that is short enough for Ray's sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="gs", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def one_task(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run one task on Ray in a process of its own."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    return subprocess.run(
+        [sys.executable, "-c", ONE_TASK, folder / "run"],
+        env={**clean, "RAY_USAGE_STATS_ENABLED": "0", **environment},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("address", [{}, {"RAY_ADDRESS": "local"}, {"RAY_ADDRESS": ""}])
+def test_the_address_file_of_ray_start_is_not_followed(
+    short: Path, address: dict[str, str]
+) -> None:
+    (short / "ray").mkdir()
+    (short / "ray" / "ray_current_cluster").write_text("127.0.0.1:6399")
+    done = one_task(short, RAY_TMPDIR=str(short), **address)
+    assert done.stdout.split() == ["error:", "none"], done.stderr
+
+
+def test_a_folder_in_which_ray_cannot_start_is_told_in_words(short: Path) -> None:
+    long = short / ("x" * (90 - len(str(short))))
+    long.mkdir()
+    done = one_task(short, RAY_TMPDIR=str(long))
+    assert "RunError Ray does not start on this machine" in done.stdout, done.stderr
+    assert "set RAY_TMPDIR" in done.stdout
 
 
 def test_long_errors_are_cut_to_what_happened() -> None:
