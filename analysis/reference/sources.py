@@ -15,6 +15,8 @@ from pipeline.prompts.image_files import list_image_files
 from pipeline.prompts.making.sample import sample_order
 from pipeline.storage.schema import IMAGE_TYPE
 
+MOST_IMAGES = 2_000_000
+"""Most images of a source: the name of each is kept in memory."""
 READ_ROWS = 64
 """Number of rows of a Parquet file that are in memory at once."""
 
@@ -117,10 +119,11 @@ class ParquetSource:
     other_files: int = 0
 
     def __init__(self, files: Sequence[Path], count: int | None = None) -> None:
+        columns = [(path, *_image_column(path)) for path in files]
+        _refuse_many(files[0].parent, sum(rows for *_, rows in columns))
         locations = {
             f"{path.name}#{row}": (path, column, row)
-            for path in files
-            for column, rows in [_image_column(path)]
+            for path, column, rows in columns
             for row in range(rows)
         }
         if not locations:
@@ -142,6 +145,15 @@ class ParquetSource:
                 raise ImageFileError(
                     f"{path} is damaged: {words}; download it again, or remove it"
                 ) from error
+
+
+def _refuse_many(folder: Path, rows: int) -> None:
+    """Refuse more rows than a source may have, before any is read."""
+    if rows > MOST_IMAGES:
+        raise ImageFileError(
+            f"{folder}: the Parquet files have {rows:,} rows; wanted at most {MOST_IMAGES:,}: take "
+            f"fewer files"
+        )
 
 
 def _image_column(path: Path) -> tuple[str, int]:

@@ -110,8 +110,8 @@ def read_settings(texts: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--set {text!r}: wanted NAME=VALUE, for example --set share=0.1")
         try:
             settings[name.strip()] = load_plain(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {text!r}: the value is not YAML: {error}") from error
+        except (yaml.YAMLError, ValueError) as error:
+            raise ConfigError(f"--set {text[:200]!r}: the value is not YAML: {error}") from error
     return settings
 
 

@@ -12,7 +12,6 @@ as an image with one row of float pixels (mode F); `numbers_of` gives the number
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +26,8 @@ from pipeline.storage.store import LocalStore
 
 FOLDER = "conditions"
 NPY = b"\x93NUMPY"
-KEPT_DECODED = 256
-"""Number of condition images whose pixels an actor keeps."""
+KEPT_PIXELS = 2**26
+"""Pixels of condition images that an actor keeps decoded: 256 images of 512 x 512."""
 
 
 class Conditions(Mapping[str, Image.Image]):
@@ -44,11 +43,24 @@ class Conditions(Mapping[str, Image.Image]):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._decoded = lru_cache(KEPT_DECODED)(self._decode)
+        self._decoded: dict[str, Image.Image] = {}
 
     def __getitem__(self, sha256: str) -> Image.Image:
         """Decode an image, RGB; numbers are one row of float pixels."""
-        return self._decoded(sha256)
+        image = self._decoded.pop(sha256, None) or self._decode(sha256)
+        self._decoded[sha256] = image
+        self._forget_oldest()
+        return image
+
+    def _forget_oldest(self) -> None:
+        """Drop the images that were not looked up for longest, until the others are few enough."""
+        sizes = {key: image.width * image.height for key, image in self._decoded.items()}
+        total = sum(sizes.values())
+        for key in list(sizes)[:-1]:
+            if total <= KEPT_PIXELS:
+                return
+            del self._decoded[key]
+            total -= sizes[key]
 
     def __iter__(self) -> Iterator[str]:
         return (path.stem for path in sorted(self.folder.glob("*")) if len(path.stem) == 64)
@@ -83,7 +95,7 @@ def _read_numbers(data: bytes) -> Image.Image:
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
         valid = array.ndim == 1 and array.dtype.kind == "f" and bool(np.isfinite(array).all())
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, MemoryError, SyntaxError) as error:
         raise ImageFileError(f"a damaged .npy file: {error}") from error
     if not valid or not array.any():
         raise ImageFileError(

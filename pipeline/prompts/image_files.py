@@ -19,8 +19,8 @@ from pipeline.errors import ImageFileError
 FORMATS = ("JPEG", "PNG", "WEBP")
 """The only formats that are decoded."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-MAX_PIXELS = 89_478_485
-"""Pillow's limit against decompression bombs: a quarter of a GiB of RGB."""
+MAX_PIXELS = 40_000_000
+"""Most pixels of an image: 120 MB of RGB. A file of 100 kB can hold as many."""
 LEAST_SIDE = 16
 """Shortest side, in pixels; a smaller image shows nothing that can be described or compared."""
 PLAIN_MODES = ("RGB", "L", "1", "P", "CMYK", "YCbCr")

@@ -24,6 +24,12 @@ from pipeline.storage.store import LocalStore, make_folder, store_errors, sync_f
 ROW_GROUP_ROWS = 50
 """Rows in a row group: reading one image reads at most these."""
 
+MAX_UNFOLDED_BYTES = 256 * 2**20
+"""A table may always take this much memory."""
+MAX_UNFOLDING = 100
+"""A larger table takes at most this many times the size of its file: Parquet stores a repeated
+value or an empty row in almost nothing, so a small file can hold any number of rows."""
+
 FOOTER_TAIL = 8
 """Bytes at the end of a Parquet file: the footer's length (4, little-endian) and "PAR1"."""
 
@@ -74,13 +80,50 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         columns: Columns to read; all if None.
 
     Raises:
-        ShardError: If the file is missing, truncated, empty, or has a changed byte.
+        ShardError: If the file is missing, truncated, empty, or has a changed byte, or would take
+            far more memory than its size.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            refuse_unfolding(path, file, columns)
             return file.read(None if columns is None else list(columns))
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise ShardError(f"shard {path} cannot be read: {error}") from error
+
+
+def refuse_unfolding(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None) -> None:
+    """Refuse a table that would take far more memory than its file; only the footer is read.
+
+    Args:
+        path: The file.
+        file: The file, opened.
+        columns: Columns that are about to be read; all if None.
+
+    Raises:
+        ShardError: If the rows would take more than `MAX_UNFOLDED_BYTES` and more than
+            `MAX_UNFOLDING` times the file.
+    """
+    fields = [f for f in file.schema_arrow if columns is None or f.name in columns]
+    unfolded = file.metadata.num_rows * sum(_bytes_of_row(field.type) for field in fields)
+    size = path.stat().st_size
+    if unfolded > max(MAX_UNFOLDED_BYTES, MAX_UNFOLDING * size):
+        raise ShardError(
+            f"shard {path} has {size:,} bytes and would take {unfolded:,} in memory "
+            f"({file.metadata.num_rows:,} rows), which no shard of images or features does; "
+            f"remove it"
+        )
+
+
+def _bytes_of_row(kind: pa.DataType) -> int:
+    """Give the least number of bytes that a value of this type takes in memory."""
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size) * _bytes_of_row(kind.value_type)
+    if pa.types.is_struct(kind):
+        return sum(_bytes_of_row(field.type) for field in kind)
+    try:
+        return max(1, int(kind.bit_width) // 8)
+    except ValueError:  # of variable length: at least an offset
+        return 4
 
 
 def read_rows(path: Path, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
@@ -102,6 +145,7 @@ def read_rows(path: Path, rows: Sequence[int], columns: Sequence[str]) -> pa.Tab
         # Few column chunks are read: reading ahead and sharing them among threads only adds copies.
         with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
             _refuse_beyond_end(path, rows, file.metadata.num_rows)
+            refuse_unfolding(path, file, columns)
             group_rows = _rows_per_group(file.metadata)
             groups = sorted({row // group_rows for row in rows})
             table = file.read_row_groups(groups, columns=list(columns), use_threads=False)

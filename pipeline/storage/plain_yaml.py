@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from pipeline.storage.yaml_loader import LimitedLoader, load_limited
+
 ID_LENGTH = 16
 """Prompts' ids are 16 hex digits. One of only digits, or of digits and an e, remains text."""
 
@@ -43,7 +45,7 @@ REFUSED = {
 """Kind of a plain value that is refused -> how it is written, and why it is refused."""
 
 
-class PlainLoader(yaml.SafeLoader):
+class PlainLoader(LimitedLoader):
     """Safe loader with the rules of this module."""
 
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - filled below, for this class only
@@ -81,10 +83,11 @@ def load_plain(text: str) -> Any:  # noqa: ANN401 - whatever the text holds
     """Read YAML.
 
     Raises:
-        yaml.YAMLError: If it is malformed, or holds a value that people read in two ways.
+        yaml.YAMLError: If it is malformed, exceeds a limit, gives a key twice, or holds a value
+            that people read in two ways.
 
     Example:
         >>> load_plain("{a: 1e3, b: 2026-11-30, c: [7, true, null]}")
         {'a': 1000.0, 'b': '2026-11-30', 'c': [7, True, None]}
     """
-    return yaml.load(text, Loader=PlainLoader)
+    return load_limited(text, PlainLoader)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -9,8 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.storage.plain_yaml import AmbiguousValueError, load_plain
+from pipeline.storage.yaml_loader import MAX_BYTES
 
 Made = TypeVar("Made", bound=BaseModel)
+
+MAX_PROBLEMS = 20
+"""Problems of one file that a message lists."""
 
 
 def read_mapping(path: Path, what: str) -> dict[str, Any]:
@@ -24,6 +29,7 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
         ConfigError: If it is unreadable, malformed (with the line), or not a mapping.
     """
     try:
+        _refuse_long(path)
         fields = load_plain(path.read_text(encoding="utf-8"))
     except AmbiguousValueError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
@@ -31,11 +37,22 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise ConfigError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, OSError) as error:
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
         raise ConfigError(f"{path}: {what} is a mapping of named fields, and this file is not")
     return fields
+
+
+def _refuse_long(path: Path) -> None:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ConfigError(
+            f"{path} has {size:,} bytes, and a file of settings at most {MAX_BYTES:,}; is it the "
+            f"right file?"
+        )
 
 
 def validated(
@@ -59,26 +76,36 @@ def validated(
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        lines = "\n".join(f"  {_problem(item, kind, synonym)}" for item in error.errors())
+        problems = [_problem(item, kind, synonym) for item in error.errors()[:MAX_PROBLEMS]]
+        more = error.error_count() - len(problems)
+        lines = "\n".join(f"  {line}" for line in [*problems, *([f"and {more:,} more"] if more else [])])
         raise ConfigError(f"{path}: {error.error_count()} problem(s)\n{lines}") from error
 
 
+def _short(value: object) -> str:
+    """Show a value in a message, cut if it is long."""
+    cut = Repr()
+    cut.maxlevel, cut.maxstring, cut.maxother = 3, 200, 200
+    return cut.repr(value)
+
+
 def _problem(item: Mapping[str, Any], kind: type[BaseModel], synonym: Callable[[str], str]) -> str:
-    field = ".".join(str(part) for part in item["loc"])
+    field = ".".join(str(part)[:80] for part in item["loc"])
+    shown = _short(item["input"])
     if item["type"] == "extra_forbidden":
         return f"{field}: unknown field; {_hint(item['loc'], kind, synonym)}".rstrip("; ")
     if item["type"] == "missing":
         return f"{field}: Field required"  # what was found is the whole file
     if item["type"] in ("model_type", "model_attributes_type"):
-        return f"{field}: wanted named fields, {{FIELD: VALUE, ...}} (found {item['input']!r})"
-    return f"{field}: {item['msg']} (found {item['input']!r})"
+        return f"{field}: wanted named fields, {{FIELD: VALUE, ...}} (found {shown})"
+    return f"{field}: {item['msg']} (found {shown})"
 
 
 def _hint(
     location: Sequence[int | str], kind: type[BaseModel], synonym: Callable[[str], str]
 ) -> str:
     """Suggest a field for an unknown one: of the same mapping if possible, or else of another."""
-    name, mapping = str(location[-1]), _mapping_at(kind, location[:-1])
+    name, mapping = str(location[-1])[:80], _mapping_at(kind, location[:-1])
     paths, meant = _paths(kind), synonym(name)
     close = [path for path in paths if meant and path.split(".")[-1] == meant]
     if meant in mapping.model_fields:

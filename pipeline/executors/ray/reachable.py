@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ray._private import services
 
-PATIENCE_S = 20.0
+PATIENCE_S = 15.0
 """How long an address may stay silent: a cluster that has just been started needs some seconds."""
 TRY_S = 5.0
 """How long one connection may take, and then the first words on it."""
