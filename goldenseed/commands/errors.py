@@ -8,6 +8,7 @@ import typer
 
 from goldenseed.commands import exit_codes
 from pipeline.errors import GoldenseedError
+from pipeline.storage.store import REMEDIES
 
 
 def exit_code_of(app: typer.Typer) -> int:
@@ -17,6 +18,11 @@ def exit_code_of(app: typer.Typer) -> int:
         code = app(prog_name="goldenseed", standalone_mode=False)
     except GoldenseedError as error:
         _say(f"goldenseed: {error}")
+        return exit_codes.BAD_INPUT
+    except OSError as error:
+        if error.errno not in REMEDIES:
+            raise
+        _say(f"goldenseed: {error.filename or error}: {REMEDIES[error.errno]} ({error.strerror})")
         return exit_codes.BAD_INPUT
     except typer.TyperException as error:
         _say(_usage_error(error))

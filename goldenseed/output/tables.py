@@ -22,15 +22,24 @@ def line(text: str) -> None:
     ends with the exit code that it would have had.
     """
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(_encodable(text) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _encodable(text: str) -> str:
+    """Write letters that the encoding of the standard output lacks as their numbers."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON."""
-    line(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+    text = json.dumps(value, indent=1, ensure_ascii=False, default=str)
+    if _encodable(text) != text:
+        text = json.dumps(value, indent=1, default=str)
+    line(text)
 
 
 def print_rows(title: str, rows: Sequence[Row]) -> None:

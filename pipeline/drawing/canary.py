@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -32,7 +33,7 @@ def check_token(run_root: str, token: str) -> None:
         RunError: If it sees another folder; the message names the machine.
     """
     path = Path(run_root) / TOKEN_FILE
-    if not path.is_file() or path.read_text() != token:
+    if not path.is_file() or path.read_bytes() != token.encode():
         raise RunError(
             f"{run_root} on {platform.node()} is not the folder in which the run was started; put "
             f"the run on a disk that all machines share (--out)"
@@ -63,17 +64,44 @@ def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Im
     }
     if run.store.put_if_absent(CANARY_FILE, json.dumps(value, indent=1).encode()):
         return
-    canary = json.loads(run.store.read(CANARY_FILE))
-    blob = base64.b64decode(canary["pixels"])
-    expected = np.asarray(Image.open(io.BytesIO(blob), formats=["PNG"])).astype(int)
-    difference = int(abs(expected - pixels.astype(int)).max())
+    canary = _read_canary(run)
+    difference = int(abs(_pixels_of(run, canary, pixels.shape) - pixels.astype(int)).max())
     if difference > CANARY_TOLERANCE[run.config.dtype]:
         raise RunError(
             f"this machine ({platform.node()}, {_device_name()}) draws the run's canary cell with "
-            f"a pixel {difference} of 255 away from that of the first actor ({canary['host']}, "
-            f"{canary['device']}): its images would not be comparable; leave the machine out, or "
-            f"start a new run on it"
+            f"a pixel {difference} of 255 away from that of the first actor "
+            f"({canary.get('host')}, {canary.get('device')}): its images would not be comparable; "
+            f"leave the machine out, or start a new run on it"
         )
+
+
+def _read_canary(run: Run) -> dict[str, Any]:
+    try:
+        canary: dict[str, Any] = dict(json.loads(run.store.read(CANARY_FILE)))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(run, str(error)) from error
+    return canary
+
+
+def _pixels_of(run: Run, canary: Mapping[str, Any], shape: tuple[int, ...]) -> npt.NDArray[np.int_]:
+    """Decode the canary's image, if it has the size of the run's images."""
+    try:
+        blob = base64.b64decode(canary["pixels"])
+        with Image.open(io.BytesIO(blob), formats=["PNG"]) as image:
+            if (image.height, image.width, len(image.getbands())) != shape:
+                raise _damaged(run, f"its image has {image.width} x {image.height} pixels")
+            return np.asarray(image).astype(int)
+    except RunError:  # is also a ValueError
+        raise
+    except (KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
+        raise _damaged(run, str(error)) from error
+
+
+def _damaged(run: Run, problem: str) -> RunError:
+    return RunError(
+        f"{run.store.path(CANARY_FILE)} is damaged: {problem}; bring back a copy of it, or remove "
+        f"it, and the next worker that starts draws it again"
+    )
 
 
 def _device_name() -> str:

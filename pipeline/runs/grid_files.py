@@ -94,5 +94,5 @@ def _read_file(store: LocalStore, key: str) -> tuple[list[Block], list[Prompt]]:
         fields: dict[str, Any] = json.loads(content)
         blocks = [Block.from_json(line) for line in fields["blocks"]]
         return blocks, [Prompt.from_json(line) for line in fields["prompts"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{store.path(key)} is damaged: {error}; bring back a copy of it") from error

@@ -4,8 +4,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pipeline.cards.card import Card
 from pipeline.errors import RunError
 from pipeline.runs.layout import RUN_FILE
@@ -58,11 +56,20 @@ def read_identity(folder: str | Path) -> RunIdentity:
             )
         identity = RunIdentity(RunConfig(**fields["config"]), Card(**fields["card"]))
         run_id = fields["run_id"]
-    except (KeyError, TypeError, json.JSONDecodeError, ValidationError) as error:
-        raise RunError(f"{file} is damaged: {error}") from error
+    except RunError:  # is also a ValueError
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _damaged(file, str(error)) from error
     if identity.config.run_id != run_id:
-        raise RunError(f"{file} is damaged: its settings do not give its run_id")
+        raise _damaged(file, "its settings do not give its run_id")
     return identity
+
+
+def _damaged(file: Path, problem: str) -> RunError:
+    return RunError(
+        f"{file} is damaged: {problem}; bring back a copy of it: a run cannot be continued without "
+        f"it"
+    )
 
 
 def _arms_hint(folder: Path) -> str:

@@ -119,7 +119,13 @@ class Run:
 
     def read_token(self) -> str:
         """Read the text that every actor must find in this folder."""
-        return self.store.read(TOKEN_FILE).decode()
+        try:
+            return self.store.read(TOKEN_FILE).decode()
+        except (FileNotFoundError, UnicodeDecodeError) as error:
+            raise RunError(
+                f"{self.store.path(TOKEN_FILE)} is missing or damaged: {error}; remove it and give "
+                f"the command that began the run again, it writes the file anew"
+            ) from error
 
     def tiles(self) -> Iterator[Tile]:
         """All tiles, in drawing order."""
@@ -201,7 +207,7 @@ def _read_recipe(root: Path) -> Recipe:
     file = root / RECIPE_FILE
     try:
         return Recipe(**json.loads(file.read_bytes()))
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, RecursionError) as error:
         raise RunError(
             f"{file} is missing or damaged: {error}; give the command that began the run again, "
             f"it rewrites the file"

@@ -25,6 +25,8 @@ REMEDIES = {
     errno.EROFS: "the disk is read-only; choose another folder",
     errno.EIO: "the disk reports an error; check it, or choose another folder",
     errno.ENOTDIR: "a part of the path is a file; choose another folder",
+    errno.ENAMETOOLONG: "a name in the path is too long; choose another folder",
+    errno.ELOOP: "links in the path lead in a circle; choose another folder",
     errno.EOPNOTSUPP: "the file system has no hard links, which commits need; choose another",
 }
 """What the user can do about an error of the operating system."""
@@ -72,6 +74,8 @@ def make_folder(path: Path) -> None:
             path.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise StoreError(f"{path} is a file, and a folder is wanted; choose another") from error
+        except FileNotFoundError as error:  # as in /proc, although its parents were to be made
+            raise StoreError(f"{path} cannot be made there; choose another folder") from error
 
 
 def sync_file(path: Path) -> None:

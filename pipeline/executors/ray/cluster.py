@@ -147,7 +147,7 @@ def _start(cpus: int, options: Mapping[str, Any]) -> None:
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise RunError(
             f"Ray does not start on this machine: {error}. It keeps its sockets in a folder that "
-            f"must be writable and have a short path (at most 40 characters): set RAY_TMPDIR to "
+            f"must be writable and have a short path (at most 35 characters): set RAY_TMPDIR to "
             f"such a folder, or give --executor local"
         ) from error
 
