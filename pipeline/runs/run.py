@@ -124,7 +124,7 @@ class Run:
         except (FileNotFoundError, UnicodeDecodeError) as error:
             raise RunError(
                 f"{self.store.path(TOKEN_FILE)} is missing or damaged: {error}; remove it and give "
-                f"the command that began the run again, it writes the file anew"
+                f"the command that began the run again, it rewrites the file"
             ) from error
 
     def tiles(self) -> Iterator[Tile]:

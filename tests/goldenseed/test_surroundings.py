@@ -41,7 +41,7 @@ def test_damaged_run_files(
     assert called.code == 2, called.err
     assert str(run_folder / name) in called.err
     assert "damaged" in called.err
-    assert "bring back a copy" in called.err or "writes the file anew" in called.err
+    assert "bring back a copy" in called.err or "rewrites the file" in called.err
     assert len(called.err) < 2000
 
 

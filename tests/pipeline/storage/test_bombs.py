@@ -28,7 +28,7 @@ from pipeline.storage.schema import IMAGE_TYPE
 ROWS = 50_000_000
 GIGABYTE = 10**9
 IN_A_PROCESS = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from analysis.reference.sources import open_source
 from pipeline.errors import GoldenseedError
@@ -45,7 +45,9 @@ try:
     print("read")
 except GoldenseedError as error:
     print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+# Not getrusage: its peak includes that of the process which started this one.
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+print(int(peak.group(1)) * 1024)
 """
 
 
