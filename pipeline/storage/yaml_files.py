@@ -78,7 +78,8 @@ def validated(
     except ValidationError as error:
         problems = [_problem(item, kind, synonym) for item in error.errors()[:MAX_PROBLEMS]]
         more = error.error_count() - len(problems)
-        lines = "\n".join(f"  {line}" for line in [*problems, *([f"and {more:,} more"] if more else [])])
+        problems += [f"and {more:,} more"] if more else []
+        lines = "\n".join(f"  {problem}" for problem in problems)
         raise ConfigError(f"{path}: {error.error_count()} problem(s)\n{lines}") from error
 
 
