@@ -54,12 +54,9 @@ def graphs(files: nx.DiGraph, package: str) -> tuple[nx.DiGraph, nx.DiGraph]:
     """The imports within a package: between its files, and between its rooms."""
     inside = files.subgraph([name for name in files if name.startswith(f"{package}.")])
     rooms = nx.DiGraph()
-    rooms.add_nodes_from(map(room_of, inside))
-    rooms.add_edges_from(
-        (room_of(importer), room_of(imported))
-        for importer, imported in inside.edges
-        if room_of(importer) != room_of(imported)
-    )
+    rooms.add_nodes_from(sorted(set(map(room_of, inside))))
+    arrows = {(room_of(importer), room_of(imported)) for importer, imported in inside.edges}
+    rooms.add_edges_from(sorted(arrow for arrow in arrows if arrow[0] != arrow[1]))
     return inside, rooms
 
 
@@ -103,13 +100,13 @@ def draw(rooms: nx.DiGraph, package: str, axes: Axes) -> None:
     nx.set_node_attributes(rooms, floor, "floor")
     positions = nx.multipartite_layout(rooms, subset_key="floor", align="horizontal")
     nx.draw_networkx_edges(
-        rooms, positions, ax=axes, edge_color="#9a9a9a", node_size=1400, arrowsize=8, width=0.8
+        rooms, positions, ax=axes, edge_color="#9a9a9a", node_size=900, arrowsize=8, width=0.8
     )
     nx.draw_networkx_labels(
         rooms,
         positions,
         ax=axes,
-        font_size=8,
+        font_size=10,
         bbox={"boxstyle": "round", "facecolor": "#cfe3f5", "edgecolor": "#33658a"},
     )
     axes.set_title(f"{package}: {len(rooms)} rooms on {max(floor.values())} floors")
@@ -135,8 +132,8 @@ def main() -> None:
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for package in PACKAGES:
         print(f"| {' | '.join(map(str, astuple(figures(files, package))))} |")
-    figure, all_axes = plt.subplots(2, 2, figsize=(16, 13), layout="constrained")
-    for package, axes in zip(PACKAGES, all_axes.flat, strict=True):
+    figure, all_axes = plt.subplots(4, figsize=(9, 19), layout="constrained")
+    for package, axes in zip(PACKAGES, all_axes, strict=True):
         draw(graphs(files, package)[1], package, axes)
     figure.savefig(sys.argv[1], metadata={"Date": None})
 
