@@ -14,6 +14,14 @@ from analysis.statistics.nulls import permute_within_prompt
 from analysis.study_tools.measured import require
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
+CROSS_COLUMNS = {
+    "cross": "rank correlation of set 1 of one run with set 2 of the other, mean of both ways",
+    "cross_low": "lower end of its 95 % interval, bootstrap over seeds",
+    "cross_high": "upper end",
+    "null_high": "95th percentile of the correlation under the null",
+    "p": "share of null draws with at least this correlation",
+}
+"""What the columns of a pair's correlation say, for the tables of studies."""
 
 
 @dataclass(frozen=True, eq=False)

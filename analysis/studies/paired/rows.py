@@ -21,7 +21,7 @@ from analysis.statistics.variance import variance_shares
 from analysis.studies.paired.images import SETS, Detail, Distances
 from analysis.study_tools.measured import read_sets, refuse_unmeasured, require
 from analysis.study_tools.other_runs import align, differences
-from analysis.study_tools.run_pairs import RunPair
+from analysis.study_tools.run_pairs import CROSS_COLUMNS, RunPair
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
@@ -89,11 +89,7 @@ RANK_COLUMNS = {
     "metric": "name of the metric",
     "seeds": "seeds that both have",
     "n": "images per seed in the smallest of the four sets",
-    "cross": "rank correlation of set 1 of one run with set 2 of the other, mean of both ways",
-    "cross_low": "lower end of its 95 % interval, bootstrap over seeds",
-    "cross_high": "upper end",
-    "null_high": "95th percentile of the correlation under the null",
-    "p": "share of null draws with at least this correlation",
+    **CROSS_COLUMNS,
     "reliability_before": "rank correlation of the two sets without the change",
     "reliability_after": "rank correlation of the two sets with the change",
     "corrected": "cross divided by the root of both reliabilities; not clipped",

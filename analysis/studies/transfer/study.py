@@ -23,7 +23,7 @@ from analysis.study_tools.measured import (
     refuse_unmeasured,
 )
 from analysis.study_tools.other_runs import differences, other_runs, refuse_other_noise
-from analysis.study_tools.run_pairs import RunPair, only_prompts
+from analysis.study_tools.run_pairs import CROSS_COLUMNS, RunPair, only_prompts
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
@@ -33,11 +33,7 @@ COLUMNS = {
     "metric": "name of the metric",
     "seeds": "seeds in both",
     "n": "images per seed in the smallest of the four sets",
-    "cross": "rank correlation of set 1 of one run with set 2 of the other, mean of both ways",
-    "cross_low": "lower end of its 95 % interval, bootstrap over seeds",
-    "cross_high": "upper end",
-    "null_high": "95th percentile of the correlation under the null",
-    "p": "share of null draws with at least this correlation",
+    **CROSS_COLUMNS,
     "reliability": "rank correlation of this run's two sets",
     "reliability_other": "rank correlation of the other run's two sets",
     "corrected": "cross divided by the root of both reliabilities; not clipped",
