@@ -225,12 +225,13 @@ def verify(path: RunPath, as_json: AsJson = False, repair: Repair = False) -> No
     """
     from goldenseed.output.verification import Verification
     from goldenseed.steps import begin
-    from goldenseed.steps.verify import set_aside, verify_run
+    from goldenseed.steps.verify import repair as mend
+    from goldenseed.steps.verify import verify_run
 
     report = Verification()
     for run in begin.open_runs(path):
         for file in verify_run(run):
-            moved = bool(file.problem) and repair and set_aside(run, file)
+            moved = bool(file.problem) and repair and mend(run, file)
             report.add(file, set_aside=moved)
     report.print(as_json=as_json)
     if report.problems:

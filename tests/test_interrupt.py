@@ -26,7 +26,7 @@ def test_stopped_run_goes_on(
     arguments += ["--executor", executor, "--workers", "1"]
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 200
-    while not list(out.glob("images/receipts/*/*.json")):
+    while not list(out.glob("receipts/images/*/*.json")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)

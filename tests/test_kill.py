@@ -89,13 +89,13 @@ def _title(process: psutil.Process) -> str:
 
 def receipts(out: Path) -> set[str]:
     """Names of the finished shards, without reading them."""
-    return {path.stem for path in out.glob("images/receipts/*/[0-9a-f]*.json")}
+    return {path.stem for path in out.glob("receipts/images/*/[0-9a-f]*.json")}
 
 
 def leftovers(out: Path) -> tuple[int, int]:
     """Numbers of data files and of receipts written aside, named by a receipt or not."""
-    data = out.glob("images/*/*-*.parquet")
-    return len(list(data)), len(list(out.glob("images/receipts/*/.*")))
+    data = [*out.glob("images/*/*.parquet"), *out.glob("attempts/images/*/*.parquet")]
+    return len(data), len(list(out.glob("receipts/images/*/.*")))
 
 
 def finish(command: Path, recipe: Path, out: Path, *options: str) -> None:

@@ -21,7 +21,6 @@ from analysis.per_seed import read_per_seed
 from analysis.pictures.contact_sheet import Row, draw_sheet
 from analysis.studies.results import read_study_table, read_summary
 from goldenseed.steps.status import Status, status_of
-from goldenseed.steps.verify import feature_folders
 from pipeline.errors import RunError, nearest
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.layout import FEATURES_FOLDER
@@ -100,7 +99,7 @@ class RunView:
         """
         prefix = f"{FEATURES_FOLDER}/"
         folders = {
-            folder.prefix.removeprefix(prefix): folder for folder in feature_folders(self.run)
+            folder.prefix.removeprefix(prefix): folder for folder in self.run.feature_folders()
         }
         matches = [
             identity for identity in folders if name in (identity, identity.rpartition("-")[0])
@@ -211,7 +210,7 @@ class ContactSheet:
 def _scan(folder: ShardFolder) -> pl.LazyFrame:
     """Scan all rows that have a receipt."""
     receipts = receipt_index(folder).values()
-    paths = [folder.store.path(f"{folder.prefix}/{receipt.file}") for receipt in receipts]
+    paths = [folder.data_path(receipt) for receipt in receipts]
     if not paths:
         raise RunError(f"{folder.store.root} holds no {folder.prefix} yet; run `goldenseed run`")
     return pl.scan_parquet(paths)

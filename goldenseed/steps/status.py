@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 
 from analysis.studies.results import outcomes
-from goldenseed.steps.verify import feature_folders
 from pipeline.runs.layout import FEATURES_FOLDER, RANKING_FILE, RELEASES_FOLDER
 from pipeline.runs.run import Run
 from pipeline.storage.manifest import receipt_index
@@ -74,7 +73,7 @@ def status_of(run: Run) -> Status:
         image_bytes=sum(receipt.file_bytes for receipt in index.values()),
         features={
             folder.prefix.removeprefix(f"{FEATURES_FOLDER}/"): sum(1 for _ in folder.receipt_keys())
-            for folder in feature_folders(run)
+            for folder in run.feature_folders()
         },
         ranked=run.store.exists(RANKING_FILE),
         releases=sorted(p.name for p in releases.iterdir()) if releases.is_dir() else [],

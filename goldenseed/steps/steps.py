@@ -71,6 +71,7 @@ def generate(
     """
     from pipeline.drawing.stage import generate_stage  # loads torch and diffusers
 
+    run.settle()
     keeps_all = run.recipe.keeps_all_images
     if not keeps_all:
         _set_aside_unmeasured(run)
@@ -99,6 +100,7 @@ def _set_aside_unmeasured(run: Run) -> None:
 
 def extract(run: Run, workers: Workers) -> Result:
     """Measure the features of the images that lack them. Draws no images."""
+    run.settle()
     names = run.recipe.features
     tasks = missing_extractions(run, names)
     cells = {tile.id: len(tile.cells) for tile in run.tiles()}

@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from analysis.publish.base import SUMS
 from pipeline.errors import ShardError, StoreError
-from pipeline.runs.layout import FEATURES_FOLDER, RELEASES_FOLDER
+from pipeline.runs.layout import RELEASES_FOLDER
 from pipeline.runs.run import Run
 from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.parquet import file_sha256
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import IMAGE_CONTENT, IMAGE_TYPE
-from pipeline.storage.shards import ShardFolder
+from pipeline.storage.shards import RECEIPTS, ShardFolder, set_aside
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def verify_run(run: Run) -> Iterator[Checked]:
     image shard as it is now.
     """
     sources = {tile.id: "" for tile in run.tiles()}
-    for folder in (run.images, *feature_folders(run)):
+    for folder in (run.images, *run.feature_folders()):
         for key in folder.receipt_keys():
             try:
                 receipt = Receipt.from_json(run.store.read(key), key)
@@ -46,12 +46,6 @@ def verify_run(run: Run) -> Iterator[Checked]:
             except ShardError as error:
                 yield Checked(key, str(error))
     yield from _releases(run)
-
-
-def feature_folders(run: Run) -> list[ShardFolder]:
-    """List the feature folders of a run, including folders of features that are not registered."""
-    names = run.store.folders(FEATURES_FOLDER)
-    return [ShardFolder(run.store, f"{FEATURES_FOLDER}/{name}", ()) for name in names]
 
 
 def _check(folder: ShardFolder, receipt: Receipt, run_id: str, sources: dict[str, str]) -> str:
@@ -71,7 +65,7 @@ def check_shard(folder: ShardFolder, receipt: Receipt, run_id: str) -> str:
     Raises:
         ShardError: If it cannot be read.
     """
-    path = folder.store.path(f"{folder.prefix}/{receipt.file}")
+    path = folder.data_path(receipt)
     if receipt.run_id != run_id:
         return f"belongs to run {receipt.run_id}"
     if not path.exists():
@@ -109,17 +103,15 @@ def _releases(run: Run) -> Iterator[Checked]:
             yield Checked(f"{RELEASES_FOLDER}/{release}/{name}", problem)
 
 
-def set_aside(run: Run, shard: Checked) -> bool:
-    """Move the receipt of a damaged shard away, so that the next run makes the shard again.
+def repair(run: Run, shard: Checked) -> bool:
+    """Set a damaged shard aside, so that the next run makes it again.
 
     Returns:
-        Whether the receipt was moved. A release is never touched.
+        Whether it was set aside. A release is never touched.
     """
-    prefix, _, rest = shard.name.partition("/receipts/")
-    if not rest:
+    if not shard.name.startswith(f"{RECEIPTS}/"):
         return False
     try:
-        run.store.move(shard.name, f"{prefix}/superseded/{rest}.damaged")
-    except (FileNotFoundError, StoreError):
+        return set_aside(run.store, shard.name)
+    except StoreError:
         return False
-    return True

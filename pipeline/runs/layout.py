@@ -5,9 +5,12 @@ recipe.json           the recipe of the last command (metrics, ranking ...); not
 grid/0000.json ...    blocks of cells and the prompts they added; append-only
 token                 random text that every actor must find: proves that the folder is shared
 canary.json           one drawn cell that every actor must reproduce
-images/               image shards and their receipts
-latents/              kept latents and their receipts, where the recipe sets `keep_latents`
-features/<name>-<id>/ feature shards and their receipts
+images/               image shards, and nothing else: other programs may read the whole folder
+latents/              kept latents, where the recipe sets `keep_latents`
+features/<name>-<id>/ feature shards
+receipts/             what proves that shards are complete: `receipts/images/...`, and so on
+attempts/             shards that are being written, or were when a process was interrupted
+superseded/           shards that were set aside, because they were damaged or out of date
 per_seed.parquet, ranking.json, search.json, studies/, releases/   derived; rebuilt at any time
 wanted/               recipes of what a study lacked
 classifiers/          checkpoints of seed classifiers; may be removed

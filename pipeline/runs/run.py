@@ -25,12 +25,14 @@ from pipeline.runs.layout import (
     RUN_FILE,
     TOKEN_FILE,
 )
+from pipeline.runs.old_layout import move_old_layout
 from pipeline.settings.config import RunConfig
 from pipeline.settings.groups import check_groups
 from pipeline.settings.recipe import Recipe
+from pipeline.storage.leftovers import settle
 from pipeline.storage.manifest import receipt_index
 from pipeline.storage.schema import IMAGE_CONTENT, Table, latents_table
-from pipeline.storage.shards import ShardFolder
+from pipeline.storage.shards import RECEIPTS, ShardFolder
 from pipeline.storage.store import LocalStore
 
 
@@ -60,9 +62,13 @@ class Run:
     def open(cls, path: str | Path) -> Self:
         """Open a run folder.
 
+        A run of an earlier version is brought into today's layout.
+
         Raises:
             RunError: If the folder is not a run, is damaged, or has another schema version.
+            StoreError: If it is a run of an earlier version and cannot be written.
         """
+        move_old_layout(LocalStore(Path(path)))
         return cls(Path(path), read_identity(path), _read_recipe(Path(path)))
 
     @classmethod
@@ -186,6 +192,17 @@ class Run:
             table: Its table; all columns are content.
         """
         return ShardFolder(self.store, f"{FEATURES_FOLDER}/{identity}", table.names)
+
+    def feature_folders(self) -> list[ShardFolder]:
+        """The folders of all features measured, also of features that no registry knows."""
+        roots = (FEATURES_FOLDER, f"{RECEIPTS}/{FEATURES_FOLDER}")
+        names = {name for root in roots for name in self.store.folders(root)}
+        return [ShardFolder(self.store, f"{FEATURES_FOLDER}/{name}", ()) for name in sorted(names)]
+
+    def settle(self) -> None:
+        """Bring the shard folders in order after interruptions; see `storage.leftovers.settle`."""
+        for folder in (self.images, self.latents, *self.feature_folders()):
+            settle(folder)
 
     def missing(self) -> list[Tile]:
         """The tiles without a complete shard, in drawing order.

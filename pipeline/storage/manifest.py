@@ -16,7 +16,7 @@ from pipeline.errors import ShardError
 from pipeline.storage.parquet import read_table, replace_table
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import MANIFEST
-from pipeline.storage.shards import ShardFolder
+from pipeline.storage.shards import RECEIPTS, ShardFolder
 
 MANIFEST_FILE = "manifest.parquet"
 
@@ -50,7 +50,12 @@ def compact(folder: ShardFolder) -> None:
             values = {name: getattr(receipt, name) for name in _receipt_columns()}
             rows.append({"receipt": key, "changed_ns": change_times[key], **values})
     table = pa.Table.from_pylist(rows, schema=MANIFEST.arrow())
-    replace_table(folder.store, f"{folder.prefix}/{MANIFEST_FILE}", table, provenance={})
+    replace_table(folder.store, manifest_key(folder), table, provenance={})
+
+
+def manifest_key(folder: ShardFolder) -> str:
+    """The key of a shard folder's manifest, which lies beside the folders of its receipts."""
+    return f"{RECEIPTS}/{folder.prefix}/{MANIFEST_FILE}"
 
 
 def _receipt_columns() -> list[str]:
@@ -59,7 +64,7 @@ def _receipt_columns() -> list[str]:
 
 def _read_manifest(folder: ShardFolder) -> dict[str, tuple[int, Receipt]]:
     """Receipt key -> (time of change, receipt); empty if there is no usable manifest."""
-    path = folder.store.path(f"{folder.prefix}/{MANIFEST_FILE}")
+    path = folder.store.path(manifest_key(folder))
     if not path.exists():
         return {}
     try:
@@ -81,10 +86,11 @@ def _read_manifest(folder: ShardFolder) -> dict[str, tuple[int, Receipt]]:
 def _change_times(folder: ShardFolder) -> list[tuple[str, int]]:
     """(key, time of change in ns) of each receipt."""
     change_times = []
-    for block in folder.store.folders(f"{folder.prefix}/receipts"):
-        with os.scandir(folder.store.path(f"{folder.prefix}/receipts/{block}")) as entries:
+    root = f"{RECEIPTS}/{folder.prefix}"
+    for block in folder.store.folders(root):
+        with os.scandir(folder.store.path(f"{root}/{block}")) as entries:
             for entry in entries:
                 if entry.name.endswith(".json") and not entry.name.startswith("."):
-                    key = f"{folder.prefix}/receipts/{block}/{entry.name}"
+                    key = f"{root}/{block}/{entry.name}"
                     change_times.append((key, entry.stat().st_mtime_ns))
     return change_times

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pipeline.errors import ShardError
 from pipeline.storage.schema import SCHEMA_VERSION
 
+REPAIR = "set it aside with `goldenseed verify RUN --repair`, then give the command again"
+"""What to do about a damaged receipt."""
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -51,18 +54,29 @@ class Receipt:
     def from_json(cls, text: bytes, key: str) -> "Receipt":
         """Read a receipt.
 
+        Args:
+            text: The content of the receipt file.
+            key: The key of that file, `.../<block>/<shard_id>.json`.
+
         Raises:
-            ShardError: If it is damaged or has another schema version.
+            ShardError: If it is damaged, has another schema version, or is that of another shard.
         """
         try:
             fields = json.loads(text)
             version = fields.pop("schema_version")
             if version != SCHEMA_VERSION:
                 raise ShardError(f"{key} has schema {version}, this program reads {SCHEMA_VERSION}")
-            return cls(**fields)
+            receipt = cls(**fields)
+            receipt._refuse_other_key(key)
+            return receipt
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, ShardError):
                 raise
-            raise ShardError(
-                f"{key} is damaged ({error}); move it away and give the command again"
-            ) from error
+            raise ShardError(f"{key} is damaged ({error}); {REPAIR}") from error
+
+    def _refuse_other_key(self, key: str) -> None:
+        """Refuse a receipt that was copied from another shard, or names its data file."""
+        if not key.endswith(f"/{self.block}/{self.shard_id}.json"):
+            raise ShardError(f"{key} is the receipt of {self.block}/{self.shard_id}; {REPAIR}")
+        if not self.file.startswith(f"{self.block}/{self.shard_id}-"):
+            raise ShardError(f"{key} names the file {self.file} of another shard; {REPAIR}")

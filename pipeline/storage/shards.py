@@ -1,10 +1,11 @@
 """Shards: Parquet files that are complete or absent.
 
-The data file has a name of its own (`<shard>-<attempt>.parquet`). It is fsynced, read back and
-checked; then a small JSON receipt that names it is put into place if none is there. An attempt
-that loses that race deletes its own data. Readers follow receipts and never look for files, so a
-process may die between any two steps: what it leaves is invisible, and the same command makes the
-shard again.
+The data file has a name of its own (`<shard>-<attempt>.parquet`) and is written in `attempts/`. It
+is fsynced, read back and checked; then a small JSON receipt that names it is put into place if none
+is there, and the file is moved to the folder of its kind. An attempt that loses that race deletes
+its own data. A process may die between any two steps: what it leaves in `attempts/` is invisible to
+programs that read the whole folder, and the same command makes the shard again. Our own readers
+follow receipts, which also find a file that was not moved yet.
 """
 
 import secrets
@@ -21,9 +22,16 @@ from pipeline.storage.parquet import file_sha256, footer_sha256, read_rows, read
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.store import LocalStore
 
+ATTEMPTS = "attempts"
+"""Data files that no receipt names yet: `attempts/<kind>/<block>/<shard>-<attempt>.parquet`."""
+RECEIPTS = "receipts"
+"""Receipts: `receipts/<kind>/<block>/<shard>.json`."""
+SUPERSEDED = "superseded"
+"""Receipts and data files that were set aside, under the keys that they had."""
+
 
 class ShardFolder:
-    """A folder of shards of one kind: `<block>/<shard>-<attempt>.parquet` and `receipts/`.
+    """The shards of one kind: `<kind>/<block>/<shard>-<attempt>.parquet`, and nothing else.
 
     Args:
         store: Where the folder is.
@@ -38,7 +46,16 @@ class ShardFolder:
 
     def receipt_key(self, shard_id: str, block: str) -> str:
         """The key of a shard's receipt, which exists once the shard is complete."""
-        return f"{self.prefix}/receipts/{block}/{shard_id}.json"
+        return f"{RECEIPTS}/{self.prefix}/{block}/{shard_id}.json"
+
+    def data_path(self, receipt: Receipt) -> Path:
+        """The data file of a receipt: in its folder, or in `attempts/` until it is moved."""
+        path = self.store.path(f"{self.prefix}/{receipt.file}")
+        attempt = self._attempt(receipt.file)
+        return attempt if not path.exists() and attempt.exists() else path
+
+    def _attempt(self, file: str) -> Path:
+        return self.store.path(f"{ATTEMPTS}/{self.prefix}/{file}")
 
     def receipt(self, shard_id: str, block: str) -> Receipt | None:
         """The receipt of a shard, or None if the shard is absent."""
@@ -60,12 +77,12 @@ class ShardFolder:
 
     def intact(self, receipt: Receipt) -> bool:
         """Whether the receipt's data file exists and has the right size; no byte is read."""
-        path = self.store.path(f"{self.prefix}/{receipt.file}")
+        path = self.data_path(receipt)
         return path.exists() and path.stat().st_size == receipt.file_bytes
 
     def receipt_keys(self) -> Iterator[str]:
         """The keys of all receipts, block by block."""
-        return self.store.list(f"{self.prefix}/receipts", ".json")
+        return self.store.list(f"{RECEIPTS}/{self.prefix}", ".json")
 
     def receipts(self) -> Iterator[Receipt]:
         """All receipts, block by block."""
@@ -110,7 +127,7 @@ class ShardFolder:
         if old is not None and not self._is_valid(old, source_sha256):
             self.supersede(shard_id, block)
         file = f"{block}/{shard_id}-{secrets.token_hex(4)}.parquet"
-        path = self.store.path(f"{self.prefix}/{file}")
+        path = self._attempt(file)
         try:
             digest = self._write_data(path, table, provenance)
             receipt = Receipt(
@@ -134,10 +151,31 @@ class ShardFolder:
             raise
         failpoint("receipt_linked")
         if won:
+            self.place(file)
             return receipt, True
         path.unlink(missing_ok=True)
         winner = self._winner(shard_id, block)
         return winner, winner.content_sha256 == digest
+
+    def place(self, file: str) -> None:
+        """Move a data file that a receipt names from `attempts/` to its folder.
+
+        Nothing waits for the disk: the file is whole in either place, and a lost move is repeated.
+
+        Args:
+            file: The file, relative to the folder.
+        """
+        with suppress(FileNotFoundError):  # another process moves it, too
+            self.store.move(f"{ATTEMPTS}/{self.prefix}/{file}", f"{self.prefix}/{file}")
+
+    def is_named(self, file: str) -> bool:
+        """Whether a receipt names this data file.
+
+        Raises:
+            ShardError: If the receipt of its shard is damaged.
+        """
+        receipt = self.receipt(*shard_of(file))
+        return receipt is not None and receipt.file == file
 
     def _names(self, shard_id: str, block: str, file: str) -> bool:
         """Whether the receipt may name this file: the interruption came after it was linked."""
@@ -190,16 +228,42 @@ class ShardFolder:
 
     def _checked_path(self, receipt: Receipt) -> Path:
         """The data file of a shard, whose footer has the hash in the receipt."""
-        path = self.store.path(f"{self.prefix}/{receipt.file}")
+        path = self.data_path(receipt)
         if receipt.footer_sha256 not in ("", footer_sha256(path)):
             raise ShardError(f"shard {path} has another footer than its receipt says")
         return path
 
     def supersede(self, shard_id: str, block: str) -> None:
-        """Move a receipt aside, so that its shard counts as absent; the data stays."""
+        """Set a shard aside, so that it counts as absent: its receipt first, then its data."""
         key = self.receipt_key(shard_id, block)
-        aside = f"{self.prefix}/superseded/{block}/{shard_id}-{secrets.token_hex(4)}.json"
-        if self.store.exists(key):
-            # Another driver may move it first.
-            with suppress(FileNotFoundError):
-                self.store.move(key, aside)
+        try:
+            file = Receipt.from_json(self.store.read(key), key).file
+        except FileNotFoundError:
+            return
+        set_aside(self.store, key)
+        for data in (f"{self.prefix}/{file}", f"{ATTEMPTS}/{self.prefix}/{file}"):
+            set_aside(self.store, data)
+
+
+def shard_of(file: str) -> tuple[str, str]:
+    """Give the id and the block of the shard that a data file belongs to, by its name.
+
+    Example:
+        >>> shard_of("0a0b0c0d/00112233aabbccdd-01ef.parquet")
+        ('00112233aabbccdd', '0a0b0c0d')
+    """
+    block, _, name = file.rpartition("/")
+    return name.rpartition("-")[0], block
+
+
+def set_aside(store: LocalStore, key: str) -> bool:
+    """Move a file to `superseded/`; nothing is deleted.
+
+    Returns:
+        Whether it was there; another process may move it first.
+    """
+    try:
+        store.move(key, f"{SUPERSEDED}/{key}-{secrets.token_hex(4)}")
+    except FileNotFoundError:
+        return False
+    return True

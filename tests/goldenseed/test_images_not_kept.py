@@ -7,7 +7,7 @@ from tests.goldenseed.conftest import RECIPE, Call
 
 
 def feature_receipts(run: Path) -> list[Path]:
-    return sorted(run.glob("features/appearance-*/receipts/*/*.json"))
+    return sorted(run.glob("receipts/features/appearance-*/*/*.json"))
 
 
 def contents(run: Path) -> dict[str, str]:

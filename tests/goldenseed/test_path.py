@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Image as DatasetsImage
 from datasets import load_dataset
+from pyarrow.dataset import dataset
 
 import goldenseed
 from goldenseed.commands import exit_codes
@@ -92,11 +93,11 @@ def test_measuring_later_gives_what_measuring_at_once_gave(
     assert call("measure", out, "--executor", "local").code == 0
 
     def hashes(run: Path) -> dict[str, str]:
-        """`<feature>/receipts/<block>/<shard>.json` -> content hash."""
-        features = run / "features"
+        """`<feature>/<block>/<shard>.json` -> content hash."""
+        features = run / "receipts/features"
         return {
             str(path.relative_to(features)): json.loads(path.read_text())["content_sha256"]
-            for path in features.glob("*/receipts/*/*.json")
+            for path in features.glob("*/*/*.json")
         }
 
     later, at_once = hashes(out), hashes(made / "run")
@@ -159,14 +160,30 @@ def test_verify_finds_a_flipped_byte_anywhere(call: Call, run_folder: Path) -> N
 
 
 def test_shards_open_elsewhere(made: Path, tmp_path: Path) -> None:
-    run = Run.open(made / "run")
-    paths = [str(run.store.path(f"images/{r.file}")) for r in run.images.receipts()]
-    loaded = load_dataset("parquet", data_files=paths, cache_dir=str(tmp_path))["train"]
+    """Other programs read the whole folder: the images, all and only."""
+    assert Counter(cells_elsewhere(made / "run/images", tmp_path)) == {(320, 8, 40): 6}
+    loaded = load_dataset(str(made / "run/images"), cache_dir=str(tmp_path))["train"]
     assert isinstance(loaded.features["image"], DatasetsImage)
     assert loaded[0]["image"].size == (64, 64)
-    assert pl.read_parquet(paths)["seed"].n_unique() == 8
-    rows = duckdb.sql(f"select count(*), count(distinct prompt_id) from read_parquet({paths})")
-    assert rows.fetchall() == [(320, 40)]
+
+
+def cells_elsewhere(folder: Path, cache: Path) -> list[tuple[int, ...]]:
+    """Count rows, seeds and prompts of a folder of shards, as six readers see it."""
+    everything = f"{folder}/**/*.parquet"
+    count = "select count(*), count(distinct seed), count(distinct prompt_id) from read_parquet"
+    (in_duckdb,) = duckdb.sql(f"{count}('{everything}')").fetchall()
+    tables = [
+        pl.read_parquet(everything).to_arrow(),
+        pl.scan_parquet(folder).collect().to_arrow(),
+        dataset(folder).to_table(),
+        load_dataset("parquet", data_dir=str(folder), cache_dir=str(cache))["train"].data.table,
+        load_dataset(str(folder), cache_dir=str(cache))["train"].data.table,
+    ]
+    counted = [
+        (table.num_rows, *(len(table[name].unique()) for name in ("seed", "prompt_id")))
+        for table in tables
+    ]
+    return [in_duckdb, *counted]
 
 
 def test_status_and_plan_agree(call: Call, recipe: Path, made: Path) -> None:

@@ -197,10 +197,10 @@ def commit(folder: ShardFolder, number: int = 0, **options: str) -> Receipt:
 
 
 def data_file(folder: ShardFolder, receipt: Receipt) -> Path:
-    return folder.store.path(f"{folder.prefix}/{receipt.file}")
+    return folder.data_path(receipt)
 
 
 def names(folder: ShardFolder) -> set[str]:
-    """Names of all files in the folder and below, hidden files too, without receipts."""
-    files = {path for path in folder.store.path(folder.prefix).rglob("*") if path.is_file()}
-    return {path.name for path in files if "receipts" not in path.parts}
+    """Names of all data files, also of attempts, and of hidden files."""
+    roots = [folder.store.path(key) for key in (folder.prefix, f"attempts/{folder.prefix}")]
+    return {path.name for root in roots for path in root.rglob("*") if path.is_file()}

@@ -50,7 +50,7 @@ def test_death_at_every_step(tmp_path: Path, root: Path, name: str, wanted: dict
     # commit of the second shard does not.
     assert commit_in_a_process(folder, root, name) == EXIT_CODE
     assert visible(folder) == before
-    (folder / "things/receipts" / faults.BLOCK / f"{faults.Item(0).id}.json").unlink()
+    (folder / "receipts/things" / faults.BLOCK / f"{faults.Item(0).id}.json").unlink()
     assert commit_in_a_process(folder, root, name) == EXIT_CODE
     linked = before if name == "receipt_linked" else {}
     assert visible(folder) == linked

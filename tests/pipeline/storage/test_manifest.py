@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import ShardError
-from pipeline.storage.manifest import MANIFEST_FILE, compact, receipt_index
+from pipeline.storage.manifest import compact, manifest_key, receipt_index
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import CELL_KEY, MANIFEST, Table
 from pipeline.storage.shards import ShardFolder
@@ -78,7 +78,7 @@ def test_damaged_or_missing_manifest_costs_only_time(
 ) -> None:
     wanted = _receipts(folder)
     compact(folder)
-    path = folder.store.path(f"images/{MANIFEST_FILE}")
+    path = folder.store.path(manifest_key(folder))
     path.unlink() if damage is None else path.write_bytes(damage)
     assert _index(folder) == wanted
 

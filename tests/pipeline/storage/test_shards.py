@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -145,8 +146,12 @@ def test_another_source_makes_a_shard_absent_and_supersedes_it(folder: ShardFold
     new = commit(folder, source_sha256="b")
     assert new.source_sha256 == "b"
     assert list(folder.receipts()) == [new]
-    assert data_file(folder, old).exists()
-    assert len(list(folder.store.list("things/superseded", ".json"))) == 1
+    assert not data_file(folder, old).exists()
+    aside = list(folder.store.list("superseded", ""))
+    assert [re.sub(r"-\w{8}$", "", key) for key in aside] == [
+        f"superseded/{folder.receipt_key(old.shard_id, BLOCK)}",
+        f"superseded/things/{old.file}",
+    ]
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -254,3 +259,20 @@ def test_an_interruption_after_the_link_keeps_the_data(
             commit(folder)
     (receipt,) = folder.receipts()
     assert folder.read(receipt).equals(table(0))
+
+
+def test_a_shard_has_a_page_index_and_page_checksums(images: ShardFolder) -> None:
+    """The Hugging Face viewer asks for the index; the content hash covers values, not pages."""
+    receipt, _ = images.commit("0", BLOCK, image_table(120), run_id="run", provenance={})
+    with pq.ParquetFile(data_file(images, receipt)) as file:
+        chunks = [
+            file.metadata.row_group(group).column(column)
+            for group in range(file.metadata.num_row_groups)
+            for column in range(file.metadata.num_columns)
+        ]
+    assert len(chunks) == 3 * 17
+    assert all(chunk.has_offset_index for chunk in chunks)
+    assert {c.path_in_schema for c in chunks if not c.has_column_index} == {
+        "image.bytes",
+        "image.path",
+    }

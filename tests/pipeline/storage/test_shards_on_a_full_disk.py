@@ -80,7 +80,7 @@ def test_a_disk_that_fills_at_any_write(tmp_path: Path, monkeypatch: pytest.Monk
         commit(folder)
         assert folder.has(Item(0).id, BLOCK)
     assert 8 < len(messages) < 999
-    wanted = [f"{tmp_path}/{allowed}/things/" for allowed in range(len(messages))]
+    wanted = [f"{tmp_path}/{allowed}/" for allowed in range(len(messages))]
     assert all(path in message for path, message in zip(wanted, messages, strict=True))
     assert all("the disk is full" in message for message in messages)
 

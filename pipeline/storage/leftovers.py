@@ -1,0 +1,94 @@
+"""Finds the files of a run folder that no result depends on any more.
+
+An interrupted process leaves files; so does a shard that was set aside. They lie where programs
+that read `images/` do not look, or are hidden, so they change no result and only take room.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.storage.shards import ATTEMPTS, SUPERSEDED, ShardFolder, set_aside, shard_of
+from pipeline.storage.store import LocalStore
+
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
+"""Name of a file or folder that was written aside, to be moved into place when it is whole."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file that no result depends on.
+
+    Attributes:
+        key: Its key in the run folder.
+        bytes: Its size.
+        superseded: Whether it was set aside on purpose, because it was damaged or out of date.
+            Otherwise a process left it that was interrupted, or is still at work on it.
+    """
+
+    key: str
+    bytes: int
+    superseded: bool
+
+
+def leftovers(store: LocalStore) -> Iterator[Leftover]:
+    """Find the leftovers of a run: attempts without a receipt, files aside, files set aside.
+
+    A process that is at work writes such files, too: only a run without one may be cleaned.
+    """
+    for parent, _, names in os.walk(store.root):
+        folder = Path(parent).relative_to(store.root)
+        top, *below = folder.parts or ("",)
+        aside = any(_ASIDE.fullmatch(part) for part in folder.parts)
+        for name in sorted(names):
+            left = top in (ATTEMPTS, SUPERSEDED) or aside or _ASIDE.fullmatch(name)
+            if not left or (top == ATTEMPTS and _is_committed(store, below, name)):
+                continue
+            try:
+                size = os.lstat(Path(parent, name)).st_size
+            except FileNotFoundError:  # a process at work moved it
+                continue
+            yield Leftover((folder / name).as_posix(), size, superseded=top == SUPERSEDED)
+
+
+def _is_committed(store: LocalStore, folder: list[str], name: str) -> bool:
+    """Whether a receipt names the data file, which then only has to be moved into place."""
+    *kind, block = folder or [""]
+    shards = ShardFolder(store, "/".join(kind), ())
+    return shards.is_named(f"{block}/{name}")
+
+
+def settle(folder: ShardFolder) -> None:
+    """Bring a shard folder in order after interruptions: all its receipts' files, and no others.
+
+    Files that were committed and not yet moved are moved into place. Data files that no receipt
+    names are set aside, since programs that read the whole folder would read them, too.
+    """
+    attempts = f"{ATTEMPTS}/{folder.prefix}"
+    for file in _data_files(folder.store, attempts):
+        if folder.is_named(file):
+            folder.place(file)
+    for file in unnamed(folder):
+        set_aside(folder.store, f"{folder.prefix}/{file}")
+
+
+def unnamed(folder: ShardFolder) -> list[str]:
+    """List the data files of a shard folder that no receipt names, relative to the folder.
+
+    Receipts are read only where a shard has several files; one file beside a receipt is its own.
+    """
+    files = _data_files(folder.store, folder.prefix)  # before the receipts, which come first
+    shards = Counter(map(shard_of, files))
+    return [
+        file
+        for file in files
+        if not folder.store.exists(folder.receipt_key(*shard_of(file)))
+        or (shards[shard_of(file)] > 1 and not folder.is_named(file))
+    ]
+
+
+def _data_files(store: LocalStore, folder: str) -> list[str]:
+    return [key.removeprefix(f"{folder}/") for key in store.list(folder, ".parquet")]
