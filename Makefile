@@ -38,6 +38,7 @@ lint: $(STAMP)
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/deptry .
 	.venv/bin/python -m tests.unused_code
+	.venv/bin/python -m docs.tools.printed_numbers
 
 # The rooms of every package and the arrows between them: a table, and a figure in docs/.
 map: $(STAMP)

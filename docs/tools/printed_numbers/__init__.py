@@ -1,0 +1,1 @@
+"""Recompute the numbers that the documents print from the tables of the repository."""

@@ -1,0 +1,122 @@
+"""Each number of the README and of the findings follows from a table; a wrong one is noticed."""
+
+from pathlib import Path
+
+import pytest
+
+from docs.tools.printed_numbers.binding import Entry, read_bindings
+from docs.tools.printed_numbers.check import check, corrected
+from docs.tools.printed_numbers.expression import evaluate
+from docs.tools.printed_numbers.page import Page, Printed
+from tests.docs.reading import DOCS, ROOT
+
+TABLES_FOR_ALL = ("README.md",)
+"""Pages on which no number may stand without a table."""
+
+
+@pytest.fixture(scope="module")
+def bindings() -> dict[Path, list[Entry]]:
+    return read_bindings()
+
+
+def test_each_page_of_results_is_bound(bindings: dict[Path, list[Entry]]) -> None:
+    pages = {ROOT / "README.md", *(DOCS / "findings").glob("*.md")}
+    assert pages - {DOCS / "findings" / "changes.md"} <= set(bindings)
+
+
+@pytest.mark.parametrize("page", sorted(read_bindings()), ids=str)
+def test_each_number_follows_from_its_table(page: Path, bindings: dict[Path, list[Entry]]) -> None:
+    result = check(Page(page), bindings[page], page.relative_to(ROOT).as_posix())
+    assert result.faults == [], "run python -m docs.tools.printed_numbers"
+
+
+@pytest.mark.parametrize("name", TABLES_FOR_ALL)
+def test_no_number_of_these_pages_lacks_a_table(
+    name: str, bindings: dict[Path, list[Entry]]
+) -> None:
+    assert check(Page(ROOT / name), bindings[ROOT / name], name).counts["unsourced"] == 0
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/findings/README.md"])
+def test_each_changed_digit_is_noticed(name: str, bindings: dict[Path, list[Entry]]) -> None:
+    """Numbers from all over the page are printed with another last digit, one after the other."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    page = Page(ROOT / name, text)
+    for number in page.numbers[:: max(1, len(page.numbers) // 10)]:
+        digit = text[number.end - 1]
+        wrong = text[: number.end - 1] + str((int(digit) + 1) % 10) + text[number.end :]
+        faults = check(Page(ROOT / name, wrong), bindings[ROOT / name], name).faults
+        assert faults, f"{name}:{page.line(number.start)}: {number.text} may be anything"
+
+
+def entry(text: str, *values: str, **more: str) -> Entry:
+    tables = {"runs": [{"run": "a", "share": 0.123, "share_low": 0.1, "share_high": 0.2}]}
+    return Entry(text, list(values), tables.__getitem__, **more)  # type: ignore[arg-type]
+
+
+def page_of(text: str) -> Page:
+    return Page(Path("page.md"), text)
+
+
+def test_a_number_without_an_entry_has_no_source() -> None:
+    result = check(page_of("In 12.3 % of 40 images."), [entry("#% of", "1")], "page.md")
+    assert "page.md:1: 40: no source" in result.faults
+
+
+def test_a_wrong_number_is_named_with_the_right_one_and_can_be_written() -> None:
+    page = page_of("The share is\n12.4 % [10.0, 20.0].")
+    entries = [entry("share is # % [#, #]", "percent(estimate(runs[0], 'share'))")]
+    result = check(page, entries, "page.md")
+    assert result.faults == ["page.md:2: printed 12.4, computed 12.3"]
+    assert corrected(page, result) == "The share is\n12.3 % [10.0, 20.0]."
+
+
+def test_a_fragment_that_left_the_page_is_named() -> None:
+    [fault] = check(page_of("Nothing."), [entry("share is #", "1")], "page.md").faults
+    assert "not on the page" in fault
+
+
+def test_stated_digits_are_covered_and_counted_by_kind() -> None:
+    page = page_of("With 40 objects in 24 minutes")
+    entries = [
+        entry("40 objects", stated="a setting"),
+        entry("24 minutes", unsourced="noted by hand"),
+    ]
+    assert check(page, entries, "page.md").counts == {"stated": 1, "unsourced": 1}
+
+
+@pytest.mark.parametrize(
+    ("printed", "value", "agrees"),
+    [
+        ("0.12", 0.1249, True),
+        ("0.12", 0.1251, False),
+        ("1,024", 1024.4, True),
+        ("-0.05", 0.05, False),
+        ("−0.05", -0.051, True),
+        ("+0.004", 0.0041, True),
+        ("2e-7", 2.4e-7, True),
+        ("2e-7", 2.6e-7, False),
+        ("Five", 5, True),
+        ("five", 4, False),
+    ],
+)
+def test_a_number_is_compared_at_its_own_digits(
+    printed: str,
+    value: float,
+    agrees: bool,  # noqa: FBT001
+) -> None:
+    assert Printed(0, len(printed), printed).agrees(value) == agrees
+    rewritten = Printed(0, len(printed), printed).rewritten(value)
+    assert Printed(0, len(rewritten), rewritten).agrees(value)
+    assert (rewritten.lower() == printed.lower()) == agrees
+
+
+def test_digits_of_names_dates_links_and_code_are_no_numbers() -> None:
+    text = "`seedling-2`, R2, 2026-11-28 [it](a-1.md) <!-- 7 -->\n```python\nx = 5\n```\n12 of 3"
+    assert [number.text for number in page_of(text).numbers] == ["12", "3"]
+
+
+@pytest.mark.parametrize("text", ["open('x')", "runs.__class__", "runs[0].width", "[1][2]", "1 +"])
+def test_an_expression_reads_tables_and_nothing_else(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        evaluate(text, {"runs": [{"share": 1}]}.__getitem__)
