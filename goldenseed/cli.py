@@ -32,6 +32,7 @@ from goldenseed.commands import search as search_command
 from goldenseed.commands import study as study_command
 from goldenseed.commands.errors import exit_code_of
 from goldenseed.commands.options import (
+    AllowCode,
     AsJson,
     Executor,
     PromptCount,
@@ -88,7 +89,7 @@ Repair = Annotated[bool, typer.Option(
 @app.command()
 def plan(
     recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
-    reliability: Reliability = None, as_json: AsJson = False,
+    reliability: Reliability = None, allow_code: AllowCode = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say what a recipe will cost: images, shards, bytes and time. Draws no images.
 
@@ -97,9 +98,8 @@ def plan(
     from goldenseed.output.plans import print_plans
     from goldenseed.steps import begin
     from goldenseed.steps.plan import plan_recipe, prompts_to_plan
-    from pipeline.settings.recipe import load_recipe
 
-    choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    choice = begin.choose_recipe(recipe, seeds=seeds, prompts=prompts, allow_code=allow_code)
     begin.check_recipe(choice)
     begin.note_what_stops(choice)
     folder = _folder(choice, out)
@@ -111,14 +111,13 @@ def plan(
 def generate(
     recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
     executor: Executor = "ray", workers: WorkerCount = None, part: Part = "1/1",
-    as_json: AsJson = False,
+    allow_code: AllowCode = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Draw the images of a recipe's grid that are not drawn yet."""
     from goldenseed.steps import begin, steps
     from pipeline.runs.run import parse_part
-    from pipeline.settings.recipe import load_recipe
 
-    choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    choice = begin.choose_recipe(recipe, seeds=seeds, prompts=prompts, allow_code=allow_code)
     runs = begin.start_runs(choice, _folder(choice, out))
     pool = steps.Workers(executor, workers or choice.workers)
     results = [steps.generate(run, pool, part=parse_part(part)) for run in runs]
@@ -127,19 +126,20 @@ def generate(
 
 @app.command()
 def measure(
-    path: RunPath, executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False
-) -> None:
+    path: RunPath, executor: Executor = "ray", workers: WorkerCount = None,
+    allow_code: AllowCode = False, as_json: AsJson = False,
+) -> None:  # fmt: skip
     """Measure the features of each image that lacks them, then the metrics of each seed."""
     from goldenseed.steps import begin, steps
 
-    runs = begin.open_runs(path)
+    runs = begin.open_runs(path, allow_code=allow_code)
     pool = steps.Workers(executor, workers)
     results = [result for run in runs for result in steps.measure(run, pool)]
     _finish(runs, results, as_json=as_json)
 
 
 @app.command()
-def rank(path: RunPath, as_json: AsJson = False) -> None:
+def rank(path: RunPath, allow_code: AllowCode = False, as_json: AsJson = False) -> None:
     """Choose golden and bad seeds on prompt set 1, and confirm them on set 2.
 
     Prints the lists, and what chance alone would give.
@@ -147,7 +147,8 @@ def rank(path: RunPath, as_json: AsJson = False) -> None:
     from goldenseed.output.rankings import print_rankings
     from goldenseed.steps import begin, steps
 
-    print_rankings([steps.rank(run) for run in begin.open_runs(path)], as_json=as_json)
+    runs = begin.open_runs(path, allow_code=allow_code)
+    print_rankings([steps.rank(run) for run in runs], as_json=as_json)
 
 
 @app.command()
@@ -165,7 +166,8 @@ def publish(path: RunPath, as_json: AsJson = False) -> None:
 @app.command()
 def run(
     recipe: RecipeName, out: RunFolder = None, seeds: Seeds = "", prompts: PromptCount = None,
-    executor: Executor = "ray", workers: WorkerCount = None, as_json: AsJson = False,
+    executor: Executor = "ray", workers: WorkerCount = None, allow_code: AllowCode = False,
+    as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Draw, measure, rank and publish. Repeat the command to continue a run that was stopped.
 
@@ -179,9 +181,8 @@ def run(
     from goldenseed.output.statuses import print_findings
     from goldenseed.progress import note
     from goldenseed.steps import begin, steps
-    from pipeline.settings.recipe import load_recipe
 
-    choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    choice = begin.choose_recipe(recipe, seeds=seeds, prompts=prompts, allow_code=allow_code)
     runs = begin.start_runs(choice, _folder(choice, out))
     begin.note_what_stops(choice, drawing=True)
     pool = steps.Workers(executor, workers or choice.workers)
@@ -207,13 +208,14 @@ def status(path: RunPath, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def shares(path: RunPath, as_json: AsJson = False) -> None:
+def shares(path: RunPath, allow_code: AllowCode = False, as_json: AsJson = False) -> None:
     """Say how much of each measure's variance belongs to the seed, the prompt, and neither."""
     from analysis.seed_shares import share_table
     from goldenseed.output.shares import print_shares
     from goldenseed.steps import begin
 
-    tables = [(run.root.name, share_table(run)) for run in begin.open_runs(path)]
+    runs = begin.open_runs(path, allow_code=allow_code)
+    tables = [(run.root.name, share_table(run)) for run in runs]
     print_shares(tables, as_json=as_json)
 
 

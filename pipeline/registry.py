@@ -2,8 +2,11 @@
 
 A family (models, interventions, features, metrics ...) is a table in the `__init__` of its
 package: name -> "module:Class". Nothing is imported until a name is loaded, so listing the names
-costs nothing, and a heavy library is needed only by those who use it. A recipe may name a class of
-the user's own by its dotted path.
+costs nothing, and a heavy library is needed only by those who use it.
+
+A recipe may name a class of the user's own by its dotted path. Importing a module runs it, and a
+recipe may be a stranger's, so such a path is imported only in a process that called `allow_code`:
+the commands do so for `--allow-code`, the Python interface for `allow_code=True`.
 
 Source: lazy "module:object" tables with suggestions are lm-evaluation-harness's,
 EleutherAI/lm-evaluation-harness, lm_eval/api/registry.py.
@@ -18,7 +21,24 @@ from typing import Any
 
 from pipeline.errors import RegistryError, nearest
 
-__all__ = ["is_user_path", "load", "source_sha256"]
+__all__ = ["allow_code", "code_allowed", "is_user_path", "load", "source_sha256"]
+
+_permission = {"code": False}
+
+
+def allow_code(*, allowed: bool = True) -> None:
+    """Allow that classes outside goldenseed are imported by their dotted path, in this process.
+
+    Args:
+        allowed: True allows it from now on; False changes nothing, so a permission that was given
+            stays.
+    """
+    _permission["code"] = _permission["code"] or allowed
+
+
+def code_allowed() -> bool:
+    """Whether `allow_code` was called with True in this process."""
+    return _permission["code"]
 
 
 def load(family: Mapping[str, str], name: str, what: str, *, base: type | None = None) -> type[Any]:
@@ -36,16 +56,17 @@ def load(family: Mapping[str, str], name: str, what: str, *, base: type | None =
 
     Raises:
         RegistryError: If the name is unknown (the message gives the nearest and all known
-            names), if its module or class does not exist (the message says where a class of the
-            family is now), or if it is not a subclass of `base`.
+            names), if it is a dotted path and `allow_code` was not called, if its module or class
+            does not exist (the message says where a class of the family is now), or if it is not
+            a subclass of `base`.
 
     Example:
         >>> load({"ordered": "collections:OrderedDict"}, "ordered", "map")
         <class 'collections.OrderedDict'>
-        >>> load({"ordered": "collections:OrderedDict"}, "orderd", "map")
+        >>> load({"ordered": "collections:OrderedDict"}, "orderd", "map")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        pipeline.errors.RegistryError: unknown map 'orderd': did you mean 'ordered'? known: ordered
+        pipeline.errors.RegistryError: unknown map 'orderd': did you mean 'ordered'? ...
     """
     if name in family:
         path = family[name]
@@ -54,6 +75,7 @@ def load(family: Mapping[str, str], name: str, what: str, *, base: type | None =
     else:
         raise _unknown(family, name, what)
     try:
+        _refuse_own_code(family, path, what)
         loaded = _resolve(path, name, what)
     except RegistryError as error:
         raise RegistryError(f"{error}{_moved_hint(family, path)}") from error
@@ -111,7 +133,21 @@ def _split(path: str) -> tuple[str, str, str]:
 
 def _unknown(family: Mapping[str, str], name: str, what: str) -> RegistryError:
     known = ", ".join(sorted(family)) or "none"
-    return RegistryError(f"unknown {what} {name!r}: {nearest(name, family)}known: {known}")
+    return RegistryError(
+        f"unknown {what} {name!r}: {nearest(name, family)}known: {known}; a class of your own is "
+        f"written as my_module:MyClass, and needs --allow-code"
+    )
+
+
+def _refuse_own_code(family: Mapping[str, str], path: str, what: str) -> None:
+    """Refuse a path that is not one of the family's, unless `allow_code` was called."""
+    module, _, attribute = _split(path)
+    if code_allowed() or f"{module}:{attribute}" in family.values():
+        return
+    raise RegistryError(
+        f"{what} {path!r} is a class outside goldenseed, and importing it runs its module; if you "
+        f"trust that module, give --allow-code (in Python: allow_code=True)"
+    )
 
 
 def _resolve(path: str, name: str, what: str) -> object:

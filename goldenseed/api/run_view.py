@@ -21,6 +21,7 @@ from analysis.per_seed import read_per_seed
 from analysis.pictures.contact_sheet import Row, draw_sheet
 from analysis.studies.results import read_study_table, read_summary
 from goldenseed.steps.status import Status, status_of
+from pipeline import registry
 from pipeline.errors import RunError, nearest
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.layout import FEATURES_FOLDER
@@ -29,11 +30,14 @@ from pipeline.storage.manifest import receipt_index
 from pipeline.storage.shards import ShardFolder
 
 
-def open_run(path: str | Path) -> "RunView":
+def open_run(path: str | Path, *, allow_code: bool = False) -> "RunView":
     """Open a run folder for reading. Needs no torch and changes nothing.
 
     Args:
         path: The folder that `goldenseed run` or `goldenseed generate` wrote.
+        allow_code: Whether classes that a run names by their dotted path may be imported, from now
+            on, in this process. Importing runs their modules, so say so only for runs that you
+            trust.
 
     Raises:
         RunError: If the folder is not a run, or has another schema version.
@@ -44,6 +48,7 @@ def open_run(path: str | Path) -> "RunView":
         ...
         pipeline.errors.RunError: no-such-folder is not a run folder: ...
     """
+    registry.allow_code(allowed=allow_code)
     return RunView(Run.open(path))
 
 

@@ -78,3 +78,11 @@ WorkerCount = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON instead of a table.")
 ]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Import classes that a recipe, a run or an option names by their dotted path "
+        "(my_module:MyClass). This runs their modules; give it only if you trust them.",
+    ),
+]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from goldenseed.commands.options import AsJson, Executor, WorkerCount
+from goldenseed.commands.options import AllowCode, AsJson, Executor, WorkerCount
 from goldenseed.commands.sections import Group
 from pipeline.errors import ConfigError
 
@@ -58,6 +58,7 @@ def build(
     ] = "",
     executor: Executor = "ray",
     workers: WorkerCount = None,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure real images with a feature. Repeat the command to continue after a stop.
@@ -68,7 +69,9 @@ def build(
     from goldenseed.output import tables
     from goldenseed.steps.reference import build_reference
     from goldenseed.steps.steps import Workers
+    from pipeline import registry
 
+    registry.allow_code(allowed=allow_code)
     plan = Plan(source.absolute(), feature, size, column, count)
     about = build_reference(plan, _target(out, feature), Workers(executor, workers))
     if as_json:

@@ -7,6 +7,7 @@ import typer
 
 from goldenseed.commands import exit_codes
 from goldenseed.commands.options import (
+    AllowCode,
     AsJson,
     Executor,
     PromptCount,
@@ -57,6 +58,7 @@ def search(
     ] = 0.1,
     executor: Executor = "ray",
     workers: WorkerCount = None,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Find good seeds by a race that draws only the images it needs.
@@ -70,9 +72,8 @@ def search(
     from goldenseed.steps.search.start import start_search
     from goldenseed.steps.steps import Workers
     from pipeline.runs.layout import SEARCH_FILE
-    from pipeline.settings.recipe import load_recipe
 
-    choice = begin.with_choice(load_recipe(recipe), seeds=seeds, prompts=prompts)
+    choice = begin.choose_recipe(recipe, seeds=seeds, prompts=prompts, allow_code=allow_code)
     run = start_search(choice, out or Path("runs") / f"{choice.name}-search", metric=metric)
     pool = Workers(executor, workers or choice.workers)
     try:

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 from goldenseed.commands import exit_codes
-from goldenseed.commands.options import AsJson, Executor, RunPath, WorkerCount
+from goldenseed.commands.options import AllowCode, AsJson, Executor, RunPath, WorkerCount
 from pipeline.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def study(
     settings: Settings = None,
     executor: Executor = "local",
     workers: WorkerCount = None,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer one question about a run, with intervals, a null and figures. Draws no images.
@@ -71,7 +72,7 @@ def study(
 
     studies = _studies(name, settings or [])
     broken = False
-    for run in begin.open_runs(path):
+    for run in begin.open_runs(path, allow_code=allow_code):
         outcomes = run_studies(run, studies, Workers(executor, workers))
         broken = _report(run, outcomes, as_json=as_json) or broken
     if broken:

@@ -7,6 +7,7 @@ from analysis.features.base import refuse_without_mean
 from analysis.metrics import load_metric
 from analysis.ranking.result import nothing_ranked, too_few_seeds
 from goldenseed.progress import note
+from pipeline import models, registry
 from pipeline.cards.card import check_drawable, find_card, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError, ModelError, PromptError, nearest
@@ -18,11 +19,27 @@ from pipeline.runs.layout import RUN_FILE
 from pipeline.runs.run import Run
 from pipeline.runs.sampling import check_latents, check_prediction, check_sampling
 from pipeline.settings.choices import SeedChoice
+from pipeline.settings.config import own_source_sha256
 from pipeline.settings.groups import check_groups
-from pipeline.settings.recipe import Recipe, Sampling
+from pipeline.settings.recipe import Recipe, Sampling, load_recipe
 
 PROMPTS = PROJECT_ROOT / "prompts"
 """The shipped prompt files."""
+
+
+def choose_recipe(
+    name: str, *, seeds: str = "", prompts: int | None = None, allow_code: bool = False
+) -> Recipe:
+    """Read a recipe, with the seeds, the number of prompts and the permission of a command line.
+
+    Args:
+        name: Name of a shipped recipe, or path of a file.
+        seeds: See `with_choice`.
+        prompts: See `with_choice`.
+        allow_code: Whether classes that are named by their dotted path may be imported.
+    """
+    registry.allow_code(allowed=allow_code)
+    return with_choice(load_recipe(name), seeds=seeds, prompts=prompts)
 
 
 def with_choice(recipe: Recipe, *, seeds: str = "", prompts: int | None = None) -> Recipe:
@@ -49,6 +66,7 @@ def check_recipe(recipe: Recipe) -> None:
             message names the most similar name), or if the sampling settings cannot be used.
     """
     card = find_card(recipe.card)
+    own_source_sha256(models.MODELS, card.family, "model family")
     for feature in load_features(recipe.features):
         refuse_without_mean(feature, card.frames)
     for name in recipe.feature_prompts:
@@ -202,8 +220,14 @@ def _existing_revision(recipe: Recipe, out: Path) -> str:
     return ""
 
 
-def open_runs(path: Path) -> list[Run]:
-    """Open the run in a folder, or the runs of its arms."""
+def open_runs(path: Path, *, allow_code: bool = False) -> list[Run]:
+    """Open the run in a folder, or the runs of its arms.
+
+    Args:
+        path: The folder.
+        allow_code: Whether classes that the run names by their dotted path may be imported.
+    """
+    registry.allow_code(allowed=allow_code)
     if not (path / RUN_FILE).is_file():
         arms = sorted(file.parent for file in path.glob(f"*/{RUN_FILE}"))
         if arms:

@@ -23,7 +23,8 @@ def group_size(intervention: str) -> int:
         >>> group_size("none"), group_size("particle_guidance")
         (1, 4)
     """
-    return int(load(INTERVENTIONS, intervention, "intervention").group_size)
+    kind = load(INTERVENTIONS, intervention, "intervention")
+    return int(getattr(kind, "group_size", 1))  # what is no intervention is refused when it is made
 
 
 def check_groups(

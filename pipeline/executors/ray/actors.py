@@ -12,13 +12,15 @@ from ray.exceptions import OutOfMemoryError, RayError
 from pipeline.executors.base import Attempt, attempt_setup, attempt_task
 from pipeline.executors.pool import ActorDied
 from pipeline.executors.ray.cluster import free_resources
+from pipeline.registry import allow_code, code_allowed
 from pipeline.stage import Resources, Stage, Task
 
 
 class _Actor:
     """Runs in the process of an actor."""
 
-    def __init__(self, stage: Stage[Any]) -> None:
+    def __init__(self, stage: Stage[Any], may_import: bool) -> None:  # noqa: FBT001 - Ray passes it
+        allow_code(allowed=may_import)
         self._stage = stage
 
     def setup(self) -> Attempt:
@@ -38,7 +40,7 @@ class RayActors:
 
     def start(self) -> tuple[Any, Any]:
         """See `Backend`."""
-        actor = self._remote.remote(self._stage)
+        actor = self._remote.remote(self._stage, code_allowed())
         return actor, actor.setup.remote()
 
     def submit(self, actor: Any, task: Task) -> Any:  # noqa: ANN401 - Ray has no types for them
