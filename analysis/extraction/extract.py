@@ -20,6 +20,7 @@ from analysis.features import load_feature
 from analysis.features.base import Feature, refuse_without_mean
 from pipeline.errors import ShardError
 from pipeline.runs.run import Run, utc_now
+from pipeline.settings.recipe import Recipe
 from pipeline.stage import DrawnShard, Outcome, Uint8Images, combine_resources
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
@@ -103,14 +104,16 @@ def missing_extractions(run: Run, features: Sequence[str]) -> list[ExtractTask]:
 class _Extractor:
     """Shared by the stage and the sink: a run, its features, and how shards are committed."""
 
-    def __init__(self, run_root: str | Path, features: Sequence[str]) -> None:
-        self.run_root = Path(run_root).absolute()
+    def __init__(
+        self, run_root: str | Path, features: Sequence[str], recipe: Recipe | None = None
+    ) -> None:
+        self.run_root, self.recipe = Path(run_root).absolute(), recipe
         self.feature_names = tuple(features)
         self.resources = combine_resources(load_feature(name).resources for name in features)
 
     @cached_property
     def opened(self) -> Run:
-        return Run.open(self.run_root)
+        return Run.open(self.run_root, self.recipe)
 
     @cached_property
     def features(self) -> list[Feature]:
@@ -169,6 +172,7 @@ class ExtractStage(_Extractor):
     Args:
         run_root: The run folder.
         features: Names in the feature registry.
+        recipe: The recipe of the command that measures; None for that of the last command.
     """
 
     name: str = "extract"
@@ -224,6 +228,7 @@ class FeatureSink(_Extractor):
     Args:
         run_root: The run folder.
         features: Names in the feature registry.
+        recipe: The recipe of the command that draws; None for that of the last command.
     """
 
     def wants(self, shard_id: str, block: str) -> bool:

@@ -5,8 +5,8 @@ functions and prints; a Python script can call them too.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from goldenseed.progress import follow, note
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.runs import grid
+from pipeline.runs.drivers import Claims
 from pipeline.runs.run import Run
 from pipeline.stage import Outcome
 from pipeline.storage.manifest import compact
@@ -72,26 +73,55 @@ def generate(
     from pipeline.drawing.stage import generate_stage  # loads torch and diffusers
 
     run.settle()
-    keeps_all = run.recipe.keeps_all_images
-    if not keeps_all:
-        _set_aside_unmeasured(run)
-    tiles = list(grid.part(run.missing(), *part))
-    sinks = [] if keeps_all and not measure else [FeatureSink(run.root, run.recipe.features)]
-    cells = sum(len(tile.cells) for tile in tiles)
-    executor = make_executor(workers.executor, workers.count)
-    outcomes = executor.run(generate_stage(run, sinks), tiles) if tiles else []
-    result = _collect(_title("generate", run), outcomes, cells)
+    recipe = run.recipe
+    sinks = (
+        []
+        if recipe.keeps_all_images and not measure
+        else [FeatureSink(run.root, recipe.features, recipe)]
+    )
+
+    def draw(claims: Claims) -> Result:
+        if not recipe.keeps_all_images:
+            _set_aside_unmeasured(run, claims)
+        tiles = list(grid.part(run.missing(), *part))
+        cells = sum(len(tile.cells) for tile in tiles)
+        executor = make_executor(workers.executor, workers.count)
+        stage = generate_stage(run, sinks) if tiles else None
+        outcomes = executor.run(stage, claims.unclaimed(tiles)) if stage else []
+        return _collect(_title("generate", run), outcomes, cells, claims)
+
+    result = _share(run, "generate", draw)
     compact(run.images)
     return result
 
 
-def _set_aside_unmeasured(run: Run) -> None:
+def _share(run: Run, step: str, work: Callable[[Claims], Result]) -> Result:
+    """Do a step beside other processes: first what they have not begun, then what they left."""
+    with Claims(run.store, step, recipe=run.recipe.name, tell=note) as claims:
+        result = work(claims)
+        while claims.elsewhere:
+            claims.wait()
+            rest = work(claims)
+            result = replace(
+                rest,
+                done=result.done + rest.done,
+                failed=result.failed + rest.failed,
+                truncated=max(result.truncated, rest.truncated),
+            )
+    return result
+
+
+def _set_aside_unmeasured(run: Run, claims: Claims) -> None:
     """Set aside the shards that lack features and did not keep all images, to draw them again.
 
     This repairs a run that was killed between drawing and measuring, and gives a new feature to
     a run without images.
     """
-    tasks = missing_extractions(run, run.recipe.features)
+    tasks = [
+        task
+        for task in missing_extractions(run, run.recipe.features)
+        if not claims.is_elsewhere(task.id)  # drawn, and about to be measured
+    ]
     if tasks:
         note(f"{len(tasks)} shards lack features and did not keep all images: drawing them again")
     for task in tasks:
@@ -102,11 +132,17 @@ def extract(run: Run, workers: Workers) -> Result:
     """Measure the features of the images that lack them. Draws no images."""
     run.settle()
     names = run.recipe.features
-    tasks = missing_extractions(run, names)
     cells = {tile.id: len(tile.cells) for tile in run.tiles()}
-    executor = make_executor(workers.executor, workers.count)
-    outcomes = executor.run(ExtractStage(run.root, names), tasks) if tasks else []
-    return _collect(_title("measure", run), outcomes, sum(cells[task.id] for task in tasks))
+
+    def extract_missing(claims: Claims) -> Result:
+        tasks = missing_extractions(run, names)
+        executor = make_executor(workers.executor, workers.count)
+        stage = ExtractStage(run.root, names, run.recipe)
+        outcomes = executor.run(stage, claims.unclaimed(tasks)) if tasks else []
+        total = sum(cells[task.id] for task in tasks)
+        return _collect(_title("measure", run), outcomes, total, claims)
+
+    return _share(run, "measure", extract_missing)
 
 
 def measure(run: Run, workers: Workers) -> list[Result]:
@@ -179,12 +215,13 @@ def _title(step: str, run: Run) -> str:
     return f"{step} {run.root.name}" if run.recipe.arms else step
 
 
-def _collect(step: str, outcomes: Iterable[Outcome], total: int) -> Result:
-    """Run a stage to its end and keep only sums."""
+def _collect(step: str, outcomes: Iterable[Outcome], total: int, claims: Claims) -> Result:
+    """Run a stage to its end and keep only sums; each claim ends with the outcome of its task."""
     counts: Counter[str] = Counter()
     errors: list[str] = []
     truncated: set[str] = set()
     for outcome in follow(outcomes, what=step, total=total) if total else ():
+        claims.release(outcome.task_id)
         counts.update(done=outcome.cells, failed=outcome.failed)
         truncated.update(outcome.truncated_prompts)
         if outcome.fatal:

@@ -25,6 +25,7 @@ from pipeline.runs.run import Run
 from pipeline.runs.sampling import make_intervention
 from pipeline.settings.config import own_source_sha256
 from pipeline.settings.groups import group_size
+from pipeline.settings.recipe import Recipe
 from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images, combine_resources
 from pipeline.storage.codec import Codec, encode_image
 from pipeline.storage.receipts import Receipt
@@ -39,12 +40,14 @@ class GenerateStage:
         run_root: The run folder, as each actor must see it.
         token: The text that its token file must hold.
         resources: The resources of one actor.
+        recipe: The recipe of the command that draws.
         sinks: They take each shard that was drawn, while its pixels are in memory.
     """
 
     run_root: str
     token: str
     resources: Resources
+    recipe: Recipe
     sinks: Sequence[Sink] = ()
     name: str = "generate"
     _loaded: "_Loaded | None" = field(default=None, repr=False)
@@ -56,7 +59,7 @@ class GenerateStage:
             GoldenseedError: If this actor cannot draw the run's images.
         """
         check_token(self.run_root, self.token)
-        self._loaded = _load(Run.open(self.run_root))
+        self._loaded = _load(Run.open(self.run_root, self.recipe))
         check_canary(self._loaded.run, self._loaded.model, self._loaded.condition_images)
         for sink in self.sinks:
             sink.setup()
@@ -287,4 +290,4 @@ def generate_stage(run: Run, sinks: Sequence[Sink] = ()) -> GenerateStage:
     """Make the stage that draws a run, with the resources that its card and its sinks need."""
     drawing = Resources(cpus=1.0, gpus=1.0 if run.card.gpu else 0.0)
     resources = combine_resources([drawing, *(sink.resources for sink in sinks)])
-    return GenerateStage(str(run.root), run.read_token(), resources, tuple(sinks))
+    return GenerateStage(str(run.root), run.read_token(), resources, run.recipe, tuple(sinks))

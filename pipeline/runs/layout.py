@@ -11,6 +11,7 @@ features/<name>-<id>/ feature shards
 receipts/             what proves that shards are complete: `receipts/images/...`, and so on
 attempts/             shards that are being written, or were when a process was interrupted
 superseded/           shards that were set aside, because they were damaged or out of date
+drivers/              processes that work on the run, and the shards that each has claimed
 per_seed.parquet, ranking.json, search.json, studies/, releases/   derived; rebuilt at any time
 wanted/               recipes of what a study lacked
 classifiers/          checkpoints of seed classifiers; may be removed
@@ -27,6 +28,8 @@ GRID_FOLDER = "grid"
 IMAGES_FOLDER = "images"
 LATENTS_FOLDER = "latents"
 FEATURES_FOLDER = "features"
+DRIVERS_FOLDER = "drivers"
+CLAIMS_FOLDER = "drivers/claims"
 PER_SEED_FILE = "per_seed.parquet"
 RANKING_FILE = "ranking.json"
 SEARCH_FILE = "search.json"

@@ -59,17 +59,22 @@ class Run:
         self._grid = read_grid(self.store)
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | Path, recipe: Recipe | None = None) -> Self:
         """Open a run folder.
 
         A run of an earlier version is brought into today's layout.
+
+        Args:
+            path: The folder.
+            recipe: The recipe to work by; None for that of the last command. Actors are given the
+                recipe of their own command, because another command may replace that file.
 
         Raises:
             RunError: If the folder is not a run, is damaged, or has another schema version.
             StoreError: If it is a run of an earlier version and cannot be written.
         """
         move_old_layout(LocalStore(Path(path)))
-        return cls(Path(path), read_identity(path), _read_recipe(Path(path)))
+        return cls(Path(path), read_identity(path), recipe or _read_recipe(Path(path)))
 
     @classmethod
     def start(cls, path: Path, config: RunConfig, recipe: Recipe) -> Self:
@@ -87,7 +92,7 @@ class Run:
             _refuse_other(store.root, read_identity(path).config, config)
         store.put_if_absent(TOKEN_FILE, secrets.token_hex(16).encode())
         store.replace(RECIPE_FILE, recipe.model_dump_json(indent=1).encode())
-        return cls.open(path)
+        return cls.open(path, recipe)
 
     @property
     def run_id(self) -> str:

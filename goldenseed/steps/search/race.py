@@ -122,7 +122,7 @@ class _Drawing:
     """Draws and measures the images that a race requests, and computes the metric."""
 
     def __init__(self, run: Run, metric: Metric, workers: steps.Workers, seeds: list[int]) -> None:
-        self.run = PartialRun.open(run.root)
+        self.run = PartialRun.open(run.root, run.recipe)
         self.metric, self.workers, self.seeds = metric, workers, seeds
 
     def observe(self, seeds: Indices, units: range) -> Floats:
