@@ -143,8 +143,9 @@ def _is_number(kind: pa.DataType) -> bool:
 def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS) -> pl.DataFrame:
     """Estimate the shares of seed, prompt and rest for each scalar measure of a run.
 
-    For the null of the seed's share, images are assigned to seeds at random within each prompt, so
-    that seeds have no effect. The same run gives the same draws.
+    For the null of the seed's share, images are assigned to seeds at random in each prompt group,
+    alike for all prompts of a group: seeds have no effect as such, but may do something to single
+    groups. The p-value is one-sided. The same run gives the same draws.
 
     Args:
         run: The run; its features must be extracted.

@@ -27,7 +27,7 @@ from analysis.metrics import load_metric
 from analysis.ranking.strict_rule import deviation_errors
 from analysis.statistics.arrays import Floats
 from analysis.statistics.embedding import landmark_tsne, principal_scores, tsne
-from analysis.statistics.nulls import permute_within_prompt, permuted_means
+from analysis.statistics.owners import permute_owners, permuted_means
 from analysis.study_tools.farthest_seeds import farthest_points
 from benchmarks.harness import report, seconds
 from pipeline.prompts.prompt_sets import Prompt
@@ -57,7 +57,7 @@ def maps(vectors: NDArray[np.float32], landmarks: int) -> Floats:
     scores = principal_scores(vectors.reshape(-1, vectors.shape[2]), 50)
     rng = np.random.default_rng(1)
     two = landmark_tsne(scores, landmarks=landmarks, rng=rng).reshape(*vectors.shape[:2], 2)
-    seed_map(np.asarray(permute_within_prompt(two, rng)))
+    seed_map(np.asarray(permute_owners(two, None, rng)))
     return seed_map(two)
 
 
@@ -82,7 +82,7 @@ def jackknife_and_null(values: Floats, draws: int) -> tuple[Floats, Floats]:
     metric = load_metric("brightness")
     sample = Sample(tuple(range(len(values))), prompts, {metric.needs[0]: values})
     errors = deviation_errors(metric, [values], sample)
-    return errors, permuted_means(values, np.random.default_rng(0), draws=draws)
+    return errors, permuted_means(values, None, np.random.default_rng(0), draws=draws)
 
 
 def timed(work: Callable[[], object]) -> tuple[float, object]:

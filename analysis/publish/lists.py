@@ -197,9 +197,9 @@ the best seeds of set 1, {ranking.bad.chosen_mean_set2:.4g} for the worst.
 
 ## How the seeds were found
 
-{ranking.rule}. "Chance" means this: within each prompt, images were assigned to seeds at random, \
-{ranking.permutations} times in both sets, and the rule was applied again. Run {run.run_id}, \
-grid {run.grid_hash}, metric {ranking.metric_id}.
+{ranking.rule}. "Chance" means this: in each prompt group, images were assigned to seeds at \
+random, {ranking.permutations} times and alike in both sets, and the rule was applied again. Run \
+{run.run_id}, grid {run.grid_hash}, metric {ranking.metric_id}.
 
 ## How to use a seed
 

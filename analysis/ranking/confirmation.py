@@ -8,6 +8,7 @@ import numpy as np
 from analysis.ranking.result import Gap, RankedSeed, SeedList
 from analysis.statistics.arrays import Floats
 from analysis.statistics.intervals import Interval
+from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.nulls import Direction, best_worst_gap, overlap_null, pooled_p_values
 from analysis.statistics.reliability import midranks, top_with_ties
 
@@ -27,11 +28,6 @@ def gap_beside_null(values: Floats, draws: Floats) -> Gap:
     """Compare the gap of values, shape (S,), with that of permuted draws, shape (B, S)."""
     gap, null = float(best_worst_gap(values)), best_worst_gap(draws)
     return Gap(gap, float(null.mean()), float(np.percentile(null, 95)), p_value(null, gap))
-
-
-def p_value(null: Floats, observed: float) -> float:
-    """Return the share of draws at least as large as observed; never 0."""
-    return float(((null >= observed).sum() + 1) / (len(null) + 1))
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.metrics import Metric
 from analysis.statistics.arrays import Floats, Indices
-from analysis.statistics.nulls import Direction, permute_within_prompt
+from analysis.statistics.nulls import Direction
+from analysis.statistics.owners import owned, permuted_owners, without_seed_effects
 from analysis.statistics.reliability import midranks, top_with_ties
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
@@ -54,13 +56,14 @@ class Judged:
         return midranks(-self.seed_values if self.best == "higher" else self.seed_values)
 
     def values(self, owner: Indices) -> Floats:
-        """Compute the value of each seed under other owners, shape (S,).
+        """Compute the value of each seed under other owners, without seed effects, shape (S,).
 
         Args:
             owner: For each seed and prompt of the company, the seed whose image counts, (S, U).
         """
-        seeds, prompts = owner[:, self.among], np.arange(len(self.among))
-        return self.metric.values([array[seeds, prompts] for array in self.prepared])
+        owners = owner[:, self.among]
+        drawn = self.metric.values([owned(array, owners) for array in self.prepared])
+        return without_seed_effects(drawn, self.seed_values, owners, self.sample.groups)
 
     def top(self, values: Floats, share: float) -> frozenset[int]:
         """Return the indices of the top share, including all ties at the boundary."""
@@ -100,12 +103,12 @@ def in_company(metrics: Sequence[Metric], samples: Sequence[Sample]) -> list[Jud
     ]
 
 
-def permuted_owners(company: Sequence[Judged], rng: np.random.Generator) -> Indices:
-    """Draw the owners of images under "no seed effect", shape (S, U), the same for all metrics."""
-    seeds = len(company[0].sample.seeds)
-    prompts = 1 + max(int(judged.among.max()) for judged in company)
-    owners = np.broadcast_to(np.arange(seeds)[:, None], (seeds, prompts))
-    return np.asarray(permute_within_prompt(owners, rng), dtype=np.intp)
+def company_groups(company: Sequence[Judged]) -> NDArray[np.object_]:
+    """Return the group of each prompt of a company, shape (U,)."""
+    groups = np.empty(1 + max(int(judged.among.max()) for judged in company), dtype=object)
+    for judged in company:
+        groups[judged.among] = judged.sample.groups
+    return groups
 
 
 def top_by_all(
@@ -129,6 +132,8 @@ def top_by_all(
 class ListNull:
     """Lists under "no seed effect": the whole rule applied with permuted owners in both sets.
 
+    A prompt group that is in both sets has the same owners in both, and for all metrics.
+
     Attributes:
         length: Shape (B,): number of seeds listed on set 1.
         again: Shape (B,): number of seeds that are also listed on set 2.
@@ -149,8 +154,10 @@ def list_null(
         rng: Draws the permutations.
         draws: Number of permutations.
     """
+    seeds, groups = len(companies[0][0].sample.seeds), [company_groups(c) for c in companies]
     counts = np.empty((draws, 2))
     for row in counts:
-        first, second = (top_by_all(c, share, permuted_owners(c, rng)) for c in companies)
+        owners = permuted_owners(seeds, groups, rng)
+        first, second = (top_by_all(c, share, o) for c, o in zip(companies, owners, strict=True))
         row[:] = len(first), len(first & second)
     return ListNull(counts[:, 0], counts[:, 1])

@@ -2,9 +2,9 @@
 
 The best of many noisy values is mostly luck, so the top quarter of set 1 is only a proposal. A
 seed is listed if it is in the top quarter of set 2 as well, and a list stands only if it is
-longer than with permuted owners: within each prompt, images are assigned to seeds at random, in
-both sets, and the whole rule is applied again. The values shown are those of set 2, because
-those of set 1 made the choice.
+longer than with permuted owners: in each prompt group, images are assigned to seeds at random,
+alike in both sets, and the whole rule is applied again. The values shown are those of set 2,
+because those of set 1 made the choice.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,15 @@ from analysis.ranking.strict_rule import strict_golden
 from analysis.statistics.arrays import Floats
 from analysis.statistics.extrapolation import AtInfinity
 from analysis.statistics.floors import NoiseFloor
-from analysis.statistics.nulls import Direction, permute_within_prompt
+from analysis.statistics.nulls import Direction
+from analysis.statistics.owners import owned, permuted_owners, without_seed_effects
 from analysis.statistics.reliability import rank_correlation
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs.layout import RANKING_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.choices import LIST_SHARE
 
-RULE = "top share of set 1, confirmed on set 2, against permuted owners; version 1"
+RULE = "top share of set 1, confirmed on set 2, against owners permuted by prompt group; version 2"
 """The rule of the lists. `analysis.ranking.result.STRICT_RULE` is the stricter rule."""
 PERMUTATIONS = 200
 """Permuted draws at least: the smallest p-value of a list is then 1 / 201."""
@@ -112,7 +113,7 @@ def rank_samples(
     rng = np.random.default_rng([int(name, 16) for name in identity])
     prepared = [metric.prepare(sample.only(metric.needs)) for sample in samples]
     values = [metric.values(arrays) for arrays in prepared]
-    draws = Draws(*(_permuted(metric, arrays, permutations, rng) for arrays in prepared))
+    draws, list_draws = permuted_draws(metric, prepared, samples, values, permutations, rng)
     second = samples[1]
     intervals = metric.compute(second.only(metric.needs), second.groups)
     repeated = repeatability(metric, prepared, samples, rng)
@@ -148,8 +149,8 @@ def rank_samples(
         null_low=float(low),
         null_high=float(high),
         gap=gap_beside_null(values[1], draws.set2),
-        golden=seed_list(second.seeds, values, draws, End(best, "top", share, hint)),
-        bad=seed_list(second.seeds, values, draws, End(worst, "bottom", share, hint)),
+        golden=seed_list(second.seeds, values, list_draws, End(best, "top", share, hint)),
+        bad=seed_list(second.seeds, values, list_draws, End(worst, "bottom", share, hint)),
         strict_golden=strict_golden(metric, prepared[1], second, rng, share=share),
         seeds=ranked_seeds(
             second.seeds, values, intervals, draws.set2, best, limit.values if limit else None
@@ -217,18 +218,27 @@ def _at_infinity(
     )
 
 
-def _permuted(
-    metric: Metric, arrays: Sequence[Any], permutations: int, rng: np.random.Generator
-) -> Floats:
-    """Compute the metric of each seed under permuted owners, shape (B, S)."""
-    seeds, prompts = arrays[0].shape[:2]
-    owners = np.broadcast_to(np.arange(seeds)[:, None], (seeds, prompts))
-    columns = np.arange(prompts)
-    draws = np.empty((permutations, seeds))
-    for row in draws:
-        owner = permute_within_prompt(owners, rng)
-        row[:] = metric.values([array[owner, columns] for array in arrays])
-    return draws
+def permuted_draws(
+    metric: Metric,
+    prepared: Sequence[Sequence[Any]],
+    samples: Sequence[Sample],
+    values: Sequence[Floats],
+    permutations: int,
+    rng: np.random.Generator,
+) -> tuple[Draws, Draws]:
+    """Compute the metric of each seed under permuted owners, and that without seed effects.
+
+    A prompt group that is in both sets has the same owners in both. The second draws are for the
+    lists, which compare the sets; see `without_seed_effects`.
+    """
+    seeds, groups = len(samples[0].seeds), [sample.groups for sample in samples]
+    plain, residual = np.empty((2, 2, permutations, seeds))
+    for draw in range(permutations):
+        owners = permuted_owners(seeds, groups, rng)
+        for i, owner in enumerate(owners):
+            plain[i, draw] = metric.values([owned(array, owner) for array in prepared[i]])
+            residual[i, draw] = without_seed_effects(plain[i, draw], values[i], owner, groups[i])
+    return Draws(*plain), Draws(*residual)
 
 
 def save_ranking(run: Run, ranking: Ranking) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.statistics.leave_out import group_codes
+from analysis.statistics.monte_carlo import p_value
 
 
 def exchanged(groups: ArrayLike, rng: np.random.Generator, *, draws: int) -> NDArray[np.bool_]:
@@ -55,6 +56,4 @@ def exchange_p(
     """
     sums = np.asarray(differences, dtype=np.float64).sum(axis=0)
     signs = 1 - 2 * exchanged(groups, rng, draws=draws).astype(np.float64)
-    # A draw that exchanges nothing must count, although its sum may differ in the last bits.
-    threshold = abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
-    return float(((np.abs(signs @ sums) >= threshold).sum() + 1) / (draws + 1))
+    return p_value(np.abs(signs @ sums), abs(sums.sum()), scale=float(np.abs(sums).sum()))

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.statistics.bounds import Interval, t_interval
 from analysis.statistics.leave_out import group_codes
+from analysis.statistics.monte_carlo import p_error, p_value
 from analysis.statistics.rare import too_few_events
 from analysis.statistics.spectra import BLOCKS, crossed_errors
 from analysis.statistics.variance import seed_share, seed_share_null
@@ -18,12 +19,14 @@ class NullComparison:
 
     Attributes:
         high: 97.5 % quantile of the shares of the permuted draws.
-        p: One-sided p-value: the proportion of draws with at least as large a share, with the
-            observed share counted as one draw.
+        p: One-sided p-value, see `analysis.statistics.monte_carlo.p_value`; 1 if no permutation
+            changes the share, as for a measure with a single event.
+        error: Monte-Carlo standard error of `p`.
     """
 
     high: float
     p: float
+    error: float
 
 
 def compare_with_null(
@@ -50,8 +53,8 @@ def compare_with_null(
         0.01
     """
     null = seed_share_null(values, groups, rng, draws=draws)
-    p = (1 + int((null >= share).sum())) / (draws + 1)
-    return NullComparison(float(np.percentile(null, 97.5)), p)
+    p = p_value(null, share, scale=1.0)
+    return NullComparison(float(np.percentile(null, 97.5)), p, p_error(p, draws))
 
 
 def seed_share_change(

@@ -56,7 +56,8 @@ class ShareChanges(Study):
     Method: The variance of each measure is split among seed, prompt and their interaction, over
         the seeds and prompts of sets 1 and 2 that all runs share. The change of the seed's share
         has an interval of its own: a jackknife of the difference over seeds and prompt groups.
-    Null: No seed effect: within each prompt, the images are permuted among the seeds.
+    Null: No seed effect: in each prompt group, the images are permuted among the seeds, alike for
+        all its prompts, so that what seeds do to single groups stays. One-sided.
     n: Cells; seeds and prompt groups.
     Source: Ours; Xu, Zhang and Shi 2024, arXiv:2405.14828, show layouts and styles by seed.
 
@@ -68,7 +69,7 @@ class ShareChanges(Study):
     """
 
     name: ClassVar[str] = "share_changes"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     runs: dict[str, str] = field(default_factory=dict)
     measures: tuple[str, ...] = ()

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.metrics import Metric
-from analysis.statistics.arrays import Floats
-from analysis.statistics.nulls import permute_within_prompt
+from analysis.statistics.arrays import Floats, Indices
+from analysis.statistics.owners import owned, permuted_owners, without_seed_effects
 from analysis.study_tools.measured import require
 
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
@@ -36,6 +37,7 @@ class RunPair:
         n: Images per seed in the smallest of the four sets.
         first: Arrays that the metric prepared from set 1 and set 2 of the first way.
         second: Arrays that the metric prepared from set 1 and set 2 of the second way.
+        groups: The prompt groups of these four sets, in the same order.
     """
 
     name: str
@@ -45,6 +47,7 @@ class RunPair:
     n: int
     first: Sequence[Sequence[Any]]
     second: Sequence[Sequence[Any]]
+    groups: Sequence[NDArray[np.str_]]
 
     @classmethod
     def of(
@@ -65,9 +68,10 @@ class RunPair:
         for sample in (*first, *second):
             groups = len(set(sample.groups.tolist()))
             require(groups, LEAST_GROUPS, f"prompt groups in a set, comparing with {name}")
-        sides = [[_prepared(metric, s, seeds) for s in side] for side in (first, second)]
+        one, other = ([_prepared(metric, s, seeds) for s in side] for side in (first, second))
         n = min(sample.n for sample in (*first, *second))
-        return cls(name, differs, metric, tuple(seeds), n, *sides)
+        groups_of_sets = [sample.groups for sample in (*first, *second)]
+        return cls(name, differs, metric, tuple(seeds), n, one, other, groups_of_sets)
 
     @property
     def key(self) -> str:
@@ -82,9 +86,22 @@ class RunPair:
         sign = -1.0 if self.metric.higher_is_better is False else 1.0
         return sign * np.stack([self.metric.values(arrays) for arrays in side])
 
-    def null(self, rng: np.random.Generator) -> Floats:
-        """Draw `of_sets` of the second way under the null "no seed effect"."""
-        return self.of_sets([permuted(arrays, rng) for arrays in self.second])
+    def null(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Draw `of_sets` of both ways once under the null "no seed effect".
+
+        A prompt group has the same owners in both ways and in both sets. So what seeds do to
+        single groups, alike in both ways, is not taken for an effect of seeds that carries over.
+        """
+        owners = permuted_owners(len(self.seeds), self.groups, rng)
+        sets = zip([*self.first, *self.second], owners, self.groups, strict=True)
+        drawn = np.stack([self._drawn(*each) for each in sets])
+        return drawn[:2], drawn[2:]
+
+    def _drawn(self, arrays: Sequence[Any], owners: Indices, groups: NDArray[np.str_]) -> Floats:
+        """Values of one set under permuted owners, without seed effects."""
+        (own,) = self.of_sets([arrays])
+        (drawn,) = self.of_sets([[owned(array, owners) for array in arrays]])
+        return without_seed_effects(drawn, own, owners, groups)
 
 
 def _prepared(metric: Metric, sample: Sample, seeds: Sequence[int]) -> Sequence[Any]:
@@ -104,11 +121,3 @@ def only_prompts(sample: Sample, pattern: str, *, wanted: bool) -> Sample:
     prompts = tuple(sample.prompts[i] for i in kept)
     columns = {name: values[:, kept] for name, values in sample.columns.items()}
     return Sample(sample.seeds, prompts, columns, sample.dropped)
-
-
-def permuted(arrays: Sequence[Any], rng: np.random.Generator) -> list[Any]:
-    """Draw once from the null "no seed effect"; all arrays of an image move together."""
-    seeds, prompts = arrays[0].shape[:2]
-    owner = permute_within_prompt(np.tile(np.arange(seeds)[:, None], (1, prompts)), rng)
-    cells = (np.asarray(owner, dtype=np.intp), np.arange(prompts))
-    return [array[cells] for array in arrays]

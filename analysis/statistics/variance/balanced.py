@@ -6,6 +6,7 @@ from scipy import stats
 
 from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
+from analysis.statistics.monte_carlo import ROUNDING
 
 
 def seed_share(y: Floats) -> float:
@@ -30,6 +31,22 @@ def mean_squares(values: ArrayLike) -> tuple[float, float, float]:
     of_seeds = p * float(((seeds - y.mean()) ** 2).sum()) / (s - 1)
     of_prompts = s * float(((prompts - y.mean()) ** 2).sum()) / (p - 1)
     return of_seeds, of_prompts, float((rest**2).sum()) / ((s - 1) * (p - 1))
+
+
+def no_rest(y: Floats) -> str:
+    """Say why a grid without any interaction has no F intervals; empty if it has some.
+
+    The F intervals compare with the mean square of the rest.
+
+    Example:
+        >>> no_rest(np.array([[0.0, 1.0, 2.0]] * 3))
+        'no interval: seed and prompt explain every value'
+        >>> no_rest(np.array([[0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 3.0]]))
+        ''
+    """
+    seeds, prompts, rest = mean_squares(y)
+    alike = rest <= ROUNDING**2 * max(seeds, prompts)
+    return "no interval: seed and prompt explain every value" if alike else ""
 
 
 def shares(y: Floats, level: float) -> tuple[Interval, Interval, Interval]:

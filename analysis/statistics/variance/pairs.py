@@ -1,18 +1,37 @@
 """Estimate variance shares from pairs of cells, for grouped prompts or missing cells."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
 
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.bounds import Interval
+from analysis.statistics.owners import permuted_totals
 
 
 def seed_share(y: Floats, codes: Indices) -> float:
     """Estimate the seed's share of a grid of shape (S, P) whose prompts have group codes."""
     cells, each = _sums(y, codes)
-    return float(_Sums(cells, each.sum(axis=1)).shares()[0])
+    return _Sums(cells, each.sum(axis=1)).share_of(cells.sum(axis=2))
+
+
+def seed_share_null(y: Floats, codes: Indices, rng: np.random.Generator, draws: int) -> Floats:
+    """Draw the seed's share under permuted owners, shape (draws,).
+
+    Permuting the owners of whole groups changes the totals of the seeds and nothing else. Without
+    missing cells, only the sums among these totals change.
+    """
+    cells, each = _sums(y, codes)
+    sums = _Sums(cells, each.sum(axis=1))
+    complete = bool(each[0].all())
+    totals = cells.sum(axis=2)
+    shares = np.empty(draws)
+    for i, drawn in enumerate(permuted_totals(cells[1:2] if complete else cells, rng, draws=draws)):
+        of_seeds = np.stack([totals[0], drawn[0], totals[2]]) if complete else drawn
+        shares[i] = sums.share_of(of_seeds)
+    return shares
 
 
 def jackknife_shares(y: Floats, codes: Indices, level: float) -> list[Interval]:
@@ -74,16 +93,29 @@ class _Sums:
 
     def shares(self) -> Floats:
         """Estimate the shares (seed, prompt, rest) from mean squared differences of pairs."""
-        every = _pairs(self.cells.sum(axis=(1, 2), keepdims=True))
-        seed, group = _pairs(self.cells.sum(axis=2)), _pairs(self.cells.sum(axis=1))
-        both, prompt = _pairs(self.cells), _pairs(self.prompts)
-        alone = np.array([self.cells[0].sum(), 0.0])
-        unrelated = every - seed - group + both
-        same_seed, same_prompt = seed - both, prompt - alone
-        total = unrelated[1] / unrelated[0]
-        of_seed = total - same_seed[1] / same_seed[0]
+        same_prompt = _pairs(self.prompts) - np.array([self.cells[0].sum(), 0.0])
+        total, of_seed = self._parts(self.cells.sum(axis=2))
         of_prompt = total - same_prompt[1] / same_prompt[0]
         return np.asarray(np.array([of_seed, of_prompt, total - of_seed - of_prompt]) / total)
+
+    def share_of(self, seeds: Floats) -> float:
+        """Estimate the seed's share, given count, sum and sum of squares by seed, shape (3, S)."""
+        total, of_seed = self._parts(seeds)
+        return float(of_seed / total)
+
+    def _parts(self, seeds: Floats) -> tuple[np.float64, np.float64]:
+        """Compute the total variance, and the seed's part of it."""
+        every, group, both = self._fixed
+        of_seeds = _pairs(seeds)
+        unrelated, same_seed = every - of_seeds - group + both, of_seeds - both
+        total = unrelated[1] / unrelated[0]
+        return total, total - same_seed[1] / same_seed[0]
+
+    @cached_property
+    def _fixed(self) -> tuple[Floats, Floats, Floats]:
+        """The pairs of all cells, of each group, and of each seed in each group."""
+        every = _pairs(self.cells.sum(axis=(1, 2), keepdims=True))
+        return every, _pairs(self.cells.sum(axis=1)), _pairs(self.cells)
 
 
 def _pairs(sums: Floats) -> Floats:

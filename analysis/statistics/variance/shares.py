@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
 from analysis.statistics.leave_out import group_codes
-from analysis.statistics.nulls import permute_within_prompt
 from analysis.statistics.rare import too_few_events
 from analysis.statistics.variance import balanced, pairs
 
@@ -53,7 +52,8 @@ def variance_shares(
 
     Returns:
         The three shares; n is the number of cells. If there are too few events for an interval
-        (`too_few_events`), low and high are NaN and `method` says why.
+        (`too_few_events`), or seed and prompt explain every value of a full grid, low and high
+        are NaN and `method` says why.
 
     Raises:
         ValueError: If the grid is too small, holds an infinite value, or does not vary.
@@ -80,9 +80,10 @@ def variance_shares(
     y = y - np.nanmean(y)
     if not np.nanmax(np.abs(y)) > 0:
         raise ValueError("values do not vary; there is no variance to share")
-    if reason := too_few_events(values):
+    grouped = bool(np.isnan(y).any() or np.bincount(codes).max() > 1)
+    if reason := too_few_events(values) or ("" if grouped else balanced.no_rest(y)):
         return VarianceShares(*pairs.without_bounds(y, codes, reason))
-    if np.isnan(y).any() or np.bincount(codes).max() > 1:
+    if grouped:
         return VarianceShares(*pairs.jackknife_shares(y, codes, level))
     return VarianceShares(*balanced.shares(y, level))
 
@@ -96,7 +97,8 @@ def seed_share_null(
 ) -> Floats:
     """Draw the seed's share under the null "no seed effect".
 
-    Each draw permutes, independently within each prompt, which seed owns which image.
+    Each draw permutes which seed owns which images, independently in each prompt group and alike
+    for all prompts of a group; see `analysis.statistics.owners`.
 
     Args:
         values: Shape (S, P), as for `variance_shares`.
@@ -115,8 +117,7 @@ def seed_share_null(
     """
     y = np.asarray(values, dtype=np.float64)
     codes = np.arange(y.shape[1]) if groups is None else group_codes(groups, y.shape[1])
-    nulls = (np.asarray(permute_within_prompt(y, rng), np.float64) for _ in range(draws))
-    return np.array([seed_share(null, codes) for null in nulls])
+    return pairs.seed_share_null(y - np.nanmean(y), codes, rng, draws)
 
 
 def seed_share(values: ArrayLike, groups: ArrayLike | None = None) -> float:

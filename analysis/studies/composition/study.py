@@ -37,7 +37,7 @@ class Composition(Study):
         their interaction. Images in which the object was not found are left out of the shares and
         of the means per object; in the mean of a seed they count as the mean over the other seeds
         for that prompt.
-    Null: No seed effect: within each prompt, the images are permuted among the seeds, and the
+    Null: No seed effect: in each prompt group, the images are permuted among the seeds, and the
         seed's share is computed again.
     n: One image per seed and prompt of sets 1 and 2; every row states how often the object was
         found. The seeds on the contact sheets are chosen on set 1 and shown with means and images
@@ -52,7 +52,7 @@ class Composition(Study):
     """
 
     name: ClassVar[str] = "composition"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     feature: str = ""
     objects: tuple[str, ...] = ()

@@ -37,7 +37,8 @@ class Distinguishability(Study):
         of the number of prompts. Grad-CAM maps use the gradient of each position of the last
         features (HiResCAM), computed by captum.
     Null: The same training on images whose owners are permuted within each prompt. The p-value
-        compares the same predictions with permuted owners of the test images. Chance is 1 / seeds.
+        compares the same predictions with owners of the test images that are permuted within each
+        prompt group. Chance is 1 / seeds.
     n: One image per seed and prompt; the table states n per test. Intervals are Wilson intervals
         with the effective sample size of grouped images.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828: 1,024 seeds,
@@ -61,7 +62,7 @@ class Distinguishability(Study):
     """
 
     name: ClassVar[str] = "distinguishability"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resources: ClassVar[Resources] = Resources(cpus=2, threads=1)
     libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "captum", "safetensors", "pillow")
 
@@ -80,7 +81,7 @@ class Distinguishability(Study):
         """Train on the seeds, and test on unseen prompts, changed images and other runs."""
         from analysis.studies.distinguishability.figures import maps_figure, top1_figure
         from analysis.studies.distinguishability.split import split_by_group
-        from analysis.studies.distinguishability.trials import Training, Trial, Trials, p_value
+        from analysis.studies.distinguishability.trials import Training, Trial, Trials, owners_p
 
         seeds = tuple(sorted(run.seeds))[: self.seeds or None]
         require(len(seeds), LEAST_SEEDS, "seeds")
@@ -99,7 +100,7 @@ class Distinguishability(Study):
         ]
         full = Training("seeds", len(split.train), trained.progress.history, test.top1)
         curve = [*map(trials.train_on_share, sorted(self.fewer)), full]
-        p = p_value(answers, self.rng(run, "owners"))
+        p = owners_p(answers, self.rng(run, "owners"))
         return Findings(
             outcome=report.sentence(tests, split, p),
             numbers=report.summarise(tests, split, curve, p),

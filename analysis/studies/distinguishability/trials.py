@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_mean_interval
-from analysis.statistics.nulls import permute_within_prompt
+from analysis.statistics.monte_carlo import p_value
+from analysis.statistics.owners import permute_owners, permuted_owners
 from analysis.statistics.proportions import grouped_share_interval
 from analysis.studies.distinguishability.answers import Answers
 from analysis.studies.distinguishability.changes import CHANGES
@@ -175,9 +176,8 @@ class Trials:
     def train_null(self, rng: np.random.Generator) -> tuple[Training, Trial]:
         """Train under the null and test: owners are permuted within each prompt."""
         shape = (len(self.seeds), len(self.split.train))
-        seeds = np.broadcast_to(np.arange(shape[0])[:, None], shape)
-        owners = permute_within_prompt(seeds, rng).T.astype(np.int64)
-        trained = self.train(self.split.train, name="permuted owners", owners=owners)
+        (owners,) = permuted_owners(shape[0], [range(shape[1])], rng)
+        trained = self.train(self.split.train, name="permuted owners", owners=owners.T)
         trial = Trial.of("null: trained on permuted owners", self.test(trained))
         history = trained.progress.history
         return Training("permuted owners", shape[1], history, trial.top1), trial
@@ -205,17 +205,20 @@ class Trials:
         return Maps(batch.images, maps, np.asarray(self.seeds)[batch.seeds], of_images)
 
 
-def p_value(answers: Answers, rng: np.random.Generator) -> float:
-    """One-sided p-value of the number of correct answers, with owners permuted within prompts.
+def owners_p(answers: Answers, rng: np.random.Generator) -> float:
+    """One-sided p-value of the number of correct answers, with owners permuted by prompt group.
+
+    All prompts of a group are permuted alike, because a network that names a wrong seed for one
+    image of a seed and a group names it for others, too.
 
     Returns:
         (b + 1) / (B + 1), where b of B = `NULL_DRAWS` draws have at least as many correct answers.
     """
     predicted = answers.predicted.T
+    groups = [prompt.group for prompt in answers.stream.prompts]
     truth = np.arange(len(predicted))[:, None]
-    observed = int((predicted == truth).sum())
-    draws = [int((permute_within_prompt(predicted, rng) == truth).sum()) for _ in range(NULL_DRAWS)]
-    return (1 + sum(draw >= observed for draw in draws)) / (NULL_DRAWS + 1)
+    drawn = (permute_owners(predicted, groups, rng) for _ in range(NULL_DRAWS))
+    return p_value([(draw == truth).sum() for draw in drawn], float((predicted == truth).sum()))
 
 
 def most_confused_seed(answers: Answers, seed: int) -> int | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from analysis.cells.cells import Sample
 from analysis.cells.vectors import LAYOUT, SeedVectors
 from analysis.statistics.arrays import Floats, Indices
+from analysis.statistics.owners import first_seen_codes
 from analysis.study_tools.farthest_seeds import (
     By,
     cosine_matrix,
@@ -64,7 +65,7 @@ class Similarities:
     Attributes:
         by_method: Method -> shape (P,), mean over the groups of the method.
         null: Shape (draws,), difference between the two methods (first minus second), averaged
-            over prompts, with images permuted among the seeds within each prompt.
+            over prompts, with images permuted among the seeds within each prompt group.
     """
 
     by_method: Mapping[str, Floats]
@@ -72,7 +73,11 @@ class Similarities:
 
 
 def compare_groups(
-    images: Floats, groups: Mapping[str, Indices], rng: np.random.Generator, draws: int
+    images: Floats,
+    groups: Mapping[str, Indices],
+    prompt_groups: NDArray[np.str_],
+    rng: np.random.Generator,
+    draws: int,
 ) -> Similarities:
     """Compute the similarities for two methods, and the null of their difference.
 
@@ -82,21 +87,24 @@ def compare_groups(
     Args:
         images: Shape (S, P, d); NaN where an image has no vector.
         groups: Two methods -> shape (F, k), indices of seeds.
+        prompt_groups: Shape (P,), the group of each prompt; its prompts are permuted alike.
         rng: Draws the permutations.
         draws: Number of permutations.
     """
     seeds, prompts = images.shape[:2]
     by_method = {method: np.empty(prompts) for method in groups}
     total, counts = np.zeros(draws), np.zeros(draws)
-    for p in range(prompts):
-        matrix = cosine_matrix(images[:, p])
-        for method, members in groups.items():
-            by_method[method][p] = nanmean(mean_pairs(matrix, members))
+    codes = first_seen_codes(prompt_groups)
+    for code in range(int(codes.max()) + 1):
         owners = rng.permuted(np.broadcast_to(np.arange(seeds), (draws, seeds)), axis=1)
-        first, second = (nanmean(mean_pairs(matrix, owners[:, group])) for group in groups.values())
-        known = np.isfinite(first - second)
-        total += np.where(known, first - second, 0.0)
-        counts += known
+        for p in np.flatnonzero(codes == code):
+            matrix = cosine_matrix(images[:, p])
+            for method, members in groups.items():
+                by_method[method][p] = nanmean(mean_pairs(matrix, members))
+            first, second = (nanmean(mean_pairs(matrix, owners[:, g])) for g in groups.values())
+            known = np.isfinite(first - second)
+            total += np.where(known, first - second, 0.0)
+            counts += known
     return Similarities(by_method, total / np.maximum(counts, 1))
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
 from analysis.pictures import plots
-from analysis.ranking.confirmation import p_value
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import Interval, grouped_mean_interval
+from analysis.statistics.monte_carlo import p_value
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.diversity.comparison import (
     FARTHEST,
@@ -68,8 +68,8 @@ class Diversity(Study):
         of found objects is reported for each method, and so is the quality. Particle Guidance, a
         run of its own (`guided`), is compared on the same prompts with the same guidance scale and
         steps; the time per image is reported.
-    Null: No seed effect: within each prompt of set 3, the images are permuted among the seeds. The
-        chosen seeds stay the same, and the difference from random seeds is computed again.
+    Null: No seed effect: in each prompt group of set 3, the images are permuted among the seeds.
+        The chosen seeds stay the same, and the difference from random seeds is computed again.
     n: Prompts of set 3, and `firsts` choices of `k` seeds; set 3 is not used for choosing.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, Table 2;
         Corso et al. 2024, Particle Guidance, arXiv:2310.13102. Mean vectors instead of a second
@@ -88,7 +88,7 @@ class Diversity(Study):
     """
 
     name: ClassVar[str] = "diversity"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     by: tuple[By, ...] = ()
     style: str = ""
@@ -167,7 +167,8 @@ class _Comparison:
         require(len(set(sample.groups.tolist())), LEAST_GROUPS, "prompt groups in set 3")
         seeds = choose_seeds(space, study.k, study.firsts, study.rng(run, f"seeds {by}"))
         images = image_vectors(sample, needs)
-        similar = compare_groups(images, seeds, study.rng(run, f"null {by}"), study.draws)
+        rng = study.rng(run, f"null {by}")
+        similar = compare_groups(images, seeds, sample.groups, rng, study.draws)
         return cls(by, needs, sample, seeds, similar)
 
     @property

@@ -9,9 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis.metrics import Metric
-from analysis.ranking.confirmation import p_value
 from analysis.ranking.joint_rule import Judged, judge, top_by_all
 from analysis.statistics.arrays import Floats
+from analysis.statistics.monte_carlo import p_value
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.fidelity.figures import pools_figure, random_sets_figure
 from analysis.studies.fidelity.seed_pools import assigned, pool_rows, pool_values, preference_gains
@@ -101,7 +101,7 @@ class Fidelity(Study):
     """
 
     name: ClassVar[str] = "fidelity"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     distance: str = ""
     preference: str = ""

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from analysis.ranking.confirmation import p_value
 from analysis.ranking.joint_rule import Judged, ListNull, top_by_all
 from analysis.ranking.repeatability import prompts_needed, repeatability
 from analysis.ranking.strict_rule import EXPECTED_ERROR, top_probabilities
 from analysis.statistics.arrays import Floats
+from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.nulls import overlap_null
 from analysis.statistics.reliability import golden_by_expected_error, rank_correlation
 

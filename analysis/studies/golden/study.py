@@ -34,9 +34,9 @@ class Golden(Study):
         the sum of the two error probabilities. The most probable seeds are listed as long as the
         expected share of wrong seeds is at most 10 %.
     Null: Two unrelated rankings: the hypergeometric distribution of the length of the list, and of
-        the seeds listed on both sets. No seed effect: within each prompt, the images with all
-        their numbers are permuted among the seeds, in both sets, and the whole rule is applied
-        again.
+        the seeds listed on both sets. No seed effect: in each prompt group, the images with all
+        their numbers are permuted among the seeds, alike for all its prompts and in both sets, and
+        the whole rule is applied again.
     n: One image per seed and prompt; the summary states n for each metric and set.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, section on
         golden seeds (65 and 67 seeds of 1,024; two unrelated rankings share 64 +- 6).
@@ -49,7 +49,7 @@ class Golden(Study):
     """
 
     name: ClassVar[str] = "golden"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     distance: str = ""
     preference: str = ""

@@ -9,6 +9,7 @@ from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval, t_interval
 from analysis.statistics.embedding import holm
 from analysis.statistics.exchange import exchanged
+from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.pareto import best_beyond, undominated
 from analysis.statistics.spectra import crossed_errors
 from analysis.studies.guidance.arms import NONE, PooledArms
@@ -150,7 +151,7 @@ def change_row(measured: Measured, index: int, null: Floats) -> dict[str, Any]:
         row["against"] = measured.pooled.arms[partner].name
         row["quality_relative"] = row["quality_change"] / float(measured.values[partner, 1])
         # Rounding must not count as a difference: an exchange of all groups gives the gap itself.
-        row["p"] = ((null >= gap.value - 1e-12).sum() + 1.0) / (len(null) + 1)
+        row["p"] = p_value(null, gap.value)
     return row
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import Interval, grouped_mean_interval
+from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.spelling import likeness
 
 LEAST_IMAGES, LEAST_TEXTS, LEAST_GROUPS = 10, 3, 2
@@ -92,7 +93,7 @@ def mimicry(
         other=float(other_likeness.mean()),
         excess=grouped_mean_interval(own_likeness - other_likeness, groups),
         null_mean=float(null.mean()),
-        p=float(((null >= own_likeness.mean() - 1e-12).sum() + 1) / (draws + 1)),
+        p=p_value(null, own_likeness.mean(), scale=1.0),
     )
 
 

@@ -91,8 +91,9 @@ class Inpainting(Study):
         1, confirmed on set 2, and evaluated on the pairs of set 3 whose image is in neither set.
         The rates in removal and completion are correlated across sets, with no image on both
         sides, and corrected for attenuation. Words are compared with prompts by edit distance.
-    Null: No seed effect: within each prompt, the images are permuted among the seeds. For mimicry,
-        the prompts are permuted among the images. The floor is what is read in the originals.
+    Null: No seed effect: in each prompt group, the images are permuted among the seeds. For
+        mimicry, the prompts are permuted among the images. The floor is what is read in the
+        originals.
     n: Images per seed; pairs; groups, which are objects, or images where no object is named.
     Source: Xu, Zhang and Shi 2024, arXiv:2405.14828, section on inpainting, with 500 pairs.
 
@@ -106,7 +107,7 @@ class Inpainting(Study):
     """
 
     name: ClassVar[str] = "inpainting"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     feature: str = ""
     removal: str = "clear background"

@@ -15,6 +15,7 @@ from analysis.statistics.attenuation import carried, cross_correlation
 from analysis.statistics.bounds import Interval, t_interval
 from analysis.statistics.crossed import crossed_mean_interval, crossed_share_interval
 from analysis.statistics.exchange import exchange_p
+from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.seed_shares import compare_with_null, seed_share_change
 from analysis.statistics.spectra import BLOCKS, crossed_errors
 from analysis.statistics.variance import variance_shares
@@ -228,7 +229,7 @@ class Pair:
         pair = RunPair.of(self.name, self.differs, metric, *sets)
         first, second = pair.of_sets(pair.first), pair.of_sets(pair.second)
         correlations = carried(first, second, rng, draws=draws)
-        null = np.array([cross_correlation(first, pair.null(rng)) for _ in range(permutations)])
+        null = np.array([cross_correlation(*pair.null(rng)) for _ in range(permutations)])
         return {
             "other": self.name,
             "metric": metric.name,
@@ -236,7 +237,7 @@ class Pair:
             "n": pair.n,
             **_ends("cross", correlations.cross),
             "null_high": float(np.percentile(null, 95)),
-            "p": float(((null >= correlations.cross.value).sum() + 1) / (permutations + 1)),
+            "p": p_value(null, correlations.cross.value, scale=1.0),
             "reliability_before": correlations.reliabilities[0],
             "reliability_after": correlations.reliabilities[1],
             **_ends("corrected", correlations.corrected),

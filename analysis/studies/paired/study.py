@@ -58,8 +58,8 @@ class Paired(Study):
         seeds, which are not selected. All prompt sets are used, except for ranks: set 1 against
         set 2.
     Null: The change has no effect: the two runs are exchanged at random in each prompt group, for
-        all seeds together. For shares and ranks, no seed effect: within each prompt, the images
-        are permuted among the seeds. A change that alters nothing has distance 0.
+        all seeds together. For shares and ranks, no seed effect: in each prompt group, the
+        images are permuted among the seeds. A change that alters nothing has distance 0.
     n: One cell per seed and prompt that both runs have. Intervals are over seeds and prompts.
         Images of at most 16 seeds are compared.
     Source: Si et al. 2024, "FreeU: Free Lunch in Diffusion U-Net", arXiv:2309.11497 (raters
@@ -77,7 +77,7 @@ class Paired(Study):
     """
 
     name: ClassVar[str] = "paired"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     runs: dict[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()

@@ -88,7 +88,8 @@ class Quality(Study):
         is subtracted. A distance from a reference is reported with its noise floor, the distance
         of the reference from itself at the same n; a Frechet distance also with its extrapolation
         to infinitely many images (a straight line in 1/n).
-    Null: No seed effect: within each prompt, the images are permuted among the seeds. It gives the
+    Null: No seed effect: in each prompt group, the images are permuted among the seeds, alike for
+        all its prompts and in both sets, so that what seeds do to single groups stays. It gives the
         gap between the best and the worst seed, and the p-value of each seed.
     n: One image per seed and prompt; the table states n for each set and metric.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, figures 6
@@ -101,7 +102,7 @@ class Quality(Study):
     """
 
     name: ClassVar[str] = "quality"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     metrics: tuple[str, ...] = ()
     target: float = 0.9

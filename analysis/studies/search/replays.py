@@ -13,7 +13,7 @@ from analysis.metrics import Metric
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import Interval, jackknife_interval
 from analysis.statistics.leave_out import balanced_blocks
-from analysis.statistics.nulls import permute_within_prompt
+from analysis.statistics.owners import owned, permuted_owners
 from analysis.statistics.racing import Plan, RaceResult, run_race
 from analysis.statistics.reliability import top_with_ties
 from analysis.study_tools.race_units import bundle_numbers, unit_values
@@ -98,16 +98,16 @@ class Truth:
         return jackknife_interval(float(weights @ self.values(2)), without, sizes)
 
     def permuted(self, rng: np.random.Generator) -> "Truth":
-        """Draw once from the null "no seed effect" on all sets."""
-        samples = [permute_owners(sample, rng) for sample in self.samples]
-        return Truth(self.metric, samples, self.share)
+        """Draw once from the null "no seed effect"; a group has the same owners in all sets."""
+        owners = permuted_owners(len(self.seeds), [each.groups for each in self.samples], rng)
+        pairs = zip(self.samples, owners, strict=True)
+        return Truth(self.metric, [_permuted(sample, own) for sample, own in pairs], self.share)
 
 
-def permute_owners(sample: Sample, rng: np.random.Generator) -> Sample:
-    """Draw once from the null "no seed effect": permute the images of each prompt over seeds."""
-    seeds = np.broadcast_to(np.arange(len(sample.seeds))[:, None], (len(sample.seeds), sample.n))
-    cells = (np.asarray(permute_within_prompt(seeds, rng), dtype=np.intp), np.arange(sample.n))
-    columns: Mapping[str, Any] = {name: values[cells] for name, values in sample.columns.items()}
+def _permuted(sample: Sample, owners: Indices) -> Sample:
+    columns: Mapping[str, Any] = {
+        name: owned(values, owners) for name, values in sample.columns.items()
+    }
     return Sample(sample.seeds, sample.prompts, columns, sample.dropped)
 
 

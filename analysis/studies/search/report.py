@@ -7,6 +7,7 @@ import numpy as np
 
 from analysis.pictures import plots
 from analysis.statistics.arrays import Floats, Indices
+from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.racing import RaceResult
 from analysis.statistics.reliability import golden_by_expected_error
 from analysis.studies.search.replays import Truth, images_drawn
@@ -103,7 +104,7 @@ def summarise(
         "sure": len(golden_by_expected_error(probability, limit=error)),
         "null_agreement_mean": float(draws.mean()),
         "null_agreement_high": float(np.percentile(draws, 95)),
-        "null_p": float(((draws >= race["agreement"]).sum() + 1) / (len(draws) + 1)),
+        "null_p": p_value(draws, race["agreement"], scale=1.0),
         "null_alarms": null["alarms"],
         "null_draws": null["draws"],
     }

@@ -50,8 +50,8 @@ class Search(Study):
         put it into the list; by the union bound, the probability that any certain seed is wrong at
         any look is at most `error`. The sure seeds are the longest list of which, by the posterior
         probabilities, at most a share `error` is expected to be wrong.
-    Null: No seed effect. The images of each prompt are permuted over the seeds on all sets, and the
-        race is run again.
+    Null: No seed effect. The images of each prompt group are permuted over the seeds, alike on all
+        sets, and the race is run again.
     n: Number of images drawn of set 1; number of seeds; number of replays, each with its own order
         of prompts.
     Source: Successive elimination: Even-Dar, Mannor and Mansour 2006, JMLR 7; halving: Karnin,
@@ -71,7 +71,7 @@ class Search(Study):
     """
 
     name: ClassVar[str] = "search"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     metric: str = ""
     share: float = 0.0

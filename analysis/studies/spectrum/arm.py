@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.pictures import plots
 from analysis.statistics.arrays import Floats, Indices
+from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.spectra import crossed_errors
 from analysis.studies.spectrum.latents import Transforms
 from pipeline.runs.run import Run
@@ -32,7 +33,7 @@ BAND_COLUMNS = {
     "coherence": "magnitude-squared coherence of starting noise and final latents, 0..1",
     "low": "lower bound of its 95 % interval (jackknife over seeds and over prompt groups)",
     "high": "upper bound",
-    "null_mean": "mean coherence if the final latents are permuted over seeds within each prompt",
+    "null_mean": "mean coherence if the final latents are permuted over seeds by prompt group",
     "null_high": "95th percentile of that null",
     "p": "one-sided p-value: proportion of permuted draws with at least as high a coherence",
     "common": "share of the power of the final latents that is the same for all prompts of a seed",
@@ -108,7 +109,7 @@ class ArmSpectrum:
             "high": float(coherence + error),
             "null_mean": float(null.mean()),
             "null_high": float(np.percentile(null, 95)),
-            "p": (1 + int((null >= coherence).sum())) / (len(null) + 1),
+            "p": p_value(null, coherence, scale=1.0),
             "common": float(common),
             "common_low": float(common - common_error),
             "common_high": float(common + common_error),

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from analysis.statistics.nulls import permute_within_prompt
+from analysis.statistics.owners import permute_owners
 from analysis.statistics.spectra import coherence, crossed_errors
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
 from analysis.studies.spectrum.arm import (
@@ -43,7 +43,7 @@ class Spectrum(Study):
         seed's images share. Common power beyond that comes from other channels and frequencies of
         the noise. Other runs of the checkpoint that keep latents (other step counts,
         interventions) are measured in the same way.
-    Null: Within each prompt, the final latents are permuted over the seeds.
+    Null: Within each prompt group, the final latents are permuted over the seeds.
     n: One cell per seed and prompt of sets 1 and 2. The variance of an interval is the sum of a
         jackknife over seeds and a jackknife over prompt groups, which is conservative.
     Source: Ours. Coherence: Carter, Knapp and Nuttall 1973. Amplitudes over the steps: Si et al.
@@ -58,7 +58,7 @@ class Spectrum(Study):
     """
 
     name: ClassVar[str] = "spectrum"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("torch",)
 
     arms: str = ".."
@@ -102,7 +102,7 @@ class Spectrum(Study):
         value = cells.statistic(*cells.everything)
         null, rng = [], self.rng(run, name)
         for _ in range(self.permutations):
-            permuted = np.asarray(permute_within_prompt(cells.end, rng))
+            permuted = np.asarray(permute_owners(cells.end, cells.groups, rng))
             null.append(with_mean(coherence(cells.start, permuted, cells.bands)))
         errors = crossed_errors(cells.statistic, cells.seeds, cells.groups)
         return ArmSpectrum(name, run, cells, value, errors, np.stack(null))

@@ -41,7 +41,7 @@ def map_figure(
             if seeds[row] in images:
                 plots.thumbnail(left, images[seeds[row]], points[row])
         left.set_title("this run")
-        right.set_title("no seed effect: images permuted within each prompt")
+        right.set_title("no seed effect: images permuted within each group")
 
     return plots.figure_png(draw, width=13, height=6.5)
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
-from analysis.ranking.confirmation import p_value
 from analysis.statistics.arrays import Flags, Floats, Indices
 from analysis.statistics.embedding import holm
 from analysis.statistics.intervals import grouped_error, grouped_mean_interval
+from analysis.statistics.monte_carlo import p_value
 
 TRAITS = {
     "grey": ("appearance.saturation", -1.0),

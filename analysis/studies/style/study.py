@@ -9,10 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
-from analysis.ranking.confirmation import p_value
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.embedding import cut_groups, landmark_tsne, principal_scores, tsne
-from analysis.statistics.nulls import permute_within_prompt, permuted_means
+from analysis.statistics.monte_carlo import p_value
+from analysis.statistics.owners import permute_owners, permuted_means
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.style.figures import map_figure
 from analysis.studies.style.groups import GROUP_COLUMNS, TRAITS, deviations, group_rows
@@ -36,7 +36,7 @@ MAP_COLUMNS = {
     "x": "position on the map of the seeds; t-SNE, no unit",
     "y": "position on the map of the seeds",
     "group": "group of the seed, cut on set 1",
-    "null_x": "position on the map made after images were permuted within each prompt",
+    "null_x": "position on the map made after images were permuted within each prompt group",
     "null_y": "position on that map",
 }
 
@@ -55,7 +55,7 @@ class Style(Study):
         most on set 1. The name is tested on set 2: the deviation of the group's images from the
         prompt's mean over all seeds, with an interval over prompt groups and p-values adjusted by
         Holm's method, at the 1 % level, and only if the seed has a share of style at all.
-    Null: No seed effect: within each prompt, the images are permuted among the seeds. It gives a
+    Null: No seed effect: in each prompt group, the images are permuted among the seeds. It gives a
         map (t-SNE shows groups even in pure noise), the seed's share of the variance of style
         within prompts (first 8 principal components), and the set-2 deviation of as many seeds.
     n: One image per seed and prompt; set 1 for the map and the names, set 2 for the test.
@@ -72,7 +72,7 @@ class Style(Study):
     """
 
     name: ClassVar[str] = "style"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     libraries: ClassVar[tuple[str, ...]] = ("openTSNE",)
 
     feature: str = ""
@@ -89,10 +89,10 @@ class Style(Study):
         traits = read_sets(run, columns)
         _refuse_small(styles, traits)
         scores = _image_scores(styles.columns[need])
-        share, share_null = self._seed_share(run, scores[..., :LEADING])
+        share, share_null = self._seed_share(run, scores[..., :LEADING], styles.groups)
         images = self._image_map(run, scores)
         points = self._seed_map(run, images)
-        permuted = np.asarray(permute_within_prompt(images, self.rng(run, "null map")))
+        permuted = np.asarray(permute_owners(images, styles.groups, self.rng(run, "null map")))
         null_points = self._seed_map(run, permuted)
         count = self.groups or int(np.clip(round(np.sqrt(len(images)) / 2), 2, 32))
         labels = cut_groups(points, count)
@@ -131,7 +131,9 @@ class Style(Study):
         scores = principal_scores(images.reshape(len(images), -1), COMPONENTS)
         return tsne(scores, perplexity=self.perplexity, random_state=state)
 
-    def _seed_share(self, run: Run, scores: Floats) -> tuple[float, Floats]:
+    def _seed_share(
+        self, run: Run, scores: Floats, groups: NDArray[np.str_]
+    ) -> tuple[float, Floats]:
         """The seed's share of the variance of style within prompts, and the share's null.
 
         It is computed on principal components, not on a t-SNE map: there the same seed moves in
@@ -144,13 +146,15 @@ class Style(Study):
             return float((values.mean(axis=1) ** 2).sum()) / total
 
         rng = self.rng(run, "share")
-        draws = (np.asarray(permute_within_prompt(centred, rng)) for _ in range(SHARE_DRAWS))
+        draws = (np.asarray(permute_owners(centred, groups, rng)) for _ in range(SHARE_DRAWS))
         return share(centred), np.array([share(draw) for draw in draws])
 
     def _group_nulls(self, run: Run, sample: Sample) -> dict[str, Floats]:
         """Trait -> mean deviation of each seed on set 2 under the null, shape (draws, S)."""
         return {
-            trait: permuted_means(values, self.rng(run, f"null {trait}"), draws=self.draws)
+            trait: permuted_means(
+                values, sample.groups, self.rng(run, f"null {trait}"), draws=self.draws
+            )
             for trait, values in deviations(sample).items()
         }
 

@@ -10,6 +10,7 @@ import polars as pl
 from analysis.metrics import Metric, load_metric
 from analysis.statistics.arrays import Floats
 from analysis.statistics.attenuation import Carried, carried, cross_correlation
+from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.nulls import overlap_null
 from analysis.statistics.reliability import top_with_ties
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
@@ -68,8 +69,9 @@ class Transfer(Study):
         study also counts how many seeds of this run's list are in the other run's list (those with
         the highest values, for a metric without a better direction). Both runs must have equal
         latents and noise.
-    Null: No seed effect: within each prompt of the other run, the images are permuted among the
-        seeds. For lists: two unrelated rankings (hypergeometric).
+    Null: No seed effect: in each prompt group, the images are permuted among the seeds, alike in
+        both runs and both sets, so that what seeds do to single groups stays. For lists: two
+        unrelated rankings (hypergeometric).
     n: Seeds that both runs have; images per seed in the smallest of the four sets.
     Source: Xu, Zhang and Shi 2024, arXiv:2405.14828, who compare prompts only. Correction for
         attenuation: Spearman 1904.
@@ -87,7 +89,7 @@ class Transfer(Study):
     """
 
     name: ClassVar[str] = "transfer"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     runs: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
@@ -172,7 +174,7 @@ def _row(pair: RunPair, study: Transfer, rng: np.random.Generator) -> dict[str, 
     """The row of one comparison."""
     first, second = pair.of_sets(pair.first), pair.of_sets(pair.second)
     correlations = carried(first, second, rng, draws=study.draws)
-    null = np.array([cross_correlation(first, pair.null(rng)) for _ in range(study.permutations)])
+    null = np.array([cross_correlation(*pair.null(rng)) for _ in range(study.permutations)])
     return {
         "other": pair.name,
         "differs": pair.differs,
@@ -181,7 +183,7 @@ def _row(pair: RunPair, study: Transfer, rng: np.random.Generator) -> dict[str, 
         "n": pair.n,
         **_correlation_columns(correlations),
         "null_high": float(np.percentile(null, 95)),
-        "p": float(((null >= correlations.cross.value).sum() + 1) / (len(null) + 1)),
+        "p": p_value(null, correlations.cross.value, scale=1.0),
         **_again(first[0], second[1], study.share),
     }
 

@@ -19,7 +19,7 @@ from analysis.ranking.rank import (
 )
 from analysis.ranking.result import Ranking
 from analysis.statistics.arrays import Floats
-from analysis.statistics.nulls import permute_within_prompt
+from analysis.statistics.owners import permute_owners
 from pipeline.errors import ConfigError, RunError
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, COLOUR_KID
@@ -82,7 +82,7 @@ def permuted(samples: Sequence[Sample], *, rng: np.random.Generator) -> list[Sam
         Sample(
             each.seeds,
             each.prompts,
-            {need: permute_within_prompt(values, rng) for need, values in each.columns.items()},
+            {need: permute_owners(values, None, rng) for need, values in each.columns.items()},
         )
         for each in samples
     ]

@@ -13,7 +13,7 @@ from analysis.ranking.repeatability import (
     repeatability,
 )
 from analysis.statistics.intervals import Interval
-from analysis.statistics.nulls import permute_within_prompt
+from analysis.statistics.owners import permute_owners
 from tests.analysis.planted import NEED, Distance, Score, sample, two_sets
 
 IDENTITY = ("0123456789abcdef", "fedcba9876543210", "00112233445566ff")
@@ -65,7 +65,7 @@ def test_permuted_owners_have_no_reliability() -> None:
     samples = two_sets(rng=rng, spread=1.0)
     assert measure(samples, rng=rng).full.low > 0.8
     for one in samples:
-        one.columns[NEED][:] = permute_within_prompt(one.columns[NEED], rng)
+        one.columns[NEED][:] = permute_owners(one.columns[NEED], None, rng)
     found = measure(samples, rng=rng)
     assert found.full.low < 0 < found.full.high
 

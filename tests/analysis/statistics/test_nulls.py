@@ -1,52 +1,15 @@
-"""The nulls: what a permutation preserves, and the hypergeometric distribution."""
+"""P-values of single seeds, and the hypergeometric distribution of unrelated lists."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.statistics.nulls import (
-    best_worst_gap,
     overlap_null,
-    permute_within_prompt,
     pooled_p_values,
 )
+from analysis.statistics.owners import permute_owners
 from analysis.statistics.reliability import top_with_ties
-
-
-@settings(max_examples=40, deadline=None)
-@given(s=st.integers(1, 8), p=st.integers(1, 6), d=st.integers(1, 4), seed=st.integers(0, 999))
-def test_permuting_keeps_every_prompts_images_whole(s: int, p: int, d: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    values = rng.normal(size=(s, p, d))
-    null = permute_within_prompt(values, rng)
-    for prompt in range(p):
-        images = {tuple(image) for image in values[:, prompt]}
-        assert {tuple(image) for image in null[:, prompt]} == images
-    assert null.shape == values.shape
-
-
-def test_prompts_are_permuted_independently_of_each_other() -> None:
-    """Relabelling whole seeds would keep each row together; the permutation must not."""
-    rng = np.random.default_rng(0)
-    values = np.tile(np.arange(20.0)[:, None], (1, 30))
-    null = permute_within_prompt(values, rng)
-    relabelled = values[rng.permutation(20)]
-    assert best_worst_gap(relabelled.mean(axis=1)) == best_worst_gap(values.mean(axis=1))
-    assert best_worst_gap(null.mean(axis=1)) < 0.6 * best_worst_gap(values.mean(axis=1))
-
-
-def test_every_owner_is_equally_likely() -> None:
-    rng = np.random.default_rng(1)
-    owners = permute_within_prompt(np.tile(np.arange(4)[:, None], (1, 8000)), rng)
-    counts = np.array([np.bincount(row, minlength=4) for row in owners])
-    assert stats.chisquare(counts.ravel()).pvalue > 1e-4
-
-
-def test_permuting_refuses_one_axis() -> None:
-    with pytest.raises(ValueError, match="shape"):
-        permute_within_prompt(np.zeros(3), np.random.default_rng(0))
 
 
 def test_pooled_p_values_count_by_hand() -> None:
@@ -60,12 +23,12 @@ def test_pooled_p_values_are_uniform_under_the_null_and_small_under_an_effect() 
     below, effect = [], np.linspace(-1, 1, 10)[:, None]
     for _ in range(300):
         y = rng.normal(size=(10, 8))
-        null = np.array([permute_within_prompt(y, rng).mean(axis=1) for _ in range(30)])
+        null = np.array([permute_owners(y, None, rng).mean(axis=1) for _ in range(30)])
         below.append((pooled_p_values(y.mean(axis=1), null) <= 0.1).mean())
     # The seeds of one table are not independent, so the error is taken between tables.
     assert np.mean(below) == pytest.approx(0.1, abs=3.3 * np.std(below) / np.sqrt(300))
     y = rng.normal(size=(10, 8)) + 2 * effect
-    null = np.array([permute_within_prompt(y, rng).mean(axis=1) for _ in range(30)])
+    null = np.array([permute_owners(y, None, rng).mean(axis=1) for _ in range(30)])
     assert pooled_p_values(y.mean(axis=1), null)[-1] < 0.02
 
 

@@ -26,7 +26,7 @@ from analysis.studies.distinguishability.network import (
 from analysis.studies.distinguishability.split import split_by_group
 from analysis.studies.distinguishability.stream import Stream, ahead
 from analysis.studies.distinguishability.training import Classifier
-from analysis.studies.distinguishability.trials import p_value
+from analysis.studies.distinguishability.trials import owners_p
 from goldenseed.progress import show_progress_lines
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.prompt_sets import Prompt
@@ -281,10 +281,10 @@ def test_changes_keep_the_shape_and_do_what_they_say() -> None:
     assert (cropped(0.75)(frame)[:, 2:-2, 2:-2] == 255).all()
 
 
-def test_the_p_value_permutes_owners_within_prompts(run: Run) -> None:
+def test_the_owners_p_permutes_owners_within_prompts(run: Run) -> None:
     full = stream(run)
     truth = np.broadcast_to(np.arange(8), (len(full.prompts), 8)).copy()
-    assert p_value(Answers(full, truth), np.random.default_rng(0)) == 1 / 1001
+    assert owners_p(Answers(full, truth), np.random.default_rng(0)) == 1 / 1001
     shuffled = np.random.default_rng(1).permuted(truth, axis=1)
-    assert p_value(Answers(full, shuffled), np.random.default_rng(0)) > 0.05
+    assert owners_p(Answers(full, shuffled), np.random.default_rng(0)) > 0.05
     assert Answers(full, shuffled).of_prompts([Prompt("not there")]) is None
