@@ -226,11 +226,17 @@ def load_intervention(run: Run) -> Intervention:
     """Make the run's intervention.
 
     Raises:
-        RunError: If its source or its weights are not those that the run began with.
+        RunError: If its version, source or weights are not those that the run began with.
         ConfigError: If its parameters are unknown or out of range.
     """
     recorded = run.config.intervention
     current = recorded.with_source()
+    if current.code_version != recorded.code_version:
+        raise RunError(
+            f"{run.root} began with version {recorded.code_version} of {recorded.name}, and this "
+            f"goldenseed has version {current.code_version}, which draws other images; start a new "
+            f"run"
+        )
     _refuse_changed_source(run, recorded.name, current.source_sha256, recorded.source_sha256)
     if current.weights_sha256 != recorded.weights_sha256:
         raise RunError(

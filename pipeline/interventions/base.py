@@ -38,6 +38,8 @@ class Intervention:
             `required` is missing.
 
     Attributes:
+        code_version: Raised when the same parameters draw other images than before. It is part of a
+            run's identity, so that images of two versions never share a run.
         known: Names of the parameters.
         required: Names of the parameters without a default.
         neutral: Parameters that give the baseline, or None if there are none.
@@ -46,6 +48,7 @@ class Intervention:
             the first of which is a multiple of this number (see `pipeline/settings/groups.py`).
     """
 
+    code_version: ClassVar[int] = 1
     known: ClassVar[tuple[str, ...]] = ()
     required: ClassVar[tuple[str, ...]] = ()
     neutral: ClassVar[Mapping[str, Any] | None] = None

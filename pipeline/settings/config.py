@@ -35,23 +35,31 @@ class InterventionConfig(Frozen):
             empty for shipped interventions.
         weights_sha256: Hash of the files of each parameter that names weights, filled in when the
             run starts.
+        code_version: Version of the intervention's class, filled in when the run starts.
     """
 
     name: str = "none"
     parameters: dict[str, Any] = Field(default_factory=dict)
     source_sha256: str = ""
     weights_sha256: dict[str, str] = Field(default_factory=dict)
+    code_version: int = 1
 
     def identity(self) -> dict[str, Any]:
         """Give what defines an image; weights count by their content, not by their path."""
         source = {"source_sha256": self.source_sha256} if self.source_sha256 else {}
-        return {"name": self.name, "parameters": self.parameters | self.weights_sha256, **source}
+        version = {"code_version": self.code_version} if self.code_version != 1 else {}
+        parameters = self.parameters | self.weights_sha256
+        return {"name": self.name, "parameters": parameters, **source, **version}
 
     def with_source(self) -> "InterventionConfig":
-        """Give a copy with the current hashes of source and weights."""
-        sha256 = own_source_sha256(interventions.INTERVENTIONS, self.name, "intervention")
-        weights = weights_sha256(self.parameters)
-        return self.model_copy(update={"source_sha256": sha256, "weights_sha256": weights})
+        """Give a copy with the current version and the current hashes of source and weights."""
+        family, what = interventions.INTERVENTIONS, "intervention"
+        current = {
+            "source_sha256": own_source_sha256(family, self.name, what),
+            "weights_sha256": weights_sha256(self.parameters),
+            "code_version": getattr(load(family, self.name, what), "code_version", 1),
+        }
+        return self.model_copy(update=current)
 
 
 def own_source_sha256(family: Mapping[str, str], name: str, what: str) -> str:

@@ -43,7 +43,7 @@ TABLES = [
     ("cards.md", "Stages", PipelineStage),
     ("cards.md", "Parts", Part),
 ]
-FILLED_IN = {"source_sha256", "weights_sha256"}
+FILLED_IN = {"source_sha256", "weights_sha256", "code_version"}
 """Fields that goldenseed fills in, not the user."""
 
 

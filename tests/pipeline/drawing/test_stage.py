@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,13 +16,15 @@ from PIL import Image
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
-from pipeline.drawing.stage import GenerateStage, generate_stage, load_model
+from pipeline.drawing.stage import GenerateStage, generate_stage, load_intervention, load_model
 from pipeline.drawing.tile import CellImage, draw_tile
 from pipeline.errors import ConfigError, ModelError, RunError
+from pipeline.interventions.particle_guidance import ParticleGuidance
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.grid import make_tile
 from pipeline.runs.layout import CANARY_FILE
 from pipeline.runs.run import Run
+from pipeline.settings.config import InterventionConfig
 from pipeline.settings.recipe import Recipe
 from pipeline.stage import DrawnShard, Resources
 from pipeline.storage.codec import encode_image
@@ -260,3 +263,13 @@ def test_a_family_with_the_former_name_of_a_method_is_told_the_new_one(
     else:
         with pytest.raises(ConfigError, match=r"no method truncated_tokens.*rename it"):
             load_model(run)
+
+
+def test_a_run_of_another_version_of_its_intervention_is_not_continued() -> None:
+    """Its remaining images would be drawn by other code than those that it has."""
+    first = InterventionConfig(name="particle_guidance")  # as version 1 wrote it
+    begun = SimpleNamespace(root="runs/old", config=SimpleNamespace(intervention=first))
+    with pytest.raises(RunError, match=r"began with version 1 of particle_guidance.*version 2"):
+        load_intervention(begun)  # type: ignore[arg-type]
+    begun.config.intervention = first.with_source()
+    assert isinstance(load_intervention(begun), ParticleGuidance)  # type: ignore[arg-type]

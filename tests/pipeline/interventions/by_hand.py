@@ -1,7 +1,6 @@
 """Sampling written out with diffusers' parts: the second implementation of several tests."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +23,6 @@ def draw(
     settings: RunConfig,
     cells: Batch,
     *,
-    steps: Callable[[Any], Any] = lambda timesteps: timesteps,
     step_noise: Callable[[int], torch.Tensor] | None = None,
     combine: Callable[..., torch.Tensor],
 ) -> np.ndarray:
@@ -34,7 +32,6 @@ def draw(
         card: The checkpoint.
         settings: The run.
         cells: What to draw.
-        steps: Time steps to take, of the scheduler's.
         step_noise: Number of the step -> its noise, with eta 1.
         combine: (unconditional, conditional, latents, time step, scheduler) -> predicted noise.
     """
@@ -50,7 +47,7 @@ def draw(
         negative_prompt=[""] * len(texts),
     )
     pipe.scheduler.set_timesteps(settings.num_inference_steps)
-    for number, t in enumerate(steps(pipe.scheduler.timesteps)):
+    for number, t in enumerate(pipe.scheduler.timesteps):
         both = pipe.unet(torch.cat([x, x]), t, torch.cat([negative, positive])).sample
         eps = combine(*both.chunk(2), x, t, pipe.scheduler)
         noise = {"variance_noise": step_noise(number), "eta": 1.0} if step_noise else {}

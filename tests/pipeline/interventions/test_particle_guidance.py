@@ -1,6 +1,7 @@
 """Particle Guidance against its formula in plain loops, and the groups it needs."""
 
-from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from pipeline.cards.card import Card, load_cards
 from pipeline.errors import ModelError
 from pipeline.interventions.particle_guidance import ParticleGuidance, push
+from pipeline.settings.config import InterventionConfig
 from tests.pipeline import tiny
-from tests.pipeline.interventions.by_hand import draw
+from tests.pipeline.interventions.by_hand import draw, noises
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -19,6 +21,7 @@ STEPS = 4  # time steps 751, 501, 251, 1: sigma_t is below 1 at the last two
 GROUP = tiny.batch((tiny.PROMPTS[0],) * 4, (4, 5, 6, 7))
 GUIDANCE = 3.0
 STRONG = 2000.0  # the tiny network's images hardly move at the authors' 30
+FIRST_ID = "3f98144505e9340a"  # of a run that version 1 drew
 
 
 @pytest.fixture(scope="module")
@@ -44,48 +47,80 @@ def push_by_formula(x: np.ndarray) -> np.ndarray:
     return away
 
 
-def combine(*, w: float, cut: bool) -> Callable[..., torch.Tensor]:
-    """eps_c + w (eps_c - eps_u) - g."""
-
-    def combined(
-        no: torch.Tensor,
-        yes: torch.Tensor,
-        x: torch.Tensor,
-        t: torch.Tensor,
-        scheduler: Any,  # noqa: ANN401
-    ) -> torch.Tensor:
-        alpha_bar = float(scheduler.alphas_cumprod[t])
-        sigma = ((1 - alpha_bar) / alpha_bar) ** 0.5
-        coefficient = 0.0 if cut and sigma < 1 else STRONG
-        g = push_by_formula(x.double().numpy()) * sigma * coefficient
-        return yes + w * (yes - no) - torch.from_numpy(g).float()
-
-    return combined
+def combine(
+    no: torch.Tensor,
+    yes: torch.Tensor,
+    x: torch.Tensor,
+    t: torch.Tensor,
+    scheduler: Any,  # noqa: ANN401
+) -> torch.Tensor:
+    """The formula at every step: eps_c + w (eps_c - eps_u) - g; w is our guidance minus 1."""
+    alpha_bar = float(scheduler.alphas_cumprod[t])
+    g = push_by_formula(x.double().numpy()) * ((1 - alpha_bar) / alpha_bar) ** 0.5 * STRONG
+    return yes + (GUIDANCE - 1) * (yes - no) - torch.from_numpy(g).float()
 
 
-def second(card: Card, *, variant: str, w: float = GUIDANCE - 1) -> np.ndarray:
-    """The authors' loop, or the formula at every step; their w is one less than our guidance."""
-    settings = tiny.config(card, num_inference_steps=STEPS, guidance_scale=GUIDANCE)
-    coded = variant == "as_coded"
-    return draw(
-        card,
-        settings,
-        GROUP,
-        steps=lambda timesteps: timesteps[:-1] if coded else timesteps,
-        combine=combine(w=w, cut=coded),
+@torch.no_grad()
+def as_their_program(
+    card: Card,
+    *,
+    count: int,
+    w: float = GUIDANCE - 1,
+    coefficient: float = 30.0,
+    skip_last: bool = False,
+) -> tuple[np.ndarray, list[int]]:
+    """The authors' sampler, without diffusers' scheduler: the final latents, and its time steps.
+
+    Their patched scheduler appends a 0 to the time steps, and their loop takes all but the last.
+    A step is x / sqrt(a) + (sigma_next - sigma) eps, times sqrt(a_next).
+    """
+    pipe = tiny.native(card, tiny.config(card, num_inference_steps=count))
+    texts = [prompt.text for prompt in GROUP.prompts]
+    yes, no = pipe.encode_prompt(
+        texts, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=True
     )
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    a = np.cumprod(1 - betas)
+    sigmas = np.sqrt((1 - a) / a)
+    timesteps = [k * (1000 // count) + 1 for k in reversed(range(count))] + [0]
+    x = np.stack([noises(seed, (16, 8, 8), 1)[0].double().numpy() for seed in GROUP.seeds])
+    called = []
+    for t, following in pairwise(timesteps[:-1] if skip_last else timesteps):
+        called.append(t)
+        both = torch.from_numpy(np.concatenate([x, x])).float()
+        eps_u, eps_c = pipe.unet(both, t, torch.cat([no, yes])).sample.double().numpy().reshape(
+            2, *x.shape
+        )  # fmt: skip
+        g = push_by_formula(x) * sigmas[t] * (0 if sigmas[t] < 1 else coefficient)
+        eps = eps_c + w * (eps_c - eps_u) - g
+        x = (x / np.sqrt(a[t]) + (sigmas[following] - sigmas[t]) * eps) * np.sqrt(a[following])
+    return x, called
 
 
-@pytest.mark.parametrize("variant", ["as_coded", "as_written"])
-def test_both_variants_agree_with_a_second_implementation(card: Card, variant: str) -> None:
-    ours = guided(card, variant=variant)
-    assert abs(ours - second(card, variant=variant)).max() <= 1
-    assert abs(ours - second(card, variant=variant, w=GUIDANCE)).max() > 1
-    assert abs(ours - guided(card, variant=variant, coefficient=0)).max() > 1
+@pytest.mark.parametrize("count", [STEPS, 20])
+def test_as_coded_agrees_with_the_authors_sampler(card: Card, count: int) -> None:
+    theirs, called = as_their_program(card, count=count)
+    assert (len(called), called[-1]) == (count, 1), "they take each step, the last at t = 1"
+    settings = tiny.config(card, num_inference_steps=count, guidance_scale=GUIDANCE)
+    made = ParticleGuidance({"variant": "as_coded", "coefficient": 30})
+    drawn = tiny.model(card, settings, made).generate(replace(GROUP, keep_latents="last"))
+    ours = next(iter(drawn.latents.values()))
+    assert abs(ours - theirs).max() <= 2e-5 * abs(theirs).max()
+    # One step less, our guidance as their w, and no push would be noticed.
+    for other in ({"skip_last": True}, {"w": GUIDANCE}, {"coefficient": 0}):
+        changed, _ = as_their_program(card, count=count, **other)  # type: ignore[arg-type]
+        assert abs(ours - changed).max() > 1e-3
+
+
+def test_as_written_agrees_with_the_formula_at_every_step(card: Card) -> None:
+    settings = tiny.config(card, num_inference_steps=STEPS, guidance_scale=GUIDANCE)
+    ours = guided(card, variant="as_written")
+    assert abs(ours - draw(card, settings, GROUP, combine=combine)).max() <= 1
+    assert abs(ours - guided(card, variant="as_written", coefficient=0)).max() > 1
 
 
 @pytest.mark.parametrize("t", [751, 251, 1])
-def test_the_variants_differ_at_low_noise_and_at_the_last_step(card: Card, t: int) -> None:
+def test_the_variants_differ_at_low_noise(card: Card, t: int) -> None:
     generator = torch.Generator().manual_seed(3)
     x, eps = (torch.randn(4, 16, 8, 8, generator=generator) for _ in range(2))
     settings = tiny.config(card, num_inference_steps=STEPS)
@@ -103,7 +138,7 @@ def test_the_variants_differ_at_low_noise_and_at_the_last_step(card: Card, t: in
     )
     assert (pushed - plain).abs().max() > 1e-3
     assert torch.allclose(stepped["as_written"], pushed, atol=1e-4)
-    coded = {751: pushed, 251: plain, 1: x}[t]
+    coded = {751: pushed, 251: plain, 1: plain}[t]
     assert torch.allclose(stepped["as_coded"], coded, atol=1e-4)
 
 
@@ -172,14 +207,22 @@ def test_a_learned_variance_and_a_video_are_refused(card: Card) -> None:
         ParticleGuidance({}).check(pipe, video, fixed)
 
 
-def test_the_last_step_answers_as_a_step_does(card: Card) -> None:
-    """Some pipelines take a step's answer by name and not by place."""
+@pytest.mark.parametrize("t", [751, 1])
+def test_a_step_answers_by_name_and_by_place(card: Card, t: int) -> None:
     scheduler = tiny.model(card, tiny.config(card), ParticleGuidance({})).pipe.scheduler
     scheduler.set_timesteps(STEPS)
     x = torch.ones(4, 16, 8, 8)
-    last = scheduler.timesteps[-1]
-    assert torch.equal(scheduler.step(x, last, x).prev_sample, x)
-    assert torch.equal(scheduler.step(x, last, x, return_dict=False)[0], x)
+    by_name = scheduler.step(x, torch.tensor(t), x).prev_sample
+    assert torch.equal(by_name, scheduler.step(x, torch.tensor(t), x, return_dict=False)[0])
+
+
+def test_a_run_of_the_first_version_is_another_run(card: Card) -> None:
+    """Version 1 left out the last step: its images and today's never share a run."""
+    today = InterventionConfig(name="particle_guidance").with_source()
+    assert today.code_version == 2
+    first = InterventionConfig(name="particle_guidance")  # as a run.json of version 1 has it
+    assert tiny.config(card, intervention=first).run_id == FIRST_ID
+    assert tiny.config(card, intervention=today).run_id != FIRST_ID
 
 
 @pytest.mark.parametrize(
