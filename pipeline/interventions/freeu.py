@@ -1,22 +1,28 @@
 """FreeU: stronger backbone features and weaker low frequencies of the skips, without training.
 
-There are two versions, which are easily confused:
+There are two versions, and the first exists in two programs that change other places:
 
-- Version 1 multiplies half of the backbone's channels by a constant b. Diffusers' `enable_freeu`
-  does this; its stages are the first two *up blocks*.
+- Version 1 multiplies half of the backbone's channels by a constant b. In diffusers
+  (`enable_freeu`; `code: diffusers`, the default), its stages are the first two *up blocks*. In the
+  authors' program (`demo/free_lunch_utils.py`; `code: authors`), its stages are the *widths* 1280
+  and 640 of the backbone's features. In Stable Diffusion 1 and 2, the up blocks have 3 and 3
+  layers, and 7 and 3 layers have these widths.
 - Version 2, the authors' version since October 2023, multiplies them by (b - 1) m + 1, where m is
-  the mean over the channels, scaled to 0..1 within each image. Its stages are the *widths* 1280 and
-  640 of the backbone's features. In Stable Diffusion, 7 and 3 layers have these widths; the stages
-  of version 1 have 3 layers each.
+  the mean over the channels, scaled to 0..1 within each image. Its stages are the widths.
 
-The same parameters mean different things in the two versions. The documentation of diffusers gives
-parameters of version 2 next to its code of version 1; these sets are called `...-docs` here.
+The same factors mean different things in each. Whose the presets are:
+
+- Version 1, `sd1.4` and `sd2.1`: of the authors' README before 2023-10-18, for their program.
+- Version 1, `...-docs`: of diffusers' documentation, for its program. Except for text to video, the
+  numbers are those that the authors give for version 2.
+- Version 2: of the authors' README since 2023-10-18.
 
 Si, Huang, Jiang & Liu 2024, "FreeU: Free Lunch in Diffusion U-Net", arXiv:2309.11497;
 ChenyangSi/FreeU. Tested with random weights and with the seedlings only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,11 +34,16 @@ if TYPE_CHECKING:
 
     from pipeline.cards.card import Card
 
+CODES: Mapping[int, tuple[str, ...]] = MappingProxyType(
+    {1: ("diffusers", "authors"), 2: ("authors",)}
+)
+"""Version -> whose programs have it; the first is the default."""
+
 APPLY = (
     *("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock3D", "CrossAttnUpBlock3D"),
     *("UpBlockMotion", "CrossAttnUpBlockMotion"),
 )
-"""Up blocks that apply version 1; `enable_freeu` sets its factors on others too, without effect."""
+"""Up blocks that apply FreeU; `enable_freeu` sets its factors on others too, without effect."""
 
 Values = tuple[float, float, float, float]
 
@@ -54,7 +65,7 @@ PRESETS: Mapping[int, Mapping[str, Values]] = MappingProxyType(
         },
     }
 )
-"""Version -> model -> (b1, b2, s1, s2), from the authors' READMEs and diffusers' docs."""
+"""Version -> model -> (b1, b2, s1, s2); the module says whose they are."""
 
 WIDTHS = (1280, 640)
 """Backbone widths of the authors' stages 1 and 2, as in Stable Diffusion."""
@@ -68,8 +79,9 @@ class FreeU(Intervention):
     Args:
         parameters: `version` (1 or 2), and either `preset` (a name in `PRESETS`) or all of `b1`,
             `b2` (backbone, at least 1 in the paper) and `s1`, `s2` (skips, at most 1), each above
-            0. Version 2 also takes `widths`, the backbone widths of its two stages, by default 1280
-            and 640; other networks have other widths.
+            0. `code` says whose version 1: "diffusers" (the default) or "authors". The authors'
+            code takes `widths`, the backbone widths of its two stages, by default 1280 and 640;
+            other networks have other widths.
 
     Raises:
         ValueError: If a parameter is unknown, missing or not above 0 (diffusers silently treats a 0
@@ -80,7 +92,7 @@ class FreeU(Intervention):
         {'b1': 1.4, 'b2': 1.6, 's1': 0.9, 's2': 0.2}
     """
 
-    known: ClassVar[tuple[str, ...]] = ("version", "preset", "widths", *FACTORS)
+    known: ClassVar[tuple[str, ...]] = ("version", "code", "preset", "widths", *FACTORS)
     # The Fourier transform and its inverse change the last bits of a float.
     neutral: ClassVar[dict[str, object]] = {"version": 1, "b1": 1, "b2": 1, "s1": 1, "s2": 1}
     neutral_tolerance: ClassVar[int] = 1
@@ -89,10 +101,17 @@ class FreeU(Intervention):
         super().__init__(parameters)
         given = dict(parameters)
         self.version = given.pop("version", None)
-        if self.version not in PRESETS:
-            raise ValueError(f"version is {self.version!r}; wanted 1 (diffusers) or 2 (authors)")
-        if "widths" in given and self.version == 1:
-            raise ValueError("widths belong to version 2; the stages of version 1 are up blocks")
+        if isinstance(self.version, bool) or self.version not in PRESETS:
+            raise ValueError(f"version is {self.version!r}; wanted 1 or 2")
+        self.code = given.pop("code", CODES[self.version][0])
+        if self.code not in CODES[self.version]:
+            wanted = " or ".join(CODES[self.version])
+            raise ValueError(f"code is {self.code!r}; for version {self.version}, wanted {wanted}")
+        if "widths" in given and self.code == "diffusers":
+            raise ValueError(
+                "widths belong to the authors' code; the stages of diffusers' version 1 are up "
+                "blocks. Leave out `widths`, or add `code: authors`"
+            )
         self.widths = _two_widths(given.pop("widths", WIDTHS))
         self.factors = _factors(self.version, given)
         self._hooks: list[Any] = []
@@ -109,22 +128,24 @@ class FreeU(Intervention):
                 f"card {card.name} has no UNet with skips ({type(pipe).__name__}): FreeU cannot "
                 f"work with it"
             )
-        if self.version == 1:
+        if self.code == "diffusers":
             _refuse_up_blocks(unet, card)
             unet.enable_freeu(**self.factors)
             return pipe
+        change = constant if self.version == 1 else stronger
         layers = backbone_layers(unet)
         _refuse_widths(self.widths, {width for _, width in layers}, card)
         for resnet, width in layers:
             if width in self.widths:
                 stage = self.widths.index(width) + 1
                 b, s = self.factors[f"b{stage}"], self.factors[f"s{stage}"]
-                self._hooks.append(resnet.register_forward_pre_hook(_changing(width, b, s)))
+                hook = _changing(width, partial(change, b=b), partial(filtered, s=s))
+                self._hooks.append(resnet.register_forward_pre_hook(hook))
         return pipe
 
     def restore(self, pipe: Any) -> None:  # noqa: ANN401 - pipes have no common type
         """Switch FreeU off."""
-        if self.version == 1:
+        if self.code == "diffusers":
             pipe.unet.disable_freeu()
         for hook in self._hooks:
             hook.remove()
@@ -150,25 +171,25 @@ def _factors(version: int, given: dict[str, Any]) -> dict[str, float]:
 
 
 def _two_widths(value: object) -> tuple[int, ...]:
-    """Read the widths of version 2's two stages."""
+    """Read the widths of the two stages of the authors' code."""
     widths = tuple(value) if isinstance(value, (list, tuple)) else ()
     valid = all(isinstance(width, int) and width > 0 for width in widths)
     if not valid or len(widths) != 2 or len(set(widths)) != 2:
         raise ValueError(
             f"widths are {value!r}; wanted two different whole numbers above 0, the backbone's "
-            f"widths at the stages of version 2"
+            f"widths at the two stages of the authors' code"
         )
     return widths
 
 
 def _refuse_up_blocks(unet: Any, card: "Card") -> None:  # noqa: ANN401 - diffusers is untyped
-    """Refuse a UNet whose first two up blocks, the stages of version 1, would not change."""
+    """Refuse a UNet whose first two up blocks, the stages of diffusers, would not change."""
     blocks = [type(block).__name__ for block in unet.up_blocks[:2]]
     if not hasattr(unet, "enable_freeu") or sum(name in APPLY for name in blocks) < 2:
         raise ModelError(
-            f"card {card.name}: FreeU's version 1 changes the first two up blocks if they are "
+            f"card {card.name}: diffusers' FreeU changes the first two up blocks if they are "
             f"{', '.join(APPLY)}; it has no effect on a {type(unet).__name__} with "
-            f"{', '.join(blocks)}. Take version 2, whose stages are widths of the backbone"
+            f"{', '.join(blocks)}. Take `code: authors`, whose stages are widths of the backbone"
         )
 
 
@@ -198,17 +219,32 @@ def backbone_layers(unet: Any) -> "list[tuple[nn.Module, int]]":  # noqa: ANN401
     return layers
 
 
-def _changing(width: int, b: float, s: float) -> Any:  # noqa: ANN401 - a torch hook
+def _changing(
+    width: int, change: "Callable[[Tensor], Tensor]", change_skip: "Callable[[Tensor], Tensor]"
+) -> Any:  # noqa: ANN401 - a torch hook
     """Make a hook that changes a layer's input: (B, width + skip, h, w), backbone first."""
     import torch
 
     def hook(_: "nn.Module", arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         joined, *others = arguments
         backbone, skip = joined[:, :width], joined[:, width:]
-        changed = torch.cat([stronger(backbone, b), filtered(skip, s)], dim=1)
+        changed = torch.cat([change(backbone), change_skip(skip)], dim=1)
         return (changed, *others)
 
     return hook
+
+
+def constant(backbone: "Tensor", b: float) -> "Tensor":
+    """Apply version 1 to the backbone: multiply the first half of its channels by b.
+
+    Args:
+        backbone: (B, C, h, w), not changed in place.
+        b: The factor.
+    """
+    import torch  # not needed by a plan, which only checks the parameters
+
+    half = backbone.shape[1] // 2
+    return torch.cat([backbone[:, :half] * b, backbone[:, half:]], dim=1)
 
 
 def stronger(backbone: "Tensor", b: float) -> "Tensor":

@@ -38,7 +38,7 @@ def make_intervention(chosen: InterventionConfig) -> Intervention:
         >>> make_intervention(InterventionConfig(name="freeu", parameters={"version": 3}))
         Traceback (most recent call last):
         ...
-        pipeline.errors.ConfigError: intervention freeu: version is 3; wanted 1 (diffusers) or ...
+        pipeline.errors.ConfigError: intervention freeu: version is 3; wanted 1 or 2
     """
     kind = load(interventions.INTERVENTIONS, chosen.name, "intervention", base=Intervention)
     try:

@@ -47,6 +47,12 @@ HERE = "tests/contracts/test_intervention_families.py"
 FREEU = {"b1": 1.4, "b2": 1.6, "s1": 0.9, "s2": 0.2}
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "freeu, version 1": {"version": 1, **FREEU},
+    "freeu, version 1 of the authors": {
+        "version": 1,
+        "code": "authors",
+        "widths": [32, 16],
+        **FREEU,
+    },
     "freeu, version 2": {"version": 2, "widths": [32, 16], **FREEU},
     "offset_noise": {},
     "particle_guidance": {"coefficient": 2000},
@@ -68,6 +74,7 @@ GIVEN_NOISE = ALL & {
 WORKS: Mapping[str, frozenset[str]] = {
     "freeu, version 1": UNETS - {"ddpm-cat", "kandinsky22", "deepfloyd-if"},
     # The others' tiny UNets have other widths.
+    "freeu, version 1 of the authors": UNETS - {"kandinsky22", "text-to-video-ms", "glide"},
     "freeu, version 2": UNETS - {"kandinsky22", "text-to-video-ms", "glide"},
     "offset_noise": UNETS,
     "particle_guidance": GIVEN_NOISE,

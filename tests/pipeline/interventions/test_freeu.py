@@ -1,5 +1,6 @@
-"""FreeU: version 1 is diffusers' own, version 2 agrees with its formulas written out."""
+"""FreeU: version 1 is diffusers' own, or the authors' written out, as version 2 is."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from diffusers import UNet2DConditionModel, UNet2DModel
 from pipeline.cards.card import Card, load_cards
 from pipeline.errors import ModelError
 from pipeline.interventions.freeu import FreeU, backbone_layers
+from pipeline.settings.config import InterventionConfig
 from tests.pipeline import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -61,6 +63,12 @@ def backbone_by_formula(h: np.ndarray, b: float) -> np.ndarray:
     return h
 
 
+def constant_by_formula(h: np.ndarray, b: float) -> np.ndarray:
+    """h[:, :C/2] times b."""
+    factors = np.where(np.arange(h.shape[1]) < h.shape[1] // 2, b, 1.0)
+    return np.asarray(h * factors[None, :, None, None])
+
+
 def skip_by_formula(x: np.ndarray, s: float) -> np.ndarray:
     """The Fourier filter by the sums themselves: frequencies 0 and -1 of both axes times s."""
     rows, columns = x.shape[-2:]
@@ -76,8 +84,17 @@ def skip_by_formula(x: np.ndarray, s: float) -> np.ndarray:
     return np.asarray(back.real)
 
 
-def as_the_authors(network: UNet2DConditionModel, stages: dict[int, tuple[float, float]]) -> None:
-    """Replace the up blocks' forward: at each join, look at the backbone's width."""
+def as_the_authors(
+    network: UNet2DConditionModel,
+    stages: dict[int, tuple[float, float]],
+    change: Callable[[np.ndarray, float], np.ndarray] = backbone_by_formula,
+) -> list[int]:
+    """Replace the up blocks' forward: at each join, look at the backbone's width.
+
+    Returns:
+        The widths at which something was changed, filled in whenever the network is called.
+    """
+    changed: list[int] = []
 
     def forward_of(block: Any) -> Any:  # noqa: ANN401
         def forward(
@@ -93,7 +110,8 @@ def as_the_authors(network: UNet2DConditionModel, stages: dict[int, tuple[float,
                 skip = skips.pop()
                 if h.shape[1] in stages:
                     b, s = stages[h.shape[1]]
-                    h = torch.from_numpy(backbone_by_formula(h.double().numpy(), b)).float()
+                    changed.append(h.shape[1])
+                    h = torch.from_numpy(change(h.double().numpy(), b)).float()
                     skip = torch.from_numpy(skip_by_formula(skip.double().numpy(), s)).float()
                 h = resnet(torch.cat([h, skip], dim=1), temb)
                 if hasattr(block, "attentions"):
@@ -109,6 +127,7 @@ def as_the_authors(network: UNet2DConditionModel, stages: dict[int, tuple[float,
 
     for block in network.up_blocks:
         block.forward = forward_of(block)
+    return changed
 
 
 def test_version_1_is_diffusers_own(card: Card) -> None:
@@ -133,14 +152,39 @@ def test_version_2_agrees_with_the_formulas(size: int) -> None:
     assert torch.allclose(predicted(first, size), predicted(second, size), atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [16, 24])
+def test_version_1_of_the_authors_agrees_with_its_formula_at_7_and_3_places(size: int) -> None:
+    first, second, diffusers_own = unet(), unet(), unet()
+    prepared(first, version=1, code="authors", widths=[64, 32], **FACTORS)
+    stages = {64: (FACTORS["b1"], FACTORS["s1"]), 32: (FACTORS["b2"], FACTORS["s2"])}
+    changed = as_the_authors(second, stages, constant_by_formula)
+    wanted = predicted(second, size)
+    assert (changed.count(64), changed.count(32)) == (7, 3)
+    assert torch.allclose(predicted(first, size), wanted, atol=1e-5)
+    prepared(diffusers_own, version=1, **FACTORS)
+    assert (predicted(diffusers_own, size) - wanted).abs().max() > 1e-3, "3 and 3 places"
+
+
+def test_whose_version_1_is_part_of_the_run(card: Card) -> None:
+    parameters = [{"version": 1, **FACTORS, **more} for more in ({}, {"code": "authors"})]
+    chosen = [InterventionConfig(name="freeu", parameters=p).with_source() for p in parameters]
+    assert chosen[0].identity() == {"name": "freeu", "parameters": parameters[0]}
+    assert len({tiny.config(card, intervention=c).run_id for c in chosen}) == 2
+    network = unet()
+    made = prepared(network, version=1, code="authors", widths=[64, 32], **FACTORS)
+    made.restore(SimpleNamespace(unet=network))
+    assert torch.equal(predicted(network), predicted(unet()))
+
+
 def test_another_version_or_stage_would_be_noticed() -> None:
     second = unet()
     as_the_authors(second, {64: (1.4, 0.9), 32: (1.6, 0.2)})
     wanted = predicted(second)
-    version_1, swapped, plain = unet(), unet(), unet()
+    version_1, authors_1, swapped, plain = unet(), unet(), unet(), unet()
     prepared(version_1, version=1, **FACTORS)
+    prepared(authors_1, version=1, code="authors", widths=[64, 32], **FACTORS)
     prepared(swapped, version=2, widths=[32, 64], **FACTORS)
-    for wrong in (version_1, swapped, plain):
+    for wrong in (version_1, authors_1, swapped, plain):
         assert (predicted(wrong) - wanted).abs().max() > 1e-3
 
 
@@ -171,9 +215,12 @@ def test_a_zero_is_refused_because_it_switches_off(name: str) -> None:
     [
         ({}, "version is None"),
         ({"version": 3}, "version is 3"),
+        ({"version": True, **FACTORS}, "version is True"),
+        ({"version": 1, "code": "author", **FACTORS}, "code is 'author'; .*diffusers or authors"),
+        ({"version": 2, "code": "diffusers", **FACTORS}, "code is 'diffusers'.*wanted authors"),
         ({"version": 2}, "b1 is None"),
         ({"version": 1, "preset": "sd1.5"}, "no preset 'sd1.5'"),
-        ({"version": 1, "preset": "sd1.4", "widths": [64, 32]}, "of version 1 are up blocks"),
+        ({"version": 1, "preset": "sd1.4", "widths": [64, 32]}, "belong to the authors' code"),
         ({"version": 2, **FACTORS, "s2": float("nan")}, "s2 is nan"),
         ({"version": 2, **FACTORS, "s2": True}, "s2 is True"),
     ],
