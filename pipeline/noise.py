@@ -46,8 +46,8 @@ class TorchCpu:
     """Torch's CPU generator (mt19937, Box-Muller in blocks of 16), float32.
 
     Diffusers draws the same noise for
-    `generator=[torch.Generator("cpu").manual_seed(s) for s in seeds]`, and ComfyUI and InvokeAI
-    for a single image.
+    `generator=[torch.Generator("cpu").manual_seed(s) for s in seeds]`. For a single image, ComfyUI
+    and InvokeAI draw the same starting noise, but their step noise is another stream.
     """
 
     name: str = "torch-cpu-mt19937-normal-fp32/v1"

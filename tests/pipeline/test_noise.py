@@ -91,3 +91,27 @@ def test_check_values_are_those_of_the_seed() -> None:
         assert float(noise.mean()) == pytest.approx(check["mean"], abs=CHECK_TOLERANCE)
     other = draw_noise([1], SHAPE)[0].flatten()[:16].tolist()
     assert other != pytest.approx(checks[0]["first16"], abs=CHECK_TOLERANCE)
+
+
+OTHER_TOOLS = {
+    "AUTOMATIC1111, CPU, ENSD 0": None,  # the generator of the start goes on
+    "ComfyUI on a CPU": lambda seed: seed + 1,  # default_noise_sampler
+    "InvokeAI": lambda seed: seed ^ 0xFFFFFFFF,
+}
+"""Tool -> the seed of its generator of the step noise, as read in its code."""
+
+
+@pytest.mark.parametrize("tool", OTHER_TOOLS)
+def test_other_tools_share_the_start_and_only_some_the_step_noise(tool: str) -> None:
+    """What docs/seeds.md says of other tools."""
+    seed, (noise, [ours]) = 469, draw_noise([469], SHAPE)
+    theirs = torch.Generator("cpu").manual_seed(seed)
+    assert torch.equal(noise[0], torch.randn(SHAPE, generator=theirs))
+    reseeded = OTHER_TOOLS[tool]
+    if reseeded is not None:
+        theirs = torch.Generator("cpu").manual_seed(reseeded(seed))
+    same = [
+        torch.equal(*(torch.randn(SHAPE, generator=generator) for generator in (ours, theirs)))
+        for _ in range(3)
+    ]
+    assert same == [reseeded is None] * 3
