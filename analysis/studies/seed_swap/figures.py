@@ -7,45 +7,53 @@ import numpy as np
 
 from analysis.extraction.images import read_images
 from analysis.pictures import plots
+from analysis.studies.seed_swap.swaps import Swap
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
 STRIP_ROWS = 4
 """Prompts that the strip shows."""
+COLOURS = {"to_i": plots.GOOD, "to_j": plots.BAD, "to_other": plots.QUIET}
+LABELS = {"to_i": "seed of the start", "to_j": "seed of the steps", "to_other": "any other"}
 
 
 def similarity_figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw similarity against the step of the swap, one panel per measure."""
+    return _figure(rows, "step", "first step with the other seed's noise")
+
+
+def eta_figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw similarity against eta, with the noise of all steps swapped; one panel per measure."""
+    return _figure(rows, "eta", "eta, with the other seed's noise in all steps")
+
+
+def _figure(rows: Sequence[Mapping[str, Any]], x: str, x_label: str) -> bytes:
     measures = list(dict.fromkeys(row["measure"] for row in rows))
-    colours = {"to_i": plots.GOOD, "to_j": plots.BAD, "to_other": plots.QUIET}
-    names = {"to_i": "seed of the start", "to_j": "seed of the steps", "to_other": "any other"}
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         for axes, measure in zip(plots.panels(figure, 1, len(measures)), measures, strict=True):
             shown = [row for row in rows if row["measure"] == measure]
-            steps = sorted({row["step"] for row in shown})
-            for column, colour in colours.items():
-                y = [np.mean([r[column] for r in shown if r["step"] == step]) for step in steps]
-                label = names[column]
-                axes.plot(steps, y, color=colour, marker="o", markersize=4, label=label)
-            axes.set(title=measure, xlabel="first step with the other seed's noise")
+            values = sorted({row[x] for row in shown})
+            for column, colour in COLOURS.items():
+                y = [np.mean([r[column] for r in shown if r[x] == value]) for value in values]
+                label = LABELS[column]
+                axes.plot(values, y, color=colour, marker="o", markersize=4, label=label)
+            axes.set(title=measure, xlabel=x_label)
             axes.set_ylabel("similarity to this run's image")
             axes.legend(fontsize=8, frameon=False)
 
     return plots.figure_png(draw, width=4.8 * len(measures), height=3.8)
 
 
-def strip_figure(
-    run: Run, swaps: Mapping[str, Run], prompts: Sequence[Prompt], rows: Sequence[Mapping[str, Any]]
-) -> bytes:
+def strip_figure(run: Run, swaps: Sequence[Swap], prompts: Sequence[Prompt]) -> bytes:
     """Show seed i, its swaps from the latest to the earliest, and seed j; one row per prompt."""
-    j = rows[0]["seed"]
+    j = swaps[0].seed
     i = next(seed for seed in sorted(run.seeds) if seed != j)
     shown = prompts[:STRIP_ROWS]
-    late_first = sorted((r for r in rows if r["seed"] == j), key=lambda row: -row["step"])
-    steps = {row["arm"]: row["step"] for row in late_first if i in swaps[row["arm"]].seeds}
+    to_j = [swap for swap in swaps if swap.seed == j and i in swap.run.seeds]
+    late_first = sorted(to_j, key=lambda swap: -swap.step)
     columns = [(f"seed {i}", run, i)]
-    columns += [(f"to {j} at {step}", swaps[arm], i) for arm, step in steps.items()]
+    columns += [(f"to {j} at {swap.step}", swap.run, i) for swap in late_first]
     columns += [(f"seed {j}", run, j)]
     images = [read_images(source, [(p.id, seed) for p in shown]) for _, source, seed in columns]
 

@@ -7,24 +7,17 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from analysis.statistics.arrays import Floats
-from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
-from analysis.studies.seed_swap.figures import similarity_figure, strip_figure
+from analysis.studies.seed_swap.comparison import Similar, decides, row, similarities
+from analysis.studies.seed_swap.figures import eta_figure, similarity_figure, strip_figure
 from analysis.studies.seed_swap.swaps import (
+    Family,
+    Swap,
+    families_by_eta,
     refuse_no_step_noise,
-    swap_of,
     swap_recipe,
-    swaps_among,
 )
-from analysis.study_tools.image_similarity import (
-    PIXELS,
-    SETS,
-    Vectors,
-    cosines,
-    image_vectors,
-    shared_embedding,
-)
+from analysis.study_tools.image_similarity import PIXELS, SETS, shared_embedding
 from analysis.study_tools.measured import identities, require
 from analysis.study_tools.other_runs import other_arms
 from pipeline.prompts.prompt_sets import Prompt
@@ -32,10 +25,7 @@ from pipeline.runs.run import Run
 
 LEAST_SEEDS, LEAST_GROUPS = 3, 4
 
-SWAP_COLUMNS = {
-    "arm": "folder of the run with the swap",
-    "seed": "j, the seed whose step noise comes in",
-    "step": "first step with its noise, counted from 0; 0 is the start of i with all steps of j",
+COLUMNS = {
     "measure": "pixels: correlation of the images' pixels; otherwise cosine of centred embeddings",
     "to_i": "mean similarity to the image of i, the seed of the start",
     "to_i_low": "lower end of its 95 % interval, over prompt groups",
@@ -44,6 +34,9 @@ SWAP_COLUMNS = {
     "to_j_low": "lower end of its 95 % interval",
     "to_j_high": "upper end",
     "to_other": "the null: mean similarity to the image of a seed that is neither i nor j",
+    "start_minus_steps": "to_i minus to_j: above 0 if an image follows its start",
+    "difference_low": "lower end of its 95 % interval",
+    "difference_high": "upper end",
     "trace_of_j": "to_j minus to_other: the effect of j's step noise",
     "trace_low": "lower end of its 95 % interval",
     "trace_high": "upper end",
@@ -53,6 +46,21 @@ SWAP_COLUMNS = {
     "seeds": "seeds i",
     "groups": "prompt groups",
 }
+SWAP_COLUMNS = {
+    "eta": "DDIM's eta of the run without a swap and of the run with it",
+    "arm": "folder of the run with the swap; at eta 0, of the run without one",
+    "seed": "j, the seed whose step noise comes in",
+    "step": "first step with its noise, counted from 0; 0 is the start of i with all steps of j",
+    **COLUMNS,
+}
+ETA_COLUMNS = {
+    "eta": "DDIM's eta",
+    "decides": "start or steps: the noise whose seed's image is more similar; neither, if the "
+    "interval of start_minus_steps holds 0",
+    **COLUMNS,
+    "n": "images with a swap at step 0, of all seeds j",
+    "seeds": "pairs of seeds i and j",
+}
 
 
 @dataclass(frozen=True)
@@ -61,16 +69,17 @@ class SeedSwap(Study):
 
     Question: Does an image follow its seed's starting noise or the noise that its steps draw?
     Method: Other arms start from seed i and take the step noise of seed j from some step on. Each
-        of their images is compared with this run's images of i and of j for the same prompt. This
-        needs a sampler that draws step noise: DDIM with eta 0 draws none, so a swap would show no
-        effect by construction.
+        of their images is compared with the plain run's images of i and of j for the same prompt.
+        This needs a sampler that draws step noise. DDIM's eta scales that noise, so the answer
+        depends on it; arms that differ from this run only in eta are compared at their own eta. At
+        eta 0 there is no step noise, and the answer is the start by construction.
     Null: The image of a seed that is neither i nor j, for the same prompt: images are similar
         because of the prompt alone.
     n: One image per seed i and prompt of sets 1 and 2. The mean over the seeds i is taken first;
         intervals are over prompt groups, for these seeds.
     Source: Xu, Zhang and Shi 2024, "Good Seed Makes a Good Crop", arXiv:2405.14828, figure 2:
-        DDIM, 40 steps, i and j in {0, 1}, an early, a middle and a late step; its eta is not
-        stated, ours is 1.
+        DDIM, 40 steps, i and j in {0, 1}, an early, a middle and a late step. It does not state
+        its eta, so its finding and ours cannot be compared.
 
     Attributes:
         arms: Folder with the runs that swap, relative to this run's folder, or absolute.
@@ -78,7 +87,7 @@ class SeedSwap(Study):
     """
 
     name: ClassVar[str] = "seed_swap"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     arms: str = ".."
     prompts: int = 64
@@ -87,27 +96,31 @@ class SeedSwap(Study):
         """Compare the images of every swap with those of both seeds."""
         require(len(run.seeds), LEAST_SEEDS, "seeds")
         refuse_no_step_noise(run)
-        swaps = self._swaps(run)
+        families = self._families(run)
         prompts = _kept_prompts(run)[: self.prompts or None]
         groups = [prompt.group for prompt in prompts]
         require(len(set(groups)), LEAST_GROUPS, "prompt groups in sets 1 and 2 with kept images")
-        measures = [PIXELS, *shared_embedding([run, *swaps.values()])]
-        rows = []
+        runs = [run, *(s.run for family in families.values() for s in family.swaps)]
+        measures = [PIXELS, *shared_embedding(runs)]
+        swaps, etas = [], []
         for measure in measures:
-            vectors = image_vectors(run, prompts, measure)
-            centre = np.mean([*vectors.values()], axis=(0, 1)) if measure != PIXELS else 0.0
-            for name, arm in swaps.items():
-                swapped = image_vectors(arm, prompts, measure)
-                similar = _compare(vectors, swapped, centre, arm)
-                rows.append(_row(name, arm, measure, similar, groups))
-        rows.sort(key=lambda row: (measures.index(row["measure"]), row["seed"], row["step"]))
+            for eta, family in families.items():
+                found = list(similarities(family, prompts, measure))
+                swaps += [_swap_row(eta, swap, measure, s, groups) for swap, s in found]
+                at_start = [similar for swap, similar in found if swap.step == 0]
+                etas += [_eta_row(eta, measure, at_start, groups)] if at_start else []
+        own = [one for one in swaps if one["eta"] == run.config.eta]
         return Findings(
-            outcome=_sentence(rows, run),
-            numbers={"swaps": rows},
-            tables={"swaps": StudyTable(pl.DataFrame(rows), SWAP_COLUMNS)},
+            outcome=_sentence(own, etas, run),
+            numbers={"swaps": swaps, "etas": etas},
+            tables={
+                "swaps": StudyTable(pl.DataFrame(swaps), SWAP_COLUMNS),
+                "etas": StudyTable(pl.DataFrame(etas), ETA_COLUMNS),
+            },
             figures={
-                "similarity": similarity_figure(rows),
-                "strip": strip_figure(run, swaps, prompts, rows),
+                "similarity": similarity_figure(own),
+                "eta": eta_figure(etas),
+                "strip": strip_figure(run, families[run.config.eta].swaps, prompts),
             },
             recipes={"swaps": swap_recipe(run)},
             identities={
@@ -116,21 +129,21 @@ class SeedSwap(Study):
             },
         )
 
-    def _swaps(self, run: Run) -> dict[str, Run]:
-        """Find the runs that swap to a seed of this run.
+    def _families(self, run: Run) -> dict[float, Family]:
+        """Find the runs that swap to a seed of this run, by eta.
 
         Raises:
-            NotDrawnError: If there is no such run.
+            NotDrawnError: If there is no such run at this run's eta.
         """
-        swaps = swaps_among(run, other_arms(run, self.arms))
-        if not swaps:
+        families = families_by_eta(run, other_arms(run, self.arms))
+        if run.config.eta not in families:
             raise NotDrawnError(
                 f"no run next to {run.root} swaps to one of its seeds and is otherwise sampled "
                 f"alike; this study needs at least 1: draw them as arms of one recipe (goldenseed "
                 f"run seedling-mini-swap)",
                 {"swaps": swap_recipe(run)},
             )
-        return swaps
+        return families
 
 
 def _kept_prompts(run: Run) -> list[Prompt]:
@@ -140,60 +153,43 @@ def _kept_prompts(run: Run) -> list[Prompt]:
     return sorted(prompts, key=lambda prompt: prompt.id)
 
 
-def _compare(vectors: Vectors, swapped: Vectors, centre: Floats | float, arm: Run) -> Floats:
-    """Similarities to i, to j and to another seed, shape (3, I, P)."""
-    j, _ = swap_of(arm)
-    starts = [seed for seed in sorted(swapped) if seed != j and seed in vectors]
-    others = [seed for seed in sorted(vectors) if seed != j]
-    similar = []
-    for i in starts:
-        other = others[(others.index(i) + 1) % len(others)]
-        images = (vectors[i], vectors[j], vectors[other])
-        similar.append([cosines(swapped[i] - centre, image - centre) for image in images])
-    return np.moveaxis(np.array(similar), 1, 0)
-
-
-def _row(
-    name: str, arm: Run, measure: str, similar: Floats, groups: Sequence[str]
+def _swap_row(
+    eta: float, swap: Swap, measure: str, similar: Similar, groups: Sequence[str]
 ) -> dict[str, Any]:
-    """The row of one swap by one measure."""
-    to_i, to_j, to_other = similar.mean(axis=1)
-    start = grouped_mean_interval(to_i, groups)
-    other = float(to_other.mean())
-    seed, step = swap_of(arm)
-    return {
-        "arm": name,
-        "seed": seed,
-        "step": step,
-        "measure": measure,
-        **_with_ends("to_i", "to_i", start),
-        **_with_ends("to_j", "to_j", grouped_mean_interval(to_j, groups)),
-        "to_other": other,
-        **_with_ends("trace_of_j", "trace", grouped_mean_interval(to_j - to_other, groups)),
-        "start_share": (start.value - other) / (1 - other) if other < 1 else None,
-        "n": similar[0].size,
-        "seeds": similar.shape[1],
-        "groups": len(set(groups)),
-    }
+    named = {"eta": eta, "arm": swap.name, "seed": swap.seed, "step": swap.step}
+    return {**named, "measure": measure, **row(similar, groups)}
 
 
-def _with_ends(name: str, short: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.value, f"{short}_low": interval.low, f"{short}_high": interval.high}
+def _eta_row(
+    eta: float, measure: str, at_start: Sequence[Similar], groups: Sequence[str]
+) -> dict[str, Any]:
+    """One eta: the swaps at step 0 to all seeds j together."""
+    numbers = row(np.concatenate(at_start, axis=1), groups)
+    return {"eta": eta, "decides": decides(numbers), "measure": measure, **numbers}
 
 
-def _sentence(rows: Sequence[Mapping[str, Any]], run: Run) -> str:
-    swaps = "; ".join(
-        f"swap to seed {row['seed']} at step {row['step']}: {row['to_i']:.2f} "
-        f"[{row['to_i_low']:.2f}, {row['to_i_high']:.2f}] with the seed of the start, "
-        f"{row['to_j']:.2f} with the seed of the steps, {row['to_other']:.2f} with any other "
-        f"(difference of the last two {row['trace_of_j']:+.3f} [{row['trace_low']:+.3f}, "
-        f"{row['trace_high']:+.3f}])"
-        for row in rows
-        if row["measure"] == PIXELS
+def _sentence(own: Sequence[Mapping[str, Any]], etas: Sequence[Mapping[str, Any]], run: Run) -> str:
+    """State the similarities by eta at step 0, then by step at the run's own eta."""
+    by_eta = "; ".join(
+        f"eta {one['eta']:g}: {_similar(one)}" for one in etas if one["measure"] == PIXELS
     )
-    first = rows[0]
+    by_step = "; ".join(
+        f"to seed {one['seed']} at step {one['step']}: {_similar(one)}"
+        for one in own
+        if one["measure"] == PIXELS
+    )
+    first = own[0]
     return (
-        f"correlation of pixels, {run.config.num_inference_steps} steps, eta {run.config.eta:g}, "
-        f"{first['n']:,} images of {first['seeds']} seeds per swap, {first['groups']} prompt "
-        f"groups: {swaps}"
+        f"correlation of pixels with the seed of the start, with the seed of the steps and with "
+        f"any other; {run.config.num_inference_steps} steps, {first['n']:,} images of "
+        f"{first['seeds']} seeds per swap, {first['groups']} prompt groups. All steps swapped: "
+        f"{by_eta}. At eta {run.config.eta:g}, swapped {by_step}"
+    )
+
+
+def _similar(one: Mapping[str, Any]) -> str:
+    return (
+        f"{one['to_i']:.2f} [{one['to_i_low']:.2f}, {one['to_i_high']:.2f}], "
+        f"{one['to_j']:.2f} [{one['to_j_low']:.2f}, {one['to_j_high']:.2f}], {one['to_other']:.2f} "
+        f"({decides(one)})"
     )

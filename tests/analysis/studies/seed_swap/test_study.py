@@ -8,6 +8,7 @@ import yaml
 from analysis.studies import Findings, load_study
 from analysis.studies.base import NotDrawnError
 from pipeline.errors import RunError
+from pipeline.runs.run import Run
 from pipeline.settings.recipe import Recipe
 from tests.analysis.studies.swapped import arm, swapped_runs
 
@@ -57,10 +58,38 @@ def test_only_swaps_with_equal_sampling_to_a_seed_of_the_run_count(
     rows = found[0.0].tables["swaps"].frame
     assert rows["arm"].to_list() == ["to_1_at_0", "to_1_at_20"]
     assert rows["seeds"].to_list() == [3, 3]
-    assert set(found[0.0].figures) == {"similarity", "strip"}
+    assert set(found[0.0].figures) == {"similarity", "eta", "strip"}
     recipe = Recipe(name="swaps", **yaml.safe_load(found[0.0].recipes["swaps"]))
     assert recipe.sampling.eta == 1.0
-    assert {"plain", "to_0_at_0", "to_1_at_36"} <= set(recipe.arms)
+    assert {"plain", "to_0_at_0", "to_1_at_36", "eta_0", "eta_0.3_to_1_at_0"} <= set(recipe.arms)
+    assert "eta_1" not in recipe.arms, "the plain arm has it"
+
+
+def test_the_answer_is_given_for_each_eta(tmp_path: Path) -> None:
+    """The start decides at a small eta and the steps at a large one; at 0, by construction."""
+    by_steps = {0.3: 0.2, 1.0: 1.0}
+    for eta, share in by_steps.items():
+        for seed in (0, 1):
+            arm(tmp_path / f"{eta}_to_{seed}", share, (seed, 0), eta=eta)
+        arm(tmp_path / f"{eta}", share, eta=eta)
+    arm(tmp_path / "0", 0.0, eta=0.0)
+    arm(tmp_path / "unswapped", 0.5, eta=0.7)
+    arm(tmp_path / "other_guidance", 0.5, eta=0.1, guidance_scale=7.0)
+    arm(tmp_path / "other_guidance_swapped", 0.5, (1, 0), eta=0.1, guidance_scale=7.0)
+    found = load_study("seed_swap").find(Run.open(tmp_path / "1.0"))
+    rows = {one["eta"]: one for one in found.numbers["etas"]}
+    decides = {eta: one["decides"] for eta, one in rows.items()}
+    assert decides == {0.0: "start", 0.3: "start", 1.0: "steps"}
+    assert rows[0.0]["to_i"] == pytest.approx(1)
+    assert rows[0.0]["to_j"] == pytest.approx(rows[0.0]["to_other"], abs=0.1)
+    assert rows[0.3]["seeds"] == 6, "three seeds i for each of two seeds j"
+    swaps = [one for one in found.numbers["swaps"] if one["eta"] == 0.3]
+    mean = sum(one["start_minus_steps"] for one in swaps) / 2
+    assert rows[0.3]["start_minus_steps"] == pytest.approx(mean)
+    assert "eta 0.3: " in found.outcome
+    # From the arm of another eta, the rows are the same: each eta is compared with its own.
+    again = load_study("seed_swap").find(Run.open(tmp_path / "0.3"))
+    assert again.numbers["etas"] == found.numbers["etas"]
 
 
 def test_refusals_say_what_is_needed(tmp_path: Path) -> None:
