@@ -2,9 +2,9 @@
 
     plan -> generate -> measure -> rank -> publish      (`run` is all of it)
 
-Four more commands are in files of their own in `goldenseed.commands`: `search` finds good seeds
-with a fraction of the images, `study` answers one question about a run, and `reference` and
-`prompts` make the files that a study of a real model needs.
+Five more commands are in files of their own in `goldenseed.commands`: `search` finds good seeds
+with a fraction of the images, `study` answers one question about a run, `gc` removes leftovers, and
+`reference` and `prompts` make the files that a study of a real model needs.
 
 Results go to stdout, as a table or, with --json, as JSON. Everything else goes to stderr.
 
@@ -26,6 +26,7 @@ import typer
 
 import goldenseed
 from goldenseed.commands import exit_codes
+from goldenseed.commands import gc as gc_command
 from goldenseed.commands import prompts as prompts_command
 from goldenseed.commands import reference as reference_command
 from goldenseed.commands import search as search_command
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 def _with_groups(app: typer.Typer) -> typer.Typer:
     """Add the commands that have files of their own."""
     app.command()(search_command.search)
+    app.command()(gc_command.gc)
     app.command(cls=study_command.StudyCommand)(study_command.study)
     app.add_typer(prompts_command.app, name="prompts")
     app.add_typer(reference_command.app, name="reference")

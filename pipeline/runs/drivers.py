@@ -110,6 +110,9 @@ class Claims:
         self._heart.start()
         for driver in self.others():
             self._tell_of(driver)
+        for key in [*self._store.list(CLAIMS_FOLDER, "")]:
+            if self._owner(key) is None:
+                self._store.remove(key)
         return self
 
     def __exit__(
@@ -142,7 +145,7 @@ class Claims:
 
     def is_elsewhere(self, task_id: str) -> bool:
         """Whether another process that is at work has claimed this task."""
-        owner = self._owner(task_id)
+        owner = self._owner(self._key(task_id))
         return owner is not None and owner.id != self._driver.id
 
     def wait(self) -> None:
@@ -158,7 +161,7 @@ class Claims:
     def _claim(self, task_id: str) -> bool:
         path = self._store.path(self._key(task_id))
         if not _create(path, self._driver.id):
-            owner = self._owner(task_id)
+            owner = self._owner(self._key(task_id))
             if owner is not None and owner.id != self._driver.id:
                 self._tell_of(owner)
                 return False
@@ -168,10 +171,10 @@ class Claims:
         self._claimed.add(task_id)
         return True
 
-    def _owner(self, task_id: str) -> Driver | None:
-        """The process at work that has claimed a task; None if there is none."""
+    def _owner(self, key: str) -> Driver | None:
+        """The process at work that has made a claim; None if there is none."""
         with suppress(FileNotFoundError, UnicodeDecodeError):
-            driver = _read(self._store, self._store.read(self._key(task_id)).decode())
+            driver = _read(self._store, self._store.read(key).decode())
             if driver is not None and self._works(driver):
                 return driver
         return None
