@@ -1,7 +1,7 @@
 """Measure kernel distances (KID) of a seed's images from reference scenes or real images."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -9,12 +9,14 @@ from typing import ClassVar
 import numpy as np
 
 from analysis.metrics.base import PERCEPTUAL_REFERENCE, ReferenceMetric
-from analysis.statistics.arrays import Array, Floats
+from analysis.statistics.arrays import Array, Floats, Indices
 from analysis.statistics.distances import KidReference
 from analysis.statistics.floors import kid_from_rest
 from analysis.statistics.intervals import Interval, kid_interval
 from analysis.statistics.kernels import kernel_sums
 
+MOST_IMAGES = 100_000
+"""Images that are all compared with one another; 50,000 of 128 numbers take about a minute."""
 SEEDS_AT_ONCE = 16
 """Seeds whose kernel blocks are computed together: 16 x 100 x 100 numbers stay in the cache."""
 
@@ -79,6 +81,24 @@ class KernelDistance(ReferenceMetric):
         within = kernels[:, apart].mean(axis=1)
         return np.asarray(within - 2 * cross.mean(axis=1) + self.shared.within)
 
+    def of_pools(self, prepared: Sequence[Array]) -> Callable[[Indices], Floats] | None:
+        """Average over all assignments: over all pairs of the pool's images of different prompts.
+
+        The kernels are summed once for each pair of seeds. That costs as much as the square of the
+        number of images, so it is done for at most `MOST_IMAGES`.
+        """
+        x, cross = prepared
+        if x.shape[0] * x.shape[1] > MOST_IMAGES:
+            return None
+        pairs, of_reference = _between_prompts(x), cross.mean(axis=1)
+
+        def averages(pools: Indices) -> Floats:
+            within = [pairs[np.ix_(pool, pool)].mean() for pool in pools]
+            far = of_reference[pools].mean(axis=1)
+            return np.asarray(within - 2 * far + self.shared.within)
+
+        return averages
+
     def from_rest(self, part: Floats, rest: Floats) -> float:
         """Measure the distance from the other images; their kernel mean follows from the whole."""
         del rest
@@ -105,6 +125,26 @@ class Kid(KernelDistance):
 
     name: ClassVar[str] = "kid"
     needs: ClassVar[tuple[str, ...]] = ("inception.embedding",)
+
+
+def _between_prompts(x: Floats) -> Floats:
+    """Average the kernel over images of different prompts, for each pair of seeds.
+
+    Args:
+        x: Shape (S, P, d).
+
+    Returns:
+        Shape (S, S).
+    """
+    count, n, width = x.shape
+    flat, pairs = x.reshape(count * n, width), np.empty((count, count))
+    for s in range(count):
+        base = flat @ x[s].T  # (S P, P)
+        base /= width
+        base += 1
+        base = (base * base * base).reshape(count, n, n)
+        pairs[s] = base.sum(axis=(1, 2)) - np.einsum("tpp->t", base)
+    return np.asarray(pairs / (n * (n - 1)))
 
 
 def _within(x: Floats) -> Floats:

@@ -4,12 +4,12 @@ import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from analysis.statistics.arrays import Array, Floats
+from analysis.statistics.arrays import Array, Floats, Indices
 from analysis.statistics.extrapolation import AtInfinity
 from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.intervals import Interval
@@ -161,6 +161,24 @@ class Metric(ABC):
         """
         del groups
         return self.values(prepared)
+
+    def of_pools(self, prepared: Sequence[Array]) -> Callable[[Indices], Floats] | None:
+        """Return the mean over all ways in which the seeds of a pool share the prompts.
+
+        Each prompt is drawn by a seed of the pool, independently and with equal probability. By
+        default, a mean of one number per image has such a formula and no other metric has.
+
+        Args:
+            prepared: From `prepare`, for all seeds.
+
+        Returns:
+            A function from pools, shape (N, k), indices of seeds, to their expected values, shape
+            (N,); None if no formula is known, or it would be too costly.
+        """
+        if not self.per_image_mean:
+            return None
+        values = self.values(prepared)
+        return lambda pools: np.asarray(values[pools].mean(axis=1))
 
     def floor(self, n: int, rng: np.random.Generator) -> NoiseFloor | None:
         """Measure the noise floor: the value that n images no worse than the reference have.

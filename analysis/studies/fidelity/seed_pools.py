@@ -7,59 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from analysis.metrics import Metric
 from analysis.ranking.joint_rule import Judged
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import delete_group_jackknife, grouped_mean_interval
+from analysis.studies.fidelity.assignments import Assignments
 from analysis.study_tools.farthest_seeds import cosine_matrix, mean_pairs, nanmean
 from pipeline.errors import RunError
 
-POOLS_AT_ONCE = 16
-"""Pools evaluated at the same time."""
-ASSIGNMENTS = 20
-"""Random assignments of a pool's seeds to prompts, and random pools of each size."""
+RANDOM_POOLS = 20
+"""Random pools of each size."""
 COMPARED = 64
 """Seeds of a random pool whose images are compared with one another, at most."""
-
-
-def pool_values(metric: Metric, prepared: Sequence[Any], owners: Indices) -> Floats:
-    """Compute the metric of images that several seeds draw together.
-
-    The images of a pool are more diverse than those of each of its seeds, so the Frechet distance
-    of the pool is lower on average. Compare pools only with pools of the same size, under the same
-    assignment.
-
-    Args:
-        metric: The metric.
-        prepared: The result of `metric.prepare` for the images of all seeds, each (S, P, ...).
-        owners: Shape (N, P), index of the seed that draws each prompt, for each of N pools.
-
-    Returns:
-        Shape (N,).
-    """
-    prompts = np.arange(owners.shape[1])
-    parts = [
-        metric.values([array[owners[n : n + POOLS_AT_ONCE], prompts] for array in prepared])
-        for n in range(0, len(owners), POOLS_AT_ONCE)
-    ]
-    return np.concatenate(parts)
-
-
-def assigned(pools: Indices, turns: Indices) -> Indices:
-    """Assign a seed of each pool to each prompt, in the same way for every pool.
-
-    Args:
-        pools: Shape (N, k), indices of the seeds of each pool.
-        turns: Shape (P,), which of the k seeds draws the prompt, 0 .. k - 1.
-
-    Returns:
-        Shape (N, P).
-
-    Example:
-        >>> assigned(np.array([[7, 8], [1, 2]]), np.array([0, 1, 1])).tolist()
-        [[7, 8, 8], [1, 2, 2]]
-    """
-    return np.asarray(pools[:, turns])
 
 
 def best_of(scores: ArrayLike, count: int) -> Floats:
@@ -149,7 +107,8 @@ def preference_gains(judged: Judged, golden: Sequence[int]) -> dict[str, Any]:
 
 
 def pool_rows(
-    last: Sequence[Judged],
+    distance: Assignments,
+    preference: Judged,
     pools: Sequence[Indices],
     images: NDArray[np.floating] | None,
     rng: np.random.Generator,
@@ -157,38 +116,40 @@ def pool_rows(
     """Evaluate pools of several sizes, and random pools of the same sizes.
 
     Args:
-        last: The distance and the preference, on prompts that were not used to choose the seeds.
+        distance: The distance, on prompts that were not used to choose the seeds.
+        preference: The preference, on such prompts.
         pools: Indices of the seeds of each pool.
         images: Style vectors of the same prompts, shape (S, P, d), or None.
-        rng: Draws the assignments and the random pools.
+        rng: Draws the random pools.
 
     Returns:
         One row per pool: its size, preference with interval, distance and similarity, the latter
         two also for random pools, and n. Similarity is None for a pool of one seed, and without
         style vectors.
     """
-    seeds = len(last[0].sample.seeds)
+    seeds = len(preference.sample.seeds)
     random = [
-        np.array([rng.permutation(seeds)[: len(pool)] for _ in range(ASSIGNMENTS)])
+        np.array([rng.permutation(seeds)[: len(pool)] for _ in range(RANDOM_POOLS)])
         for pool in pools
     ]
     compared = [each[:, :COMPARED] for each in random]  # a random pool's first seeds are random
     similar = pool_similarities(images, [*(pool[None] for pool in pools), *compared])
     best, null = similar[: len(pools)], similar[len(pools) :]
     return [
-        {**_row(last, pool, others, rng), "similarity": of_pool, "similarity_random": of_random}
+        {
+            **_row(distance, preference, pool, others),
+            "similarity": of_pool,
+            "similarity_random": of_random,
+        }
         for pool, others, of_pool, of_random in zip(pools, random, best, null, strict=True)
     ]
 
 
 def _row(
-    last: Sequence[Judged], pool: Indices, random: Indices, rng: np.random.Generator
+    distance: Assignments, preference: Judged, pool: Indices, random: Indices
 ) -> dict[str, Any]:
-    distance, preference = last
-    turns = rng.integers(len(pool), size=(ASSIGNMENTS, distance.sample.n))
-    values = pool_values(distance.metric, distance.prepared, pool[turns])
-    others = np.take_along_axis(random, turns, axis=1)
-    null = pool_values(distance.metric, distance.prepared, others)
+    values, errors = distance.averages(pool[None])
+    null, _ = distance.averages(random)
     scores = np.asarray(preference.prepared[0])[pool].mean(axis=0)
     score = grouped_mean_interval(scores, preference.sample.groups)
     return {
@@ -196,10 +157,11 @@ def _row(
         "preference": score.value,
         "preference_low": score.low,
         "preference_high": score.high,
-        "distance": float(values.mean()),
+        "distance": float(values[0]),
+        "distance_error": float(errors[0]),
         "distance_random": float(null.mean()),
         "distance_random_sd": float(null.std(ddof=1)),
-        "n": distance.sample.n,
+        "n": distance.judged.sample.n,
     }
 
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from analysis.metrics import Metric
 from analysis.ranking.joint_rule import Judged, judge, top_by_all
 from analysis.statistics.arrays import Floats
-from analysis.statistics.monte_carlo import p_value
 from analysis.studies.base import Findings, Study, StudyTable
+from analysis.studies.fidelity.assignments import Assignments
 from analysis.studies.fidelity.figures import pools_figure, random_sets_figure
-from analysis.studies.fidelity.seed_pools import assigned, pool_rows, pool_values, preference_gains
+from analysis.studies.fidelity.random_sets import TABLE_COLUMNS, against_random, words
+from analysis.studies.fidelity.seed_pools import pool_rows, preference_gains
 from analysis.study_tools.farthest_seeds import STYLES
 from analysis.study_tools.measured import (
     REPORTING_SET,
@@ -33,28 +34,13 @@ LEAST_SEEDS, LEAST_GROUPS = 8, 4
 POOLS = (1, 4, 16, 65, 256)
 THIS, OTHER = "this run", "other kind"
 
-TABLE_COLUMNS = {
-    "prompts": "which prompts: those of this run, or of the other kind",
-    "metric": "name of the metric",
-    "higher_is_better": "direction",
-    "golden": "value of the golden seeds, one of which draws each prompt, chosen at random",
-    "random": "mean over random sets of as many seeds under the same assignment",
-    "random_low": "2.5th percentile over random sets",
-    "random_high": "97.5th percentile",
-    "p": "share of the random sets that are at least as good",
-    "fresh": "mean over draws of a fresh random seed per prompt",
-    "fresh_low": "2.5th percentile over draws",
-    "fresh_high": "97.5th percentile",
-    "seeds": "golden seeds",
-    "n": "prompts of set 3, one image each",
-    "reference": "images of the distance's reference, whatever the prompts; null for a score",
-}
 POOL_COLUMNS = {
     "seeds": "size of the pool: the best seeds by mean rank on sets 1 and 2",
     "preference": "mean preference over set 3",
     "preference_low": "lower end of its 95 % interval",
     "preference_high": "upper end",
-    "distance": "distance on set 3, mean over random assignments of the pool's seeds",
+    "distance": "distance on set 3, average over assignments of the pool's seeds to prompts",
+    "distance_error": "standard error of the average over assignments; 0 if all are averaged",
     "distance_random": "mean distance of random pools of this size",
     "distance_random_sd": "its standard deviation over pools",
     "n": "prompts of set 3",
@@ -71,10 +57,11 @@ class Fidelity(Study):
         compare with choosing the best of four random images, and what does a small pool of seeds
         cost in diversity?
     Method: A seed is golden if it is in the top share on sets 1 and 2, see `rule`. On set 3, each
-        prompt gets the image of one golden seed, drawn at random. The value of these images is
-        compared with that of `sets` random sets of as many seeds under the same assignment
-        (because the images of a pool are more diverse than those of each of its seeds), and with
-        one fresh random seed per prompt. The win rate is the share of (prompt, golden seed, other
+        prompt gets the image of one golden seed, drawn at random. The value of these images,
+        averaged over all such assignments (for a metric that does not know that average, over
+        20), is compared with the same average of `sets` random sets of as many seeds (because the
+        images of a pool are more diverse than those of each of its seeds), and with one fresh
+        random seed per prompt. The win rate is the share of (prompt, golden seed, other
         seed) in which the golden seed's preference is higher, with an interval over prompt
         groups. The gain is also given as a share of what the best of four random seeds gains; the
         interval is a jackknife of the whole ratio over prompt groups.
@@ -107,7 +94,7 @@ class Fidelity(Study):
     preference: str = ""
     rule: Literal["both", "preference"] = "both"
     share: float = 0.25
-    sets: int = 1000
+    sets: int = 2000
     other: str = ""
     other_prompts: str = ""
 
@@ -122,17 +109,21 @@ class Fidelity(Study):
         rows: list[dict[str, Any]] = []
         gains: dict[str, Any] = {}
         nulls: dict[str, tuple[Floats, float]] = {}
+        drawn: dict[str, list[Assignments]] = {}
         for kind, (source, fitting) in self._kinds(run, metrics).items():
             last = _judge_last(source, fitting, seeds)
+            drawn[kind] = []
             for judged in last:
-                row, null = self._against_random(run, kind, judged, golden)
+                rng = self.rng(run, f"{kind} {judged.metric.name}")
+                drawn[kind].append(Assignments(judged, int(rng.integers(2**31))))
+                row, null = against_random(kind, drawn[kind][-1], golden, self.sets, rng)
                 rows.append(row)
                 nulls[f"{judged.metric.name}, {kind}"] = (null, row["golden"])
             gains[kind] = preference_gains(last[-1], golden)
-        pools = self._pools(run, deciding, _judge_last(run, metrics, seeds))
+        pools = self._pools(run, deciding, drawn[THIS])
         golden_seeds = [seeds[index] for index in golden]
         return Findings(
-            outcome="; ".join([_sentence(rows, gains, len(golden)), *self._left_out(metrics)]),
+            outcome="; ".join([_sentence(rows, gains), *self._left_out(metrics)]),
             numbers={"golden": golden_seeds, "table": rows, "preference": gains, "pools": pools},
             tables={
                 "table1": StudyTable(pl.DataFrame(rows, infer_schema_length=None), TABLE_COLUMNS),
@@ -177,48 +168,16 @@ class Fidelity(Study):
             )
         return sorted(golden)
 
-    def _against_random(
-        self, run: Run, kind: str, judged: Judged, golden: Sequence[int]
-    ) -> tuple[dict[str, Any], Floats]:
-        """One metric of the golden seeds, random sets and fresh seeds: its row and its null."""
-        metric, rng = judged.metric, self.rng(run, f"{kind} {judged.metric.name}")
-        seeds, n, k = len(judged.sample.seeds), judged.sample.n, len(golden)
-        turns = rng.integers(k, size=n)
-        sets = np.array([rng.permutation(seeds)[:k] for _ in range(self.sets)])
-        value = pool_values(metric, judged.prepared, assigned(np.array([golden]), turns))[0]
-        null = pool_values(metric, judged.prepared, assigned(sets, turns))
-        owners = rng.integers(seeds, size=(self.sets, n))
-        fresh = pool_values(metric, judged.prepared, owners)
-        sign = 1.0 if judged.best == "higher" else -1.0
-        low, high = np.percentile(null, [2.5, 97.5])
-        fresh_low, fresh_high = np.percentile(fresh, [2.5, 97.5])
-        row = {
-            "prompts": kind,
-            "metric": metric.name,
-            "higher_is_better": judged.best == "higher",
-            "golden": float(value),
-            "random": float(null.mean()),
-            "random_low": float(low),
-            "random_high": float(high),
-            "p": p_value(sign * null, sign * float(value)),
-            "fresh": float(fresh.mean()),
-            "fresh_low": float(fresh_low),
-            "fresh_high": float(fresh_high),
-            "seeds": k,
-            "n": n,
-            "reference": metric.reference_n,
-        }
-        return row, null
-
     def _pools(
-        self, run: Run, sets: Sequence[Sequence[Judged]], last: Sequence[Judged]
+        self, run: Run, sets: Sequence[Sequence[Judged]], last: Sequence[Assignments]
     ) -> list[dict[str, Any]]:
         """Quality and diversity of the best 1, 4, 16 ... seeds."""
         ranks = np.mean([judged.ranks for metrics in sets for judged in metrics], axis=0)
         order = np.argsort(ranks, kind="stable")
         sizes = [size for size in POOLS if size < len(order)] + [len(order)]
         pools = [order[:size] for size in sizes]
-        return pool_rows(last, pools, _style_images(run), self.rng(run, "pools"))
+        images, rng = _style_images(run), self.rng(run, "pools")
+        return pool_rows(last[0], last[1].judged, pools, images, rng)
 
     def _other_recipe(self, run: Run) -> str:
         """The recipe of the same model and seeds on another kind of prompts."""
@@ -266,13 +225,8 @@ def _style_images(run: Run) -> NDArray[np.floating] | None:
     return np.asarray(sample.columns[need])
 
 
-def _sentence(rows: Sequence[dict[str, Any]], gains: dict[str, Any], k: int) -> str:
-    parts = [
-        f"{row['metric']} {row['golden']:.4g} on {row['n']} prompts of set 3 ({row['prompts']}), "
-        f"random sets of {k} {row['random']:.4g} [{row['random_low']:.4g}, "
-        f"{row['random_high']:.4g}], p = {row['p']:.2g}, fresh seeds {row['fresh']:.4g}"
-        for row in rows
-    ]
+def _sentence(rows: Sequence[dict[str, Any]], gains: dict[str, Any]) -> str:
+    parts = [words(row) for row in rows]
     parts += [
         f"win rate {gain['win_rate'].value:.1%} [{gain['win_rate'].low:.1%}, "
         f"{gain['win_rate'].high:.1%}] and {gain['share_of_best_of_four'].value:.0%} "
@@ -280,4 +234,4 @@ def _sentence(rows: Sequence[dict[str, Any]], gains: dict[str, Any], k: int) -> 
         f"the gain of the best of four random seeds ({kind})"
         for kind, gain in gains.items()
     ]
-    return f"{k} golden seeds: {'; '.join(parts)}"
+    return f"{rows[0]['seeds']} golden seeds: {'; '.join(parts)}"

@@ -11,14 +11,8 @@ from scipy.stats import mannwhitneyu
 from analysis.ranking.joint_rule import Judged, in_company
 from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_mean_interval
-from analysis.studies.fidelity.seed_pools import (
-    assigned,
-    best_of,
-    pool_rows,
-    pool_values,
-    preference_gains,
-    wins,
-)
+from analysis.studies.fidelity.assignments import Assignments
+from analysis.studies.fidelity.seed_pools import best_of, pool_rows, preference_gains, wins
 from tests.analysis.planted import Distance, Score, sample
 
 
@@ -42,24 +36,14 @@ def test_win_rates_are_mann_and_whitneys() -> None:
     assert not np.allclose(wins(a, b), strict)
 
 
-def test_a_pool_is_judged_by_what_its_seeds_draw() -> None:
-    values = np.random.default_rng(2).normal(size=(7, 40))
-    pools = np.array([[0, 3], [5, 6]])
-    turns = np.random.default_rng(3).integers(2, size=40)
-    owners = assigned(pools, turns)
-    wanted = [np.mean([values[pool[turns[p]], p] for p in range(40)]) for pool in pools]
-    found = pool_values(Score(), [values], np.tile(owners, (9, 1)))  # more than at once
-    np.testing.assert_allclose(found, np.tile(wanted, 9), rtol=1e-12)
-    assert found[0] != pytest.approx(values[pools[0]].mean())
-
-
 def test_all_images_of_a_large_pool_are_compared() -> None:
     """Seeds are sorted by quality, so comparing only the first 64 would be biased."""
     rng = np.random.default_rng(4)
     images = rng.normal(size=(90, 3, 5)) + 4 * (np.arange(90) < 64)[:, None, None]
     values = sample(rng.normal(size=(90, 3)), np.arange(3))
     pools = [np.arange(90), np.arange(64)]
-    whole, best = pool_rows(in_company([Distance(), Score()], [values] * 2), pools, images, rng)
+    distance, preference = in_company([Distance(), Score()], [values] * 2)
+    whole, best = pool_rows(Assignments(distance, 0), preference, pools, images, rng)
     unit = images / np.linalg.norm(images, axis=-1, keepdims=True)
     pairs = [1 - pdist(unit[:, p], "cosine").mean() for p in range(3)]
     assert whole["similarity"] == pytest.approx(np.mean(pairs), rel=1e-9)
