@@ -45,6 +45,27 @@ def t_interval(
     return Interval(value, value - half, value + half, n, f"{method}, {100 * level:g} %")
 
 
+def two_sided_p(interval: Interval, *, freedom: int, level: float = 0.95) -> float:
+    """The p-value of "the true value is 0" that belongs to an interval of `t_interval`.
+
+    Args:
+        interval: Value and ends, which may be NaN; so is the p-value then.
+        freedom: Degrees of freedom of Student's t, as for `t_interval`.
+        level: Confidence of the interval, in (0, 1).
+
+    Returns:
+        In 0..1; below 1 - level where the interval does not hold 0.
+
+    Example:
+        >>> round(two_sided_p(t_interval(2.0, 1.0, freedom=10, n=9, method="t"), freedom=10), 3)
+        0.073
+    """
+    error = (interval.high - interval.low) / (2 * scipy.stats.t.ppf((1 + level) / 2, freedom))
+    if error == 0:
+        return float(interval.value == 0)
+    return float(2 * scipy.stats.t.sf(abs(interval.value) / error, freedom))
+
+
 def root_scale(interval: Interval, *, power: int, offset: float = 0.0) -> Interval:
     """Compute an interval on the scale of a root, where squared distances are nearly normal.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.statistics.bounds import Interval, t_interval
+from analysis.statistics.bounds import Interval, t_interval, two_sided_p
 from analysis.statistics.leave_out import group_codes
 from analysis.statistics.monte_carlo import p_error, p_value
 from analysis.statistics.rare import too_few_events
@@ -115,8 +115,27 @@ def seed_share_change(
     return t_interval(
         value,
         error,
-        freedom=min(s, g, BLOCKS) - 1,
+        freedom=_freedom(s, g),
         n=n,
         method=f"jackknife over {s} seeds and {g} prompt groups",
         level=level,
     )
+
+
+def share_change_p(change: Interval, seeds: int, groups: int) -> float:
+    """The two-sided p-value of a change of the seed's share.
+
+    Args:
+        change: What `seed_share_change` gives, at the level of 95 %.
+        seeds: Seeds of its grids.
+        groups: Prompt groups of its grids.
+
+    Returns:
+        In 0..1; NaN where the change has no interval.
+    """
+    return two_sided_p(change, freedom=_freedom(seeds, groups))
+
+
+def _freedom(seeds: int, groups: int) -> int:
+    """Degrees of freedom of the jackknife over seeds and groups."""
+    return min(seeds, groups, BLOCKS) - 1

@@ -11,7 +11,8 @@ from analysis.cells.cells import Sample, read_cells
 from analysis.pictures import plots
 from analysis.seed_shares import NULL_DRAWS, SETS, Measure, none_if_nan, scalar_measures
 from analysis.statistics.arrays import Floats
-from analysis.statistics.seed_shares import compare_with_null, seed_share_change
+from analysis.statistics.embedding import holm
+from analysis.statistics.seed_shares import compare_with_null, seed_share_change, share_change_p
 from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.study_tools.measured import features_of, identities, require, shared_features
@@ -41,10 +42,15 @@ COLUMNS = {
     "change": "share minus this run's, over the cells that both have; null for this run itself",
     "change_low": "lower end of its 95 % interval; null where the measure is too rare for one",
     "change_high": "upper end",
+    "change_p": "two-sided p of the change; null where it has no interval",
+    "change_p_holm": "change_p adjusted by Holm for all changes of this table",
     "change_n": "cells with a value in both runs, from which the change is estimated",
 }
-CHANGES = ("change", "change_low", "change_high", "change_n")
-_FLOATS = ("share", "low", "high", "null_high", "p", "change", "change_low", "change_high")
+CHANGES = ("change", "change_low", "change_high", "change_p", "change_n")
+_FLOATS = (
+    *("share", "low", "high", "null_high", "p", "change", "change_low", "change_high"),
+    *("change_p", "change_p_holm"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class ShareChanges(Study):
         model, an intervention or a condition make that more or less?
     Method: The variance of each measure is split among seed, prompt and their interaction, over
         the seeds and prompts of sets 1 and 2 that all runs share. The change of the seed's share
-        has an interval of its own: a jackknife of the difference over seeds and prompt groups.
+        has an interval of its own: a jackknife of the difference over seeds and prompt groups. Its
+        p-value is adjusted by Holm for all changes that the study reports.
     Null: No seed effect: in each prompt group, the images are permuted among the seeds, alike for
         all its prompts, so that what seeds do to single groups stays. One-sided.
     n: Cells; seeds and prompt groups.
@@ -69,7 +76,7 @@ class ShareChanges(Study):
     """
 
     name: ClassVar[str] = "share_changes"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     runs: dict[str, str] = field(default_factory=dict)
     measures: tuple[str, ...] = ()
@@ -89,6 +96,7 @@ class ShareChanges(Study):
                 or "the runs measure no number per image in common; this study needs one: add a "
                 "feature such as appearance to `features`"
             )
+        rows = _adjusted(rows)
         used = [measure for measure in measures if measure.name in {row["measure"] for row in rows}]
         frame = pl.DataFrame(rows, schema_overrides=dict.fromkeys(_FLOATS, pl.Float64))
         control = {"sampling": {"intervention": {"name": "seed_scramble"}}}
@@ -183,8 +191,19 @@ def _change(before: Floats, after: Floats, sample: Sample, *, is_this_run: bool)
     if is_this_run:
         return dict.fromkeys(CHANGES)
     change = seed_share_change(before, after, sample.groups)
-    ends = (none_if_nan(change.low), none_if_nan(change.high))
-    return dict(zip(CHANGES, (change.value, *ends, change.n), strict=True))
+    groups = len(set(sample.groups.tolist()))
+    p = share_change_p(change, len(sample.seeds), groups)
+    known = [none_if_nan(number) for number in (change.low, change.high, p)]
+    return dict(zip(CHANGES, (change.value, *known, change.n), strict=True))
+
+
+def _adjusted(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the p-values of all their changes adjusted for one another."""
+    p_values = [row["change_p"] for row in rows if row["change_p"] is not None]
+    adjusted = iter(holm(np.array(p_values)).tolist())
+    return [
+        row | {"change_p_holm": None if row["change_p"] is None else next(adjusted)} for row in rows
+    ]
 
 
 def _sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -205,7 +224,8 @@ def _change_text(row: Mapping[str, Any]) -> str:
     """The change with its interval; empty if it has none."""
     if row["change_low"] is None:
         return ""
-    return f" ({row['change']:+.1%} [{row['change_low']:+.1%}, {row['change_high']:+.1%}])"
+    ends = f"[{row['change_low']:+.1%}, {row['change_high']:+.1%}]"
+    return f" ({row['change']:+.1%} {ends}, adjusted p = {row['change_p_holm']:.2g})"
 
 
 def _figure(rows: Sequence[dict[str, Any]]) -> bytes:

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.statistics.seed_shares import seed_share_change
+from analysis.statistics.bounds import Interval, t_interval, two_sided_p
+from analysis.statistics.seed_shares import seed_share_change, share_change_p
 from analysis.statistics.variance import seed_share
 from tests.analysis.statistics.test_coverage import BAND
 
@@ -92,3 +93,14 @@ def test_grids_that_do_not_vary_or_are_not_finite_are_refused() -> None:
         seed_share_change(grid, np.ones((8, 8)))
     with pytest.raises(ValueError, match="finite"):
         seed_share_change(grid, np.where(grid > 1, np.inf, grid))
+
+
+@pytest.mark.parametrize("value", [-0.7, 0.1, 2.3])
+def test_the_interval_at_the_level_of_its_p_value_ends_at_zero(value: float) -> None:
+    p = two_sided_p(t_interval(value, 0.5, freedom=7, n=9, method="t"), freedom=7)
+    touching = t_interval(value, 0.5, freedom=7, n=9, method="t", level=1 - p)
+    assert min(abs(touching.low), abs(touching.high)) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_change_without_an_interval_has_no_p_value() -> None:
+    assert np.isnan(share_change_p(Interval(0.1, np.nan, np.nan, 144, "rare"), 12, 12))

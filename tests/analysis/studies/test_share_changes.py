@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from statsmodels.stats.multitest import multipletests
 
 from analysis.studies import Findings, load_study
 from pipeline.errors import RunError
@@ -85,6 +86,19 @@ def test_a_change_is_found_only_where_there_is_one(found: Findings) -> None:
     assert "less" in found.outcome
 
 
+def test_p_values_of_changes_are_adjusted_for_all_of_them(found: Findings) -> None:
+    changes = [r for r in found.numbers["shares"] if r["change"] is not None]
+    p_values = [r["change_p"] for r in changes]
+    adjusted = [r["change_p_holm"] for r in changes]
+    assert len(changes) > 4
+    np.testing.assert_allclose(adjusted, multipletests(p_values, method="holm")[1])
+    assert adjusted != p_values
+    for change in changes:
+        assert (change["change_p"] < 0.05) == (change["change_low"] * change["change_high"] > 0)
+    assert row(found, "score", "less")["change_p_holm"] < 0.01
+    assert row(found, "score", "this run")["change_p_holm"] is None
+
+
 def test_what_does_not_vary_is_left_out_with_a_reason(found: Findings) -> None:
     assert f"{LAYOUT}.size" not in {r["measure"] for r in found.numbers["shares"]}
     said = f"{LAYOUT}.size of this run is left out: values do not vary"
@@ -109,6 +123,7 @@ def test_a_rare_measure_has_a_share_but_no_interval(tmp_path: Path) -> None:
     rare = row(found, f"{LAYOUT}.found", "b")
     assert rare["low"] is None
     assert rare["change_low"] is None
+    assert rare["change_p_holm"] is None
     assert abs(rare["change"]) < 0.1
     usual = row(found, f"{LAYOUT}.x", "b")
     assert usual["change_n"] < usual["n"]
