@@ -15,6 +15,7 @@ import pyarrow as pa
 from analysis.cells.cells import Cells, Sample, read_cells, read_status, seed_blocks
 from analysis.extraction.extract import run_feature
 from analysis.metrics import Metric, load_metric
+from analysis.statistics.arrays import Array
 from pipeline.errors import RunError
 from pipeline.runs.layout import PER_SEED_FILE
 from pipeline.runs.run import Run
@@ -75,15 +76,23 @@ def metric_identity(run: Run, metric: Metric) -> str:
 
 
 def group_refusal(sample: Sample) -> str:
-    """Say why these prompt groups allow no interval; empty if they do.
+    """Say why these prompt groups allow no interval; empty if they do."""
+    return groups_refusal(sample.groups)
+
+
+def groups_refusal(groups: Array | Sequence[str]) -> str:
+    """Say why prompts of these groups allow no interval; empty if they do.
 
     A variance needs two groups, and a distance without the largest group still needs 2 images.
+
+    Args:
+        groups: The group of each prompt.
     """
-    sizes = np.unique(sample.groups, return_counts=True)[1]
-    if len(sizes) >= 2 and sample.n - sizes.max() >= 2:
+    count, sizes = len(groups), np.unique(groups, return_counts=True)[1]
+    if len(sizes) >= 2 and count - sizes.max() >= 2:
         return ""
     return (
-        f"{sample.n} images per seed in {len(sizes)} prompt group(s), {sizes.max(initial=0)} in "
+        f"{count} images per seed in {len(sizes)} prompt group(s), {sizes.max(initial=0)} in "
         f"the largest; at least 2 images must lie outside the largest group: add prompts"
     )
 

@@ -104,8 +104,9 @@ def plan(
     choice = begin.choose_recipe(recipe, seeds=seeds, prompts=prompts, allow_code=allow_code)
     begin.check_recipe(choice)
     begin.note_what_stops(choice)
-    folder = _folder(choice, out)
-    plans = plan_recipe(choice, prompts_to_plan(choice), folder, reliability=reliability)
+    folder, chosen = _folder(choice, out), prompts_to_plan(choice)
+    begin.refuse_ranking(choice, chosen, folder)
+    plans = plan_recipe(choice, chosen, folder, reliability=reliability)
     print_plans(plans, as_json=as_json)
 
 
@@ -185,8 +186,7 @@ def run(
     from goldenseed.steps import begin, steps
 
     choice = begin.choose_recipe(recipe, seeds=seeds, prompts=prompts, allow_code=allow_code)
-    runs = begin.start_runs(choice, _folder(choice, out))
-    begin.note_what_stops(choice, drawing=True)
+    runs = begin.start_runs(choice, _folder(choice, out), to_rank=True)
     pool = steps.Workers(executor, workers or choice.workers)
     results = [result for run in runs for result in steps.draw_and_measure(run, pool)]
     _stop_if_incomplete(results)

@@ -44,7 +44,7 @@ class Drawn:
         finite: (B,) whether all floats of the decoder were finite, tested before the cast to
             uint8, which turns NaN into black.
         flagged: (B,) whether a safety checker replaced the image.
-        truncated_tokens: (B,) prompt tokens that did not fit the text encoder.
+        truncated_tokens: (B,) prompt tokens that the encoder with the shortest limit did not read.
         latents: Step -> (B, C, h, w) float32, if the batch asks for them and the model's family
             can keep them.
     """

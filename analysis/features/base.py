@@ -110,6 +110,18 @@ class Feature(ABC):
         del prompt
         return ""
 
+    def cut_texts(self, texts: Sequence[str]) -> list[str]:
+        """List the prompts whose ends the feature does not read; by default none.
+
+        Such prompts are said before they are measured, because two prompts that differ only after
+        that have the same numbers. Needs no `setup`.
+
+        Args:
+            texts: Texts of prompts.
+        """
+        del texts
+        return []
+
     def setup(self) -> None:  # noqa: B027 - most features have nothing to set up
         """Load weights; called once per actor."""
 

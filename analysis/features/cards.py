@@ -16,6 +16,7 @@ from pydantic import Field
 
 from pipeline.cards.checkpoints import Checkpoint
 from pipeline.cards.foreign_code import refuse_code_in
+from pipeline.cards.own_paths import beside
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.storage.file_hashes import sha256_of_file
 from pipeline.storage.yaml_files import read_mapping, validated
@@ -96,6 +97,8 @@ def load_card(name: str, feature: str) -> FeatureCard:
     """
     if name.endswith((".yaml", ".yml")):
         card = validated(FeatureCard, read_mapping(Path(name), "a card"), Path(name))
+        if not card.package:
+            card = card.model_copy(update={"path": beside(card.path, Path(name).parent)})
     else:
         known = {key: card for key, card in cards().items() if card.feature == feature}
         if name not in known:
@@ -129,7 +132,7 @@ def find_weights(card: FeatureCard) -> Path:
             f"{card.file or card.path} is a pickle, which can run any code, and its card pins "
             f"{pinned} sha256: state the sha256 of the file that you trust, or use safetensors"
         )
-    weights = _local(card) or _downloaded(card)
+    weights = local_weights(card) or _downloaded(card)
     if weights.is_dir():
         refuse_code_in(weights)
     if card.sha256 and weights.is_file():
@@ -184,8 +187,12 @@ def _joined(lines: list[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _local(card: FeatureCard) -> Path | None:
-    """Find the weights without a download; None if they are not on this machine."""
+def local_weights(card: FeatureCard) -> Path | None:
+    """Find a card's weights without a download; None if they are not on this machine.
+
+    Raises:
+        ModelError: If they are missing and there is nowhere to download them from.
+    """
     if card.package:
         return _package_folder(card) / card.path
     paths = [PROJECT / card.path] if card.path else []

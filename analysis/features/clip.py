@@ -1,14 +1,15 @@
 """Extract `clip`: the embedding of an image by a CLIP of open_clip, and its fit to the prompt.
 
-The tokenizer silently cuts a text that has more tokens than the tower takes (77).
+The tokenizer cuts a text that has more tokens than the tower takes (77); `cut_texts` says which.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import pyarrow as pa
 
 from analysis.features.base import Batch, Columns
+from analysis.features.long_texts import cut_texts
 from analysis.features.networks import NetworkFeature, option
 from analysis.features.towers import Towers, as_float32, texts_of
 from pipeline.errors import ModelError
@@ -41,6 +42,10 @@ class Clip(NetworkFeature):
     def applies(self, prompt: Mapping[str, object]) -> str:
         """Refuse a prompt without a text."""
         return "" if prompt["text"] else "the prompt has no text"
+
+    def cut_texts(self, texts: Sequence[str]) -> list[str]:
+        """List the prompts that are longer than the text tower takes."""
+        return cut_texts(self.card, texts)
 
     def setup(self) -> None:
         """Load both towers."""

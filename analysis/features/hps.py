@@ -9,20 +9,21 @@ Since torchvision 0.17, this resize is antialiased by default, so the authors' o
 different scores before and after. The option `antialias` of the card, true by default, chooses.
 
 The authors score under float16 autocast on a GPU. Here, scores are float32 on any device, and
-differ by the rounding of float16. The tokenizer silently cuts a text that has more tokens than the
-tower takes (77).
+differ by the rounding of float16. The tokenizer cuts a text that has more tokens than the tower
+takes (77); `cut_texts` says which.
 
 Scores of v2.0 and v2.1 are not comparable, so the version is in the name of the column. The
 authors compare only images of the same prompt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from analysis.features.base import Batch, Columns
+from analysis.features.long_texts import cut_texts
 from analysis.features.networks import NetworkFeature, option
 from analysis.features.towers import Towers, as_float32, texts_of
 from pipeline.stage import Uint8Images
@@ -71,6 +72,10 @@ class Hps(NetworkFeature):
     def applies(self, prompt: Mapping[str, object]) -> str:
         """Refuse a prompt without a text."""
         return "" if prompt["text"] else "the prompt has no text"
+
+    def cut_texts(self, texts: Sequence[str]) -> list[str]:
+        """List the prompts that are longer than the text tower takes."""
+        return cut_texts(self.card, texts)
 
     def setup(self) -> None:
         """Load both towers."""

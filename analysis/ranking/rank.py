@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from analysis.cells.cells import Sample, read_cells
-from analysis.metrics import METRICS, Metric, load_metric
+from analysis.metrics import Metric, load_metric
 from analysis.per_seed import group_refusal, metric_identity
+from analysis.ranking.before_drawing import refuse_without_better_end
 from analysis.ranking.confirmation import Draws, End, gap_beside_null, ranked_seeds, seed_list
 from analysis.ranking.repeatability import prompts_needed, repeatability
 from analysis.ranking.result import Ranking, nothing_ranked, too_few_seeds
@@ -82,12 +83,7 @@ def ranking_identity(run: Run, metric: Metric) -> tuple[str, str, str]:
 
 
 def _refuse_settings(metric: Metric, permutations: int) -> None:
-    if metric.higher_is_better is None:
-        directed = [name for name in METRICS if load_metric(name).higher_is_better is not None]
-        raise ConfigError(
-            f"metric {metric.name} has no better end, so no seed is golden by it; "
-            f"rank by one of these: {', '.join(directed)}"
-        )
+    refuse_without_better_end(metric)
     if permutations < PERMUTATIONS:
         raise ConfigError(f"{permutations} permutations; at least {PERMUTATIONS} are needed")
 

@@ -110,6 +110,14 @@ class Study(ABC):
             NotDrawnError: If other runs are missing that a recipe can draw.
         """
 
+    def expected_seconds(self, run: Run) -> float:
+        """Estimate how long the study takes on two cores; by default 0, which is under a minute.
+
+        Studies that take longer say so before they start, and run last.
+        """
+        del run
+        return 0.0
+
     def rng_seed(self, run: Run) -> list[int]:
         """The seed of this study's random numbers on a run: run, grid and name of the study."""
         study = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big")

@@ -1,11 +1,13 @@
 """Write recipes of the runs that a study would need in addition, as a user would write them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipeline.runs.run import Run
+from pipeline.settings.own_paths import resolve_paths
 from pipeline.settings.recipe import Recipe, Sampling
 
 
@@ -30,6 +32,7 @@ def recipe_like(run: Run, changes: Mapping[str, Any], *, note: str) -> str:
     fields = {**recipe, **changes, "sampling": {**sampling, **changes.get("sampling", {})}}
     valid = Recipe.model_validate(fields).model_dump(mode="json", exclude_defaults=True)
     del valid["name"]  # a recipe is named by its file
+    valid = resolve_paths(valid, Path.cwd())  # the file's own folder is another
     head = "".join(f"# {line}\n" for line in note.splitlines())
     text: str = yaml.safe_dump(valid, sort_keys=False, allow_unicode=True, width=100)
     return head + text

@@ -13,6 +13,9 @@ def print_plans(plans: Sequence[ArmPlan], *, as_json: bool) -> None:
         tables.print_json([plan.as_dict() for plan in plans])
         return
     tables.print_rows("plan: nothing is drawn", [_row(plan) for plan in plans])
+    for plan in plans:
+        if plan.growth:
+            tables.line(f"{plan.arm}: {plan.growth}." if plan.arm else f"{plan.growth}.")
     kinds = zip(*((plan.basis, plan.measuring, plan.expect) for plan in plans), strict=True)
     for texts in kinds:
         for text in sorted(set(texts)):
@@ -25,11 +28,17 @@ def _row(plan: ArmPlan) -> tables.Row:
         "card": plan.card,
         "prompts": f"{plan.prompts:,}",
         "seeds": f"{plan.seeds:,}",
-        "images": f"{plan.cells:,}",
+        "images": _images(plan),
         "shards": f"{plan.shards:,} ({plan.done:,} done)",
         "size": tables.number_of_bytes(plan.image_bytes),
         "time": _time(plan),
     }
+
+
+def _images(plan: ArmPlan) -> str:
+    if plan.images_left == plan.cells:
+        return f"{plan.cells:,}"
+    return f"{plan.cells:,} ({plan.images_left:,} to draw)"
 
 
 def _time(plan: ArmPlan) -> str:

@@ -35,8 +35,8 @@ def note_results(results: Sequence[Result]) -> None:
             text += f", {result.failed:,} of them failed (their rows keep the reason)"
         if result.truncated:
             text += (
-                f"; {result.truncated:,} prompts were longer than the text encoder allows and "
-                f"were truncated"
+                f"; {result.truncated:,} prompts (or their negative prompt) were longer than a "
+                f"text encoder reads and were cut; `truncated_tokens` counts how much"
             )
         note(text)
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import TextWrapper
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,7 @@ from rich.text import Text
 
 Row = Mapping[str, object]
 WIDE = 160
-"""Columns of a page that is not a terminal, such as a file or a pipe."""
+"""Columns of a page that is no terminal, such as a file or a pipe, unless COLUMNS is set."""
 
 
 def line(text: str) -> None:
@@ -49,9 +50,10 @@ def print_rows(title: str, rows: Sequence[Row]) -> None:
         title: What the rows are.
         rows: Column name -> value; values are printed as they are, never as markup.
     """
-    page = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    is_known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    page = Console(width=None if is_known else WIDE, highlight=False)
     if _least_width(rows) > page.width:
-        for text in _blocks(title, rows):
+        for text in _blocks(title, rows, page.width):
             line(text)
         return
     with page.capture() as capture:
@@ -75,10 +77,17 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
     return table
 
 
-def _blocks(title: str, rows: Sequence[Row]) -> list[str]:
-    """One line per value, and a blank line between two rows."""
+def _blocks(title: str, rows: Sequence[Row], width: int) -> list[str]:
+    """Lines of one value each, and a blank line between two rows.
+
+    Long lines are folded between words, so that a path or a name stays whole.
+    """
+    fold = TextWrapper(
+        width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
     blocks = [[f"{name}: {plain(str(value))}" for name, value in row.items()] for row in rows]
-    return [title, *(text for block in blocks for text in ("", *block)), ""]
+    texts = [title, *(text for block in blocks for text in ("", *block)), ""]
+    return [part for text in texts for part in fold.wrap(text) or [""]]
 
 
 def plain(text: str) -> str:

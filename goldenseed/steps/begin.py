@@ -1,18 +1,23 @@
 """Begin or open the runs of a recipe: check the recipe, read its prompts, and extend the grids."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from analysis.features import load_features
 from analysis.features.base import refuse_without_mean
 from analysis.metrics import load_metric
-from analysis.ranking.result import nothing_ranked, too_few_seeds
+from analysis.ranking.before_drawing import refuse_unrankable
+from analysis.ranking.result import nothing_ranked
 from goldenseed.progress import note
+from goldenseed.steps.growth import grown_grid
+from goldenseed.steps.prompt_notes import note_prompts
 from pipeline import models, registry
 from pipeline.cards.card import check_drawable, find_card, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError, ModelError, PromptError, nearest
 from pipeline.noise import noise_spec
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
+from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import PromptSet, read_prompts
 from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import RUN_FILE
@@ -94,20 +99,10 @@ def check_recipe(recipe: Recipe) -> None:
     check_sampling(recipe, card)
 
 
-def note_what_stops(recipe: Recipe, *, drawing: bool = False) -> None:
-    """Say on stderr what would stop a run of this recipe after the plan or after the drawing.
-
-    Args:
-        recipe: The recipe.
-        drawing: Whether the run is about to be drawn; its model is then checked elsewhere.
-    """
+def note_what_stops(recipe: Recipe) -> None:
+    """Say on stderr that a recipe ranks nothing, or that its model cannot be drawn here."""
     if recipe.ranking is None:
-        if not drawing:
-            note(nothing_ranked(recipe.name))
-    elif few := too_few_seeds(len(recipe.seeds.values())):
-        note(f"`run` will draw and measure, and then stop: {few}")
-    if drawing:
-        return
+        note(nothing_ranked(recipe.name))
     try:
         check_drawable(find_card(recipe.card))
     except ModelError as error:
@@ -164,7 +159,7 @@ def load_prompts(recipe: Recipe) -> PromptSet:
             f"lower `prompts.count` (or --prompts), or add prompts to the file"
         )
     by_id = sorted(prompts, key=lambda prompt: prompt.id)
-    return PromptSet(tuple(by_id[:count]), prompt_set.report)
+    return prompt_set.only(by_id[:count])
 
 
 def _select_chosen(recipe: Recipe, prompt_set: PromptSet) -> PromptSet:
@@ -179,13 +174,34 @@ def _select_chosen(recipe: Recipe, prompt_set: PromptSet) -> PromptSet:
             f"{recipe.prompts.source} lacks {len(missing):,} of the {len(wanted):,} prompts of "
             f"`prompts.chosen`, for example {min(missing)}; use the file that holds them"
         )
-    return PromptSet(prompts, prompt_set.report)
+    return prompt_set.only(prompts)
 
 
-def start_runs(recipe: Recipe, out: Path) -> list[Run]:
+def refuse_ranking(recipe: Recipe, prompts: Mapping[str, Prompt], out: Path) -> None:
+    """Refuse a recipe whose seeds cannot be ranked on the grid that its run will have.
+
+    Args:
+        recipe: The recipe.
+        prompts: Its prompts, by id.
+        out: The run folder, which need not exist; what it holds counts.
+
+    Raises:
+        ConfigError: If the metric has no better end, or there are too few seeds or prompts.
+    """
+    for arm in recipe.arms or ("",):
+        growth = grown_grid(recipe, prompts, out / arm)
+        refuse_unrankable(recipe, growth.seeds, growth.prompts.values())
+
+
+def start_runs(recipe: Recipe, out: Path, *, to_rank: bool = False) -> list[Run]:
     """Begin or open the run of each arm, and add the recipe's seeds and prompts to its grid.
 
-    Prints a note to stderr if prompts were merged, skipped or stripped.
+    Prints notes on the prompts to stderr: what was merged, what is not used, what is not read.
+
+    Args:
+        recipe: The recipe.
+        out: The run folder.
+        to_rank: Whether the seeds will be ranked, so that a grid that allows none is refused.
 
     Raises:
         GoldenseedError: If anything that the recipe names is missing or cannot be used.
@@ -194,9 +210,11 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
     for name in _metrics(recipe):
         load_metric(name).check()
     prompts = load_prompts(recipe)
+    by_id = {prompt.id: prompt for prompt in prompts.prompts}
+    if to_rank:
+        refuse_ranking(recipe, by_id, out)
     conditions = check_condition_images(recipe, prompts)
-    if prompts.report.n_read != prompts.report.n_kept or prompts.report.n_stripped:
-        note(prompts.report.summary())
+    note_prompts(recipe, prompts)
     card = find_card(recipe.card)
     resolved = resolve(card, _existing_revision(recipe, out))
     if card.repo and card.revision == "unresolved":
@@ -207,6 +225,9 @@ def start_runs(recipe: Recipe, out: Path) -> list[Run]:
         check_prediction(card, config.scheduler_config, resolved.folder)
         run = Run.start(out / arm, config, recipe)
         bring_conditions(prompts.prompts, conditions, run.store)
+        growth = grown_grid(recipe, by_id, run.root)
+        if growth.words:
+            note(f"{out / arm}: {growth.words}")
         run.grow(recipe.seeds.values(), prompts.prompts)
         runs.append(run)
     return runs

@@ -4,16 +4,17 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from goldenseed.progress import note
 from goldenseed.steps import begin
+from goldenseed.steps.growth import GrownGrid, grown_grid
 from goldenseed.steps.measuring import measuring_cost
+from goldenseed.steps.prompt_notes import note_prompts
 from pipeline.cards.card import Card, find_card
 from pipeline.errors import ConfigError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs import grid
-from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import IMAGES_FOLDER, RUN_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import Recipe, Sampling
@@ -44,6 +45,8 @@ class ArmPlan:
         prompts: Prompts in the grid.
         seeds: Seeds in the grid.
         cells: Images in the grid.
+        images_left: Images that are still to be drawn.
+        growth: How the grid of a run that exists grows; empty for a new run.
         shards: Number of shards (files) of the grid.
         done: Shards that exist already.
         image_bytes: Estimated bytes of the images still to draw.
@@ -61,6 +64,8 @@ class ArmPlan:
     prompts: int
     seeds: int
     cells: int
+    images_left: int
+    growth: str
     shards: int
     done: int
     image_bytes: int
@@ -93,6 +98,7 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
     if count is None or shipped.is_file() or Path(source).exists():
         prompt_set = begin.load_prompts(recipe)
         begin.check_condition_images(recipe, prompt_set)
+        note_prompts(recipe, prompt_set)
         return {prompt.id: prompt for prompt in prompt_set.prompts}
     note(
         f"{source} does not exist yet: planned with {count:,} stand-ins; the recipe's comments "
@@ -110,18 +116,19 @@ def plan_recipe(
     Args:
         recipe: The recipe.
         prompts: The recipe's prompts, by id.
-        out: The run folder; shards that it holds already count as done.
+        out: The run folder. The grid that it holds is part of the plan, and shards that it holds
+            count as done.
         reliability: If given, also say how many prompts per set a ranking of this reliability
             needs.
     """
-    arms = recipe.arms or {"": Sampling()}
-    expect = expectation(prompt.set for prompt in prompts.values())
     plans = []
-    for name, arm in arms.items():
-        folder, text = out / name, expect
+    for name, arm in (recipe.arms or {"": Sampling()}).items():
+        folder = out / name
+        grown = grown_grid(recipe, prompts, folder)
+        text = expectation(prompt.set for prompt in grown.prompts.values())
         if reliability is not None:
             text += f"; {prompts_needed_text(reliability, folder)}"
-        plans.append(_plan_arm(recipe, name, arm, list(prompts), folder=folder, expect=text))
+        plans.append(_plan_arm(recipe, name, arm, grown, folder=folder, expect=text))
     return plans
 
 
@@ -205,15 +212,16 @@ def _plan_arm(
     recipe: Recipe,
     name: str,
     arm: Sampling,
-    prompt_ids: list[str],
+    grown: GrownGrid,
     *,
     folder: Path,
     expect: str,
 ) -> ArmPlan:
-    card, seeds = find_card(recipe.card), recipe.seeds.values()
-    shards, done = _count_shards(recipe, prompt_ids), _count_done(folder)
-    cells = len(seeds) * len(prompt_ids)
-    images_left = cells * max(0, shards - done) // max(1, shards)
+    card, seeds, prompt_ids = find_card(recipe.card), grown.seeds, list(grown.prompts)
+    drawn = _drawn_tiles(folder)
+    tiles = [tile for block in (*grown.old, *grown.new) for tile in grid.cut(block)]
+    left = [tile for tile in tiles if tile.id not in drawn]
+    images_left = sum(len(tile.seeds) * len(tile.prompt_ids) for tile in left)
     per_image, basis = seconds_per_image(card, recipe.sampling, arm)
     cost = measuring_cost(
         recipe, prompt_ids, images=images_left / max(1, len(prompt_ids)), frames=card.frames
@@ -225,9 +233,11 @@ def _plan_arm(
         card=card.name,
         prompts=len(prompt_ids),
         seeds=len(seeds),
-        cells=cells,
-        shards=shards,
-        done=done,
+        cells=len(seeds) * len(prompt_ids),
+        images_left=images_left,
+        growth=grown.words,
+        shards=len(tiles),
+        done=len(tiles) - len(left),
         image_bytes=int(images_kept * _pixels(card, recipe.sampling, arm) * BYTES_PER_PIXEL),
         seconds=seconds,
         gpu_hours=seconds / 3600 if seconds is not None and card.gpu else None,
@@ -237,31 +247,18 @@ def _plan_arm(
     )
 
 
-def _count_shards(recipe: Recipe, prompt_ids: list[str]) -> int:
-    """Count the shards of a new grid."""
-    blocks = grid.grow(
-        [],
-        recipe.seeds.values(),
-        prompt_ids,
-        tile_seeds=recipe.tile.seeds,
-        tile_prompts=recipe.tile.prompts,
-        order=recipe.order,
-    )
-    return sum(1 for block in blocks for _ in grid.cut(block))
-
-
 def _pixels(card: Card, sampling: Sampling, arm: Sampling) -> int:
     """Count the pixels of one image."""
     height = arm.height or sampling.height or card.height
     return height * (arm.width or sampling.width or card.width)
 
 
-def _count_done(folder: Path) -> int:
+def _drawn_tiles(folder: Path) -> set[str]:
+    """Ids of the tiles that a run has drawn."""
     if not (folder / RUN_FILE).is_file():
-        return 0
-    read_identity(folder)  # raises if the run is damaged
+        return set()
     images = ShardFolder(LocalStore(folder), IMAGES_FOLDER, IMAGE_CONTENT)
-    return sum(1 for _ in images.receipt_keys())
+    return {PurePosixPath(key).stem for key in images.receipt_keys()}
 
 
 def seconds_per_image(card: Card, *layers: Sampling) -> tuple[float | None, str]:

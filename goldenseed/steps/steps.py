@@ -12,11 +12,13 @@ from typing import Any
 
 from analysis import per_seed
 from analysis.extraction.extract import ExtractStage, FeatureSink, missing_extractions
+from analysis.metrics import load_metric
 from analysis.publish import publish as write_release
 from analysis.ranking import rank as ranks
 from analysis.ranking.result import Ranking, nothing_ranked
 from analysis.seed_shares import variance_table
 from goldenseed.progress import follow, note
+from goldenseed.steps.prompt_notes import note_cut_texts
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.runs import grid
@@ -132,6 +134,7 @@ def extract(run: Run, workers: Workers) -> Result:
     """Measure the features of the images that lack them. Draws no images."""
     run.settle()
     names = run.recipe.features
+    note_cut_texts(run.recipe, names, run.prompts.values())
     cells = {tile.id: len(tile.cells) for tile in run.tiles()}
 
     def extract_missing(claims: Claims) -> Result:
@@ -170,6 +173,8 @@ def rank(run: Run) -> Ranking:
     """
     if run.recipe.ranking is None:
         raise ConfigError(nothing_ranked(run.recipe.name))
+    metric = load_metric(run.recipe.ranking.metric)
+    note_cut_texts(run.recipe, metric.features, run.prompts.values())
     ranking = ranks.rank(run)
     ranks.save_ranking(run, ranking)
     return ranking

@@ -22,6 +22,7 @@ from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.cards.known_hashes import known_sha256
 from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_sha256
 from pipeline.cards.other_tools import our_field
+from pipeline.cards.own_paths import beside
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.registry import is_user_path
 from pipeline.storage.file_hashes import sha256_of_files
@@ -154,8 +155,17 @@ def find_card(name: str) -> Card:
         return cards[name]
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
         fields = {"name": Path(name).stem, **read_mapping(Path(name), "a card")}
-        return validated(Card, fields, Path(name), synonym=our_field)
+        return _beside(validated(Card, fields, Path(name), synonym=our_field), Path(name).parent)
     raise _no_card(name, cards)
+
+
+def _beside(card: Card, folder: Path) -> Card:
+    """Resolve the relative paths of a user's own card, which start at its folder."""
+    parts = {
+        name: part.model_copy(update={"path": beside(part.path, folder)})
+        for name, part in card.parts.items()
+    }
+    return card.model_copy(update={"path": beside(card.path, folder), "parts": parts})
 
 
 def _no_card(name: str, cards: Mapping[str, Card]) -> ConfigError:
@@ -163,9 +173,7 @@ def _no_card(name: str, cards: Mapping[str, Card]) -> ConfigError:
     own = [str(path) for path in Path(name).parent.glob("*.y*ml")]
     if name.endswith((".yaml", ".yml")):
         return ConfigError(
-            f"no card {name}: there is no such file in {Path.cwd()}; {nearest(name, own)}".rstrip(
-                "; "
-            )
+            f"no card {name}: there is no such file; {nearest(name, own)}".rstrip("; ")
         )
     return ConfigError(
         f"unknown model card {name!r}; {nearest(name, [*cards, *own])}known: {', '.join(cards)}; "
@@ -268,12 +276,9 @@ def _local(card: Card) -> Path:
     folder = PROJECT_ROOT / card.path
     if not (folder / "model_index.json").is_file():
         missing = "holds no model_index.json" if folder.is_dir() else "is no folder"
-        relative = (
-            "" if Path(card.path).is_absolute() else f"; a relative path starts at {PROJECT_ROOT}"
-        )
         raise ModelError(
-            f"card {card.name}: {folder} {missing}; `path` is a folder in the diffusers "
-            f"layout{relative}"
+            f"card {card.name}: {folder} {missing}; `path` is a folder in the diffusers layout; a "
+            f"relative path starts at the folder of the card's file"
         )
     return folder
 

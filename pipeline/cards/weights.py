@@ -27,7 +27,7 @@ def find_weights(path: str) -> Path:
     if not path or not weights.exists():
         raise ModelError(
             f"found no weights at {weights}; give the path of a file of weights, or of a folder "
-            f"with config.json and weights, absolute or relative to {PROJECT_ROOT}"
+            f"with config.json and weights, absolute or relative to the recipe's file"
         )
     if weights.is_dir():
         refuse_code_in(weights)

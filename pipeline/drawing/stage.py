@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,9 @@ from pipeline import models
 from pipeline.cards.card import resolve
 from pipeline.drawing.canary import check_canary, check_token, provenance
 from pipeline.drawing.latents import commit_latents
+from pipeline.drawing.long_texts import refuse_long
 from pipeline.drawing.tile import CellImage, draw_tile
-from pipeline.errors import ConfigError, PromptError, RunError
+from pipeline.errors import ConfigError, RunError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import ChecksPrompts, Model
 from pipeline.prompts.conditions import FOLDER, Conditions, check_conditions
@@ -81,7 +82,7 @@ class GenerateStage:
             len(cells),
             failed,
             time.perf_counter() - started,
-            truncated_prompts=_truncated_prompts(task, cells),
+            truncated_prompts=_truncated_prompts(task, cells, loaded.negative_cut),
         )
 
     def _commit(
@@ -127,6 +128,7 @@ class _Loaded:
     kept_prompts: frozenset[str]
     codec: Codec
     keep_latents: str
+    negative_cut: int
 
     def receipt(self, tile: Tile) -> Receipt | None:
         """The receipt of a tile's images; None unless all that is kept of the tile is there."""
@@ -159,8 +161,9 @@ def _load(run: Run) -> _Loaded:
     model = load_model(run)
     if isinstance(model, ChecksPrompts):
         model.check_prompts(prompts.values())
+    negative = run.config.negative_prompt
     if recipe.long_prompts == "refuse":
-        _refuse_long(model, prompts.values())
+        refuse_long(model, [prompt.text for prompt in prompts.values()], negative)
     return _Loaded(
         run=run,
         model=model,
@@ -169,24 +172,8 @@ def _load(run: Run) -> _Loaded:
         kept_prompts=run.kept_prompts(),
         codec=recipe.codec,
         keep_latents=recipe.keep_latents,
+        negative_cut=model.truncated_tokens(negative) if negative else 0,
     )
-
-
-def _refuse_long(model: Model, prompts: Iterable[Prompt]) -> None:
-    """Refuse prompts whose end would be cut off.
-
-    Raises:
-        PromptError: If there are any; the message says how many and names the first.
-    """
-    tokens = {prompt.text: model.truncated_tokens(prompt.text) for prompt in prompts}
-    long = {text: count for text, count in tokens.items() if count > 0}
-    if long:
-        text, count = next(iter(long.items()))
-        raise PromptError(
-            f"{len(long):,} prompt(s) are longer than the text encoder reads: {text[:60]!r} is "
-            f"{count} token(s) too long. Shorten them, or set `long_prompts: cut` in the recipe to "
-            "draw them without their ends; each row then counts the tokens that were cut off"
-        )
 
 
 def load_model(run: Run) -> Model:
@@ -246,10 +233,13 @@ def load_intervention(run: Run) -> Intervention:
     return make_intervention(recorded)
 
 
-def _truncated_prompts(tile: Tile, cells: Sequence[CellImage]) -> tuple[str, ...]:
-    """Ids of the tile's prompts that the text encoder cut off."""
+def _truncated_prompts(
+    tile: Tile, cells: Sequence[CellImage], negative_cut: int
+) -> tuple[str, ...]:
+    """Ids of the tile's prompts that a text encoder cut off, or whose negative prompt it did."""
     pairs = zip(tile.cells, cells, strict=True)
-    return tuple(sorted({prompt_id for (prompt_id, _), cell in pairs if cell.truncated_tokens}))
+    cut = {prompt_id for (prompt_id, _), cell in pairs if cell.truncated_tokens + negative_cut}
+    return tuple(sorted(cut))
 
 
 def _to_table(
@@ -266,11 +256,17 @@ def _to_table(
         blob = None
         if cell.pixels is not None and prompt_id in loaded.kept_prompts:
             blob = {"bytes": encode_image(cell.pixels, loaded.codec), "path": None}
-        rows.append(_row(prompt, seed, cell, blob))
+        rows.append(_row(prompt, seed, cell, blob, loaded.negative_cut))
     return pa.Table.from_pylist(rows, schema=IMAGES.arrow()), images
 
 
-def _row(prompt: Prompt, seed: int, cell: CellImage, blob: Any) -> dict[str, Any]:  # noqa: ANN401
+def _row(
+    prompt: Prompt,
+    seed: int,
+    cell: CellImage,
+    blob: Any,  # noqa: ANN401
+    negative_cut: int,
+) -> dict[str, Any]:
     pixels = cell.pixels
     return {
         "prompt_id": prompt.id,
@@ -287,7 +283,7 @@ def _row(prompt: Prompt, seed: int, cell: CellImage, blob: Any) -> dict[str, Any
         "status": cell.status,
         "reason": cell.reason,
         "constant": None if pixels is None else bool((pixels == pixels[0, 0]).all()),
-        "truncated_tokens": cell.truncated_tokens,
+        "truncated_tokens": cell.truncated_tokens + negative_cut,
         "micro_batch": cell.micro_batch,
     }
 

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -30,7 +30,20 @@ class Model(Protocol):
         ...
 
     def truncated_tokens(self, text: str) -> int:
-        """Count the tokens of a prompt that the text encoder does not read; 0 if it reads all."""
+        """Count the tokens of a text that the text encoder does not read; 0 if it reads all.
+
+        The text is a prompt or the run's negative prompt. Of several encoders, the one that reads
+        least counts.
+        """
+        ...
+
+
+@runtime_checkable
+class NamesEncoders(Protocol):
+    """A model with several text encoders, which can say how much each of them reads."""
+
+    def tokens_cut(self, text: str) -> Mapping[str, int]:
+        """Give the name of each encoder's tokenizer -> tokens of the text that it cuts off."""
         ...
 
 
@@ -143,9 +156,3 @@ def call_arguments(batch: Batch, intervention: Intervention, config: RunConfig) 
         "return_dict": False,
         **intervention.call_kwargs(batch),
     }
-
-
-def truncated_tokens(tokenizer: Any, text: str) -> int:  # noqa: ANN401 - transformers is untyped
-    """Count the tokens of a prompt that its text encoder does not read."""
-    tokens: list[int] = tokenizer(text, truncation=False, verbose=False).input_ids
-    return max(0, len(tokens) - int(tokenizer.model_max_length))

@@ -30,6 +30,7 @@ from pipeline.errors import ModelError, PromptError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import device_of, to_uint8
 from pipeline.models.networks import Finite, load_stage
+from pipeline.models.text_lengths import tokens_cut
 from pipeline.noise import draw_next, make_generators
 from pipeline.prompts.conditions import class_number
 from pipeline.prompts.prompt_sets import Prompt
@@ -73,16 +74,13 @@ class DiffusersPipeline:
         _check(card, config, intervention, self.pipes)
         intervention.check(self.pipes[-1], card, config)
         self.pipes[-1] = intervention.prepare(self.pipes[-1], card)
-        self.finite = Finite(next((d for d in self._decoders() if d), None))
+        decoders = (getattr(self.pipe, name, None) for name in DECODERS)
+        self.finite = Finite(next((decoder for decoder in decoders if decoder), None))
 
     @property
     def pipe(self) -> Any:  # noqa: ANN401 - pipes have no common type
         """The last stage's pipeline."""
         return self.pipes[-1]
-
-    def _decoders(self) -> list[Any]:
-        """List what makes the pixels of the last stage."""
-        return [getattr(self.pipe, name, None) for name in DECODERS]
 
     @torch.inference_mode()
     def generate(self, batch: Batch) -> Drawn:
@@ -220,15 +218,17 @@ class DiffusersPipeline:
         )
 
     def truncated_tokens(self, text: str) -> int:
-        """Count the tokens of a prompt that the stage with the shortest limit does not read."""
-        counts = [0]
+        """Count the tokens of a text that the encoder with the shortest limit does not read."""
+        return max(self.tokens_cut(text).values(), default=0)
+
+    def tokens_cut(self, text: str) -> dict[str, int]:
+        """Count the tokens that each encoder of each stage cuts off a text, by its tokenizer."""
+        counts: dict[str, int] = {}
         for stage, pipe in zip(self.card.stages, self.pipes, strict=True):
-            if stage.tokenizer:
-                tokenizer = getattr(pipe, stage.tokenizer)
-                limit = stage.max_tokens or int(tokenizer.model_max_length)
-                tokens = tokenizer(text, truncation=False, verbose=False).input_ids
-                counts.append(len(tokens) - limit)
-        return max(counts)
+            if "text" in stage.sources():
+                cut = tokens_cut(pipe, text, {stage.tokenizer: stage.max_tokens})
+                counts |= {f"{stage.part} {name}".strip(): count for name, count in cut.items()}
+        return counts
 
     def check_prompts(self, prompts: Collection[Prompt]) -> None:
         """Refuse class numbers above those of a stage's network; the next number means "no class".

@@ -33,8 +33,9 @@ from pipeline.cards.card import Card, ResolvedCard
 from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8, truncated_tokens
+from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8
 from pipeline.models.networks import quiet
+from pipeline.models.text_lengths import longest_cut
 from pipeline.noise import draw_next
 from pipeline.settings.config import RunConfig
 
@@ -178,8 +179,8 @@ class Glide:
         return states
 
     def truncated_tokens(self, text: str) -> int:
-        """Count the tokens of a prompt that the text encoder does not read."""
-        return truncated_tokens(self.pipe.tokenizer, text)
+        """Count the tokens of a text that a text encoder does not read."""
+        return longest_cut(self.pipe, text)
 
 
 def ddim_step(x: Tensor, eps: Tensor, kept: Tensor, kept_after: Tensor) -> Tensor:

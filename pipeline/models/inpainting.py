@@ -38,9 +38,9 @@ from pipeline.models.base import (
     device_of,
     draw_start,
     to_uint8,
-    truncated_tokens,
 )
 from pipeline.models.networks import Finite, load_pipeline
+from pipeline.models.text_lengths import longest_cut
 from pipeline.noise import draw_next
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.settings.config import RunConfig
@@ -148,8 +148,8 @@ class Inpainting:
         return scaled
 
     def truncated_tokens(self, text: str) -> int:
-        """Count the tokens of a prompt that the text encoder does not read."""
-        return truncated_tokens(self.pipe.tokenizer, text)
+        """Count the tokens of a text that a text encoder does not read."""
+        return longest_cut(self.pipe, text)
 
 
 def _check(card: Card, config: RunConfig, pipe: Any, intervention: Intervention) -> None:  # noqa: ANN401

@@ -23,8 +23,9 @@ from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8, truncated_tokens
+from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8
 from pipeline.models.networks import Finite, load_stage
+from pipeline.models.text_lengths import longest_cut
 from pipeline.prompts.conditions import numbers_of
 from pipeline.settings.config import RunConfig
 
@@ -138,8 +139,8 @@ class InstantId:
         return arguments, options | {"encoder_hidden_states": self._tokens}
 
     def truncated_tokens(self, text: str) -> int:
-        """Count the tokens of a prompt that the text encoders do not read."""
-        return truncated_tokens(self.pipe.tokenizer, text)
+        """Count the tokens of a text that a text encoder does not read."""
+        return longest_cut(self.pipe, text)
 
 
 def _check(card: Card, config: RunConfig) -> None:

@@ -21,10 +21,10 @@ from pipeline.models.base import (
     draw_start,
     require_compiler,
     to_uint8,
-    truncated_tokens,
 )
 from pipeline.models.latents import Recorder
 from pipeline.models.networks import load_pipeline
+from pipeline.models.text_lengths import longest_cut
 from pipeline.settings.config import RunConfig
 
 PIPELINE = "StableDiffusionPipeline"
@@ -140,8 +140,8 @@ class StableDiffusion:
         return positive, negative
 
     def truncated_tokens(self, text: str) -> int:
-        """Count the tokens of a prompt that the text encoder does not read."""
-        return truncated_tokens(self.pipe.tokenizer, text)
+        """Count the tokens of a text that a text encoder does not read."""
+        return longest_cut(self.pipe, text)
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode to (B, 3, H, W) floats, about [-1, 1], not clamped: infinities must remain."""

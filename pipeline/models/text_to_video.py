@@ -29,9 +29,9 @@ from pipeline.models.base import (
     device_of,
     draw_start,
     to_uint8,
-    truncated_tokens,
 )
 from pipeline.models.networks import Finite, load_pipeline
+from pipeline.models.text_lengths import longest_cut
 from pipeline.settings.config import RunConfig
 
 PIPELINE = "TextToVideoSDPipeline"
@@ -107,8 +107,8 @@ class TextToVideo:
         return strip
 
     def truncated_tokens(self, text: str) -> int:
-        """Count the tokens of a prompt that the text encoder does not read."""
-        return truncated_tokens(self.pipe.tokenizer, text)
+        """Count the tokens of a text that a text encoder does not read."""
+        return longest_cut(self.pipe, text)
 
 
 def _check(card: Card, config: RunConfig) -> None:

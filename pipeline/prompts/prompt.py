@@ -5,24 +5,32 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.errors import PromptError, nearest
 
 __all__ = [
+    "FIELDS",
     "MAX_CHARACTERS",
+    "TEXT_NAMES",
     "Prompt",
     "normalise",
     "parse_prompt_fields",
+    "parse_prompt_line",
     "prompt_from_fields",
     "set_of",
+    "sort_fields",
 ]
 
 MAX_CHARACTERS = 10_000
 """Length of the longest prompt, in characters: about a hundred times what a text encoder reads."""
 
 _SET_SALT = "goldenseed prompt sets 1"
-_FIELDS = ["text", "object", "modifier", "group", "set", "image", "mask", "id"]
+TEXT_NAMES = ("text", "prompt", "caption")
+"""Names of the field that holds the text, in small letters."""
+FIELDS = ("text", "object", "modifier", "group", "set", "image", "mask", "id")
+"""Fields of a prompt in a file."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class Prompt:
             >>> Prompt.from_json(Prompt("a bowl").to_json()) == Prompt("a bowl")
             True
         """
-        fields = {name: getattr(self, name) for name in _FIELDS}
+        fields = {name: getattr(self, name) for name in FIELDS}
         return json.dumps(fields, ensure_ascii=False)
 
     @staticmethod
@@ -135,7 +143,7 @@ def parse_prompt_fields(line: str) -> dict[str, Any]:
     """Read the fields of a prompt from one line of JSON, and refuse anything else.
 
     Args:
-        line: One JSON object; `prompt` is another name of the field `text`.
+        line: One JSON object; see `parse_prompt_line`.
 
     Returns:
         Name -> value of the fields in the line; `text` is always one of them.
@@ -143,27 +151,80 @@ def parse_prompt_fields(line: str) -> dict[str, Any]:
     Raises:
         PromptError: If the line is malformed, or a field is unknown, repeated or of a wrong type.
     """
+    fields, unused = parse_prompt_line(line)
+    if unused:
+        known = ", ".join(FIELDS)
+        raise PromptError(
+            f"unknown field {unused[0]!r}: {nearest(unused[0], FIELDS)}known: {known}"
+        )
+    return fields
+
+
+def parse_prompt_line(line: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Read the fields of a prompt from one line of JSON, which may hold other fields.
+
+    Args:
+        line: One JSON object.
+
+    Returns:
+        Name -> value of the fields of a prompt, and the names of the other fields.
+
+    Raises:
+        PromptError: As `sort_fields`, or if the line is no JSON object.
+
+    Example:
+        >>> parse_prompt_line('{"prompt": "a bowl", "source": "web"}')
+        ({'text': 'a bowl'}, ('source',))
+    """
     try:
         pairs = json.loads(line, object_pairs_hook=lambda pairs: pairs)
     except (ValueError, RecursionError) as error:
         raise PromptError(f"malformed JSON: {error}") from None
     if not line.lstrip().startswith("{"):
         raise PromptError('found no JSON object; wanted {"text": ...}')
+    return sort_fields(pairs)
+
+
+def sort_fields(pairs: Sequence[tuple[str, Any]]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Divide named values into the fields of a prompt and others.
+
+    Args:
+        pairs: Names with values. The text may be called text or prompt, or caption if there is
+            neither, in any case. An `id` that is no hash and a `set` in words are other people's
+            fields.
+
+    Returns:
+        Name -> value of the fields of a prompt, `text` among them, and the names of the others.
+
+    Raises:
+        PromptError: If there is no text, or a field is repeated or of a wrong type.
+    """
+    known = {name.casefold() for name, _ in pairs}
+    texts = TEXT_NAMES if known.isdisjoint(TEXT_NAMES[:2]) else TEXT_NAMES[:2]
     fields: dict[str, Any] = {}
+    unused = []
     for given, value in pairs:
-        name = "text" if given == "prompt" else given
+        name = "text" if given.casefold() in texts else given
+        if name not in FIELDS or _is_anothers(name, value):
+            unused.append(given)
+            continue
         if name in fields:
             raise PromptError(f"found the field {given!r} twice (text and prompt are one field)")
         fields[name] = _checked_field(name, value)
     if not isinstance(fields.get("text"), str):
-        raise PromptError("found no field 'text'; wanted one (or 'prompt')")
-    return fields
+        hint = " ".join(nearest(name, TEXT_NAMES) for name in unused).strip()
+        raise PromptError(f"found no field 'text'; wanted one (or 'prompt') {hint}".rstrip())
+    return fields, tuple(unused)
+
+
+def _is_anothers(name: str, value: object) -> bool:
+    """Whether a field called id or set has a value that this project never writes."""
+    if name == "id":
+        return not (isinstance(value, str) and re.fullmatch(r"[0-9a-f]{16}", value))
+    return name == "set" and isinstance(value, str)
 
 
 def _checked_field(name: str, value: object) -> object:
-    if name not in _FIELDS:
-        known = ", ".join(_FIELDS)
-        raise PromptError(f"unknown field {name!r}: {nearest(name, _FIELDS)}known: {known}")
     wanted = int if name == "set" else str
     if value is not None and type(value) is not wanted:
         raise PromptError(f"found {value!r} as {name}; wanted {wanted.__name__}")

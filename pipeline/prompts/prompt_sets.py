@@ -3,19 +3,19 @@
 import dataclasses
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from pipeline.errors import PromptError, StoreError
+from pipeline.errors import PromptError, StoreError, nearest
 from pipeline.prompts.prompt import (
+    FIELDS,
     MAX_CHARACTERS,
     Prompt,
     normalise,
-    parse_prompt_fields,
     prompt_from_fields,
     set_of,
 )
+from pipeline.prompts.prompt_files import SUFFIXES, Row, read_rows
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -28,7 +28,6 @@ __all__ = [
     "write_prompts_jsonl",
 ]
 
-_TSV_HEADER = ["Prompt", "Category", "Challenge", "Note"]
 _LISTED_DUPLICATES = 10
 
 
@@ -42,6 +41,8 @@ class PromptReport:
         n_kept: Number of prompts after merging duplicates.
         n_stripped: Number of prompts that had blanks at an end.
         duplicates: (line, line of the first occurrence), 1-based, for at most ten merged prompts.
+        n_blank: Number of blank lines before the last prompt.
+        unused: Names of fields or columns that nothing reads.
     """
 
     path: str
@@ -49,6 +50,14 @@ class PromptReport:
     n_kept: int
     n_stripped: int
     duplicates: tuple[tuple[int, int], ...]
+    n_blank: int = 0
+    unused: tuple[str, ...] = ()
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything in the file was changed, merged or not used."""
+        changed = self.n_read != self.n_kept or self.n_stripped or self.n_blank
+        return bool(changed or self.unused)
 
     def summary(self) -> str:
         """Summarise the counts in one line.
@@ -65,51 +74,98 @@ class PromptReport:
             pairs = ", ".join(f"{line} = {first}" for line, first in self.duplicates)
             more = " ..." if merged > len(self.duplicates) else ""
             text += f"; {merged:,} duplicates merged (line {pairs}{more})"
+        if self.n_blank:
+            text += f"; {self.n_blank:,} blank lines skipped"
+        if self.unused:
+            text += f"; not used: {', '.join(map(_with_hint, self.unused))}"
         return text
+
+
+def _with_hint(name: str) -> str:
+    """Name a field that nothing reads, with the field that may be meant."""
+    hint = nearest(name, FIELDS).rstrip()
+    return f"{name[:60]} ({hint})" if hint and name.casefold() not in FIELDS else name[:60]
 
 
 @dataclasses.dataclass(frozen=True)
 class PromptSet:
-    """The prompts of a file, each once, in the order of the file, with the report of reading it."""
+    """The prompts of a file, each once, in the order of the file.
+
+    Attributes:
+        prompts: The prompts.
+        report: Counts from reading the file.
+        lines: Id of a prompt -> its line in the file, from 1.
+    """
 
     prompts: tuple[Prompt, ...]
     report: PromptReport
+    lines: Mapping[str, int]
+
+    def only(self, prompts: Iterable[Prompt]) -> "PromptSet":
+        """Keep some of the prompts."""
+        return dataclasses.replace(self, prompts=tuple(prompts))
 
 
 def read_prompts(path: str | Path) -> PromptSet:
     """Read a prompt file; malformed lines are refused, and repeated prompts are merged.
 
     Args:
-        path: `.jsonl` with one object per line (see `Prompt.from_json`; blank lines are skipped);
-            `.tsv` with the header Prompt, Category, Challenge, Note, which is the format of
-            PartiPrompts (quotes are ordinary characters, google-research/parti); or `.txt` with one
-            prompt per line. UTF-8, with or without a byte order mark.
+        path: `.jsonl` with one object per line; `.csv` or `.tsv` with a first line that names the
+            columns; or `.txt` with one prompt per line. The text is in the field or column `text`,
+            `prompt` or `caption`; see `Prompt` for others that are read. In a .tsv, quotes are
+            ordinary characters, as in PartiPrompts (google-research/parti). Blank lines are
+            skipped. UTF-8, with or without a byte order mark.
 
     Returns:
-        The prompts and a report. Truncation to a text encoder's length is not checked here.
+        The prompts and a report, which says what was not used. Truncation to a text encoder's
+        length is not checked here.
 
     Raises:
         PromptError: If a line cannot be used, if two lines have the same prompt with different
             labels, or if there is no prompt at all. The message names file and line.
     """
     path = Path(path)
-    if path.suffix.lower() not in _PARSERS:
-        raise PromptError(f"{path}: found {path.suffix!r}; wanted a .jsonl, .tsv or .txt file")
+    if path.suffix.lower() not in SUFFIXES:
+        raise PromptError(f"{path}: found {path.suffix!r}; wanted a {_listed(SUFFIXES)} file")
     kept: dict[str, tuple[int, Prompt]] = {}
     duplicates: list[tuple[int, int]] = []
-    n_stripped = 0
-    for number, stripped, prompt in _prompts(path):
-        n_stripped += stripped
-        first, earlier = kept.setdefault(prompt.id, (number, prompt))
-        if first != number:
-            _refuse_conflict(earlier, prompt, f"{path}:{number}", first)
-            duplicates.append((number, first))
+    n_stripped = n_blank = 0
+    unused: dict[str, None] = {}
+    for row in read_rows(path):
+        if not row.fields:
+            n_blank += 1
+            continue
+        prompt = _made(row, path)
+        n_stripped += row.fields["text"] != prompt.text
+        unused |= dict.fromkeys(row.unused)
+        first, earlier = kept.setdefault(prompt.id, (row.line, prompt))
+        if first != row.line:
+            _refuse_conflict(earlier, prompt, f"{path}:{row.line}", first)
+            duplicates.append((row.line, first))
     if not kept:
         raise PromptError(f"{path}: found no prompt; wanted at least one")
-    listed = tuple(duplicates[:_LISTED_DUPLICATES])
-    n_read = len(kept) + len(duplicates)
-    report = PromptReport(str(path), n_read, len(kept), n_stripped, listed)
-    return PromptSet(tuple(prompt for _, prompt in kept.values()), report)
+    report = PromptReport(
+        str(path),
+        len(kept) + len(duplicates),
+        len(kept),
+        n_stripped,
+        tuple(duplicates[:_LISTED_DUPLICATES]),
+        n_blank,
+        tuple(unused),
+    )
+    lines = {prompt.id: line for line, prompt in kept.values()}
+    return PromptSet(tuple(prompt for _, prompt in kept.values()), report, lines)
+
+
+def _made(row: Row, path: Path) -> Prompt:
+    try:
+        return prompt_from_fields(row.fields)
+    except PromptError as error:
+        raise PromptError(f"{path}:{row.line}: {error}") from None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def write_prompts_jsonl(path: str | Path, prompts: Iterable[Prompt]) -> tuple[Prompt, ...]:
@@ -130,12 +186,27 @@ def write_prompts_jsonl(path: str | Path, prompts: Iterable[Prompt]) -> tuple[Pr
         StoreError: If the file cannot be written (a full disk, no permission).
     """
     path = Path(path)
-    merged = {old.id: old for old in read_prompts(path).prompts} if path.exists() else {}
+    merged = _prompts_to_keep(path) if path.exists() else {}
     for prompt in prompts:
         earlier = merged.setdefault(prompt.id, prompt)
         _refuse_conflict(earlier, prompt, f"{path}: {prompt.text[:60]!r}", None)
     _replace(path, "".join(f"{prompt.to_json()}\n" for prompt in merged.values()))
     return tuple(merged.values())
+
+
+def _prompts_to_keep(path: Path) -> dict[str, Prompt]:
+    """Read the prompts of a file that is to be rewritten.
+
+    Raises:
+        PromptError: If it has fields that would be lost.
+    """
+    found = read_prompts(path)
+    if found.report.unused:
+        raise PromptError(
+            f"{path} has fields that would be lost: {', '.join(found.report.unused)}; write to "
+            f"another file, or remove them"
+        )
+    return {prompt.id: prompt for prompt in found.prompts}
 
 
 def _refuse_conflict(first: Prompt, second: Prompt, where: str, line: int | None) -> None:
@@ -149,54 +220,6 @@ def _refuse_conflict(first: Prompt, second: Prompt, where: str, line: int | None
             )
 
 
-def _prompts(path: Path) -> Iterator[tuple[int, bool, Prompt]]:
-    """Yield (line number, whether blanks were stripped, prompt)."""
-    parse = _PARSERS[path.suffix.lower()]
-    for number, line in _numbered_lines(path):
-        try:
-            fields = parse(line)
-            prompt = prompt_from_fields(fields)
-        except PromptError as error:
-            raise PromptError(f"{path}:{number}: {error}") from None
-        yield number, fields["text"] != prompt.text, prompt
-
-
-def _numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """Give the lines that should hold a prompt, each with its number from 1."""
-    suffix = path.suffix.lower()
-    lines = _decode(path).removeprefix("\ufeff").rstrip("\n\r").split("\n")
-    numbered = [(number, line.removesuffix("\r")) for number, line in enumerate(lines, start=1)]
-    if suffix == ".tsv":
-        header = numbered.pop(0)[1].split("\t")
-        if header != _TSV_HEADER:
-            raise PromptError(f"{path}:1: found the header {header}; wanted {_TSV_HEADER}")
-    if suffix == ".jsonl" or lines == [""]:
-        numbered = [(number, line) for number, line in numbered if line.strip()]
-    return numbered
-
-
-def _decode(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PromptError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise PromptError(
-            f"{path}:{line}: found byte 0x{data[error.start]:02x} at byte offset {error.start}, "
-            "which is not UTF-8; save the file as UTF-8"
-        ) from None
-
-
-def _tsv_fields(line: str) -> dict[str, Any]:
-    columns = line.split("\t")
-    if len(columns) != len(_TSV_HEADER):
-        raise PromptError(f"found {len(columns)} columns; wanted {len(_TSV_HEADER)}")
-    return {"text": columns[0]}
-
-
 def _replace(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -208,10 +231,3 @@ def _replace(path: Path, text: str) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-_PARSERS: dict[str, Callable[[str], dict[str, Any]]] = {
-    ".jsonl": parse_prompt_fields,
-    ".tsv": _tsv_fields,
-    ".txt": lambda line: {"text": line},
-}

@@ -23,6 +23,7 @@ from pipeline.settings.choices import (
     TileShape,
 )
 from pipeline.settings.config import Dtype, InterventionConfig, RunConfig, own_source_sha256
+from pipeline.settings.own_paths import resolve_paths
 from pipeline.storage.yaml_files import read_mapping, validated
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -55,7 +56,8 @@ class Recipe(Frozen):
 
     Attributes:
         name: Name of the recipe, by default that of its file; also the name of the run folder.
-        card: Name of a card, or a path to a YAML file with one.
+        card: Name of a card, or a path to a YAML file with one. Relative paths start at the folder
+            of the recipe's file.
         prompts: The prompts.
         seeds: The seeds.
         tile: Shape of a tile.
@@ -172,6 +174,9 @@ def recipe_files() -> dict[str, Path]:
 def load_recipe(name: str) -> Recipe:
     """Read a shipped recipe by name, or a user's own file by path.
 
+    Relative paths in a user's own file start at its folder. In a shipped recipe they start at the
+    working folder, because a user puts no files beside it.
+
     Raises:
         ConfigError: If there is no such recipe (the nearest names are given), if the YAML is
             malformed (with its line), or if a field is unknown or out of range.
@@ -187,7 +192,9 @@ def load_recipe(name: str) -> Recipe:
         raise ConfigError(
             f"no recipe {name!r}; {hint}known: {', '.join(known)}, or a path to a .yaml file"
         )
-    return parse_recipe(read_mapping(path, "a recipe"), path)
+    fields = read_mapping(path, "a recipe")
+    is_shipped = RECIPES in path.absolute().parents
+    return parse_recipe(fields if is_shipped else resolve_paths(fields, path.parent), path)
 
 
 def _is_file(path: Path) -> bool:

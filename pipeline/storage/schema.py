@@ -118,7 +118,7 @@ IMAGES = Table(
         Column("status", pa.string(), "ok, failed, nonfinite or flagged."),
         Column("reason", pa.string(), "Why the status is not ok."),
         Column("constant", pa.bool_(), "Whether all pixels are equal."),
-        Column("truncated_tokens", pa.int32(), "Tokens that the text encoder cut off.", "tokens"),
+        Column("truncated_tokens", pa.int32(), "Tokens that a text encoder cut off.", "tokens"),
         Column("micro_batch", pa.int32(), "Images drawn together in one call.", "images"),
     ),
 )

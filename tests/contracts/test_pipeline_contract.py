@@ -14,6 +14,8 @@ from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionXLPipeline
 
 from pipeline.batch import Batch
 from pipeline.cards.card import Card, load_cards, resolve
+from pipeline.drawing.long_texts import refuse_long
+from pipeline.errors import PromptError
 from pipeline.interventions.base import Intervention
 from pipeline.models.diffusers_pipeline import DiffusersPipeline
 from pipeline.settings.config import RunConfig
@@ -68,6 +70,37 @@ def test_a_card_keeps_its_promises(loaded: tuple[Card, Any]) -> None:
     if not card.name.startswith("ip-adapter"):
         other = native_calls.native(card, model.pipes, batch, generator=shared)
         assert worst(drawn.images, other) > 1, "one generator for the batch would be noticed"
+
+
+@pytest.mark.parametrize("name", ["flux-dev", "sd35-large", "sdxl-base"])
+def test_each_text_encoder_counts(name: str, tmp_path: Path) -> None:
+    card = tiny_pipelines.checkpoint(tmp_path, load_cards()[name])
+    model = load(card, settings(card))
+    text = "a" * 50
+    clip = 50 + 2 - tiny.TEXT_LENGTH
+    t5 = {"flux-dev": "tokenizer_2", "sd35-large": "tokenizer_3"}.get(name)
+    cut = model.tokens_cut(text)
+    assert {key: count for key, count in cut.items() if key != t5} == {
+        key: clip for key in cut if key != t5
+    }
+    assert cut.get(t5, 0) == 0, "T5 reads it all"
+    assert len(cut) == 2 + (name == "sd35-large")
+    assert model.truncated_tokens(text) == clip
+    drawn = model.generate(tiny.batch((text, "a", "a", "a")))
+    assert drawn.truncated_tokens.tolist() == [clip, 0, 0, 0]
+    second = "reads it all" if t5 == "tokenizer_2" else f"cuts off {clip}"
+    with pytest.raises(PromptError, match=f"tokenizer cuts off {clip}, tokenizer_2 {second}"):
+        refuse_long(model, ["a", text], "")
+    refuse_long(model, ["a"], "b")
+    with pytest.raises(PromptError, match="the negative prompt is longer"):
+        refuse_long(model, ["a"], text)
+
+
+def test_an_encoder_that_is_not_loaded_does_not_count(tmp_path: Path) -> None:
+    card = tiny_pipelines.checkpoint(tmp_path, load_cards()["sd35-large"])
+    model = load(card, settings(card))
+    model.pipe.text_encoder_2 = None
+    assert list(model.tokens_cut("a" * 50)) == ["tokenizer", "tokenizer_3"]
 
 
 def test_sdxl_turbo_draws_one_trailing_step_without_guidance(tmp_path: Path) -> None:

@@ -5,13 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from transformers import CLIPTokenizer
 
+import goldenseed
 from analysis.metrics.base import REFERENCES_VARIABLE
+from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.drawing.stage import generate_stage
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 from tests.goldenseed.conftest import RECIPE, Call
 
+SEEDLING_TOKENIZER = PROJECT_ROOT / "seedling" / "weights" / "seedling-mini" / "tokenizer"
 GOOD = '{"text": "a red ball"}\n'
 
 
@@ -114,9 +118,27 @@ def test_unusual_prompts_are_drawn_and_truncations_counted(call: Call, tmp_path:
     called = call("generate", path, "--out", tmp_path / "run", "--executor", "local")
     assert called.code == 0
     assert "duplicates merged" in called.err
-    assert "1 prompts were longer than the text encoder allows" in called.err
+    assert "1 prompts (or their negative prompt) were longer than a text encoder" in called.err
     status = json.loads(call("status", tmp_path / "run", "--json").out)[0]
     assert (status["drawn"], status["failed"]) == (status["cells"], 0)
+
+
+def test_a_negative_prompt_is_not_cut_in_silence(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("a red ball\na tree\n")
+    recipe = {"prompts": f"{{source: {tmp_path / 'p.txt'}}}", "seeds": "{count: 2}"}
+    recipe["sampling"] = f"{{num_inference_steps: 1, negative_prompt: {'blurry ' * 90}}}"
+    path = recipe_with(tmp_path, **recipe, ranking="null")
+    refused = call("generate", path, "--out", tmp_path / "run", "--executor", "local")
+    assert refused.code == 2
+    assert "the negative prompt is longer than the text encoder reads: 'blurry" in refused.err
+    path = recipe_with(tmp_path, **recipe, ranking="null", long_prompts="cut")
+    drawn = call("generate", path, "--out", tmp_path / "run", "--executor", "local")
+    assert drawn.code == 0
+    assert "2 prompts (or their negative prompt)" in drawn.err
+    rows = goldenseed.open_run(tmp_path / "run").images.collect()
+    tokenizer = CLIPTokenizer.from_pretrained(SEEDLING_TOKENIZER)
+    unread = len(tokenizer(("blurry " * 90).strip()).input_ids) - 24
+    assert rows["truncated_tokens"].to_list() == [unread] * 4
 
 
 @pytest.mark.parametrize("command", ["status", "verify", "measure", "rank", "publish"])

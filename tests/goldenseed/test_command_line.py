@@ -182,6 +182,9 @@ def test_tables_fold_on_a_narrow_terminal(
     monkeypatch.setenv("COLUMNS", str(columns))
     narrow = call(command_name, path).out
     assert "…" not in narrow
+    if command_name == "status":
+        long = [line for line in narrow.splitlines() if len(line) > columns]
+        assert all(len(line.split()) <= 2 for line in long), "only a path may be longer"
     assert [word for word in WORDS[command_name] if word not in narrow or word not in wide] == []
 
 

@@ -134,10 +134,10 @@ def test_too_few_seeds_for_a_ranking_are_said_before_anything_is_drawn(
 ) -> None:
     recipe = folder / "own.yaml"
     for field, value in {
-        "features": "[appearance]", "metrics": "[brightness]", "ranking": "{metric: brightness}",
+        "features": "[]", "metrics": "[]", "ranking": "{metric: failure_rate}",
     }.items():  # fmt: skip
         change(recipe, field, value)
     planned = call("plan", recipe)
-    assert planned.code == 0
+    assert planned.code == 2
     assert "4 seeds cannot be ranked: draw at least 8" in planned.err
     assert "cannot be ranked" not in call("plan", recipe, "--seeds", "8").err

@@ -5,6 +5,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +24,17 @@ def _with_card(need: str, card: str) -> str:
     feature, _, column = need.rpartition(".")
     name = feature.partition("@")[0]
     return need if need == FAILED_CELL else f"{name}@{card}.{column}"
+
+
+def _movable(name: str) -> str:
+    """Leave out the folder of a card's path, so that moving a card changes no identity.
+
+    Example:
+        >>> _movable("clip_score@/me/card.yaml"), _movable("clip_score@b")
+        ('clip_score@card.yaml', 'clip_score@b')
+    """
+    kind, at, card = name.partition("@")
+    return f"{kind}{at}{PurePath(card).name}"
 
 
 class Metric(ABC):
@@ -225,7 +237,7 @@ class Metric(ABC):
         """
         shipped = type(self).__module__.startswith("analysis.")
         parts = {
-            "name": self.name,
+            "name": _movable(self.name),
             "version": self.version,
             "parameters": dict(self.parameters),
             "features": list(feature_identities),

@@ -20,6 +20,10 @@ REDRAWN_PROMPTS = 64
 """Largest number of test prompts that the recipe `redrawn` draws again."""
 SHOWN = 4
 """Number of seeds and of prompts in the Grad-CAM figure."""
+PIXELS_PER_SECOND = 80 * 64 * 64
+"""Rate of the small network on two cores: the recipe `seedling` takes about 31 minutes for 4
+trainings on 6 x 32 x 196 images of 64 x 64 pixels. A GPU or a larger network is not considered."""
+TRAINING_SHARE = 9 / 11
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,14 @@ class Distinguishability(Study):
             recipes=self._recipes(run, split, seeds),
             identities={"classifier": trained.key},
         )
+
+    def expected_seconds(self, run: Run) -> float:
+        """Estimate the time of all trainings from the number of their pixels."""
+        seeds = min(len(run.seeds), self.seeds or len(run.seeds))
+        prompts = self.pictures[0] or len(run.kept_prompts()) * TRAINING_SHARE
+        trainings = 1 + self.null + len(self.fewer)
+        images = seeds * prompts * self.epochs * trainings
+        return images * run.config.height * run.config.width / PIXELS_PER_SECOND
 
     def _course(self) -> "Course":
         from analysis.studies.distinguishability.course import Course

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from analysis.study_tools.race_units import cut_units, race_metric
 from goldenseed.steps import begin
+from goldenseed.steps.prompt_notes import note_prompts
 from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
@@ -51,6 +52,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
     if len(seeds) < LEAST_SEEDS:
         raise ConfigError(f"{len(seeds)} seeds; a search needs at least {LEAST_SEEDS}")
     prompt_set = begin.load_prompts(recipe)
+    note_prompts(recipe, prompt_set)
     prompts = [prompt for prompt in prompt_set.prompts if prompt.set == CHOOSING_SET]
     if not prompts:
         raise ConfigError(

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import polars
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import PromptError, StoreError
+from pipeline.prompts.foreign_syntax import foreign_syntax
 from pipeline.prompts.prompt_sets import Prompt, read_prompts, write_prompts_jsonl
 from tests.pipeline.prompt_texts import texts
 
@@ -90,7 +92,7 @@ def test_jsonl_takes_all_fields_and_skips_blank_lines(tmp_path: Path) -> None:
         ("{}", "no field 'text'"),
         ('{"text": null}', "no field 'text'"),
         ('{"text": 3}', "found 3 as text; wanted str"),
-        ('{"text": "a", "objekt": "b"}', "unknown field 'objekt': did you mean 'object'"),
+        ('{"texd": "a", "objekt": "b"}', "no field 'text'.*did you mean 'text'"),
         ('{"text": "a", "text": "b"}', "field 'text' twice"),
         ('{"text": "a", "prompt": "b"}', "field 'prompt' twice"),
         ('{"text": "a", "object": ""}', "empty object"),
@@ -116,12 +118,12 @@ HEADER = "Prompt\tCategory\tChallenge\tNote\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "p.tsv:1: found the header"),
-        ("Prompt\tCategory\na\tb\n", "p.tsv:1: found the header"),
+        ("", "p.tsv:1: found the first line ''; wanted the names of the columns"),
+        ("a red horse\tb\n", "p.tsv:1: found the first line 'a red horse"),
         (HEADER, "found no prompt"),
         (HEADER + "a\t\t\t\nb\t\t\n", "p.tsv:3: found 3 columns; wanted 4"),
-        (HEADER + "a\t\t\t\n\nb\t\t\t\n", "p.tsv:3: found 1 columns; wanted 4"),
-        (HEADER + "\t\t\t\n", "p.tsv:2: found an empty prompt"),
+        (HEADER + "\tArts\t\t\n", "p.tsv:2: found an empty prompt"),
+        ("prompt\ttext\na\tb\n", "p.tsv:2: found the field 'text' twice"),
     ],
 )
 def test_a_bad_tsv_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -143,13 +145,83 @@ def test_partiprompts_as_it_really_is() -> None:
     assert all(prompt.text == prompt.text.strip() for prompt in found.prompts)
     assert sum('"' in prompt.text for prompt in found.prompts) == 22
     assert found.prompts[0].text == "bond"
+    assert found.report.unused == ("Category", "Challenge", "Note")
+    assert not [prompt.text for prompt in found.prompts if foreign_syntax(prompt.text)]
 
 
 def test_text_files_hold_one_prompt_a_line(tmp_path: Path) -> None:
     found = read_prompts(write(tmp_path, "p.TXT", "a horse\r\n  a bowl \nline\u2028sep\n\n"))
     assert [prompt.text for prompt in found.prompts] == ["a horse", "a bowl", "line\u2028sep"]
-    with pytest.raises(PromptError, match=r"p\.txt:2: found an empty prompt"):
-        read_prompts(write(tmp_path, "p.txt", "a\n\nb\n"))
+    found = read_prompts(write(tmp_path, "p.txt", "a\n\nb\n \n"))
+    assert [(prompt.text, found.lines[prompt.id]) for prompt in found.prompts] == [
+        ("a", 1),
+        ("b", 3),
+    ]
+    assert "blank lines skipped" in found.report.summary()
+
+
+CSV = [
+    ("prompt,source\r\na horse,web\r\n", ("source",)),
+    ("Source;Prompt\nweb;a horse\n", ("Source",)),
+    ('n,caption\n1,"a horse"\n', ("n",)),
+    ("\ufeffTEXT\na horse\n\n", ()),
+]
+
+
+@pytest.mark.parametrize(("text", "unused"), CSV)
+def test_a_csv_is_read_by_its_header(tmp_path: Path, text: str, unused: tuple[str]) -> None:
+    found = read_prompts(write(tmp_path, "p.csv", text))
+    assert [prompt.text for prompt in found.prompts] == ["a horse"]
+    assert found.report.unused == unused
+    assert all(name in found.report.summary() for name in unused)
+
+
+def test_a_csv_equals_what_another_reader_reads(tmp_path: Path) -> None:
+    rows = {
+        "prompt": ['a "red", big horse', "two\nlines", "a bowl"],
+        "object": ["horse", "", "bowl"],
+        "id": ["1", "2", "3"],
+        "set": ["train", "test", "1"],
+    }
+    polars.DataFrame(rows).write_csv(tmp_path / "p.csv")
+    found = read_prompts(tmp_path / "p.csv")
+    assert [prompt.text for prompt in found.prompts] == rows["prompt"]
+    assert [prompt.object for prompt in found.prompts] == ["horse", None, "bowl"]
+    assert found.report.unused == ("id", "set")
+    assert list(found.lines.values()) == [2, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a horse\na bowl\n", "p.csv:1: found the first line 'a horse'; wanted the names"),
+        ("prompt,n\na,1\nb\n", "p.csv:3: found 1 columns; wanted 2"),
+        ('prompt\n"a" b\n', "p.csv:2: malformed table"),
+        ('prompt\na\n"b\n', "p.csv:3: malformed table"),
+    ],
+)
+def test_a_bad_csv_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        read_prompts(write(tmp_path, "p.csv", text))
+
+
+def test_a_tsv_may_have_a_header_of_ones_own(tmp_path: Path) -> None:
+    found = read_prompts(write(tmp_path, "p.tsv", "n\tprompt\tobject\n1\ta horse\thorse\n"))
+    assert (found.prompts[0].text, found.prompts[0].object) == ("a horse", "horse")
+    assert "not used: n" in found.report.summary()
+
+
+def test_further_json_fields_are_said_and_not_lost(tmp_path: Path) -> None:
+    line = {"caption": "a horse", "objekt": "horse", "id": 7, "url": "x", "set": "train"}
+    path = write(tmp_path, "p.jsonl", json.dumps(line))
+    found = read_prompts(path)
+    assert found.prompts == (Prompt("a horse"),)
+    assert found.report.unused == ("objekt", "id", "url", "set")
+    assert "not used: objekt (did you mean 'object'?), id, url, set" in found.report.summary()
+    with pytest.raises(PromptError, match="fields that would be lost: objekt"):
+        write_prompts_jsonl(path, [Prompt("b")])
+    with pytest.raises(PromptError, match="unknown field 'objekt': did you mean 'object'"):
+        Prompt.from_json(json.dumps({"text": "a", "objekt": "horse"}))
 
 
 def test_what_is_not_utf8_is_named_by_line_and_byte(tmp_path: Path) -> None:
@@ -158,10 +230,12 @@ def test_what_is_not_utf8_is_named_by_line_and_byte(tmp_path: Path) -> None:
         read_prompts(path)
 
 
-@pytest.mark.parametrize("name", ["p.csv", "p", "p.jsonl", "folder.txt"])
+@pytest.mark.parametrize("name", ["p.xlsx", "p", "p.jsonl", "folder.txt"])
 def test_a_file_that_cannot_be_read_is_said_plainly(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.txt").mkdir()
-    with pytest.raises(PromptError, match=r"wanted a \.jsonl, \.tsv or \.txt|cannot be read"):
+    with pytest.raises(
+        PromptError, match=r"wanted a \.jsonl, \.csv, \.tsv or \.txt|cannot be read"
+    ):
         read_prompts(tmp_path / name)
 
 

@@ -1,0 +1,85 @@
+"""Say on stderr what becomes of prompts: what is not read, not used, or drawn as it stands."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+
+from analysis.features import FEATURES, load_feature
+from goldenseed.progress import note
+from pipeline.cards.checkpoints import PROJECT_ROOT
+from pipeline.prompts.foreign_syntax import foreign_syntax
+from pipeline.prompts.prompt import Prompt
+from pipeline.prompts.prompt_sets import PromptSet
+from pipeline.settings.recipe import Recipe
+
+LISTED = 5
+"""Most prompts with the syntax of other programs that are listed."""
+
+
+def note_prompts(recipe: Recipe, prompts: PromptSet) -> None:
+    """Say what reading the prompts changed, and what a model or a feature does not understand.
+
+    Args:
+        recipe: The recipe.
+        prompts: The prompts that it names.
+    """
+    if prompts.report.says_something:
+        note(prompts.report.summary())
+    if not recipe.prompts.literal:
+        _note_foreign_syntax(recipe, prompts)
+    note_cut_texts(recipe, recipe.features, prompts.prompts)
+
+
+def _note_foreign_syntax(recipe: Recipe, prompts: PromptSet) -> None:
+    found = [*_in_negative_prompts(recipe), *_in_prompts(prompts)]
+    for text in found[:LISTED]:
+        note(text)
+    if found:
+        more = f" ({len(found) - LISTED:,} more were found)" if len(found) > LISTED else ""
+        note(
+            f"models here read a prompt as ordinary text, so such parts are drawn as they "
+            f"stand{more}; remove them, or write `literal: true` in the recipe's `prompts` if they "
+            f"are meant"
+        )
+
+
+def _in_prompts(prompts: PromptSet) -> Iterator[str]:
+    for prompt in prompts.prompts:
+        part = foreign_syntax(prompt.text)
+        if part:
+            yield f"{prompts.report.path}:{prompts.lines[prompt.id]}: found {part}"
+
+
+def _in_negative_prompts(recipe: Recipe) -> Iterator[str]:
+    for arm, sampling in {"": recipe.sampling, **recipe.arms}.items():
+        part = foreign_syntax(sampling.negative_prompt or "")
+        if part:
+            yield f"{f'arm {arm}: ' if arm else ''}negative_prompt: found {part}"
+
+
+def note_cut_texts(recipe: Recipe, features: Sequence[str], prompts: Iterable[Prompt]) -> None:
+    """Say how many prompts each feature does not read to the end; the same sentence only once.
+
+    Args:
+        recipe: It says on which prompts a feature is measured.
+        features: Names of features.
+        prompts: The prompts of the grid.
+    """
+    listed = list(prompts)
+    shipped = (PROJECT_ROOT / "prompts" / f"{recipe.prompts.source}.jsonl").is_file()
+    for name in dict.fromkeys(features):
+        if shipped and name in FEATURES:
+            continue  # these fit, as a test checks, and a plan need not load a tokenizer
+        share = recipe.feature_prompts.get(name)
+        texts = [p.text for p in listed if share is None or not share.skips(p.id)]
+        cut = load_feature(name).cut_texts(texts)
+        if cut:
+            _note_once(
+                f"feature {name} does not read {len(cut):,} of {len(texts):,} prompts to the end, "
+                f"for example {cut[0][:60]!r}: they have more tokens than its text encoder takes, "
+                f"and two prompts that differ only after that have the same numbers"
+            )
+
+
+@cache
+def _note_once(text: str) -> None:
+    note(text)

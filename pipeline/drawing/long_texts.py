@@ -1,0 +1,43 @@
+"""Refuses texts whose end a text encoder would cut off."""
+
+from collections.abc import Sequence
+
+from pipeline.errors import PromptError
+from pipeline.models.base import Model, NamesEncoders
+
+
+def refuse_long(model: Model, texts: Sequence[str], negative: str) -> None:
+    """Refuse prompts, or a negative prompt, that a text encoder does not read to the end.
+
+    Args:
+        model: The model.
+        texts: The prompts' texts.
+        negative: The negative prompt; empty if there is none.
+
+    Raises:
+        PromptError: If there are any. The message says how many, names the first, and says which
+            encoder cuts it.
+    """
+    long = [text for text in texts if model.truncated_tokens(text)]
+    if long:
+        raise PromptError(f"{len(long):,} prompt(s) are {_words(model, long[0])}")
+    if negative and model.truncated_tokens(negative):
+        raise PromptError(f"the negative prompt is {_words(model, negative)}")
+
+
+def _words(model: Model, text: str) -> str:
+    return (
+        f"longer than the text encoder reads: {text[:60]!r} is {model.truncated_tokens(text)} "
+        f"token(s) too long{_encoders(model, text)}. Shorten what is too long, or set "
+        f"`long_prompts: cut` in the recipe to draw without the ends; each row then counts the "
+        f"tokens that were cut off"
+    )
+
+
+def _encoders(model: Model, text: str) -> str:
+    """Say what each of several encoders cuts off; empty for a model with one."""
+    cuts = model.tokens_cut(text) if isinstance(model, NamesEncoders) else {}
+    if len(cuts) < 2:
+        return ""
+    words = [f"{name} {f'cuts off {cut}' if cut else 'reads it all'}" for name, cut in cuts.items()]
+    return f" ({', '.join(words)})"
