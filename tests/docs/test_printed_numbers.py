@@ -10,8 +10,13 @@ from docs.tools.printed_numbers.expression import evaluate
 from docs.tools.printed_numbers.page import Page, Printed
 from tests.docs.reading import DOCS, ROOT
 
-TABLES_FOR_ALL = ("README.md",)
-"""Pages on which no number may stand without a table."""
+WITHOUT_TABLE = {
+    "docs/benchmarks.md": 68,
+    "docs/findings/README.md": 41,
+    "docs/findings/overview.md": 7,
+    "docs/log.md": 171,
+}
+"""How many measured numbers of a page have no table. They may become fewer, never more."""
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +35,12 @@ def test_each_number_follows_from_its_table(page: Path, bindings: dict[Path, lis
     assert result.faults == [], "run python -m docs.tools.printed_numbers"
 
 
-@pytest.mark.parametrize("name", TABLES_FOR_ALL)
-def test_no_number_of_these_pages_lacks_a_table(
-    name: str, bindings: dict[Path, list[Entry]]
-) -> None:
-    assert check(Page(ROOT / name), bindings[ROOT / name], name).counts["unsourced"] == 0
+def test_numbers_without_a_table_are_counted(bindings: dict[Path, list[Entry]]) -> None:
+    found = {
+        page.relative_to(ROOT).as_posix(): check(Page(page), entries, page.name).counts["unsourced"]
+        for page, entries in bindings.items()
+    }
+    assert {page: count for page, count in found.items() if count} == WITHOUT_TABLE
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/findings/README.md"])
@@ -83,6 +89,8 @@ def test_stated_digits_are_covered_and_counted_by_kind() -> None:
         entry("24 minutes", unsourced="noted by hand"),
     ]
     assert check(page, entries, "page.md").counts == {"stated": 1, "unsourced": 1}
+    rest = [entries[0], entry("", unsourced="noted by hand")]
+    assert check(page, rest, "page.md").counts == {"stated": 1, "unsourced": 1}
 
 
 @pytest.mark.parametrize(

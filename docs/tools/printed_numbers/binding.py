@@ -14,9 +14,9 @@ A file in docs/findings/numbers belongs to one page:
 Each `#` of a text stands for a number, which `values` compute in order; a value that is a list
 stands for as many numbers. `stated` covers the digits that the text itself holds, and says where
 they come from: settings, and numbers of other people. `unsourced` covers measured numbers whose
-table is not in the repository. `section` restricts an entry to a section of the page. `each`
-repeats an entry with other names: `{NAME}` in the text, and NAME in the expressions. `let` gives
-names to expressions.
+table is not in the repository; without a text it covers what nothing else does. `section` restricts
+an entry to a section of the page. `each` repeats an entry with other names: `{NAME}` in the text,
+and NAME in the expressions. `let` gives names to expressions.
 """
 
 import re
@@ -41,7 +41,7 @@ class Entry:
     """A fragment of a page with its source.
 
     Attributes:
-        text: the fragment; `#` stands for a number.
+        text: the fragment; `#` stands for a number; empty: all that is searched.
         values: expressions of these numbers.
         lookup: gives what a name in an expression stands for.
         stated: where the digits of the text itself come from; empty if they have no source.
@@ -61,6 +61,8 @@ class Entry:
     def matches(self, page: Page) -> list[re.Match[str]]:
         """Where the fragment stands in a page; line breaks and blanks are alike."""
         start, end = page.section(self.section) if self.section else (0, len(page.text))
+        if not self.text:
+            return list(re.compile(".*", re.DOTALL).finditer(page.text, start, end))
         words = [re.escape(word).replace(r"\#", PLACE) for word in self.text.split()]
         return list(re.compile(r"\s+(?:> )?".join(words)).finditer(page.text, start, end))
 
@@ -112,7 +114,7 @@ def _entries(raw: dict[str, Any], sources: dict[str, str]) -> Iterator[Entry]:
         raise ValueError(f"unknown keys {sorted(unknown)} in the entry {raw.get('text')!r}")
     for variables in raw.get("each", [{}]):
         yield Entry(
-            text=_filled(raw["text"], variables),
+            text=_filled(raw.get("text", ""), variables),
             values=raw.get("values", []),
             lookup=_lookup(raw.get("let", {}), variables, sources),
             stated=raw.get("stated", ""),
