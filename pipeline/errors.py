@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "GoldenseedError",
     "ImageFileError",
+    "IncompleteError",
     "ModelError",
     "PromptError",
     "RegistryError",
@@ -47,6 +48,10 @@ class ImageFileError(GoldenseedError):
 
 class RunError(GoldenseedError):
     """A folder is not a run, has another schema version, or is not in the state that is needed."""
+
+
+class IncompleteError(GoldenseedError):
+    """Work ended before it was done, without a mistake in the input; the same command continues."""
 
 
 class ShardError(GoldenseedError):

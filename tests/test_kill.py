@@ -159,6 +159,28 @@ def test_a_driver_that_dies_at_every_step_of_a_commit_loses_nothing(
     assert contents(out) == wanted
 
 
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_a_killed_process_of_ray_is_told_in_words(
+    command: Path, recipe: Path, tmp_path: Path, wanted: dict[str, str], name: str
+) -> None:
+    """Only the processes of this test's own Ray, which are children of its own driver."""
+    out, words = tmp_path / "run", tmp_path / "words"
+    arguments = [command, "generate", recipe, "--out", out, "--workers", "1"]
+    with words.open("w") as stderr, subprocess.Popen(arguments, stderr=stderr) as process:
+        while not receipts(out):
+            assert process.poll() is None, words.read_text()
+            time.sleep(0.002)
+        children = psutil.Process(process.pid).children()
+        next(child for child in children if child.name() == name).kill()
+        assert process.wait(60) == 3
+    assert f"Ray's process {name} on this machine has ended" in words.read_text()
+    assert "repeat the command" in words.read_text()
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+    assert contents(out).items() < wanted.items()
+    finish(command, recipe, out, "--executor", "local")
+    assert contents(out) == wanted
+
+
 def test_a_killed_ray_driver_and_killed_actors_lose_nothing(
     command: Path, recipe: Path, tmp_path: Path, wanted: dict[str, str]
 ) -> None:

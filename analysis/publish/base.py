@@ -11,7 +11,7 @@ from pathlib import Path
 from analysis.ranking.result import Ranking
 from pipeline.errors import RunError, StoreError
 from pipeline.runs.run import Run
-from pipeline.storage.store import sync_file
+from pipeline.storage.store import sync_file, sync_folder
 
 SUMS = "SHA256SUMS"
 FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
@@ -119,7 +119,7 @@ def _place(target: Path, content: Mapping[str, bytes]) -> bool:
 def _sync_folder(target: Path) -> None:
     """Flush the name of a release to the disk. The release is there even if this fails."""
     try:
-        sync_file(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         raise StoreError(
             f"{target} is written and whole, but the disk did not confirm its name "

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from goldenseed.commands import exit_codes
-from pipeline.errors import GoldenseedError
+from pipeline.errors import GoldenseedError, IncompleteError
 from pipeline.storage.store import REMEDIES
 
 
@@ -16,6 +16,9 @@ def exit_code_of(app: typer.Typer) -> int:
     _open_closed_streams()
     try:
         code = app(prog_name="goldenseed", standalone_mode=False)
+    except IncompleteError as error:
+        _say(f"goldenseed: {error}")
+        return exit_codes.INCOMPLETE
     except GoldenseedError as error:
         _say(f"goldenseed: {error}")
         return exit_codes.BAD_INPUT

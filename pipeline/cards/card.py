@@ -6,7 +6,6 @@ cheap.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipeline import models
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
 from pipeline.cards.foreign_code import refuse_code_in
+from pipeline.cards.json_files import components
 from pipeline.cards.known_hashes import known_sha256
 from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_sha256
 from pipeline.cards.other_tools import our_field
@@ -296,8 +296,6 @@ def files_sha256(folder: Path, patterns: Sequence[str]) -> str:
     Returns:
         sha256 as hex.
     """
-    index = json.loads((folder / "model_index.json").read_bytes())
-    components = [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
     files = [folder / "model_index.json"]
-    files += [p for name in components for t in patterns for p in (folder / name).glob(t)]
+    files += [p for name in components(folder) for t in patterns for p in (folder / name).glob(t)]
     return sha256_of_files(folder, files, file_sha256=known_sha256)

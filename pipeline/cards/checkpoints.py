@@ -56,7 +56,12 @@ def fetch(
         ModelError: If the files are not on this machine and the hub does not provide them.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         folder = Path(
@@ -64,6 +69,17 @@ def fetch(
                 checkpoint.repo, revision=commit or checkpoint.commit, allow_patterns=list(patterns)
             )
         )
+    except GatedRepoError as error:
+        raise ModelError(
+            f"{who} needs the files of {checkpoint.repo}, which are gated: read and accept the "
+            f"licence at https://huggingface.co/{checkpoint.repo}, then log in with "
+            f"`hf auth login` or set HF_TOKEN to your token"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"{who} needs the files of {checkpoint.repo}, and the hub shows no such repository: "
+            f"correct `repo`, or, if it is private, log in with `hf auth login` or set HF_TOKEN"
+        ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         raise ModelError(
             f"{who} needs the files of {checkpoint.repo}, which are not in the local hub cache, "

@@ -6,10 +6,10 @@ lists made here hold each file that can be read this way. They may hold more (al
 weights if no variant is wanted), never fewer. This module does not import torch.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.cards.json_files import components, read_object
 from pipeline.cards.known_hashes import known_sha256
 from pipeline.errors import ModelError
 from pipeline.storage.file_hashes import sha256_of_files
@@ -50,7 +50,7 @@ def components_without(folder: Path, variant: str) -> list[str]:
         folder: The checkpoint, with its configs.
         variant: The wanted variant; empty for none.
     """
-    present = [name for name in _components(folder) if (folder / name / "config.json").is_file()]
+    present = [name for name in components(folder) if (folder / name / "config.json").is_file()]
     return [name for name in present if variant and not _has_variant(folder / name, variant)]
 
 
@@ -68,7 +68,7 @@ def pipeline_files(folder: Path, variant: str) -> set[Path]:
         ModelError: If it is ambiguous which weights are loaded, or a shard is missing.
     """
     files = {folder / "model_index.json"}
-    for name in _components(folder):
+    for name in components(folder):
         if not (folder / name).is_dir():
             in_root = {path for pattern in ROOT_FILES for path in folder.glob(pattern)}
             files |= {path for path in in_root if path.is_file()}
@@ -108,11 +108,6 @@ def network_files(folder: Path, variant: str) -> set[Path]:
     return files.union(*(_weights(folder, stem, variant) for stem in STEMS))
 
 
-def _components(folder: Path) -> list[str]:
-    index = json.loads((folder / "model_index.json").read_bytes())
-    return [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
-
-
 def _has_variant(folder: Path, variant: str) -> bool:
     """Whether diffusers takes a component for one with files of the variant.
 
@@ -146,8 +141,8 @@ def _weights(folder: Path, stem: str, variant: str) -> set[Path]:
 def _shards(index: Path) -> Iterable[Path]:
     """List the files that an index names."""
     try:
-        names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        names = sorted(set(read_object(index)["weight_map"].values()))
+    except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{index} is not an index of shards ({type(error).__name__}); wanted JSON with a "
             f"`weight_map`; get it again"
@@ -168,11 +163,8 @@ def _refuse_redirection(folder: Path) -> None:
             f"network that it names; merge the adapter into the weights and remove the file"
         )
     path = folder / "config.json"
-    try:
-        config = json.loads(path.read_bytes()) if path.is_file() else {}
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}; get it again") from error
-    if isinstance(config, dict) and config.get("transformers_weights"):
+    config = read_object(path) if path.is_file() else {}
+    if config.get("transformers_weights"):
         raise ModelError(
             f"{path} sets transformers_weights, which replaces the usual choice of weights; "
             f"remove it and give the weights their usual name"

@@ -16,7 +16,6 @@ Tested with tiny random weights only. OpenAI's checkpoints have different networ
 the keys of the attention), which these classes do not load.
 """
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -31,6 +30,7 @@ from torch import Tensor
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import Card, ResolvedCard
 from pipeline.cards.foreign_code import refuse_code_in
+from pipeline.cards.json_files import components
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8
@@ -229,8 +229,7 @@ def _check(card: Card, config: RunConfig, intervention: Intervention) -> None:
 def _load(card: Card, resolved: ResolvedCard, config: RunConfig) -> Parts:
     """Load every part from its sub-folder."""
     quiet()
-    index = json.loads((resolved.folder / "model_index.json").read_bytes())
-    unnamed = sorted(set(PARTS) - {name for name, kind in index.items() if kind and kind[0]})
+    unnamed = sorted(set(PARTS) - set(components(resolved.folder)))
     if unnamed:  # a folder that the index does not name is not part of the run's identity
         raise ModelError(
             f"card {card.name}: {resolved.folder}/model_index.json does not name "

@@ -1,7 +1,6 @@
 """Loads pipelines for the families: safetensors from local folders, with the parts of a card."""
 
 import inspect
-import json
 import logging
 from typing import Any
 
@@ -17,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 from pipeline.cards.card import Card, ResolvedCard
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.cards.foreign_code import refuse_code_arguments, refuse_code_in
+from pipeline.cards.json_files import components
 from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ModelError, nearest
 from pipeline.settings.config import RunConfig
@@ -181,8 +181,7 @@ def _without_checker(card: Card, kind: Any) -> dict[str, Any]:  # noqa: ANN401
 
 def _refuse_missing(card: Card, kind: Any, folder: Any, given: dict[str, Any]) -> None:  # noqa: ANN401
     """Refuse a pipeline with parts that neither the folder nor the card provides; name them."""
-    index = json.loads((folder / "model_index.json").read_bytes())
-    present = {name for name, value in index.items() if isinstance(value, list) and value[0]}
+    present = set(components(folder))
     optional = {*getattr(kind, "_optional_components", ()), *given}
     needed = {name for name, d in _components_of(kind).items() if d is inspect.Parameter.empty}
     missing = sorted(needed - present - optional)

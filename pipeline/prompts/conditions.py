@@ -11,6 +11,7 @@ as an image with one row of float pixels (mode F); `numbers_of` gives the number
 
 import hashlib
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -93,6 +94,7 @@ class Conditions(Mapping[str, Image.Image]):
 
 def _read_numbers(data: bytes) -> Image.Image:
     try:
+        _refuse_false_size(data)
         array = np.load(io.BytesIO(data), allow_pickle=False)
         valid = array.ndim == 1 and array.dtype.kind == "f" and bool(np.isfinite(array).all())
     except (ValueError, EOFError, OSError, MemoryError, SyntaxError) as error:
@@ -103,6 +105,16 @@ def _read_numbers(data: bytes) -> Image.Image:
             f"that are not all 0"
         )
     return Image.fromarray(array.astype(np.float32)[None])
+
+
+def _refuse_false_size(data: bytes) -> None:
+    """Refuse a file whose header promises more numbers than the file has bytes."""
+    file = io.BytesIO(data)
+    old = np.lib.format.read_magic(file) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    shape, _, kind = read(file)
+    if math.prod(shape) * kind.itemsize > len(data) - file.tell():
+        raise ValueError(f"its header says shape {shape}, and it has {len(data):,} bytes")
 
 
 def numbers_of(image: Image.Image) -> npt.NDArray[np.float32]:

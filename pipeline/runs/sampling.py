@@ -4,7 +4,6 @@ A plan and a run make the same checks. They need no checkpoint, so a mistake is 
 not when all actors have started. This module does not import torch.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pipeline import interventions
 from pipeline.cards.card import Card
 from pipeline.cards.card_parts import DECODERS
 from pipeline.cards.checkpoints import PROJECT_ROOT
+from pipeline.cards.json_files import read_object
 from pipeline.errors import ConfigError
 from pipeline.interventions.base import Intervention
 from pipeline.registry import is_user_path, load
@@ -125,7 +125,7 @@ def _stored_prediction(folder: Path | None) -> str:
     path = folder / "scheduler" / "scheduler_config.json" if folder else None
     if path is None or not path.is_file():
         return ""
-    return str(json.loads(path.read_bytes()).get(PREDICTION, "epsilon"))  # default of diffusers
+    return str(read_object(path).get(PREDICTION, "epsilon"))  # default of diffusers
 
 
 def check_latents(card: Card, folder: Path | None, parts: Mapping[str, Path]) -> None:
@@ -144,7 +144,7 @@ def check_latents(card: Card, folder: Path | None, parts: Mapping[str, Path]) ->
     path = _decoder_config(card, folder, parts)
     if path is None or is_user_path(card.family):
         return
-    config = json.loads(path.read_bytes())
+    config = read_object(path)
     blocks = config.get("block_out_channels")
     factor = 2 ** (len(blocks) - 1) if blocks and config.get("_class_name") in HALVING else None
     for name, value in {"latent_channels": config.get("latent_channels"), FACTOR: factor}.items():

@@ -9,10 +9,14 @@ def sha256_of_file(path: Path) -> str:
     """Hash the content of a file, which is read in parts.
 
     Raises:
-        OSError: If it cannot be read.
+        OSError: If it cannot be read; it names the file.
     """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def sha256_of_files(

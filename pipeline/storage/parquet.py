@@ -20,7 +20,7 @@ from pipeline.errors import ShardError
 from pipeline.failpoints import failpoint
 from pipeline.storage.file_hashes import sha256_of_file
 from pipeline.storage.schema import IMAGE_TYPE
-from pipeline.storage.store import LocalStore, make_folder, store_errors, sync_file
+from pipeline.storage.store import LocalStore, make_folder, store_errors, sync_folder
 
 ROW_GROUP_ROWS = 50
 """Rows in a row group: reading one image reads at most these."""
@@ -67,7 +67,7 @@ def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]
         failpoint("data_written")
         file.flush()
         os.fsync(file.fileno())
-        sync_file(path.parent)
+        sync_folder(path.parent)
 
 
 def _image_leaves(images: Sequence[str]) -> dict[str, str]:

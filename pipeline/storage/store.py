@@ -2,10 +2,12 @@
 
 The safety of the pipeline depends on one operation, `put_if_absent`: of several writers of one key
 exactly one wins, and a reader never sees half a value. On a local or network disk it is a hard link
-to a finished, fsynced file. On an object store it would be a conditional put (`If-None-Match: *`),
+to a finished, fsynced file; where there are no hard links, it is a rename that replaces nothing. On
+an object store it would be a conditional put (`If-None-Match: *`),
 which is why nothing here renames data.
 """
 
+import ctypes
 import errno
 import os
 import secrets
@@ -27,9 +29,22 @@ REMEDIES = {
     errno.ENOTDIR: "a part of the path is a file; choose another folder",
     errno.ENAMETOOLONG: "a name in the path is too long; choose another folder",
     errno.ELOOP: "links in the path lead in a circle; choose another folder",
-    errno.EOPNOTSUPP: "the file system has no hard links, which commits need; choose another",
+    errno.EOPNOTSUPP: "the file system cannot do this; choose another folder",
+    errno.ENOSYS: "the file system cannot do this; choose another folder",
+    errno.EMLINK: "the file has too many links for this file system; choose another folder",
+    errno.EFBIG: "the file is larger than the system allows (`ulimit -f`); choose another folder",
+    errno.ESTALE: "the network disk has lost the file; mount it again, or choose another folder",
+    errno.ETIMEDOUT: "the network disk does not answer; wait for it, or choose another folder",
+    errno.EMFILE: "too many files are open (`ulimit -n`); allow more, or choose another machine",
 }
 """What the user can do about an error of the operating system."""
+
+CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
+"""What file systems answer that cannot do something."""
+NO_LINKS = CANNOT | {errno.EPERM, errno.EMLINK, errno.ESTALE, errno.EXDEV}
+"""What file systems without hard links answer when a link is wanted."""
+AT_FDCWD, RENAME_NOREPLACE = -100, 1
+"""Constants of Linux: paths as they are; refuse to rename over another file."""
 
 
 @contextmanager
@@ -87,6 +102,70 @@ def sync_file(path: Path) -> None:
         os.close(handle)
 
 
+def sync_folder(path: Path) -> None:
+    """Flush the names in a folder, where the file system can do that.
+
+    Some cannot, mostly those of networks: their names are as safe as they make them.
+    """
+    try:
+        sync_file(path)
+    except OSError as error:
+        if error.errno not in CANNOT:
+            raise
+
+
+def place(aside: Path, target: Path) -> bool:
+    """Give a finished file its name, unless the name is taken. Of many processes one succeeds.
+
+    Returns:
+        Whether the file has the name. It keeps the name that it had, too, or loses it.
+
+    Raises:
+        StoreError: If the file system can do this neither by a hard link nor by a rename.
+    """
+    try:
+        os.link(aside, target)
+    except OSError as error:
+        # On a network disk the link may have been made and its answer lost; the number of links
+        # shows it.
+        if aside.stat().st_nlink > 1:
+            return True
+        if error.errno == errno.EEXIST:
+            return False
+        if error.errno not in NO_LINKS:
+            raise
+        return _rename_if_absent(aside, target, error)
+    return True
+
+
+def _rename_if_absent(aside: Path, target: Path, no_link: OSError) -> bool:
+    try:
+        _rename_without_replacing(aside, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        raise StoreError(
+            f"{target}: this file system makes no hard links ({no_link.strerror}), and cannot "
+            f"rename without replacing ({error.strerror}). Commits need one of the two, so that of "
+            f"several processes exactly one wins; choose a folder on another file system, for "
+            f"example a local disk or NFS"
+        ) from error
+    return True
+
+
+def _rename_without_replacing(aside: Path, target: Path) -> None:
+    """Call renameat2 of Linux, which Python does not offer."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    paths = ctypes.c_char_p(os.fsencode(aside)), ctypes.c_char_p(os.fsencode(target))
+    if libc.renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_NOREPLACE):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(target))
+
+
 class LocalStore:
     """Files under one root folder, addressed by relative keys with forward slashes.
 
@@ -142,16 +221,12 @@ class LocalStore:
         failpoint("receipt_written")
         with store_errors(target):
             try:
-                os.link(aside, target)
-            except FileExistsError:
-                # On a network disk the link may have been made and its answer lost; the number
-                # of links shows it.
-                if aside.stat().st_nlink < 2:
-                    return False
+                placed = place(aside, target)
             finally:
-                aside.unlink()
-            sync_file(target.parent)
-        return True
+                aside.unlink(missing_ok=True)  # a rename has moved it
+            if placed:
+                sync_folder(target.parent)
+        return placed
 
     def replace(self, key: str, value: bytes) -> None:
         """Write a value, completely or not at all, over an older one; for derived files only."""
@@ -163,7 +238,7 @@ class LocalStore:
             except OSError:
                 aside.unlink()
                 raise
-            sync_file(target.parent)
+            sync_folder(target.parent)
 
     def move(self, key: str, new_key: str) -> None:
         """Move a value to a key without a value; FileNotFoundError if there is none to move."""

@@ -11,7 +11,7 @@ from ray.exceptions import OutOfMemoryError, RayError
 
 from pipeline.executors.base import Attempt, attempt_setup, attempt_task
 from pipeline.executors.pool import ActorDied
-from pipeline.executors.ray.cluster import free_resources
+from pipeline.executors.ray.cluster import free_resources, refuse_dead_node
 from pipeline.registry import allow_code, code_allowed
 from pipeline.stage import Resources, Stage, Task
 
@@ -49,6 +49,7 @@ class RayActors:
 
     def wait(self, tickets: Sequence[Any]) -> Any | None:  # noqa: ANN401
         """See `Backend`."""
+        refuse_dead_node()
         done, _ = ray.wait(list(tickets), timeout=1.0)
         return done[0] if done else None
 

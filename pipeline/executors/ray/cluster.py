@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private import worker
 from ray.exceptions import RayError
 from ray.job_config import JobConfig
 
-from pipeline.errors import RunError
+from pipeline.errors import IncompleteError, RunError
 from pipeline.executors.ray.reachable import refuse_silent
 
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -66,6 +67,24 @@ def free_resources() -> str:
     """Describe in words what is free for actors."""
     resources = _ray("available_resources")
     return f"{resources.get('CPU', 0):g} CPU cores and {resources.get('GPU', 0):g} GPUs"
+
+
+def refuse_dead_node() -> None:
+    """Stop if a process of our own Ray has ended: Ray would soon end this process, too.
+
+    Raises:
+        IncompleteError: If one has. Ray is left as it is, since to shut it down would hang.
+    """
+    node: Any = worker._global_node
+    dead = [name for name, _ in node.dead_processes()] if node is not None else []
+    if not dead:
+        return
+    node.kill_all_processes(check_alive=False, allow_graceful=False)
+    raise IncompleteError(
+        f"Ray's process {dead[0]} on this machine has ended: somebody killed it, or the machine "
+        f"ran out of memory. What is committed is kept; repeat the command to continue, with fewer "
+        f"workers if memory was short"
+    )
 
 
 def _ray(question: str) -> Any:  # noqa: ANN401 - Ray states no types here

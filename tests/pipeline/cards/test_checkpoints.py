@@ -1,6 +1,7 @@
 """Where checkpoints come from: a pinned commit or the newest, and plain words without a network."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,3 +32,26 @@ def test_the_local_cache_is_enough_and_gives_the_commit(
     assert found == (snapshot, COMMIT)
     with pytest.raises(ModelError, match="a/b"):
         fetch(Checkpoint(repo="a/b", revision=COMMIT), ["*.json"], who="x", commit="cd" * 20)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("GatedRepoError", r"which are gated: .*licence at https://huggingface.co/a/b.*HF_TOKEN"),
+        ("RepositoryNotFoundError", r"the hub shows no such repository: correct `repo`.*HF_TOKEN"),
+        ("HfHubHTTPError", r"the hub did not provide them \(HfHubHTTPError\)"),
+    ],
+)
+def test_what_the_hub_refuses_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, kind: str, words: str
+) -> None:
+    import huggingface_hub.errors
+
+    response = SimpleNamespace(status_code=401, headers={}, request=None)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise getattr(huggingface_hub.errors, kind)("no", response=response)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(ModelError, match=words):
+        fetch(Checkpoint(repo="a/b"), ["*.json"], who="card x")

@@ -128,7 +128,7 @@ def test_two_kinds_of_weights_are_refused(card: Card) -> None:
     [
         ("unet/adapter_config.json", "{}", "merge the adapter"),
         ("unet/config.json", '{"transformers_weights": "other.safetensors"}', "remove it"),
-        ("unet/config.json", "{", "is not JSON"),
+        ("unet/config.json", "{", "is missing or damaged"),
         ("unet/LICENSE", "", "a name without a dot"),
         ("vae/diffusion_pytorch_model.safetensors.index.json", "{}", "not an index of shards"),
         (

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RunError, StoreError
+from pipeline.storage import store as module
 from pipeline.storage.store import REMEDIES, LocalStore, make_folder, store_errors
 
 
@@ -161,3 +163,79 @@ def test_a_listing_that_fails_is_an_error(
     monkeypatch.setattr(os, "scandir", denied)
     with pytest.raises(StoreError, match="no permission"):
         list(store.list("a", ".json"))
+
+
+NO_LINKS = {
+    name: getattr(errno, name)
+    for name in ("EOPNOTSUPP", "ENOSYS", "EMLINK", "ESTALE", "EINVAL", "EPERM", "EXDEV")
+}
+
+
+def refuse(code: int) -> Callable[..., None]:
+    """Make a call of the system that fails with this error."""
+
+    def call(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return call
+
+
+@pytest.mark.parametrize("name", NO_LINKS)
+def test_without_hard_links_a_rename_lets_one_writer_win(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(os, "link", refuse(NO_LINKS[name]))
+    test_of_many_writers_exactly_one_wins(store)
+    assert not store.put_if_absent("a/key", b"later")
+    assert store.put_if_absent("a/other", b"1")
+    assert store.read("a/other") == b"1"
+
+
+@pytest.mark.parametrize("name", NO_LINKS)
+@pytest.mark.parametrize("rename", ["ENOSYS", "EINVAL"])
+def test_where_nothing_lets_one_writer_win_the_words_name_hard_links(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, name: str, rename: str
+) -> None:
+    monkeypatch.setattr(os, "link", refuse(NO_LINKS[name]))
+    monkeypatch.setattr(module, "_rename_without_replacing", refuse(getattr(errno, rename)))
+    with pytest.raises(StoreError, match=r"makes no hard links.*choose a folder on another") as no:
+        store.put_if_absent("a/key", b"1")
+    assert os.strerror(NO_LINKS[name]) in str(no.value)
+    assert os.listdir(store.root / "a") == []  # noqa: PTH208 - hidden names count
+
+
+def test_a_rename_without_replacing_replaces_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("new")
+    (tmp_path / "b").write_text("old")
+    with pytest.raises(FileExistsError):
+        module._rename_without_replacing(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_text() == "old"
+    module._rename_without_replacing(tmp_path / "a", tmp_path / "c")
+    assert (tmp_path / "c").read_text() == "new"
+
+
+@pytest.mark.parametrize("name", ["EINVAL", "ENOSYS", "EOPNOTSUPP", "EBADF"])
+def test_a_file_system_that_cannot_flush_folders_is_no_error(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    fsync = os.fsync
+
+    def only_files(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(getattr(errno, name), "no")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    assert store.put_if_absent("a/key", b"1")
+    store.replace("a/other", b"2")
+    assert (store.read("a/key"), store.read("a/other")) == (b"1", b"2")
+
+
+def test_a_disk_that_fails_to_flush_a_folder_is_an_error(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: only `cannot` is let through."""
+    make_folder(store.root)
+    monkeypatch.setattr(os, "fsync", refuse(errno.EIO))
+    with pytest.raises(StoreError, match="the disk reports an error"):
+        store.put_if_absent("key", b"1")
