@@ -189,7 +189,7 @@ def run(
     runs = begin.start_runs(choice, _folder(choice, out), to_rank=True)
     pool = steps.Workers(executor, workers or choice.workers)
     results = [result for run in runs for result in steps.draw_and_measure(run, pool)]
-    _stop_if_incomplete(results)
+    _stop_if_incomplete(runs, results)
     if choice.ranking is None:
         note(nothing_ranked(choice.name))
         return _finish(runs, results, as_json=as_json)
@@ -252,11 +252,12 @@ def _finish(runs: "list[Run]", results: "list[Result]", *, as_json: bool) -> Non
 
     note_results(results)
     print_statuses([status_of(run) for run in runs], as_json=as_json)
-    _stop_if_incomplete(results)
+    _stop_if_incomplete(runs, results)
 
 
-def _stop_if_incomplete(results: "list[Result]") -> None:
+def _stop_if_incomplete(runs: "list[Run]", results: "list[Result]") -> None:
     from goldenseed.progress import note
+    from goldenseed.steps.steps import refuse_without_images
 
     errors = [error for result in results for error in result.errors]
     if errors:
@@ -264,6 +265,7 @@ def _stop_if_incomplete(results: "list[Result]") -> None:
         for error in errors[:10]:
             note(f"  {error}")
         raise typer.Exit(exit_codes.INCOMPLETE)
+    refuse_without_images(runs)
 
 
 def _print_version(value: bool) -> None:

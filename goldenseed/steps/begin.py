@@ -22,7 +22,7 @@ from pipeline.prompts.prompt_sets import PromptSet, read_prompts
 from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import RUN_FILE
 from pipeline.runs.run import Run
-from pipeline.runs.sampling import check_latents, check_prediction, check_sampling
+from pipeline.runs.sampling import check_checkpoint, check_sampling
 from pipeline.settings.choices import SeedChoice
 from pipeline.settings.config import own_source_sha256
 from pipeline.settings.groups import check_groups
@@ -219,10 +219,10 @@ def start_runs(recipe: Recipe, out: Path, *, to_rank: bool = False) -> list[Run]
     resolved = resolve(card, _existing_revision(recipe, out))
     if card.repo and card.revision == "unresolved":
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
-    check_latents(card, resolved.folder, resolved.parts)
+    if card.repo:  # the configs of a local card were checked with the recipe
+        check_checkpoint(recipe, card, resolved.folder, resolved.parts)
     runs = []
     for arm, config in recipe.run_configs(resolved).items():
-        check_prediction(card, config.scheduler_config, resolved.folder)
         run = Run.start(out / arm, config, recipe)
         bring_conditions(prompts.prompts, conditions, run.store)
         growth = grown_grid(recipe, by_id, run.root)

@@ -162,7 +162,32 @@ def draw_and_measure(run: Run, workers: Workers) -> list[Result]:
     The recipe's `measure` says whether new images are measured in the same pass.
     """
     result = generate(run, workers, measure=run.recipe.measure == "while_drawing")
-    return [result] if result.errors else [result, *measure(run, workers)]
+    if result.errors or not has_images(run):
+        return [result]
+    return [result, *measure(run, workers)]
+
+
+def has_images(run: Run) -> bool:
+    """Whether any image of a run is usable; true as well if nothing was drawn yet."""
+    receipts = list(run.images.receipts())
+    return not receipts or any(receipt.failed < receipt.rows for receipt in receipts)
+
+
+def refuse_without_images(runs: Iterable[Run]) -> None:
+    """Refuse runs none of whose images is usable.
+
+    Raises:
+        RunError: If there is one; the message says what became of its first image.
+    """
+    for run in runs:
+        if not has_images(run):
+            receipt = next(run.images.receipts())
+            row = run.images.read(receipt).slice(0, 1).to_pylist()[0]
+            raise RunError(
+                f"{run.root}: none of the images that were drawn is usable; the first is "
+                f"{row['status']} ({row['reason']}). Change the settings or the model that "
+                f"cause this, and start a new run"
+            )
 
 
 def rank(run: Run) -> Ranking:

@@ -14,16 +14,12 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from pipeline.batch import Batch
+from pipeline.drawing.repeatable import TOLERANCE, draw_repeatably
 from pipeline.errors import RunError
 from pipeline.models.base import Model
 from pipeline.runs.layout import CANARY_FILE, TOKEN_FILE
 from pipeline.runs.run import Run, utc_now
-from pipeline.settings.groups import group_size
 from pipeline.storage.codec import encode_image
-
-CANARY_TOLERANCE = {"float32": 1, "float16": 16, "bfloat16": 32}
-"""Largest difference of a pixel of the canary (0..255) between two actors of a run, by dtype."""
 
 
 def check_token(run_root: str, token: str) -> None:
@@ -44,15 +40,11 @@ def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Im
     """Draw one cell and compare it with the run's canary, which the first actor writes.
 
     Raises:
+        ModelError: If the image depends on more than its prompt and its seed, or is not finite.
         RunError: If this actor draws another image than the first actor did.
     """
-    tile = next(run.tiles())
-    prompt_id, seed = tile.cells[0]
-    group = group_size(run.config.intervention.name)
-    size = run.config.batch_size if run.config.compiled else group
-    cells = tile.cells[:group] * (size // group)
-    prompts = tuple(run.prompts[prompt] for prompt, _ in cells)
-    drawn = model.generate(Batch(prompts, tuple(seed for _, seed in cells), condition_images))
+    prompt_id, seed = next(run.tiles()).cells[0]
+    drawn = draw_repeatably(run, model, condition_images)
     if not drawn.finite[0]:
         return
     pixels = drawn.images[0]
@@ -66,7 +58,7 @@ def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Im
         return
     canary = _read_canary(run)
     difference = int(abs(_pixels_of(run, canary, pixels.shape) - pixels.astype(int)).max())
-    if difference > CANARY_TOLERANCE[run.config.dtype]:
+    if difference > TOLERANCE[run.config.dtype]:
         raise RunError(
             f"this machine ({platform.node()}, {_device_name()}) draws the run's canary cell with "
             f"a pixel {difference} of 255 away from that of the first actor "

@@ -4,21 +4,27 @@ A plan and a run make the same checks. They need no checkpoint, so a mistake is 
 not when all actors have started. This module does not import torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline import interventions
-from pipeline.cards.card import Card
+from pipeline.cards.card import Card, load_cards
 from pipeline.cards.card_parts import DECODERS
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.cards.json_files import read_object
 from pipeline.errors import ConfigError
 from pipeline.interventions.base import Intervention
 from pipeline.registry import is_user_path, load
+from pipeline.runs.checkpoint_limits import (
+    Folders,
+    check_guidance,
+    check_size,
+    check_tokenizers,
+)
 from pipeline.settings.config import InterventionConfig
 from pipeline.settings.recipe import Recipe, Sampling
-from pipeline.settings.unread import check_settings_are_read
+from pipeline.settings.unread import check_settings_are_read, last_set
 
 PREDICTION = "prediction_type"
 FACTOR = "vae_factor"
@@ -58,15 +64,11 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
     Raises:
         RegistryError: If an intervention is unknown.
         ConfigError: If an intervention's parameters are wrong, a stage of the card uses a part that
-            the card does not have, a size is no multiple of the card's `vae_factor`, the card's
-            latents are not those of its VAE, an arm names a wrong prediction type, or nothing reads
-            one of the settings.
+            the card does not have, a size is no multiple of the card's `vae_factor`, nothing reads
+            one of the settings, or in a case of `check_checkpoint`.
     """
     _check_parts(card)
     check_settings_are_read(recipe, card)
-    folder = PROJECT_ROOT / card.path if card.path else None
-    parts = {name: PROJECT_ROOT / part.path for name, part in card.parts.items() if part.path}
-    check_latents(card, folder, parts)
     for arm in recipe.arms.values() or [Sampling()]:
         for layer in (recipe.sampling, arm):
             if layer.intervention is not None:
@@ -76,7 +78,68 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
             next(layer.height for layer in layers if layer.height is not None),
             next(layer.width for layer in layers if layer.width is not None),
         )
-        check_prediction(card, _scheduler_config(card, recipe.sampling, arm), folder)
+    folder = PROJECT_ROOT / card.path if card.path else None
+    parts = {name: PROJECT_ROOT / part.path for name, part in card.parts.items() if part.path}
+    check_checkpoint(recipe, card, folder, parts)
+
+
+def check_checkpoint(
+    recipe: Recipe, card: Card, folder: Path | None, parts: Mapping[str, Path]
+) -> None:
+    """Refuse what a checkpoint cannot do, by its configs alone; no weights are read.
+
+    Args:
+        recipe: The recipe.
+        card: Its card.
+        folder: The checkpoint's folder; None if it is not on this machine.
+        parts: Folders of the card's parts that are on this machine.
+
+    Raises:
+        ConfigError: If the card's latents are not those of its VAE, a tokenizer has no limit, or an
+            arm names a wrong prediction type, a size or guidance that the networks cannot draw, or
+            a scheduler that cannot sample with its settings.
+    """
+    check_latents(card, folder, parts)
+    if is_user_path(card.family):
+        return
+    folders = Folders(card, folder, parts)
+    check_tokenizers(folders)
+    for name, arm in (recipe.arms or {"": Sampling()}).items():
+        where, layers = f"arm {name}: " if name else "", (recipe.sampling, arm)
+        check_prediction(card, _scheduler_config(card, *layers), folder)
+        check_size(
+            where,
+            folders,
+            height=last_set(layers, "height", card.height),
+            width=last_set(layers, "width", card.width),
+        )
+        check_guidance(
+            where,
+            folders,
+            guidance=last_set(layers, "guidance_scale", card.guidance_scale),
+            negative=last_set(layers, "negative_prompt", ""),
+        )
+        _check_schedule(where, folders, layers)
+
+
+def _check_schedule(where: str, folders: Folders, layers: Sequence[Sampling]) -> None:
+    """Rehearse the scheduler of an arm; a test rehearses the settings of the shipped cards."""
+    card = folders.card
+    intervention = last_set(layers, "intervention", None)
+    if intervention is not None and is_user_path(intervention.name):
+        return  # it may change the scheduler
+    own = (card.scheduler, card.scheduler_config, card.num_inference_steps, 0.0)
+    scheduler, config, steps, eta = wanted = (
+        last_set(layers, "scheduler", card.scheduler),
+        _scheduler_config(card, *layers),
+        last_set(layers, "num_inference_steps", card.num_inference_steps),
+        last_set(layers, "eta", 0.0),
+    )
+    if card == load_cards().get(card.name) and wanted == own:
+        return
+    from pipeline.models.rehearsal import Schedule, rehearse  # loads torch and diffusers
+
+    rehearse(where, Schedule(scheduler, config, steps, eta), folders.pipeline(folders.last_stage))
 
 
 def _scheduler_config(card: Card, *layers: Sampling) -> Mapping[str, Any]:

@@ -4,11 +4,13 @@ A *recipe* is a YAML file, or the name of one below `recipes/`. Each of its *arm
 `pipeline.settings.config.RunConfig`, with every default resolved.
 """
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pipeline import models
 from pipeline.cards.card import Card, ResolvedCard, find_card
@@ -27,7 +29,22 @@ from pipeline.settings.own_paths import resolve_paths
 from pipeline.storage.yaml_files import read_mapping, validated
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+
+
+def _fit_for_folders(name: str) -> str:
+    """Refuse a name that does not suit a folder everywhere; suggest one that does."""
+    if NAME.fullmatch(name):
+        return name
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    suggested = re.sub(r"[^A-Za-z0-9._-]+", "-", letters).strip(".-")[:64] or "my-recipe"
+    raise ValueError(
+        f"a name has at most 64 letters a-z, digits, and . _ - (it names folders and releases), "
+        f"and does not begin with . or -; write for example {suggested!r}"
+    )
+
+
+Name = Annotated[str, AfterValidator(_fit_for_folders)]
 """A recipe's or an arm's name: it names folders and releases."""
 
 
@@ -43,7 +60,7 @@ class Sampling(Frozen):
     scheduler: str | None = None
     scheduler_config: dict[str, Any] | None = None
     num_inference_steps: int | None = Field(default=None, ge=1)
-    guidance_scale: float | None = Field(default=None, ge=0)
+    guidance_scale: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     negative_prompt: str | None = None
     eta: float | None = Field(default=None, ge=0, le=1)
     noise: str | None = None

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.cards.card import Card
+from pipeline.cards.diffusers_source import arguments, scheduler_names
 from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ConfigError, nearest
 from pipeline.registry import is_user_path
-from pipeline.settings.diffusers_source import arguments, scheduler_names
 from pipeline.settings.recipe import Recipe, Sampling
 
 
@@ -34,31 +34,37 @@ def check_settings_are_read(recipe: Recipe, card: Card) -> None:
         return
     for name, arm in (recipe.arms or {"": Sampling()}).items():
         layers = [recipe.sampling, arm]
-        intervention = _last(layers, "intervention", None)
+        intervention = last_set(layers, "intervention", None)
         if intervention is None or not is_user_path(intervention.name):
             _check_arm(f"arm {name}: " if name else "", card, layers)
 
 
-def _last(layers: Sequence[Sampling], field: str, default: Any) -> Any:  # noqa: ANN401 - any field
-    """Give a setting as the last layer that sets it, or else the card's."""
+def last_set(layers: Sequence[Sampling], field: str, default: Any) -> Any:  # noqa: ANN401 - any field
+    """Give a setting as the last layer that sets it, or else a default.
+
+    Args:
+        layers: Settings; a later layer replaces an earlier one.
+        field: Name of the setting.
+        default: For example the card's.
+    """
     values = [getattr(layer, field) for layer in layers]
     return next((value for value in reversed(values) if value is not None), default)
 
 
 def _check_arm(where: str, card: Card, layers: Sequence[Sampling]) -> None:
-    scheduler = _last(layers, "scheduler", card.scheduler)
+    scheduler = last_set(layers, "scheduler", card.scheduler)
     check_scheduler(where, scheduler)
-    config = _last(layers, "scheduler_config", None)
+    config = last_set(layers, "scheduler_config", None)
     if config is None and scheduler == card.scheduler:
         where_set, config = f"{where}card {card.name}: ", card.scheduler_config
     else:  # a card's keys were chosen for the card's own scheduler
         where_set = where
     _check_keys(where_set, scheduler, config or {})
-    _check_guidance(where, card, _last(layers, "guidance_scale", card.guidance_scale))
-    if _last(layers, "eta", 0):
+    _check_guidance(where, card, last_set(layers, "guidance_scale", card.guidance_scale))
+    if last_set(layers, "eta", 0):
         _check_eta(where, card, scheduler)
-    if _last(layers, "negative_prompt", ""):
-        _check_negative(where, card, _last(layers, "guidance_scale", card.guidance_scale))
+    if last_set(layers, "negative_prompt", ""):
+        _check_negative(where, card, last_set(layers, "guidance_scale", card.guidance_scale))
 
 
 def check_scheduler(where: str, scheduler: str) -> None:

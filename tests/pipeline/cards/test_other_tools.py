@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cards.card import find_card
+from pipeline.cards.diffusers_source import arguments, scheduler_names
 from pipeline.cards.other_tools import (
     FIELDS,
     SAMPLERS,
@@ -15,7 +16,6 @@ from pipeline.cards.other_tools import (
 from pipeline.errors import ConfigError
 from pipeline.runs.sampling import check_sampling
 from pipeline.settings.choices import PromptChoice, SeedChoice
-from pipeline.settings.diffusers_source import arguments, scheduler_names
 from pipeline.settings.recipe import Recipe, Sampling, load_recipe
 
 BASE = "card: seedling-mini\nprompts: {source: brightness}\n"
@@ -47,22 +47,66 @@ def test_keys_of_seeds(tmp_path: Path) -> None:
         load_recipe(str(tmp_path / "r.yaml"))
 
 
+MULTISTEP, KARRAS = "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}
+SDE = {"algorithm_type": "sde-dpmsolver++"}
+
+
 @pytest.mark.parametrize(
     ("name", "scheduler", "config"),
     [
-        ("DPM++ 2M Karras", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
-        ("dpmpp_2m", "DPMSolverMultistepScheduler", {}),
-        ("dpmpp_2m_k", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+        ("DPM++ 2M Karras", MULTISTEP, KARRAS),
+        ("dpmpp_2m", MULTISTEP, {}),
+        ("dpmpp_2m_k", MULTISTEP, KARRAS),
+        ("dpmpp_2m (karras)", MULTISTEP, KARRAS),
+        ("dpmpp_2m+karras", MULTISTEP, KARRAS),
+        ("DPM++2MKarras", MULTISTEP, KARRAS),
+        ("k_dpmpp_2m", MULTISTEP, {}),
+        ("sample_dpmpp_2m_sde", MULTISTEP, SDE),
+        ("DPM++ 2M SDE Heun Karras", MULTISTEP, {**SDE, "solver_type": "heun", **KARRAS}),
+        ("dpmpp_3m_sde_gpu karras", MULTISTEP, {**SDE, "solver_order": 3, **KARRAS}),
+        ("DPM++ 2M SGM Uniform", MULTISTEP, {"timestep_spacing": "trailing"}),
+        ("Euler simple", "EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
+        ("Euler Automatic", "EulerDiscreteScheduler", {}),
+        (
+            "euler beta",
+            "EulerDiscreteScheduler",
+            {"timestep_spacing": "linspace", "use_beta_sigmas": True},
+        ),
         ("euler_ancestral", "EulerAncestralDiscreteScheduler", {}),
         ("Euler a", "EulerAncestralDiscreteScheduler", {}),
         ("k_euler_a", "EulerAncestralDiscreteScheduler", {}),
-        ("dpmpp_2m_sde_gpu", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
-        ("DPM2 a Karras", "KDPM2AncestralDiscreteScheduler", {"use_karras_sigmas": True}),
+        ("dpmpp_2m_sde_gpu", MULTISTEP, SDE),
+        ("DPM2 a Karras", "KDPM2AncestralDiscreteScheduler", KARRAS),
+        ("k_dpm_2_ancestral", "KDPM2AncestralDiscreteScheduler", {}),
         ("uni_pc", "UniPCMultistepScheduler", {}),
+        ("uni_pc_bh2", "UniPCMultistepScheduler", {"solver_type": "bh2"}),
     ],
 )
 def test_samplers(name: str, scheduler: str, config: dict[str, object]) -> None:
-    assert diffusers_scheduler(name) == (scheduler, config)
+    assert diffusers_scheduler(name) == (scheduler, config, "")
+
+
+def test_every_sampler_of_invokeai() -> None:
+    names = (
+        "ddim ddpm deis deis_k lms lms_k pndm heun heun_k euler euler_k euler_a kdpm_2 kdpm_2_k "
+        "kdpm_2_a kdpm_2_a_k dpmpp_2s dpmpp_2s_k dpmpp_2m dpmpp_2m_k dpmpp_2m_sde dpmpp_2m_sde_k "
+        "dpmpp_3m dpmpp_3m_k dpmpp_sde dpmpp_sde_k unipc unipc_k lcm tcd"
+    )
+    for name in names.split():
+        found = diffusers_scheduler(name)
+        assert found is not None, name
+        assert (found[1].get("use_karras_sigmas") is True) == name.endswith("_k"), name
+        assert not found[2]
+
+
+@pytest.mark.parametrize("name", ["Euler a Karras", "PLMS karras", "euler kl_optimal"])
+def test_noise_levels_that_the_scheduler_does_not_have(name: str) -> None:
+    assert "which it does not have" in scheduler_hint(name)
+
+
+@pytest.mark.parametrize("name", ["DPM adaptive", "dpm_fast", "Restart karras", "res_multistep"])
+def test_samplers_that_diffusers_does_not_have(name: str) -> None:
+    assert scheduler_hint(name).startswith("diffusers has no counterpart")
 
 
 @pytest.mark.parametrize("name", ["DDIMScheduler", "", "karras", "a sampler"])
@@ -76,8 +120,8 @@ def test_each_target_exists() -> None:
     for scheduler, config in SAMPLERS.values():
         assert scheduler in scheduler_names()
         assert set(config) <= arguments("schedulers", scheduler, "__init__")
-    multistep = arguments("schedulers", "DPMSolverMultistepScheduler", "__init__")
-    assert {key for config in SPACINGS.values() for key in config} <= multistep
+    multistep = arguments("schedulers", MULTISTEP, "__init__")
+    assert {key for config in SPACINGS.values() for key in config or ()} <= multistep
 
 
 def test_a_recipe_with_a_sampler() -> None:

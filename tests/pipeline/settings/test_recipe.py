@@ -145,3 +145,40 @@ def test_what_is_measured_and_when_renames_no_run() -> None:
 def test_a_wrong_choice_of_what_is_measured_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(fields))):
         parse_recipe({**load_recipe("seedling-mini").model_dump(), **fields}, Path("mine.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("file", "suggested"),
+    [
+        ("my recipe é.yaml", "'my-recipe-e'"),
+        ("-a (1).yaml", "'a-1'"),
+        ("寿司.yaml", "'my-recipe'"),
+        (f"{'x' * 70}.yaml", repr("x" * 64)),
+    ],
+)
+def test_a_file_whose_name_is_no_name_of_a_run(tmp_path: Path, file: str, suggested: str) -> None:
+    """The message gives a name that works, and with it the recipe is read."""
+    text = "card: seedling-mini\nprompts: {source: seedling}\nseeds: {count: 2}\n"
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ConfigError, match=f"name: .*write for example {suggested}"):
+        load_recipe(str(tmp_path / file))
+    (tmp_path / file).write_text(f"{text}name: {suggested}\n")
+    assert load_recipe(str(tmp_path / file)).name == suggested.strip("'")
+
+
+def test_the_name_of_an_arm() -> None:
+    with pytest.raises(ConfigError, match=r"arms.*write for example 'high-guidance'"):
+        parse_recipe(
+            {
+                "card": "seedling-mini",
+                "prompts": {"source": "seedling"},
+                "seeds": {"count": 2},
+                "arms": {"high guidance": {"guidance_scale": 9}},
+            },
+            Path("r.yaml"),
+        )
+
+
+def test_guidance_is_finite() -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        Sampling(guidance_scale=float("inf"))

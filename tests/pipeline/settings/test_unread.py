@@ -8,9 +8,9 @@ import diffusers
 import pytest
 
 from pipeline.cards.card import Card, find_card, load_cards
+from pipeline.cards.diffusers_source import arguments, scheduler_names
 from pipeline.errors import ConfigError
 from pipeline.runs.sampling import check_sampling
-from pipeline.settings.diffusers_source import arguments, scheduler_names
 from pipeline.settings.recipe import Recipe, load_recipe, recipe_names
 from pipeline.settings.unread import check_settings_are_read
 
