@@ -83,7 +83,12 @@ def _padded_tokenizers(folders: Folders, stage: PipelineStage | None) -> Iterato
     """List the tokenizers whose own limit a pipeline uses: those of CLIP, or of a whole family."""
     pipeline = folders.pipeline(stage)
     for name, kind in _read(pipeline / "model_index.json").items() if pipeline else ():
-        present = name.startswith("tokenizer") and isinstance(kind, list) and bool(kind[0])
+        present = (
+            name.startswith("tokenizer")
+            and isinstance(kind, list)
+            and len(kind) > 1
+            and bool(kind[0])
+        )
         if present and (stage is None or str(kind[1]).startswith("CLIPTokenizer")):
             yield name
 
