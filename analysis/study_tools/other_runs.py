@@ -1,5 +1,6 @@
 """Open the runs that a study compares with its own run, and say how they differ."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -119,19 +120,31 @@ def refuse_other_noise(run: Run, name: str, other: Run) -> None:
 def align(samples: Mapping[str, Sample]) -> dict[str, Sample]:
     """Reduce samples of several runs to the seeds and prompts that they all have.
 
+    A prompt's id includes its condition. Runs that share no id, such as one with a ControlNet and
+    one without, are matched by the texts that each of them has once.
+
     Args:
         samples: Name of the run -> sample.
 
     Returns:
-        The reduced samples, with ascending seeds and prompts in the order of their ids.
+        The reduced samples, with ascending seeds and prompts in the order of their ids or texts.
     """
     seeds = sorted(set.intersection(*(set(sample.seeds) for sample in samples.values())))
-    shared = set.intersection(*({p.id for p in sample.prompts} for sample in samples.values()))
+    places = {name: _places(sample, "id") for name, sample in samples.items()}
+    if not set.intersection(*map(set, places.values())):
+        places = {name: _places(sample, "text") for name, sample in samples.items()}
+    shared = sorted(set.intersection(*map(set, places.values())))
     reduced = {}
     for name, sample in samples.items():
         rows = np.searchsorted(sample.seeds, seeds).astype(np.intp)
-        order = sorted((p.id, i) for i, p in enumerate(sample.prompts) if p.id in shared)
-        kept = [i for _, i in order]
+        kept = [places[name][key] for key in shared]
         columns = {key: values[rows][:, kept] for key, values in sample.columns.items()}
         reduced[name] = Sample(tuple(seeds), tuple(sample.prompts[i] for i in kept), columns)
     return reduced
+
+
+def _places(sample: Sample, name: str) -> dict[str, int]:
+    """Where each prompt stands, by its id or its text; a text that stands twice is left out."""
+    keys = [getattr(prompt, name) for prompt in sample.prompts]
+    times = Counter(keys)
+    return {key: i for i, key in enumerate(keys) if times[key] == 1}
