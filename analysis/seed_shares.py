@@ -32,8 +32,8 @@ COLUMNS = (
 SETS = (1, 2)
 """Both ranking sets are used, because no seed is chosen here. Set 3 is reserved for reporting the
 gains of chosen seeds."""
-NULL_DRAWS = 200
-"""Permutations behind a p-value; the smallest p-value is 1 / 201."""
+NULL_DRAWS = 2000
+"""Permutations behind a p-value; the smallest p-value, its floor, is 1 / 2,001."""
 
 
 def variance_table(
@@ -154,8 +154,9 @@ def share_table(run: Run, *, sets: Sequence[int] = SETS, draws: int = NULL_DRAWS
 
     Returns:
         One row per measure: measure; the shares seed, prompt and rest, with bounds in `seed_low`,
-        `seed_high` and so on; seed_null_high (97.5 % point of the null) and seed_p; n (cells),
-        seeds, prompts, groups, method; note, which says why shares or their bounds are null.
+        `seed_high` and so on; seed_null_high (97.5 % point of the null), seed_p (one-sided), its
+        Monte-Carlo standard error seed_p_error and the number of draws; n (cells), seeds,
+        prompts, groups, method; note, which says why shares or their bounds are null.
 
     Raises:
         RunError: If the run has no such measure, or cells are missing.
@@ -176,6 +177,8 @@ SHARE_COLUMNS: dict[str, Any] = {
     **{f"{part}{end}": pl.Float64 for part in _PARTS for end in ("", "_low", "_high")},
     "seed_null_high": pl.Float64,
     "seed_p": pl.Float64,
+    "seed_p_error": pl.Float64,
+    "draws": pl.Int64,
     **dict.fromkeys(("n", "seeds", "prompts", "groups"), pl.Int64),
     "method": pl.String,
     "note": pl.String,
@@ -210,6 +213,8 @@ def _shares(cells: Cells, measure: Measure, rng: np.random.Generator, draws: int
     row |= {
         "seed_null_high": null.high,
         "seed_p": null.p,
+        "seed_p_error": null.error,
+        "draws": draws,
         "method" if bounded else "note": seed.method,
     }
     return {**row, **counts}

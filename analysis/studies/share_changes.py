@@ -12,6 +12,7 @@ from analysis.pictures import plots
 from analysis.seed_shares import NULL_DRAWS, SETS, Measure, none_if_nan, scalar_measures
 from analysis.statistics.arrays import Floats
 from analysis.statistics.embedding import holm
+from analysis.statistics.monte_carlo import p_words
 from analysis.statistics.seed_shares import compare_with_null, seed_share_change, share_change_p
 from analysis.statistics.variance import variance_shares
 from analysis.studies.base import Findings, Study, StudyTable
@@ -38,7 +39,8 @@ COLUMNS = {
     "low": "lower end of its 95 % interval; null where the measure is too rare for one",
     "high": "upper end",
     "null_high": "97.5th percentile of the share under the null",
-    "p": "share of null draws with at least this share",
+    "p": "share of null draws with at least this share; one-sided",
+    "p_error": "Monte-Carlo standard error of p",
     "change": "share minus this run's, over the cells that both have; null for this run itself",
     "change_low": "lower end of its 95 % interval; null where the measure is too rare for one",
     "change_high": "upper end",
@@ -47,10 +49,7 @@ COLUMNS = {
     "change_n": "cells with a value in both runs, from which the change is estimated",
 }
 CHANGES = ("change", "change_low", "change_high", "change_p", "change_n")
-_FLOATS = (
-    *("share", "low", "high", "null_high", "p", "change", "change_low", "change_high"),
-    *("change_p", "change_p_holm"),
-)
+_FLOATS = ("share", "low", "high", "null_high", "p", "p_error", *CHANGES[:-1], "change_p_holm")
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class ShareChanges(Study):
         frame = pl.DataFrame(rows, schema_overrides=dict.fromkeys(_FLOATS, pl.Float64))
         control = {"sampling": {"intervention": {"name": "seed_scramble"}}}
         return Findings(
-            outcome="; ".join([*_sentences(rows), *refused]),
+            outcome="; ".join([*_sentences(rows, self.permutations), *refused]),
             numbers={"shares": rows, "refused": refused},
             tables={"shares": StudyTable(frame.select(list(COLUMNS)), COLUMNS)},
             figures={"shares": _figure(rows)},
@@ -171,6 +170,7 @@ class ShareChanges(Study):
             "high": none_if_nan(share.high),
             "null_high": null.high,
             "p": null.p,
+            "p_error": null.error,
         }
 
 
@@ -206,13 +206,13 @@ def _adjusted(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _sentences(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _sentences(rows: Sequence[dict[str, Any]], draws: int) -> list[str]:
     """One sentence per measure."""
     sentences = []
     for measure in dict.fromkeys(row["measure"] for row in rows):
         this, *others = (row for row in rows if row["measure"] == measure)
         ends = "" if this["low"] is None else f" [{this['low']:.1%}, {this['high']:.1%}]"
-        null = f"without seeds up to {this['null_high']:.1%}, p = {this['p']:.2g}"
+        null = f"without seeds up to {this['null_high']:.1%}, {p_words(this['p'], draws)}"
         changes = [f"{row['run']} {row['share']:.1%}{_change_text(row)}" for row in others]
         sentences.append(
             f"{measure}: the seed explains {this['share']:.1%}{ends} ({null}); {', '.join(changes)}"

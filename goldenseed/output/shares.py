@@ -1,9 +1,11 @@
 """Print which shares of the variance are due to the seed, the prompt and the rest."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
+from analysis.statistics.monte_carlo import p_words
 from goldenseed.output import tables
 
 
@@ -24,11 +26,12 @@ def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -
     tables.line(
         "A cell always gives the same image, so the rest is the interaction of seed and prompt. "
         "An estimated share can be negative if the true share is near 0. "
-        "Null: the images of each prompt are permuted over the seeds."
+        "Null: the images of each prompt group are permuted over the seeds, alike for all its "
+        "prompts. p is one-sided; +- is its Monte-Carlo standard error."
     )
 
 
-def _row(row: dict[str, float | None]) -> tables.Row:
+def _row(row: dict[str, Any]) -> tables.Row:
     return {
         "measure": row["measure"],
         **{part: _share(row, part) for part in ("seed", "prompt", "rest")},
@@ -38,7 +41,7 @@ def _row(row: dict[str, float | None]) -> tables.Row:
     }
 
 
-def _share(row: dict[str, float | None], part: str) -> str:
+def _share(row: dict[str, Any], part: str) -> str:
     if row[part] is None:
         return "-"
     if row[f"{part}_low"] is None:
@@ -46,13 +49,13 @@ def _share(row: dict[str, float | None], part: str) -> str:
     return f"{row[part]:.1%} [{row[f'{part}_low']:.1%}, {row[f'{part}_high']:.1%}]"
 
 
-def _null(row: dict[str, float | None]) -> str:
+def _null(row: dict[str, Any]) -> str:
     if row["seed_p"] is None:
         return "-"
-    return f"below {row['seed_null_high']:.1%}, p = {row['seed_p']:.3g}"
+    return f"below {row['seed_null_high']:.1%}, {p_words(row['seed_p'], row['draws'])}"
 
 
-def _counts(row: dict[str, float | None]) -> str:
+def _counts(row: dict[str, Any]) -> str:
     if row["n"] is None:
         return "-"
     return f"{row['n']:,} ({row['seeds']:,} x {row['prompts']:,}, {row['groups']:,} groups)"

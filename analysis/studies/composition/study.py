@@ -10,6 +10,7 @@ import polars as pl
 from analysis.cells.vectors import LAYOUT
 from analysis.metrics.layout import LEAST_FOUND
 from analysis.statistics.intervals import Interval, grouped_mean_interval
+from analysis.statistics.monte_carlo import p_words
 from analysis.statistics.reliability import rank_correlation
 from analysis.statistics.seed_shares import compare_with_null
 from analysis.statistics.variance import variance_shares
@@ -56,7 +57,7 @@ class Composition(Study):
 
     feature: str = ""
     objects: tuple[str, ...] = ()
-    draws: int = 200
+    draws: int = 2000
 
     def find(self, run: Run) -> Findings:
         """Estimate the variance shares and show the most extreme seeds."""
@@ -74,7 +75,7 @@ class Composition(Study):
             name: rank_correlation(*(part.seed_means(name) for part in sets)) for name in LAYOUT
         }
         return Findings(
-            outcome=_sentence(both, shares, repeats),
+            outcome=_sentence(both, shares, repeats, self.draws),
             numbers={
                 "seeds": len(both.seeds),
                 "prompts": len(both.prompts),
@@ -110,6 +111,7 @@ class Composition(Study):
         return row | {
             "seed_null_high": null.high,
             "seed_p": null.p,
+            "seed_p_error": null.error,
             "n": int(np.isfinite(values).sum()),
             "groups": len(set(both.groups.tolist())),
             "method": shares.seed.method,
@@ -153,7 +155,8 @@ SHARE_COLUMNS = {
         )
     },
     "seed_null_high": "97.5th percentile of the seed's share under the null",
-    "seed_p": "share of null draws with at least this share",
+    "seed_p": "share of null draws with at least this share; one-sided",
+    "seed_p_error": "its Monte-Carlo standard error",
     "n": "images in which the object was found",
     "groups": "prompt groups",
     "method": "how the intervals were made",
@@ -216,11 +219,14 @@ def _shown(both: Layouts, sets: Sequence[Layouts], wanted: Sequence[str]) -> lis
     return list(wanted) or sorted(known, key=lambda name: (-counts[name], name))[:2]
 
 
-def _sentence(both: Layouts, shares: Sequence[dict[str, Any]], repeats: dict[str, Interval]) -> str:
+def _sentence(
+    both: Layouts, shares: Sequence[dict[str, Any]], repeats: dict[str, Interval], draws: int
+) -> str:
     parts = [
         f"{row['measure']} {row['seed']:.1%} [{row['seed_low']:.1%}, {row['seed_high']:.1%}] "
-        f"(without a seed effect at most {row['seed_null_high']:.1%}, p = {row['seed_p']:.2g}; "
-        f"rank correlation of the sets {repeats[row['measure']].value:.2f})"
+        f"(without a seed effect at most {row['seed_null_high']:.1%}, "
+        f"{p_words(row['seed_p'], draws)}; rank correlation of the sets "
+        f"{repeats[row['measure']].value:.2f})"
         for row in shares
     ]
     return (

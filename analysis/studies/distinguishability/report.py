@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from analysis.statistics.bounds import Interval
+from analysis.statistics.monte_carlo import p_words
 from analysis.studies.base import StudyTable
 
 if TYPE_CHECKING:  # torch is needed where a network is trained, not where a study is named
@@ -13,6 +14,8 @@ if TYPE_CHECKING:  # torch is needed where a network is trained, not where a stu
     from analysis.studies.distinguishability.split import Split
     from analysis.studies.distinguishability.trials import Training, Trial
 
+NULL_DRAWS = 2000
+"""Number of permutations of the test images' owners for the p-value."""
 EPOCH_COLUMNS = {
     "trained_on": "the training: on the seeds, on permuted owners (the null), or on fewer prompts",
     "prompts": "number of training prompts, which is the number of training images per seed",
@@ -72,8 +75,8 @@ def sentence(tests: "Sequence[Trial]", split: "Split", p: float) -> str:
     return (
         f"top-1 {_percent(test.top1)} on {test.top1.n:,} images of {test.prompts:,} prompts in "
         f"{test.groups} groups not trained on, {round(1 / test.chance):,} seeds (chance "
-        f"{test.chance:.3%}; p = {p:.2g} against permuted owners), {len(split.train):,} training "
-        f"images per seed; {shares}"
+        f"{test.chance:.3%}; {p_words(p, NULL_DRAWS)} against permuted owners), "
+        f"{len(split.train):,} training images per seed; {shares}"
     )
 
 

@@ -17,6 +17,7 @@ from analysis.studies.distinguishability.answers import Answers
 from analysis.studies.distinguishability.changes import CHANGES
 from analysis.studies.distinguishability.course import Course
 from analysis.studies.distinguishability.network import grad_cam, pixels_of
+from analysis.studies.distinguishability.report import NULL_DRAWS
 from analysis.studies.distinguishability.split import Split, some_groups
 from analysis.studies.distinguishability.stream import Ints, Stream
 from analysis.studies.distinguishability.training import Classifier
@@ -25,9 +26,6 @@ from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
-
-NULL_DRAWS = 1000
-"""Number of permutations of the test images' owners for the p-value."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from analysis.cells.cells import Sample
 from analysis.pictures import plots
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import Interval, grouped_mean_interval
-from analysis.statistics.monte_carlo import p_value
+from analysis.statistics.monte_carlo import p_value, p_words
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.diversity.comparison import (
     FARTHEST,
@@ -111,7 +111,7 @@ class Diversity(Study):
             if guided is not None:
                 rows.append(comparison.guided_row(guided))
         return Findings(
-            outcome=_sentence(rows),
+            outcome=_sentence(rows, self.draws),
             numbers={"methods": rows, "first_seeds": self.firsts},
             tables={"methods": StudyTable(pl.DataFrame(rows, infer_schema_length=None), COLUMNS)},
             figures={"methods": _figure(rows, nulls)},
@@ -235,14 +235,15 @@ def _mean(values: Floats, groups: NDArray[np.str_]) -> Interval:
     return grouped_mean_interval(values[known], groups[known])
 
 
-def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+def _sentence(rows: Sequence[Mapping[str, Any]], draws: int) -> str:
     parts = []
     for row in rows:
         if row["method"] == RANDOM:
             continue
         test = ""
         if row["p"] is not None:
-            test = f", without a seed effect at least {row['null_low']:+.4f}, p = {row['p']:.2g}"
+            p = p_words(row["p"], draws)
+            test = f", without a seed effect at least {row['null_low']:+.4f}, {p}"
         parts.append(
             f"{row['method']} in {row['space']}: similarity {row['similarity']:.4f}, difference "
             f"from random seeds {row['less_random']:+.4f} [{row['less_random_low']:+.4f}, "

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.fft import dctn
 
 from analysis.statistics.arrays import Floats
+from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.prediction import Ridge, correlations
 from pipeline.noise import draw_noise
 
@@ -135,14 +136,13 @@ def strongest(
     for t, target in enumerate(targets):
         order = np.argsort(-np.abs(r[:, t]), kind="stable")[:LISTED]
         for rank, column in enumerate(order, start=1):
-            as_strong = int((largest[:, t] >= abs(r[column, t])).sum())
             rows.append(
                 {
                     "target": target,
                     "rank": rank,
                     "feature": noise.names[column],
                     "correlation": float(r[column, t]),
-                    "p_family": (1 + as_strong) / (len(largest) + 1),
+                    "p_family": p_value(largest[:, t], abs(r[column, t]), scale=1.0),
                     "weight": float(weights[t, column]),
                 }
             )

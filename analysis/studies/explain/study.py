@@ -11,6 +11,7 @@ from analysis.cells.cells import Sample
 from analysis.metrics import Metric, load_metric
 from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
+from analysis.statistics.monte_carlo import p_value, p_words
 from analysis.statistics.prediction import (
     Ridge,
     held_out,
@@ -118,7 +119,7 @@ class Explain(Study):
         listed = list_unseen(run, seeds, fit, self.rng(run, "unseen"), each=self.each)
         listed, check = self._check(run, listed, metric)
         return Findings(
-            outcome=_sentence(rows, features, metric.name, check),
+            outcome=_sentence(rows, features, metric.name, check, self.permutations),
             numbers={"targets": rows, "check": {"target": metric.name, **check}},
             tables={
                 "targets": StudyTable(pl.DataFrame(rows), TARGET_COLUMNS),
@@ -225,7 +226,7 @@ def _row(
         "share_of_ceiling": r2.value / ceiling.value if ceiling.value > 0 else None,
         "null_mean": float(null.mean()),
         "null_high": float(np.percentile(null, 95)),
-        "p": (1 + int((null >= r2.value).sum())) / (len(null) + 1),
+        "p": p_value(null, r2.value, scale=1.0),
         "seeds": len(sample.seeds),
         "prompts": sample.n,
     }
@@ -245,13 +246,14 @@ def _sentence(
     features: Sequence[dict[str, Any]],
     target: str,
     check: dict[str, Any],
+    draws: int,
 ) -> str:
     strongest_of = {row["target"]: row for row in features if row["rank"] == 1}
     targets = "; ".join(
         f"{row['target']}: R2 {row['r2']:.2f} [{row['r2_low']:.2f}, {row['r2_high']:.2f}] of a "
-        f"ceiling of {row['ceiling']:.2f} (null {row['null_mean']:.2f}, p = {row['p']:.2g}), "
-        f"strongest feature {best['feature']} (r = {best['correlation']:.2f}, "
-        f"p = {best['p_family']:.2g})"
+        f"ceiling of {row['ceiling']:.2f} (null {row['null_mean']:.2f}, "
+        f"{p_words(row['p'], draws)}), strongest feature {best['feature']} "
+        f"(r = {best['correlation']:.2f}, {p_words(best['p_family'], draws)})"
         for row, best in ((row, strongest_of[row["target"]]) for row in rows)
     )
     n = f"{rows[0]['seeds']:,} seeds, {rows[0]['prompts']:,} prompts"

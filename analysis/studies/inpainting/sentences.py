@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.statistics.attenuation import Carried
+from analysis.statistics.monte_carlo import p_words
 from analysis.studies.inpainting.mimicry import Mimicry
 
 
-def task_sentence(row: Mapping[str, Any]) -> str:
-    """State the result of one task: its row in words."""
+def task_sentence(row: Mapping[str, Any], draws: int) -> str:
+    """State the result of one task, with p-values of so many draws: its row in words."""
     return (
         f"{row['task']}: {row['seeds']:,} seeds, {row['pairs']:,} pairs, a word in the mask in "
         f"{row['rate']:.1%} [{row['rate_low']:.1%}, {row['rate_high']:.1%}] of the images, in "
@@ -16,20 +17,20 @@ def task_sentence(row: Mapping[str, Any]) -> str:
         f"{row['floor_n']:,} originals; text covers {row['text_share']:.1%} of the mask, in the "
         f"originals {row['floor_text_share']:.1%}; rank correlation of the seeds' rates on the two "
         f"sets {row['rank_correlation']:.2f}, largest minus smallest rate {row['gap']:.1%}, "
-        f"without a seed effect {row['gap_null_mean']:.1%} (p = {row['gap_p']:.2g}); "
+        f"without a seed effect {row['gap_null_mean']:.1%} ({p_words(row['gap_p'], draws)}); "
         f"{row['again']} of {row['chosen']} clean seeds are clean again, by chance "
-        f"{row['again_chance']:.1f} (p = {row['again_p']:.2g}); on "
+        f"{row['again_chance']:.1f} ({p_words(row['again_p'], draws)}); on "
         f"{row['held_out']:,} held-out pairs their rate is "
         f"{-row['gain']:.1%} lower [{-row['gain_high']:.1%}, {-row['gain_low']:.1%}]"
     )
 
 
-def mimicry_sentence(mimics: Mapping[str, Mimicry | None]) -> str:
+def mimicry_sentence(mimics: Mapping[str, Mimicry | None], draws: int) -> str:
     """State how far words resemble their prompts, task by task."""
     sentences = [
         f"likeness of words to their {name} prompt {mimic.own:.2f}, to others {mimic.other:.2f}, "
-        f"with permuted prompts {mimic.null_mean:.2f} (p = {mimic.p:.2g}, {mimic.n:,} images with "
-        f"words)"
+        f"with permuted prompts {mimic.null_mean:.2f} ({p_words(mimic.p, draws)}, {mimic.n:,} "
+        f"images with words)"
         if mimic
         else f"too few words or prompts to test mimicry in {name}"
         for name, mimic in mimics.items()

@@ -127,7 +127,11 @@ class Inpainting(Study):
         if len(tasks) == 2:
             between = task_correlation(*tasks.values(), rng=self.rng(run, "tasks"))
         seeds = [r for row in rows for r in _seed_rows(self, tasks[row["task"]], row["clean"])]
-        sentences = [*map(task_sentence, rows), mimicry_sentence(mimics), between_sentence(between)]
+        sentences = [
+            *(task_sentence(row, self.permutations) for row in rows),
+            mimicry_sentence(mimics, self.permutations),
+            between_sentence(between),
+        ]
         return Findings(
             outcome="; ".join(sentences),
             numbers={

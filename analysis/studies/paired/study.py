@@ -11,6 +11,8 @@ import polars as pl
 from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import pick_prompts
+from analysis.seed_shares import NULL_DRAWS
+from analysis.statistics.monte_carlo import p_words
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
 from analysis.studies.paired.figures import changes_figure, paired_sheet
 from analysis.studies.paired.images import feature_distances, measure_images, shared_prompts
@@ -72,7 +74,7 @@ class Paired(Study):
         metrics: Names of metrics for win rates and ranks; if empty, those of the recipe that are
             means over images and have a better direction.
         prompts: Number of prompts whose images are compared, at most.
-        permutations: Draws of each null.
+        permutations: Draws of the null of the ranks; the other nulls have 2,000.
         draws: Bootstrap draws for ranks.
     """
 
@@ -112,7 +114,9 @@ class Paired(Study):
             for name, table in rows.items()
         }
         return Findings(
-            outcome="; ".join([*(_sentence(name, rows) for name in others), *notes]),
+            outcome="; ".join(
+                [*(_sentence(name, rows, self.permutations) for name in others), *notes]
+            ),
             numbers=rows,
             tables={name: StudyTable(frame, TABLES[name]) for name, frame in frames.items()},
             figures={"paired": changes_figure(rows), **sheets},
@@ -143,8 +147,8 @@ class Paired(Study):
         """The rows of one change, and its contact sheet if both runs keep images."""
         rng, count = self.rng(run, pair.name), self.permutations
         rows = {
-            "wins": [pair.win_row(metric, rng, count) for metric in metrics],
-            "shares": [pair.share_row(metric, rng, count) for metric in _mean_metrics(run)],
+            "wins": [pair.win_row(metric, rng, NULL_DRAWS) for metric in metrics],
+            "shares": [pair.share_row(metric, rng, NULL_DRAWS) for metric in _mean_metrics(run)],
             "ranks": [pair.rank_row(metric, rng, count, self.draws) for metric in metrics],
         }
         runs = (pair.before, pair.after)
@@ -180,7 +184,7 @@ def _no_images_note(name: str) -> str:
     )
 
 
-def _sentence(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def _sentence(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], draws: int) -> str:
     of_run = {
         table: [row for row in table_rows if row["other"] == name]
         for table, table_rows in rows.items()
@@ -189,7 +193,7 @@ def _sentence(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str
     parts += [
         f"{row['metric']} better in {_number(row, 'win_rate', '.1%')} of {row['n']:,} cells "
         f"({row['seeds']:,} seeds, {row['groups']} prompt groups, ties {row['ties']:.0%}, "
-        f"p = {row['p']:.2g})"
+        f"{p_words(row['p'], NULL_DRAWS)})"
         for row in of_run["wins"]
     ]
     parts += [
@@ -199,18 +203,20 @@ def _sentence(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str
     # The last band but one is the finest that is a whole ring; the last has only corners.
     parts += [
         f"log amplitude at {row['band']} cycles per side {_number(row, 'change', '+.3f')} "
-        f"(p = {row['p']:.2g})"
+        f"({p_words(row['p'], NULL_DRAWS)})"
         for row in of_run["detail"][-2:-1]
     ]
     parts += [
-        f"seed's share of {row['metric']} {row['before']:.3f} (p = {row['before_p']:.2g}) > "
-        f"{row['after']:.3f} (p = {row['after_p']:.2g}), change {_number(row, 'change', '+.3f')}"
+        f"seed's share of {row['metric']} {row['before']:.3f} ("
+        f"{p_words(row['before_p'], NULL_DRAWS)}) > {row['after']:.3f} ("
+        f"{p_words(row['after_p'], NULL_DRAWS)}), change {_number(row, 'change', '+.3f')}"
         for row in of_run["shares"]
         if row["change"] is not None
     ]
     parts += [
         f"rank correlation of seeds by {row['metric']} {_number(row, 'cross', '.2f')}, without a "
-        f"seed effect at most {row['null_high']:.2f} (p = {row['p']:.2g}), {_corrected_text(row)}"
+        f"seed effect at most {row['null_high']:.2f} ({p_words(row['p'], draws)}), "
+        f"{_corrected_text(row)}"
         for row in of_run["ranks"]
     ]
     return ", ".join(parts)

@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.pictures import plots
 from analysis.statistics.arrays import Floats, Indices
-from analysis.statistics.monte_carlo import p_value
+from analysis.statistics.monte_carlo import p_value, p_words
 from analysis.statistics.racing import RaceResult
 from analysis.statistics.reliability import golden_by_expected_error
 from analysis.studies.search.replays import Truth, images_drawn
@@ -124,7 +124,8 @@ def sentence(truth: Truth, numbers: Mapping[str, Any]) -> str:
         f"{full.value:.3g}; {race['certain']:.1f} seeds are certain (probability of any error at "
         f"most {numbers['error']:.0%}), {numbers['sure']} are sure (at most "
         f"{numbers['error']:.0%} of them expected to be wrong); under the null of no seed effect "
-        f"the agreement is {numbers['null_agreement_mean']:.2f} (p = {numbers['null_p']:.2g}) and "
+        f"the agreement is {numbers['null_agreement_mean']:.2f} "
+        f"({p_words(numbers['null_p'], numbers['null_draws'])}) and "
         f"{numbers['null_alarms']} of {numbers['null_draws']} races call a seed certain"
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.cells.cells import Sample
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.embedding import cut_groups, landmark_tsne, principal_scores, tsne
-from analysis.statistics.monte_carlo import p_value
+from analysis.statistics.monte_carlo import p_value, p_words
 from analysis.statistics.owners import permute_owners, permuted_means
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.style.figures import map_figure
@@ -201,6 +201,6 @@ def _sentence(numbers: dict[str, Any]) -> str:
         f"the seed explains {numbers['seed_share']:.1%} of the variance of style within prompts, "
         f"{numbers['seeds']:,} seeds x {numbers['prompts_set1']:,} prompts; without a seed effect "
         f"at most {numbers['seed_share_null_high']:.1%} (95th percentile, "
-        f"p = {numbers['seed_share_p']:.2g}); set 2 confirms {len(confirmed)} of "
+        f"{p_words(numbers['seed_share_p'], SHARE_DRAWS)}); set 2 confirms {len(confirmed)} of "
         f"{len(numbers['groups'])} groups of seeds{': ' if names else ''}{', '.join(names)}"
     )

@@ -10,7 +10,7 @@ import polars as pl
 from analysis.metrics import Metric, load_metric
 from analysis.statistics.arrays import Floats
 from analysis.statistics.attenuation import Carried, carried, cross_correlation
-from analysis.statistics.monte_carlo import p_value
+from analysis.statistics.monte_carlo import p_value, p_words
 from analysis.statistics.nulls import overlap_null
 from analysis.statistics.reliability import top_with_ties
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
@@ -115,7 +115,7 @@ class Transfer(Study):
         values = pl.DataFrame([row for pair in pairs for row in _values(pair)])
         return Findings(
             outcome="rank correlation of set 1 of one run with set 2 of the other, both ways: "
-            + "; ".join([*map(_sentence, rows), *refused]),
+            + "; ".join([*(_sentence(row, self.permutations) for row in rows), *refused]),
             numbers={"pairs": rows, "refused": refused},
             tables={
                 "pairs": StudyTable(pl.DataFrame(rows), COLUMNS),
@@ -227,7 +227,7 @@ def _correlation_columns(carried_over: Carried) -> dict[str, float]:
     }
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
+def _sentence(row: Mapping[str, Any], draws: int) -> str:
     corrected = (
         f"corrected {row['corrected']:.2f} [{row['corrected_low']:.2f}, "
         f"{row['corrected_high']:.2f}]"
@@ -237,6 +237,7 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return (
         f"{row['other']} by {row['metric']} ({row['seeds']:,} seeds, {row['n']:,} images each) "
         f"{row['cross']:.2f} [{row['cross_low']:.2f}, {row['cross_high']:.2f}], without a seed "
-        f"effect at most {row['null_high']:.2f} (p = {row['p']:.2g}), {corrected}, {row['again']} "
-        f"of {row['listed']} listed seeds are listed again, by chance {row['again_chance']:.1f}"
+        f"effect at most {row['null_high']:.2f} ({p_words(row['p'], draws)}), {corrected}, "
+        f"{row['again']} of {row['listed']} listed seeds are listed again, by chance "
+        f"{row['again_chance']:.1f}"
     )

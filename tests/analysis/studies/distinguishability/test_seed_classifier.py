@@ -281,10 +281,10 @@ def test_changes_keep_the_shape_and_do_what_they_say() -> None:
     assert (cropped(0.75)(frame)[:, 2:-2, 2:-2] == 255).all()
 
 
-def test_the_owners_p_permutes_owners_within_prompts(run: Run) -> None:
+def test_the_owners_p_permutes_owners_within_prompt_groups(run: Run) -> None:
     full = stream(run)
     truth = np.broadcast_to(np.arange(8), (len(full.prompts), 8)).copy()
-    assert owners_p(Answers(full, truth), np.random.default_rng(0)) == 1 / 1001
+    assert owners_p(Answers(full, truth), np.random.default_rng(0)) == 1 / 2001
     shuffled = np.random.default_rng(1).permuted(truth, axis=1)
     assert owners_p(Answers(full, shuffled), np.random.default_rng(0)) > 0.05
     assert Answers(full, shuffled).of_prompts([Prompt("not there")]) is None
