@@ -37,6 +37,11 @@ def without(table: list[Row], **unwanted: list[Any]) -> list[Row]:
     return [row for row in table if not any(row[name] in unwanted[name] for name in unwanted)]
 
 
+def starting(table: dict[str, Row], words: str) -> list[Row]:
+    """What a mapping holds under the keys that start with these words."""
+    return [values for key, values in table.items() if key.startswith(words)]
+
+
 def at(table: list[Row], name: str, value: object) -> Row:
     """The row with a value in a column whose name is not a word.
 
@@ -83,6 +88,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "rows": rows,
     "row": row,
     "at": at,
+    "starting": starting,
     "column": column,
     "without": without,
     "estimate": estimate,
