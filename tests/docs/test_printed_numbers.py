@@ -1,9 +1,12 @@
 """Each number of the README and of the findings follows from a table; a wrong one is noticed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from docs.tools.printed_numbers import __main__ as command
+from docs.tools.printed_numbers import binding, source
 from docs.tools.printed_numbers.binding import Entry, read_bindings
 from docs.tools.printed_numbers.check import check, corrected
 from docs.tools.printed_numbers.expression import evaluate
@@ -128,3 +131,49 @@ def test_digits_of_names_dates_links_and_code_are_no_numbers() -> None:
 def test_an_expression_reads_tables_and_nothing_else(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         evaluate(text, {"runs": [{"share": 1}]}.__getitem__)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with one page, its table and its entries, in place of this repository."""
+    findings = tmp_path / "docs" / "findings"
+    (findings / "numbers").mkdir(parents=True)
+    (findings / "shares.json").write_text('{"seed": 0.162, "runs": [1, 2]}')
+    (tmp_path / "README.md").write_text("The seed's share is 16.1 % of 2 runs in 5 min.\n")
+    (findings / "numbers" / "everywhere.yaml").write_text("entries: []\n")
+    (findings / "numbers" / "front.yaml").write_text(
+        "document: README.md\n"
+        "sources: {shares: shares.json}\n"
+        "entries:\n"
+        '  - {text: "share is # % of # runs", values: [percent(shares.seed), count(shares.runs)]}\n'
+        "  - unsourced: noted by hand\n"
+    )
+    for module, name in ((binding, "ROOT"), (source, "ROOT"), (command, "ROOT")):
+        monkeypatch.setattr(module, name, tmp_path)
+    monkeypatch.setattr(source, "FINDINGS", findings)
+    monkeypatch.setattr(binding, "BINDINGS", findings / "numbers")
+    source.load.cache_clear()
+    yield tmp_path
+    source.load.cache_clear()
+
+
+def test_the_command_names_wrong_numbers_and_writes_the_right_ones(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main([]) == 1
+    assert "README.md:1: printed 16.1, computed 16.2" in capsys.readouterr().out
+    assert command.main(["--write"]) == 0
+    said = "3 numbers: 2 computed from tables, 0 settings and numbers of others, 1 without a table"
+    assert said in capsys.readouterr().out
+    assert (tree / "README.md").read_text() == "The seed's share is 16.2 % of 2 runs in 5 min.\n"
+
+
+def test_an_entry_with_an_unknown_key_or_table_is_named(tree: Path) -> None:
+    file = tree / "docs" / "findings" / "numbers" / "front.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("shares.json", "lost.json"))
+    [fault, *_] = check(Page(tree / "README.md"), read_bindings()[tree / "README.md"], "p").faults
+    assert "no table lost.json" in fault
+    file.write_text(text.replace("unsourced", "sauce"))
+    with pytest.raises(ValueError, match=r"unknown keys \['sauce'\]"):
+        read_bindings()
