@@ -27,4 +27,5 @@ class ClipSeedling(ClipScore):
     """`ClipScore` of the shipped small network; not comparable with any other CLIP score."""
 
     name: ClassVar[str] = "clip_seedling"
+    small_world: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("clip_seedling.similarity",)

@@ -97,6 +97,7 @@ class FrechetPerceptual(FrechetDistance):
     """The distance on the `perceptual` embedding, of this project's small network; not FID."""
 
     name: ClassVar[str] = "frechet_perceptual"
+    small_world: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("perceptual.embedding",)
     reference_file: ClassVar[Path | None] = PERCEPTUAL_REFERENCE
 

@@ -35,6 +35,7 @@ class PreferenceSeedling(MeanMetric):
     """
 
     name: ClassVar[str] = "preference_seedling"
+    small_world: ClassVar[bool] = True
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "cosine"
     higher_is_better: ClassVar[bool | None] = True

@@ -109,6 +109,7 @@ class KidPerceptual(KernelDistance):
     """KID on the `perceptual` embedding, of this project's small network; not the field's KID."""
 
     name: ClassVar[str] = "kid_perceptual"
+    small_world: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("perceptual.embedding",)
     reference_file: ClassVar[Path | None] = PERCEPTUAL_REFERENCE
 

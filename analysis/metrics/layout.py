@@ -133,6 +133,7 @@ class LayoutXSeedling(LayoutX):
     """`LayoutX` by the shipped small networks."""
 
     name: ClassVar[str] = "layout_x_seedling"
+    small_world: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.x",)
 
 
@@ -140,6 +141,7 @@ class LayoutYSeedling(LayoutY):
     """`LayoutY` by the shipped small networks."""
 
     name: ClassVar[str] = "layout_y_seedling"
+    small_world: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.y",)
 
 
@@ -147,6 +149,7 @@ class LayoutSizeSeedling(LayoutSize):
     """`LayoutSize` by the shipped small networks."""
 
     name: ClassVar[str] = "layout_size_seedling"
+    small_world: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.size",)
 
 
@@ -154,6 +157,7 @@ class LayoutDepthSeedling(LayoutDepth):
     """`LayoutDepth` by the shipped small networks."""
 
     name: ClassVar[str] = "layout_depth_seedling"
+    small_world: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.depth",)
 
 
@@ -161,4 +165,5 @@ class ObjectFoundRateSeedling(ObjectFoundRate):
     """`ObjectFoundRate` by the shipped segmenter."""
 
     name: ClassVar[str] = "object_found_rate_seedling"
+    small_world: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("layout_seedling.found",)

@@ -12,7 +12,7 @@ from goldenseed.progress import note
 from goldenseed.steps.growth import grown_grid
 from goldenseed.steps.prompt_notes import note_prompts
 from pipeline import models, registry
-from pipeline.cards.card import check_drawable, find_card, resolve
+from pipeline.cards.card import Card, check_drawable, find_card, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError, ModelError, PromptError, nearest
 from pipeline.noise import noise_spec
@@ -97,6 +97,27 @@ def check_recipe(recipe: Recipe) -> None:
             )
         noise_spec(sampling.noise or "torch-cpu")
     check_sampling(recipe, card)
+    for name in _metrics(recipe):
+        refuse_other_world(name, card)
+
+
+def refuse_other_world(metric: str, card: Card) -> None:
+    """Refuse a metric that knows only the small world, for a model that draws another.
+
+    Args:
+        metric: Name of the metric; with a card of the user's own, it knows what the user chose.
+        card: The card of the model.
+
+    Raises:
+        ConfigError: If its numbers would mean nothing for this model.
+    """
+    if load_metric(metric).small_world and "@" not in metric and not card.demonstration:
+        raise ConfigError(
+            f"metric {metric} knows only the small world that the seedling models draw, and card "
+            f"{card.name} is of another model: its numbers would mean nothing. Take a metric that "
+            f"knows photographs, such as clip_score, hps_v2_1 or fid, or leave it out; if the "
+            f"model does draw the small world, write `demonstration: true` in its card"
+        )
 
 
 def note_what_stops(recipe: Recipe) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.metrics import METRICS, load_metric
 from pipeline.cards.card import find_card
 from pipeline.errors import ConfigError
 from tests.goldenseed.conftest import Call
@@ -141,3 +142,34 @@ def test_too_few_seeds_for_a_ranking_are_said_before_anything_is_drawn(
     assert planned.code == 2
     assert "4 seeds cannot be ranked: draw at least 8" in planned.err
     assert "cannot be ranked" not in call("plan", recipe, "--seeds", "8").err
+
+
+def test_metrics_of_the_small_world_refuse_other_models(call: Call, folder: Path) -> None:
+    recipe = folder / "own.yaml"
+    change(recipe, "seeds", "{count: 8}")
+    for feature, metric in (
+        ("perceptual", "kid_perceptual"), ("perceptual", "frechet_perceptual"),
+        ("clip_seedling", "clip_seedling"), ("layout_seedling", "layout_x_seedling"),
+    ):  # fmt: skip
+        change(recipe, "features", f"[{feature}]")
+        for field in ("metrics", "ranking"):
+            change(recipe, "metrics", "[]")
+            change(recipe, "ranking", "null")
+            change(recipe, field, f"[{metric}]" if field == "metrics" else f"{{metric: {metric}}}")
+            called = call("plan", recipe)
+            assert called.code == 2
+            assert f"metric {metric} knows only the small world" in called.err
+    change(folder / "my_model.yaml", "demonstration", "true")
+    assert "small world" not in call("plan", recipe).err
+
+
+def test_an_own_card_and_no_ranking_rank_nothing(call: Call, folder: Path) -> None:
+    called = call("plan", folder / "own.yaml")
+    assert called.code == 0
+    assert "recipe own ranks nothing" in called.err
+
+
+def test_the_names_say_which_metrics_know_the_small_world_only() -> None:
+    known = {name for name in METRICS if load_metric(name).small_world}
+    named = {name for name in METRICS if name.endswith(("_perceptual", "_seedling"))}
+    assert known == named

@@ -57,6 +57,8 @@ class Metric(ABC):
         judges_any_prompts: Whether the metric can judge prompts of another kind than those of its
             reference images.
         least_groups: Prompt groups that a seed's images must come from for `between_groups`.
+        small_world: Whether the metric knows only the small world that the project's own models
+            draw: its network or its reference was made from scenes of it.
     """
 
     name: ClassVar[str]
@@ -69,6 +71,7 @@ class Metric(ABC):
     computed_in_blocks: ClassVar[bool] = False
     judges_any_prompts: ClassVar[bool] = True
     least_groups: ClassVar[int] = 1
+    small_world: ClassVar[bool] = False
 
     def with_card(self, card: str) -> "Metric":
         """Return the same metric of another checkpoint of its features.

@@ -48,6 +48,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
         )
     begin.check_recipe(recipe)
     goal, seeds = race_metric(recipe.ranking, metric), recipe.seeds.values()
+    begin.refuse_other_world(goal.name, find_card(recipe.card))
     goal.check()
     if len(seeds) < LEAST_SEEDS:
         raise ConfigError(f"{len(seeds)} seeds; a search needs at least {LEAST_SEEDS}")
