@@ -5,9 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from analysis.extraction.images import Cell, read_images
+from analysis.pictures.lettering import (
+    Lettering,
+    describe_missing,
+    missing_letters,
+    printable,
+    warn_once,
+    words_of,
+)
 from analysis.ranking.result import RankedSeed, Ranking
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
@@ -131,6 +139,9 @@ def _repeats(prompt: Prompt, words: Counter[str]) -> tuple[float, int]:
 def draw_sheet(run: Run, rows: Sequence[Row], prompts: Sequence[Prompt]) -> Image.Image:
     """Draw the images of some seeds and prompts; a missing image is a grey square.
 
+    Labels are in the script of their prompts. Where no font has a letter, its number is drawn and a
+    warning is logged, once.
+
     Raises:
         RunError: If all images are missing.
     """
@@ -144,13 +155,14 @@ def draw_sheet(run: Run, rows: Sequence[Row], prompts: Sequence[Prompt]) -> Imag
     size = (LABEL + len(prompts) * (THUMB + GAP), HEAD + len(rows) * (THUMB + GAP))
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(FONT_SIZE)
+    lettering = Lettering(FONT_SIZE)
+    warn_once(describe_missing(missing_letters([prompt.text for prompt in prompts])))
     for column, prompt in enumerate(prompts):
-        text = wrap_text(prompt.text, font, THUMB, lines=4)
-        draw.multiline_text((LABEL + column * (THUMB + GAP), GAP), text, INK, font, spacing=1)
+        text = wrap_text(prompt.text, lettering, THUMB, lines=4)
+        lettering.draw(draw, (LABEL + column * (THUMB + GAP), GAP), text, INK, spacing=1)
     for line, row in enumerate(rows):
         top = HEAD + line * (THUMB + GAP)
-        draw.multiline_text((GAP, top + GAP), row.label, INK, font)
+        lettering.draw(draw, (GAP, top + GAP), printable(row.label), INK)
         for column, prompt in enumerate(prompts):
             corner = (LABEL + column * (THUMB + GAP), top)
             _paste(sheet, images, (prompt.id, row.seed), corner)
@@ -168,28 +180,27 @@ def _paste(
     sheet.paste(image.resize((width, height), resampling), corner)
 
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+def wrap_text(text: str, lettering: Lettering, width: int, *, lines: int) -> str:
+    """Break a text into at most `lines` lines of at most `width` pixels.
 
-
-def wrap_text(text: str, font: Font, width: int, *, lines: int) -> str:
-    """Break a text at blanks into at most `lines` lines of at most `width` pixels.
-
-    Text that does not fit is cut and ends in an ellipsis. Line breaks and tabs count as blanks.
+    Lines are broken at blanks, and between letters of scripts that write without blanks. Text that
+    does not fit is cut and ends in an ellipsis. Line breaks and tabs count as blanks. Letters that
+    no font has are written as their numbers.
     """
     broken = [""]
-    for word in text.split():
-        longer = f"{broken[-1]} {word}".strip()
-        if broken[-1] and font.getlength(longer) > width:
+    for joint, word in words_of(printable(text)):
+        longer = f"{broken[-1]}{joint}{word}".strip()
+        if broken[-1] and lettering.length(longer) > width:
             broken.append(word)
         else:
             broken[-1] = longer
     if len(broken) > lines:
         broken = [*broken[: lines - 1], f"{broken[lines - 1]} ..."]
-    return "\n".join(_cut(line, font, width) for line in broken)
+    return "\n".join(_cut(line, lettering, width) for line in broken)
 
 
-def _cut(line: str, font: Font, width: int) -> str:
+def _cut(line: str, lettering: Lettering, width: int) -> str:
     """Cut a line to at most `width` pixels, even within a word."""
-    while font.getlength(line) > width:
+    while lettering.length(line) > width:
         line = f"{line.removesuffix('...')[:-1]}..."
     return line

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
+from analysis.pictures.lettering import describe_missing, missing_letters
 from goldenseed.progress import note
 from goldenseed.steps import begin
 from goldenseed.steps.growth import GrownGrid, grown_grid
@@ -99,6 +100,9 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
         prompt_set = begin.load_prompts(recipe)
         begin.check_condition_images(recipe, prompt_set)
         note_prompts(recipe, prompt_set)
+        missing = missing_letters(prompt.text for prompt in prompt_set.prompts)
+        if missing:
+            note(describe_missing(missing))
         return {prompt.id: prompt for prompt in prompt_set.prompts}
     note(
         f"{source} does not exist yet: planned with {count:,} stand-ins; the recipe's comments "

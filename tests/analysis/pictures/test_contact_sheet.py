@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ImageFont
 
 from analysis.pictures.contact_sheet import (
     GAP,
@@ -19,6 +18,7 @@ from analysis.pictures.contact_sheet import (
     pick_rows,
     wrap_text,
 )
+from analysis.pictures.lettering import Lettering
 from analysis.ranking.rank import rank
 from analysis.ranking.result import Ranking
 from pipeline.errors import RunError
@@ -100,8 +100,8 @@ def test_a_missing_image_is_grey_and_no_image_at_all_is_an_error(run: Run, tmp_p
     ["a red horse on a street beside a blue bowl in the snow", "x" * 300, "a\nb\tc", "é 馬 שלום"],
 )
 def test_labels_fit_their_column(text: str) -> None:
-    font = ImageFont.load_default(13)
-    lines = wrap_text(text, font, THUMB, lines=3).split("\n")
+    lettering = Lettering(13)
+    lines = wrap_text(text, lettering, THUMB, lines=3).split("\n")
     assert len(lines) <= 3
-    assert all(font.getlength(line) <= THUMB for line in lines)
+    assert all(lettering.length(line) <= THUMB for line in lines)
     assert lines[0].startswith(text[0])
