@@ -31,6 +31,8 @@ def main(arguments: list[str]) -> int:
             result = check(Page(path), entries, name)
         faults += result.faults
         counts += result.counts
+        lines = (f"{name}: {n} without a table: {why}\n" for why, n in result.unsourced.items())
+        sys.stdout.write("".join(lines))
     sys.stdout.write("".join(f"{fault}\n" for fault in faults))
     sys.stdout.write(_summary(counts, len(faults)))
     return int(bool(faults))

@@ -17,16 +17,24 @@ class Result:
             fits nowhere.
         corrections: numbers that the tables give otherwise, with the text to print instead.
         kinds: the source of each number by where it begins: "computed", "stated" or "unsourced".
+        reasons: why numbers have no table, by where they begin.
     """
 
     faults: list[str] = field(default_factory=list)
     corrections: list[tuple[Printed, str]] = field(default_factory=list)
     kinds: dict[int, str] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
 
     @property
     def counts(self) -> Counter[str]:
         """How many numbers have which source."""
         return Counter(self.kinds.values())
+
+    @property
+    def unsourced(self) -> Counter[str]:
+        """How many numbers have no table for which reason."""
+        kept = (start for start, kind in self.kinds.items() if kind == "unsourced")
+        return Counter(self.reasons[start] for start in kept)
 
 
 def check(page: Page, entries: Iterable[Entry], name: str) -> Result:
@@ -69,10 +77,15 @@ def _check_entry(page: Page, entry: Entry, name: str, result: Result) -> None:
                 where = f"{name}:{page.line(printed.start)}"
                 result.faults.append(f"{where}: printed {printed.text}, computed {value:.6g}")
                 result.corrections.append((printed, printed.rewritten(value)))
-        if entry.stated or entry.unsourced:
-            kind = "unsourced" if entry.unsourced else "stated"
-            for number in entry.literal(page, match):
-                result.kinds.setdefault(number.start, kind)
+        _cover(entry, entry.literal(page, match), result)
+
+
+def _cover(entry: Entry, numbers: Iterable[Printed], result: Result) -> None:
+    """Note the source of the digits that an entry's text holds."""
+    for number in numbers if entry.stated or entry.unsourced else ():
+        kind = result.kinds.setdefault(number.start, "unsourced" if entry.unsourced else "stated")
+        if kind == "unsourced":
+            result.reasons.setdefault(number.start, entry.unsourced)
 
 
 def corrected(page: Page, result: Result) -> str:
