@@ -56,14 +56,43 @@ def arguments(folder: str, class_name: str, method: str) -> frozenset[str]:
         >>> "eta" in arguments("schedulers", "DDIMScheduler", "step")
         True
     """
+    found = _method(folder, class_name, method)
+    return _names(found.args) if found else frozenset()
+
+
+@cache
+def passes_generator(pipeline: str) -> bool:
+    """Whether the call of a pipeline passes generators to the steps of its scheduler.
+
+    Args:
+        pipeline: The class.
+
+    Returns:
+        True as well if the source does not show it.
+
+    Example:
+        >>> passes_generator("StableDiffusionPipeline"), passes_generator("FluxPipeline")
+        (True, False)
+    """
+    call = _method("pipelines", pipeline, "__call__")
+    steps = [
+        node
+        for node in (ast.walk(call) if call else ())
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.scheduler.step"
+    ]
+    return all(any(k.arg in (None, "generator") for k in step.keywords) for step in steps)
+
+
+def _method(folder: str, class_name: str, method: str) -> ast.FunctionDef | None:
+    """Find a method that the class itself defines."""
     file = class_files(folder).get(class_name)
     body = ast.parse(file.read_text("utf-8")).body if file else []
     for node in body:
         if isinstance(node, ast.ClassDef) and node.name == class_name:
             for item in node.body:
                 if isinstance(item, ast.FunctionDef) and item.name == method:
-                    return _names(item.args)
-    return frozenset()
+                    return item
+    return None
 
 
 def _names(signature: ast.arguments) -> frozenset[str]:

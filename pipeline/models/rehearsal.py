@@ -49,12 +49,14 @@ class Schedule:
         config: Settings that override the checkpoint's own.
         steps: Number of steps.
         eta: DDIM's eta.
+        passes_generators: Whether the pipeline passes the generators of the seeds to the scheduler.
     """
 
     scheduler: str
     config: Mapping[str, Any] = field(default_factory=dict)
     steps: int = CONTROL_STEPS
     eta: float = 0.0
+    passes_generators: bool = True
 
 
 class NotFiniteError(Exception):
@@ -142,7 +144,8 @@ def _walk(
     noise, generators = draw_noise([SEEDS[place] for place in places], SHAPE)
     latents = noise * float(getattr(scheduler, "init_noise_sigma", 1.0))
     takes = inspect.signature(scheduler.step).parameters
-    offered = {"eta": schedule.eta, "generator": generators}
+    offered: dict[str, Any] = {"eta": schedule.eta}
+    offered |= {"generator": generators} if schedule.passes_generators else {}
     arguments = {name: value for name, value in offered.items() if name in takes}
     end = time.monotonic() + SECONDS
     for count, t in enumerate(scheduler.timesteps, start=1):
@@ -206,6 +209,8 @@ def _refuse_own_noise(where: str, schedule: Schedule, stored: Mapping[str, Any])
         if used
         else "it draws from a random stream of its own"
     )
+    if not schedule.passes_generators:
+        cause = f"its pipeline passes none to it, and {cause}"
     raise ConfigError(
         f"{where}{schedule.scheduler} draws noise without the generators of the seeds: {cause}, "
         f"so a seed would not determine its image. Use a scheduler whose noise comes from the "

@@ -12,6 +12,7 @@ from pipeline import interventions
 from pipeline.cards.card import Card, load_cards
 from pipeline.cards.card_parts import DECODERS
 from pipeline.cards.checkpoints import PROJECT_ROOT
+from pipeline.cards.diffusers_source import passes_generator
 from pipeline.cards.json_files import read_object
 from pipeline.errors import ConfigError
 from pipeline.interventions.base import Intervention
@@ -139,7 +140,10 @@ def _check_schedule(where: str, folders: Folders, layers: Sequence[Sampling]) ->
         return
     from pipeline.models.rehearsal import Schedule, rehearse  # loads torch and diffusers
 
-    rehearse(where, Schedule(scheduler, config, steps, eta), folders.pipeline(folders.last_stage))
+    stage = folders.last_stage
+    passes = stage is None or passes_generator(stage.pipeline)
+    schedule = Schedule(scheduler, config, steps, eta, passes_generators=passes)
+    rehearse(where, schedule, folders.pipeline(stage))
 
 
 def _scheduler_config(card: Card, *layers: Sampling) -> Mapping[str, Any]:

@@ -165,3 +165,26 @@ def test_a_plan_rehearses_each_arm(sampling: dict[str, Any], message: str) -> No
         return check_sampling(wanted, find_card("seedling-mini"))
     with pytest.raises(ConfigError, match=message):
         check_sampling(wanted, find_card("seedling-mini"))
+
+
+@pytest.mark.parametrize(
+    ("card", "sampling", "message"),
+    [
+        (
+            "flux-dev",
+            {"scheduler_config": {"stochastic_sampling": True}},
+            "its pipeline passes none to it, and it draws from the shared stream of torch",
+        ),
+        ("flux-dev", {"num_inference_steps": 4}, ""),
+        ("sd15", {"scheduler": "EulerAncestralDiscreteScheduler"}, ""),
+        ("controlnet-canny", {"eta": 1.0}, ""),
+    ],
+)
+def test_a_pipeline_that_passes_no_generator(
+    card: str, sampling: dict[str, Any], message: str
+) -> None:
+    """The files of these cards are not on this machine, but their pipelines' source is."""
+    if not message:
+        return check_sampling(recipe(card, **sampling), find_card(card))
+    with pytest.raises(ConfigError, match=message):
+        check_sampling(recipe(card, **sampling), find_card(card))
