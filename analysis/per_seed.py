@@ -3,6 +3,7 @@
 The table is derived data: it is computed again from the feature shards each time.
 """
 
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -19,7 +20,8 @@ from analysis.statistics.arrays import Array
 from pipeline.errors import RunError
 from pipeline.runs.layout import PER_SEED_FILE
 from pipeline.runs.run import Run
-from pipeline.storage.parquet import read_table, replace_table
+from pipeline.storage.derived import read_derived_table, replace_table
+from pipeline.storage.parquet import FOOTER_KEY
 from pipeline.storage.schema import PER_SEED
 
 LOGGER = logging.getLogger(__name__)
@@ -171,16 +173,28 @@ def _seed_rows(metric: Metric, sample: Sample) -> tuple[list[dict[str, Any]], st
     return rows, ""
 
 
-def read_per_seed(run: Run) -> pl.DataFrame:
+def read_per_seed(run: Run, *, of_this_grid: bool = False) -> pl.DataFrame:
     """Read the table that `measure` wrote last.
 
+    Args:
+        run: The run.
+        of_this_grid: Refuse a table of an earlier grid.
+
     Raises:
-        RunError: If the run has not been measured.
+        RunError: If the run has not been measured, or had another grid then.
+        ShardError: If the table is damaged.
     """
     path = run.store.path(PER_SEED_FILE)
     if not path.exists():
         raise RunError(f"{run.root} holds no {PER_SEED_FILE}; run `goldenseed measure` first")
-    return _frame(read_table(path))
+    table = read_derived_table(run.store, PER_SEED_FILE)
+    if of_this_grid and _grid_of(table) != run.grid_hash:
+        raise RunError(f"{path} is of an earlier grid; run `goldenseed measure` again")
+    return _frame(table)
+
+
+def _grid_of(table: pa.Table) -> str:
+    return str(json.loads(table.schema.metadata[FOOTER_KEY])["grid_hash"])
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

@@ -223,20 +223,21 @@ def shares(path: RunPath, allow_code: AllowCode = False, as_json: AsJson = False
 
 @app.command()
 def verify(path: RunPath, as_json: AsJson = False, repair: Repair = False) -> None:
-    """Read each shard and each release back and compare its hash.
+    """Read every file that a result depends on back, and compare its hash.
 
-    Ends with exit code 4 if anything is damaged.
+    Ends with exit code 4 if anything is damaged. A run may be verified while it is drawn.
     """
     from goldenseed.output.verification import Verification
     from goldenseed.steps import begin
-    from goldenseed.steps.verify import repair as mend
-    from goldenseed.steps.verify import verify_run
+    from goldenseed.steps.verify import checked
+    from goldenseed.steps.verify.run_folder import RunFolder
 
     report = Verification()
-    for run in begin.open_runs(path):
-        for file in verify_run(run):
-            moved = bool(file.problem) and repair and mend(run, file)
+    for folder in map(RunFolder, begin.run_folders(path)):
+        for file in folder.check():
+            moved = bool(file.problem) and repair and checked.repair(folder.store, file)
             report.add(file, set_aside=moved)
+        report.add_state(undrawn=folder.undrawn(), leftovers=folder.leftovers())
     report.print(as_json=as_json)
     if report.problems:
         raise typer.Exit(exit_codes.DAMAGED)

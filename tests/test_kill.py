@@ -7,9 +7,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import polars as pl
 import psutil
 import pytest
 
+from goldenseed.steps.verify.run_folder import RunFolder
 from pipeline.failpoints import EXIT_CODE, FAILPOINTS
 from pipeline.runs.run import Run
 
@@ -155,8 +157,14 @@ def test_a_driver_that_dies_at_every_step_of_a_commit_loses_nothing(
         there = contents(out)
         assert len(there) == (name == "receipt_linked"), name
         assert there.items() <= wanted.items()
+        assert [file for file in RunFolder(out).check() if file.problem] == [], name
+        assert not list(out.glob("images/**/*.parquet")), "others see no attempt"
+    attempts = len(FAILPOINTS) - 2  # all but the first, which left nothing, and the last
     finish(command, recipe, out, "--executor", "local")
     assert contents(out) == wanted
+    seen = pl.read_parquet(out / "images/**/*.parquet")
+    assert seen.select("prompt_id", "seed").n_unique() == seen.height == 4 * SHARDS
+    assert len(RunFolder(out).leftovers()) == attempts + 1  # and a receipt written aside
 
 
 @pytest.mark.parametrize("name", ["raylet", "gcs_server"])

@@ -72,7 +72,8 @@ def write_release(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
         raise RunError(f"{name!r} is no name for a release: use letters, digits, '.', '_' and '-'")
-    content = {**files, SUMS: _sums(files)}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    content = {**files, SUMS: sums_of(hashes)}
     version = 1
     while True:
         target = folder / f"{name}-v{version}"
@@ -84,9 +85,13 @@ def write_release(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
         version += 1
 
 
-def _sums(files: Mapping[str, bytes]) -> bytes:
-    """Write the lines that `sha256sum --check` reads."""
-    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
+def sums_of(hashes: Mapping[str, str]) -> bytes:
+    """Write the lines that `sha256sum --check` reads.
+
+    Args:
+        hashes: File name -> sha256 as hex.
+    """
+    lines = [f"{hashes[name]}  {name}\n" for name in sorted(hashes)]
     return "".join(lines).encode()
 
 

@@ -7,11 +7,11 @@ alike in both sets, and the whole rule is applied again. The values shown are th
 because those of set 1 made the choice.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.metrics import Metric, load_metric
@@ -31,6 +31,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.runs.layout import RANKING_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.choices import LIST_SHARE
+from pipeline.storage.sealed import seal, unseal
 
 RULE = "top share of set 1, confirmed on set 2, against owners permuted by prompt group; version 2"
 """The rule of the lists. `analysis.ranking.result.STRICT_RULE` is the stricter rule."""
@@ -239,7 +240,7 @@ def permuted_draws(
 
 def save_ranking(run: Run, ranking: Ranking) -> None:
     """Write the run's `ranking.json`, replacing an older one."""
-    run.store.replace(RANKING_FILE, ranking.to_json())
+    run.store.replace(RANKING_FILE, seal(json.loads(ranking.to_json())))
 
 
 def read_ranking(run: Run) -> Ranking:
@@ -249,13 +250,31 @@ def read_ranking(run: Run) -> Ranking:
         RunError: If no ranking was saved, it is damaged, or the grid has grown since.
     """
     try:
-        ranking = Ranking.from_json(run.store.read(RANKING_FILE))
-    except (FileNotFoundError, ValidationError) as error:
+        ranking = read_saved_ranking(run.store.read(RANKING_FILE), run_id=run.run_id)
+    except (FileNotFoundError, ValueError, RecursionError) as error:
         raise RunError(
-            f"{run.root / RANKING_FILE} is missing or damaged; run `goldenseed rank` first"
+            f"{run.root / RANKING_FILE} is missing or damaged ({error}); "
+            f"run `goldenseed rank` first"
         ) from error
-    if (ranking.run_id, ranking.grid_hash) != (run.run_id, run.grid_hash):
+    if ranking.grid_hash != run.grid_hash:
         raise RunError(
             f"{run.root / RANKING_FILE} is of an earlier grid; run `goldenseed rank` again"
         )
+    return ranking
+
+
+def read_saved_ranking(content: bytes, *, run_id: str) -> Ranking:
+    """Read the content of `ranking.json`.
+
+    Args:
+        content: The file.
+        run_id: The run that it lies in; empty if that is unknown.
+
+    Raises:
+        ValueError: If a byte has changed, or the ranking is of another run.
+        RecursionError: If it is nested too deeply.
+    """
+    ranking = Ranking.from_json(json.dumps(unseal(content)).encode())
+    if run_id not in ("", ranking.run_id):
+        raise ValueError(f"it is of run {ranking.run_id}, and this is {run_id}")
     return ranking

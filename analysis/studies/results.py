@@ -1,15 +1,17 @@
 """Write and read the results of studies in a run folder.
 
-The results of a study are in `<run>/studies/<name>/`: `summary.json` (written last), a Parquet
+The results of a study are in `<run>/studies/<name>/`: `summary.json`, a Parquet
 file per table, PNG figures, and recipes for optional further runs in `recipes/`. They are derived
 data: a repeated study replaces them. A study that needs further runs writes no results, but writes
 the recipes of these runs to `<run>/wanted/<name>/`. Results hold no time stamp: the same run,
 settings and versions give the same bytes.
 """
 
-import json
 import math
+import secrets
+import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +25,9 @@ from pipeline.errors import RunError
 from pipeline.registry import source_sha256
 from pipeline.runs.layout import STUDIES_FOLDER, WANTED_FOLDER
 from pipeline.runs.run import Run
-from pipeline.storage.parquet import file_sha256, read_table, replace_table
+from pipeline.storage.parquet import file_sha256, read_table, write_table
+from pipeline.storage.sealed import seal, unseal
+from pipeline.storage.shards import ATTEMPTS
 
 SUMMARY = "summary.json"
 
@@ -55,13 +59,11 @@ def write_findings(run: Run, study: Study, findings: Findings) -> Path:
     Returns:
         The folder.
     """
-    folder = f"{STUDIES_FOLDER}/{study.name}"
-    run.store.remove(f"{folder}/{SUMMARY}")
+    folder = f"{ATTEMPTS}/{STUDIES_FOLDER}/{study.name}-{secrets.token_hex(4)}"
     stamp = _stamp(run, study, findings)
     files = {f"{name}.png": data for name, data in findings.figures.items()}
     files |= {f"recipes/{name}.yaml": text.encode() for name, text in findings.recipes.items()}
     names = [f"{name}.parquet" for name in findings.tables]
-    _remove_others(run, folder, [*files, *names])
     for name, data in files.items():
         run.store.replace(f"{folder}/{name}", data)
     for name, table in findings.tables.items():
@@ -69,8 +71,16 @@ def write_findings(run: Run, study: Study, findings: Findings) -> Path:
     hashes = {name: file_sha256(run.store.path(f"{folder}/{name}")) for name in (*files, *names)}
     explained = {name: dict(table.columns) for name, table in findings.tables.items()}
     summary = {**stamp, "columns": explained, "files": hashes}
-    text = json.dumps(plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
-    run.store.replace(f"{folder}/{SUMMARY}", text.encode() + b"\n")
+    run.store.replace(f"{folder}/{SUMMARY}", seal(plain(summary)))
+    return _put_in_place(run, folder, f"{STUDIES_FOLDER}/{study.name}")
+
+
+def _put_in_place(run: Run, new: str, folder: str) -> Path:
+    """Replace a study's folder as a whole, so that it never holds half of its results."""
+    with suppress(FileNotFoundError):
+        run.store.move(folder, f"{new}-older")
+    run.store.move(new, folder)
+    shutil.rmtree(run.store.path(f"{new}-older"), ignore_errors=True)
     return run.store.path(folder)
 
 
@@ -102,8 +112,7 @@ def _write_table(run: Run, key: str, table: StudyTable, stamp: Mapping[str, Any]
     arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     names = ("study", "version", "settings", "run_id", "grid_hash", "identities", "rng_seed")
     provenance = plain({**{name: stamp[name] for name in names}, "columns": table.columns})
-    run.store.path(key).parent.mkdir(parents=True, exist_ok=True)
-    replace_table(run.store, key, arrow, provenance=provenance)
+    write_table(run.store.path(key), arrow, provenance=provenance)
 
 
 def _remove_others(run: Run, folder: str, names: Iterable[str]) -> None:
@@ -142,11 +151,12 @@ def read_summary(run: Run, name: str) -> dict[str, Any]:
     """
     key = f"{STUDIES_FOLDER}/{name}/{SUMMARY}"
     try:
-        summary: dict[str, Any] = json.loads(run.store.read(key))
+        summary = unseal(run.store.read(key))
         grid = summary["grid_hash"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(
-            f"{run.root / key} is missing or damaged: run `goldenseed study {name} {run.root}`"
+            f"{run.root / key} is missing or damaged ({error}): "
+            f"run `goldenseed study {name} {run.root}`"
         ) from error
     if grid != run.grid_hash:
         raise RunError(
@@ -161,10 +171,14 @@ def read_study_table(run: Run, name: str, table: str) -> pl.DataFrame:
     Raises:
         RunError: As for `read_summary`, or if the study has no such table.
     """
-    known = read_summary(run, name)["columns"]
+    summary = read_summary(run, name)
+    known = summary["columns"]
     if table not in known:
         raise RunError(f"study {name} has no table {table!r}; it has {', '.join(known)}")
-    frame = pl.from_arrow(read_table(run.store.path(f"{STUDIES_FOLDER}/{name}/{table}.parquet")))
+    path = run.store.path(f"{STUDIES_FOLDER}/{name}/{table}.parquet")
+    if file_sha256(path) != summary["files"].get(path.name):
+        raise RunError(f"{path} is damaged: repeat `goldenseed study {name} {run.root}`")
+    frame = pl.from_arrow(read_table(path))
     if not isinstance(frame, pl.DataFrame):
         raise TypeError(f"table {table} of study {name} is a {type(frame).__name__}")
     return frame

@@ -25,7 +25,7 @@ from pipeline import registry
 from pipeline.errors import RunError, nearest
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.layout import FEATURES_FOLDER
-from pipeline.runs.run import Run
+from pipeline.runs.run import Run, feature_folders
 from pipeline.storage.manifest import receipt_index
 from pipeline.storage.shards import ShardFolder
 
@@ -104,7 +104,7 @@ class RunView:
         """
         prefix = f"{FEATURES_FOLDER}/"
         folders = {
-            folder.prefix.removeprefix(prefix): folder for folder in self.run.feature_folders()
+            folder.prefix.removeprefix(prefix): folder for folder in feature_folders(self.run.store)
         }
         matches = [
             identity for identity in folders if name in (identity, identity.rpartition("-")[0])

@@ -52,7 +52,13 @@ def _row(status: Status) -> tables.Row:
         "features": _features(status),
         "ranked": "yes" if status.ranked else "no",
         "releases": ", ".join(status.releases) or "-",
+        "leftovers": _leftovers(status),
     }
+
+
+def _leftovers(status: Status) -> str:
+    size = tables.number_of_bytes(status.leftover_bytes)
+    return f"{status.leftovers:,} ({size})" if status.leftovers else "-"
 
 
 def _features(status: Status) -> str:

@@ -1,9 +1,11 @@
 """Print what verification found."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from goldenseed.output import tables
-from goldenseed.steps.verify import Checked
+from goldenseed.steps.verify.checked import Checked
+from pipeline.storage.leftovers import Leftover
 
 
 class Verification:
@@ -12,11 +14,15 @@ class Verification:
     Attributes:
         checked: Number of shards and release files that were read back.
         problems: For each damaged file, its name, the problem, and whether it was set aside.
+        undrawn: Number of tiles that have no image shard yet.
+        leftovers: The files that no result depends on.
     """
 
     def __init__(self) -> None:
         self.checked = 0
         self.problems: list[dict[str, Any]] = []
+        self.undrawn = 0
+        self.leftovers: list[Leftover] = []
 
     def add(self, file: Checked, *, set_aside: bool) -> None:
         """Count one file."""
@@ -25,19 +31,36 @@ class Verification:
             row = {"name": file.name, "problem": file.problem, "set_aside": set_aside}
             self.problems.append(row)
 
+    def add_state(self, *, undrawn: int, leftovers: Sequence[Leftover]) -> None:
+        """Count what is no damage: tiles that are still to be drawn, and leftovers."""
+        self.undrawn += undrawn
+        self.leftovers += leftovers
+
     def print(self, *, as_json: bool) -> None:
         """Print the damaged files, or that there are none."""
         if as_json:
-            tables.print_json({"checked": self.checked, "problems": self.problems})
+            tables.print_json(
+                {
+                    "checked": self.checked,
+                    "problems": self.problems,
+                    "undrawn": self.undrawn,
+                    "leftovers": [leftover.key for leftover in self.leftovers],
+                }
+            )
             return
         for row in self.problems:
             tables.line(f"{row['name']}: {row['problem']}" + " (set aside)" * row["set_aside"])
+        if self.undrawn:
+            tables.line(f"still being drawn: {self.undrawn:,} shards have no images yet")
+        if self.leftovers:
+            size = tables.number_of_bytes(sum(leftover.bytes for leftover in self.leftovers))
+            tables.line(f"{len(self.leftovers):,} leftovers ({size}), on which no result depends")
         tables.line(self._conclusion())
 
     def _conclusion(self) -> str:
         if not self.problems:
-            return f"{self.checked:,} files read back, all as their receipts say"
-        advice = "repeat with --repair to set damaged shards aside"
+            return f"{self.checked:,} files read back, all as their hashes say"
+        advice = "repeat with --repair to set aside what can be made again"
         if any(row["set_aside"] for row in self.problems):
-            advice = "`goldenseed run` makes the shards that were set aside again"
+            advice = "`goldenseed run` makes again what was set aside"
         return f"{len(self.problems):,} of {self.checked:,} files are damaged; {advice}"

@@ -20,7 +20,7 @@ from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, ch
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import PromptSet, read_prompts
 from pipeline.runs.identity import read_identity
-from pipeline.runs.layout import RUN_FILE
+from pipeline.runs.layout import RECIPE_FILE, RUN_FILE
 from pipeline.runs.run import Run
 from pipeline.runs.sampling import check_checkpoint, check_sampling
 from pipeline.settings.choices import SeedChoice
@@ -270,8 +270,15 @@ def open_runs(path: Path, *, allow_code: bool = False) -> list[Run]:
         allow_code: Whether classes that the run names by their dotted path may be imported.
     """
     registry.allow_code(allowed=allow_code)
-    if not (path / RUN_FILE).is_file():
-        arms = sorted(file.parent for file in path.glob(f"*/{RUN_FILE}"))
-        if arms:
-            return [Run.open(arm) for arm in arms]
-    return [Run.open(path)]
+    return [Run.open(folder) for folder in run_folders(path)]
+
+
+def run_folders(path: Path) -> list[Path]:
+    """List the folders of a recipe's arms, or the folder itself if it has none.
+
+    An arm counts also without its run.json, whose loss is an error to be told.
+    """
+    if (path / RUN_FILE).is_file():
+        return [path]
+    arms = {file.parent for name in (RUN_FILE, RECIPE_FILE) for file in path.glob(f"*/{name}")}
+    return sorted(arms) or [path]

@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass
 
 from analysis.studies.results import outcomes
 from pipeline.runs.layout import FEATURES_FOLDER, RANKING_FILE, RELEASES_FOLDER
-from pipeline.runs.run import Run
+from pipeline.runs.run import Run, feature_folders
+from pipeline.storage.leftovers import leftovers
 from pipeline.storage.manifest import receipt_index
 
 
@@ -28,6 +29,8 @@ class Status:
         features: Feature identity -> number of shards measured.
         ranked: Whether the run has a ranking.
         releases: Names of the releases.
+        leftovers: Number of files that no result depends on: of interrupted attempts, or set aside.
+        leftover_bytes: Their size.
         studies: Name of a study -> its outcome, in one line.
     """
 
@@ -46,6 +49,8 @@ class Status:
     features: dict[str, int]
     ranked: bool
     releases: list[str]
+    leftovers: int
+    leftover_bytes: int
     studies: dict[str, str]
 
     def as_dict(self) -> dict[str, object]:
@@ -57,7 +62,8 @@ def status_of(run: Run) -> Status:
     """Read a run's state. Opens receipts (or their manifest), but no shard."""
     index = receipt_index(run.images)
     prompts, seeds = run.prompts, run.seeds
-    releases = run.root / RELEASES_FOLDER
+    left = [*leftovers(run.store)]
+    releases = run.store.folders(RELEASES_FOLDER)
     return Status(
         run=str(run.root),
         run_id=run.run_id,
@@ -73,9 +79,11 @@ def status_of(run: Run) -> Status:
         image_bytes=sum(receipt.file_bytes for receipt in index.values()),
         features={
             folder.prefix.removeprefix(f"{FEATURES_FOLDER}/"): sum(1 for _ in folder.receipt_keys())
-            for folder in run.feature_folders()
+            for folder in feature_folders(run.store)
         },
         ranked=run.store.exists(RANKING_FILE),
-        releases=sorted(p.name for p in releases.iterdir()) if releases.is_dir() else [],
+        releases=[name for name in releases if not name.startswith(".")],
+        leftovers=len(left),
+        leftover_bytes=sum(leftover.bytes for leftover in left),
         studies=outcomes(run),
     )

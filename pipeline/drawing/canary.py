@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -20,6 +19,7 @@ from pipeline.models.base import Model
 from pipeline.runs.layout import CANARY_FILE, TOKEN_FILE
 from pipeline.runs.run import Run, utc_now
 from pipeline.storage.codec import encode_image
+from pipeline.storage.sealed import seal, unseal
 
 
 def check_token(run_root: str, token: str) -> None:
@@ -54,7 +54,7 @@ def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Im
         "pixels": base64.b64encode(encode_image(pixels, "png")).decode(),
         **provenance(run, 0.0),
     }
-    if run.store.put_if_absent(CANARY_FILE, json.dumps(value, indent=1).encode()):
+    if run.store.put_if_absent(CANARY_FILE, seal(value)):
         return
     canary = _read_canary(run)
     difference = int(abs(_pixels_of(run, canary, pixels.shape) - pixels.astype(int)).max())
@@ -69,10 +69,9 @@ def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Im
 
 def _read_canary(run: Run) -> dict[str, Any]:
     try:
-        canary: dict[str, Any] = dict(json.loads(run.store.read(CANARY_FILE)))
+        return unseal(run.store.read(CANARY_FILE))
     except (ValueError, TypeError, RecursionError) as error:
         raise _damaged(run, str(error)) from error
-    return canary
 
 
 def _pixels_of(run: Run, canary: Mapping[str, Any], shape: tuple[int, ...]) -> npt.NDArray[np.int_]:

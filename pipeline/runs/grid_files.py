@@ -1,17 +1,22 @@
 """Reads and appends the files of a run that hold its grid."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from pipeline.errors import RunError
 from pipeline.prompts.prompt import Prompt
 from pipeline.runs import grid
 from pipeline.runs.grid import Block
 from pipeline.runs.layout import GRID_FOLDER
+from pipeline.storage.sealed import seal, unseal
 from pipeline.storage.store import LocalStore
+
+REMEDY = (
+    "bring back a copy of it. Without a copy, move the folder `grid` away and give the commands "
+    "that made the run again, in their order: they write the same grid, which finds its shards"
+)
+"""What to do about a grid file that is missing or damaged."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def read_grid(store: LocalStore) -> GridFiles:
         RunError: If a file is damaged, or one between two others is missing.
     """
     count = sum(1 for _ in store.list(GRID_FOLDER, ".json"))
-    files = [_read_file(store, _key(index)) for index in range(count)]
+    files = [read_grid_file(store, index) for index in range(count)]
     prompts = {prompt.id: prompt for _, some in files for prompt in some}
     return GridFiles(tuple(block for some, _ in files for block in some), prompts, count)
 
@@ -62,8 +67,9 @@ def append_grid(
     fields = {
         "blocks": [block.to_json() for block in blocks],
         "prompts": [prompt.to_json() for prompt in prompts],
+        "index": known.count,
     }
-    return store.put_if_absent(_key(known.count), json.dumps(fields).encode())
+    return store.put_if_absent(grid_key(known.count), seal(fields))
 
 
 def refuse_blocked(store: LocalStore, known: GridFiles) -> None:
@@ -74,25 +80,34 @@ def refuse_blocked(store: LocalStore, known: GridFiles) -> None:
     """
     if read_grid(store).count == known.count:
         raise RunError(
-            f"{store.path(_key(known.count))} is not a file of the grid, and the grid cannot grow "
-            f"while it is there; move it away"
+            f"{store.path(grid_key(known.count))} is not a file of the grid, and the grid "
+            f"cannot grow while it is there; move it away"
         )
 
 
-def _key(index: int) -> str:
+def grid_key(index: int) -> str:
+    """The key of a grid file; the first has the index 0."""
     return f"{GRID_FOLDER}/{index:04d}.json"
 
 
-def _read_file(store: LocalStore, key: str) -> tuple[list[Block], list[Prompt]]:
+def read_grid_file(store: LocalStore, index: int) -> tuple[list[Block], list[Prompt]]:
+    """Read one file of a grid.
+
+    Raises:
+        RunError: If it is missing or damaged; says what to do.
+    """
+    key = grid_key(index)
     try:
         content = store.read(key)
     except FileNotFoundError as error:
         raise RunError(
-            f"{store.path(key)} is missing, but the run has later grid files: bring it back"
+            f"{store.path(key)} is missing, but the run has later grid files: {REMEDY}"
         ) from error
     try:
-        fields: dict[str, Any] = json.loads(content)
+        fields = unseal(content)
+        if fields["index"] != index:
+            raise ValueError(f"it is the grid's file {fields['index']}")
         blocks = [Block.from_json(line) for line in fields["blocks"]]
         return blocks, [Prompt.from_json(line) for line in fields["prompts"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{store.path(key)} is damaged: {error}; bring back a copy of it") from error
+        raise RunError(f"{store.path(key)} is damaged: {error}; {REMEDY}") from error

@@ -7,8 +7,11 @@ from pathlib import Path
 from pipeline.cards.card import Card
 from pipeline.errors import RunError
 from pipeline.runs.layout import RUN_FILE
+from pipeline.runs.old_layout import move_old_receipts, seal_old_files
 from pipeline.settings.config import RunConfig
 from pipeline.storage.schema import SCHEMA_VERSION
+from pipeline.storage.sealed import SEAL, seal, unseal
+from pipeline.storage.store import LocalStore
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,13 @@ class RunIdentity:
             "config": self.config.model_dump(mode="json"),
             "card": self.card.model_dump(mode="json"),
         }
-        return json.dumps(fields, indent=1).encode()
+        return seal(fields)
 
 
 def read_identity(folder: str | Path) -> RunIdentity:
     """Read what a run began with. The rest of the folder may be missing.
+
+    A run of an earlier version is brought into today's layout.
 
     Raises:
         RunError: If the folder is not a run, or its `run.json` is damaged or has another schema
@@ -47,13 +52,18 @@ def read_identity(folder: str | Path) -> RunIdentity:
             f"{folder} is not a run folder: it holds no {RUN_FILE}{_arms_hint(Path(folder))}"
         )
     try:
-        fields = json.loads(file.read_bytes())
+        content = file.read_bytes()
+        fields = json.loads(content)
         version = fields["schema_version"]
         if version != SCHEMA_VERSION:
             raise RunError(
                 f"{folder} was written with schema {version}, this program reads "
                 f"{SCHEMA_VERSION}; use the goldenseed that wrote it"
             )
+        if SEAL not in fields:
+            seal_old_files(LocalStore(Path(folder)))
+            content = file.read_bytes()
+        unseal(content)
         identity = RunIdentity(RunConfig(**fields["config"]), Card(**fields["card"]))
         run_id = fields["run_id"]
     except RunError:  # is also a ValueError
@@ -62,13 +72,15 @@ def read_identity(folder: str | Path) -> RunIdentity:
         raise _damaged(file, str(error)) from error
     if identity.config.run_id != run_id:
         raise _damaged(file, "its settings do not give its run_id")
+    move_old_receipts(LocalStore(Path(folder)))
     return identity
 
 
 def _damaged(file: Path, problem: str) -> RunError:
     return RunError(
-        f"{file} is damaged: {problem}; bring back a copy of it: a run cannot be continued without "
-        f"it"
+        f"{file} is damaged: {problem}; bring back a copy of it. Without a copy, move it away and "
+        f"give the command that began the run again: with the same recipe and the same model it "
+        f"writes the same file, and the run goes on with its shards"
     )
 
 

@@ -9,6 +9,7 @@ images/               image shards, and nothing else: other programs may read th
 latents/              kept latents, where the recipe sets `keep_latents`
 features/<name>-<id>/ feature shards
 receipts/             what proves that shards are complete: `receipts/images/...`, and so on
+manifests/            copies of all receipts of a kind in one table; may be removed
 attempts/             shards that are being written, or were when a process was interrupted
 superseded/           shards that were set aside, because they were damaged or out of date
 drivers/              processes that work on the run, and the shards that each has claimed

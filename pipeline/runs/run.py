@@ -3,7 +3,6 @@
 The names of its files are in `pipeline.runs.layout`.
 """
 
-import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,13 +24,13 @@ from pipeline.runs.layout import (
     RUN_FILE,
     TOKEN_FILE,
 )
-from pipeline.runs.old_layout import move_old_layout
 from pipeline.settings.config import RunConfig
 from pipeline.settings.groups import check_groups
 from pipeline.settings.recipe import Recipe
 from pipeline.storage.leftovers import settle
 from pipeline.storage.manifest import receipt_index
 from pipeline.storage.schema import IMAGE_CONTENT, Table, latents_table
+from pipeline.storage.sealed import seal, unseal
 from pipeline.storage.shards import RECEIPTS, ShardFolder
 from pipeline.storage.store import LocalStore
 
@@ -73,8 +72,7 @@ class Run:
             RunError: If the folder is not a run, is damaged, or has another schema version.
             StoreError: If it is a run of an earlier version and cannot be written.
         """
-        move_old_layout(LocalStore(Path(path)))
-        return cls(Path(path), read_identity(path), recipe or _read_recipe(Path(path)))
+        return cls(Path(path), read_identity(path), recipe or read_recipe(Path(path)))
 
     @classmethod
     def start(cls, path: Path, config: RunConfig, recipe: Recipe) -> Self:
@@ -88,10 +86,11 @@ class Run:
         """
         store = LocalStore(path)
         identity = RunIdentity(config, find_card(recipe.card))
+        _refuse_images_of_others(store, config)
         if not store.put_if_absent(RUN_FILE, identity.to_json()):
             _refuse_other(store.root, read_identity(path).config, config)
         store.put_if_absent(TOKEN_FILE, secrets.token_hex(16).encode())
-        store.replace(RECIPE_FILE, recipe.model_dump_json(indent=1).encode())
+        store.replace(RECIPE_FILE, seal(recipe.model_dump(mode="json")))
         return cls.open(path, recipe)
 
     @property
@@ -198,15 +197,9 @@ class Run:
         """
         return ShardFolder(self.store, f"{FEATURES_FOLDER}/{identity}", table.names)
 
-    def feature_folders(self) -> list[ShardFolder]:
-        """The folders of all features measured, also of features that no registry knows."""
-        roots = (FEATURES_FOLDER, f"{RECEIPTS}/{FEATURES_FOLDER}")
-        names = {name for root in roots for name in self.store.folders(root)}
-        return [ShardFolder(self.store, f"{FEATURES_FOLDER}/{name}", ()) for name in sorted(names)]
-
     def settle(self) -> None:
         """Bring the shard folders in order after interruptions; see `storage.leftovers.settle`."""
-        for folder in (self.images, self.latents, *self.feature_folders()):
+        for folder in (self.images, self.latents, *feature_folders(self.store)):
             settle(folder)
 
     def missing(self) -> list[Tile]:
@@ -225,15 +218,41 @@ class Run:
         ]
 
 
-def _read_recipe(root: Path) -> Recipe:
+def feature_folders(store: LocalStore) -> list[ShardFolder]:
+    """The folders of all features of a run, also of features that no registry knows."""
+    roots = (FEATURES_FOLDER, f"{RECEIPTS}/{FEATURES_FOLDER}")
+    names = {name for root in roots for name in store.folders(root)}
+    return [ShardFolder(store, f"{FEATURES_FOLDER}/{name}", ()) for name in sorted(names)]
+
+
+def read_recipe(root: Path) -> Recipe:
+    """Read the recipe of a run's last command.
+
+    Raises:
+        RunError: If the file is missing or damaged.
+    """
     file = root / RECIPE_FILE
     try:
-        return Recipe(**json.loads(file.read_bytes()))
+        return Recipe(**unseal(file.read_bytes()))
     except (OSError, TypeError, ValueError, RecursionError) as error:
         raise RunError(
             f"{file} is missing or damaged: {error}; give the command that began the run again, "
             f"it rewrites the file"
         ) from error
+
+
+def _refuse_images_of_others(store: LocalStore, config: RunConfig) -> None:
+    """Refuse to begin a run in a folder without run.json that holds another run's images."""
+    if store.exists(RUN_FILE):
+        return
+    images = ShardFolder(store, IMAGES_FOLDER, IMAGE_CONTENT)
+    others = {receipt.run_id for receipt in receipt_index(images).values()} - {config.run_id}
+    if others:
+        raise RunError(
+            f"{store.root} has lost its {RUN_FILE} and holds images of run {min(others)}; this "
+            f"recipe makes run {config.run_id}: bring back a copy of the file, give the recipe "
+            f"that began the run, or give the new run a folder of its own (--out)"
+        )
 
 
 def _refuse_other(root: Path, old: RunConfig, new: RunConfig) -> None:

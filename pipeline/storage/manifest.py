@@ -13,12 +13,12 @@ from dataclasses import fields
 import pyarrow as pa
 
 from pipeline.errors import ShardError
-from pipeline.storage.parquet import read_table, replace_table
+from pipeline.storage.derived import read_derived_table, replace_table
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import MANIFEST
 from pipeline.storage.shards import RECEIPTS, ShardFolder
 
-MANIFEST_FILE = "manifest.parquet"
+MANIFESTS = "manifests"
 
 
 def receipt_index(folder: ShardFolder) -> dict[str, Receipt]:
@@ -54,8 +54,8 @@ def compact(folder: ShardFolder) -> None:
 
 
 def manifest_key(folder: ShardFolder) -> str:
-    """The key of a shard folder's manifest, which lies beside the folders of its receipts."""
-    return f"{RECEIPTS}/{folder.prefix}/{MANIFEST_FILE}"
+    """The key of a shard folder's manifest."""
+    return f"{MANIFESTS}/{folder.prefix}.parquet"
 
 
 def _receipt_columns() -> list[str]:
@@ -64,11 +64,10 @@ def _receipt_columns() -> list[str]:
 
 def _read_manifest(folder: ShardFolder) -> dict[str, tuple[int, Receipt]]:
     """Receipt key -> (time of change, receipt); empty if there is no usable manifest."""
-    path = folder.store.path(manifest_key(folder))
-    if not path.exists():
+    if not folder.store.exists(manifest_key(folder)):
         return {}
     try:
-        table = read_table(path)
+        table = read_derived_table(folder.store, manifest_key(folder))
     except ShardError:
         return {}
     if table.column_names != MANIFEST.names:

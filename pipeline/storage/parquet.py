@@ -9,7 +9,6 @@ index says where each page begins, which the Hugging Face viewer asks for.
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pipeline.errors import ShardError
 from pipeline.failpoints import failpoint
 from pipeline.storage.file_hashes import sha256_of_file
 from pipeline.storage.schema import IMAGE_TYPE
-from pipeline.storage.store import LocalStore, make_folder, store_errors, sync_folder
+from pipeline.storage.store import make_folder, store_errors, sync_folder
 
 ROW_GROUP_ROWS = 50
 """Rows in a row group: reading one image reads at most these."""
@@ -195,17 +194,3 @@ def file_sha256(path: Path) -> str:
         return sha256_of_file(path)
     except OSError as error:
         raise ShardError(f"shard {path} cannot be read: {error}") from error
-
-
-def replace_table(
-    store: LocalStore, key: str, table: pa.Table, *, provenance: Mapping[str, object]
-) -> None:
-    """Write a derived table, completely or not at all, over an older one."""
-    target = store.path(key)
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        write_table(aside, table, provenance=provenance)
-        with store_errors(target):
-            aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)

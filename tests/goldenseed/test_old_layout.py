@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.runs.run import Run
+from pipeline.runs.run import Run, feature_folders
 from pipeline.storage import store
 from tests.goldenseed.conftest import Call
 from tests.goldenseed.old_runs import make_old
@@ -13,7 +13,7 @@ from tests.goldenseed.old_runs import make_old
 
 def shards(run: Path) -> list[tuple[str, str]]:
     opened = Run.open(run)
-    folders = (opened.images, *opened.feature_folders())
+    folders = (opened.images, *feature_folders(opened.store))
     return [(f.prefix, r.content_sha256) for f in folders for r in f.receipts()]
 
 

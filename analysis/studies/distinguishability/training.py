@@ -21,6 +21,7 @@ from pipeline.errors import RunError
 from pipeline.noise import make_generators
 from pipeline.runs.layout import CLASSIFIERS_FOLDER
 from pipeline.stage import Uint8Images
+from pipeline.storage.derived import damage_of, replace_file
 
 Change = Callable[[Uint8Images], Uint8Images]
 
@@ -168,13 +169,15 @@ class Classifier:
         metadata = {"progress": asdict(self.progress), "seeds": self.train.seeds}
         # One entry only: safetensors writes several in no fixed order, and bytes must repeat.
         data = save(tensors, {"goldenseed": json.dumps(metadata)})
-        self.train.run.store.replace(self.key, data)
+        replace_file(self.train.run.store, self.key, lambda path: path.write_bytes(data))
 
     def _load(self) -> None:
         """Load the checkpoint, if there is one."""
         path = self.train.run.store.path(self.key)
         if not path.is_file():
             return
+        if problem := damage_of(self.train.run.store, self.key):
+            raise RunError(f"{path} {problem}; remove it, then repeat")
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

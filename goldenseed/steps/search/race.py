@@ -5,7 +5,6 @@ repeating the command runs the same race on what is drawn, and continues where i
 `goldenseed run` with the same folder later draws the rest of the grid.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -32,6 +31,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.runs.grid import Block, Tile, cut
 from pipeline.runs.layout import SEARCH_FILE
 from pipeline.runs.run import Run
+from pipeline.storage.sealed import seal
 
 DEFAULT_SHARE = 0.25
 """Share of the seeds to list if neither the search nor the recipe's ranking says one."""
@@ -114,7 +114,7 @@ def run_search(run: Run, search: Search, workers: steps.Workers) -> dict[str, An
     bundles = bundle_numbers([{group[name] for name in block.prompt_ids} for block in blocks])
     raced = run_race(plan, drawing.observe, rng, bundles)
     result = _report(run, metric, search, plan, raced, seeds, rng)
-    run.store.replace(SEARCH_FILE, json.dumps(plain(result), indent=1).encode() + b"\n")
+    run.store.replace(SEARCH_FILE, seal(plain(result)))
     return result
 
 

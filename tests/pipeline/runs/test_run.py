@@ -152,7 +152,7 @@ def test_a_grown_run_without_its_first_grid_file_does_not_grow(run: Run) -> None
     run.grow([7], [])
     (run.root / "grid" / "0000.json").unlink()
     for seeds in ([7], [8], [5, 6, 7, 8]):
-        with pytest.raises(RunError, match=r"0000\.json is missing.*bring it back"):
+        with pytest.raises(RunError, match=r"0000\.json is missing.*bring back a copy"):
             run.grow(seeds, PROMPTS)
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import ShardError
+from pipeline.storage.derived import receipt_key
 from pipeline.storage.manifest import compact, manifest_key, receipt_index
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import CELL_KEY, MANIFEST, Table
@@ -55,10 +56,15 @@ def test_index_reads_no_receipt_that_the_manifest_holds(
     folder: ShardFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compact(folder)
-    read: list[str] = []
-    monkeypatch.setattr(folder.store, "read", read.append)
+    read, keys = folder.store.read, []
+
+    def counted(key: str) -> bytes:
+        keys.append(key)
+        return read(key)
+
+    monkeypatch.setattr(folder.store, "read", counted)
     assert len(receipt_index(folder)) == 5
-    assert read == []
+    assert keys == [receipt_key(manifest_key(folder))]
 
 
 def test_index_follows_new_superseded_and_repeated_shards(folder: ShardFolder) -> None:

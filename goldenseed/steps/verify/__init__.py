@@ -1,0 +1,1 @@
+"""Read a run back and compare every file that a result depends on with its hash."""
