@@ -229,15 +229,11 @@ def verify(path: RunPath, as_json: AsJson = False, repair: Repair = False) -> No
     """
     from goldenseed.output.verification import Verification
     from goldenseed.steps import begin
-    from goldenseed.steps.verify import checked
     from goldenseed.steps.verify.run_folder import RunFolder
 
     report = Verification()
-    for folder in map(RunFolder, begin.run_folders(path)):
-        for file in folder.check():
-            moved = bool(file.problem) and repair and checked.repair(folder.store, file)
-            report.add(file, set_aside=moved)
-        report.add_state(undrawn=folder.undrawn(), leftovers=folder.leftovers())
+    for folder in begin.run_folders(path):
+        report.check(RunFolder(folder), repair=repair)
     report.print(as_json=as_json)
     if report.problems:
         raise typer.Exit(exit_codes.DAMAGED)

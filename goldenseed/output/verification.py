@@ -1,10 +1,10 @@
 """Print what verification found."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from goldenseed.output import tables
 from goldenseed.steps.verify.checked import Checked
+from goldenseed.steps.verify.run_folder import RunFolder
 from pipeline.storage.leftovers import Leftover
 
 
@@ -24,17 +24,18 @@ class Verification:
         self.undrawn = 0
         self.leftovers: list[Leftover] = []
 
-    def add(self, file: Checked, *, set_aside: bool) -> None:
-        """Count one file."""
+    def check(self, folder: RunFolder, *, repair: bool) -> None:
+        """Check all files of a run folder; with `repair`, set aside what can be made again."""
+        for file in folder.check():
+            self._add(file, set_aside=bool(file.problem) and repair and folder.repair(file))
+        self.undrawn += folder.undrawn()
+        self.leftovers += folder.leftovers()
+
+    def _add(self, file: Checked, *, set_aside: bool) -> None:
         self.checked += 1
         if file.problem:
             row = {"name": file.name, "problem": file.problem, "set_aside": set_aside}
             self.problems.append(row)
-
-    def add_state(self, *, undrawn: int, leftovers: Sequence[Leftover]) -> None:
-        """Count what is no damage: tiles that are still to be drawn, and leftovers."""
-        self.undrawn += undrawn
-        self.leftovers += leftovers
 
     def print(self, *, as_json: bool) -> None:
         """Print the damaged files, or that there are none."""

@@ -104,4 +104,4 @@ def _known_hashes(store: LocalStore, key: str) -> list[str]:
         fields = unseal(store.read(receipt_key(key)))
     except (FileNotFoundError, ValueError, RecursionError):
         return []
-    return list(fields["sha256_of_file"]) if fields["file"] == key else []
+    return list(fields["sha256_of_file"]) if fields.get("file") == key else []

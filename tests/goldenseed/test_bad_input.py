@@ -13,6 +13,7 @@ from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.drawing.stage import generate_stage
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
+from pipeline.storage.sealed import seal, unseal
 from tests.goldenseed.conftest import RECIPE, Call
 
 SEEDLING_TOKENIZER = PROJECT_ROOT / "seedling" / "weights" / "seedling-mini" / "tokenizer"
@@ -157,6 +158,12 @@ def spoil_json(run: Path) -> None:
     (run / "run.json").write_text("{")
 
 
+def seal_other_settings(run: Path) -> None:
+    fields = unseal((run / "run.json").read_bytes())
+    fields["config"]["batch_size"] = 17
+    (run / "run.json").write_bytes(seal(fields))
+
+
 def spoil_settings(run: Path) -> None:
     text = (run / "run.json").read_text()
     (run / "run.json").write_text(text.replace('"batch_size": 16', '"batch_size": 17'))
@@ -167,7 +174,8 @@ def spoil_settings(run: Path) -> None:
     [
         (spoil_version, "schema 99, this program reads 1"),
         (spoil_json, "damaged"),
-        (spoil_settings, "do not give its run_id"),
+        (spoil_settings, "its content is not what its sha256 says"),
+        (seal_other_settings, "do not give its run_id"),
     ],
 )
 def test_spoilt_run_file(

@@ -3,10 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.errors import StoreError
-from pipeline.storage.shards import set_aside
-from pipeline.storage.store import LocalStore
-
 
 @dataclass(frozen=True)
 class Checked:
@@ -35,15 +31,3 @@ def look_twice(check: Callable[[], list[Checked]]) -> list[Checked]:
     while any(file.problem for file in seen) and seen != (again := check()):
         seen = again
     return seen
-
-
-def repair(store: LocalStore, file: Checked) -> bool:
-    """Set a damaged file aside, so that the next command makes it again.
-
-    Returns:
-        Whether anything was set aside.
-    """
-    try:
-        return any([set_aside(store, key) for key in file.aside])
-    except StoreError:
-        return False

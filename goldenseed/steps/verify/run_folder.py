@@ -9,11 +9,12 @@ from goldenseed.steps.verify.known import Known
 from goldenseed.steps.verify.missing import check_missing
 from goldenseed.steps.verify.releases import check_releases
 from goldenseed.steps.verify.shards import check_shards
+from pipeline.errors import StoreError
 from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import GRID_FOLDER, IMAGES_FOLDER, RUN_FILE
 from pipeline.runs.run import Run
 from pipeline.storage.leftovers import Leftover, leftovers
-from pipeline.storage.shards import RECEIPTS, ShardFolder
+from pipeline.storage.shards import RECEIPTS, ShardFolder, set_aside
 from pipeline.storage.store import LocalStore
 
 
@@ -44,6 +45,17 @@ class RunFolder:
         yield from check_releases(self.store)
         if not self.known.damaged:
             yield from check_missing(Run.open(self.store.root))
+
+    def repair(self, file: Checked) -> bool:
+        """Set a damaged file aside, so that the next command makes it again.
+
+        Returns:
+            Whether anything was set aside.
+        """
+        try:
+            return any([set_aside(self.store, key) for key in file.aside])
+        except StoreError:
+            return False
 
     def undrawn(self) -> int:
         """Count the tiles of the grid that have no image shard yet."""

@@ -170,12 +170,11 @@ def _prompts_problem(table: pa.Table, prompts: Mapping[str, Prompt]) -> str:
     if not _is_image(table):
         return ""
     fields = ["prompt_id", *(column.name for column in PROMPT_FIELDS)]
-    for row in table.select(fields).group_by(fields).aggregate([]).to_pylist():
-        prompt = prompts[row.pop("prompt_id")]
-        wanted = {
-            name: getattr(prompt, name.removeprefix("prompt_"))  # prompt_image is `image` there
-            for name in row
-        }
-        if row != wanted:
-            return f"says other things of prompt {prompt.id} than the grid"
+    columns = (table[name].to_pylist() for name in fields)
+    for prompt_id, *stated in set(zip(*columns, strict=True)):
+        prompt = prompts[prompt_id]
+        # The column prompt_image is the prompt's `image`.
+        wanted = [getattr(prompt, name.removeprefix("prompt_")) for name in fields[1:]]
+        if stated != wanted:
+            return f"says other things of prompt {prompt_id} than the grid"
     return ""

@@ -67,16 +67,15 @@ def without(run: Path, *patterns: str) -> list[str]:
 def positions(size: int) -> Iterator[int]:
     """The ends and some bytes between."""
     rng = random.Random(size)
-    return iter({0, size - 1, *(rng.randrange(size) for _ in range(4))})
+    return iter({0, size - 1, *(rng.randrange(size) for _ in range(2))})
 
 
 def test_an_untouched_run_has_no_problem(call: Call, finished: Path) -> None:
     kinds = {key.partition("/")[0] for key in keys(finished)}
     assert kinds == {
-        "attempts", "canary.json", "features", "grid", "images", "latents", "manifests",
-        "per_seed.parquet", "ranking.json", "receipts", "recipe.json", "releases", "run.json",
-        "studies", "token",
-    } - {"attempts"}  # fmt: skip
+        "canary.json", "features", "grid", "images", "latents", "manifests", "per_seed.parquet",
+        "ranking.json", "receipts", "recipe.json", "releases", "run.json", "studies", "token",
+    }  # fmt: skip
     called = call("verify", finished)
     assert called.code == 0, called.out
     assert "all as their hashes say" in called.out
@@ -93,12 +92,11 @@ def test_every_flipped_byte_is_named(run: Path) -> None:
     assert problems(run) == {}
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_every_cut_is_named(run: Path, share: float) -> None:
-    for key in without(run, *ANY_TEXT):
+def test_every_cut_is_named(run: Path) -> None:
+    for number, key in enumerate(without(run, *ANY_TEXT)):
         path = run / key
         data = path.read_bytes()
-        path.write_bytes(data[: int(share * len(data))])
+        path.write_bytes(data[: len(data) // 2 if number % 2 else 0])
         assert is_named(run, key), key
         path.write_bytes(data)
 
@@ -119,7 +117,7 @@ def test_every_swap_with_a_sibling_is_named(run: Path) -> None:
         data = path.read_bytes()
         siblings = [p for p in sorted(path.parent.parent.rglob(f"*{path.suffix}")) if p.is_file()]
         others = [p for p in siblings if p != path and p.read_bytes() != data]
-        for other in others[:3]:
+        for other in others[:2]:
             kept = other.read_bytes()
             path.write_bytes(kept)
             other.write_bytes(data)
