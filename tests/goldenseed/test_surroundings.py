@@ -17,6 +17,7 @@ from pipeline.drawing.canary import _read_canary
 from pipeline.drawing.stage import generate_stage
 from pipeline.errors import RunError, StoreError
 from pipeline.runs.run import Run
+from pipeline.storage.sealed import seal
 from pipeline.storage.store import LocalStore
 from tests.goldenseed.conftest import Call
 
@@ -60,7 +61,7 @@ def test_a_canary_of_another_size_is_named(run_folder: Path) -> None:
     Image.new("RGB", (9459, 2)).save(file, "PNG")
     run = Run.open(run_folder)
     canary = _read_canary(run) | {"pixels": base64.b64encode(file.getvalue()).decode()}
-    (run_folder / "canary.json").write_text(json.dumps(canary))
+    (run_folder / "canary.json").write_bytes(seal(canary))
     with pytest.raises(RunError, match=r"its image has 9459 x 2 pixels"):
         generate_stage(run).setup()
 
