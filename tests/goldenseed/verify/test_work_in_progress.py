@@ -16,8 +16,8 @@ from tests.goldenseed.conftest import Call
 RECIPE = """
 card: seedling-mini
 prompts: {source: seedling, count: 16}
-seeds: {start: 0, count: 4}
-tile: {seeds: 2, prompts: 4}
+seeds: {start: 0, count: 2}
+tile: {seeds: 1, prompts: 4}
 batch_size: 8
 keep_latents: last
 sampling: {num_inference_steps: 2}
@@ -42,6 +42,7 @@ def running(command: Path, *arguments: object) -> Iterator["subprocess.Popen[byt
         process.wait()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("measure", ["while_drawing", "afterwards"])
 def test_a_run_being_drawn_has_no_problem(command: Path, tmp_path: Path, measure: str) -> None:
     """And being drawn again: all images are set aside in the middle, as `--repair` may do."""
@@ -57,12 +58,13 @@ def test_a_run_being_drawn_has_no_problem(command: Path, tmp_path: Path, measure
                 assert problems(out) == {}
                 undrawn += RunFolder(out).undrawn() > 0
                 calls += 1
+                time.sleep(0.2)  # leave the processor to the run
             assert process.returncode == 0
         assert problems(out) == {}
         run = Run.open(out)
         for receipt in [*run.images.receipts()]:
             run.images.supersede(receipt.shard_id, receipt.block)
-    assert undrawn >= 3, f"{calls} calls, {undrawn} of them while something was undrawn"
+    assert undrawn >= 2, f"{calls} calls, {undrawn} of them while something was undrawn"
 
 
 def test_a_killed_publish_is_no_damage(call: Call, run_folder: Path) -> None:
