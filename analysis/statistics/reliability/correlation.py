@@ -67,6 +67,8 @@ def rank_correlation(first: ArrayLike, second: ArrayLike, *, level: float = 0.95
 def fisher_bounds(r: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
     """Compute the confidence bounds of the rank correlation r of n pairs; see `rank_correlation`.
 
+    The bounds enclose r, also where r is 1 or -1.
+
     Example:
         >>> fisher_bounds(0.5, 3)
         (-1.0, 1.0)
@@ -75,4 +77,4 @@ def fisher_bounds(r: float, n: int, *, level: float = 0.95) -> tuple[float, floa
         return -1.0, 1.0
     half_width = float(stats.norm.ppf((1 + level) / 2)) * np.sqrt((1 + r * r / 2) / (n - 3))
     z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
-    return float(np.tanh(z - half_width)), float(np.tanh(z + half_width))
+    return min(r, float(np.tanh(z - half_width))), max(r, float(np.tanh(z + half_width)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.statistics.intervals import (
@@ -12,6 +13,7 @@ from analysis.statistics.intervals import (
     jackknife_error,
 )
 from analysis.statistics.reliability import (
+    fisher_bounds,
     golden_by_expected_error,
     midranks,
     rank_correlation,
@@ -275,3 +277,35 @@ def test_ranks_and_tops_refuse_nonsense() -> None:
         midranks([1.0, np.nan])
     with pytest.raises(ValueError, match="m is 5"):
         top_with_ties([1.0, 2.0], 5, direction="higher")
+
+
+def by_correlation(y: NDArray[np.float64], groups: NDArray[np.intp]) -> float:
+    """The old value: the mean correlation of random halves, stepped up by Spearman-Brown."""
+    half = split_half(y, groups, np.random.default_rng(0)).half
+    return 2 * half / (1 + half)
+
+
+def test_a_reliability_lies_inside_its_own_interval() -> None:
+    """One group with nearly all of the variance: correlations and mean squares disagree."""
+    rng, outside, old_outside = np.random.default_rng(11), 0, 0
+    for _ in range(100):
+        y = rng.normal(size=(256, 1)) + 0.1 * rng.normal(size=(256, 5))
+        y[:, 0] += 20 * rng.normal(size=256)
+        full = split_half(y, np.arange(5), rng, splits=2).full
+        outside += not full.low <= full.value <= full.high
+        old_outside += not full.low <= by_correlation(y, np.arange(5)) <= full.high
+    assert outside == 0
+    assert old_outside > 0
+    for same in (1.0, -1.0):
+        assert rank_correlation(np.arange(9), same * np.arange(9)).value == same
+        low, high = fisher_bounds(same, 9)
+        assert low <= same <= high
+
+
+def test_rounding_errors_are_no_differences_between_seeds() -> None:
+    rng = np.random.default_rng(12)
+    constant = 0.3 + 1e-16 * rng.normal(size=(16, 8))
+    full = split_half(constant, np.arange(8), rng).full
+    assert (full.value, full.low, full.high) == (0.0, -np.inf, 1.0)
+    real = split_half(0.3 + 1e-6 * np.arange(16.0)[:, None] + constant, np.arange(8), rng).full
+    assert real.value > 0.99
