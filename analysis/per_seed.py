@@ -99,6 +99,20 @@ def groups_refusal(groups: Array | Sequence[str]) -> str:
     )
 
 
+def finite_refusal(metric: Metric, columns: Mapping[str, Array]) -> str:
+    """Say that a metric cannot be computed because numbers are missing; empty if it can.
+
+    Args:
+        metric: The metric.
+        columns: Each of `metric.needs` -> shape (S, P, ...).
+    """
+    means = metric.per_image_mean
+    numbers = [metric.values(metric.prepare(columns))] if means else list(columns.values())
+    if all(np.isfinite(values).all() for values in numbers):
+        return ""
+    return f"values that are not finite numbers: look for NaN in {', '.join(metric.needs)}"
+
+
 def _samples(
     run: Run, metric: Metric, cells: Cells, prompt_set: int, n: int | None
 ) -> Iterable[Sample]:
@@ -155,7 +169,7 @@ def metric_rows(
 def _seed_rows(metric: Metric, sample: Sample) -> tuple[list[dict[str, Any]], str]:
     """Compute the columns of rows that differ between seeds, or say why they cannot be shown."""
     columns = sample.only(metric.needs)
-    refusal = metric.refusal(columns) or group_refusal(sample)
+    refusal = metric.refusal(columns) or finite_refusal(metric, columns) or group_refusal(sample)
     if refusal:
         return [], refusal
     intervals = metric.compute(columns, sample.groups)

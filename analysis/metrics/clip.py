@@ -20,6 +20,7 @@ class ClipScore(MeanMetric):
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "cosine"
     higher_is_better: ClassVar[bool | None] = True
+    judges_images: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("clip.similarity",)
 
 

@@ -15,6 +15,7 @@ class HpsV20(MeanMetric):
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "cosine"
     higher_is_better: ClassVar[bool | None] = True
+    judges_images: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("hps@hps-v2.0.score_v2_0",)
 
 
@@ -25,6 +26,7 @@ class HpsV21(MeanMetric):
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "cosine"
     higher_is_better: ClassVar[bool | None] = True
+    judges_images: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("hps@hps-v2.1.score_v2_1",)
 
 
@@ -39,4 +41,5 @@ class PreferenceSeedling(MeanMetric):
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "cosine"
     higher_is_better: ClassVar[bool | None] = True
+    judges_images: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("preference_seedling.score_v1",)

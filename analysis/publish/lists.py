@@ -20,7 +20,8 @@ DEMONSTRATION = (
 )
 CAUTION = (
     "Values are those of prompt set 2. A listed seed was in the top share of both sets, so its "
-    "own set-2 value is a little too good; chosen_mean_set2 is the unbiased figure, the set-2 "
+    "own set-2 value is a little too good: `expected` is the value to expect on other prompts, "
+    "shrunken towards the mean of all seeds. chosen_mean_set2 is the unbiased figure, the set-2 "
     "mean of all seeds that set 1 chose."
 )
 
@@ -86,6 +87,10 @@ def describe(run: Run, ranking: Ranking) -> dict[str, Any]:
             "mean_of_all_seeds_set2": ranking.mean_set2,
             "best_worst_gap": dataclasses.asdict(ranking.gap),
             "null_of_one_seed": {"low": ranking.null_low, "high": ranking.null_high},
+            "which_to_believe": ranking.belief,
+            "warnings": list(ranking.warnings),
+            "win_rates": [dataclasses.asdict(rate) for rate in ranking.win_rates],
+            "win_rates_note": ranking.judges_note,
         },
         "caution": CAUTION,
     }
@@ -121,6 +126,7 @@ def _row(position: int, seed: RankedSeed, ranking: Ranking, *, better: bool) -> 
         "place": position,
         "seed": seed.seed,
         "value": seed.value,
+        "expected": seed.expected,
         "low": seed.low,
         "high": seed.high,
         "n": seed.n,
@@ -150,7 +156,7 @@ def _constants(name: str, shared: Mapping[str, Any]) -> dict[str, Any]:
 
 
 ROW_COLUMNS = [
-    *("place", "seed", "value", "low", "high", "n", "rank_set1", "rank_set2"),
+    *("place", "seed", "value", "expected", "low", "high", "n", "rank_set1", "rank_set2"),
     *("p", "null_low", "null_high"),
 ]
 
@@ -192,7 +198,7 @@ image each; metric {ranking.metric} ({ranking.unit}, \
 {ranking.gap.null_mean:.4g} on average (95 %: {ranking.gap.null_high:.4g}), p = {ranking.gap.p:.2g}.
 - Mean on set 2: {ranking.mean_set2:.4g} for all seeds, {ranking.golden.chosen_mean_set2:.4g} for \
 the best seeds of set 1, {ranking.bad.chosen_mean_set2:.4g} for the worst.
-
+{_remarks(ranking)}
 {CAUTION}
 
 ## How the seeds were found
@@ -218,6 +224,12 @@ numbers to compare with.
 
 `sha256sum --check {SUMS}` verifies the files.
 """
+
+
+def _remarks(ranking: Ranking) -> str:
+    """Which number to believe, warnings and judges, one line each; empty if there are none."""
+    remarks = filter(None, [ranking.belief, *ranking.warnings, ranking.judges_note])
+    return "".join(f"- {remark}\n" for remark in remarks)
 
 
 def _seeds(listed: SeedList) -> str:

@@ -6,6 +6,7 @@ the length of such a list says nothing. Whether the same seeds are listed again 
 does.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.metrics import Metric
+from analysis.ranking.groups import cap_groups
+from analysis.ranking.ties import most_with_ties, ties_words
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.nulls import Direction
 from analysis.statistics.owners import owned, permuted_owners, without_seed_effects
@@ -33,12 +36,14 @@ class Judged:
         sample: The cells that the metric is made from.
         prepared: What `metric.prepare` returned for them.
         among: Shape (P,): indices of its prompts among all prompts of the company.
+        warning: Prompt groups that were cut because they weigh too much; empty if none was.
     """
 
     metric: Metric
     sample: Sample
     prepared: Sequence[Any]
     among: Indices
+    warning: str = ""
 
     @property
     def best(self) -> Direction:
@@ -80,12 +85,17 @@ def judge(run: Run, metrics: Sequence[Metric], prompt_set: int) -> list[Judged]:
     needs = list(dict.fromkeys(need for metric in metrics for need in metric.needs))
     cells = read_cells(run, needs, sets=[prompt_set])
     counts = run.recipe.metric_prompts
-    samples = [cells.sample(m.needs, n=counts.get(m.name)) for m in metrics]
+    capped = [cap_groups(cells.sample(m.needs, n=counts.get(m.name)), prompt_set) for m in metrics]
+    samples = [sample for sample, _ in capped]
     for metric, sample in zip(metrics, samples, strict=True):
         refusal = metric.refusal(sample.only(metric.needs))
         if refusal:
             raise RunError(f"{metric.name} cannot judge, set {prompt_set} has {refusal}")
-    return in_company(metrics, samples)
+    company = in_company(metrics, samples)
+    return [
+        dataclasses.replace(judged, warning=warning)
+        for judged, (_, warning) in zip(company, capped, strict=True)
+    ]
 
 
 def in_company(metrics: Sequence[Metric], samples: Sequence[Sample]) -> list[Judged]:
@@ -120,12 +130,28 @@ def top_by_all(
         company: The metrics.
         share: Share of the seeds that counts as the top by a metric.
         owner: See `Judged.values`; if None, each seed owns its own images.
+
+    Raises:
+        RunError: If each seed owns its own images, and a metric cannot rank them for ties.
     """
     tops = [
         judged.top(judged.seed_values if owner is None else judged.values(owner), share)
         for judged in company
     ]
+    if owner is None:
+        _refuse_ties(company, tops, share)
     return frozenset.intersection(*tops)
+
+
+def _refuse_ties(company: Sequence[Judged], tops: Sequence[frozenset[int]], share: float) -> None:
+    for judged, top in zip(company, tops, strict=True):
+        seeds = len(judged.sample.seeds)
+        places = max(1, round(share * seeds))
+        if len(top) > most_with_ties(places):
+            raise RunError(
+                f"{ties_words(len(top), places, seeds, judged.metric.name)}; choose a metric with "
+                f"more different values, or draw more prompts"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,10 +3,12 @@
 The best of many noisy values is mostly luck, so the top quarter of set 1 is only a proposal. A
 seed is listed if it is in the top quarter of set 2 as well, and a list stands only if it is
 longer than with permuted owners: in each prompt group, images are assigned to seeds at random,
-alike in both sets, and the whole rule is applied again. The values shown are those of set 2,
-because those of set 1 made the choice.
+alike in both sets, and the whole rule is applied again. A list also needs a reliability above 0,
+and no more ties than its share allows. No prompt group weighs more than a quarter. The values shown
+are those of set 2, because those of set 1 made the choice.
 """
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -17,24 +19,39 @@ from analysis.cells.cells import Sample, read_cells
 from analysis.metrics import Metric, load_metric
 from analysis.per_seed import group_refusal, metric_identity
 from analysis.ranking.before_drawing import refuse_without_better_end
-from analysis.ranking.confirmation import Draws, End, gap_beside_null, ranked_seeds, seed_list
+from analysis.ranking.belief import which_to_believe, why_withheld
+from analysis.ranking.confirmation import (
+    LEVEL,
+    Draws,
+    End,
+    gap_beside_null,
+    ranked_seeds,
+    seed_list,
+)
+from analysis.ranking.groups import cap_groups, carried_words, carrying_groups
+from analysis.ranking.judges import judge_chosen
+from analysis.ranking.limits import floor_in_words, limit_in_words
 from analysis.ranking.repeatability import prompts_needed, repeatability
 from analysis.ranking.result import Ranking, nothing_ranked, too_few_seeds
-from analysis.ranking.strict_rule import strict_golden
+from analysis.ranking.strict_rule import deviation_errors, strict_golden
 from analysis.statistics.arrays import Floats
-from analysis.statistics.extrapolation import AtInfinity
-from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.nulls import Direction
 from analysis.statistics.owners import owned, permuted_owners, without_seed_effects
 from analysis.statistics.reliability import rank_correlation
+from analysis.statistics.rounding import rounded
+from analysis.statistics.shrinkage import shrink
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs.layout import RANKING_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.choices import LIST_SHARE
 from pipeline.storage.sealed import seal, unseal
 
-RULE = "top share of set 1, confirmed on set 2, against owners permuted by prompt group; version 2"
+RULE = (
+    "top share of set 1, confirmed on set 2, against owners permuted by prompt group, with a "
+    "reliability above 0 and no group heavier than a quarter; version 2"
+)
 """The rule of the lists. `analysis.ranking.result.STRICT_RULE` is the stricter rule."""
+END_NAMES = ("Golden seeds", "Bad seeds")
 PERMUTATIONS = 200
 """Permuted draws at least: the smallest p-value of a list is then 1 / 201."""
 
@@ -75,7 +92,9 @@ def rank(
     samples = [cells.sample(ranked.needs, n=n) for cells in sets]
     share = share or (ranking.share if ranking else LIST_SHARE)
     identity = ranking_identity(run, ranked)
-    return rank_samples(ranked, samples, identity, share=share, permutations=permutations)
+    result = rank_samples(ranked, samples, identity, share=share, permutations=permutations)
+    judged = judge_chosen(run, [ranked], result.chosen_on_set1)
+    return dataclasses.replace(result, win_rates=judged.win_rates, judges_note=judged.words)
 
 
 def ranking_identity(run: Run, metric: Metric) -> tuple[str, str, str]:
@@ -107,9 +126,11 @@ def rank_samples(
         permutations: Draws of the null.
     """
     _refuse_samples(metric, samples)
+    capped = [cap_groups(sample, number) for number, sample in enumerate(samples, start=1)]
+    samples = [sample for sample, _ in capped]
     rng = np.random.default_rng([int(name, 16) for name in identity])
     prepared = [metric.prepare(sample.only(metric.needs)) for sample in samples]
-    values = [metric.values(arrays) for arrays in prepared]
+    values = [_values(metric, arrays, number) for number, arrays in enumerate(prepared, start=1)]
     draws, list_draws = permuted_draws(metric, prepared, samples, values, permutations, rng)
     second = samples[1]
     intervals = metric.compute(second.only(metric.needs), second.groups)
@@ -117,11 +138,31 @@ def rank_samples(
     needed = prompts_needed(repeated, per_image_mean=metric.per_image_mean)
     best: Direction = "higher" if metric.higher_is_better else "lower"
     worst: Direction = "lower" if metric.higher_is_better else "higher"
+    between = rank_correlation(*values)
+    ends = [End(best, "top", share, needed.words), End(worst, "bottom", share, needed.words)]
+    withheld = why_withheld(samples, repeated)
+    golden, bad = (
+        seed_list(
+            second.seeds,
+            values,
+            list_draws,
+            end,
+            ties=end.too_many_ties(values, draws),
+            withheld=withheld,
+        )
+        for end in ends
+    )
+    carried = [
+        carried_words(name, carrying_groups(metric, prepared, samples, end.confirming(list_draws)))
+        for name, end, listed in zip(END_NAMES, ends, (golden, bad), strict=True)
+        if listed.confirmed
+    ]
     low, high = np.percentile(draws.set2, [2.5, 97.5])
     floor_rng, limit_rng = rng.spawn(2)
-    floor, floor_note = _floor(metric, second.n, floor_rng)
-    limit, limit_note = _at_infinity(metric, prepared[1], second, limit_rng)
-    hint = f" {needed.words}"
+    floor, floor_note = floor_in_words(metric, second.n, floor_rng)
+    limit, limit_note = limit_in_words(metric, prepared[1], second, limit_rng)
+    errors = deviation_errors(metric, prepared[1], second, repeated)
+    strict = strict_golden(metric, prepared[1], second, rng, share=share, repeated=repeated)
     return Ranking(
         rule=RULE,
         run_id=identity[0],
@@ -137,7 +178,7 @@ def rank_samples(
         n_set2=second.n,
         dropped=sum(len(sample.dropped) for sample in samples),
         permutations=permutations,
-        rank_correlation=rank_correlation(*values),
+        rank_correlation=between,
         reliability=repeated.full,
         reliability_half=repeated.half,
         prompts_needed=needed.prompts,
@@ -146,17 +187,44 @@ def rank_samples(
         null_low=float(low),
         null_high=float(high),
         gap=gap_beside_null(values[1], draws.set2),
-        golden=seed_list(second.seeds, values, list_draws, End(best, "top", share, hint)),
-        bad=seed_list(second.seeds, values, list_draws, End(worst, "bottom", share, hint)),
-        strict_golden=strict_golden(metric, prepared[1], second, rng, share=share),
+        golden=golden,
+        bad=bad,
+        strict_golden=() if golden.withheld else strict,
         seeds=ranked_seeds(
-            second.seeds, values, intervals, draws.set2, best, limit.values if limit else None
+            second.seeds,
+            values,
+            intervals,
+            draws.set2,
+            best,
+            shrink(values[1], errors).mean,
+            limit.values if limit else None,
         ),
         floor=floor,
         floor_note=floor_note,
         at_infinity_n=limit.n if limit else (),
         at_infinity_note=limit_note,
+        warnings=tuple(filter(None, [*(warning for _, warning in capped), *carried])),
+        reliability_across_groups=repeated.across_groups,
+        belief=which_to_believe(
+            samples, repeated, between, [golden.null_p, bad.null_p], level=LEVEL
+        ),
     )
+
+
+def _values(metric: Metric, prepared: Sequence[Any], prompt_set: int) -> Floats:
+    """Compute the value of each seed; values that differ by rounding errors alone are equal.
+
+    Raises:
+        RunError: If a value is not a finite number.
+    """
+    values = metric.values(prepared)
+    if not np.isfinite(values).all():
+        raise RunError(
+            f"{metric.name} cannot rank, set {prompt_set}: its value is not a finite number for "
+            f"{int((~np.isfinite(values)).sum())} of {len(values)} seeds; look for NaN in "
+            f"{', '.join(metric.needs)}"
+        )
+    return rounded(values, scale=float(np.abs(values).max()))
 
 
 def _refuse_samples(metric: Metric, samples: Sequence[Sample]) -> None:
@@ -169,50 +237,6 @@ def _refuse_samples(metric: Metric, samples: Sequence[Sample]) -> None:
         refusal = metric.refusal(sample.only(metric.needs)) or group_refusal(sample)
         if refusal:
             raise RunError(f"{metric.name} cannot rank, set {number} has {refusal}")
-
-
-def _floor(metric: Metric, n: int, rng: np.random.Generator) -> tuple[NoiseFloor | None, str]:
-    """Return a metric's noise floor, and the floor in words or why it cannot be measured.
-
-    The words are empty for a metric that has no floor.
-    """
-    try:
-        floor = metric.floor(n, rng)
-    except ValueError as error:
-        return None, f"No noise floor: {error}."
-    if floor is None:
-        return None, ""
-    return floor, (
-        f"Noise floor: {n:,} of the reference's images from its {floor.reference_n:,} others "
-        f"{floor.mean:.4g} on average, standard deviation {floor.spread:.2g} over {floor.splits} "
-        f"random splits."
-    )
-
-
-def _at_infinity(
-    metric: Metric, prepared: Sequence[Any], sample: Sample, rng: np.random.Generator
-) -> tuple[AtInfinity | None, str]:
-    """Return values at infinitely many images, and them in words or why there are none.
-
-    The words are empty for a metric that is not extrapolated.
-    """
-    try:
-        limit = metric.at_infinity(prepared, sample.groups, rng)
-    except ValueError as error:
-        return None, f"Not extrapolated to infinitely many images: {error}."
-    if limit is None:
-        return None, ""
-    order = np.argsort(metric.values(prepared))
-    ends = order[[-1, 0]] if metric.higher_is_better else order[[0, -1]]
-    best, worst = (f"seed {sample.seeds[i]} {limit.values[i]:.4g}" for i in ends)
-    of_reference = " The reference's own n is not extrapolated." if metric.reference_n else ""
-    caveat = f" {limit.caveat}" if limit.caveat else ""
-    return limit, (
-        f"Extrapolated to infinitely many images per seed (straight line in 1/n through "
-        f"{', '.join(f'{n:,}' for n in limit.n)} images, whole prompt groups): best {best}, worst "
-        f"{worst}, mean of all {limit.values.mean():.4g}. That is for comparing with distances of "
-        f"another n; seeds are ranked at this n.{of_reference}{caveat}"
-    )
 
 
 def permuted_draws(
@@ -235,7 +259,8 @@ def permuted_draws(
         for i, owner in enumerate(owners):
             plain[i, draw] = metric.values([owned(array, owner) for array in prepared[i]])
             residual[i, draw] = without_seed_effects(plain[i, draw], values[i], owner, groups[i])
-    return Draws(*plain), Draws(*residual)
+    scale = float(np.abs(plain).max())
+    return Draws(*rounded(plain, scale=scale)), Draws(*rounded(residual, scale=scale))
 
 
 def save_ranking(run: Run, ranking: Ranking) -> None:

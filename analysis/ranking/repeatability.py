@@ -43,10 +43,13 @@ class Repeatability:
         full: With `full.n` images per seed, as many as a set has.
         half: Measured with half as many images. None for means of one number per image, whose
             reliability grows by a known formula, and if there are too few prompts.
+        across_groups: Whether halves without a common prompt group were compared. If there are
+            too few groups for that, `full` is the rank correlation of the two sets.
     """
 
     full: Interval
     half: Interval | None
+    across_groups: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,9 @@ def repeatability(
     between = rank_correlation(*(metric.values(arrays) for arrays in prepared))
     method = f"correlation between the two sets; {between.method}"
     return Repeatability(
-        Interval(between.value, between.low, between.high, samples[1].n, method), None
+        Interval(between.value, between.low, between.high, samples[1].n, method),
+        half=None,
+        across_groups=False,
     )
 
 

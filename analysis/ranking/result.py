@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from analysis.ranking.ties import most_with_ties
 from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.intervals import Interval
 
@@ -70,6 +71,8 @@ class RankedSeed:
         p_worse: Share of the null's values that are at least as bad.
         at_infinity: `value` extrapolated to infinitely many images; None for a metric that is
             not extrapolated.
+        expected: `value` shrunken towards the mean of all seeds: what to expect on other prompts.
+            None in a ranking that was saved before version 2 of the rule.
     """
 
     seed: int
@@ -82,6 +85,7 @@ class RankedSeed:
     p_better: float
     p_worse: float
     at_infinity: float | None = None
+    expected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class SeedList:
 
     Attributes:
         seeds: The listed seeds, best (or worst) on set 2 first; empty if not confirmed.
-        confirmed: Whether set 2 confirms set 1.
+        confirmed: Whether set 2 confirms set 1, and nothing speaks against the list.
         chosen: Number of seeds in the top share on set 1, including all ties at the boundary.
         top_set2: Number of seeds in the top share on set 2.
         again: Number of seeds in both.
@@ -103,6 +107,7 @@ class SeedList:
         chosen_mean_set2: Set-2 mean of all seeds chosen on set 1: an unbiased estimate of the
             gain, because set 2 did not choose.
         verdict: The result in words.
+        withheld: Why no list may stand, even if set 2 agrees; empty if there is no such reason.
     """
 
     seeds: tuple[int, ...]
@@ -118,6 +123,23 @@ class SeedList:
     unrelated_p: float
     chosen_mean_set2: float
     verdict: str
+    withheld: str = ""
+
+
+@dataclass(frozen=True)
+class WinRate:
+    """How often images of chosen seeds are better than those of the other seeds.
+
+    Attributes:
+        metric: Name of the judge.
+        chose: Whether this judge took part in choosing the seeds.
+        win_rate: Share of (prompt, chosen seed, other seed) in which the chosen seed's image has
+            the better score, ties counting half; interval over prompt groups, seeds fixed.
+    """
+
+    metric: str
+    chose: bool
+    win_rate: Interval
 
 
 @dataclass(frozen=True)
@@ -179,6 +201,14 @@ class Ranking:
             empty if the metric is not extrapolated.
         at_infinity_note: The extrapolation in words, or why it is impossible; empty for a
             metric that is not extrapolated.
+        warnings: Prompt groups that were cut because they weigh too much, and groups without which
+            a list would not be confirmed.
+        belief: Which to believe if reliability, rank correlation and lists disagree; empty if they
+            agree.
+        win_rates: How often images of the seeds that set 1 chose win on set 2, by each judge.
+        judges_note: The win rates in words, with who chose and who did not.
+        reliability_across_groups: Whether `reliability` compares halves without a common prompt
+            group.
     """
 
     rule: str
@@ -212,6 +242,22 @@ class Ranking:
     floor_note: str = ""
     at_infinity_n: tuple[int, ...] = ()
     at_infinity_note: str = ""
+    warnings: tuple[str, ...] = ()
+    belief: str = ""
+    win_rates: tuple[WinRate, ...] = ()
+    judges_note: str = ""
+    reliability_across_groups: bool = True
+
+    @property
+    def chosen_on_set1(self) -> tuple[int, ...]:
+        """The seeds in the top share of set 1, with ties, whether or not set 2 confirms them.
+
+        None, if they cannot be ranked because of too many ties.
+        """
+        if self.golden.chosen > most_with_ties(max(1, round(self.share * self.n_seeds))):
+            return ()
+        best = sorted(self.seeds, key=lambda seed: (seed.rank_set1, seed.seed))
+        return tuple(seed.seed for seed in best[: self.golden.chosen])
 
     @property
     def verdict(self) -> str:

@@ -74,6 +74,41 @@ def shrink(values: ArrayLike, standard_errors: ArrayLike) -> Shrunken:
     return Shrunken(centre + kept * (y - centre), sd, centre, float(np.sqrt(tau2)))
 
 
+def scaled_to_spread(values: ArrayLike, standard_errors: ArrayLike, spread: float) -> Floats:
+    """Scale standard errors by one factor, so that `shrink` finds a spread that is known.
+
+    Args:
+        values: Shape (S,), at least 2.
+        standard_errors: Shape (S,), positive, right but for a factor.
+        spread: Standard deviation of the true effects, at least 0 and below that of the values.
+
+    Returns:
+        The errors, shape (S,); unchanged if the values are all equal.
+
+    Example:
+        >>> errors = scaled_to_spread([0.0, 4.0, 8.0], [1.0, 1.0, 1.0], 3.0)
+        >>> errors.round(3).tolist(), round(shrink([0.0, 4.0, 8.0], errors).spread, 3)
+        ([2.646, 2.646, 2.646], 3.0)
+    """
+    y, errors = finite_vector(values), finite_vector(standard_errors)
+    if np.ptp(y) == 0:
+        return errors
+    unit = np.log(y.var(ddof=1) / (errors**2).mean())
+
+    def surplus(log_factor: float) -> float:
+        noise = np.exp(log_factor) * errors**2
+        return _weighted_squares(y, noise + spread**2) - (len(y) - 1)
+
+    return np.asarray(errors * np.exp(optimize.brentq(surplus, unit - 60, unit + 60) / 2))
+
+
+def _weighted_squares(y: Floats, variances: Floats) -> float:
+    """Sum of squares around the weighted mean, weighted with inverse variances."""
+    weights = 1 / variances
+    centre = (weights * y).sum() / weights.sum()
+    return float((weights * (y - centre) ** 2).sum())
+
+
 def spread_interval(
     values: ArrayLike, standard_errors: ArrayLike, *, level: float = 0.95
 ) -> Interval:
@@ -112,9 +147,7 @@ def _between(y: Floats, noise: Floats, *, target: float | None = None) -> float:
     wanted = len(y) - 1 if target is None else target
 
     def surplus(tau2: float) -> float:
-        weights = 1 / (noise + tau2)
-        centre = (weights * y).sum() / weights.sum()
-        return float((weights * (y - centre) ** 2).sum() - wanted)
+        return _weighted_squares(y, noise + tau2) - wanted
 
     if surplus(0.0) <= 0:
         return 0.0

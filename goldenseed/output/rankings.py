@@ -68,6 +68,7 @@ def _print_ranking(ranking: Ranking) -> None:
             "list": name,
             "seed": seed.seed,
             f"{ranking.metric}, set 2": f"{seed.value:.4g}",
+            "expected": "" if seed.expected is None else f"{seed.expected:.4g}",
             "95 % interval": f"{seed.low:.4g} to {seed.high:.4g}",
             "n": seed.n,
             "rank, set 1": f"{seed.rank_set1:g}",
@@ -79,6 +80,10 @@ def _print_ranking(ranking: Ranking) -> None:
     if rows:
         title = f"seeds by {ranking.metric}: chosen on set 1, confirmed and valued on set 2"
         tables.print_rows(title, rows)
+        tables.line(
+            "A listed seed's own value on set 2 is a little too good, because set 2 confirmed it; "
+            "`expected` is the value to expect on other prompts."
+        )
     if len(golden) + len(bad) > len(rows):
         tables.line(
             f"Shown: the best {min(LISTED, len(golden))} of {len(golden)} golden seeds and the "
@@ -95,14 +100,16 @@ def _evidence(ranking: Ranking) -> list[str]:
     return [
         f"Golden seeds: {ranking.golden.verdict}",
         f"Bad seeds: {ranking.bad.verdict}",
+        *ranking.warnings,
         f"{ranking.n_seeds} seeds; {ranking.n_set1} prompts in set 1, {ranking.n_set2} in set 2; "
         f"rank correlation of the sets {correlation.value:.2f} "
         f"[{correlation.low:.2f}, {correlation.high:.2f}], "
         f"reliability with {reliability.n} images per seed {reliability.value:.2f} "
         f"[{reliability.low:.2f}, {reliability.high:.2f}].",
-        f"Best minus worst seed on set 2: {gap.value:.4g}; with permuted owners (no seed effect) "
-        f"{gap.null_mean:.4g} on average, p = {gap.p:.3g}.",
-        *[note for note in (ranking.floor_note, ranking.at_infinity_note) if note],
+        *([ranking.belief] if ranking.belief else []),
+        f"Best minus worst seed on set 2: {gap.value:.4g}; with images dealt out to seeds at "
+        f"random, {gap.null_mean:.4g} on average, p = {gap.p:.3g}.",
+        *filter(None, (ranking.judges_note, ranking.floor_note, ranking.at_infinity_note)),
         f"By the stricter rule (expected share of wrong seeds at most 10 %; not calibrated below "
         f"about 250 seeds) {len(ranking.strict_golden)} seeds would be golden.",
     ]

@@ -56,6 +56,8 @@ class Metric(ABC):
             where the columns of all seeds may not fit into memory.
         judges_any_prompts: Whether the metric can judge prompts of another kind than those of its
             reference images.
+        judges_images: Whether the value is the mean of a score that says how good an image is for
+            its prompt. Such a metric is asked as a second judge where others chose the seeds.
         least_groups: Prompt groups that a seed's images must come from for `between_groups`.
         small_world: Whether the metric knows only the small world that the project's own models
             draw: its network or its reference was made from scenes of it.
@@ -70,6 +72,7 @@ class Metric(ABC):
     per_image_mean: ClassVar[bool] = False
     computed_in_blocks: ClassVar[bool] = False
     judges_any_prompts: ClassVar[bool] = True
+    judges_images: ClassVar[bool] = False
     least_groups: ClassVar[int] = 1
     small_world: ClassVar[bool] = False
 

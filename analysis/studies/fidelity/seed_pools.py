@@ -10,6 +10,7 @@ from scipy import special
 from analysis.ranking.joint_rule import Judged
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.intervals import delete_group_jackknife, grouped_mean_interval
+from analysis.statistics.wins import wins
 from analysis.studies.fidelity.assignments import Assignments
 from analysis.study_tools.farthest_seeds import cosine_matrix, mean_pairs, nanmean
 from pipeline.errors import RunError
@@ -47,28 +48,6 @@ def _log_choices(n: NDArray[np.integer], k: int) -> Floats:
     safe = np.where(possible, n, k)
     logs = special.gammaln(safe + 1) - special.gammaln(k + 1) - special.gammaln(safe - k + 1)
     return np.asarray(np.where(possible, logs, -np.inf))
-
-
-def wins(chosen: ArrayLike, others: ArrayLike) -> Floats:
-    """Share of the pairs in which the chosen seed's score is higher, per prompt; ties count half.
-
-    Args:
-        chosen: Shape (k, P).
-        others: Shape (m, P).
-
-    Returns:
-        Shape (P,), 0..1.
-
-    Example:
-        >>> wins([[2.0, 1.0]], [[1.0, 1.0], [3.0, 0.0]]).tolist()
-        [0.5, 0.75]
-    """
-    a, b = np.asarray(chosen, dtype=np.float64), np.sort(np.asarray(others, np.float64), axis=0)
-    twice_beaten = [
-        (np.searchsorted(b[:, p], a[:, p], "left") + np.searchsorted(b[:, p], a[:, p], "right"))
-        for p in range(a.shape[1])
-    ]
-    return np.asarray(np.mean(twice_beaten, axis=1) / (2 * len(b)))
 
 
 def preference_gains(judged: Judged, golden: Sequence[int]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.metrics import Metric
 from analysis.ranking.joint_rule import Judged, judge, top_by_all
+from analysis.ranking.judges import JudgedSeeds, judge_chosen
 from analysis.statistics.arrays import Floats
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.fidelity.assignments import Assignments
@@ -63,8 +64,9 @@ class Fidelity(Study):
         images of a pool are more diverse than those of each of its seeds), and with one fresh
         random seed per prompt. The win rate is the share of (prompt, golden seed, other
         seed) in which the golden seed's preference is higher, with an interval over prompt
-        groups. The gain is also given as a share of what the best of four random seeds gains; the
-        interval is a jackknife of the whole ratio over prompt groups.
+        groups; it is also given by a score that did not choose, if the run measures one. The gain
+        is also given as a share of what the best of four random seeds gains; the interval is a
+        jackknife of the whole ratio over prompt groups.
     Null: The random sets; p is the share of them that are at least as good.
     n: Prompts of set 3, one image each. A second kind of prompts is a run of its own (`other`). A
         Frechet distance is left out there, because there are no real images of those prompts and
@@ -108,6 +110,7 @@ class Fidelity(Study):
         golden = self._golden(deciding)
         rows: list[dict[str, Any]] = []
         gains: dict[str, Any] = {}
+        judged_by: dict[str, JudgedSeeds] = {}
         nulls: dict[str, tuple[Floats, float]] = {}
         drawn: dict[str, list[Assignments]] = {}
         for kind, (source, fitting) in self._kinds(run, metrics).items():
@@ -120,11 +123,25 @@ class Fidelity(Study):
                 rows.append(row)
                 nulls[f"{judged.metric.name}, {kind}"] = (null, row["golden"])
             gains[kind] = preference_gains(last[-1], golden)
+            choosers, chosen = [each.metric for each in deciding[0]], [seeds[i] for i in golden]
+            judged_by[kind] = judge_chosen(source, choosers, chosen, prompt_set=REPORTING_SET)
         pools = self._pools(run, deciding, drawn[THIS])
         golden_seeds = [seeds[index] for index in golden]
         return Findings(
-            outcome="; ".join([_sentence(rows, gains), *self._left_out(metrics)]),
-            numbers={"golden": golden_seeds, "table": rows, "preference": gains, "pools": pools},
+            outcome="; ".join(
+                [
+                    _sentence(rows, gains),
+                    *(f"{kind}: {by.words.rstrip('.')}" for kind, by in judged_by.items()),
+                    *self._left_out(metrics),
+                ]
+            ),
+            numbers={
+                "golden": golden_seeds,
+                "table": rows,
+                "preference": gains,
+                "judges": judged_by,
+                "pools": pools,
+            },
             tables={
                 "table1": StudyTable(pl.DataFrame(rows, infer_schema_length=None), TABLE_COLUMNS),
                 "pools": StudyTable(pl.DataFrame(pools, infer_schema_length=None), POOL_COLUMNS),

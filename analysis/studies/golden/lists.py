@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from analysis.metrics import Metric
+from analysis.ranking.belief import why_withheld
 from analysis.ranking.joint_rule import Judged, ListNull, top_by_all
-from analysis.ranking.repeatability import prompts_needed, repeatability
+from analysis.ranking.repeatability import Repeatability, prompts_needed, repeatability
 from analysis.ranking.strict_rule import EXPECTED_ERROR, top_probabilities
 from analysis.statistics.arrays import Floats
 from analysis.statistics.monte_carlo import p_value
@@ -31,6 +33,8 @@ class GoldenLists:
             for all metrics together.
         strict: Indices of the seeds golden by the stricter rule, the most probable first.
         words: For each metric, how many prompts a repeatable ranking takes.
+        withheld: Why the lists name no seed, one reason for each metric whose order does not
+            repeat; empty if all repeat.
     """
 
     share: float
@@ -42,6 +46,7 @@ class GoldenLists:
     top: Sequence[Floats]
     strict: tuple[int, ...]
     words: Sequence[str]
+    withheld: Sequence[str] = ()
 
     @classmethod
     def of(
@@ -62,13 +67,21 @@ class GoldenLists:
         """
         first, second = sets
         listed = top_by_all(first, share)
-        top = [top_probabilities(m.metric, m.prepared, m.sample, rng, share=share) for m in second]
+        pairs = list(zip(first, second, strict=True))
+        repeats = [_repeats(*pair, rng) for pair in pairs]
+        withheld = [_withheld(*pair, known) for pair, known in zip(pairs, repeats, strict=True)]
+        top = [
+            top_probabilities(m.metric, m.prepared, m.sample, rng, share=share, repeated=known)
+            for m, known in zip(second, repeats, strict=True)
+        ]
         # The union bound: the errors of the metrics add up. It does not assume independence.
         both = np.maximum(np.sum(top, axis=0) - (len(top) - 1), 0.0)
         strict = tuple(map(int, golden_by_expected_error(both, limit=EXPECTED_ERROR)))
-        words = [_needed_text(*pair, rng) for pair in zip(first, second, strict=True)]
-        again = listed & top_by_all(second, share)
-        return cls(share, first, second, null, listed, again, [*top, both], strict, words)
+        words = [_needed_text(m.metric, known) for m, known in zip(second, repeats, strict=True)]
+        again, why = listed & top_by_all(second, share), [reason for reason in withheld if reason]
+        if why:
+            strict = ()
+        return cls(share, first, second, null, listed, again, [*top, both], strict, words, why)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -106,7 +119,15 @@ class GoldenLists:
             "again_no_seed_effect": _null_numbers(self.null.again, again),
             "strict": [self.seeds[index] for index in self.strict],
             "strict_limit": EXPECTED_ERROR,
+            "withheld": list(self.withheld),
+            "warnings": self.warnings,
         }
+
+    @property
+    def warnings(self) -> list[str]:
+        """Prompt groups that were cut because they weigh too much, each once."""
+        warnings = (judged.warning for judged in [*self.first, *self.second] if judged.warning)
+        return list(dict.fromkeys(warnings))
 
     def _metric_numbers(self, index: int) -> dict[str, Any]:
         first, second = self.first[index], self.second[index]
@@ -157,10 +178,18 @@ def _null_numbers(null: Floats, observed: int) -> dict[str, float]:
     }
 
 
-def _needed_text(first: Judged, second: Judged, rng: np.random.Generator) -> str:
-    """How many prompts a repeatable ranking by one metric would take, in words."""
-    metric = first.metric
+def _repeats(first: Judged, second: Judged, rng: np.random.Generator) -> Repeatability:
     prepared, samples = [first.prepared, second.prepared], [first.sample, second.sample]
-    repeats = repeatability(metric, prepared, samples, rng)
+    return repeatability(first.metric, prepared, samples, rng)
+
+
+def _withheld(first: Judged, second: Judged, repeats: Repeatability) -> str:
+    """Why no list by one metric may stand; empty if it may."""
+    reason = why_withheld([first.sample, second.sample], repeats)
+    return f"by {first.metric.name}, {reason}" if reason else ""
+
+
+def _needed_text(metric: Metric, repeats: Repeatability) -> str:
+    """How many prompts a repeatable ranking by one metric would take, in words."""
     needed = prompts_needed(repeats, per_image_mean=metric.per_image_mean)
     return f"{metric.name}: {needed.words}"

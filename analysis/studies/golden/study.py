@@ -10,6 +10,7 @@ import polars as pl
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import Row, draw_sheet, pick_prompts
 from analysis.ranking.joint_rule import Judged, judge, list_null
+from analysis.ranking.judges import judge_chosen
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.golden.lists import GoldenLists
 from analysis.study_tools.measured import distance_and_preference, identities, require
@@ -32,7 +33,10 @@ class Golden(Study):
         again on set 2. The stricter rule: set-2 values are shrunken towards the mean of all seeds.
         The probability that a seed is in the true top share by both metrics is at least 1 minus
         the sum of the two error probabilities. The most probable seeds are listed as long as the
-        expected share of wrong seeds is at most 10 %.
+        expected share of wrong seeds is at most 10 %. If the order by one of the metrics does not
+        repeat between halves without a common prompt group, no seed is named. How often images of
+        the listed seeds are better is reported on set 2 by the preference and by a score that did
+        not choose.
     Null: Two unrelated rankings: the hypergeometric distribution of the length of the list, and of
         the seeds listed on both sets. No seed effect: in each prompt group, the images with all
         their numbers are permuted among the seeds, alike for all its prompts and in both sets, and
@@ -65,9 +69,14 @@ class Golden(Study):
         lists = GoldenLists.of(
             (first, second), null, share=self.share, rng=self.rng(run, "posterior")
         )
+        judged = judge_chosen(run, metrics, lists.ordered(lists.listed))
         return Findings(
-            outcome=_sentence(lists),
-            numbers=lists.numbers(),
+            outcome="; ".join(filter(None, [_sentence(lists), judged.words.rstrip(".")])),
+            numbers={
+                **lists.numbers(),
+                "win_rates": judged.win_rates,
+                "judges_note": judged.words,
+            },
             tables={"seeds": _table(lists)},
             figures={"chance": _chance_figure(lists), **_sheet(run, lists)},
             identities=identities(run, metrics=metrics),
@@ -90,6 +99,9 @@ def _sentence(lists: GoldenLists) -> str:
     strict = f"{len(lists.strict)} seeds are golden by the stricter rule"
     if not lists.strict:
         strict += f" ({'; '.join(lists.words)})"
+    if lists.withheld:
+        strict = f"no seed is called golden: {'; '.join(lists.withheld)}; {strict}"
+    strict = "; ".join([strict, *(warning.rstrip(".") for warning in lists.warnings)])
     return (
         f"{numbers['length']} of {numbers['seeds']:,} seeds are in the top {lists.share:.0%} by "
         f"{distance} and {preference} on set 1; unrelated rankings share "

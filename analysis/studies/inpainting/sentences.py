@@ -10,6 +10,7 @@ from analysis.studies.inpainting.mimicry import Mimicry
 
 def task_sentence(row: Mapping[str, Any], draws: int) -> str:
     """State the result of one task, with p-values of so many draws: its row in words."""
+    withheld = f", but no seed is listed: {row['withheld']}" if row["withheld"] else ""
     return (
         f"{row['task']}: {row['seeds']:,} seeds, {row['pairs']:,} pairs, a word in the mask in "
         f"{row['rate']:.1%} [{row['rate_low']:.1%}, {row['rate_high']:.1%}] of the images, in "
@@ -19,7 +20,7 @@ def task_sentence(row: Mapping[str, Any], draws: int) -> str:
         f"sets {row['rank_correlation']:.2f}, largest minus smallest rate {row['gap']:.1%}, "
         f"without a seed effect {row['gap_null_mean']:.1%} ({p_words(row['gap_p'], draws)}); "
         f"{row['again']} of {row['chosen']} clean seeds are clean again, by chance "
-        f"{row['again_chance']:.1f} ({p_words(row['again_p'], draws)}); on "
+        f"{row['again_chance']:.1f} ({p_words(row['again_p'], draws)}){withheld}; on "
         f"{row['held_out']:,} held-out pairs their rate is "
         f"{-row['gain']:.1%} lower [{-row['gain_high']:.1%}, {-row['gain_low']:.1%}]"
     )

@@ -74,6 +74,7 @@ TASK_COLUMNS = {
     "again": "how many of them are among the cleanest on set 2",
     "again_chance": "mean of that number under the null",
     "again_p": "share of null draws with at least as many",
+    "withheld": "why no seed is listed as clean, even if set 2 agrees; empty if there is no reason",
     **_with_ends("gain", "rate of the chosen seeds minus that of all, held-out pairs of set 3"),
     "held_out": "pairs of set 3 whose image is in no pair of set 1 or 2",
 }
@@ -209,6 +210,7 @@ class Inpainting(Study):
             "again": ranking.golden.again,
             "again_chance": ranking.golden.null_mean,
             "again_p": ranking.golden.null_p,
+            "withheld": ranking.golden.withheld,
             **_ends("gain", gain),
             "held_out": held_out,
             "clean": list(ranking.golden.seeds),

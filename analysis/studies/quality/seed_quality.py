@@ -8,6 +8,8 @@ import numpy as np
 
 from analysis.cells.cells import Sample
 from analysis.metrics import Metric
+from analysis.ranking.groups import cap_groups
+from analysis.ranking.judges import JudgedSeeds
 from analysis.ranking.repeatability import Repeatability, prompts_needed
 from analysis.ranking.result import RankedSeed, Ranking
 from analysis.ranking.strict_rule import deviation_errors
@@ -26,6 +28,7 @@ class SeedQuality:
         ranking: The ranking of the seeds.
         shrunken: Values on set 2, shrunken towards the mean of all seeds.
         spread: Standard deviation of the true seed effects.
+        judged: What judges say on set 2 about the seeds that set 1 chose.
     """
 
     metric: Metric
@@ -34,19 +37,30 @@ class SeedQuality:
     ranking: Ranking
     shrunken: Shrunken
     spread: Interval
+    judged: JudgedSeeds
 
     @classmethod
-    def of(cls, metric: Metric, samples: Sequence[Sample], ranking: Ranking) -> "SeedQuality":
+    def of(
+        cls,
+        metric: Metric,
+        samples: Sequence[Sample],
+        ranking: Ranking,
+        judged: JudgedSeeds,
+    ) -> "SeedQuality":
         """Evaluate the metric on samples of set 1 and set 2.
 
         Args:
             metric: The metric.
             samples: Set 1 and set 2.
             ranking: The ranking made from them.
+            judged: What judges say about the seeds that set 1 chose.
         """
-        first, second = samples
+        first, second = (cap_groups(sample, n)[0] for n, sample in enumerate(samples, start=1))
         prepared = metric.prepare(second.only(metric.needs))
-        errors = deviation_errors(metric, prepared, second)
+        known = Repeatability(
+            ranking.reliability, ranking.reliability_half, ranking.reliability_across_groups
+        )
+        errors = deviation_errors(metric, prepared, second, known)
         values = metric.values(prepared)
         return cls(
             metric,
@@ -55,6 +69,7 @@ class SeedQuality:
             ranking,
             shrink(values, errors),
             spread_interval(values, errors),
+            judged,
         )
 
     @property
@@ -147,4 +162,7 @@ class SeedQuality:
             "worst": ranking.seeds[-1].seed,
             "prompts_needed": needed.prompts,
             "note": needed.words,
+            "belief": ranking.belief,
+            "warnings": " ".join(ranking.warnings),
+            "judges_note": self.judged.words,
         }

@@ -9,6 +9,7 @@ import polars as pl
 
 from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
+from analysis.ranking.judges import judge_chosen
 from analysis.ranking.rank import PERMUTATIONS, rank_samples, ranking_identity
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.quality.seed_quality import SeedQuality
@@ -73,6 +74,9 @@ METRIC_COLUMNS = {
     "worst": "worst seed on set 2",
     "prompts_needed": "prompts per set for the wanted reliability; null if reached, or unknown",
     "note": "that number in words, or why there is none",
+    "belief": "which of reliability, rank correlation and lists to believe; empty if they agree",
+    "warnings": "prompt groups that weigh too much, or that carry a list alone",
+    "judges_note": "how often images of the seeds that set 1 chose win on set 2, by each judge",
 }
 
 
@@ -87,7 +91,9 @@ class Quality(Study):
         distances); and the standard deviation of the true seed effects, after the sampling noise
         is subtracted. A distance from a reference is reported with its noise floor, the distance
         of the reference from itself at the same n; a Frechet distance also with its extrapolation
-        to infinitely many images (a straight line in 1/n).
+        to infinitely many images (a straight line in 1/n). How often images of the seeds that set 1
+        chose are better on set 2 is reported by the metric, if it is a score, and by a score that
+        did not choose.
     Null: No seed effect: in each prompt group, the images are permuted among the seeds, alike for
         all its prompts and in both sets, so that what seeds do to single groups stays. It gives the
         gap between the best and the worst seed, and the p-value of each seed.
@@ -128,6 +134,7 @@ class Quality(Study):
                 "refused": refused,
                 "metrics": rows,
                 "known": [result.known() for result in results],
+                "win_rates": {r.metric.name: r.judged.win_rates for r in results},
             },
             tables={
                 "seeds": StudyTable(pl.DataFrame(seeds, infer_schema_length=None), SEED_COLUMNS),
@@ -151,7 +158,8 @@ class Quality(Study):
             share=run.recipe.ranking.share if run.recipe.ranking else 0.25,
             permutations=self.permutations,
         )
-        return SeedQuality.of(metric, samples, ranking)
+        judged = judge_chosen(run, [metric], ranking.chosen_on_set1)
+        return SeedQuality.of(metric, samples, ranking, judged)
 
 
 def _sentence(result: SeedQuality, target: float) -> str:
@@ -174,6 +182,11 @@ def _sentence(result: SeedQuality, target: float) -> str:
             f"; at infinitely many images {row['at_infinity']:.4g} on average"
             if result.ranking.at_infinity_n
             else ""
+        )
+        + "".join(
+            f"; {text.rstrip('.')}"
+            for text in (result.ranking.belief, *result.ranking.warnings, result.judged.words)
+            if text
         )
     )
 

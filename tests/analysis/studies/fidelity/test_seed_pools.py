@@ -11,8 +11,9 @@ from scipy.stats import mannwhitneyu
 from analysis.ranking.joint_rule import Judged, in_company
 from analysis.statistics.bounds import Interval
 from analysis.statistics.intervals import grouped_mean_interval
+from analysis.statistics.wins import wins
 from analysis.studies.fidelity.assignments import Assignments
-from analysis.studies.fidelity.seed_pools import best_of, pool_rows, preference_gains, wins
+from analysis.studies.fidelity.seed_pools import best_of, pool_rows, preference_gains
 from tests.analysis.planted import Distance, Score, sample
 
 
