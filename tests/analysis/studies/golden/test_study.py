@@ -105,6 +105,31 @@ def test_the_sheet_shows_on_set_2_the_seeds_chosen_on_set_1(
         assert all(f"on set 2: {value[row.seed]:.4g}" in row.label for row in shown)
 
 
+def test_no_seed_is_called_golden_where_the_order_does_not_repeat(tmp_path: Path) -> None:
+    found = load_study("golden").find(run_with(tmp_path / "none", 0.0))
+    assert found.numbers["withheld"]
+    assert found.numbers["strict"] == []
+    assert "no seed is called golden: by gap, halves without a common prompt group" in found.outcome
+    real = load_study("golden").find(run_with(tmp_path / "real", 1.0))
+    assert real.numbers["withheld"] == []
+    assert "no seed is called golden" not in real.outcome
+    assert "score, which chose them" in real.outcome
+    assert "Only gap, score, which chose the seeds, was asked" in real.outcome
+
+
+def test_a_metric_whose_seeds_tie_is_refused(tmp_path: Path) -> None:
+    """Two of 64 seeds differ by the score, so 62 would tie for 16 places."""
+
+    def make(prompts: Sequence[Prompt], _seeds: int) -> Values:
+        values = planted(prompts, spread=1.0, shared=0.0)[SCORES]
+        rare = np.where(np.arange(SEEDS)[:, None] < 2, values["score"], 0.0)
+        return {SCORES: {"score": np.abs(rare), "gap": values["gap"]}}
+
+    run = planted_run(tmp_path, make, seeds=SEEDS, prompts=150, **RECIPE)
+    with pytest.raises(RunError, match=r"too many ties \(on score, 64 of 64 seeds tie for 16"):
+        numbers(run)
+
+
 def test_a_missing_metric_is_named(tmp_path: Path) -> None:
     run = planted_run(
         tmp_path,
