@@ -75,7 +75,7 @@ class PromptReport:
             more = " ..." if merged > len(self.duplicates) else ""
             text += f"; {merged:,} duplicates merged (line {pairs}{more})"
         if self.n_blank:
-            text += f"; {self.n_blank:,} blank lines skipped"
+            text += f"; {self.n_blank:,} blank line{'s' * (self.n_blank > 1)} skipped"
         if self.unused:
             text += f"; not used: {', '.join(map(_with_hint, self.unused))}"
         return text

@@ -96,8 +96,9 @@ def test_a_missing_reference_is_reported_before_the_first_image(
         ("p.jsonl", GOOD + json.dumps({"text": "x" * 10_001}) + "\n", "10,001"),
         ("p.jsonl", "", "no prompt"),
         ("p.tsv", "Prompt\tCategory\tChallenge\tNote\na cup\tArts\n", ":2"),
-        ("p.tsv", "a cup\tb\tc\td\n", "Prompt"),
-        ("p.csv", "a cup\n", ".jsonl"),
+        ("p.tsv", "a cup\tb\tc\td\n", "one of them prompt, text or caption"),
+        ("p.csv", "a cup\n", "one of them prompt, text or caption"),
+        ("p.xlsx", "a cup\n", ".jsonl"),
     ],
 )
 def test_prompt_file(call: Call, tmp_path: Path, name: str, text: str, message: str) -> None:
