@@ -54,8 +54,13 @@ def p_error(p: float, draws: int) -> float:
     return math.sqrt(p * (1 - p) / draws)
 
 
-def p_words(p: float, draws: int) -> str:
+def p_words(p: float, draws: int, *, brief: bool = False) -> str:
     """Return a p-value in words: with its Monte-Carlo error, or as the floor.
+
+    Args:
+        p: The p-value.
+        draws: Number of draws behind it.
+        brief: Leave out the number of draws, for a table that states it elsewhere.
 
     Example:
         >>> p_words(0.05, 2000), p_words(1 / 2001, 2000)
@@ -64,6 +69,6 @@ def p_words(p: float, draws: int) -> str:
         'p = 1'
     """
     if p <= 1 / (draws + 1):
-        return f"p = {p:.2g}, the floor of {draws:,} draws"
+        return f"p = {p:.2g}, the floor" + ("" if brief else f" of {draws:,} draws")
     error = p_error(p, draws)
     return f"p = {p:.2g} +- {error:.1g}" if error else f"p = {p:.2g}"

@@ -23,6 +23,9 @@ def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -
         tables.print_rows(f"variance shares, run {name}", [_row(row) for row in table.to_dicts()])
         methods = table["method"].drop_nulls().unique(maintain_order=True).to_list()
         tables.line(f"Intervals: {'; '.join(methods) or 'none'}.")
+        draws = table["draws"].max()
+        if isinstance(draws, int):
+            tables.line(f"p: from {draws:,} permutations, so its floor is 1 / {draws + 1:,}.")
     tables.line(
         "A cell always gives the same image, so the rest is the interaction of seed and prompt. "
         "An estimated share can be negative if the true share is near 0. "
@@ -52,7 +55,7 @@ def _share(row: dict[str, Any], part: str) -> str:
 def _null(row: dict[str, Any]) -> str:
     if row["seed_p"] is None:
         return "-"
-    return f"below {row['seed_null_high']:.1%}, {p_words(row['seed_p'], row['draws'])}"
+    return f"below {row['seed_null_high']:.1%}, {p_words(row['seed_p'], row['draws'], brief=True)}"
 
 
 def _counts(row: dict[str, Any]) -> str:

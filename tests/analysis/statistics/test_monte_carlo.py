@@ -45,3 +45,4 @@ def test_the_error_is_that_of_repeated_draws() -> None:
 )
 def test_words(p: float, draws: int, words: str) -> None:
     assert p_words(p, draws) == words
+    assert p_words(p, draws, brief=True) == words.removesuffix(f" of {draws:,} draws")

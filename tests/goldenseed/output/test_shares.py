@@ -103,7 +103,9 @@ def test_the_command_prints_shares(call: Call, run_folder: Path) -> None:
     sample = cells.sample(["appearance.brightness"])
     shares = variance_shares(sample.columns["appearance.brightness"].astype(float), sample.groups)
     assert brightness["seed"] == pytest.approx(shares.seed.value)
-    assert "brightness" in call("shares", run_folder).out
+    out = " ".join(call("shares", run_folder).out.split())
+    assert "brightness" in out
+    assert "p: from 2,000 permutations, so its floor is 1 / 2,001." in out
 
 
 def layouts(prompts: Sequence[Prompt], seeds: int, *, share: float) -> Values:
