@@ -10,6 +10,7 @@ from typing import Any
 from analysis.publish.base import SUMS, Artifact, check_same_run, safe_cell
 from analysis.ranking.result import STRICT_RULE, RankedSeed, Ranking, SeedList
 from analysis.statistics.intervals import Interval
+from analysis.statistics.monte_carlo import p_words
 from pipeline.noise import noise_description, noise_spec
 from pipeline.runs.run import Run
 
@@ -195,7 +196,8 @@ image each; metric {ranking.metric} ({ranking.unit}, \
 - Rank correlation of the two sets: {correlation.value:.2f} [{correlation.low:.2f}, \
 {correlation.high:.2f}].
 - Best minus worst seed: {ranking.gap.value:.4g}; without a seed effect \
-{ranking.gap.null_mean:.4g} on average (95 %: {ranking.gap.null_high:.4g}), p = {ranking.gap.p:.2g}.
+{ranking.gap.null_mean:.4g} on average (95 %: {ranking.gap.null_high:.4g}), \
+{p_words(ranking.gap.p, ranking.permutations)}.
 - Mean on set 2: {ranking.mean_set2:.4g} for all seeds, {ranking.golden.chosen_mean_set2:.4g} for \
 the best seeds of set 1, {ranking.bad.chosen_mean_set2:.4g} for the worst.
 {_remarks(ranking)}

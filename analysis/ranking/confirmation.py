@@ -9,7 +9,7 @@ from analysis.ranking.result import Gap, RankedSeed, SeedList
 from analysis.ranking.ties import most_with_ties, ties_words
 from analysis.statistics.arrays import Flags, Floats
 from analysis.statistics.intervals import Interval
-from analysis.statistics.monte_carlo import p_value
+from analysis.statistics.monte_carlo import p_value, p_words
 from analysis.statistics.nulls import Direction, best_worst_gap, overlap_null, pooled_p_values
 from analysis.statistics.reliability import midranks, top_with_ties
 
@@ -123,7 +123,7 @@ def seed_list(
     confirmed = p <= LEVEL and not ties and not withheld
     comparison = (
         f"{len(again)} of {len(chosen)} seeds again in the {end.name} {end.share:.0%}, "
-        f"chance gives {null.mean():.1f} +- {null.std():.1f} (p = {p:.2g})."
+        f"chance gives {null.mean():.1f} +- {null.std():.1f} ({p_words(p, len(null))})."
     )
     return SeedList(
         seeds=tuple(seeds[index] for index in again) if confirmed else (),

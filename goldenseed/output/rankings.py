@@ -7,6 +7,7 @@ from typing import Any
 
 from analysis.publish.sheet import SHEET
 from analysis.ranking.result import Ranking
+from analysis.statistics.monte_carlo import p_words
 from goldenseed.output import tables
 
 Conclusion = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
@@ -108,7 +109,7 @@ def _evidence(ranking: Ranking) -> list[str]:
         f"[{reliability.low:.2f}, {reliability.high:.2f}].",
         *([ranking.belief] if ranking.belief else []),
         f"Best minus worst seed on set 2: {gap.value:.4g}; with images dealt out to seeds at "
-        f"random, {gap.null_mean:.4g} on average, p = {gap.p:.3g}.",
+        f"random, {gap.null_mean:.4g} on average, {p_words(gap.p, ranking.permutations)}.",
         *filter(None, (ranking.judges_note, ranking.floor_note, ranking.at_infinity_note)),
         f"By the stricter rule (expected share of wrong seeds at most 10 %; not calibrated below "
         f"about 250 seeds) {len(ranking.strict_golden)} seeds would be golden.",

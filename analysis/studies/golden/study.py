@@ -11,6 +11,7 @@ from analysis.pictures import plots
 from analysis.pictures.contact_sheet import Row, draw_sheet, pick_prompts
 from analysis.ranking.joint_rule import Judged, judge, list_null
 from analysis.ranking.judges import judge_chosen
+from analysis.statistics.monte_carlo import p_words
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.golden.lists import GoldenLists
 from analysis.study_tools.measured import distance_and_preference, identities, require
@@ -110,7 +111,7 @@ def _sentence(lists: GoldenLists) -> str:
         f"metrics {correlation.value:.2f} [{correlation.low:.2f}, {correlation.high:.2f}]); "
         f"{numbers['again_count']} of them are so again on set 2, with unrelated rankings "
         f"{numbers['again_unrelated']['mean']:.1f}, without a seed effect {again['mean']:.1f} +- "
-        f"{again['sd']:.1f} (p = {again['p']:.2g}); {strict}"
+        f"{again['sd']:.1f} ({p_words(again['p'], again['draws'])}); {strict}"
     )
 
 

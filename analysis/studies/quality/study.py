@@ -11,6 +11,7 @@ from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
 from analysis.ranking.judges import judge_chosen
 from analysis.ranking.rank import PERMUTATIONS, rank_samples, ranking_identity
+from analysis.statistics.monte_carlo import p_words
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.quality.seed_quality import SeedQuality
 from analysis.study_tools.measured import by_each, directed_metrics, identities, read_sets, require
@@ -176,7 +177,7 @@ def _sentence(result: SeedQuality, target: float) -> str:
         f"{row['spread_high']:.3g}]; best seed {best.seed} {best.value:.4g} [{best.low:.4g}, "
         f"{best.high:.4g}], worst {worst.seed} {worst.value:.4g} [{worst.low:.4g}, "
         f"{worst.high:.4g}], gap {row['gap']:.3g}, without a seed effect "
-        f"{row['gap_null_mean']:.3g} (p = {row['gap_p']:.2g})"
+        f"{row['gap_null_mean']:.3g} ({p_words(row['gap_p'], result.ranking.permutations)})"
         + (f"; noise floor {row['floor']:.4g}" if result.ranking.floor else "")
         + (
             f"; at infinitely many images {row['at_infinity']:.4g} on average"
