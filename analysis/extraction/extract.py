@@ -197,8 +197,8 @@ class ExtractStage(_Extractor):
     def _pixels(self, receipt: Receipt) -> tuple[pa.Table, Uint8Images, list[bool]]:
         """Read the rows of an image shard, their pixels, and which rows have pixels."""
         config = self.opened.config
+        rows = self.opened.images.read(receipt, IMAGE_COLUMNS)
         try:
-            rows = self.opened.images.read(receipt, IMAGE_COLUMNS)
             images, kept = decode_rows(rows, height=config.height, width=config.width)
         except ShardError as error:
             raise ShardError(

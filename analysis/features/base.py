@@ -57,6 +57,7 @@ class Feature(ABC):
             and underscores.
         code_version: Raised whenever the numbers change. Shards of the old version are kept.
         resources: What one actor needs.
+        limits: What the feature does not see, in one sentence, for the plan; empty for nothing.
         prompt_share: The share of the prompts that a run's recipe chooses; None for all prompts.
         frames: Number of video frames stacked vertically in an image. The value of a video is the
             mean over its frames.
@@ -67,6 +68,7 @@ class Feature(ABC):
     name: ClassVar[str]
     code_version: ClassVar[int]
     resources: ClassVar[Resources] = Resources()
+    limits: ClassVar[str] = ""
     prompt_share: PromptShare | None = None
     frames: int = 1
     conditions: Path | None = None

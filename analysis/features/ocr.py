@@ -114,10 +114,19 @@ class Word:
 
 
 class Ocr(NetworkFeature):
-    """Words, and the share of the image that text covers, legible or not."""
+    """Words, and the share of the image that text covers, legible or not.
+
+    EasyOCR reads text that is about level. It finds text that is turned by 90, 180 or 270 degrees,
+    so `text_share` counts it, but reads other words than are there, or none; so `legible` may be
+    0 or 1 for such text.
+    """
 
     name: ClassVar[str] = "ocr"
     code_version: ClassVar[int] = 3
+    limits: ClassVar[str] = (
+        "text that is turned by 90, 180 or 270 degrees is found and not read: its words are wrong "
+        "or missing"
+    )
     default_card: ClassVar[str] = "easyocr-english"
 
     def __init__(self, card: str = "") -> None:

@@ -121,9 +121,12 @@ def refuse_other_world(metric: str, card: Card) -> None:
 
 
 def note_what_stops(recipe: Recipe) -> None:
-    """Say on stderr that a recipe ranks nothing, or that its model cannot be drawn here."""
+    """Say on stderr what a plan does not show: no ranking, a feature's limits, a missing model."""
     if recipe.ranking is None:
         note(nothing_ranked(recipe.name))
+    for feature in load_features(recipe.features):
+        if feature.limits:
+            note(f"feature {feature.name}: {feature.limits}")
     try:
         check_drawable(find_card(recipe.card))
     except ModelError as error:

@@ -10,7 +10,7 @@ follow receipts, which also find a file that was not moved yet.
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -215,7 +215,8 @@ class ShardFolder:
         Raises:
             ShardError: If the file is missing, truncated, empty, or has a changed byte.
         """
-        return read_table(self._checked_path(receipt), columns)
+        with self._advice():
+            return read_table(self._checked_path(receipt), columns)
 
     def read_rows(self, receipt: Receipt, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """Read some rows of a shard, in the order of `rows`, at the cost of their row groups.
@@ -224,7 +225,19 @@ class ShardFolder:
             ShardError: If the file is missing, truncated, empty, has no such row, or has a
                 changed byte in its footer or in what is read.
         """
-        return read_rows(self._checked_path(receipt), rows, columns)
+        with self._advice():
+            return read_rows(self._checked_path(receipt), rows, columns)
+
+    @contextmanager
+    def _advice(self) -> Iterator[None]:
+        """Add to an error what to do about a damaged shard."""
+        try:
+            yield
+        except ShardError as error:
+            raise ShardError(
+                f"{error}; set it aside with `goldenseed verify {self.store.root} --repair`, then "
+                f"give the command again"
+            ) from error
 
     def _checked_path(self, receipt: Receipt) -> Path:
         """The data file of a shard, whose footer has the hash in the receipt."""

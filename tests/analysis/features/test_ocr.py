@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from analysis.features import load_feature
 from analysis.features import ocr as ours
@@ -37,6 +37,7 @@ Found = list[tuple[str, list[list[float]]]]
 Sure = list[list[float]]
 
 COUNT = 64
+WORDS = ("HOTEL", "STREET", "BAKERY")
 # Warnings of EasyOCR itself, on pinning memory without a GPU and on Pillow's modes.
 quiet = pytest.mark.filterwarnings("ignore:.*pin_memory.*", "ignore:.*mode.*:DeprecationWarning")
 
@@ -287,3 +288,19 @@ def test_every_number_has_a_range_and_a_whole_number_is_one() -> None:
     options = {"mag_ratio": 2, "text_threshold": 1}
     card = load_card("easyocr-english", "ocr").model_copy(update={"options": options})
     assert read_options(Settings, card).mag_ratio == 2
+
+
+@quiet
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_turned_text_is_found_and_not_read(ocr: Ocr, quarters: int) -> None:
+    """What `Ocr.limits`, the plan and docs/measures.md say; level text is the control."""
+    images = []
+    for word in WORDS:
+        image = Image.new("RGB", (192, 192), (220, 225, 215))
+        ImageDraw.Draw(image).text((24, 70), word, (20, 20, 40), ImageFont.load_default(38))
+        images.append(np.ascontiguousarray(np.rot90(np.asarray(image), quarters)))
+    columns = ocr.extract(Batch(np.stack(images), [{}] * len(images)))
+    pages = [[word["text"] for word in json.loads(page)] for page in columns["words"]]
+    right = [word in page for word, page in zip(WORDS, pages, strict=True)]
+    assert (columns["text_share"] > 0.02).all()
+    assert right == [quarters == 0] * len(WORDS), pages

@@ -276,3 +276,15 @@ def test_a_shard_has_a_page_index_and_page_checksums(images: ShardFolder) -> Non
         "image.bytes",
         "image.path",
     }
+
+
+@pytest.mark.parametrize("keep", [0, 7, -1])
+def test_a_damaged_shard_says_how_to_mend_it(folder: ShardFolder, keep: int) -> None:
+    receipt = commit(folder)
+    path = data_file(folder, receipt)
+    path.write_bytes(path.read_bytes()[:keep])
+    advice = f"goldenseed verify {folder.store.root} --repair"
+    with pytest.raises(ShardError, match=advice):
+        folder.read(receipt)
+    with pytest.raises(ShardError, match=advice):
+        folder.read_rows(receipt, [0], ["value"])
