@@ -152,7 +152,7 @@ def test_partiprompts_as_it_really_is() -> None:
 def test_text_files_hold_one_prompt_a_line(tmp_path: Path) -> None:
     found = read_prompts(write(tmp_path, "p.TXT", "a horse\r\n  a bowl \nline\u2028sep\n\n"))
     assert [prompt.text for prompt in found.prompts] == ["a horse", "a bowl", "line\u2028sep"]
-    found = read_prompts(write(tmp_path, "p.txt", "a\n\nb\n \n"))
+    found = read_prompts(write(tmp_path, "p.txt", "a\n\nb\n\n"))
     assert [(prompt.text, found.lines[prompt.id]) for prompt in found.prompts] == [
         ("a", 1),
         ("b", 3),
