@@ -49,7 +49,7 @@ def test_a_move_that_was_interrupted_is_completed(
 
     monkeypatch.setattr(store.LocalStore, "move", dying)
     while True:
-        allowed = 3
+        allowed = 5
         try:
             Run.open(run_folder)
             break
