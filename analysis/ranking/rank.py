@@ -54,6 +54,8 @@ RULE = (
 END_NAMES = ("Golden seeds", "Bad seeds")
 PERMUTATIONS = 200
 """Permuted draws at least: the smallest p-value of a list is then 1 / 201."""
+MEAN_PERMUTATIONS = 2000
+"""Permuted draws of a mean of one number per image, which cost next to nothing."""
 
 
 def rank(
@@ -62,7 +64,7 @@ def rank(
     metric: str | None = None,
     share: float | None = None,
     n: int | None = None,
-    permutations: int = PERMUTATIONS,
+    permutations: int | None = None,
 ) -> Ranking:
     """Rank the seeds of a run.
 
@@ -71,7 +73,8 @@ def rank(
         metric: Name of the metric; the recipe's if None.
         share: Share of the seeds that a list holds before confirmation; the recipe's if None.
         n: Prompts of each set to use; if None, as many as the recipe says, or else all.
-        permutations: Draws of the null, at least 200.
+        permutations: Draws of the null, at least 200; if None, 2,000 for a mean of one number per
+            image and 200 for a distance.
 
     Returns:
         The ranking. The same run always gives the same ranking, draws included.
@@ -102,9 +105,9 @@ def ranking_identity(run: Run, metric: Metric) -> tuple[str, str, str]:
     return run.run_id, run.grid_hash, metric_identity(run, metric)
 
 
-def _refuse_settings(metric: Metric, permutations: int) -> None:
+def _refuse_settings(metric: Metric, permutations: int | None) -> None:
     refuse_without_better_end(metric)
-    if permutations < PERMUTATIONS:
+    if permutations is not None and permutations < PERMUTATIONS:
         raise ConfigError(f"{permutations} permutations; at least {PERMUTATIONS} are needed")
 
 
@@ -114,7 +117,7 @@ def rank_samples(
     identity: tuple[str, str, str],
     *,
     share: float,
-    permutations: int = PERMUTATIONS,
+    permutations: int | None = None,
 ) -> Ranking:
     """Rank seeds by a metric on two samples of prompts. See `rank`.
 
@@ -123,7 +126,7 @@ def rank_samples(
         samples: Set 1, which chooses, and set 2, which confirms, of the same seeds.
         identity: From `ranking_identity`.
         share: Share of the seeds that a list holds before confirmation.
-        permutations: Draws of the null.
+        permutations: Draws of the null, as for `rank`.
     """
     _refuse_samples(metric, samples)
     capped = [cap_groups(sample, number) for number, sample in enumerate(samples, start=1)]
@@ -131,6 +134,7 @@ def rank_samples(
     rng = np.random.default_rng([int(name, 16) for name in identity])
     prepared = [metric.prepare(sample.only(metric.needs)) for sample in samples]
     values = [_values(metric, arrays, number) for number, arrays in enumerate(prepared, start=1)]
+    permutations = permutations or (MEAN_PERMUTATIONS if metric.per_image_mean else PERMUTATIONS)
     draws, list_draws = permuted_draws(metric, prepared, samples, values, permutations, rng)
     second = samples[1]
     intervals = metric.compute(second.only(metric.needs), second.groups)

@@ -9,7 +9,7 @@ import polars as pl
 
 from analysis.extraction.extract import run_feature
 from analysis.pictures import plots
-from analysis.ranking.rank import PERMUTATIONS, rank_samples, ranking_identity
+from analysis.ranking.rank import MEAN_PERMUTATIONS, rank_samples, ranking_identity
 from analysis.statistics.bounds import Interval
 from analysis.statistics.crossed import crossed_share_interval
 from analysis.statistics.proportions import grouped_share_interval
@@ -115,7 +115,7 @@ class Inpainting(Study):
     confidence: float = 0.3
     share: float = 0.25
     originals: int = 500
-    permutations: int = PERMUTATIONS
+    permutations: int = MEAN_PERMUTATIONS
 
     def find(self, run: Run) -> Findings:
         """Read the words inside the masks of both tasks, and compare the seeds."""

@@ -10,7 +10,7 @@ import polars as pl
 from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
 from analysis.ranking.judges import judge_chosen
-from analysis.ranking.rank import PERMUTATIONS, rank_samples, ranking_identity
+from analysis.ranking.rank import rank_samples, ranking_identity
 from analysis.statistics.monte_carlo import p_words
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.quality.seed_quality import SeedQuality
@@ -105,7 +105,8 @@ class Quality(Study):
     Attributes:
         metrics: Names of metrics; if empty, those of the recipe for which one direction is better.
         target: Reliability for which the number of prompts is estimated.
-        permutations: Draws of the null, at least 200.
+        permutations: Draws of the null, at least 200; if 0, 2,000 for a mean of one number per
+            image and 200 for a distance.
     """
 
     name: ClassVar[str] = "quality"
@@ -113,7 +114,7 @@ class Quality(Study):
 
     metrics: tuple[str, ...] = ()
     target: float = 0.9
-    permutations: int = PERMUTATIONS
+    permutations: int = 0
 
     def find(self, run: Run) -> Findings:
         """Evaluate every metric that the run allows."""
@@ -157,7 +158,7 @@ class Quality(Study):
             samples,
             ranking_identity(run, metric),
             share=run.recipe.ranking.share if run.recipe.ranking else 0.25,
-            permutations=self.permutations,
+            permutations=self.permutations or None,
         )
         judged = judge_chosen(run, [metric], ranking.chosen_on_set1)
         return SeedQuality.of(metric, samples, ranking, judged)

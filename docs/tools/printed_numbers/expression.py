@@ -11,6 +11,8 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+from analysis.statistics.monte_carlo import p_error
+
 Row = dict[str, Any]
 Lookup = Callable[[str], Any]
 
@@ -95,6 +97,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "said": said,
     "percent": lambda value: scaled(100, value),
     "negative": lambda value: scaled(-1, value),
+    "p_error": p_error,
     "mean": statistics.mean,
     "deviation": statistics.stdev,
     "count": len,

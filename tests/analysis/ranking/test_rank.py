@@ -11,6 +11,7 @@ from analysis.metrics.base import MeanMetric, Metric
 from analysis.metrics.frechet import FrechetPerceptual
 from analysis.metrics.kid import KidPerceptual
 from analysis.ranking.rank import (
+    MEAN_PERMUTATIONS,
     PERMUTATIONS,
     rank,
     rank_samples,
@@ -152,7 +153,8 @@ def test_both_nulls_stand_beside_the_count() -> None:
     assert result.golden.chosen == 8
     assert result.golden.unrelated_mean == pytest.approx(8 * 8 / 32)
     assert result.golden.null_mean == pytest.approx(2, abs=0.4)
-    assert result.permutations == PERMUTATIONS
+    assert result.permutations == MEAN_PERMUTATIONS
+    assert ranked(Kid(), vectors(8, 30, 0.0, rng=rng)).permutations == PERMUTATIONS
     assert result.rank_correlation.low < 0 < result.rank_correlation.high
     assert result.null_low < result.mean_set2 < result.null_high
 
