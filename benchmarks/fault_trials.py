@@ -1,8 +1,7 @@
 """The copy of a run that `benchmarks.faults` breaks, and the commands that are given to it."""
 
-import contextlib
 import hashlib
-import io
+import importlib
 import os
 import random
 import sys
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from goldenseed.cli import main as goldenseed
@@ -26,6 +26,16 @@ batch_size: 8
 sampling: {num_inference_steps: 2}
 features: [appearance]
 """
+LOADED = (
+    "goldenseed.steps.begin",
+    "goldenseed.steps.steps",
+    "goldenseed.steps.verify",
+    "goldenseed.output.statuses",
+    "goldenseed.output.verification",
+    "diffusers",
+)
+"""What the commands load. It is loaded once and not used before a process is forked: the threads
+that libraries start when they are used do not survive a fork."""
 DEFECT = 1
 """Exit code of a traceback."""
 
@@ -110,27 +120,16 @@ def end(pid: int) -> int:
 
 
 def quiet_run(folder: Path) -> tuple[Path, float]:
-    """Make the run that nothing disturbs; give its folder and the seconds that it took."""
+    """Load all modules, and make the run that nothing disturbs; give its folder and its seconds."""
     recipe = folder / "faults.yaml"
     recipe.write_text(RECIPE, encoding="utf-8")
-    for name in ("first", "quiet"):  # the first loads all modules, for the processes that follow
-        root, start = folder / name, time.monotonic()
-        run = ("run", str(recipe), "--out", str(root), "--executor", "local")
-        if _here(*run) or _here("verify", str(root)):
-            raise SystemExit("a run that nothing disturbs does not end well")
+    for module in LOADED:
+        importlib.import_module(module)
+    root, start = folder / "quiet", time.monotonic()
+    trial = Trial(root, recipe, random.Random(0), 0.0, 0)
+    if trial.run() or trial.verify():
+        raise SystemExit("a run that nothing disturbs does not end well")
     return root, time.monotonic() - start
-
-
-def _here(*words: str) -> int:
-    """Give a command in this process; give its exit code."""
-    arguments, sys.argv = sys.argv, ["goldenseed", *words]
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            goldenseed()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    finally:
-        sys.argv = arguments
 
 
 def read_rows(root: Path) -> tuple[Rows, int]:
@@ -143,8 +142,12 @@ def read_rows(root: Path) -> tuple[Rows, int]:
     doubled = 0
     for kind in ("images", "features"):
         for path in sorted((root / kind).rglob("*.parquet")):
-            for row in pq.read_table(path, page_checksum_verification=True).to_pylist():
+            for row in _read(path).to_pylist():
                 key = (f"{kind} {row.get('feature', '')}", row["prompt_id"], row["seed"])
                 doubled += key in rows
                 rows[key] = hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()
     return rows, doubled
+
+
+def _read(path: Path) -> pa.Table:
+    return pq.read_table(path, page_checksum_verification=True, use_threads=False, pre_buffer=False)

@@ -10,9 +10,11 @@ Each try works on a copy of a run, in processes of its own that call the command
 - `flipped byte`, `truncated`, `deleted`, `swapped`: a finished shard or receipt is damaged;
 - `two drivers`: the command is given twice at the same time.
 
-Then `verify --repair`, the same `run` and `verify` follow. `found` counts the tries whose fault was
-noticed: a command that was interrupted did not end with 0, or `verify` named the damage. `mended`
-counts the tries after which `verify` finds nothing and each row equals that of a quiet run.
+Then `verify --repair`, the same `run` and `verify` follow. `found` counts the tries
+whose fault was noticed: a command that was interrupted did not end with 0, or `verify` named the
+damage. (Two drivers are no fault; a call that fails may be one that a run can do without; a flipped
+bit of a receipt may be in its provenance, on which no result depends.) `mended` counts the tries
+after which `verify` finds nothing and each row equals that of a quiet run.
 `lost` and `doubled` count cells that are missing, or are there twice, in the files as any other
 program reads them. `defects` counts commands that ended with a traceback.
 
@@ -186,7 +188,7 @@ def _files(trial: Trial, pattern: str) -> list[Path]:
     """The shards and receipts of a run."""
     folders = ("images", "features", "receipts")
     found = [path for name in folders for path in (trial.root / name).rglob(pattern)]
-    return sorted(path for path in found if path.is_file() and path.suffix in (".parquet", ".json"))
+    return sorted(path for path in found if path.suffix in (".parquet", ".json"))
 
 
 UNFINISHED: Mapping[str, Break] = {
