@@ -20,7 +20,7 @@ program reads them. `defects` counts commands that ended with a traceback.
 
 Images are a pattern that depends on prompt and seed; a model would only take longer.
 
-Run: `python -m benchmarks.faults` (about three minutes; `--tries N` for N tries of each kind)
+Run: `python -m benchmarks.faults` (a few minutes; `--tries N` for N tries of each kind)
 """
 
 import argparse
