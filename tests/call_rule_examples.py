@@ -41,7 +41,7 @@ WRONG = [
     ("analysis/extraction/extract.py", "from joblib import load\nx = load('x')"),
 ]
 RIGHT = [
-    ("pipeline/noise.py", "import torch\ng = torch.Generator('cpu').manual_seed(3)"),
+    ("pipeline/noise/draw.py", "import torch\ng = torch.Generator('cpu').manual_seed(3)"),
     ("pipeline/storage/parquet.py", "import pyarrow.parquet as pq\nw = pq.ParquetWriter('x')"),
     ("pipeline/executors/ray/a.py", "import ray\nfrom pipeline.executors.base import Executor"),
     ("analysis/a.py", "from pipeline.storage.parquet import write_table\nx = write_table(1)"),

@@ -89,14 +89,14 @@ def call_violations(path: str, tree: ast.AST, names: dict[str, str]) -> Iterator
 def seeding(path: str, call: str) -> Iterator[str]:
     """Where random streams may come from."""
     last = call.split(".")[-1]
-    if path == "pipeline/noise.py":
+    if path.startswith("pipeline/noise/"):
         return
     if call in GLOBAL_SEEDING or last == "seed_everything":
         yield "seeds globally"
     if not path.startswith("seedling/") and (
         call == "torch.Generator" or last in ("manual_seed", "manual_seed_all")
     ):
-        yield "makes a generator: only pipeline/noise.py does"
+        yield "makes a generator: only pipeline/noise does"
 
 
 def file_access(path: str, call: str, node: ast.Call) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Turns seeds into noise; the only file that makes a generator for drawing images.
+"""Turn seeds into noise.
 
 A seed means nothing without the rule that turns it into noise. CUDA noise depends on the number of
 multiprocessors once a tensor is large (pytorch/pytorch#143086, #194676), draws in half precision
@@ -10,62 +10,18 @@ generator per image.
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.noise.philox import PHILOX_SPECS
+from pipeline.noise.spec import NoiseSpec, TorchCpu
 from pipeline.settings.choices import SEED_LIMIT
 
 if TYPE_CHECKING:
     import torch
 
-CHECK_TOLERANCE: Final = 1e-5
-"""Largest allowed difference between the published check values and a user's own draw. Machines
-with and without AVX2 differ by up to 1.7e-6 in the Box-Muller transform."""
-
-
-class NoiseSpec(Protocol):
-    """A rule that turns seeds into noise.
-
-    Attributes:
-        name: Published name with version; part of a run's identity.
-        user_code: A line of Python, printed in releases, that makes from `seed` the `generator`
-            whose first draw is the noise of the seed. It needs nothing of this project.
-    """
-
-    name: str
-    user_code: str
-
-    def draw(
-        self, seeds: Sequence[int], latents_shape: tuple[int, int, int]
-    ) -> "tuple[torch.Tensor, list[torch.Generator]]":
-        """See `draw_noise`."""
-        ...
-
-
-class TorchCpu:
-    """Torch's CPU generator (mt19937, Box-Muller in blocks of 16), float32.
-
-    Diffusers draws the same noise for
-    `generator=[torch.Generator("cpu").manual_seed(s) for s in seeds]`. For a single image, ComfyUI
-    and InvokeAI draw the same starting noise, but their step noise is another stream.
-    """
-
-    name: str = "torch-cpu-mt19937-normal-fp32/v1"
-    user_code: str = 'generator = torch.Generator("cpu").manual_seed(seed)'
-
-    def draw(
-        self, seeds: Sequence[int], latents_shape: tuple[int, int, int]
-    ) -> "tuple[torch.Tensor, list[torch.Generator]]":
-        """See `draw_noise`."""
-        import torch  # only here: a plan needs nothing but the name of the rule
-
-        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-        noise = [torch.randn(latents_shape, generator=g, dtype=torch.float32) for g in generators]
-        return torch.stack(noise), generators
-
-
-NOISE_SPECS: Mapping[str, NoiseSpec] = MappingProxyType({"torch-cpu": TorchCpu()})
-"""Short name in recipes -> rule. A second rule (Philox, as on NVIDIA GPUs) would be one entry."""
+NOISE_SPECS: Mapping[str, NoiseSpec] = MappingProxyType({"torch-cpu": TorchCpu(), **PHILOX_SPECS})
+"""Short name in recipes -> rule."""
 
 
 def noise_spec(name: str) -> NoiseSpec:
@@ -161,7 +117,7 @@ def make_generators(seeds: Sequence[int], *, spec: str = "torch-cpu") -> "list[t
         ConfigError: If a seed is outside [0, 2**32), or the spec is not torch's CPU generator,
             which cannot draw the starting noise of another rule.
     """
-    if spec != "torch-cpu":
+    if not noise_spec(spec).step_noise:
         raise ConfigError(
             f"noise spec {spec!r} gives only starting noise, but this card's pipeline draws its "
             f"own from generators; use torch-cpu"
@@ -192,33 +148,3 @@ def draw_next(
     return torch.stack(
         [torch.randn(latents_shape, generator=g, dtype=torch.float32) for g in generators]
     )
-
-
-def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[str, object]:
-    """Describe, for a published list, how its seeds become noise, with check values.
-
-    Args:
-        spec: Short name of the rule.
-        latents_shape: (C, h, w) of the run's latents.
-
-    Returns:
-        A JSON-ready description. `check` holds the first 16 numbers of seed 0 and of the largest
-        seed, and the tolerance within which another machine must agree. A hash would not do: see
-        `CHECK_TOLERANCE`.
-    """
-    checks = []
-    for seed in (0, SEED_LIMIT - 1):
-        noise, _ = draw_noise([seed], latents_shape, spec=spec)
-        first = [round(value, 7) for value in noise.flatten()[:16].tolist()]
-        summary = {"mean": round(float(noise.mean()), 7), "std": round(float(noise.std()), 7)}
-        checks.append({"seed": seed, "first16": first, **summary, "atol": CHECK_TOLERANCE})
-    return {
-        "noise_spec": noise_spec(spec).name,
-        "seed_bits": 32,
-        "draw_dtype": "float32",
-        "draw_device": "cpu",
-        "draw_per": "image",
-        "generator_reuse": "the same generator continues for step noise",
-        "latents_shape": list(latents_shape),
-        "check": checks,
-    }

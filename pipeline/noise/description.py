@@ -1,0 +1,44 @@
+"""Describe a rule of noise for other people, with values to check their own noise against."""
+
+from typing import Final
+
+from pipeline.noise.draw import draw_noise, noise_spec
+from pipeline.settings.choices import SEED_LIMIT
+
+CHECK_TOLERANCE: Final = 1e-5
+"""Largest allowed difference between the published check values and a user's own draw. Machines
+with and without AVX2 differ by up to 1.7e-6 in the Box-Muller transform."""
+
+_REUSE: Final = "the same generator continues for step noise"
+_NO_REUSE: Final = "the rule gives starting noise only"
+
+
+def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[str, object]:
+    """Describe, for a published list, how its seeds become noise, with check values.
+
+    Args:
+        spec: Short name of the rule.
+        latents_shape: (C, h, w) of the run's latents.
+
+    Returns:
+        A JSON-ready description. `check` holds the first 16 numbers of seed 0 and of the largest
+        seed, and the tolerance within which another machine must agree. A hash would not do: see
+        `CHECK_TOLERANCE`.
+    """
+    rule = noise_spec(spec)
+    checks = []
+    for seed in (0, SEED_LIMIT - 1):
+        noise, _ = draw_noise([seed], latents_shape, spec=spec)
+        first = [round(value, 7) for value in noise.flatten()[:16].tolist()]
+        summary = {"mean": round(float(noise.mean()), 7), "std": round(float(noise.std()), 7)}
+        checks.append({"seed": seed, "first16": first, **summary, "atol": CHECK_TOLERANCE})
+    return {
+        "noise_spec": rule.name,
+        "seed_bits": 32,
+        "draw_dtype": "float32",
+        "draw_device": "cpu",
+        "draw_per": "image",
+        "generator_reuse": _REUSE if rule.step_noise else _NO_REUSE,
+        "latents_shape": list(latents_shape),
+        "check": checks,
+    }
