@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 import goldenseed
+from goldenseed.commands import doctor as doctor_command
 from goldenseed.commands import exit_codes
 from goldenseed.commands import gc as gc_command
+from goldenseed.commands import noise as noise_command
 from goldenseed.commands import prompts as prompts_command
 from goldenseed.commands import reference as reference_command
 from goldenseed.commands import search as search_command
@@ -55,6 +57,8 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     """Add the commands that have files of their own."""
     app.command()(search_command.search)
     app.command()(gc_command.gc)
+    app.command()(noise_command.noise)
+    app.command()(doctor_command.doctor)
     app.command(cls=study_command.StudyCommand)(study_command.study)
     app.add_typer(prompts_command.app, name="prompts")
     app.add_typer(reference_command.app, name="reference")

@@ -1,6 +1,6 @@
 """Turn seeds into noise. Only this package makes generators for drawing images."""
 
-from pipeline.noise.description import CHECK_TOLERANCE, noise_description
+from pipeline.noise.description import CHECK_TOLERANCE, check_values, noise_description
 from pipeline.noise.draw import (
     NOISE_SPECS,
     check_seeds,
@@ -16,6 +16,7 @@ __all__ = [
     "NOISE_SPECS",
     "NoiseSpec",
     "check_seeds",
+    "check_values",
     "draw_next",
     "draw_noise",
     "make_generators",

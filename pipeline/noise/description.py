@@ -13,6 +13,32 @@ _REUSE: Final = "the same generator continues for step noise"
 _NO_REUSE: Final = "the rule gives starting noise only"
 
 
+def check_values(seed: int, latents_shape: tuple[int, int, int], spec: str) -> dict[str, object]:
+    """Draw the noise of a seed, and give numbers by which another machine can recognise it.
+
+    Args:
+        seed: Seed, in [0, 2**32).
+        latents_shape: (C, h, w) of one image's latents.
+        spec: Short name of the rule.
+
+    Returns:
+        `first16`, `mean` and `std` of the noise, and `atol`, the tolerance within which another
+        machine must agree. A hash would not do: see `CHECK_TOLERANCE`.
+
+    Example:
+        >>> check_values(0, (4, 8, 8), "philox")["first16"][:2]
+        [-0.9246626, -0.4253441]
+    """
+    noise = draw_noise([seed], latents_shape, spec=spec)[0]
+    return {
+        "seed": seed,
+        "first16": [round(value, 7) for value in noise.flatten()[:16].tolist()],
+        "mean": round(float(noise.mean()), 7),
+        "std": round(float(noise.std()), 7),
+        "atol": CHECK_TOLERANCE,
+    }
+
+
 def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[str, object]:
     """Describe, for a published list, how its seeds become noise, with check values.
 
@@ -21,17 +47,9 @@ def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[st
         latents_shape: (C, h, w) of the run's latents.
 
     Returns:
-        A JSON-ready description. `check` holds the first 16 numbers of seed 0 and of the largest
-        seed, and the tolerance within which another machine must agree. A hash would not do: see
-        `CHECK_TOLERANCE`.
+        A JSON-ready description. `check` holds the check values of seed 0 and of the largest seed.
     """
     rule = noise_spec(spec)
-    checks = []
-    for seed in (0, SEED_LIMIT - 1):
-        noise, _ = draw_noise([seed], latents_shape, spec=spec)
-        first = [round(value, 7) for value in noise.flatten()[:16].tolist()]
-        summary = {"mean": round(float(noise.mean()), 7), "std": round(float(noise.std()), 7)}
-        checks.append({"seed": seed, "first16": first, **summary, "atol": CHECK_TOLERANCE})
     return {
         "noise_spec": rule.name,
         "seed_bits": 32,
@@ -40,5 +58,5 @@ def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[st
         "draw_per": "image",
         "generator_reuse": _REUSE if rule.step_noise else _NO_REUSE,
         "latents_shape": list(latents_shape),
-        "check": checks,
+        "check": [check_values(seed, latents_shape, spec) for seed in (0, SEED_LIMIT - 1)],
     }

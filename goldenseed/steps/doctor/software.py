@@ -1,0 +1,62 @@
+"""Checks of libraries, weights and environment variables."""
+
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from goldenseed.steps.doctor.finding import Finding, State
+from pipeline.cards.checkpoints import PROJECT_ROOT
+
+LIBRARIES: Final = ("torch", "diffusers", "transformers", "ray", "pyarrow")
+
+
+def libraries() -> Finding:
+    """Name the versions of Python and of the libraries that decide what an image looks like."""
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return Finding("libraries", State.OK, f"Python {platform.python_version()}, {versions}")
+
+
+def shipped_models() -> Finding:
+    """Look for the weights of the small models."""
+    from pipeline.cards.card import load_cards
+
+    folders = {name: card.path for name, card in load_cards().items() if card.demonstration}
+    missing = [name for name, path in folders.items() if not (PROJECT_ROOT / path).exists()]
+    if missing:
+        advice = "its trained weights are not shipped; docs/models.md says how to train them"
+        return Finding("small models", State.NOTE, f"without weights: {', '.join(missing)}", advice)
+    return Finding("small models", State.OK, f"{len(folders)}, complete")
+
+
+def hub() -> Finding:
+    """Look where the weights of other models come from."""
+    from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
+
+    cache = Path(HF_HUB_CACHE)
+    count = len(list(cache.glob("models--*"))) if cache.is_dir() else 0
+    found = f"{count} models in {cache}"
+    if HF_HUB_OFFLINE:
+        advice = "HF_HUB_OFFLINE is set, so only these can be used; unset it to download others"
+        return Finding("Hugging Face cache", State.NOTE, found, advice)
+    return Finding("Hugging Face cache", State.OK, found)
+
+
+def ray_address() -> Finding:
+    """Say which Ray cluster a run would use."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address in ("", "local"):
+        return Finding("Ray", State.OK, "a cluster of its own on this machine")
+    advice = "RAY_ADDRESS is set: runs use that cluster; unset it to draw on this machine"
+    return Finding("Ray", State.NOTE, address, advice)
+
+
+def unicode_output() -> Finding:
+    """Look whether the terminal can show prompts in any script."""
+    encoding = sys.stdout.encoding or "unknown"
+    if encoding.lower().replace("-", "") == "utf8":
+        return Finding("text", State.OK, encoding)
+    advice = "other scripts are printed as numbers; set PYTHONIOENCODING=utf-8 or LANG=C.UTF-8"
+    return Finding("text", State.NOTE, encoding, advice)
