@@ -31,6 +31,7 @@ from goldenseed.commands import gc as gc_command
 from goldenseed.commands import noise as noise_command
 from goldenseed.commands import prompts as prompts_command
 from goldenseed.commands import reference as reference_command
+from goldenseed.commands import repro as repro_command
 from goldenseed.commands import search as search_command
 from goldenseed.commands import study as study_command
 from goldenseed.commands.errors import exit_code_of
@@ -58,6 +59,7 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     app.command()(search_command.search)
     app.command()(gc_command.gc)
     app.command()(noise_command.noise)
+    app.command()(repro_command.repro)
     app.command()(doctor_command.doctor)
     app.command(cls=study_command.StudyCommand)(study_command.study)
     app.add_typer(prompts_command.app, name="prompts")

@@ -11,7 +11,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "The path, step by step": ("plan", "generate", "measure", "rank", "publish"),
         "The path in one command": ("run", "search"),
         "Look into a run": ("status", "shares", "study", "verify", "gc"),
-        "Noise, and this machine": ("noise", "doctor"),
+        "Noise, and this machine": ("noise", "repro", "doctor"),
         "Make the files that recipes for real models need": ("prompts", "reference"),
     }
 )

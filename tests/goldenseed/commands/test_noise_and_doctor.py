@@ -4,32 +4,17 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from goldenseed.cli import app
-from goldenseed.commands.errors import exit_code_of
 from goldenseed.steps.doctor import State, examine, machine, software
+from tests.goldenseed.conftest import Call
 
-Call = Callable[..., tuple[int, str, str]]
 NOISE = ["noise", "--seed", "7", "--shape", "4,8,8"]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The exit code, stdout and stderr of a command."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["goldenseed", *arguments])
-        code = exit_code_of(app)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def test_noise_is_torchs(call: Call, tmp_path: Path) -> None:
