@@ -12,6 +12,7 @@ INTERVENTIONS: Mapping[str, str] = MappingProxyType(
         "freeu": "pipeline.interventions.freeu:FreeU",
         "offset_noise": "pipeline.interventions.offset_noise:OffsetNoise",
         "particle_guidance": "pipeline.interventions.particle_guidance:ParticleGuidance",
+        "seed_blend": "pipeline.interventions.seed_blend:SeedBlend",
         "seed_plant": "pipeline.interventions.seed_plant:SeedPlant",
         "seed_scramble": "pipeline.interventions.seed_scramble:SeedScramble",
         "seed_swap": "pipeline.interventions.seed_swap:SeedSwap",

@@ -21,6 +21,7 @@ from tests.pipeline import tiny, tiny_offset_noise, tiny_pipelines, tiny_singdif
 
 PARAMETERS: dict[str, Mapping[str, Any]] = {
     "freeu": {"version": 2, "preset": "sd2.1", "widths": [32, 16]},
+    "seed_blend": {"seed": 99, "strength": 0.4},
     "seed_plant": {"strengths": [0.4], "one_in": 1},
     "seed_swap": {"seed": 99, "step": 1},
     "stage_seed": {"stage": 0, "seed": 99},

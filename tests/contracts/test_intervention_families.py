@@ -56,6 +56,7 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "freeu, version 2": {"version": 2, "widths": [32, 16], **FREEU},
     "offset_noise": {},
     "particle_guidance": {"coefficient": 2000},
+    "seed_blend": {"seed": 99, "strength": 0.4},
     "seed_plant": {"strengths": [0.4], "one_in": 1},
     "seed_scramble": {},
     "seed_swap": {"seed": 99, "step": 1},
@@ -78,6 +79,9 @@ WORKS: Mapping[str, frozenset[str]] = {
     "freeu, version 2": UNETS - {"kandinsky22", "text-to-video-ms", "glide"},
     "offset_noise": UNETS,
     "particle_guidance": GIVEN_NOISE,
+    "seed_blend": GIVEN_NOISE
+    | {"sdxl-base", "sd35-large", "flux-dev", "pixart-alpha"}
+    | {"text-to-video-ms", "glide", "instantid"},
     "seed_plant": ALL,
     "seed_scramble": ALL,
     "seed_swap": ALL & {"seedling-mini", "ip-adapter"},
