@@ -20,7 +20,7 @@ import torch
 from pipeline import global_streams
 from pipeline.cards.json_files import read_object
 from pipeline.errors import ConfigError
-from pipeline.noise import draw_noise
+from pipeline.noise import draw_noise, noise_spec
 
 SHAPE = (3, 8, 8)
 """Shape of the latents: a scheduler treats all numbers alike, except that some expect colours."""
@@ -50,6 +50,7 @@ class Schedule:
         steps: Number of steps.
         eta: DDIM's eta.
         passes_generators: Whether the pipeline passes the generators of the seeds to the scheduler.
+        noise: Short name of the noise spec.
     """
 
     scheduler: str
@@ -57,6 +58,7 @@ class Schedule:
     steps: int = CONTROL_STEPS
     eta: float = 0.0
     passes_generators: bool = True
+    noise: str = "torch-cpu"
 
 
 class NotFiniteError(Exception):
@@ -74,7 +76,8 @@ def rehearse(where: str, schedule: Schedule, folder: Path | None) -> None:
 
     Raises:
         ConfigError: If it cannot be built, its steps fail, it divides by zero, or its result
-            depends on a shared random stream or on the place in the batch.
+            depends on a shared random stream or on the place in the batch; or if it draws step
+            noise, and the noise spec has none.
     """
     stored = _stored(folder)
     with warnings.catch_warnings():
@@ -86,6 +89,7 @@ def rehearse(where: str, schedule: Schedule, folder: Path | None) -> None:
         try:
             _refuse_epsilon_at_pure_noise(where, schedule, own, known=stored is not None)
             _refuse_own_noise(where, schedule, own)
+            _refuse_step_noise(where, schedule, own)
         except ConfigError:
             raise
         except Exception as error:
@@ -123,7 +127,7 @@ def _make(schedule: Schedule, stored: Mapping[str, Any]) -> Any:  # noqa: ANN401
 
 def _walk(
     schedule: Schedule, stored: Mapping[str, Any], places: tuple[int, ...], most: int = 0
-) -> tuple[torch.Tensor, int]:
+) -> tuple[torch.Tensor, int, list[torch.Generator]]:
     """Take the steps from the noise of some seeds.
 
     Args:
@@ -133,7 +137,7 @@ def _walk(
         most: Number of steps to take; 0 for all, or as many as `SECONDS` allow.
 
     Returns:
-        The last latents, and the number of steps that were taken.
+        The last latents, the number of steps that were taken, and the generators of the seeds.
 
     Raises:
         NotFiniteError: If they become infinite or not a number.
@@ -155,7 +159,7 @@ def _walk(
             raise NotFiniteError(f"the latents are infinite or NaN after time step {float(t):g}")
         if count == most or (not most and time.monotonic() > end):
             break
-    return latents, count
+    return latents, count, generators
 
 
 def _shift(scheduler: Any) -> dict[str, float]:  # noqa: ANN401
@@ -196,7 +200,7 @@ def _refuse_epsilon_at_pure_noise(
 def _refuse_own_noise(where: str, schedule: Schedule, stored: Mapping[str, Any]) -> None:
     """Refuse a scheduler whose result depends on more than latents and generators."""
     before = global_streams.positions()
-    first, count = _walk(schedule, stored, (0, 1))
+    first, count, _ = _walk(schedule, stored, (0, 1))
     used = global_streams.used_since(before)
     global_streams.disturb()
     if _same(first, _walk(schedule, stored, (1, 0), count)[0].flip(0)):
@@ -216,6 +220,23 @@ def _refuse_own_noise(where: str, schedule: Schedule, stored: Mapping[str, Any])
         f"so a seed would not determine its image. Use a scheduler whose noise comes from the "
         f"generators, for example EulerAncestralDiscreteScheduler, or "
         f"DPMSolverMultistepScheduler with `scheduler_config: {{algorithm_type: sde-dpmsolver++}}`"
+    )
+
+
+def _refuse_step_noise(where: str, schedule: Schedule, stored: Mapping[str, Any]) -> None:
+    """Refuse a scheduler that draws step noise, if the noise spec gives starting noise only."""
+    if noise_spec(schedule.noise).step_noise:
+        return
+    _, _, used = _walk(schedule, stored, (0, 1))
+    _, unused = draw_noise(SEEDS, SHAPE)
+    pairs = zip(used, unused, strict=True)
+    if all(torch.equal(left.get_state(), right.get_state()) for left, right in pairs):
+        return
+    raise ConfigError(
+        f"{where}{schedule.scheduler} draws noise at its steps, and the noise spec "
+        f"{schedule.noise} gives starting noise only: on this machine the step noise would be "
+        f"another than on a GPU. Use `noise: torch-cpu`, or a scheduler without step noise, for "
+        f"example EulerDiscreteScheduler, or DDIMScheduler with eta 0"
     )
 
 

@@ -129,12 +129,13 @@ def _check_schedule(where: str, folders: Folders, layers: Sequence[Sampling]) ->
     intervention = last_set(layers, "intervention", None)
     if intervention is not None and is_user_path(intervention.name):
         return  # it may change the scheduler
-    own = (card.scheduler, card.scheduler_config, card.num_inference_steps, 0.0)
-    scheduler, config, steps, eta = wanted = (
+    own = (card.scheduler, card.scheduler_config, card.num_inference_steps, 0.0, "torch-cpu")
+    scheduler, config, steps, eta, noise = wanted = (
         last_set(layers, "scheduler", card.scheduler),
         _scheduler_config(card, *layers),
         last_set(layers, "num_inference_steps", card.num_inference_steps),
         last_set(layers, "eta", 0.0),
+        last_set(layers, "noise", "torch-cpu"),
     )
     if card == load_cards().get(card.name) and wanted == own:
         return
@@ -142,7 +143,7 @@ def _check_schedule(where: str, folders: Folders, layers: Sequence[Sampling]) ->
 
     stage = folders.last_stage
     passes = stage is None or passes_generator(stage.pipeline)
-    schedule = Schedule(scheduler, config, steps, eta, passes_generators=passes)
+    schedule = Schedule(scheduler, config, steps, eta, passes, noise)
     rehearse(where, schedule, folders.pipeline(stage))
 
 

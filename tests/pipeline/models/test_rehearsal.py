@@ -182,3 +182,28 @@ def test_dpm_solver_sde(config: dict[str, Any]) -> None:
     pytest.importorskip("torchsde")
     with pytest.raises(ConfigError, match="DPMSolverSDEScheduler draws noise without"):
         rehearse("", Schedule("DPMSolverSDEScheduler", config), FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "config", "eta"),
+    [
+        ("DDIMScheduler", {}, 0.5),
+        ("DDPMScheduler", {}, 0.0),
+        ("EulerAncestralDiscreteScheduler", {}, 0.0),
+        ("LCMScheduler", {}, 0.0),
+        ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, 0.0),
+    ],
+)
+def test_step_noise_is_refused_where_the_rule_has_none(
+    scheduler: str, config: dict[str, Any], eta: float
+) -> None:
+    rehearse("", Schedule(scheduler, config, 10, eta), FOLDER)
+    with pytest.raises(ConfigError, match="philox-t4 gives starting noise only"):
+        rehearse("", Schedule(scheduler, config, 10, eta, "philox-t4"), FOLDER)
+
+
+@pytest.mark.parametrize(
+    "scheduler", ["DDIMScheduler", "EulerDiscreteScheduler", "DPMSolverMultistepScheduler"]
+)
+def test_schedulers_without_step_noise_take_any_rule(scheduler: str) -> None:
+    rehearse("", Schedule(scheduler, {}, 10, 0.0, "philox"), FOLDER)
