@@ -55,6 +55,7 @@ ALLOWED = {
     "null_sd": "ranking.json",
     "ratio_with_reference": "the line that the benchmark prints",
     "recall": "seedling/figures",
+    "removed": "the JSON of `goldenseed gc`",
     "same_text": "the report of `goldenseed prompts coco`",
     "top_set2": "ranking.json",
     "unrelated_mean": "ranking.json",
