@@ -2,9 +2,10 @@
 
     plan -> generate -> measure -> rank -> publish      (`run` is all of it)
 
-Five more commands are in files of their own in `goldenseed.commands`: `search` finds good seeds
-with a fraction of the images, `study` answers one question about a run, `gc` removes leftovers, and
-`reference` and `prompts` make the files that a study of a real model needs.
+Further commands are in files of their own in `goldenseed.commands`: `search` finds good seeds with
+a fraction of the images, `status`, `shares`, `study` and `verify` look into a run, `gc` removes
+leftovers, `noise`, `repro` and `doctor` are about noise and the machine, and `reference` and
+`prompts` make the files that a study of a real model needs.
 
 Results go to stdout, as a table or, with --json, as JSON. Everything else goes to stderr.
 
@@ -26,7 +27,7 @@ import typer
 
 import goldenseed
 from goldenseed.commands import doctor as doctor_command
-from goldenseed.commands import exit_codes
+from goldenseed.commands import exit_codes, looking
 from goldenseed.commands import gc as gc_command
 from goldenseed.commands import noise as noise_command
 from goldenseed.commands import prompts as prompts_command
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 def _with_groups(app: typer.Typer) -> typer.Typer:
     """Add the commands that have files of their own."""
     app.command()(search_command.search)
+    for command in (looking.status, looking.shares, looking.verify):
+        app.command()(command)
     app.command()(gc_command.gc)
     app.command()(noise_command.noise)
     app.command()(repro_command.repro)
@@ -88,9 +91,6 @@ Reliability = Annotated[float | None, typer.Option(
 )]  # fmt: skip
 Part = Annotated[str, typer.Option(
     metavar="I/N", help="Draw part I of N equal parts of the grid, to share it among machines.",
-)]  # fmt: skip
-Repair = Annotated[bool, typer.Option(
-    "--repair", help="Set damaged shards aside, so that `goldenseed run` makes them again.",
 )]  # fmt: skip
 
 
@@ -201,48 +201,6 @@ def run(
         return _finish(runs, results, as_json=as_json)
     print_conclusions([steps.conclude(run) for run in runs], as_json=as_json)
     return print_findings([outcomes(run) for run in runs if not as_json])
-
-
-@app.command()
-def status(path: RunPath, as_json: AsJson = False) -> None:
-    """Say how far a run is, and what its studies found."""
-    from goldenseed.output.statuses import print_findings, print_statuses
-    from goldenseed.steps import begin
-    from goldenseed.steps.status import status_of
-
-    statuses = [status_of(run) for run in begin.open_runs(path)]
-    print_statuses(statuses, as_json=as_json)
-    print_findings([status.studies for status in statuses if not as_json])
-
-
-@app.command()
-def shares(path: RunPath, allow_code: AllowCode = False, as_json: AsJson = False) -> None:
-    """Say how much of each measure's variance belongs to the seed, the prompt, and neither."""
-    from analysis.seed_shares import share_table
-    from goldenseed.output.shares import print_shares
-    from goldenseed.steps import begin
-
-    runs = begin.open_runs(path, allow_code=allow_code)
-    tables = [(run.root.name, share_table(run)) for run in runs]
-    print_shares(tables, as_json=as_json)
-
-
-@app.command()
-def verify(path: RunPath, as_json: AsJson = False, repair: Repair = False) -> None:
-    """Read every file that a result depends on back, and compare its hash.
-
-    Ends with exit code 4 if anything is damaged. A run may be verified while it is drawn.
-    """
-    from goldenseed.output.verification import Verification
-    from goldenseed.steps import begin
-    from goldenseed.steps.verify.run_folder import RunFolder
-
-    report = Verification()
-    for folder in begin.run_folders(path):
-        report.check(RunFolder(folder), repair=repair)
-    report.print(as_json=as_json)
-    if report.problems:
-        raise typer.Exit(exit_codes.DAMAGED)
 
 
 def _folder(recipe: "Recipe", out: Path | None) -> Path:
