@@ -6,7 +6,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,8 @@ LOADED = (
 )
 """What the commands load. It is loaded once and not used before a process is forked: the threads
 that libraries start when they are used do not survive a fork."""
+COLUMNS = ("tries", "found", "mended", "lost", "doubled", "changed", "defects")
+"""What is counted in the tries of a kind."""
 DEFECT = 1
 """Exit code of a traceback."""
 
@@ -151,3 +153,13 @@ def read_rows(root: Path) -> tuple[Rows, int]:
 
 def _read(path: Path) -> pa.Table:
     return pq.read_table(path, page_checksum_verification=True, use_threads=False, pre_buffer=False)
+
+
+def table(sums: Mapping[str, Mapping[str, int]]) -> str:
+    """Write the sums as a table in Markdown."""
+    lines = [f"| kind | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines += [
+        f"| {kind} | {' | '.join(str(row[column]) for column in COLUMNS)} |"
+        for kind, row in sums.items()
+    ]
+    return "\n".join(lines)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import FINISHED, KINDS, UNFINISHED, table
+from benchmarks.fault_trials import table
+from benchmarks.faults import FINISHED, KINDS, UNFINISHED
 
 SCRIPT = """
 import sys
