@@ -39,6 +39,14 @@ CONTROL_STEPS = 10
 FEWER_STEPS = (5, 10, 20, 50, 100, 250, 500, 999)
 """Numbers of steps that are tried where the wanted number does not work."""
 
+SWITCHES = {
+    "clip_sample_range": "clip_sample",
+    "dynamic_thresholding_ratio": "thresholding",
+    "flow_shift": "use_flow_sigmas",
+    "sample_max_value": "thresholding",
+}
+"""Settings that the schedulers of diffusers read only if another setting is true."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -75,9 +83,9 @@ def rehearse(where: str, schedule: Schedule, folder: Path | None) -> None:
             Then only noise of its own is refused, because the rest depends on the checkpoint.
 
     Raises:
-        ConfigError: If it cannot be built, its steps fail, it divides by zero, or its result
-            depends on a shared random stream or on the place in the batch; or if it draws step
-            noise, and the noise spec has none.
+        ConfigError: If it cannot be built, its steps fail, it divides by zero, a setting is changed
+            that it does not read because another is off, its result depends on a shared random
+            stream or on the place in the batch, or it draws step noise and the noise spec has none.
     """
     stored = _stored(folder)
     with warnings.catch_warnings():
@@ -87,6 +95,7 @@ def rehearse(where: str, schedule: Schedule, folder: Path | None) -> None:
             return
         own = stored or {}
         try:
+            _refuse_switched_off(where, schedule, own, known=stored is not None)
             _refuse_epsilon_at_pure_noise(where, schedule, own, known=stored is not None)
             _refuse_own_noise(where, schedule, own)
             _refuse_step_noise(where, schedule, own)
@@ -178,6 +187,22 @@ def _predict(scheduler: Any, latents: torch.Tensor, t: torch.Tensor) -> torch.Te
     predicted = scaled.clamp(-1, 1)
     learned = str(scheduler.config.get("variance_type")).startswith("learned")
     return torch.cat([predicted, predicted], dim=1) if learned else predicted
+
+
+def _refuse_switched_off(
+    where: str, schedule: Schedule, stored: Mapping[str, Any], *, known: bool
+) -> None:
+    """Refuse a change of a setting that nothing reads, because its switch is off."""
+    config = _make(schedule, stored).config
+    before = _make(replace(schedule, config={}), stored).config
+    for key, switch in SWITCHES.items():
+        on = config.get(switch, True) or not (known or switch in schedule.config)
+        if key in schedule.config and config[key] != before[key] and not on:
+            raise ConfigError(
+                f"{where}scheduler_config has {key!r}, which {schedule.scheduler} reads only if "
+                f"{switch} is true: the images would be those without it. Add `{switch}: true`, "
+                f"or remove {key}"
+            )
 
 
 def _refuse_epsilon_at_pure_noise(

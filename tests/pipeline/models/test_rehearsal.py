@@ -11,7 +11,7 @@ import torch
 
 from pipeline.cards.card import PROJECT_ROOT, load_cards
 from pipeline.errors import ConfigError
-from pipeline.models.rehearsal import Schedule, rehearse
+from pipeline.models.rehearsal import Schedule, _stored, _walk, rehearse
 
 FOLDER = PROJECT_ROOT / "seedling/weights/seedling-mini"
 
@@ -37,6 +37,33 @@ FOLDER = PROJECT_ROOT / "seedling/weights/seedling-mini"
 def test_refused(scheduler: str, config: dict[str, Any], steps: int, message: str) -> None:
     with pytest.raises(ConfigError, match=f"arm a: .*{message}"):
         rehearse("arm a: ", Schedule(scheduler, config, steps), FOLDER)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
+@pytest.mark.parametrize(
+    ("scheduler", "key", "value", "switch"),
+    [
+        ("DDIMScheduler", "clip_sample_range", 0.5, "clip_sample"),
+        ("DDIMScheduler", "dynamic_thresholding_ratio", 0.5, "thresholding"),
+        ("LCMScheduler", "sample_max_value", 2.0, "thresholding"),
+        ("DPMSolverMultistepScheduler", "flow_shift", 3.0, "use_flow_sigmas"),
+        ("UniPCMultistepScheduler", "flow_shift", 3.0, "use_flow_sigmas"),
+    ],
+)
+def test_a_setting_whose_switch_is_off(scheduler: str, key: str, value: float, switch: str) -> None:
+    """Such a setting would name a new run with the same images, as the steps themselves show."""
+    schedule = Schedule(scheduler, {key: value}, 4)
+    with pytest.raises(ConfigError, match=f"arm a: .*{key}.* reads only if {switch} is true"):
+        rehearse("arm a: ", schedule, FOLDER)
+    rehearse("", Schedule(scheduler, {key: value, switch: True}, 4), FOLDER)
+    stored = _stored(FOLDER)
+    assert stored is not None
+    without = _walk(Schedule(scheduler, {}, 4), stored, (0,))[0]
+    assert torch.equal(_walk(schedule, stored, (0,))[0], without)
+
+
+def test_a_default_may_be_written_out_though_its_switch_is_off() -> None:
+    rehearse("", Schedule("DDIMScheduler", {"clip_sample_range": 1.0}, 4), FOLDER)
 
 
 def test_zero_snr_with_trailing_steps_divides_by_zero(monkeypatch: pytest.MonkeyPatch) -> None:
