@@ -280,7 +280,11 @@ def read_ranking(run: Run) -> Ranking:
     """
     try:
         ranking = read_saved_ranking(run.store.read(RANKING_FILE), run_id=run.run_id)
-    except (FileNotFoundError, ValueError, RecursionError) as error:
+    except FileNotFoundError as error:
+        ranks = run.recipe.ranking is not None
+        advice = "run `goldenseed rank` first" if ranks else nothing_ranked(run.recipe.name)
+        raise RunError(f"{run.root} is not ranked: {advice}") from error
+    except (ValueError, RecursionError) as error:
         raise RunError(
             f"{run.root / RANKING_FILE} is missing or damaged ({error}); "
             f"run `goldenseed rank` first"

@@ -204,8 +204,8 @@ def prompts_needed(
     if r <= 0:
         return Needed(
             None,
-            f"No number of prompts can be given: the reliability is {r:.2f}, so there is no "
-            "repeatable difference between seeds to go by.",
+            f"No number of prompts can be given: the reliability is {r:.2f}, so no repeatable "
+            "difference between seeds was found.",
         )
     if per_image_mean:
         return _number(int(np.ceil(n * odds * (1 - r) / r)), target, "Spearman-Brown")

@@ -238,7 +238,7 @@ def test_a_run_is_ranked_saved_and_read_again(tmp_path: Path) -> None:
         run.grid_hash,
     )
     assert result.rank_correlation.value > 0.8
-    with pytest.raises(RunError, match="goldenseed rank"):
+    with pytest.raises(RunError, match="is not ranked: run `goldenseed rank` first"):
         read_ranking(run)
     save_ranking(run, result)
     assert read_ranking(run) == result
@@ -255,6 +255,8 @@ def test_settings_that_mean_nothing_are_refused(tmp_path: Path) -> None:
     run = synthetic.start(tmp_path, n_prompts=4)
     with pytest.raises(ConfigError, match="recipe synthetic ranks nothing"):
         rank(run)
+    with pytest.raises(RunError, match="is not ranked: recipe synthetic ranks nothing"):
+        read_ranking(run)
     with pytest.raises(ConfigError, match=r"no better end.*kid_perceptual"):
         rank(run, metric="brightness")
     with pytest.raises(ConfigError, match="at least 200"):

@@ -110,7 +110,7 @@ def test_needed_prompts_of_a_distance_have_known_answers() -> None:
     for full, half, why in [
         (100 / 510, 50 / 460, "more than 400 per set"),
         (0.02, -0.05, "more than 400 per set"),
-        (-0.1, 0.1, "no repeatable difference"),
+        (-0.1, 0.1, "no repeatable difference between seeds was found"),
         (0.7, 0.5, "0.70 with 100 prompts already"),
         (0.3, None, "too few prompt groups"),
     ]:
