@@ -226,11 +226,11 @@ def test_step_noise_is_refused_where_the_rule_has_none(
 ) -> None:
     rehearse("", Schedule(scheduler, config, 10, eta), FOLDER)
     with pytest.raises(ConfigError, match="philox-t4 gives starting noise only"):
-        rehearse("", Schedule(scheduler, config, 10, eta, "philox-t4"), FOLDER)
+        rehearse("", Schedule(scheduler, config, 10, eta, noise="philox-t4"), FOLDER)
 
 
 @pytest.mark.parametrize(
     "scheduler", ["DDIMScheduler", "EulerDiscreteScheduler", "DPMSolverMultistepScheduler"]
 )
 def test_schedulers_without_step_noise_take_any_rule(scheduler: str) -> None:
-    rehearse("", Schedule(scheduler, {}, 10, 0.0, "philox"), FOLDER)
+    rehearse("", Schedule(scheduler, {}, 10, 0.0, noise="philox"), FOLDER)
