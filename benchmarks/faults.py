@@ -56,8 +56,7 @@ from pipeline.drawing import stage
 from pipeline.failpoints import FAILPOINTS
 
 ERRORS = ("EIO", "ENOSPC", "EDQUOT", "ESTALE", "EROFS", "EACCES", "EFBIG")
-CALLS = ("fsync", "link", "rename", "replace", "unlink", "mkdir", "open")
-"""Calls that fail in `failing call`; `open` is that of files for writing."""
+
 Break = Callable[[Trial], bool]
 """Breaks a run; says whether the fault was noticed, as far as this is known before `verify`."""
 

@@ -45,7 +45,6 @@ ALLOWED = {
     "time_embedding_norm": "torch, for the names in a checkpoint",
     "yaml_implicit_resolvers": "PyYAML",
     "upsampler_text_encoder": "diffusers, which saves what a pipeline's constructor names",
-    "FAILPOINTS": "the tests, which stop a process at each",
     "neutral": "the contract suite of interventions",
     "neutral_tolerance": "the contract suite of interventions",
     "restore": "the contract suite of interventions, and whoever reuses a pipe",
