@@ -98,6 +98,7 @@ def test_effects_of_seeds_are_found() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("interaction", [0.06, 0.14])
 @pytest.mark.parametrize("groups", [6, 24])
 def test_the_rate_over_1000_repetitions(interaction: float, groups: int) -> None:
