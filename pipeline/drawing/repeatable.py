@@ -1,6 +1,6 @@
 """Refuses a model whose images depend on more than their prompt and their seed.
 
-The scheduler alone is tried before anything is loaded (`pipeline/models/rehearsal.py`). Here the
+The scheduler alone is tried before anything is loaded (`pipeline/models/rehearsal`). Here the
 whole model draws: noise may also come from an autoencoder, a network or an intervention.
 """
 

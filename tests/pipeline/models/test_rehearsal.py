@@ -11,7 +11,9 @@ import torch
 
 from pipeline.cards.card import PROJECT_ROOT, load_cards
 from pipeline.errors import ConfigError
-from pipeline.models.rehearsal import Schedule, _stored, _walk, rehearse
+from pipeline.models.rehearsal import Schedule, rehearse
+from pipeline.models.rehearsal.refusals import _stored
+from pipeline.models.rehearsal.steps import walk
 
 FOLDER = PROJECT_ROOT / "seedling/weights/seedling-mini"
 
@@ -58,8 +60,8 @@ def test_a_setting_whose_switch_is_off(scheduler: str, key: str, value: float, s
     rehearse("", Schedule(scheduler, {key: value, switch: True}, 4), FOLDER)
     stored = _stored(FOLDER)
     assert stored is not None
-    without = _walk(Schedule(scheduler, {}, 4), stored, (0,))[0]
-    assert torch.equal(_walk(schedule, stored, (0,))[0], without)
+    without = walk(Schedule(scheduler, {}, 4), stored, (0,))[0]
+    assert torch.equal(walk(schedule, stored, (0,))[0], without)
 
 
 def test_a_default_may_be_written_out_though_its_switch_is_off() -> None:
@@ -68,7 +70,7 @@ def test_a_default_may_be_written_out_though_its_switch_is_off() -> None:
 
 def test_zero_snr_with_trailing_steps_divides_by_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     """The numbers themselves are seen, not only the two settings that are known to clash."""
-    module = "pipeline.models.rehearsal"
+    module = "pipeline.models.rehearsal.refusals"
     monkeypatch.setattr(f"{module}._refuse_epsilon_at_pure_noise", lambda *_, **__: None)
     config = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     with pytest.raises(ConfigError, match="the latents are infinite or NaN after time step 999"):
