@@ -32,7 +32,7 @@ from pipeline.storage.manifest import receipt_index
 from pipeline.storage.schema import IMAGE_CONTENT, Table, latents_table
 from pipeline.storage.sealed import seal, unseal
 from pipeline.storage.shards import RECEIPTS, ShardFolder
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import LocalStore, make_folder
 
 
 class Run:
@@ -87,6 +87,8 @@ class Run:
         store = LocalStore(path)
         identity = RunIdentity(config, find_card(recipe.card))
         _refuse_images_of_others(store, config)
+        if not store.exists(RUN_FILE):
+            make_folder(store.path(RECEIPTS))  # an old run has none, and only its files lack seals
         if not store.put_if_absent(RUN_FILE, identity.to_json()):
             _refuse_other(store.root, read_identity(path).config, config)
         store.put_if_absent(TOKEN_FILE, secrets.token_hex(16).encode())

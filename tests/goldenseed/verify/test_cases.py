@@ -254,3 +254,18 @@ def test_a_receipt_of_a_wrong_kind_of_value_is_damaged(run_folder: Path) -> None
         assert any(path.name in f"{n} {p}" for n, p in problems(run_folder).items()), fields
         path.write_text(text)
     assert isinstance(Receipt.from_json(path.read_bytes(), path.as_posix()), Receipt)
+
+
+def test_a_run_without_images_is_sealed_from_its_start(made: Path, tmp_path: Path) -> None:
+    """What lost its seal is damaged, not old: else a changed run.json would be sealed anew."""
+    run = Run.open(made / "run")
+    folder = tmp_path / "new"
+    Run.start(folder, run.config, run.recipe).grow([0], tuple(run.prompts.values()))
+    assert not problems(folder)
+    fields = json.loads((folder / "run.json").read_text())
+    fields.pop("sha256")
+    fields["card"] = {**fields["card"], "demonstration": False}
+    (folder / "run.json").write_text(json.dumps(fields))
+    assert "run.json" in problems(folder)
+    (folder / "receipts").rmdir()  # as in a run of an earlier version, which had no seals
+    assert "run.json" not in problems(folder)
