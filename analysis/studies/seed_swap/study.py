@@ -115,11 +115,11 @@ class SeedSwap(Study):
             numbers={"swaps": swaps, "etas": etas},
             tables={
                 "swaps": StudyTable(pl.DataFrame(swaps), SWAP_COLUMNS),
-                "etas": StudyTable(pl.DataFrame(etas), ETA_COLUMNS),
+                **({"etas": StudyTable(pl.DataFrame(etas), ETA_COLUMNS)} if etas else {}),
             },
             figures={
                 "similarity": similarity_figure(own),
-                "eta": eta_figure(etas),
+                **({"eta": eta_figure(etas)} if etas else {}),
                 "strip": strip_figure(run, families[run.config.eta].swaps, prompts),
             },
             recipes={"swaps": swap_recipe(run)},

@@ -123,14 +123,10 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_flushed_ends_in_words_with_one_release(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flush = base.sync_file
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
 
-    def fails_for_folders(path: Path) -> None:
-        if path.is_dir():
-            raise OSError(errno.EIO, "Input/output error")
-        flush(path)
-
-    monkeypatch.setattr(base, "sync_file", fails_for_folders)
+    monkeypatch.setattr(base, "sync_folder", fail)
     with pytest.raises(StoreError, match=r"r-v1 is written and whole.*check the disk"):
         write_release(tmp_path, "r", {"a": b"1"})
     monkeypatch.undo()

@@ -29,6 +29,7 @@ from pipeline.settings.recipe import Recipe
 from pipeline.stage import DrawnShard, Resources
 from pipeline.storage.codec import encode_image
 from pipeline.storage.schema import STATUS_FAILED, STATUS_FLAGGED, STATUS_NONFINITE, STATUS_OK
+from pipeline.storage.sealed import seal
 
 PROMPTS = {p.id: p for p in map(Prompt, ("a", "b", "c"))}
 TILE = make_tile((0, 1, 2, 3, 4), tuple(PROMPTS))
@@ -229,7 +230,7 @@ def test_an_actor_that_draws_another_image_is_refused(run: Run) -> None:
     path = run.root / CANARY_FILE
     canary = json.loads(path.read_text())
     grey = encode_image(np.full((64, 64, 3), 127, np.uint8), "png")
-    path.write_text(json.dumps({**canary, "pixels": base64.b64encode(grey).decode()}))
+    path.write_bytes(seal({**canary, "pixels": base64.b64encode(grey).decode()}))
     with pytest.raises(RunError, match="draws the run's canary cell"):
         ready(run)
 

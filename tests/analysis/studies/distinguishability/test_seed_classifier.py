@@ -188,7 +188,7 @@ def test_a_finished_training_is_loaded_and_a_damaged_file_is_named(
     for a, b in zip(trained.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(a, b)
     copy.store.path(trained.key).write_bytes(b"half a file")
-    with pytest.raises(RunError, match="damaged"):
+    with pytest.raises(RunError, match="is not what its receipt"):
         classifier(copy, course=replace(COURSE, epochs=1)).fit()
 
 
