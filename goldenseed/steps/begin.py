@@ -12,7 +12,7 @@ from goldenseed.progress import note
 from goldenseed.steps.growth import grown_grid
 from goldenseed.steps.prompt_notes import note_prompts
 from pipeline import models, registry
-from pipeline.cards.card import Card, check_drawable, find_card, resolve
+from pipeline.cards.card import Card, ResolvedCard, check_drawable, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError, ModelError, PromptError, nearest
 from pipeline.noise import noise_spec
@@ -70,10 +70,28 @@ def check_recipe(recipe: Recipe) -> None:
         GoldenseedError: If a card, feature, metric, intervention or noise spec is unknown (the
             message names the most similar name), or if the sampling settings cannot be used.
     """
-    card = find_card(recipe.card)
-    own_source_sha256(models.MODELS, card.family, "model family")
-    for feature in load_features(recipe.features):
-        refuse_without_mean(feature, card.frames)
+    recipes = recipe.by_card()
+    for part in recipes:
+        own_source_sha256(models.MODELS, part.own_card().family, "model family")
+        for feature in load_features(recipe.features):
+            refuse_without_mean(feature, part.own_card().frames)
+    _check_measures(recipe)
+    for sampling in (recipe.sampling, *recipe.arms.values()):
+        if sampling.intervention is not None:
+            check_groups(
+                sampling.intervention.name,
+                batch_size=recipe.batch_size,
+                tile_seeds=recipe.tile.seeds,
+                seeds=recipe.seeds.values(),
+            )
+        noise_spec(sampling.noise or "torch-cpu")
+    for part in recipes:
+        check_sampling(part, part.own_card())
+        for name in _metrics(recipe):
+            refuse_other_world(name, part.own_card())
+
+
+def _check_measures(recipe: Recipe) -> None:
     for name in recipe.feature_prompts:
         if name not in recipe.features:
             raise ConfigError(
@@ -87,18 +105,6 @@ def check_recipe(recipe: Recipe) -> None:
                 f"metric {name} needs the feature {', '.join(sorted(missing))}; add it to the "
                 f"recipe's `features`"
             )
-    for sampling in (recipe.sampling, *recipe.arms.values()):
-        if sampling.intervention is not None:
-            check_groups(
-                sampling.intervention.name,
-                batch_size=recipe.batch_size,
-                tile_seeds=recipe.tile.seeds,
-                seeds=recipe.seeds.values(),
-            )
-        noise_spec(sampling.noise or "torch-cpu")
-    check_sampling(recipe, card)
-    for name in _metrics(recipe):
-        refuse_other_world(name, card)
 
 
 def refuse_other_world(metric: str, card: Card) -> None:
@@ -127,10 +133,11 @@ def note_what_stops(recipe: Recipe) -> None:
     for feature in load_features(recipe.features):
         if feature.limits:
             note(f"feature {feature.name}: {feature.limits}")
-    try:
-        check_drawable(find_card(recipe.card))
-    except ModelError as error:
-        note(f"this plan cannot be drawn here: {error}")
+    for part in recipe.by_card():
+        try:
+            check_drawable(part.own_card())
+        except ModelError as error:
+            note(f"this plan cannot be drawn here: {error}")
 
 
 def _metrics(recipe: Recipe) -> list[str]:
@@ -149,12 +156,13 @@ def check_condition_images(recipe: Recipe, prompts: PromptSet) -> Path:
         PromptError: If a condition image is missing or damaged, or its size is not the size of the
             images that an arm draws.
     """
-    card = find_card(recipe.card)
     folder = Path(prompts.report.path).parent / FOLDER
-    for arm in recipe.arms.values() or [Sampling()]:
-        width = arm.width or recipe.sampling.width or card.width
-        height = arm.height or recipe.sampling.height or card.height
-        check_conditions(card, prompts.prompts, Conditions(folder), (width, height))
+    for part in recipe.by_card():
+        card = part.own_card()
+        for arm in part.arms.values() or [Sampling()]:
+            width = arm.width or recipe.sampling.width or card.width
+            height = arm.height or recipe.sampling.height or card.height
+            check_conditions(card, prompts.prompts, Conditions(folder), (width, height))
     return folder
 
 
@@ -239,30 +247,33 @@ def start_runs(recipe: Recipe, out: Path, *, to_rank: bool = False) -> list[Run]
         refuse_ranking(recipe, by_id, out)
     conditions = check_condition_images(recipe, prompts)
     note_prompts(recipe, prompts)
-    card = find_card(recipe.card)
+    drawn = [(part.own_card(), part, _resolved(part, out)) for part in recipe.by_card()]
+    runs = {}
+    for card, part, resolved in drawn:
+        for arm, config in part.run_configs(resolved).items():
+            runs[arm] = run = Run.start(out / arm, config, recipe, card)
+            bring_conditions(prompts.prompts, conditions, run.store)
+            if growth := grown_grid(recipe, by_id, run.root).words:
+                note(f"{out / arm}: {growth}")
+            run.grow(recipe.seeds.values(), prompts.prompts)
+    return [runs[arm] for arm in recipe.arms or ("",)]
+
+
+def _resolved(recipe: Recipe, out: Path) -> ResolvedCard:
+    """Find the files of a recipe's own card, and check the recipe against those of the hub."""
+    card = recipe.own_card()
     resolved = resolve(card, _existing_revision(recipe, out))
     if card.repo and card.revision == "unresolved":
         note(f"card {card.name}: {card.repo} resolved to commit {resolved.revision}")
     if card.repo:  # the configs of a local card were checked with the recipe
         check_checkpoint(recipe, card, resolved.folder, resolved.parts)
-    runs = []
-    for arm, config in recipe.run_configs(resolved).items():
-        run = Run.start(out / arm, config, recipe)
-        bring_conditions(prompts.prompts, conditions, run.store)
-        growth = grown_grid(recipe, by_id, run.root)
-        if growth.words:
-            note(f"{out / arm}: {growth.words}")
-        run.grow(recipe.seeds.values(), prompts.prompts)
-        runs.append(run)
-    return runs
+    return resolved
 
 
 def _existing_revision(recipe: Recipe, out: Path) -> str:
     """Read which commit of the model the existing runs use; empty if there is no run yet."""
-    for arm in recipe.arms or ("",):
-        if (out / arm / RUN_FILE).is_file():
-            return read_identity(out / arm).config.revision
-    return ""
+    runs = [out / arm for arm in recipe.arms or ("",) if (out / arm / RUN_FILE).is_file()]
+    return read_identity(runs[0]).config.revision if runs else ""
 
 
 def open_runs(path: Path, *, allow_code: bool = False) -> list[Run]:

@@ -12,13 +12,13 @@ from goldenseed.steps import begin
 from goldenseed.steps.growth import GrownGrid, grown_grid
 from goldenseed.steps.measuring import measuring_cost
 from goldenseed.steps.prompt_notes import note_prompts
-from pipeline.cards.card import Card, find_card
+from pipeline.cards.card import Card
 from pipeline.errors import ConfigError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs import grid
 from pipeline.runs.layout import IMAGES_FOLDER, RUN_FILE
 from pipeline.runs.run import Run
-from pipeline.settings.recipe import Recipe, Sampling
+from pipeline.settings.recipe import Arm, Recipe, Sampling
 from pipeline.storage.schema import IMAGE_CONTENT
 from pipeline.storage.shards import ShardFolder
 from pipeline.storage.store import LocalStore
@@ -125,15 +125,16 @@ def plan_recipe(
         reliability: If given, also say how many prompts per set a ranking of this reliability
             needs.
     """
-    plans = []
-    for name, arm in (recipe.arms or {"": Sampling()}).items():
+    plans = {}
+    arms = [(p, *item) for p in recipe.by_card() for item in (p.arms or {"": Arm()}).items()]
+    for part, name, arm in arms:
         folder = out / name
         grown = grown_grid(recipe, prompts, folder)
         text = expectation(prompt.set for prompt in grown.prompts.values())
         if reliability is not None:
             text += f"; {prompts_needed_text(reliability, folder)}"
-        plans.append(_plan_arm(recipe, name, arm, grown, folder=folder, expect=text))
-    return plans
+        plans[name] = _plan_arm(part, name, arm, grown, folder=folder, expect=text)
+    return [plans[name] for name in recipe.arms or ("",)]
 
 
 def prompts_needed_text(reliability: float, folder: Path) -> str:
@@ -221,7 +222,7 @@ def _plan_arm(
     folder: Path,
     expect: str,
 ) -> ArmPlan:
-    card, seeds, prompt_ids = find_card(recipe.card), grown.seeds, list(grown.prompts)
+    card, seeds, prompt_ids = recipe.own_card(), grown.seeds, list(grown.prompts)
     drawn = _drawn_tiles(folder)
     tiles = [tile for block in (*grown.old, *grown.new) for tile in grid.cut(block)]
     left = [tile for tile in tiles if tile.id not in drawn]

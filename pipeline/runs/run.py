@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from pipeline.cards.card import find_card
+from pipeline.cards.card import Card
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs import grid
@@ -75,17 +75,23 @@ class Run:
         return cls(Path(path), read_identity(path), recipe or read_recipe(Path(path)))
 
     @classmethod
-    def start(cls, path: Path, config: RunConfig, recipe: Recipe) -> Self:
+    def start(cls, path: Path, config: RunConfig, recipe: Recipe, card: Card | None = None) -> Self:
         """Open the run of this configuration, or begin it if the folder is new.
 
         A start that was interrupted is completed.
+
+        Args:
+            path: The folder.
+            config: The configuration.
+            recipe: The recipe.
+            card: The card of the run's model; None for the recipe's own.
 
         Raises:
             RunError: If the folder holds a run with other settings; the message names them with
                 both values.
         """
         store = LocalStore(path)
-        identity = RunIdentity(config, find_card(recipe.card))
+        identity = RunIdentity(config, card or recipe.own_card())
         _refuse_images_of_others(store, config)
         if not store.exists(RUN_FILE):
             make_folder(store.path(RECEIPTS))  # an old run has none, and only its files lack seals
@@ -261,11 +267,8 @@ def _refuse_other(root: Path, old: RunConfig, new: RunConfig) -> None:
     if old.run_id == new.run_id:
         return
     before, after = old.model_dump(), new.model_dump()
-    changes = [
-        f"  {name}: {before[name]!r} here, {after[name]!r} wanted"
-        for name in before
-        if before[name] != after[name]
-    ]
+    changed = [name for name in before if before[name] != after[name]]
+    changes = [f"  {name}: {before[name]!r} here, {after[name]!r} wanted" for name in changed]
     raise RunError(
         f"{root} holds a run with other settings; its images would not be comparable:\n"
         + "\n".join(changes)

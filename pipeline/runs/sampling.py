@@ -24,7 +24,7 @@ from pipeline.runs.checkpoint_limits import (
     check_tokenizers,
 )
 from pipeline.settings.config import InterventionConfig
-from pipeline.settings.recipe import Recipe, Sampling
+from pipeline.settings.recipe import Arm, Recipe, Sampling
 from pipeline.settings.unread import check_settings_are_read, last_set
 
 PREDICTION = "prediction_type"
@@ -105,7 +105,7 @@ def check_checkpoint(
         return
     folders = Folders(card, folder, parts)
     check_tokenizers(folders)
-    for name, arm in (recipe.arms or {"": Sampling()}).items():
+    for name, arm in (recipe.arms or {"": Arm()}).items():
         where, layers = f"arm {name}: " if name else "", (recipe.sampling, arm)
         check_prediction(card, _scheduler_config(card, *layers), folder)
         check_size(

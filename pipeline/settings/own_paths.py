@@ -13,8 +13,8 @@ _YAML = (".yaml", ".yml")
 def resolve_paths(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Resolve the paths in the fields of a recipe.
 
-    Paths are a card, a prompt file, a card after the `@` of a feature or metric, and the weights of
-    an intervention.
+    Paths are a card, the paths in a card that the recipe holds, a prompt file, a card after the `@`
+    of a feature or metric, and the weights of an intervention.
 
     Args:
         fields: The fields, as they were read; what is no path stays as it is.
@@ -42,7 +42,7 @@ def _resolved(value: Any, name: str, folder: Path) -> Any:  # noqa: ANN401 - any
     is_path = (
         (name == "card" and value.endswith(_YAML))
         or (name == "source" and value.lower().endswith(SUFFIXES))
-        or name == "weights"
+        or name in ("path", "weights")
         or name.endswith("_weights")
     )
     return beside(value, folder) if is_path else _with_card(value, folder)

@@ -68,13 +68,24 @@ class Sampling(Frozen):
     compiled: bool | None = None
 
 
+class Arm(Sampling):
+    """One way of drawing in a recipe: overrides of its `sampling`, and perhaps another card.
+
+    Attributes:
+        card: Name of a card or path of its file, which replaces the recipe's card; or fields, which
+            replace those of the recipe's card. None keeps it.
+    """
+
+    card: str | dict[str, Any] | None = None
+
+
 class Recipe(Frozen):
     """What a user asks for. Sampling settings that are left out come from the card.
 
     Attributes:
         name: Name of the recipe, by default that of its file; also the name of the run folder.
-        card: Name of a card, or a path to a YAML file with one. Relative paths start at the folder
-            of the recipe's file.
+        card: Name of a card, a path to a YAML file with one, or the card itself. Relative paths
+            start at the folder of the recipe's file.
         prompts: The prompts.
         seeds: The seeds.
         tile: Shape of a tile.
@@ -89,7 +100,8 @@ class Recipe(Frozen):
             of each step. Each number costs 4 bytes, so latents are as large as a small image.
         codec: Lossless image format in the shards.
         sampling: Overrides of the card; see `Sampling`.
-        arms: Name -> overrides of `sampling`; each arm is a separate run. Empty means one arm.
+        arms: Name -> overrides of `sampling`, and perhaps another card; each arm is a separate run.
+            Empty means one arm.
         features: Features to measure.
         feature_prompts: Feature -> share of the prompts that it is measured on. Other features are
             measured on all prompts to which they apply.
@@ -103,7 +115,7 @@ class Recipe(Frozen):
     """
 
     name: Name
-    card: str
+    card: str | Card
     prompts: PromptChoice
     seeds: SeedChoice
     tile: TileShape = TileShape()
@@ -115,7 +127,7 @@ class Recipe(Frozen):
     keep_latents: Literal["none", "last", "all"] = "none"
     codec: Literal["webp", "png"] = "webp"
     sampling: Sampling = Sampling()
-    arms: dict[Name, Sampling] = Field(default_factory=dict)
+    arms: dict[Name, Arm] = Field(default_factory=dict)
     features: list[str] = Field(default_factory=lambda: ["perceptual", "appearance"])
     feature_prompts: dict[str, PromptShare] = Field(default_factory=dict)
     measure: Literal["while_drawing", "afterwards"] = "while_drawing"
@@ -144,12 +156,55 @@ class Recipe(Frozen):
         Args:
             resolved: The card's files on this machine.
         """
-        card = find_card(self.card)
-        arms = self.arms or {"": Sampling()}
+        card = self.own_card()
+        arms = self.arms or {"": Arm()}
         return {
             name: _resolve_arm(card, resolved, self.batch_size, [self.sampling, arm])
             for name, arm in arms.items()
         }
+
+    def own_card(self) -> Card:
+        """Give the recipe's card; arms may have others.
+
+        Raises:
+            ConfigError: If there is no card of this name.
+        """
+        return self.card if isinstance(self.card, Card) else find_card(self.card)
+
+    def by_card(self) -> list["Recipe"]:
+        """Divide the recipe into recipes whose arms are all drawn with `own_card`.
+
+        Raises:
+            ConfigError: If a card does not exist, or the fields of an arm's card make none.
+        """
+        base = self.own_card()
+        shared = {name: arm for name, arm in self.arms.items() if arm.card is None}
+        recipes = [self.model_copy(update={"arms": shared})] if shared or not self.arms else []
+        for name, arm in self.arms.items():
+            if arm.card is not None:
+                own = {"card": changed_card(base, name, arm.card)}
+                alone = {name: arm.model_copy(update={"card": None})}
+                recipes.append(self.model_copy(update={**own, "arms": alone}))
+        return recipes
+
+
+def changed_card(base: Card, arm: str, change: str | Mapping[str, Any]) -> Card:
+    """Give the card of an arm.
+
+    Args:
+        base: The recipe's card.
+        arm: Name of the arm, and of its card if only fields are given.
+        change: Name of a card or path of its file, or fields that replace those of `base`.
+
+    Raises:
+        ConfigError: If there is no such card, or the fields make none.
+    """
+    if isinstance(change, str):
+        return find_card(change)
+    place = {"path", "repo", "revision"} if {"path", "repo"} & set(change) else set()
+    kept = {name: getattr(base, name) for name in base.model_fields_set - place}
+    fields = {**kept, "name": arm, **change}
+    return validated(Card, fields, Path(f"arm {arm}, its card"), synonym=our_field)
 
 
 def _resolve_arm(
@@ -234,4 +289,9 @@ def parse_recipe(fields: Mapping[str, Any], path: Path) -> Recipe:
             nearest known fields.
     """
     with_name = {"name": path.stem, **fields}
+    card = with_name.get("card")
+    if isinstance(card, Mapping):
+        own = {"name": with_name["name"], **card}
+        where = path.with_name(f"{path.name}, its card")
+        with_name["card"] = validated(Card, own, where, synonym=our_field)
     return validated(Recipe, with_name, path, synonym=our_field)

@@ -12,7 +12,7 @@ from pipeline.cards.diffusers_source import arguments, scheduler_names
 from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ConfigError, nearest
 from pipeline.registry import is_user_path
-from pipeline.settings.recipe import Recipe, Sampling
+from pipeline.settings.recipe import Arm, Recipe, Sampling
 
 
 def check_settings_are_read(recipe: Recipe, card: Card) -> None:
@@ -32,7 +32,7 @@ def check_settings_are_read(recipe: Recipe, card: Card) -> None:
     """
     if is_user_path(card.family):
         return
-    for name, arm in (recipe.arms or {"": Sampling()}).items():
+    for name, arm in (recipe.arms or {"": Arm()}).items():
         layers = [recipe.sampling, arm]
         intervention = last_set(layers, "intervention", None)
         if intervention is None or not is_user_path(intervention.name):

@@ -9,7 +9,7 @@ from pathlib import Path
 from analysis.study_tools.race_units import cut_units, race_metric
 from goldenseed.steps import begin
 from goldenseed.steps.prompt_notes import note_prompts
-from pipeline.cards.card import find_card, resolve
+from pipeline.cards.card import resolve
 from pipeline.errors import ConfigError, RunError
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
 from pipeline.prompts.prompt_sets import Prompt
@@ -48,7 +48,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
         )
     begin.check_recipe(recipe)
     goal, seeds = race_metric(recipe.ranking, metric), recipe.seeds.values()
-    begin.refuse_other_world(goal.name, find_card(recipe.card))
+    begin.refuse_other_world(goal.name, recipe.own_card())
     goal.check()
     if len(seeds) < LEAST_SEEDS:
         raise ConfigError(f"{len(seeds)} seeds; a search needs at least {LEAST_SEEDS}")
@@ -81,7 +81,7 @@ def _units(prompts: list[Prompt], least: int, groups_each: int) -> list[list[Pro
 
 
 def _begin(recipe: Recipe, out: Path, prompts: list[Prompt], source: str) -> Run:
-    card = find_card(recipe.card)
+    card = recipe.own_card()
     revision = read_identity(out).config.revision if (out / RUN_FILE).is_file() else ""
     (config,) = recipe.run_configs(resolve(card, revision)).values()
     conditions = Path(source).parent / FOLDER
