@@ -29,6 +29,7 @@ import goldenseed
 from goldenseed.commands import doctor as doctor_command
 from goldenseed.commands import exit_codes, looking
 from goldenseed.commands import gc as gc_command
+from goldenseed.commands import init as init_command
 from goldenseed.commands import noise as noise_command
 from goldenseed.commands import prompts as prompts_command
 from goldenseed.commands import reference as reference_command
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 def _with_groups(app: typer.Typer) -> typer.Typer:
     """Add the commands that have files of their own."""
     app.command()(search_command.search)
+    app.command()(init_command.init)
     for command in (looking.status, looking.shares, looking.verify):
         app.command()(command)
     app.command()(gc_command.gc)

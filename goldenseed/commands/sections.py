@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "Begin with your own model": ("init",),
         "The path, step by step": ("plan", "generate", "measure", "rank", "publish"),
         "The path in one command": ("run", "search"),
         "Look into a run": ("status", "shares", "study", "verify", "gc"),

@@ -7,8 +7,10 @@ says the same: which scheduler classes exist, and which arguments their methods 
 import ast
 import importlib.util
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
 
@@ -58,6 +60,28 @@ def arguments(folder: str, class_name: str, method: str) -> frozenset[str]:
     """
     found = _method(folder, class_name, method)
     return _names(found.args) if found else frozenset()
+
+
+@cache
+def defaults(folder: str, class_name: str, method: str) -> Mapping[str, Any]:
+    """Give the defaults of a method's arguments, as far as they are plain values.
+
+    Args:
+        folder: "schedulers" or "pipelines".
+        class_name: The class.
+        method: Its method.
+
+    Example:
+        >>> defaults("pipelines", "StableDiffusionPipeline", "__call__")["guidance_scale"]
+        7.5
+    """
+    found = _method(folder, class_name, method)
+    if found is None:
+        return {}
+    values = found.args.defaults
+    names = [argument.arg for argument in found.args.args][-len(values) :]
+    pairs = zip(names, values, strict=False)  # without defaults, all names remain and no value
+    return {name: value.value for name, value in pairs if isinstance(value, ast.Constant)}
 
 
 @cache

@@ -1,0 +1,65 @@
+"""`goldenseed init`: write a recipe with its card for a model of the user's own."""
+
+from typing import Annotated, Any
+
+import typer
+
+Model = Annotated[str, typer.Option(
+    metavar="MODEL", help="A folder in the diffusers layout, a .safetensors checkpoint, or "
+    "OWNER/NAME of a repository on Hugging Face.",
+)]  # fmt: skip
+Prompts = Annotated[str, typer.Option(
+    metavar="FILE", help="Prompt file: one prompt a line, or .csv, .tsv, .jsonl; or the name of "
+    "a shipped one.",
+)]  # fmt: skip
+SeedText = Annotated[str, typer.Option(
+    "--seeds", metavar="SEEDS", help="A count (64), a range start:stop without its stop "
+    "(100:164), or a list (7,11,469).",
+)]  # fmt: skip
+Steps = Annotated[int | None, typer.Option(
+    min=1, metavar="N", show_default="from the files", help="Denoising steps.",
+)]  # fmt: skip
+Guidance = Annotated[float | None, typer.Option(
+    min=0, metavar="G", show_default="from the files",
+    help="Scale of classifier-free guidance; 1 or less switches it off.",
+)]  # fmt: skip
+Scheduler = Annotated[str, typer.Option(
+    metavar="NAME", show_default="from the files", help="Scheduler class of diffusers.",
+)]  # fmt: skip
+Pixels = Annotated[int | None, typer.Option(
+    min=1, metavar="PIXELS", show_default="from the files", help="Size of an image.",
+)]  # fmt: skip
+Device = Annotated[str, typer.Option(
+    metavar="gpu|cpu", show_default="gpu if there is one", help="Where the model is drawn.",
+)]  # fmt: skip
+Revision = Annotated[str, typer.Option(
+    metavar="COMMIT", show_default="the newest", help="Commit of the repository.",
+)]  # fmt: skip
+Rank = Annotated[str, typer.Option(
+    metavar="METRIC", show_default="by the weights on this machine",
+    help="Metric that ranks the seeds.",
+)]  # fmt: skip
+
+
+def init(
+    model: Model, prompts: Prompts, seeds: SeedText = "64", steps: Steps = None,
+    guidance: Guidance = None, scheduler: Scheduler = "", height: Pixels = None,
+    width: Pixels = None, device: Device = "", revision: Revision = "", rank: Rank = "",
+) -> None:  # fmt: skip
+    """Write a recipe for your own model, to stdout: `goldenseed init ... > study.yaml`.
+
+    Reads from the model's files how it is drawn. Each value has a comment that says where it
+    comes from. What the files do not say must be given as an option.
+    """
+    from goldenseed.output import tables
+    from goldenseed.steps.init.device import draws_on_gpu
+    from goldenseed.steps.init.recipe import recipe_text
+    from goldenseed.steps.init.request import Request
+
+    options: dict[str, Any] = {
+        "num_inference_steps": steps, "guidance_scale": guidance, "scheduler": scheduler,
+        "height": height, "width": width,
+    }  # fmt: skip
+    given = {name: value for name, value in options.items() if value not in (None, "")}
+    request = Request(model, prompts, seeds, revision, draws_on_gpu(device), rank, given)
+    tables.line(recipe_text(request).removesuffix("\n"))

@@ -1,0 +1,59 @@
+"""Find out what kind of model a user names, and what its files say."""
+
+import re
+from pathlib import Path
+
+from goldenseed.steps.init.request import Request
+from pipeline.cards.card import load_cards
+from pipeline.cards.checkpoints import Checkpoint, fetch
+from pipeline.cards.facts.fact import Facts
+from pipeline.cards.facts.folder import folder_facts, repository_facts
+from pipeline.cards.facts.tensors import PICKLES, refuse_pickle
+from pipeline.cards.loaded_files import TEXTS
+from pipeline.errors import ModelError, nearest
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+"""A repository on the hub."""
+
+FILES = (".safetensors", *PICKLES)
+"""Endings of names that are files, not repositories."""
+
+
+def model_facts(request: Request) -> Facts:
+    """Collect what the files of a model say.
+
+    Args:
+        request: Names the model.
+
+    Raises:
+        ModelError: If there is no such model, or it is one that goldenseed cannot draw.
+    """
+    path = Path(request.model)
+    if path.is_dir():
+        return folder_facts(path)
+    if not path.exists():
+        return _hub_facts(request)
+    refuse_pickle(path)
+    raise _no_model(request.model)
+
+
+def _hub_facts(request: Request) -> Facts:
+    """Collect what the configs of a repository say; its weights are not fetched."""
+    if not REPOSITORY.fullmatch(request.model) or request.model.endswith(FILES):
+        raise _no_model(request.model)
+    checkpoint = Checkpoint(repo=request.model, revision=request.revision)
+    folder, commit = fetch(checkpoint, TEXTS, who=f"--model {request.model}")
+    facts = Facts()
+    facts.say("repo", request.model, "--model")
+    facts.say("revision", commit, "--revision" if request.revision else "the newest commit")
+    repository_facts(folder, facts)
+    return facts
+
+
+def _no_model(model: str) -> ModelError:
+    return ModelError(
+        f"no model {model!r}: there is no such folder or file; {nearest(model, load_cards())}"
+        f"wanted a folder in the diffusers layout, a .safetensors file, or OWNER/NAME of a "
+        f"repository on Hugging Face"
+    )

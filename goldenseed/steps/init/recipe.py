@@ -1,0 +1,128 @@
+"""Write the recipe of `goldenseed init`, and check that it is one."""
+
+from pathlib import Path
+
+import yaml
+
+from analysis.features.cards import load_card as load_feature_card
+from analysis.features.cards import local_weights
+from analysis.metrics import load_metric
+from analysis.ranking.before_drawing import refuse_without_better_end
+from goldenseed.steps import begin
+from goldenseed.steps.init.card_fields import card_fields
+from goldenseed.steps.init.model import model_facts
+from goldenseed.steps.init.recipe_text import commented, flow, section
+from goldenseed.steps.init.request import Request
+from pipeline.cards.facts.fact import Fact
+from pipeline.errors import PromptError
+from pipeline.prompts.prompt_sets import read_prompts
+from pipeline.settings.choices import SeedChoice
+from pipeline.settings.recipe import parse_recipe
+
+HPS = "hps_v2_1"
+PIXELS_TOGETHER = 2**22
+"""Pixels that are drawn together: 4 images of 1024 x 1024."""
+
+LARGEST_BATCH = 32
+APPEARANCE = ("brightness", "contrast", "colourfulness", "saturation")
+
+
+def recipe_text(request: Request) -> str:
+    """Write a recipe with its card.
+
+    Args:
+        request: The model, prompts and seeds.
+
+    Returns:
+        YAML that `goldenseed run` takes as it is.
+
+    Raises:
+        GoldenseedError: If the model, the prompts, the seeds or the metric cannot be used, or the
+            files do not say all that a card needs.
+    """
+    facts = model_facts(request)
+    fields = {"name": Fact(request.name, "as the model is called"), **card_fields(facts, request)}
+    predicts = facts.known.get("prediction_type")
+    lines = [
+        *commented(_head(request)),
+        "",
+        *section("card", fields),
+        *([f"  # predicts {predicts.value} ({predicts.source})"] if predicts else []),
+        "",
+        *_grid(request),
+        f"batch_size: {_batch_size(fields)}  # images drawn together; fewer need less memory",
+        "",
+        *_measures(request),
+    ]
+    text = "\n".join(lines) + "\n"
+    parse_recipe(yaml.safe_load(text), Path("study.yaml"))
+    return text
+
+
+def _head(request: Request) -> list[str]:
+    return [
+        f"A seed study of {request.name}, written by `goldenseed init`. What it will cost:",
+        "",
+        "  goldenseed plan study.yaml",
+        "  goldenseed run study.yaml",
+        "",
+        "The comment beside a value says where it comes from. Change what you like: docs/cards.md",
+        "and docs/recipes.md describe every field.",
+    ]
+
+
+def _grid(request: Request) -> list[str]:
+    """Write the prompts and seeds, after both were read."""
+    seeds = SeedChoice.parse(request.seeds)
+    values = seeds.chosen or None
+    chosen = {"chosen": list(values)} if values else {"start": seeds.start, "count": seeds.count}
+    source, count = _prompts(request.prompts)
+    return [
+        f"prompts: {flow({'source': source})}  # {count:,} prompts",
+        f"seeds: {flow(chosen)}",
+    ]
+
+
+def _prompts(name: str) -> tuple[str, int]:
+    """Read a prompt file; give its name or absolute path, and the number of its prompts."""
+    shipped = begin.PROMPTS / f"{name}.jsonl"
+    path = shipped if shipped.is_file() else Path(name)
+    if not path.is_file():
+        known = sorted(file.stem for file in begin.PROMPTS.glob("*.jsonl"))
+        raise PromptError(
+            f"no prompt file {name}; wanted a file with one prompt a line (.txt), a .csv, .tsv or "
+            f".jsonl, or a shipped one: {', '.join(known)}"
+        )
+    count = len(read_prompts(path).prompts)
+    return (name if shipped.is_file() else str(path.resolve())), count
+
+
+def _batch_size(fields: dict[str, Fact]) -> int:
+    pixels = int(fields["height"].value) * int(fields["width"].value)
+    fitting = max(1, min(LARGEST_BATCH, PIXELS_TOGETHER // pixels))
+    return int(1 << (fitting.bit_length() - 1))
+
+
+def _measures(request: Request) -> list[str]:
+    metric, why = _ranking(request)
+    ranked = load_metric(metric)
+    refuse_without_better_end(ranked)
+    features = list(dict.fromkeys(["appearance", *ranked.features]))
+    metrics = list(dict.fromkeys([metric, *APPEARANCE]))
+    return [
+        f"features: {flow(features)}",
+        f"metrics: {flow(metrics)}",
+        f"ranking: {flow({'metric': metric})}  # {why}",
+    ]
+
+
+def _ranking(request: Request) -> tuple[str, str]:
+    """Choose the metric that ranks, with the reason."""
+    if request.rank:
+        return request.rank, "--rank"
+    if request.gpu and local_weights(load_feature_card(HPS.replace("_", "-"), "hps")) is not None:
+        return HPS, "preferred images; its weights are on this machine"
+    return (
+        "text_artifact_rate",
+        f"unwanted writing; needs no download ({HPS} ranks by preference: --rank {HPS})",
+    )

@@ -1,0 +1,34 @@
+"""What a user asks of `goldenseed init`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of the command.
+
+    Attributes:
+        model: A folder in the diffusers layout, a checkpoint file, or a repository on the hub.
+        prompts: Name of a shipped prompt file, or path of one.
+        seeds: A count, a range or a list.
+        revision: Commit of the repository; empty for the newest.
+        gpu: Whether the model is drawn on a GPU.
+        rank: Metric that ranks the seeds; empty to choose by the weights on this machine.
+        given: Field of a card -> value that the user gave.
+    """
+
+    model: str
+    prompts: str
+    seeds: str
+    revision: str
+    gpu: bool
+    rank: str
+    given: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """A name for the card: that of the folder, the file or the repository."""
+        path = Path(self.model).absolute()
+        return path.stem if path.suffix == ".safetensors" else path.name

@@ -1,0 +1,195 @@
+"""A recipe that `goldenseed init` wrote is drawn as it is, and is refused in words before that."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from pipeline.cards.card import load_cards
+from tests.goldenseed.conftest import Call
+from tests.pipeline import tiny
+
+FOLDER = "seedling/weights/seedling-mini"
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    file = tmp_path / "p.txt"
+    file.write_text("\n".join(f"thing {number}" for number in range(16)))
+    return file
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SD 2.0's classes with tiny weights."""
+    folder = tmp_path_factory.mktemp("tiny") / "my-model"
+    tiny.checkpoint(folder, load_cards()["sd2"])
+    return folder
+
+
+def write(call: Call, prompts: Path, *options: object, model: object = FOLDER) -> Path:
+    called = call("init", "--model", model, "--prompts", prompts, "--device", "cpu", *options)
+    assert called.code == 0, called.err
+    file = prompts.with_name("study.yaml")
+    file.write_text(called.out)
+    return file
+
+
+def test_a_local_folder_becomes_a_list(
+    call: Call, prompts: Path, monkeypatch: pytest.MonkeyPatch, tiny_folder: Path
+) -> None:
+    """From a folder to a list of seeds without touching YAML."""
+    file = write(call, prompts, "--seeds", 8, "--steps", 1, model=tiny_folder)
+    monkeypatch.chdir(prompts.parent)
+    assert call("plan", file).code == 0
+    called = call("run", file, "--executor", "local")
+    assert called.code == 0, called.err
+    assert list(prompts.parent.glob("runs/study/releases/*/golden_seeds.json"))
+
+
+def test_each_value_says_where_it_comes_from(call: Call, prompts: Path, tiny_folder: Path) -> None:
+    file = write(call, prompts, model=tiny_folder)
+    text, card = file.read_text(), yaml.safe_load(file.read_text())["card"]
+    assert "# vae/config.json" in text
+    assert "predicts epsilon (scheduler/scheduler_config.json)" in text
+    assert (card["latent_channels"], card["vae_factor"]) == (4, 8)
+    assert (card["height"], card["scheduler"]) == (64, "DDIMScheduler")
+    assert (card["num_inference_steps"], card["guidance_scale"]) == (50, 7.5)
+    fields = [line for line in text.splitlines() if line.startswith("  ") and ":" in line]
+    assert all("#" in line for line in fields), "no value without its source"
+
+
+def test_what_the_files_do_not_say_is_asked_for_by_name(
+    call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    turbo = shutil.copytree(tiny_folder, tmp_path / "my-turbo")
+    called = call("init", "--model", turbo, "--prompts", prompts, "--device", "cpu")
+    assert called.code == 2
+    assert "--steps: its name contains 'turbo'" in called.err
+    assert "--guidance: " in called.err
+    file = write(call, prompts, "--steps", 1, "--guidance", 0, model=turbo)
+    assert yaml.safe_load(file.read_text())["card"]["guidance_scale"] == 0
+
+
+def test_a_recipe_holds_its_card_and_arms_may_have_others(
+    call: Call, tmp_path: Path, prompts: Path, tiny_folder: Path
+) -> None:
+    """Checkpoint x seed: fields of another card, and a whole other card."""
+    fields = yaml.safe_load(write(call, prompts, "--seeds", 2, "--steps", 1).read_text())
+    tiny_card = yaml.safe_load(write(call, prompts, "--steps", 2, model=tiny_folder).read_text())
+    fields |= {"features": ["appearance"], "metrics": ["brightness"], "ranking": None}
+    fields["arms"] = {
+        "plain": {},
+        "guided": {"guidance_scale": 3.0},
+        "steps": {"card": {"num_inference_steps": 2}},
+        "other": {"card": tiny_card["card"] | {"name": "tiny"}},
+        "named": {"card": "seedling-mini-b", "num_inference_steps": 1},
+    }
+    file = tmp_path / "arms.yaml"
+    file.write_text(yaml.safe_dump(fields, sort_keys=False))
+    out = tmp_path / "out"
+    planned = call("plan", file, "--out", out, "--json")
+    assert planned.code == 0, planned.err
+    cards = {row["arm"]: row["card"] for row in json.loads(planned.out)}
+    assert cards == {
+        "plain": "seedling-mini", "guided": "seedling-mini", "steps": "steps", "other": "tiny",
+        "named": "seedling-mini-b",
+    }  # fmt: skip
+    called = call("generate", file, "--out", out, "--executor", "local", "--prompts", 2)
+    assert called.code == 0, called.err
+    configs = {p.parent.name: json.loads(p.read_text())["config"] for p in out.glob("*/run.json")}
+    assert configs["steps"]["num_inference_steps"] == 2
+    assert configs["steps"]["card_sha256"] == configs["plain"]["card_sha256"]
+    shas = {configs[name]["card_sha256"] for name in ("plain", "other", "named")}
+    assert len(shas) == 3
+    assert configs["plain"]["num_inference_steps"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"dtyp": "float32"}, "did you mean 'dtype'"),
+        ({"height": "tall"}, "height: Input should be a valid integer"),
+    ],
+)
+def test_a_mistake_in_the_card_of_a_recipe_is_named(
+    call: Call, prompts: Path, tmp_path: Path, change: dict[str, object], wanted: str
+) -> None:
+    fields = yaml.safe_load(write(call, prompts).read_text())
+    for place in ({"card": fields["card"] | change}, {"arms": {"a": {"card": change}}}):
+        file = tmp_path / "wrong.yaml"
+        file.write_text(yaml.safe_dump(fields | place))
+        called = call("plan", file)
+        assert called.code == 2
+        assert wanted in called.err
+
+
+def test_what_is_no_model_is_refused_in_words(call: Call, prompts: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    many = tmp_path / "many"
+    many.mkdir()
+    for name in ("a", "b"):
+        (many / f"{name}.safetensors").write_bytes(b"")
+    torch.save({"state_dict": {"a": torch.ones(2)}}, tmp_path / "old.ckpt")
+    cases = {
+        tmp_path / "empty": "holds no model_index.json and no .safetensors",
+        many: "which one is the model?",
+        tmp_path / "old.ckpt": "weights_only=True",
+        tmp_path / "gone": "no model",
+    }
+    for model, wanted in cases.items():
+        called = call("init", "--model", model, "--prompts", prompts, "--device", "cpu")
+        assert called.code == 2, called.err
+        assert wanted in called.err
+        assert not called.out
+
+
+def cached(home: Path, repo: str, folder: Path, commit: str = "0" * 40) -> None:
+    """Put a folder into the cache of the hub, as `hf download` leaves it."""
+    place = home / f"models--{repo.replace('/', '--')}"
+    shutil.copytree(folder, place / "snapshots" / commit)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(commit)
+
+
+def test_a_repository_is_read_from_the_cache_and_pinned(
+    call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    cached(tmp_path, "me/mine", tiny_folder)
+    file = write(call, prompts, "--steps", 1, model="me/mine")
+    card = yaml.safe_load(file.read_text())["card"]
+    assert (card["repo"], card["revision"]) == ("me/mine", "0" * 40)
+    called = call("generate", file, "--prompts", 1, "--seeds", 1, "--executor", "local",
+                  "--out", tmp_path / "run")  # fmt: skip
+    assert called.code == 0, called.err
+    called = call("init", "--model", "me/other", "--prompts", prompts, "--device", "cpu")
+    assert called.code == 2
+    assert "me/other, which are not in the local hub cache" in called.err
+
+
+def test_a_folder_that_would_run_code_is_refused(
+    call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "foreign")
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": {"A": "evil.A"}}))
+    called = call("init", "--model", folder, "--prompts", prompts, "--device", "cpu")
+    assert called.code == 2
+    assert "auto_map runs Python code" in called.err
+
+
+def test_wrong_prompts_or_seeds_are_refused(call: Call, prompts: Path, tmp_path: Path) -> None:
+    for options, wanted in (
+        (("--prompts", tmp_path / "none.txt"), "no prompt file"),
+        (("--prompts", prompts, "--seeds", "x"), "seeds 'x'"),
+        (("--prompts", prompts, "--device", "tpu"), "wanted gpu or cpu"),
+        (("--prompts", prompts, "--device", "cpu", "--rank", "brightness"), "no better end"),
+    ):
+        called = call("init", "--model", FOLDER, *options)
+        assert called.code == 2
+        assert wanted in called.err
