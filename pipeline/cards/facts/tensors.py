@@ -11,12 +11,6 @@ from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import ModelError
 
-BYTES = {
-    "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2,
-    "U16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
-}  # fmt: skip
-"""Bytes of one number by the dtype's name in a file."""
-
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 """Endings of files that hold pickles."""
 
