@@ -40,11 +40,25 @@ Rank = Annotated[str, typer.Option(
     help="Metric that ranks the seeds.",
 )]  # fmt: skip
 
+Prediction = Annotated[str, typer.Option(
+    metavar="epsilon|v_prediction", show_default="from the files",
+    help="What the network of a single file predicts.",
+)]  # fmt: skip
+Config = Annotated[str, typer.Option(
+    metavar="NAME|FOLDER", show_default="recognised",
+    help="Configs of a single file: a name that ships, such as sdxl, or a folder.",
+)]  # fmt: skip
+Base = Annotated[str, typer.Option(
+    metavar="FOLDER|OWNER/NAME", help="A model of the same family in the diffusers layout, from "
+    "which a single file takes the text encoders or the autoencoder that it lacks.",
+)]  # fmt: skip
+
 
 def init(
     model: Model, prompts: Prompts, seeds: SeedText = "64", steps: Steps = None,
     guidance: Guidance = None, scheduler: Scheduler = "", height: Pixels = None,
     width: Pixels = None, device: Device = "", revision: Revision = "", rank: Rank = "",
+    prediction: Prediction = "", config: Config = "", base: Base = "",
 ) -> None:  # fmt: skip
     """Write a recipe for your own model, to stdout: `goldenseed init ... > study.yaml`.
 
@@ -61,5 +75,7 @@ def init(
         "height": height, "width": width,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value not in (None, "")}
-    request = Request(model, prompts, seeds, revision, draws_on_gpu(device), rank, given)
+    request = Request(
+        model, prompts, seeds, revision, draws_on_gpu(device), rank, given, prediction, config, base
+    )
     tables.line(recipe_text(request).removesuffix("\n"))

@@ -23,6 +23,12 @@ from pipeline.cards.known_hashes import known_sha256
 from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_sha256
 from pipeline.cards.other_tools import our_field
 from pipeline.cards.own_paths import beside
+from pipeline.cards.single_files import (
+    config_folder,
+    is_shipped_config,
+    single_file,
+    single_file_sha256,
+)
 from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.registry import is_user_path
 from pipeline.storage.file_hashes import sha256_of_files
@@ -40,6 +46,8 @@ class Card(Checkpoint):
 
     Attributes:
         name: Name in recipes.
+        config: For a checkpoint that is one file: name of a configuration in
+            `models/single_file_configs`, or a folder of configs in the diffusers layout.
         family: Name in the model registry (`pipeline/models/__init__.py`). A card of another family
             can be planned but not drawn.
         dtype: Torch dtype the networks run in.
@@ -74,6 +82,7 @@ class Card(Checkpoint):
 
     name: str
     family: str
+    config: str = ""
     dtype: Literal["float32", "float16", "bfloat16"]
     variant: str = ""
     scheduler: str
@@ -119,7 +128,8 @@ class ResolvedCard(BaseModel):
     """A card whose files are on this machine.
 
     Attributes:
-        folder: The diffusers folder.
+        folder: The diffusers folder; of a single file, the folder of its configs.
+        file: The file that holds all weights of the card's pipeline, or None.
         revision: The commit that was read; empty for local folders.
         sha256: Hash of the names and contents of all files that define the model.
         parts: Folders of the card's parts.
@@ -128,6 +138,7 @@ class ResolvedCard(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     folder: Path
+    file: Path | None = None
     revision: str
     sha256: str
     parts: dict[str, Path] = Field(default_factory=dict)
@@ -165,7 +176,9 @@ def _beside(card: Card, folder: Path) -> Card:
         name: part.model_copy(update={"path": beside(part.path, folder)})
         for name, part in card.parts.items()
     }
-    return card.model_copy(update={"path": beside(card.path, folder), "parts": parts})
+    config = card.config if is_shipped_config(card.config) else beside(card.config, folder)
+    changes = {"path": beside(card.path, folder), "parts": parts, "config": config}
+    return card.model_copy(update=changes)
 
 
 def _no_card(name: str, cards: Mapping[str, Card]) -> ConfigError:
@@ -200,7 +213,9 @@ def check_drawable(card: Card) -> None:
             f"card {card.name} has neither `path` nor `repo`: give the path of a folder in the "
             f"diffusers layout, or a repository on Hugging Face"
         )
-    if card.path:
+    if card.config:
+        single_file(card)
+    elif card.path:
         _local(card)
 
 
@@ -219,13 +234,15 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
     check_drawable(card)
     part_commits = dict(item.split("=") for item in revision.split()[1:])
     card_commit = revision.split()[0] if revision.split() else ""
+    file = single_file(card) if card.config else None
     folder, commit = (
-        (_local(card), "")
+        (config_folder(card.config) if file else _local(card), "")
         if card.path
         else _fetch_pipeline(card, card.variant, f"card {card.name}", card_commit)
     )
     refuse_code_in(folder)
-    sha256, parts, revisions = pipeline_sha256(folder, card.variant), {}, [commit or "local"]
+    sha256 = single_file_sha256(file, folder) if file else pipeline_sha256(folder, card.variant)
+    parts, revisions = {}, [commit or "local"]
     for name, part in card.parts.items():
         parts[name], part_commit = _resolve_part(card, name, part, part_commits.get(name, ""))
         revisions += [f"{name}={part_commit}"] if part_commit else []
@@ -233,7 +250,7 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
         joined = f"{sha256}\0{name}\0{_part_sha256(parts[name], part)}"
         sha256 = hashlib.sha256(joined.encode()).hexdigest()
     revision = " ".join(revisions) if len(revisions) > 1 else commit
-    return ResolvedCard(folder=folder, revision=revision, sha256=sha256, parts=parts)
+    return ResolvedCard(folder=folder, file=file, revision=revision, sha256=sha256, parts=parts)
 
 
 def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Path, str]:

@@ -19,6 +19,7 @@ from pipeline.cards.foreign_code import refuse_code_arguments, refuse_code_in
 from pipeline.cards.json_files import components
 from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ModelError, nearest
+from pipeline.models.single_file import load_file
 from pipeline.settings.config import RunConfig
 
 
@@ -82,15 +83,18 @@ def load_stage(
         given |= _components(card, resolved, config, kind)
         given |= _without_checker(card, kind) | stage.load
         _refuse_missing(card, kind, folder, given)
-        pipe = kind.from_pretrained(
-            str(folder),
-            dtype=getattr(torch, config.dtype),
-            variant=variant or None,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            **given,
-        )
+        if resolved.file and not stage.part:
+            pipe = load_file(kind, card, resolved, config, given)
+        else:
+            pipe = kind.from_pretrained(
+                str(folder),
+                dtype=getattr(torch, config.dtype),
+                variant=variant or None,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                **given,
+            )
         _put_adapters(card, resolved, pipe)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         if isinstance(error, ModelError):
@@ -160,14 +164,16 @@ def _component(card: Card, resolved: ResolvedCard, config: RunConfig, name: str,
     if library not in libraries:
         raise ModelError(f"card {card.name}: part {name} is of {part.kind!r}; wanted diffusers:...")
     refuse_code_in(resolved.parts[name])
+    cls = _class(libraries[library], kind, "model")
+    of_networks = {
+        "dtype": getattr(torch, config.dtype),
+        "variant": part.variant or None,
+        "use_safetensors": True,
+    }
+    more = of_networks if issubclass(cls, torch.nn.Module) else {}
     try:
-        return _class(libraries[library], kind, "model").from_pretrained(
-            str(resolved.parts[name] / part.subfolder),
-            dtype=getattr(torch, config.dtype),
-            variant=part.variant or None,
-            use_safetensors=True,
-            local_files_only=True,
-        )
+        inside = str(resolved.parts[name] / part.subfolder)
+        return cls.from_pretrained(inside, local_files_only=True, **more)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(f"card {card.name}: its part {name} does not load: {error}") from error
 

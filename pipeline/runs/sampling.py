@@ -14,6 +14,7 @@ from pipeline.cards.card_parts import DECODERS
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.cards.diffusers_source import passes_generator
 from pipeline.cards.json_files import read_object
+from pipeline.cards.single_files import config_folder
 from pipeline.errors import ConfigError
 from pipeline.interventions.base import Intervention
 from pipeline.registry import is_user_path, load
@@ -79,7 +80,8 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
             next(layer.height for layer in layers if layer.height is not None),
             next(layer.width for layer in layers if layer.width is not None),
         )
-    folder = PROJECT_ROOT / card.path if card.path else None
+    local = PROJECT_ROOT / card.path if card.path else None
+    folder = config_folder(card.config) if card.config else local
     parts = {name: PROJECT_ROOT / part.path for name, part in card.parts.items() if part.path}
     check_checkpoint(recipe, card, folder, parts)
 

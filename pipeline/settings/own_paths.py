@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cards.own_paths import beside
+from pipeline.cards.single_files import is_shipped_config
 from pipeline.prompts.prompt_files import SUFFIXES
 
 _YAML = (".yaml", ".yml")
@@ -43,6 +44,7 @@ def _resolved(value: Any, name: str, folder: Path) -> Any:  # noqa: ANN401 - any
         (name == "card" and value.endswith(_YAML))
         or (name == "source" and value.lower().endswith(SUFFIXES))
         or name in ("path", "weights")
+        or (name == "config" and not is_shipped_config(value))
         or name.endswith("_weights")
     )
     return beside(value, folder) if is_path else _with_card(value, folder)

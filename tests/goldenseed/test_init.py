@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from pipeline.cards.card import load_cards
 from tests.goldenseed.conftest import Call
-from tests.pipeline import tiny
+from tests.pipeline import tiny, tiny_files, tiny_pipelines
 
 FOLDER = "seedling/weights/seedling-mini"
 
@@ -42,7 +43,7 @@ def test_a_local_folder_becomes_a_list(
     call: Call, prompts: Path, monkeypatch: pytest.MonkeyPatch, tiny_folder: Path
 ) -> None:
     """From a folder to a list of seeds without touching YAML."""
-    file = write(call, prompts, "--seeds", 8, "--steps", 1, model=tiny_folder)
+    file = write(call, prompts, "--seeds", 4, "--steps", 1, model=tiny_folder)
     monkeypatch.chdir(prompts.parent)
     assert call("plan", file).code == 0
     called = call("run", file, "--executor", "local")
@@ -145,6 +146,40 @@ def test_what_is_no_model_is_refused_in_words(call: Call, prompts: Path, tmp_pat
         assert called.code == 2, called.err
         assert wanted in called.err
         assert not called.out
+
+
+def test_a_single_file_becomes_a_run(
+    call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With configs of one's own, because tiny networks are of no family that ships."""
+    monkeypatch.setitem(tiny_files.WRITERS, "StableDiffusionPipeline", tiny_files.sd2)
+    model = tiny_files.save(tiny_folder, tmp_path / "x.safetensors")
+    file = write(call, prompts, "--steps", 1, "--config", tiny_folder, model=model)
+    called = call("generate", file, "--prompts", 2, "--seeds", 2, "--executor", "local",
+                  "--out", tmp_path / "run")  # fmt: skip
+    assert called.code == 0, called.err
+    model.write_bytes(model.read_bytes()[:-100])
+    called = call("init", "--model", model, "--prompts", prompts, "--device", "cpu")
+    assert called.code == 2
+    assert "its download stopped early" in called.err
+
+
+def test_the_rest_of_a_file_comes_from_a_base(call: Call, prompts: Path, tmp_path: Path) -> None:
+    card = tiny_pipelines.checkpoint(tmp_path / "folder", load_cards()["flux-schnell"])
+    names = {"double_blocks.0.img_attn.norm.key_norm.scale": (128,), "img_in.weight": (1, 64),
+             "double_blocks.18.img_attn.norm.key_norm.scale": (128,)}  # fmt: skip
+    model = tmp_path / "flux.safetensors"
+    save_file({name: torch.zeros(shape) for name, shape in names.items()}, model)
+    called = call("init", "--model", model, "--prompts", prompts, "--device", "cpu")
+    assert called.code == 2
+    assert "--base: the file holds no text_encoder, text_encoder_2, vae" in called.err
+    file = write(call, prompts, "--base", card.path, model=model)
+    fields = yaml.safe_load(file.read_text())["card"]
+    assert fields["config"] == "flux-schnell"
+    assert fields["parts"]["text_encoder_2"] == {
+        "use": "component", "component": "text_encoder_2", "kind": "transformers:T5EncoderModel",
+        "path": card.path, "subfolder": "text_encoder_2",
+    }  # fmt: skip
 
 
 def cached(home: Path, repo: str, folder: Path, commit: str = "0" * 40) -> None:

@@ -9,8 +9,10 @@ from tests.pipeline.tiny import SIZE, TEXT_LENGTH, TEXT_WIDTH
 
 WIDTHS = (16, 32)
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+SECOND_WIDTH = 48
+"""Width of SDXL's second text encoder; it is not that of the first in real models either."""
 XL_UNET = {
-    "cross_attention_dim": 2 * TEXT_WIDTH, "addition_embed_type": "text_time",
+    "cross_attention_dim": TEXT_WIDTH + SECOND_WIDTH, "addition_embed_type": "text_time",
     "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 6 * 8 + TEXT_WIDTH,
     "use_linear_projection": True,
 }  # fmt: skip

@@ -35,7 +35,10 @@ def _sdxl(folder: Path, card: Card) -> None:
     d.StableDiffusionXLPipeline(
         vae=nets.vae(), unet=nets.unet(**nets.XL_UNET), scheduler=nets.euler(), tokenizer=tokenizer,
         tokenizer_2=tokenizer, text_encoder=nets.clip(t.CLIPTextModel, tokenizer),
-        text_encoder_2=nets.clip(t.CLIPTextModelWithProjection, tokenizer), add_watermarker=False,
+        text_encoder_2=nets.clip(
+            t.CLIPTextModelWithProjection, tokenizer, hidden_size=nets.SECOND_WIDTH
+        ),
+        add_watermarker=False,
     ).save_pretrained(folder)  # fmt: skip
     for name in card.parts:
         controlnet(folder / "parts" / name, card)

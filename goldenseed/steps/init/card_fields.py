@@ -12,13 +12,15 @@ OPTIONS: Mapping[str, str] = {
     "scheduler": "--scheduler",
     "height": "--height",
     "width": "--width",
+    "parts": "--base",
+    "prediction": "--prediction",
 }
 """Field of a card -> the option that gives it."""
 
 ORDER = (
-    "family", "path", "repo", "revision", "variant", "dtype", "gpu", "scheduler",
-    "num_inference_steps", "guidance_scale", "height", "width", "latent_channels", "vae_factor",
-    "stages", "demonstration", "licence",
+    "family", "path", "config", "repo", "revision", "variant", "dtype", "gpu", "scheduler",
+    "scheduler_config", "num_inference_steps", "guidance_scale", "height", "width",
+    "latent_channels", "vae_factor", "stages", "parts", "demonstration", "licence",
 )  # fmt: skip
 """Fields of a card, as they are written."""
 

@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+from goldenseed.steps.init.parts import base_parts
 from goldenseed.steps.init.request import Request
 from pipeline.cards.card import load_cards
 from pipeline.cards.checkpoints import Checkpoint, fetch
+from pipeline.cards.facts.checkpoint_file import file_facts
 from pipeline.cards.facts.fact import Facts
 from pipeline.cards.facts.folder import folder_facts, repository_facts
-from pipeline.cards.facts.tensors import PICKLES, refuse_pickle
+from pipeline.cards.facts.tensors import PICKLES
 from pipeline.cards.loaded_files import TEXTS
 from pipeline.errors import ModelError, nearest
 
@@ -34,8 +36,11 @@ def model_facts(request: Request) -> Facts:
         return folder_facts(path)
     if not path.exists():
         return _hub_facts(request)
-    refuse_pickle(path)
-    raise _no_model(request.model)
+    facts = file_facts(path, request.prediction, request.config)
+    if "lacking" in facts.known and request.base:
+        parts = base_parts(request.base, facts.value("lacking"), request.model)
+        facts.say("parts", parts, "--base")
+    return facts
 
 
 def _hub_facts(request: Request) -> Facts:

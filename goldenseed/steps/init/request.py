@@ -17,6 +17,9 @@ class Request:
         gpu: Whether the model is drawn on a GPU.
         rank: Metric that ranks the seeds; empty to choose by the weights on this machine.
         given: Field of a card -> value that the user gave.
+        prediction: What the network of a single file predicts; empty if the file says it.
+        config: Configuration of a single file; empty to recognise it.
+        base: Folder or repository that has what a single file lacks; empty for none.
     """
 
     model: str
@@ -26,6 +29,9 @@ class Request:
     gpu: bool
     rank: str
     given: dict[str, Any]
+    prediction: str = ""
+    config: str = ""
+    base: str = ""
 
     @property
     def name(self) -> str:

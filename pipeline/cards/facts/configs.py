@@ -27,12 +27,13 @@ FEW_STEP_SCHEDULERS = ("LCMScheduler", "TCDScheduler")
 NETWORKS = ("transformer", "unet")
 
 
-def config_facts(folder: Path, facts: Facts) -> None:
+def config_facts(folder: Path, facts: Facts, *, name: str = "") -> None:
     """Add what the configs in a folder say.
 
     Args:
         folder: A folder in the diffusers layout; weights are not read.
         facts: What is known already, which stays.
+        name: Name of the model; empty for that of the folder.
 
     Raises:
         ModelError: If no shipped card calls this pipeline, or a config is damaged.
@@ -47,7 +48,8 @@ def config_facts(folder: Path, facts: Facts) -> None:
     _scheduler_facts(folder, card, facts)
     _latent_facts(folder, card, facts)
     _size_facts(folder, card, facts)
-    _step_facts(folder, pipeline, index, card, facts)
+    why = few_steps_reason(folder, name or folder.name)
+    _step_facts(folder, index, card, facts, why)
 
 
 def pattern_card(pipeline: str, folder: Path) -> Card:
@@ -99,6 +101,9 @@ def _scheduler_facts(folder: Path, card: Card, facts: Facts) -> None:
         facts.say("scheduler", card.scheduler, f"as card {card.name}; the model names none")
     if "prediction_type" in config:
         facts.say("prediction_type", config["prediction_type"], "scheduler/scheduler_config.json")
+    own = defaults("schedulers", facts.value("scheduler"), "__init__")
+    if "prediction_type" in own:
+        facts.say("prediction_type", own["prediction_type"], "the default of the scheduler")
 
 
 def _latent_facts(folder: Path, card: Card, facts: Facts) -> None:
@@ -122,10 +127,8 @@ def _size_facts(folder: Path, card: Card, facts: Facts) -> None:
     facts.say("width", card.width, "the same")
 
 
-def _step_facts(
-    folder: Path, pipeline: str, index: Mapping[str, Any], card: Card, facts: Facts
-) -> None:
-    why = few_steps_reason(folder)
+def _step_facts(folder: Path, index: Mapping[str, Any], card: Card, facts: Facts, why: str) -> None:
+    pipeline = str(index["_class_name"])
     distilled = index.get("is_distilled") or (
         card.guidance_scale == 0 and _config(folder, "transformer").get("guidance_embeds") is False
     )
@@ -144,11 +147,12 @@ def _step_facts(
             facts.say(name, call.get(name, own), source if name in call else f"card {card.name}")
 
 
-def few_steps_reason(folder: Path) -> str:
+def few_steps_reason(folder: Path, name: str) -> str:
     """Say why a model may be one that was distilled to few steps; empty if nothing says so.
 
     Args:
         folder: The model's folder.
+        name: Its name.
     """
     path = folder / "scheduler" / "scheduler_config.json"
     config = read_object(path) if path.is_file() else {}
@@ -158,7 +162,9 @@ def few_steps_reason(folder: Path) -> str:
         return "its scheduler's timestep_spacing is trailing, as of models distilled to few steps"
     if _config(folder, "unet").get("time_cond_proj_dim") is not None:
         return "its UNet takes the guidance as an input, as of models distilled to few steps"
-    word = next((word for word in FEW_STEPS if word in folder.name.lower()), "")
+    if _config(folder, "transformer").get("_class_name") == "ZImageTransformer2DModel":
+        return "Z-Image and Z-Image-Turbo differ in their weights alone"
+    word = next((word for word in FEW_STEPS if word in name.lower()), "")
     return f"its name contains {word!r}, as of models distilled to few steps" if word else ""
 
 

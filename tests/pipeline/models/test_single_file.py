@@ -1,0 +1,102 @@
+"""A checkpoint of one file draws the images of the folder that it was made from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline.cards.card import Card, load_cards, resolve
+from pipeline.cards.card_parts import Part
+from pipeline.cards.json_files import components, read_object
+from pipeline.errors import ModelError
+from pipeline.interventions.base import Intervention
+from pipeline.models.diffusers_pipeline import DiffusersPipeline
+from pipeline.models.stable_diffusion import StableDiffusion
+from tests.pipeline import native_calls, tiny, tiny_files, tiny_pipelines
+
+# diffusers 0.42 turns a tensor into an array in a way that numpy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def folder_card(folder: Path, name: str) -> Card:
+    card = load_cards()[name]
+    if card.family == "stable_diffusion":
+        return tiny.checkpoint(folder, card)
+    return tiny_pipelines.checkpoint(folder, card)
+
+
+def file_card(card: Card, file: Path, *, rest: bool = False) -> Card:
+    """The card of the file, with the folder's configs; `rest` takes the other networks from it."""
+    index = read_object(Path(card.path) / "model_index.json")
+    own = ("transformer", "scheduler")
+    others = [name for name in components(Path(card.path)) if name not in own]
+    parts = {
+        name: Part(
+            use="component", component=name, kind=":".join(index[name]), path=card.path,
+            subfolder=name,
+        )
+        for name in (others if rest else ())
+    }  # fmt: skip
+    return card.model_copy(update={"path": str(file), "config": card.path, "parts": parts})
+
+
+def images(card: Card) -> np.ndarray:
+    family = StableDiffusion if card.family == "stable_diffusion" else DiffusersPipeline
+    model = family(card, resolve(card), tiny.config(card), Intervention({}))
+    return model.generate(native_calls.cells(card)).images
+
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl-base", "flux-schnell", "sd35-large"])
+def test_a_file_draws_the_images_of_its_folder(name: str, tmp_path: Path) -> None:
+    rest = name in ("flux-schnell", "sd35-large")  # such files hold the transformer alone
+    card = folder_card(tmp_path / "folder", name)
+    file = tiny_files.save(Path(card.path), tmp_path / "model.safetensors")
+    single = file_card(card, file, rest=rest)
+    drawn = images(single)
+    assert (drawn == images(card)).all()
+    assert len({image.tobytes() for image in drawn}) > 1
+    changed = load_file(file)
+    key = next(key for key in changed if key.endswith(("out.2.bias", "proj_out.bias")))
+    save_file(changed | {key: changed[key] + 1}, file)
+    assert (images(single) != drawn).any(), "the weights of the file are those that draw"
+
+
+def test_sd2_has_the_text_encoder_of_open_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tiny_files.WRITERS, "StableDiffusionPipeline", tiny_files.sd2)
+    card = folder_card(tmp_path / "folder", "sd2")
+    file = tiny_files.save(Path(card.path), tmp_path / "model.safetensors")
+    assert (images(file_card(card, file)) == images(card)).all()
+
+
+def test_a_file_that_is_not_whole_is_refused_before_an_image(tmp_path: Path) -> None:
+    card = folder_card(tmp_path / "folder", "sd15")
+    file = tiny_files.save(Path(card.path), tmp_path / "model.safetensors")
+    single, tensors = file_card(card, file), load_file(file)
+    without = {k: v for k, v in tensors.items() if "cond_stage" not in k}
+    save_file(without, file)
+    with pytest.raises(ModelError, match="holds no text_encoder"):
+        images(single)
+    save_file({k: v for k, v in tensors.items() if "middle_block.0.in" not in k}, file)
+    with pytest.raises(ModelError, match=r"lacks \d tensors of unet|does not load"):
+        images(single)
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="no whole safetensors file"):
+        images(single)
+
+
+def test_the_content_of_the_file_is_the_identity(tmp_path: Path) -> None:
+    card = folder_card(tmp_path / "folder", "sd15")
+    file = tiny_files.save(Path(card.path), tmp_path / "model.safetensors")
+    single = file_card(card, file)
+    first = resolve(single).sha256
+    moved = single.model_copy(update={"path": str(file.rename(tmp_path / "moved.safetensors"))})
+    assert resolve(moved).sha256 == first
+    tensors = load_file(moved.path)
+    key = min(tensors)
+    save_file(tensors | {key: tensors[key] + torch.ones(1)}, moved.path)
+    assert resolve(moved).sha256 != first
+    assert resolve(card).sha256 != first
