@@ -33,6 +33,7 @@ from goldenseed.commands import init as init_command
 from goldenseed.commands import noise as noise_command
 from goldenseed.commands import prompts as prompts_command
 from goldenseed.commands import reference as reference_command
+from goldenseed.commands import report as report_command
 from goldenseed.commands import repro as repro_command
 from goldenseed.commands import search as search_command
 from goldenseed.commands import study as study_command
@@ -62,6 +63,7 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     app.command()(init_command.init)
     for command in (looking.status, looking.shares, looking.verify):
         app.command()(command)
+    app.command()(report_command.report)
     app.command()(gc_command.gc)
     app.command()(noise_command.noise)
     app.command()(repro_command.repro)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import ShardError
+from pipeline.runs.grid import Tile
 from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
 from pipeline.storage.receipts import Receipt
@@ -92,10 +93,23 @@ def read_images(run: Run, cells: Collection[Cell]) -> dict[Cell, Uint8Images]:
     wanted, images = set(cells), dict[Cell, Uint8Images]()
     for tile in run.tiles():
         tile_cells = wanted.intersection(tile.cells)
-        receipt = run.images.receipt(tile.id, tile.block) if tile_cells else None
-        if receipt is not None:
-            images |= _read_shard_images(run, receipt, tile_cells)
+        images |= read_tile_images(run, tile, tile_cells) if tile_cells else {}
     return images
+
+
+def read_tile_images(run: Run, tile: Tile, cells: Collection[Cell]) -> dict[Cell, Uint8Images]:
+    """Read the images of some cells of one tile.
+
+    Args:
+        run: The run.
+        tile: A tile of the run.
+        cells: The wanted cells, all of this tile.
+
+    Returns:
+        As `read_images`.
+    """
+    receipt = run.images.receipt(tile.id, tile.block)
+    return {} if receipt is None else _read_shard_images(run, receipt, cells)
 
 
 def _read_shard_images(

@@ -15,6 +15,7 @@ superseded/           shards that were set aside, because they were damaged or o
 drivers/              processes that work on the run, and the shards that each has claimed
 per_seed.parquet, ranking.json, search.json, studies/, releases/   derived; rebuilt at any time
 wanted/               recipes of what a study lacked
+report/               the report, as a web page; may be removed
 classifiers/          checkpoints of seed classifiers; may be removed
 
 The condition images of the prompts lie in `conditions/`, as they do next to a prompt file; that
@@ -38,3 +39,4 @@ STUDIES_FOLDER = "studies"
 CLASSIFIERS_FOLDER = "classifiers"
 RELEASES_FOLDER = "releases"
 WANTED_FOLDER = "wanted"
+REPORT_FOLDER = "report"
