@@ -1,13 +1,15 @@
 """What a run is: model, noise, size, and how far it is drawn."""
 
-from analysis.publish.lists import DEMONSTRATION
 from analysis.publish.pages import visible
 from analysis.publish.report.available import Part
 from pipeline.noise import noise_description
 from pipeline.runs.run import Run
 from pipeline.storage.manifest import receipt_index
 
-THIS_IS_A_DEMONSTRATION = DEMONSTRATION.replace("This list comes", "These results come")
+DEMONSTRATION = (
+    "These results come from a small model that was trained to show the method. They say nothing "
+    "about seeds of any other model, and the images are not good pictures."
+)
 
 
 def facts(run: Run) -> Part:
@@ -23,7 +25,7 @@ def facts(run: Run) -> Part:
         "grid_hash": run.grid_hash,
         "card": visible(card.name),
         "licence": visible(card.licence),
-        "demonstration": THIS_IS_A_DEMONSTRATION if card.demonstration else "",
+        "demonstration": DEMONSTRATION if card.demonstration else "",
         "seeds": len(run.seeds),
         "prompts": len(run.prompts),
         "sets": [sum(p.set == number for p in run.prompts.values()) for number in (1, 2, 3)],
