@@ -51,7 +51,6 @@ ALLOWED = {
     # Fields that `dataclasses.asdict` writes into a file.
     "excess": "a table of the study inpainting",
     "false_positives": "seedling/figures",
-    "null_sd": "ranking.json",
     "ratio_with_reference": "the line that the benchmark prints",
     "recall": "seedling/figures",
     "removed": "the JSON of `goldenseed gc`",
