@@ -22,11 +22,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 
 from analysis.publish.report import write_report
 from analysis.ranking.rank import save_ranking
@@ -41,9 +41,6 @@ from pipeline.settings.config import RunConfig
 from pipeline.settings.recipe import Recipe
 from pipeline.storage.derived import replace_table
 from pipeline.storage.schema import IMAGES, PER_SEED, STATUS_OK
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 SECONDS = 1.0
 """Longest time to the first screen."""
@@ -171,13 +168,13 @@ def _ranking(run: Run) -> Ranking:
     )  # fmt: skip
 
 
-def first_views(browser: "Browser", page: Path, runs: int) -> Views:
+def first_views(browser: Browser, page: Path, runs: int) -> Views:
     """Open a page several times; median seconds."""
     seen = [_open(browser, page) for _ in range(runs)]
     return Views(*(statistics.median(times) for times in zip(*seen, strict=True)))
 
 
-def _open(browser: "Browser", path: Path) -> tuple[float, float, float]:
+def _open(browser: Browser, path: Path) -> tuple[float, float, float]:
     tab = browser.new_page(viewport={"width": 1280, "height": 800})
     tab.goto(path.resolve().as_uri())
     filled = float(tab.evaluate(FILLED)) / 1000
@@ -190,8 +187,6 @@ def _open(browser: "Browser", path: Path) -> tuple[float, float, float]:
 
 def measure(sizes: Sequence[int], runs: int) -> dict[str, float]:
     """Write and open a report of each size; seconds and megabytes by name."""
-    from playwright.sync_api import sync_playwright
-
     costs: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
