@@ -7,7 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from pipeline.errors import GoldenseedError, StoreError
 from pipeline.executors import EXECUTORS
@@ -22,6 +22,18 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T", bound=Task)
 
 
+class Machine(NamedTuple):
+    """A machine of a cluster.
+
+    Attributes:
+        name: Its name on the network, for people.
+        id: What the cluster calls it; empty where there is no cluster.
+    """
+
+    name: str
+    id: str = ""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """The result of one attempt at a setup or a task; it travels from the actor to the driver.
@@ -31,19 +43,21 @@ class Attempt:
         again: Whether another try may succeed.
         broken: Whether the process is unusable (a CUDA error stays) and a new one is needed.
         trace: The traceback, for the debug log.
+        machine: Where it ran; None for the process of the driver.
     """
 
     outcome: Outcome
     again: bool = False
     broken: bool = False
     trace: str = ""
+    machine: Machine | None = None
 
 
 def attempt_setup(stage: Stage[T]) -> Attempt:
     """Set up the stage and report the result; raises only what ends the process.
 
-    Each error is fatal, because it concerns all actors alike. An error that is not a
-    GoldenseedError is worth another try.
+    Each error is fatal for this process. An error that is not a GoldenseedError is worth another
+    try.
     """
     attempt = _guarded(lambda: _set_up(stage), "")
     if not attempt.outcome.error:
@@ -109,9 +123,13 @@ class Ledger(Generic[T]):
 
     def peek(self) -> T | None:
         """Give the next task without taking it; None if there is none now."""
-        if not self._returned:
-            self._returned.extend(itertools.islice(self._fresh, 1))
-        return self._returned[0] if self._returned else None
+        return self._returned[0] if self.waiting(1) else None
+
+    def waiting(self, most: int) -> int:
+        """Count the tasks that nobody has taken, up to `most`."""
+        missing = max(0, most - len(self._returned))
+        self._returned.extend(itertools.islice(self._fresh, missing))
+        return min(most, len(self._returned))
 
     def give_back(self, task: T) -> None:
         """Return a task that was never started."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import ray
 
 from pipeline.errors import ModelError, PromptError, StoreError
 from pipeline.stage import Outcome, Resources
@@ -204,3 +205,18 @@ def names(folder: ShardFolder) -> set[str]:
     """Names of all data files, also of attempts, and of hidden files."""
     roots = [folder.store.path(key) for key in (folder.prefix, f"attempts/{folder.prefix}")]
     return {path.name for root in roots for path in root.rglob("*") if path.is_file()}
+
+
+class TellsItsMachine(Stub):
+    """Notes for each task the machine on which it runs, and takes a moment."""
+
+    def before(self, task: Item) -> None:
+        folder = self.root / "machines"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{task.id}-{ray.get_runtime_context().get_node_id()}").touch()
+        time.sleep(0.5)
+
+
+def machines_of(root: Path) -> set[str]:
+    """The machines on which tasks have begun."""
+    return {path.name.rpartition("-")[2] for path in (root / "machines").glob("*-*")}

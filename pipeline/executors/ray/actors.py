@@ -1,19 +1,31 @@
 """Ray actors: the `Backend` of the pool, and the code that runs in each actor's process."""
 
 import os
+import re
+import socket
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayError
 
-from pipeline.executors.base import Attempt, attempt_setup, attempt_task
-from pipeline.executors.pool import ActorDied
-from pipeline.executors.ray.cluster import free_resources, refuse_dead_node
+from pipeline.errors import IncompleteError
+from pipeline.executors.base import Attempt, Machine, attempt_setup, attempt_task
+from pipeline.executors.pool.backend import ActorDied, Room
+from pipeline.executors.ray.cluster import free_resources, machines_of_cluster, refuse_dead_node
+from pipeline.executors.ray.machines import count_workers, no_machine
 from pipeline.registry import allow_code, code_allowed
 from pipeline.stage import Resources, Stage, Task
+
+JOIN_PATIENCE = 15 * 60.0
+"""Seconds for which a run waits for a machine that fits its actors. Clouds need 3 to 8 minutes."""
+
+MACHINE_GONE = re.compile(r"node (has died|was terminated)")
+"""What Ray says of an actor whose machine was taken back, failed, or left the network."""
 
 
 class _Actor:
@@ -24,23 +36,61 @@ class _Actor:
         self._stage = stage
 
     def setup(self) -> Attempt:
-        return attempt_setup(self._stage)
+        machine = Machine(socket.gethostname(), ray.get_runtime_context().get_node_id())
+        return replace(attempt_setup(self._stage), machine=machine)
 
     def run(self, task: Task) -> Attempt:
         return attempt_task(self._stage, task)
 
 
 class RayActors:
-    """The `Backend` that runs a stage's actors on Ray."""
+    """The `Backend` that runs a stage's actors on Ray.
 
-    def __init__(self, stage: Stage[Any]) -> None:
+    Args:
+        stage: The stage.
+        workers: Number of actors; None for as many as fit the machines.
+        joins: Whether machines may join the cluster later.
+    """
+
+    def __init__(self, stage: Stage[Any], workers: int | None, *, joins: bool) -> None:
+        self._name, self._needs = stage.name, stage.resources
+        self._workers = workers
+        self._joins = joins
+        self._shunned: list[str] = []
+        self._seen_at = time.monotonic()
         self._stage = ray.put(stage)
         remote: Any = ray.remote(_Actor)
         self._remote = remote.options(**_actor_options(stage.resources))
 
+    def room(self) -> Room:
+        """See `Backend`.
+
+        Where machines may join, twice as many actors are asked for as fit, and at least one: an
+        autoscaler adds machines only for actors that wait for them.
+
+        Raises:
+            IncompleteError: If no machine that fits an actor has been there for a long time.
+        """
+        fitting = count_workers(self._needs, machines_of_cluster())
+        if fitting:
+            self._seen_at = time.monotonic()
+        elif time.monotonic() - self._seen_at > JOIN_PATIENCE:
+            raise IncompleteError(no_machine(self._name, self._needs, JOIN_PATIENCE))
+        if self._workers is not None:
+            return Room(min(fitting, self._workers), self._workers)
+        return Room(fitting, max(1, 2 * fitting) if self._joins else fitting)
+
+    def shun(self, machine: Machine) -> None:
+        """See `Backend`."""
+        self._shunned.append(machine.id)
+
     def start(self) -> tuple[Any, Any]:
         """See `Backend`."""
-        actor = self._remote.remote(self._stage, code_allowed())
+        remote = self._remote
+        if self._shunned:
+            others = f"!in({','.join(self._shunned)})"
+            remote = remote.options(label_selector={"ray.io/node-id": others})
+        actor = remote.remote(self._stage, code_allowed())
         return actor, actor.setup.remote()
 
     def submit(self, actor: Any, task: Task) -> Any:  # noqa: ANN401 - Ray has no types for them
@@ -58,7 +108,8 @@ class RayActors:
         try:
             attempt: Attempt = ray.get(ticket)
         except RayError as error:
-            raise ActorDied(shorten(error), str(error)) from error
+            gone = bool(MACHINE_GONE.search(str(error)))
+            raise ActorDied(shorten(error), str(error), with_machine=gone) from error
         return attempt
 
     def kill(self, actor: Any) -> None:  # noqa: ANN401

@@ -58,6 +58,11 @@ def cluster(cpus: int) -> Iterator[None]:
         _restore(before)
 
 
+def is_joined() -> bool:
+    """Whether the actors live on the cluster of RAY_ADDRESS, which other machines may join."""
+    return _address() != "local"
+
+
 def machines_of_cluster() -> list[dict[str, float]]:
     """The resources of each machine that is alive."""
     return [node["Resources"] for node in _ray("nodes") if node["Alive"]]
@@ -132,11 +137,15 @@ def _connect(cpus: int) -> None:
         "logging_level": logging.ERROR,
         "job_config": _NoFolders(),
     }
-    address = os.environ.get("RAY_ADDRESS", "local") or "local"
+    address = _address()
     if address == "local":
         _start(cpus, options)
     else:
         _join(address, options)
+
+
+def _address() -> str:
+    return os.environ.get("RAY_ADDRESS") or "local"
 
 
 def _join(address: str, options: Mapping[str, Any]) -> None:

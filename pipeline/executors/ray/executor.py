@@ -1,6 +1,5 @@
 """The Ray executor: runs a stage on a pool of Ray actors."""
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -9,10 +8,10 @@ from typing import Self, TypeVar
 
 from pipeline.errors import ConfigError
 from pipeline.executors.base import Ledger
-from pipeline.executors.pool import Pool
+from pipeline.executors.pool.pool import Pool
 from pipeline.executors.ray.actors import RayActors
-from pipeline.executors.ray.cluster import cluster, machines_of_cluster
-from pipeline.executors.ray.machines import check_machines, count_workers
+from pipeline.executors.ray.cluster import cluster, is_joined, machines_of_cluster
+from pipeline.executors.ray.machines import check_machines
 from pipeline.stage import Outcome, Stage, Task
 
 T = TypeVar("T", bound=Task)
@@ -25,7 +24,7 @@ class RayExecutor:
     seconds; otherwise each run starts and stops its own. A cluster that ran before stays as it was.
 
     Args:
-        workers: Number of actors; None for as many as fit the machines.
+        workers: Number of actors; None for as many as fit the machines, also those that join later.
 
     Raises:
         ConfigError: If `workers` is not positive.
@@ -57,22 +56,20 @@ class RayExecutor:
         A fatal outcome is the last one. Whatever ends the loop, including Ctrl-C, ends the actors.
 
         Raises:
-            ModelError: If an actor needs more GPUs than any machine has.
+            ModelError: If an actor needs more GPUs than this machine has.
             RunError: If the cluster of RAY_ADDRESS does not answer, or an actor needs more
-                CPU cores than any machine has.
+                CPU cores than this machine has.
+            IncompleteError: If a machine that fits an actor does not join the cluster of
+                RAY_ADDRESS for a long time.
         """
-        tasks = iter(tasks)
-        first = list(itertools.islice(tasks, 1))
-        if not first:
+        ledger = Ledger(tasks)
+        if not ledger.waiting(1):
             return
-        wanted = math.ceil((self.workers or 1) * stage.resources.cpus)
-        with cluster(wanted):
-            machines = machines_of_cluster()
-            check_machines(stage.name, stage.resources, machines)
-            workers = self.workers or count_workers(stage.resources, machines)
-            first += itertools.islice(tasks, workers - 1)
-            ledger = Ledger(itertools.chain(first, tasks))
-            pool = Pool(stage.name, RayActors(stage), ledger, len(first))
+        with cluster(math.ceil((self.workers or 1) * stage.resources.cpus)):
+            joins = is_joined()
+            if not joins:
+                check_machines(stage.name, stage.resources, machines_of_cluster())
+            pool = Pool(stage.name, RayActors(stage, self.workers, joins=joins), ledger)
             try:
                 yield from pool.outcomes()
             finally:

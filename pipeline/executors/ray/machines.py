@@ -14,14 +14,30 @@ def count_workers(needs: Resources, machines: Iterable[Mapping[str, float]]) -> 
         machines: The resources of each machine, under "CPU" and "GPU".
 
     Returns:
-        At least 1.
+        The number of actors; 0 if none fits.
 
     Example:
         >>> count_workers(Resources(gpus=2.0), [{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 1}])
         2
     """
     kind, amount = ("GPU", needs.gpus) if needs.gpus else ("CPU", needs.cpus)
-    return max(1, sum(int(machine.get(kind, 0) / amount) for machine in machines))
+    return sum(int(machine.get(kind, 0) / amount) for machine in machines)
+
+
+def no_machine(name: str, needs: Resources, seconds: float) -> str:
+    """Say that no machine which fits an actor has joined the cluster.
+
+    Example:
+        >>> no_machine("draw", Resources(gpus=1.0), 900.0)[:62]
+        'draw needs 1 GPU and 1 CPU core for each actor, and for 15 min'
+    """
+    gpus = f"{needs.gpus:g} GPU and " if needs.gpus else ""
+    cores = "core" if needs.cpus == 1 else "cores"
+    return (
+        f"{name} needs {gpus}{needs.cpus:g} CPU {cores} for each actor, and for "
+        f"{seconds / 60:.0f} minutes no machine of the cluster has had them. What is committed is "
+        "kept; see that such machines can join (`ray status`), and repeat the command to continue"
+    )
 
 
 def check_machines(name: str, needs: Resources, machines: Sequence[Mapping[str, float]]) -> None:

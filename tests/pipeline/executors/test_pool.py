@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ModelError, RunError
-from pipeline.executors import pool
-from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
-from pipeline.executors.pool import DEATHS, ActorDied, Pool
+from pipeline.executors.base import ATTEMPTS, Attempt, Ledger, Machine
+from pipeline.executors.pool import pool
+from pipeline.executors.pool.backend import ActorDied, Room
+from pipeline.executors.pool.pool import DEATHS, Pool
 from pipeline.executors.ray.machines import check_machines, count_workers
 from pipeline.stage import Outcome, Resources, Task
 from tests.pipeline.faults import Item, items
 
-FAULTS = ("ok", "raises", "dies", "broken")
+FAULTS = ("ok", "raises", "dies", "gone", "broken")
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Plan:
         tasks: The fault of each attempt in turn; "ok" once the list is used up.
         setups: The same for setups; "refuses" stands for a GoldenseedError.
         seconds: The time that each task reports.
+        workers: Number of actors that the machines hold.
         order: Which of the pending answers comes first, one number per wait.
     """
 
@@ -35,6 +37,7 @@ class Plan:
     setups: Sequence[str] = ()
     order: Sequence[int] = ()
     seconds: float = 0.0
+    workers: int = 1
     done: Counter[str] = field(default_factory=Counter)
     tried: Counter[str] = field(default_factory=Counter)
     alive: set[int] = field(default_factory=set)
@@ -45,6 +48,12 @@ class Plan:
         self._tasks, self._setups = iter(self.tasks), iter(self.setups)
         self._order = iter(self.order)
         self._asked: dict[Hashable, tuple[int, Task | None]] = {}
+
+    def room(self) -> Room:
+        return Room(self.workers, self.workers)
+
+    def shun(self, machine: Machine) -> None:
+        raise AssertionError(f"{machine} was named by no answer")
 
     def start(self) -> tuple[object, Hashable]:
         actor = next(self._numbers)
@@ -70,8 +79,8 @@ class Plan:
         task = self._asked.pop(ticket)[1]
         fault = next(self._tasks if task else self._setups, "ok")
         task_id = task.id if task else ""
-        if fault == "dies":
-            raise ActorDied("killed", "a long story")
+        if fault in {"dies", "gone"}:
+            raise ActorDied("killed", "a long story", with_machine=fault == "gone")
         if fault == "ok":
             self.done.update([task_id] if task else [])
             return Attempt(Outcome(task_id, cells=1, seconds=self.seconds))
@@ -87,7 +96,8 @@ class Plan:
 
 
 def run(plan: Plan, tasks: Sequence[Item], workers: int) -> list[Outcome]:
-    actors = Pool("stage", plan, Ledger(tasks), workers)
+    plan.workers = workers
+    actors = Pool("stage", plan, Ledger(tasks))
     try:
         return list(actors.outcomes())
     finally:
@@ -96,7 +106,7 @@ def run(plan: Plan, tasks: Sequence[Item], workers: int) -> list[Outcome]:
 
 @given(
     tasks=st.lists(st.sampled_from(FAULTS), max_size=40),
-    setups=st.lists(st.sampled_from(["ok", "raises", "dies"]), max_size=8),
+    setups=st.lists(st.sampled_from(["ok", "raises", "dies", "refuses"]), max_size=8),
     order=st.lists(st.integers(0, 5), max_size=60),
     count=st.integers(1, 12),
     workers=st.integers(1, 4),
@@ -114,7 +124,7 @@ def test_every_task_has_one_outcome_whatever_fails(
     assert finished == set(plan.done)
     if outcomes[-1].fatal:
         assert not any(outcome.fatal for outcome in outcomes[:-1])
-        assert "stays alive" in outcomes[-1].error
+        assert "stays alive" in outcomes[-1].error or outcomes[-1].error == "refuses"
     else:
         assert sorted(named) == [item.id for item in items(count)]
 
@@ -126,7 +136,7 @@ def test_a_naive_pool_would_lose_tasks() -> None:
         def settle(self, task: Item, attempt: Attempt) -> Outcome | None:
             return None if attempt.again else attempt.outcome
 
-    outcomes = list(Pool("stage", Plan(["ok", "dies"]), Forgetful(items(5)), 1).outcomes())
+    outcomes = list(Pool("stage", Plan(["ok", "dies"]), Forgetful(items(5))).outcomes())
     assert len(outcomes) == 4
     assert len(run(Plan(["ok", "dies"]), items(5), 1)) == 5
 
@@ -189,6 +199,14 @@ def _hand_out_at_once(actors: Pool[Item], slot: pool._Slot[Item]) -> None:
         slot.work.append((actors._backend.submit(slot.actor, task), task))
 
 
+def test_a_task_is_not_charged_with_the_loss_of_its_machine() -> None:
+    """Spot machines may be taken back more often than a task is tried."""
+    often = ["gone"] * (DEATHS - 1)
+    assert [outcome.error for outcome in run(Plan(often), items(1), 1)] == [""]
+    (outcome,) = run(Plan(["gone"] * DEATHS), items(1), 1)
+    assert outcome.fatal
+
+
 def test_a_machine_on_which_every_actor_dies_is_given_up() -> None:
     outcomes = run(Plan(["dies"] * 1000), items(100), 2)
     assert outcomes[-1].fatal
@@ -213,10 +231,90 @@ def test_one_failing_machine_does_not_end_the_run() -> None:
     assert not any(outcome.error for outcome in outcomes)
 
 
-def test_a_setup_that_refuses_ends_at_once() -> None:
-    plan = Plan(setups=["refuses"])
-    (outcome,) = run(plan, items(4), 3)
+def test_setups_that_all_refuse_end_the_run() -> None:
+    (outcome,) = run(Plan(setups=["refuses"] * 3), items(4), 3)
     assert (outcome.fatal, outcome.error) == (True, "refuses")
+
+
+@dataclass
+class Machines(Plan):
+    """Actors on machines of which some refuse, and others join later.
+
+    Attributes:
+        joining: Number of machines at each count in turn; the last stays.
+        refusing: Names of the machines that refuse each setup.
+    """
+
+    joining: Sequence[int] = (1,)
+    refusing: Sequence[str] = ()
+    shunned: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._joining = list(self.joining)
+
+    def room(self) -> Room:
+        machines = self._joining[0]
+        if len(self._joining) > 1:
+            self._joining.pop(0)
+        return Room(machines, max(1, 2 * machines))
+
+    def shun(self, machine: Machine) -> None:
+        self.shunned.append(machine.name)
+
+    def wait(self, tickets: Sequence[Hashable]) -> Hashable | None:
+        """Actors beyond the machines that are there do not answer."""
+        placed = sorted(self.alive)[: self._joining[0]]
+        answers = [ticket for ticket in tickets if self._asked[ticket][0] in placed]
+        return super().wait(answers) if answers else None
+
+    def answer(self, ticket: Hashable) -> Attempt:
+        actor, task = self._asked[ticket]
+        name = f"machine {sorted(self.alive).index(actor)}"
+        if task is None and name in self.refusing and name not in self.shunned:
+            self._asked.pop(ticket)
+            return Attempt(Outcome("", error="no mount"), machine=Machine(name))
+        return super().answer(ticket)
+
+
+@pytest.fixture
+def recounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "RECOUNT", 0.0)
+
+
+@pytest.mark.usefixtures("recounts")
+def test_a_machine_that_cannot_work_costs_one_actor_and_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plan = Machines(joining=[3], refusing=["machine 1"], order=[0, 1, 2] * 9, seconds=60)
+    outcomes = run(plan, items(9), 3)
+    assert [outcome.error for outcome in outcomes] == [""] * 9
+    assert plan.shunned == ["machine 1"]
+    assert "stage goes on without one of its actors: machine 1: no mount" in caplog.text
+
+
+@pytest.mark.usefixtures("recounts")
+def test_the_run_ends_if_each_machine_that_is_there_refuses() -> None:
+    """Actors that wait for further machines do not keep it alive."""
+    plan = Machines(joining=[2], refusing=["machine 0", "machine 1"], order=[0, 1] * 9)
+    (outcome,) = run(plan, items(9), 2)
+    assert (outcome.fatal, outcome.error) == (True, "no mount")
+
+
+@pytest.mark.usefixtures("recounts")
+@given(joining=st.lists(st.integers(0, 4), max_size=6), count=st.integers(1, 20))
+def test_machines_that_join_later_are_used(joining: list[int], count: int) -> None:
+    plan = Machines(joining=[*joining, 3], seconds=60)
+    outcomes = run(plan, items(count), 0)
+    assert sorted(outcome.task_id for outcome in outcomes) == [item.id for item in items(count)]
+    assert plan.most <= max(1, min(count, 8))
+
+
+@pytest.mark.usefixtures("recounts")
+def test_as_many_actors_as_tasks_are_asked_for() -> None:
+    plan = Machines(joining=[0, 1, 2, 4, 4], seconds=60)
+    run(plan, items(50), 0)
+    assert plan.most == 8
 
 
 @dataclass
@@ -263,7 +361,7 @@ def test_workers_are_counted_by_the_scarce_resource() -> None:
     assert count_workers(Resources(cpus=2.0), machines) == 9
     assert count_workers(Resources(gpus=1.0), machines) == 4
     assert count_workers(Resources(gpus=0.5), machines) == 8
-    assert count_workers(Resources(), []) == 1
+    assert count_workers(Resources(), []) == 0
 
 
 def test_an_actor_that_fits_no_machine_is_refused() -> None:

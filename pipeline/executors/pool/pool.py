@@ -7,11 +7,12 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from pipeline.executors.base import ATTEMPTS, Attempt, Ledger
+from pipeline.executors.pool.backend import ActorDied, Backend, Room
 from pipeline.stage import Outcome, Task
 
 AHEAD = 0.5
@@ -29,48 +30,12 @@ their process three times are survived; a broken machine is not kept busy."""
 PATIENCE = 120.0
 """Seconds without a ready actor after which a message is logged."""
 
+RECOUNT = 5.0
+"""Seconds after which the machines are counted again: one may have joined."""
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=Task)
-
-
-class ActorDied(Exception):
-    """An actor's process ended before it answered.
-
-    `str()` gives the reason for users, `trace` the details for the log.
-    """
-
-    def __init__(self, message: str, trace: str = "") -> None:
-        super().__init__(message)
-        self.trace = trace
-
-
-class Backend(Protocol):
-    """Starts, asks and ends actors. Handles and tickets are opaque."""
-
-    def start(self) -> tuple[object, Hashable]:
-        """Start an actor; give its handle and the ticket of its setup."""
-        ...
-
-    def submit(self, actor: object, task: Task) -> Hashable:
-        """Append a task to an actor's queue; give the ticket of the answer."""
-        ...
-
-    def wait(self, tickets: Sequence[Hashable]) -> Hashable | None:
-        """Wait about a second; give one ticket whose answer has come, or None."""
-        ...
-
-    def answer(self, ticket: Hashable) -> Attempt:
-        """Give the answer for a ticket; raise ActorDied if there will be none."""
-        ...
-
-    def kill(self, actor: object) -> None:
-        """End an actor at once, dead or alive."""
-        ...
-
-    def free(self) -> str:
-        """Describe in words what is free for actors."""
-        ...
 
 
 @dataclass
@@ -106,16 +71,19 @@ class Pool(Generic[T]):
         name: The stage's name.
         backend: Where the actors live.
         ledger: The tasks.
-        workers: Number of actors.
     """
 
-    def __init__(self, name: str, backend: Backend, ledger: Ledger[T], workers: int) -> None:
+    def __init__(self, name: str, backend: Backend, ledger: Ledger[T]) -> None:
         self._name = name
         self._backend = backend
         self._ledger = ledger
         self._seconds = math.inf
         self._suspects: set[str] = set()
-        self._slots = [_Slot[T](*backend.start()) for _ in range(workers)]
+        self._slots: list[_Slot[T]] = []
+        self._lost: list[str] = []
+        self._told = 0
+        self._room = Room(0, 0)
+        self._recount_at = -math.inf
         self._error = ""
         self._ready_at = time.monotonic()
 
@@ -125,7 +93,8 @@ class Pool(Generic[T]):
             self._hand_out()
             if self._finished():
                 return
-            if not self._slots:
+            self._ask_for_actors()
+            if self._all_failed():
                 yield Outcome(self._unfinished_task_id(), error=self._error, fatal=True)
                 return
             self._warn_if_nothing_is_ready()
@@ -140,6 +109,23 @@ class Pool(Generic[T]):
         for slot in self._slots:
             self._backend.kill(slot.actor)
         self._slots.clear()
+
+    def _ask_for_actors(self) -> None:
+        """Ask for as many actors as there may be, and at most one per waiting task."""
+        if time.monotonic() < self._recount_at:
+            return
+        self._recount_at = time.monotonic() + RECOUNT
+        self._room = self._backend.room()
+        missing = self._room.asked - len(self._lost) - len(self._slots)
+        idle = sum(not slot.work for slot in self._slots)
+        for _ in range(min(missing, self._ledger.waiting(max(0, missing) + idle) - idle)):
+            self._slots.append(_Slot(*self._backend.start()))
+
+    def _all_failed(self) -> bool:
+        """Whether no actor works, and each that had a machine has failed there."""
+        if any(slot.setup is None for slot in self._slots):
+            return False
+        return not self._slots or 0 < self._room.now <= len(self._lost)
 
     def _finished(self) -> bool:
         """Whether no task is in work and none is left to hand out."""
@@ -182,22 +168,47 @@ class Pool(Generic[T]):
             attempt = self._backend.answer(ticket)
         except ActorDied as error:
             return self._died(slot, error)
-        return self._set_up(slot, attempt) if slot.setup is not None else self._done(slot, attempt)
+        if slot.setup is None:
+            return self._done(slot, attempt)
+        self._set_up(slot, attempt)
+        return None
 
-    def _set_up(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
+    def _set_up(self, slot: _Slot[T], attempt: Attempt) -> None:
         if attempt.trace:
             logger.debug("setup of %s failed:\n%s", self._name, attempt.trace)
         if not attempt.outcome.error:
             slot.setup, slot.setups = None, 0
-            return None
-        if not attempt.again:
-            return replace(attempt.outcome, task_id=self._unfinished_task_id(), fatal=True)
-        self._setup_failed(slot, attempt.outcome.error)
-        return None
+            self._tell_lost()
+        elif attempt.again:
+            self._setup_failed(slot, attempt.outcome.error)
+        else:
+            self._refused(slot, attempt)
+
+    def _refused(self, slot: _Slot[T], attempt: Attempt) -> None:
+        """Go on without a machine that cannot do the work: no mount, no GPU, another canary."""
+        error = attempt.outcome.error
+        if attempt.machine is not None:
+            self._backend.shun(attempt.machine)
+            error = f"{attempt.machine.name}: {error}"
+        self._error = attempt.outcome.error
+        self._lose(slot, error)
 
     def _setup_failed(self, slot: _Slot[T], error: str) -> None:
         slot.setups += 1
         self._replace(slot, error, given_up=slot.setups >= ATTEMPTS)
+
+    def _lose(self, slot: _Slot[T], error: str) -> None:
+        self._backend.kill(slot.actor)
+        self._slots.remove(slot)
+        self._lost.append(error)
+        if any(other.setup is None for other in self._slots):
+            self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        """Name the actors that the run does without; if all are lost, the outcome says why."""
+        for error in self._lost[self._told :]:
+            logger.warning("%s goes on without one of its actors: %s", self._name, error)
+        self._told = len(self._lost)
 
     def _done(self, slot: _Slot[T], attempt: Attempt) -> Outcome | None:
         task = slot.work.popleft()[1]
@@ -209,14 +220,21 @@ class Pool(Generic[T]):
         return self._ledger.settle(task, attempt)
 
     def _died(self, slot: _Slot[T], error: ActorDied) -> Outcome | None:
-        """Charge the task in work with the death; the tasks queued behind it go back."""
+        """Charge the task in work with the death; the tasks queued behind it go back.
+
+        A task is not charged with the loss of its machine: spot machines may go again and again.
+        """
         if slot.setup is not None:
             logger.debug("setup of %s ended its process:\n%s", self._name, error.trace)
             self._setup_failed(slot, str(error))
             return None
+        slot.deaths += 1
+        if error.with_machine:
+            logger.warning("a machine of the cluster is gone: %s; its work is done again", error)
+            self._replace(slot, str(error), given_up=slot.deaths >= DEATHS)
+            return None
         task = slot.work.popleft()[1]
         self._suspects.add(task.id)
-        slot.deaths += 1
         outcome = Outcome(task.id, error=f"its process ended: {error}")
         self._replace(slot, outcome.error, given_up=slot.deaths >= DEATHS)
         return self._ledger.settle(task, Attempt(outcome, again=True, trace=error.trace))
@@ -224,13 +242,13 @@ class Pool(Generic[T]):
     def _replace(self, slot: _Slot[T], error: str, *, given_up: bool = False) -> None:
         """Put a new actor into the slot, or give up the slot."""
         self._error = f"no actor for {self._name} stays alive; the last error: {error}"
-        self._backend.kill(slot.actor)
         for _, task in slot.work:
             self._ledger.give_back(task)
         slot.work.clear()
         if given_up:
-            self._slots.remove(slot)
+            self._lose(slot, error)
         else:
+            self._backend.kill(slot.actor)
             slot.actor, slot.setup = self._backend.start()
 
     def _unfinished_task_id(self) -> str:
