@@ -30,6 +30,6 @@ def choose_device(*, gpu: bool, who: str, instead: str) -> "torch.device":
     if not torch.cuda.is_available():
         raise ModelError(
             f"{who} needs a CUDA GPU, as its card says, and this process sees none; run it on a "
-            f"machine with a GPU (ray_cluster.yaml), or {instead}"
+            f"machine with a GPU (see cluster/), or {instead}"
         )
     return torch.device("cuda")

@@ -62,10 +62,9 @@ class RayMachines:
         self._start(*options, f"--temp-dir={folder / 'r'}")
         self._wait_for_head()
 
-    def add(self, **resources: int) -> "subprocess.Popen[bytes]":
-        """Let a machine join; its raylet is the process that is returned."""
-        amounts = [f"--num-{name}={amount}" for name, amount in resources.items()]
-        return self._start(f"--address={self.address}", *amounts)
+    def add(self, cpus: int, **environment: str) -> "subprocess.Popen[bytes]":
+        """Let a machine join; the process that is returned ends with it."""
+        return self._start(f"--address={self.address}", f"--num-cpus={cpus}", **environment)
 
     def kill(self, machine: "subprocess.Popen[bytes]") -> None:
         """End a machine at once, with all its processes."""
@@ -83,11 +82,15 @@ class RayMachines:
             except subprocess.TimeoutExpired:
                 self.kill(process)
 
-    def _start(self, *options: str) -> "subprocess.Popen[bytes]":
+    def _start(self, *options: str, **environment: str) -> "subprocess.Popen[bytes]":
         command = [str(RAY), "start", "--block", f"--object-store-memory={STORE}", *options]
         with (self._folder / f"{len(self._processes)}.log").open("wb") as log:
             process = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                command,
+                env={**self.environment, **environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._processes.append(process)
         return process

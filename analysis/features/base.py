@@ -12,7 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.features.cards import FeatureCard, commit_of, load_card, weights_sha256
+from analysis.features.cards import (
+    FeatureCard,
+    commit_of,
+    find_weights,
+    load_card,
+    weights_sha256,
+)
 from pipeline.errors import ConfigError
 from pipeline.registry import source_sha256
 from pipeline.settings.choices import PromptShare
@@ -139,6 +145,16 @@ class Feature(ABC):
             arrays of objects.
         """
 
+    def fetch(self) -> None:  # noqa: B027 - most features have no weights to download
+        """Download the weights that are not on this machine yet; nothing, if it has none.
+
+        The driver calls it once, before its workers start: many machines must not ask a hub for
+        the same file, and those without a network find it in the cache that they share.
+
+        Raises:
+            ModelError: If weights are missing and cannot be downloaded.
+        """
+
     def identity(self) -> str:
         """Return `<name>-<8 hex digits>`, a hash of everything that defines the numbers.
 
@@ -186,6 +202,11 @@ class CheckpointFeature(Feature):
         if len(digests) == 1:
             return digests[0]
         return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+    def fetch(self) -> None:
+        """See `Feature`; it also compares each file with its card's sha256."""
+        for card in self.cards:
+            find_weights(card)
 
     @cached_property
     def commit(self) -> str:

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis import per_seed
-from analysis.extraction.extract import ExtractStage, FeatureSink, missing_extractions
+from analysis.extraction.extract import (
+    ExtractStage,
+    FeatureSink,
+    missing_extractions,
+    run_features,
+)
 from analysis.metrics import load_metric
 from analysis.publish import publish as write_release
 from analysis.ranking import rank as ranks
@@ -88,6 +93,8 @@ def generate(
         tiles = list(grid.part(run.missing(), *part))
         cells = sum(len(tile.cells) for tile in tiles)
         executor = make_executor(workers.executor, workers.count)
+        if tiles and sinks:
+            _fetch_weights(run)
         stage = generate_stage(run, sinks) if tiles else None
         outcomes = executor.run(stage, claims.unclaimed(tiles)) if stage else []
         return _collect(_title("generate", run), outcomes, cells, claims)
@@ -95,6 +102,12 @@ def generate(
     result = _share(run, "generate", draw)
     compact(run.images)
     return result
+
+
+def _fetch_weights(run: Run) -> None:
+    """Download the weights of the recipe's features once, before workers need them."""
+    for feature in run_features(run, run.recipe.features):
+        feature.fetch()
 
 
 def _share(run: Run, step: str, work: Callable[[Claims], Result]) -> Result:
@@ -141,6 +154,8 @@ def extract(run: Run, workers: Workers) -> Result:
         tasks = missing_extractions(run, names)
         executor = make_executor(workers.executor, workers.count)
         stage = ExtractStage(run.root, names, run.recipe)
+        if tasks:
+            _fetch_weights(run)
         outcomes = executor.run(stage, claims.unclaimed(tasks)) if tasks else []
         total = sum(cells[task.id] for task in tasks)
         return _collect(_title("measure", run), outcomes, total, claims)
@@ -159,8 +174,11 @@ def measure(run: Run, workers: Workers) -> list[Result]:
 def draw_and_measure(run: Run, workers: Workers) -> list[Result]:
     """Draw the missing images, then measure what is not measured yet.
 
-    The recipe's `measure` says whether new images are measured in the same pass.
+    The recipe's `measure` says whether new images are measured in the same pass. The weights of its
+    features are fetched first: what is missing is said before the first image.
     """
+    if next(iter(run.missing()), None) is not None:
+        _fetch_weights(run)
     result = generate(run, workers, measure=run.recipe.measure == "while_drawing")
     if result.errors or not has_images(run):
         return [result]

@@ -208,7 +208,16 @@ def names(folder: ShardFolder) -> set[str]:
 
 
 class TellsItsMachine(Stub):
-    """Notes for each task the machine on which it runs, and takes a moment."""
+    """Notes for each task the machine on which it runs, and takes a moment.
+
+    On a machine with LACKS_A_MOUNT in its environment, the setup refuses.
+    """
+
+    def setup(self) -> None:
+        if "LACKS_A_MOUNT" in os.environ:
+            first_time(self.root, "refused")
+            raise StoreError("the run folder is not there")
+        super().setup()
 
     def before(self, task: Item) -> None:
         folder = self.root / "machines"

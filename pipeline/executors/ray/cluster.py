@@ -156,7 +156,7 @@ def _join(address: str, options: Mapping[str, Any]) -> None:
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise RunError(
             f"no Ray cluster answers at RAY_ADDRESS={address}: {error}; "
-            "start one (ray up ray_cluster.yaml), or unset RAY_ADDRESS to run on this machine"
+            "start one (ray up cluster/aws.yaml), or unset RAY_ADDRESS to run on this machine"
         ) from error
 
 

@@ -67,9 +67,14 @@ def start(
 
 def outcomes(driver: "subprocess.Popen[str]") -> dict[str, str]:
     """Wait for a driver; task id -> error."""
+    return outcomes_and_log(driver)[0]
+
+
+def outcomes_and_log(driver: "subprocess.Popen[str]") -> tuple[dict[str, str], str]:
+    """Wait for a driver; task id -> error, and what it wrote to stderr."""
     out, err = driver.communicate(timeout=240)
     assert driver.returncode == 0, err
-    return dict(json.loads(line) for line in out.splitlines())
+    return dict(json.loads(line) for line in out.splitlines()), err
 
 
 def all_done(count: int) -> dict[str, str]:
@@ -102,3 +107,19 @@ def test_a_lost_machine_costs_only_its_shards_and_a_late_one_is_used(
     cluster.kill(first)
     assert outcomes(driver) == all_done(60)
     assert len(faults.contents(tmp_path)) == 60
+
+
+def test_a_machine_without_the_run_folder_costs_its_actor_alone(
+    machines: Make, tmp_path: Path
+) -> None:
+    cluster = machines()
+    cluster.add(cpus=1)
+    driver = start(cluster, tmp_path, 60, gpus=0)
+    until(lambda: faults.machines_of(tmp_path), "the first machine's work")
+    cluster.add(cpus=1, LACKS_A_MOUNT="1")
+    until((tmp_path / "marks" / "refused").exists, "the second machine's refusal")
+    results, log = outcomes_and_log(driver)
+    assert results == all_done(60)
+    assert len(faults.machines_of(tmp_path)) == 1
+    assert "goes on without one of its actors" in log
+    assert "the run folder is not there" in log
