@@ -43,7 +43,7 @@ def test_a_local_folder_becomes_a_list(
     call: Call, prompts: Path, monkeypatch: pytest.MonkeyPatch, tiny_folder: Path
 ) -> None:
     """From a folder to a list of seeds without touching YAML."""
-    file = write(call, prompts, "--seeds", 4, "--steps", 1, model=tiny_folder)
+    file = write(call, prompts, "--seeds", 8, "--steps", 1, model=tiny_folder)
     monkeypatch.chdir(prompts.parent)
     assert call("plan", file).code == 0
     called = call("run", file, "--executor", "local")
