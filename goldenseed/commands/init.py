@@ -53,12 +53,21 @@ Base = Annotated[str, typer.Option(
     "which a single file takes the text encoders or the autoencoder that it lacks.",
 )]  # fmt: skip
 
+Loras = Annotated[list[str] | None, typer.Option(
+    "--lora", metavar="FILE[:WEIGHT]", show_default="none",
+    help="A LoRA and how much of it is added (1 if not given); repeat for several.",
+)]  # fmt: skip
+Vae = Annotated[str, typer.Option(
+    metavar="FILE|FOLDER", show_default="the model's",
+    help="Another autoencoder: a .safetensors file, a folder, or OWNER/NAME of a repository.",
+)]  # fmt: skip
+
 
 def init(
-    model: Model, prompts: Prompts, seeds: SeedText = "64", steps: Steps = None,
-    guidance: Guidance = None, scheduler: Scheduler = "", height: Pixels = None,
-    width: Pixels = None, device: Device = "", revision: Revision = "", rank: Rank = "",
-    prediction: Prediction = "", config: Config = "", base: Base = "",
+    model: Model, prompts: Prompts, seeds: SeedText = "64", lora: Loras = None, vae: Vae = "",
+    steps: Steps = None, guidance: Guidance = None, scheduler: Scheduler = "",
+    height: Pixels = None, width: Pixels = None, device: Device = "", rank: Rank = "",
+    revision: Revision = "", prediction: Prediction = "", config: Config = "", base: Base = "",
 ) -> None:  # fmt: skip
     """Write a recipe for your own model, to stdout: `goldenseed init ... > study.yaml`.
 
@@ -76,6 +85,7 @@ def init(
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value not in (None, "")}
     request = Request(
-        model, prompts, seeds, revision, draws_on_gpu(device), rank, given, prediction, config, base
-    )
+        model, prompts, seeds, revision, draws_on_gpu(device), rank, given, prediction, config,
+        base, vae, tuple(lora or ()),
+    )  # fmt: skip
     tables.line(recipe_text(request).removesuffix("\n"))

@@ -15,8 +15,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import models
+from pipeline.cards import adapters
+from pipeline.cards.adapters import Lora
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
+from pipeline.cards.facts.tensors import refuse_pickle
 from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.cards.json_files import components
 from pipeline.cards.known_hashes import known_sha256
@@ -70,6 +73,7 @@ class Card(Checkpoint):
         gflop_decode: The same for decoding one image.
         stages: How the family `diffusers_pipeline` calls the card's pipelines, in order.
         parts: Weights in addition to the card's own folder, by name.
+        loras: LoRAs that are added to the weights of the card's own pipeline, in order.
         conditions: The condition images that each prompt must have: `same` for an image of the
             run's size, `any` for one of any size, `numbers` for a row of numbers (an embedding).
         frames: Frames of a video. They lie one below the other in a cell's image, and `height` is
@@ -100,6 +104,7 @@ class Card(Checkpoint):
     gflop_decode: float | None = None
     stages: tuple[PipelineStage, ...] = ()
     parts: dict[str, Part] = Field(default_factory=dict)
+    loras: tuple[Lora, ...] = ()
     conditions: dict[Literal["image", "mask"], Literal["same", "any", "numbers"]] = Field(
         default_factory=dict
     )
@@ -133,6 +138,7 @@ class ResolvedCard(BaseModel):
         revision: The commit that was read; empty for local folders.
         sha256: Hash of the names and contents of all files that define the model.
         parts: Folders of the card's parts.
+        loras: Files of the card's LoRAs, in order.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -142,6 +148,7 @@ class ResolvedCard(BaseModel):
     revision: str
     sha256: str
     parts: dict[str, Path] = Field(default_factory=dict)
+    loras: tuple[Path, ...] = ()
 
 
 @cache
@@ -177,7 +184,10 @@ def _beside(card: Card, folder: Path) -> Card:
         for name, part in card.parts.items()
     }
     config = card.config if is_shipped_config(card.config) else beside(card.config, folder)
-    changes = {"path": beside(card.path, folder), "parts": parts, "config": config}
+    loras = tuple(
+        lora.model_copy(update={"path": beside(lora.path, folder)}) for lora in card.loras
+    )
+    changes = {"path": beside(card.path, folder), "parts": parts, "config": config, "loras": loras}
     return card.model_copy(update=changes)
 
 
@@ -213,6 +223,7 @@ def check_drawable(card: Card) -> None:
             f"card {card.name} has neither `path` nor `repo`: give the path of a folder in the "
             f"diffusers layout, or a repository on Hugging Face"
         )
+    adapters.check_local(card.loras, f"card {card.name}")
     if card.config:
         single_file(card)
     elif card.path:
@@ -249,8 +260,19 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
         refuse_code_in(parts[name])
         joined = f"{sha256}\0{name}\0{_part_sha256(parts[name], part)}"
         sha256 = hashlib.sha256(joined.encode()).hexdigest()
+    loras = []
+    for number, lora in enumerate(card.loras):
+        name = f"lora{number}"
+        lora_file, lora_commit = adapters.find(
+            lora, f"card {card.name}", part_commits.get(name, "")
+        )
+        loras.append(lora_file)
+        revisions += [f"{name}={lora_commit}"] if lora_commit else []
+        sha256 = adapters.joined_sha256(sha256, name, lora_file)
     revision = " ".join(revisions) if len(revisions) > 1 else commit
-    return ResolvedCard(folder=folder, file=file, revision=revision, sha256=sha256, parts=parts)
+    return ResolvedCard(
+        folder=folder, file=file, revision=revision, sha256=sha256, parts=parts, loras=tuple(loras)
+    )
 
 
 def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Path, str]:
@@ -263,6 +285,9 @@ def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Pat
             return _fetch_pipeline(part, part.variant, who, revision)
         return fetch(part, part.patterns(), who=who, commit=revision)
     folder = PROJECT_ROOT / part.path
+    if part.config:
+        refuse_pickle(folder)
+        return folder, ""
     if not folder.is_dir():
         raise ModelError(
             f"card {card.name}: its part {name} is missing: no folder {folder}. {card.note}"
@@ -284,6 +309,8 @@ def _fetch_pipeline(
 
 def _part_sha256(folder: Path, part: Part) -> str:
     """Hash the files that a part is loaded from."""
+    if part.config:
+        return single_file_sha256(folder, config_folder(part.config) / part.component)
     if part.use == "pipeline":
         return pipeline_sha256(folder, part.variant)
     return sha256_of_files(folder, part.files(folder), file_sha256=known_sha256)

@@ -35,6 +35,8 @@ class Part(Checkpoint):
         variant: File variant ("fp16"), or empty.
         subfolder: Folder of the weights within the part's folder.
         file: File name of the weights, for an IP-Adapter.
+        config: For a component whose `path` is one file: the configuration whose folder of the
+            component's name describes it; see `Card.config`.
         image_encoder: Whether an IP-Adapter comes with an image encoder; an adapter for the numbers
             of a face recogniser has none.
     """
@@ -45,6 +47,7 @@ class Part(Checkpoint):
     variant: str = ""
     subfolder: str = ""
     file: str = ""
+    config: str = ""
     image_encoder: bool = True
 
     def patterns(self) -> list[str]:

@@ -19,7 +19,8 @@ from pipeline.cards.foreign_code import refuse_code_arguments, refuse_code_in
 from pipeline.cards.json_files import components
 from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ModelError, nearest
-from pipeline.models.single_file import load_file
+from pipeline.models.loras import add_loras
+from pipeline.models.single_file import load_component, load_file
 from pipeline.settings.config import RunConfig
 
 
@@ -96,6 +97,8 @@ def load_stage(
                 **given,
             )
         _put_adapters(card, resolved, pipe)
+        if not stage.part:
+            add_loras(pipe, card, resolved)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         if isinstance(error, ModelError):
             raise
@@ -172,6 +175,8 @@ def _component(card: Card, resolved: ResolvedCard, config: RunConfig, name: str,
     }
     more = of_networks if issubclass(cls, torch.nn.Module) else {}
     try:
+        if part.config:
+            return load_component(cls, resolved.parts[name], part, config)
         inside = str(resolved.parts[name] / part.subfolder)
         return cls.from_pretrained(inside, local_files_only=True, **more)
     except (OSError, ValueError, KeyError, SafetensorError) as error:

@@ -11,9 +11,11 @@ from safetensors import SafetensorError
 from transformers import CLIPTokenizer
 
 from pipeline.cards.card import Card, ResolvedCard
+from pipeline.cards.card_parts import Part
 from pipeline.cards.facts.kinds import INSIDE, networks_inside
 from pipeline.cards.facts.tensors import read_tensor_list
 from pipeline.cards.json_files import components, read_object
+from pipeline.cards.single_files import config_folder
 from pipeline.errors import ModelError
 from pipeline.settings.config import RunConfig
 
@@ -61,6 +63,32 @@ def load_file(
         ) from error
     _refuse_missing_tensors(card, resolved, pipe)
     return pipe
+
+
+def load_component(cls: Any, file: Path, part: Part, config: RunConfig) -> Any:  # noqa: ANN401
+    """Load one component from a file of its own.
+
+    Args:
+        cls: Its class.
+        file: The file.
+        part: The part of the card, which names its configuration.
+        config: The run's dtype.
+
+    Raises:
+        ModelError: If the file lacks tensors.
+    """
+    read_tensor_list(file)
+    component = cls.from_single_file(
+        str(file),
+        config=str(config_folder(part.config)),
+        subfolder=part.component,
+        torch_dtype=getattr(torch, config.dtype),
+        local_files_only=True,
+    )
+    missing = [key for key, tensor in component.named_parameters() if tensor.is_meta]
+    if missing:
+        raise ModelError(f"{file} lacks {len(missing):,} tensors, for example {missing[0]}")
+    return component
 
 
 def _refuse_missing_networks(card: Card, resolved: ResolvedCard, given: Mapping[str, Any]) -> None:

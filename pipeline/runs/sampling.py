@@ -82,7 +82,11 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
         )
     local = PROJECT_ROOT / card.path if card.path else None
     folder = config_folder(card.config) if card.config else local
-    parts = {name: PROJECT_ROOT / part.path for name, part in card.parts.items() if part.path}
+    parts = {
+        name: config_folder(part.config) / name if part.config else PROJECT_ROOT / part.path
+        for name, part in card.parts.items()
+        if part.path
+    }
     check_checkpoint(recipe, card, folder, parts)
 
 

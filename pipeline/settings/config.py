@@ -92,6 +92,8 @@ class RunConfig(Frozen):
         safety_checker: Whether the checkpoint's safety checker may replace images.
         family_sha256: Hash of the source of a user's own model family.
         frames: Frames of a video, one below the other in an image.
+        lora_weights: How much of each of the card's LoRAs is added, in order. The files are part of
+            `card_sha256`.
         stages: How the card's pipelines are called, if the card says so; see `PipelineStage`.
     """
 
@@ -116,6 +118,7 @@ class RunConfig(Frozen):
     family_sha256: str = ""
     stages: list[dict[str, Any]] = Field(default_factory=list)
     frames: int = 1
+    lora_weights: list[float] = Field(default_factory=list)
 
     def identity(self) -> dict[str, Any]:
         """Give the explicit list that the run_id hashes; fields at their default are left out.
@@ -144,6 +147,7 @@ class RunConfig(Frozen):
             "family_sha256": self.family_sha256,
             "stages": self.stages,
             "frames": self.frames,
+            "lora_weights": self.lora_weights,
         }
         fields = type(self).model_fields
         changed = {

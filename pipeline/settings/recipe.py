@@ -229,6 +229,7 @@ def _resolve_arm(
         family_sha256=own_source_sha256(models.MODELS, card.family, "model family"),
         stages=[stage.identity() for stage in card.stages],
         frames=card.frames,
+        lora_weights=[lora.weight for lora in card.loras],
         **settings,
     )
 

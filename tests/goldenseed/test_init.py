@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from pipeline.cards.card import load_cards
 from tests.goldenseed.conftest import Call
-from tests.pipeline import tiny, tiny_files, tiny_pipelines
+from tests.pipeline import tiny, tiny_files, tiny_loras, tiny_pipelines
 
 FOLDER = "seedling/weights/seedling-mini"
 
@@ -162,6 +162,43 @@ def test_a_single_file_becomes_a_run(
     called = call("init", "--model", model, "--prompts", prompts, "--device", "cpu")
     assert called.code == 2
     assert "its download stopped early" in called.err
+
+
+def test_loras_and_an_autoencoder_are_written_and_drawn(
+    call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    lora = tiny_loras.write(tiny_folder, tmp_path / "my lora.safetensors")
+    file = write(call, prompts, "--steps", 1, "--lora", f"{lora}:0.8", "--lora", lora,
+                 "--vae", tiny_folder, model=tiny_folder)  # fmt: skip
+    card = yaml.safe_load(file.read_text())["card"]
+    assert [(one["path"], one["weight"]) for one in card["loras"]] == [
+        (str(lora), 0.8), (str(lora), 1.0)
+    ]  # fmt: skip
+    assert card["parts"]["vae"]["subfolder"] == "vae"
+    called = call("generate", file, "--prompts", 2, "--seeds", 2, "--executor", "local",
+                  "--out", tmp_path / "run")  # fmt: skip
+    assert called.code == 0, called.err
+    config = json.loads((tmp_path / "run" / "run.json").read_text())["config"]
+    assert config["lora_weights"] == [0.8, 1.0]
+
+
+def test_a_lora_or_autoencoder_that_does_not_fit_is_refused(
+    call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    wide, none = tmp_path / "wide.safetensors", tmp_path / "none.safetensors"
+    save_file({"lora_unet_a_attn2_to_k.lora_down.weight": torch.ones(4, 2048)}, wide)
+    save_file({"x": torch.ones(1)}, none)
+    for options, wanted in (
+        (("--lora", wide), "texts of width 2048, and those of this model have 32"),
+        (("--lora", f"{none}:0.5"), "is no LoRA"),
+        (("--lora", "gone.safetensors:1"), "gone.safetensors is no file"),
+        (("--vae", none), "holds no autoencoder"),
+        (("--vae", tmp_path), "holds no config.json of an autoencoder"),
+        (("--vae", "gone"), "no such file or folder"),
+    ):
+        called = call("init", "--model", tiny_folder, "--prompts", prompts, *options)
+        assert called.code == 2
+        assert wanted in called.err
 
 
 def test_the_rest_of_a_file_comes_from_a_base(call: Call, prompts: Path, tmp_path: Path) -> None:

@@ -1,22 +1,18 @@
 """Find out what kind of model a user names, and what its files say."""
 
-import re
 from pathlib import Path
 
-from goldenseed.steps.init.parts import base_parts
+from goldenseed.steps.init.parts import base_parts, lora_fields, vae_part
 from goldenseed.steps.init.request import Request
+from pipeline.cards.adapters import REPOSITORY
 from pipeline.cards.card import load_cards
 from pipeline.cards.checkpoints import Checkpoint, fetch
 from pipeline.cards.facts.checkpoint_file import file_facts
-from pipeline.cards.facts.fact import Facts
+from pipeline.cards.facts.fact import Fact, Facts
 from pipeline.cards.facts.folder import folder_facts, repository_facts
 from pipeline.cards.facts.tensors import PICKLES
 from pipeline.cards.loaded_files import TEXTS
 from pipeline.errors import ModelError, nearest
-
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-
-"""A repository on the hub."""
 
 FILES = (".safetensors", *PICKLES)
 """Endings of names that are files, not repositories."""
@@ -31,6 +27,20 @@ def model_facts(request: Request) -> Facts:
     Raises:
         ModelError: If there is no such model, or it is one that goldenseed cannot draw.
     """
+    facts = _of_files(request)
+    if request.vae:
+        config = facts.known.get("config", facts.known.get("path"))
+        part = vae_part(request.vae, str(config.value) if config else "")
+        facts.known.setdefault("parts", Fact({}, "--vae")).value["vae"] = part
+        if "lacking" in facts.known and facts.value("lacking") == ["vae"]:
+            facts.unknown.pop("parts", None)
+    if request.loras:
+        facts.say("loras", lora_fields(request.loras, facts.value("text_width")), "--lora")
+    return facts
+
+
+def _of_files(request: Request) -> Facts:
+    """Collect what the model's own files say."""
     path = Path(request.model)
     if path.is_dir():
         return folder_facts(path)

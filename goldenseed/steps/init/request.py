@@ -19,6 +19,8 @@ class Request:
         given: Field of a card -> value that the user gave.
         prediction: What the network of a single file predicts; empty if the file says it.
         config: Configuration of a single file; empty to recognise it.
+        vae: Autoencoder that replaces the model's own; empty for none.
+        loras: FILE or FILE:WEIGHT of LoRAs.
         base: Folder or repository that has what a single file lacks; empty for none.
     """
 
@@ -32,6 +34,8 @@ class Request:
     prediction: str = ""
     config: str = ""
     base: str = ""
+    vae: str = ""
+    loras: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -45,6 +45,8 @@ def config_facts(folder: Path, facts: Facts, *, name: str = "") -> None:
     facts.say("pipeline", pipeline, "model_index.json")
     if card.stages:
         facts.say("stages", [stage.identity() for stage in card.stages], f"as card {card.name}")
+    width = _config(folder, "unet").get("cross_attention_dim", 0)
+    facts.say("text_width", width if isinstance(width, int) else 0, "unet/config.json")
     _scheduler_facts(folder, card, facts)
     _latent_facts(folder, card, facts)
     _size_facts(folder, card, facts)

@@ -79,6 +79,25 @@ def networks_inside(tensors: Iterable[str]) -> tuple[str, ...]:
     return tuple(key for key, starts in INSIDE.items() if any(n.startswith(starts) for n in names))
 
 
+def lora_width(tensors: Tensors, where: str) -> int:
+    """Give the width of the texts that the layers of a LoRA read; 0 if it changes none of these.
+
+    Args:
+        tensors: The tensors of the file.
+        where: The file, for messages.
+
+    Raises:
+        ModelError: If it is no LoRA.
+    """
+    if not any("lora" in name for name in tensors):
+        raise ModelError(f"{where} is no LoRA: none of its tensors has lora in its name")
+    for name, tensor in tensors.items():
+        reads_text = "attn2" in name and ("to_k" in name or "to_v" in name)
+        if reads_text and name.endswith(("lora_down.weight", "lora.down.weight", "lora_A.weight")):
+            return tensor.shape[1]
+    return 0
+
+
 def _what_else(tensors: Tensors, components: tuple[str, ...]) -> str:
     for part, what in NO_MODEL.items():
         if any(part in name for name in tensors):

@@ -100,3 +100,21 @@ def test_the_content_of_the_file_is_the_identity(tmp_path: Path) -> None:
     save_file(tensors | {key: tensors[key] + torch.ones(1)}, moved.path)
     assert resolve(moved).sha256 != first
     assert resolve(card).sha256 != first
+
+
+def test_an_autoencoder_of_one_file_replaces_the_models_own(tmp_path: Path) -> None:
+    """As a file and as a folder it draws the same, and not what the model's own draws."""
+    card, other = folder_card(tmp_path / "a", "sd15"), folder_card(tmp_path / "b", "sd15")
+    weights = Path(other.path) / "vae" / "diffusion_pytorch_model.safetensors"
+    changed = {name: tensor * 1.1 for name, tensor in load_file(weights).items()}
+    save_file(changed, weights, {"format": "pt"})
+    bare = {k.removeprefix("first_stage_model."): v for k, v in tiny_files.vae(changed).items()}
+    save_file(bare, tmp_path / "vae.safetensors")
+    about = {"use": "component", "component": "vae", "kind": "diffusers:AutoencoderKL"}
+    file = Part(path=str(tmp_path / "vae.safetensors"), config=card.path, **about)
+    folder = Part(path=other.path, subfolder="vae", **about)
+    drawn = [images(card.model_copy(update={"parts": {"vae": part}})) for part in (file, folder)]
+    assert (drawn[0] == drawn[1]).all()
+    assert (drawn[0] != images(card)).any()
+    with_file = card.model_copy(update={"parts": {"vae": file}})
+    assert resolve(with_file).sha256 != resolve(card).sha256
