@@ -57,6 +57,11 @@ Loras = Annotated[list[str] | None, typer.Option(
     "--lora", metavar="FILE[:WEIGHT]", show_default="none",
     help="A LoRA and how much of it is added (1 if not given); repeat for several.",
 )]  # fmt: skip
+Embeddings = Annotated[list[str] | None, typer.Option(
+    "--embedding", metavar="FILE[:WORD]", show_default="none",
+    help="A textual inversion and its word in prompts (the file's name if not given); repeat for "
+    "several.",
+)]  # fmt: skip
 Vae = Annotated[str, typer.Option(
     metavar="FILE|FOLDER", show_default="the model's",
     help="Another autoencoder: a .safetensors file, a folder, or OWNER/NAME of a repository.",
@@ -64,7 +69,8 @@ Vae = Annotated[str, typer.Option(
 
 
 def init(
-    model: Model, prompts: Prompts, seeds: SeedText = "64", lora: Loras = None, vae: Vae = "",
+    model: Model, prompts: Prompts, seeds: SeedText = "64", lora: Loras = None,
+    embedding: Embeddings = None, vae: Vae = "",
     steps: Steps = None, guidance: Guidance = None, scheduler: Scheduler = "",
     height: Pixels = None, width: Pixels = None, device: Device = "", rank: Rank = "",
     revision: Revision = "", prediction: Prediction = "", config: Config = "", base: Base = "",
@@ -86,6 +92,6 @@ def init(
     given = {name: value for name, value in options.items() if value not in (None, "")}
     request = Request(
         model, prompts, seeds, revision, draws_on_gpu(device), rank, given, prediction, config,
-        base, vae, tuple(lora or ()),
+        base, vae, tuple(lora or ()), tuple(embedding or ()),
     )  # fmt: skip
     tables.line(recipe_text(request).removesuffix("\n"))

@@ -2,14 +2,17 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field
 
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
 from pipeline.cards.facts.tensors import read_tensor_list
 from pipeline.cards.known_hashes import known_sha256
+from pipeline.cards.own_paths import beside
 from pipeline.errors import ModelError
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -46,6 +49,9 @@ class Embedding(Adapter):
     token: str = Field(min_length=1)
 
 
+Kind = TypeVar("Kind", bound=Adapter)
+
+
 def check_local(adapters: Iterable[Adapter], who: str) -> None:
     """Refuse a local file that is missing, a pickle or damaged, without reading its numbers.
 
@@ -65,18 +71,57 @@ def check_local(adapters: Iterable[Adapter], who: str) -> None:
             read_tensor_list(PROJECT_ROOT / adapter.path)
 
 
-def find(adapter: Adapter, who: str, commit: str) -> tuple[Path, str]:
-    """Find an adapter's file and its commit ("" for a local file).
+@dataclass(frozen=True)
+class FoundAdapters:
+    """The files of a card's adapters.
+
+    Attributes:
+        loras: Files of its LoRAs, in order.
+        embeddings: Files of its textual inversions, in order.
+        commits: "name=commit" of each that is on the hub.
+    """
+
+    loras: tuple[Path, ...]
+    embeddings: tuple[Path, ...]
+    commits: tuple[str, ...]
+
+    def joined_sha256(self, sha256: str) -> str:
+        """Join the hash of a card with those of the adapters' contents."""
+        for kind, files in (("lora", self.loras), ("embedding", self.embeddings)):
+            for number, file in enumerate(files):
+                text = f"{sha256}\0{kind}{number}\0{known_sha256(file)}"
+                sha256 = hashlib.sha256(text.encode()).hexdigest()
+        return sha256
+
+
+def find_all(
+    loras: Sequence[Lora], embeddings: Sequence[Embedding], who: str, commits: Mapping[str, str]
+) -> FoundAdapters:
+    """Find the files of a card's adapters.
 
     Args:
-        adapter: The adapter.
+        loras: Its LoRAs.
+        embeddings: Its textual inversions.
         who: The card, for messages.
-        commit: The commit that a run started with; empty for the adapter's own.
+        commits: Name -> the commit that a run started with.
 
     Raises:
-        ModelError: As `check_local`, or if the hub does not provide the file.
+        ModelError: As `check_local`, or if the hub does not provide a file.
     """
-    check_local([adapter], who)
+    check_local((*loras, *embeddings), who)
+    files: dict[str, tuple[Path, ...]] = {"lora": (), "embedding": ()}
+    used: tuple[str, ...] = ()
+    for kind, adapters in (("lora", loras), ("embedding", embeddings)):
+        for number, adapter in enumerate(adapters):
+            name = f"{kind}{number}"
+            file, commit = _find(adapter, who, commits.get(name, ""))
+            files[kind] += (file,)
+            used += (f"{name}={commit}",) if commit else ()
+    return FoundAdapters(files["lora"], files["embedding"], used)
+
+
+def _find(adapter: Adapter, who: str, commit: str) -> tuple[Path, str]:
+    """Find an adapter's file and its commit ("" for a local file)."""
     if adapter.path:
         return PROJECT_ROOT / adapter.path, ""
     folder, commit = fetch(adapter, [adapter.file], who=who, commit=commit)
@@ -84,12 +129,6 @@ def find(adapter: Adapter, who: str, commit: str) -> tuple[Path, str]:
     return folder / adapter.file, commit
 
 
-def joined_sha256(sha256: str, name: str, file: Path) -> str:
-    """Join the hash of a card with that of an adapter's content.
-
-    Args:
-        sha256: The hash so far.
-        name: "lora" or "embedding", with its number.
-        file: The file.
-    """
-    return hashlib.sha256(f"{sha256}\0{name}\0{known_sha256(file)}".encode()).hexdigest()
+def beside_all(adapters: Sequence[Kind], folder: Path) -> tuple[Kind, ...]:
+    """Resolve the relative paths of adapters in a user's own card, which start at its folder."""
+    return tuple(a.model_copy(update={"path": beside(a.path, folder)}) for a in adapters)

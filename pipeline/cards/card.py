@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import models
 from pipeline.cards import adapters
-from pipeline.cards.adapters import Lora
+from pipeline.cards.adapters import Embedding, Lora
 from pipeline.cards.card_parts import Part, PipelineStage
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
 from pipeline.cards.facts.tensors import refuse_pickle
@@ -74,6 +74,8 @@ class Card(Checkpoint):
         stages: How the family `diffusers_pipeline` calls the card's pipelines, in order.
         parts: Weights in addition to the card's own folder, by name.
         loras: LoRAs that are added to the weights of the card's own pipeline, in order.
+        embeddings: Textual inversions of the card's own pipeline.
+        clip_skip: Last layers of CLIP that are left out; 1 is what other programs call 2.
         conditions: The condition images that each prompt must have: `same` for an image of the
             run's size, `any` for one of any size, `numbers` for a row of numbers (an embedding).
         frames: Frames of a video. They lie one below the other in a cell's image, and `height` is
@@ -105,6 +107,8 @@ class Card(Checkpoint):
     stages: tuple[PipelineStage, ...] = ()
     parts: dict[str, Part] = Field(default_factory=dict)
     loras: tuple[Lora, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
+    clip_skip: int = Field(default=0, ge=0)
     conditions: dict[Literal["image", "mask"], Literal["same", "any", "numbers"]] = Field(
         default_factory=dict
     )
@@ -139,6 +143,7 @@ class ResolvedCard(BaseModel):
         sha256: Hash of the names and contents of all files that define the model.
         parts: Folders of the card's parts.
         loras: Files of the card's LoRAs, in order.
+        embeddings: Files of its textual inversions, in order.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -149,6 +154,7 @@ class ResolvedCard(BaseModel):
     sha256: str
     parts: dict[str, Path] = Field(default_factory=dict)
     loras: tuple[Path, ...] = ()
+    embeddings: tuple[Path, ...] = ()
 
 
 @cache
@@ -184,10 +190,11 @@ def _beside(card: Card, folder: Path) -> Card:
         for name, part in card.parts.items()
     }
     config = card.config if is_shipped_config(card.config) else beside(card.config, folder)
-    loras = tuple(
-        lora.model_copy(update={"path": beside(lora.path, folder)}) for lora in card.loras
-    )
-    changes = {"path": beside(card.path, folder), "parts": parts, "config": config, "loras": loras}
+    own = {
+        "loras": adapters.beside_all(card.loras, folder),
+        "embeddings": adapters.beside_all(card.embeddings, folder),
+    }
+    changes = {"path": beside(card.path, folder), "parts": parts, "config": config, **own}
     return card.model_copy(update=changes)
 
 
@@ -223,7 +230,7 @@ def check_drawable(card: Card) -> None:
             f"card {card.name} has neither `path` nor `repo`: give the path of a folder in the "
             f"diffusers layout, or a repository on Hugging Face"
         )
-    adapters.check_local(card.loras, f"card {card.name}")
+    adapters.check_local((*card.loras, *card.embeddings), f"card {card.name}")
     if card.config:
         single_file(card)
     elif card.path:
@@ -260,19 +267,14 @@ def resolve(card: Card, revision: str = "") -> ResolvedCard:
         refuse_code_in(parts[name])
         joined = f"{sha256}\0{name}\0{_part_sha256(parts[name], part)}"
         sha256 = hashlib.sha256(joined.encode()).hexdigest()
-    loras = []
-    for number, lora in enumerate(card.loras):
-        name = f"lora{number}"
-        lora_file, lora_commit = adapters.find(
-            lora, f"card {card.name}", part_commits.get(name, "")
-        )
-        loras.append(lora_file)
-        revisions += [f"{name}={lora_commit}"] if lora_commit else []
-        sha256 = adapters.joined_sha256(sha256, name, lora_file)
+    found = adapters.find_all(card.loras, card.embeddings, f"card {card.name}", part_commits)
+    revisions += found.commits
+    sha256 = found.joined_sha256(sha256)
     revision = " ".join(revisions) if len(revisions) > 1 else commit
     return ResolvedCard(
-        folder=folder, file=file, revision=revision, sha256=sha256, parts=parts, loras=tuple(loras)
-    )
+        folder=folder, file=file, revision=revision, sha256=sha256, parts=parts,
+        loras=found.loras, embeddings=found.embeddings,
+    )  # fmt: skip
 
 
 def _resolve_part(card: Card, name: str, part: Part, revision: str) -> tuple[Path, str]:

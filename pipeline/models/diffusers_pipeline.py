@@ -131,6 +131,7 @@ class DiffusersPipeline:
         """Collect the run's settings that the call takes."""
         parameters = _parameters(pipe)
         settings = {name: getattr(self.config, name) for name in OPTIONAL if name in parameters}
+        settings |= {"clip_skip": self.config.clip_skip} if self.config.clip_skip else {}
         return settings | dict(self.intervention.call_kwargs(batch))
 
     def _start(

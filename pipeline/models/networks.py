@@ -19,6 +19,7 @@ from pipeline.cards.foreign_code import refuse_code_arguments, refuse_code_in
 from pipeline.cards.json_files import components
 from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ModelError, nearest
+from pipeline.models.embeddings import add_embeddings
 from pipeline.models.loras import add_loras
 from pipeline.models.single_file import load_component, load_file
 from pipeline.settings.config import RunConfig
@@ -99,6 +100,7 @@ def load_stage(
         _put_adapters(card, resolved, pipe)
         if not stage.part:
             add_loras(pipe, card, resolved)
+            add_embeddings(pipe, card, resolved)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         if isinstance(error, ModelError):
             raise

@@ -71,6 +71,9 @@ class StableDiffusion:
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
         pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
+        if config.clip_skip:
+            # Diffusers 0.42 looks for a layer in `text_model`, which transformers 5.6 dissolved.
+            vars(pipe.text_encoder).setdefault("text_model", pipe.text_encoder)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self._decode_together = DECODE_ON_CPU if self.device.type == "cpu" else config.batch_size
@@ -136,6 +139,7 @@ class StableDiffusion:
             num_images_per_prompt=1,
             do_classifier_free_guidance=True,
             negative_prompt=self.config.negative_prompt,
+            clip_skip=self.config.clip_skip or None,
         )
         return positive, negative
 

@@ -41,7 +41,9 @@ def tokens_cut(
     for name in _tokenizers(pipe):
         tokenizer = getattr(pipe, name)
         limit = limits.get(name) or min(int(tokenizer.model_max_length), LONGEST)
-        tokens: list[int] = tokenizer(text, truncation=False, verbose=False).input_ids
+        # A textual inversion of several vectors is one word of the text and several tokens.
+        written = pipe.maybe_convert_prompt(text, tokenizer) if _learns_words(pipe) else text
+        tokens: list[int] = tokenizer(written, truncation=False, verbose=False).input_ids
         counts[name] = max(0, len(tokens) - limit)
     return counts
 
@@ -49,6 +51,10 @@ def tokens_cut(
 def longest_cut(pipe: Any, text: str) -> int:  # noqa: ANN401
     """Count the tokens that the encoder with the shortest limit does not read; see `tokens_cut`."""
     return max(tokens_cut(pipe, text, {}).values(), default=0)
+
+
+def _learns_words(pipe: Any) -> bool:  # noqa: ANN401
+    return hasattr(pipe, "maybe_convert_prompt")
 
 
 def _tokenizers(pipe: Any) -> list[str]:  # noqa: ANN401

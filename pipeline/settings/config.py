@@ -94,6 +94,8 @@ class RunConfig(Frozen):
         frames: Frames of a video, one below the other in an image.
         lora_weights: How much of each of the card's LoRAs is added, in order. The files are part of
             `card_sha256`.
+        embedding_tokens: The words of the card's textual inversions, in order.
+        clip_skip: Last layers of CLIP that are left out.
         stages: How the card's pipelines are called, if the card says so; see `PipelineStage`.
     """
 
@@ -119,6 +121,8 @@ class RunConfig(Frozen):
     stages: list[dict[str, Any]] = Field(default_factory=list)
     frames: int = 1
     lora_weights: list[float] = Field(default_factory=list)
+    embedding_tokens: list[str] = Field(default_factory=list)
+    clip_skip: int = 0
 
     def identity(self) -> dict[str, Any]:
         """Give the explicit list that the run_id hashes; fields at their default are left out.
@@ -148,6 +152,8 @@ class RunConfig(Frozen):
             "stages": self.stages,
             "frames": self.frames,
             "lora_weights": self.lora_weights,
+            "embedding_tokens": self.embedding_tokens,
+            "clip_skip": self.clip_skip,
         }
         fields = type(self).model_fields
         changed = {

@@ -66,6 +66,7 @@ class Sampling(Frozen):
     noise: str | None = None
     intervention: InterventionConfig | None = None
     compiled: bool | None = None
+    clip_skip: int | None = Field(default=None, ge=0)
 
 
 class Arm(Sampling):
@@ -230,6 +231,7 @@ def _resolve_arm(
         stages=[stage.identity() for stage in card.stages],
         frames=card.frames,
         lora_weights=[lora.weight for lora in card.loras],
+        embedding_tokens=[embedding.token for embedding in card.embeddings],
         **settings,
     )
 

@@ -61,6 +61,8 @@ def _check_arm(where: str, card: Card, layers: Sequence[Sampling]) -> None:
         where_set = where
     _check_keys(where_set, scheduler, config or {})
     _check_guidance(where, card, last_set(layers, "guidance_scale", card.guidance_scale))
+    if last_set(layers, "clip_skip", card.clip_skip):
+        _check_clip_skip(where, card)
     if last_set(layers, "eta", 0):
         _check_eta(where, card, scheduler)
     if last_set(layers, "negative_prompt", ""):
@@ -102,6 +104,16 @@ def _check_guidance(where: str, card: Card, guidance: float) -> None:
         raise ConfigError(
             f"{where}guidance_scale is {guidance:g}, and {card.stages[-1].pipeline} of card "
             f"{card.name} does not take it; remove guidance_scale"
+        )
+
+
+def _check_clip_skip(where: str, card: Card) -> None:
+    pipeline = card.stages[-1].pipeline if card.stages else ""
+    call = arguments("pipelines", pipeline, "__call__") if pipeline else set()
+    if card.family != "stable_diffusion" and "clip_skip" not in call:
+        raise ConfigError(
+            f"{where}clip_skip is set, and {pipeline or card.family} of card {card.name} does not "
+            f"take it; remove clip_skip"
         )
 
 

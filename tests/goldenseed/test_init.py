@@ -168,9 +168,15 @@ def test_loras_and_an_autoencoder_are_written_and_drawn(
     call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:
     lora = tiny_loras.write(tiny_folder, tmp_path / "my lora.safetensors")
+    word = tmp_path / "word.safetensors"
+    save_file({"emb_params": torch.ones(2, tiny.TEXT_WIDTH)}, word)
     file = write(call, prompts, "--steps", 1, "--lora", f"{lora}:0.8", "--lora", lora,
+                 "--embedding", f"{word}:<w>", "--embedding", word,
                  "--vae", tiny_folder, model=tiny_folder)  # fmt: skip
     card = yaml.safe_load(file.read_text())["card"]
+    assert [(one["path"], one["token"]) for one in card["embeddings"]] == [
+        (str(word), "<w>"), (str(word), "word")
+    ]  # fmt: skip
     assert [(one["path"], one["weight"]) for one in card["loras"]] == [
         (str(lora), 0.8), (str(lora), 1.0)
     ]  # fmt: skip
@@ -180,6 +186,7 @@ def test_loras_and_an_autoencoder_are_written_and_drawn(
     assert called.code == 0, called.err
     config = json.loads((tmp_path / "run" / "run.json").read_text())["config"]
     assert config["lora_weights"] == [0.8, 1.0]
+    assert config["embedding_tokens"] == ["<w>", "word"]
 
 
 def test_a_lora_or_autoencoder_that_does_not_fit_is_refused(
@@ -192,6 +199,7 @@ def test_a_lora_or_autoencoder_that_does_not_fit_is_refused(
         (("--lora", wide), "texts of width 2048, and those of this model have 32"),
         (("--lora", f"{none}:0.5"), "is no LoRA"),
         (("--lora", "gone.safetensors:1"), "gone.safetensors is no file"),
+        (("--embedding", "gone:x"), "gone is no file"),
         (("--vae", none), "holds no autoencoder"),
         (("--vae", tmp_path), "holds no config.json of an autoencoder"),
         (("--vae", "gone"), "no such file or folder"),

@@ -20,7 +20,8 @@ OPTIONS: Mapping[str, str] = {
 ORDER = (
     "family", "path", "config", "repo", "revision", "variant", "dtype", "gpu", "scheduler",
     "scheduler_config", "num_inference_steps", "guidance_scale", "height", "width",
-    "latent_channels", "vae_factor", "stages", "parts", "loras", "demonstration", "licence",
+    "latent_channels", "vae_factor", "stages", "parts", "loras", "embeddings",
+    "demonstration", "licence",
 )  # fmt: skip
 """Fields of a card, as they are written."""
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from goldenseed.steps.init.parts import base_parts, lora_fields, vae_part
+from goldenseed.steps.init.parts import base_parts, embedding_fields, lora_fields, vae_part
 from goldenseed.steps.init.request import Request
 from pipeline.cards.adapters import REPOSITORY
 from pipeline.cards.card import load_cards
@@ -36,6 +36,8 @@ def model_facts(request: Request) -> Facts:
             facts.unknown.pop("parts", None)
     if request.loras:
         facts.say("loras", lora_fields(request.loras, facts.value("text_width")), "--lora")
+    if request.embeddings:
+        facts.say("embeddings", embedding_fields(request.embeddings), "--embedding")
     return facts
 
 

@@ -75,6 +75,24 @@ def _with_weight(text: str) -> tuple[Path, float]:
         return Path(text), 1.0
 
 
+def embedding_fields(texts: Iterable[str]) -> list[dict[str, Any]]:
+    """Read textual inversions as they are given on a command line.
+
+    Args:
+        texts: FILE or FILE:WORD of each; without a word, the file's name is the word.
+
+    Raises:
+        ModelError: If a file is missing or damaged.
+    """
+    fields = []
+    for text in texts:
+        whole = Path(text).is_file()
+        path, _, word = (text, "", "") if whole else text.rpartition(":")
+        read_tensor_list(Path(path or text))
+        fields.append({"path": str(Path(path).resolve()), "token": word or Path(path).stem})
+    return fields
+
+
 def vae_part(vae: str, config: str) -> dict[str, Any]:
     """Give the part of a card that replaces its autoencoder.
 

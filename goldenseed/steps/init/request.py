@@ -21,6 +21,7 @@ class Request:
         config: Configuration of a single file; empty to recognise it.
         vae: Autoencoder that replaces the model's own; empty for none.
         loras: FILE or FILE:WEIGHT of LoRAs.
+        embeddings: FILE or FILE:WORD of textual inversions.
         base: Folder or repository that has what a single file lacks; empty for none.
     """
 
@@ -36,6 +37,7 @@ class Request:
     base: str = ""
     vae: str = ""
     loras: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
