@@ -125,6 +125,11 @@ def test_digits_of_names_dates_links_and_code_are_no_numbers() -> None:
     assert [number.text for number in page_of(text).numbers] == ["12", "3"]
 
 
+def test_rows_below_a_limit_are_counted_without_missing_values() -> None:
+    table = [{"p": 0.04}, {"p": 0.05}, {"p": None}]
+    assert evaluate("count(below(table, 'p', 0.05))", {"table": table}.__getitem__) == 1
+
+
 @pytest.mark.parametrize("text", ["open('x')", "runs.__class__", "runs[0].width", "[1][2]", "1 +"])
 def test_an_expression_reads_tables_and_nothing_else(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -58,6 +58,11 @@ def column(table: list[Row], name: str) -> list[Any]:
     return [row[name] for row in table if row[name] is not None]
 
 
+def below(table: list[Row], name: str, limit: float) -> list[Row]:
+    """The rows whose value in a column is below a limit; a missing value is not."""
+    return [row for row in table if row[name] is not None and row[name] < limit]
+
+
 def estimate(values: Row, name: str = "value") -> list[Any]:
     """A value and the two ends of its interval.
 
@@ -93,6 +98,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "starting": starting,
     "column": column,
     "without": without,
+    "below": below,
     "estimate": estimate,
     "said": said,
     "percent": lambda value: scaled(100, value),
