@@ -37,6 +37,7 @@ from goldenseed.commands import report as report_command
 from goldenseed.commands import repro as repro_command
 from goldenseed.commands import search as search_command
 from goldenseed.commands import study as study_command
+from goldenseed.commands import submit as submit_command
 from goldenseed.commands.errors import exit_code_of
 from goldenseed.commands.options import (
     AllowCode,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 def _with_groups(app: typer.Typer) -> typer.Typer:
     """Add the commands that have files of their own."""
     app.command()(search_command.search)
+    app.command()(submit_command.submit)
     app.command()(init_command.init)
     for command in (looking.status, looking.shares, looking.verify):
         app.command()(command)

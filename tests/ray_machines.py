@@ -40,27 +40,43 @@ class RayMachines:
         folder: A folder with a short path.
         cloud: Resources of the machines that an autoscaler may start, and how many; None for no
             autoscaler.
+        cpus: CPU cores of the head.
+        jobs: Whether the head has a job server, which needs `ray[default]`; without a token.
     """
 
-    def __init__(self, folder: Path, cloud: tuple[Mapping[str, int], int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cloud: tuple[Mapping[str, int], int] | None = None,
+        *,
+        cpus: int = 0,
+        jobs: bool = False,
+    ) -> None:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self.host = _own_address()
         self.address = f"{self.host}:{_free_port()}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
-            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_MODE": "disabled" if jobs else "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_FAKE_CLUSTER": "1",
             "AUTOSCALER_UPDATE_INTERVAL_S": "1",
         }
         port = self.address.rpartition(":")[2]
-        options = ["--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false"]
+        options = ["--head", f"--port={port}", f"--num-cpus={cpus}"]
+        options.append(f"--include-dashboard={str(jobs).lower()}")
+        if jobs:
+            dashboard = _free_port()
+            self.dashboard = f"http://127.0.0.1:{dashboard}"
+            options += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
         if cloud is not None:
             options.append(f"--autoscaling-config={self._simulated_cloud(*cloud)}")
         self._start(*options, f"--temp-dir={folder / 'r'}")
-        self._wait_for_head()
+        self._wait_for_head(self.address)
+        if jobs:
+            self._wait_for_head(f"127.0.0.1:{dashboard}")
 
     def add(self, cpus: int, **environment: str) -> "subprocess.Popen[bytes]":
         """Let a machine join; the process that is returned ends with it."""
@@ -95,9 +111,9 @@ class RayMachines:
         self._processes.append(process)
         return process
 
-    def _wait_for_head(self) -> None:
+    def _wait_for_head(self, address: str) -> None:
         until = time.monotonic() + 120
-        host, port = self.address.split(":")
+        host, port = address.split(":")
         while time.monotonic() < until:
             try:
                 return socket.create_connection((host, int(port)), timeout=1).close()

@@ -12,12 +12,24 @@ Repair = Annotated[bool, typer.Option(
 )]  # fmt: skip
 
 
-def status(path: RunPath, *, as_json: AsJson = False) -> None:
-    """Say how far a run is, and what its studies found."""
+Watch = Annotated[bool, typer.Option(
+    "--watch",
+    help="Print a line each 10 seconds, with rate and time left, until all images are drawn.",
+)]  # fmt: skip
+
+
+def status(path: RunPath, *, watch: Watch = False, as_json: AsJson = False) -> None:
+    """Say how far a run is, and what its studies found.
+
+    Everything is read from the run folder, so any machine that sees it can tell.
+    """
     from goldenseed.output.statuses import print_findings, print_statuses
     from goldenseed.steps import begin
     from goldenseed.steps.status import status_of
+    from goldenseed.steps.watch import watch_runs
 
+    if watch:
+        watch_runs(lambda: begin.open_runs(path))
     statuses = [status_of(run) for run in begin.open_runs(path)]
     print_statuses(statuses, as_json=as_json)
     print_findings([status.studies for status in statuses if not as_json])

@@ -290,6 +290,7 @@ def _row(
 
 def generate_stage(run: Run, sinks: Sequence[Sink] = ()) -> GenerateStage:
     """Make the stage that draws a run, with the resources that its card and its sinks need."""
-    drawing = Resources(cpus=1.0, gpus=1.0 if run.card.gpu else 0.0)
+    gpus = run.recipe.gpus_per_worker if run.card.gpu else 0.0
+    drawing = Resources(cpus=run.recipe.cpus_per_worker, gpus=gpus)
     resources = combine_resources([drawing, *(sink.resources for sink in sinks)])
     return GenerateStage(str(run.root), run.read_token(), resources, run.recipe, tuple(sinks))

@@ -93,6 +93,9 @@ class Recipe(Frozen):
         order: The axis that is finished first.
         batch_size: Images drawn together.
         workers: Number of actors; None lets the executor decide.
+        cpus_per_worker: CPU cores of a machine that each drawing actor takes.
+        gpus_per_worker: The share of a GPU that each drawing actor takes if the card needs one: 0.5
+            puts two actors on each GPU.
         long_prompts: What happens to prompts that are longer than the text encoder reads: `refuse`
             them before the first image, or `cut` them and count the tokens in each image's row.
         keep_images: "all", "none", or the number of prompts whose images are kept. Hashes and
@@ -123,6 +126,8 @@ class Recipe(Frozen):
     order: Literal["seeds", "prompts"] = "seeds"
     batch_size: int = Field(default=32, ge=1)
     workers: int | None = Field(default=None, ge=1)
+    cpus_per_worker: float = Field(default=1.0, gt=0, le=1024, allow_inf_nan=False)
+    gpus_per_worker: float = Field(default=1.0, gt=0, le=1)
     long_prompts: Literal["refuse", "cut"] = "refuse"
     keep_images: Literal["all", "none"] | Annotated[int, Field(ge=0)] = "all"
     keep_latents: Literal["none", "last", "all"] = "none"
