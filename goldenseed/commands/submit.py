@@ -25,8 +25,9 @@ def submit(
     """
     from goldenseed.output import tables
     from goldenseed.progress import note
-    from goldenseed.steps.submit import connect, make_job
+    from goldenseed.steps.submit import make_job
     from goldenseed.steps.submit import submit as start
+    from pipeline.executors.ray.jobs import connect
 
     job = make_job(recipe, out, seeds=seeds, prompts=prompts)
     tables.line(start(job, connect(address)))

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.errors import ConfigError, RunError
+from pipeline.executors.ray.jobs import Jobs
 from pipeline.settings.own_paths import resolve_paths
 from pipeline.settings.recipe import load_recipe
 from pipeline.storage.yaml_files import read_mapping
@@ -16,29 +16,6 @@ from pipeline.storage.yaml_files import read_mapping
 YAML = (".yaml", ".yml")
 AT_WORK = ("PENDING", "RUNNING")
 """What Ray says of jobs that have not ended."""
-
-
-class Jobs(Protocol):
-    """The part of `ray.job_submission.JobSubmissionClient` that is used here."""
-
-    def list_jobs(self) -> Sequence[Any]:
-        """Give the jobs of the cluster, each with `submission_id` and `status`."""
-        ...
-
-    def delete_job(self, job_id: str) -> bool:
-        """Forget a job that has ended."""
-        ...
-
-    def submit_job(
-        self,
-        *,
-        entrypoint: str,
-        submission_id: str,
-        runtime_env: dict[str, Any],
-        metadata: dict[str, str],
-    ) -> str:
-        """Start a job."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -120,41 +97,6 @@ def _changed(written: Any, resolved: Any) -> list[str]:  # noqa: ANN401 - any fi
         items = zip(written, resolved, strict=True)
         return [text for old, new in items for text in _changed(old, new)]
     return [resolved] if isinstance(resolved, str) and resolved != written else []
-
-
-def connect(address: str) -> Jobs:
-    """Connect to the job server of a cluster.
-
-    Args:
-        address: URL of its dashboard, for example http://127.0.0.1:8265.
-
-    Raises:
-        ConfigError: If Ray's parts for jobs are not installed.
-        RunError: If no job server answers there.
-    """
-    from ray.job_submission import JobSubmissionClient
-
-    try:
-        client: Jobs = JobSubmissionClient(address)
-    except RuntimeError as error:
-        if "ray[default]" in str(error):
-            raise ConfigError(
-                "jobs need more of Ray than is installed here: "
-                "pip install -c constraints.txt -e '.[cluster]'"
-            ) from error
-        raise RunError(_no_server(address, error)) from error
-    except (ConnectionError, ValueError, OSError) as error:
-        raise RunError(_no_server(address, error)) from error
-    return client
-
-
-def _no_server(address: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:200]
-    return (
-        f"no Ray job server answers at {address} ({reason}); on a cluster of Ray's launcher, open "
-        f"a tunnel with `ray dashboard cluster/aws.yaml` and give http://127.0.0.1:8265; the "
-        f"cluster's token must be in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
-    )
 
 
 def submit(job: Job, jobs: Jobs) -> str:

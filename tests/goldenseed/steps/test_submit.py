@@ -14,8 +14,9 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from goldenseed.steps.submit import Job, connect, make_job, submit
+from goldenseed.steps.submit import Job, make_job, submit
 from pipeline.errors import ConfigError, RunError
+from pipeline.executors.ray.jobs import connect
 from tests.goldenseed.conftest import Call
 from tests.goldenseed.tiny_recipes import SMALL
 
