@@ -29,6 +29,8 @@ ALLOWED = {
     "_repr_png_": "Jupyter",
     "_runtime_env_has_working_dir": "Ray",
     "ignore_prefix": "Ray",
+    "job_id": "Ray's client of jobs",
+    "runtime_env": "Ray's client of jobs",
     "condition": "diffusers, which passes the second argument of a time embedding",
     "format_commands": "typer, for the help",
     "format_epilog": "typer, for the help",
