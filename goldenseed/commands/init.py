@@ -32,6 +32,10 @@ Pixels = Annotated[int | None, typer.Option(
 Device = Annotated[str, typer.Option(
     metavar="gpu|cpu", show_default="gpu if there is one", help="Where the model is drawn.",
 )]  # fmt: skip
+Vram = Annotated[float, typer.Option(
+    min=0, metavar="GIB", show_default="no limit",
+    help="Memory of the GPU, such as 8 or 12: choose the batch, and what saves memory, to fit.",
+)]  # fmt: skip
 Revision = Annotated[str, typer.Option(
     metavar="COMMIT", show_default="the newest", help="Commit of the repository.",
 )]  # fmt: skip
@@ -72,7 +76,8 @@ def init(
     model: Model, prompts: Prompts, seeds: SeedText = "64", lora: Loras = None,
     embedding: Embeddings = None, vae: Vae = "",
     steps: Steps = None, guidance: Guidance = None, scheduler: Scheduler = "",
-    height: Pixels = None, width: Pixels = None, device: Device = "", rank: Rank = "",
+    height: Pixels = None, width: Pixels = None, device: Device = "", vram: Vram = 0,
+    rank: Rank = "",
     revision: Revision = "", prediction: Prediction = "", config: Config = "", base: Base = "",
 ) -> None:  # fmt: skip
     """Write a recipe for your own model, to stdout: `goldenseed init ... > study.yaml`.
@@ -92,6 +97,6 @@ def init(
     given = {name: value for name, value in options.items() if value not in (None, "")}
     request = Request(
         model, prompts, seeds, revision, draws_on_gpu(device), rank, given, prediction, config,
-        base, vae, tuple(lora or ()), tuple(embedding or ()),
+        base, vae, tuple(lora or ()), tuple(embedding or ()), vram,
     )  # fmt: skip
     tables.line(recipe_text(request).removesuffix("\n"))

@@ -16,9 +16,11 @@ def print_plans(plans: Sequence[ArmPlan], *, as_json: bool) -> None:
     for plan in plans:
         if plan.growth:
             tables.line(f"{plan.arm}: {plan.growth}." if plan.arm else f"{plan.growth}.")
-    kinds = zip(*((plan.basis, plan.measuring, plan.expect) for plan in plans), strict=True)
+    kinds = zip(
+        *((plan.basis, plan.measuring, plan.memory, plan.expect) for plan in plans), strict=True
+    )
     for texts in kinds:
-        for text in sorted(set(texts)):
+        for text in sorted(set(texts) - {""}):
             tables.line(f"{text}.")
 
 

@@ -11,6 +11,7 @@ from goldenseed.progress import note
 from goldenseed.steps import begin
 from goldenseed.steps.growth import GrownGrid, grown_grid
 from goldenseed.steps.measuring import measuring_cost
+from goldenseed.steps.memory import memory_words
 from goldenseed.steps.prompt_notes import note_prompts
 from pipeline.cards.card import Card
 from pipeline.errors import ConfigError
@@ -57,6 +58,7 @@ class ArmPlan:
             figures.
         basis: What the estimate for drawing is based on.
         measuring: What measuring costs, feature by feature.
+        memory: The memory on the GPU to expect, in words; may be empty.
         expect: The reliability to expect of a ranking on this grid, in words.
     """
 
@@ -74,6 +76,7 @@ class ArmPlan:
     gpu_hours: float | None
     basis: str
     measuring: str
+    memory: str
     expect: str
 
     def as_dict(self) -> dict[str, object]:
@@ -248,6 +251,7 @@ def _plan_arm(
         gpu_hours=seconds / 3600 if seconds is not None and card.gpu else None,
         basis=basis,
         measuring=cost.words,
+        memory=memory_words(card, recipe, arm),
         expect=expect,
     )
 

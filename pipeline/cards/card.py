@@ -24,6 +24,7 @@ from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.cards.json_files import components
 from pipeline.cards.known_hashes import known_sha256
 from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_sha256
+from pipeline.cards.memory import Memory
 from pipeline.cards.other_tools import our_field
 from pipeline.cards.own_paths import beside
 from pipeline.cards.single_files import (
@@ -76,6 +77,7 @@ class Card(Checkpoint):
         loras: LoRAs that are added to the weights of the card's own pipeline, in order.
         embeddings: Textual inversions of the card's own pipeline.
         clip_skip: Last layers of CLIP that are left out; 1 is what other programs call 2.
+        memory: How memory is saved on a GPU.
         conditions: The condition images that each prompt must have: `same` for an image of the
             run's size, `any` for one of any size, `numbers` for a row of numbers (an embedding).
         frames: Frames of a video. They lie one below the other in a cell's image, and `height` is
@@ -109,6 +111,7 @@ class Card(Checkpoint):
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     clip_skip: int = Field(default=0, ge=0)
+    memory: Memory = Memory()
     conditions: dict[Literal["image", "mask"], Literal["same", "any", "numbers"]] = Field(
         default_factory=dict
     )

@@ -29,6 +29,7 @@ from pipeline.cards.card_parts import DECODERS, PipelineStage, Source
 from pipeline.errors import ModelError, PromptError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import device_of, to_uint8
+from pipeline.models.memory import place
 from pipeline.models.networks import Finite, load_stage
 from pipeline.models.text_lengths import tokens_cut
 from pipeline.noise import draw_next, make_generators
@@ -70,7 +71,7 @@ class DiffusersPipeline:
             last = stage is card.stages[-1]
             first = self.pipes[0] if self.pipes else None
             pipe = load_stage(card, resolved, config, stage, first=first, last=last)
-            self.pipes.append(pipe.to(self.device))
+            self.pipes.append(place(pipe, card, self.device))
         _check(card, config, intervention, self.pipes)
         intervention.check(self.pipes[-1], card, config)
         self.pipes[-1] = intervention.prepare(self.pipes[-1], card)

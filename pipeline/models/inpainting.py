@@ -39,6 +39,7 @@ from pipeline.models.base import (
     draw_start,
     to_uint8,
 )
+from pipeline.models.memory import place
 from pipeline.models.networks import Finite, load_pipeline
 from pipeline.models.text_lengths import longest_cut
 from pipeline.noise import draw_next
@@ -71,7 +72,7 @@ class Inpainting:
         self.config, self.intervention = config, intervention
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
+        pipe = place(load_pipeline(card, resolved, config, PIPELINE), card, self.device)
         _check(card, config, pipe, intervention)
         if card.latent_channels != DIFFUSERS_CHANNELS:
             pipe = AnyChannels.of(pipe)

@@ -24,6 +24,7 @@ from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8
+from pipeline.models.memory import place
 from pipeline.models.networks import Finite, load_stage
 from pipeline.models.text_lengths import longest_cut
 from pipeline.prompts.conditions import numbers_of
@@ -55,7 +56,8 @@ class InstantId:
         self.strength, adapter = (float(stage.arguments[name]) for name in SCALES)
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = load_stage(card, resolved, config, stage, first=None, last=True).to(self.device)
+        loaded = load_stage(card, resolved, config, stage, first=None, last=True)
+        pipe = place(loaded, card, self.device)
         pipe.set_ip_adapter_scale(adapter)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)

@@ -36,6 +36,7 @@ class Finite:
 
     def __init__(self, decoder: Any) -> None:  # noqa: ANN401 - diffusers is untyped
         self._seen: list[npt.NDArray[np.bool_]] = []
+        self._decoder = decoder
         if decoder is not None:
             decoder.decoder.register_forward_hook(self._look)
 
@@ -48,7 +49,12 @@ class Finite:
 
     def of(self, count: int) -> npt.NDArray[np.bool_]:
         """Say whether each item was finite, shape (count,); all true if nothing was watched."""
-        return np.concatenate(self._seen) if self._seen else np.ones(count, bool)
+        if not self._seen:
+            return np.ones(count, bool)
+        seen = np.concatenate(self._seen)  # with tiling, each item is decoded in several parts
+        if getattr(self._decoder, "use_slicing", False):
+            return np.asarray(seen.reshape(count, -1).all(1))
+        return np.asarray(seen.reshape(-1, count).all(0))
 
 
 def load_stage(

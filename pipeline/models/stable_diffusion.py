@@ -23,6 +23,7 @@ from pipeline.models.base import (
     to_uint8,
 )
 from pipeline.models.latents import Recorder
+from pipeline.models.memory import place
 from pipeline.models.networks import load_pipeline
 from pipeline.models.text_lengths import longest_cut
 from pipeline.settings.config import RunConfig
@@ -70,7 +71,7 @@ class StableDiffusion:
         self.intervention = intervention
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
+        pipe = place(load_pipeline(card, resolved, config, PIPELINE), card, self.device)
         if config.clip_skip:
             # Diffusers 0.42 looks for a layer in `text_model`, which transformers 5.6 dissolved.
             vars(pipe.text_encoder).setdefault("text_model", pipe.text_encoder)

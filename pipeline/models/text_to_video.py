@@ -30,6 +30,7 @@ from pipeline.models.base import (
     draw_start,
     to_uint8,
 )
+from pipeline.models.memory import place
 from pipeline.models.networks import Finite, load_pipeline
 from pipeline.models.text_lengths import longest_cut
 from pipeline.settings.config import RunConfig
@@ -58,7 +59,7 @@ class TextToVideo:
         self.config, self.intervention, self.frames = config, intervention, card.frames
         self.latents_shape = card.latents_shape(config.height, config.width)
         self.device = device_of(card)
-        pipe = load_pipeline(card, resolved, config, PIPELINE).to(self.device)
+        pipe = place(load_pipeline(card, resolved, config, PIPELINE), card, self.device)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self.finite = Finite(self.pipe.vae)

@@ -96,6 +96,8 @@ class RunConfig(Frozen):
             `card_sha256`.
         embedding_tokens: The words of the card's textual inversions, in order.
         clip_skip: Last layers of CLIP that are left out.
+        vae_slicing: Whether images are decoded one by one.
+        vae_tiling: Whether an image is decoded in tiles.
         stages: How the card's pipelines are called, if the card says so; see `PipelineStage`.
     """
 
@@ -123,6 +125,8 @@ class RunConfig(Frozen):
     lora_weights: list[float] = Field(default_factory=list)
     embedding_tokens: list[str] = Field(default_factory=list)
     clip_skip: int = 0
+    vae_slicing: bool = False
+    vae_tiling: bool = False
 
     def identity(self) -> dict[str, Any]:
         """Give the explicit list that the run_id hashes; fields at their default are left out.
@@ -154,6 +158,8 @@ class RunConfig(Frozen):
             "lora_weights": self.lora_weights,
             "embedding_tokens": self.embedding_tokens,
             "clip_skip": self.clip_skip,
+            "vae_slicing": self.vae_slicing,
+            "vae_tiling": self.vae_tiling,
         }
         fields = type(self).model_fields
         changed = {

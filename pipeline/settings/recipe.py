@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from pipeline import models
 from pipeline.cards.card import Card, ResolvedCard, find_card
 from pipeline.cards.other_tools import our_field
 from pipeline.errors import ConfigError, nearest
+from pipeline.settings.card_settings import settings_of
 from pipeline.settings.choices import (
     Frozen,
     PromptChoice,
@@ -24,7 +24,7 @@ from pipeline.settings.choices import (
     SeedChoice,
     TileShape,
 )
-from pipeline.settings.config import Dtype, InterventionConfig, RunConfig, own_source_sha256
+from pipeline.settings.config import Dtype, InterventionConfig, RunConfig
 from pipeline.settings.own_paths import resolve_paths
 from pipeline.storage.yaml_files import read_mapping, validated
 
@@ -231,12 +231,7 @@ def _resolve_arm(
         card_sha256=resolved.sha256,
         revision=resolved.revision,
         batch_size=batch_size,
-        safety_checker=card.safety_checker,
-        family_sha256=own_source_sha256(models.MODELS, card.family, "model family"),
-        stages=[stage.identity() for stage in card.stages],
-        frames=card.frames,
-        lora_weights=[lora.weight for lora in card.loras],
-        embedding_tokens=[embedding.token for embedding in card.embeddings],
+        **settings_of(card),
         **settings,
     )
 

@@ -227,6 +227,27 @@ def test_the_rest_of_a_file_comes_from_a_base(call: Call, prompts: Path, tmp_pat
     }  # fmt: skip
 
 
+def test_a_gpu_of_a_size_decides_what_saves_memory(
+    call: Call, prompts: Path, tiny_folder: Path
+) -> None:
+    called = call("init", "--model", tiny_folder, "--prompts", prompts, "--device", "gpu",
+                  "--vram", 8, "--height", 1024, "--width", 1024)  # fmt: skip
+    assert called.code == 0, called.err
+    card = yaml.safe_load(called.out)["card"]
+    assert (card["gpu"], card["dtype"]) == (True, "float16")
+    assert card["memory"] == {"vae_slicing": True}
+    file = prompts.with_name("study.yaml")
+    file.write_text(called.out)
+    planned = call("plan", file)
+    assert planned.code == 0, planned.err
+    assert "memory on the GPU: about 1." in planned.out
+    assert "not measured on a GPU" in planned.out
+    called = call("init", "--model", tiny_folder, "--prompts", prompts, "--device", "gpu",
+                  "--vram", 0.1)  # fmt: skip
+    assert called.code == 2
+    assert "does not fit into 0.1 GiB" in called.err
+
+
 def cached(home: Path, repo: str, folder: Path, commit: str = "0" * 40) -> None:
     """Put a folder into the cache of the hub, as `hf download` leaves it."""
     place = home / f"models--{repo.replace('/', '--')}"

@@ -13,7 +13,8 @@ from pipeline.cards.card import Card, load_cards
 from pipeline.prompts.prompt_sets import Prompt
 from tests.pipeline import native_calls, tiny, tiny_adapters, tiny_networks, tiny_pipelines
 
-TOKENS, NUMBERS, WIDTH, OUT = 16, 512, 16, 2 * tiny.TEXT_WIDTH
+TOKENS, NUMBERS, WIDTH = 16, 512, 16
+OUT = tiny.TEXT_WIDTH + tiny_networks.SECOND_WIDTH
 
 
 class Perceiver(nn.Module):

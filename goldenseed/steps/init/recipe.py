@@ -1,5 +1,6 @@
 """Write the recipe of `goldenseed init`, and check that it is one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -13,13 +14,17 @@ from goldenseed.steps.init.card_fields import card_fields
 from goldenseed.steps.init.model import model_facts
 from goldenseed.steps.init.recipe_text import commented, flow, section
 from goldenseed.steps.init.request import Request
+from pipeline.cards.card import Card
 from pipeline.cards.facts.fact import Fact
-from pipeline.errors import PromptError
+from pipeline.cards.facts.parameters import load_of
+from pipeline.cards.memory import GIB, fitting, need, usable
+from pipeline.errors import ConfigError, PromptError
 from pipeline.prompts.prompt_sets import read_prompts
 from pipeline.settings.choices import SeedChoice
 from pipeline.settings.recipe import parse_recipe
 
-HPS = "hps_v2_1"
+HPS_CARD = "hps-v2.1-gpu"
+HPS = f"hps_v2_1@{HPS_CARD}"
 PIXELS_TOGETHER = 2**22
 """Pixels that are drawn together: 4 images of 1024 x 1024."""
 
@@ -42,6 +47,7 @@ def recipe_text(request: Request) -> str:
     """
     facts = model_facts(request)
     fields = {"name": Fact(request.name, "as the model is called"), **card_fields(facts, request)}
+    batch, why = _save_memory(fields, request)
     predicts = facts.known.get("prediction_type")
     lines = [
         *commented(_head(request)),
@@ -50,7 +56,7 @@ def recipe_text(request: Request) -> str:
         *([f"  # predicts {predicts.value} ({predicts.source})"] if predicts else []),
         "",
         *_grid(request),
-        f"batch_size: {_batch_size(fields)}  # images drawn together; fewer need less memory",
+        f"batch_size: {batch}  # {why}",
         "",
         *_measures(request),
     ]
@@ -97,10 +103,31 @@ def _prompts(name: str) -> tuple[str, int]:
     return (name if shipped.is_file() else str(path.resolve())), count
 
 
-def _batch_size(fields: dict[str, Fact]) -> int:
+def _save_memory(fields: dict[str, Fact], request: Request) -> tuple[int, str]:
+    """Choose the batch size, and add what saves memory to the card; say why."""
     pixels = int(fields["height"].value) * int(fields["width"].value)
-    fitting = max(1, min(LARGEST_BATCH, PIXELS_TOGETHER // pixels))
-    return int(1 << (fitting.bit_length() - 1))
+    largest = max(1, min(LARGEST_BATCH, PIXELS_TOGETHER // pixels))
+    batch = int(1 << (largest.bit_length() - 1))
+    why = "images drawn together; fewer need less memory"
+    if not request.vram:
+        return batch, why
+    values = {name: fact.value for name, fact in fields.items()}
+    card = Card(**values)
+    load = load_of(
+        card, height=card.height, width=card.width, batch=batch, guided=card.guidance_scale > 1
+    )
+    if load is None:
+        raise ConfigError("--vram needs the weights on this machine; give a local --model")
+    memory, batch = fitting(load, usable(request.vram))
+    source = f"--vram {request.vram:g}"
+    fields["memory"] = Fact(memory.model_dump(exclude_defaults=True), source)
+    expected = need(replace(load, batch=batch), memory)
+    if expected.total > usable(request.vram):
+        raise ConfigError(
+            f"{request.model} does not fit into {request.vram:g} GiB even with layers on the CPU; "
+            f"{expected.words}"
+        )
+    return batch, f"{source}: about {expected.total / GIB:.1f} GiB are expected"
 
 
 def _measures(request: Request) -> list[str]:
@@ -120,9 +147,9 @@ def _ranking(request: Request) -> tuple[str, str]:
     """Choose the metric that ranks, with the reason."""
     if request.rank:
         return request.rank, "--rank"
-    if request.gpu and local_weights(load_feature_card(HPS.replace("_", "-"), "hps")) is not None:
+    if request.gpu and local_weights(load_feature_card(HPS_CARD, "hps")) is not None:
         return HPS, "preferred images; its weights are on this machine"
     return (
         "text_artifact_rate",
-        f"unwanted writing; needs no download ({HPS} ranks by preference: --rank {HPS})",
+        f"unwanted writing; needs no download. By preference: --rank {HPS}",
     )

@@ -22,6 +22,7 @@ class Request:
         vae: Autoencoder that replaces the model's own; empty for none.
         loras: FILE or FILE:WEIGHT of LoRAs.
         embeddings: FILE or FILE:WORD of textual inversions.
+        vram: GiB of the GPU that drawing must fit into; 0 for no limit.
         base: Folder or repository that has what a single file lacks; empty for none.
     """
 
@@ -38,6 +39,7 @@ class Request:
     vae: str = ""
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
+    vram: float = 0
 
     @property
     def name(self) -> str:
