@@ -1,8 +1,15 @@
-"""Draw the figures of studies: equal numbers give equal bytes, whatever the user's settings are."""
+"""Draw the figures of studies, all in one style: equal numbers give equal bytes, on any machine.
+
+Each figure has a title that says what is seen, and a caption that explains its marks. It is at most
+as wide as a README shows it, has at most six panels, and is written as PNG and as SVG.
+"""
 
 import io
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,85 +22,157 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 DPI = 100
-SIDE_BY_SIDE = 4
+WIDEST = 9.0
+"""Width of the widest figure in inches: 900 pixels, as a README shows it."""
+MOST_PANELS = 6
+SIDE_BY_SIDE = 3
 """Largest number of panels in a row."""
-INK, QUIET, GOOD, BAD = "#1f3b4d", "#b8bfc4", "#c98a00", "#a8323e"
-"""Colours: the result, its background (nulls, all seeds), golden seeds, bad seeds."""
+INK, QUIET, GOOD, BAD = "#0b5e8e", "#aab2b8", "#c98a00", "#7d3c98"
+"""Colours: the result, its background (nulls, all seeds), golden seeds, bad seeds. They differ in
+lightness, so that they can be told apart by everybody and in print."""
+SERIES = (INK, "#d55e00", "#00795a", GOOD, BAD, "#56b4e9", "#5f6a72")
+"""Colours of lines that have no better or worse, in the order in which they are used."""
+DENSE = 2000
+"""More dots than these are drawn as an image inside the SVG, which would be huge otherwise."""
+STYLE: Mapping[Any, Any] = MappingProxyType(
+    {
+        "axes.axisbelow": True,
+        "axes.edgecolor": "#8a939b",
+        "axes.grid": True,
+        "axes.labelsize": 9,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 9.5,
+        "figure.titlesize": 12,
+        "figure.titleweight": "bold",
+        "font.size": 9,
+        "grid.color": "#ece9e1",
+        "grid.linewidth": 0.8,
+        "image.cmap": "cividis",
+        "legend.fontsize": 8,
+        "legend.frameon": False,
+        "lines.linewidth": 1.8,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "goldenseed",  # otherwise the names inside an SVG are random
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 8.5,
+    }
+)
+"""What differs from matplotlib's own defaults."""
 
 
-def figure_png(draw: Callable[["Figure"], None], *, width: float, height: float) -> bytes:
-    r"""Draw a figure with matplotlib's own defaults.
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure of a study.
+
+    Attributes:
+        png: The figure as PNG, without a date or version in it.
+        caption: What is seen: what each mark stands for.
+        svg: The figure as SVG; empty for a sheet of images.
+    """
+
+    png: bytes
+    caption: str
+    svg: bytes = b""
+
+
+def figure(
+    draw: Callable[["Figure"], None], *, title: str, caption: str, width: float, height: float
+) -> DrawnFigure:
+    r"""Draw a figure.
 
     Args:
         draw: Fills the figure.
-        width: Inches, 100 pixels each.
+        title: What is seen, for example "Seeds that set 1 finds good are good on set 2".
+        caption: What each mark stands for.
+        width: Inches, 100 pixels each; at most `WIDEST` are used.
         height: Inches.
 
-    Returns:
-        A PNG without a date or version in it.
-
     Example:
-        >>> png = figure_png(lambda figure: None, width=1, height=1)
-        >>> png[:4], png == figure_png(lambda figure: None, width=1, height=1)
-        (b'\x89PNG', True)
+        >>> drawn = figure(lambda figure: None, title="A", caption="B", width=1, height=1)
+        >>> drawn.png[:4], drawn.svg[:5]
+        (b'\x89PNG', b'<?xml')
+        >>> drawn == figure(lambda figure: None, title="A", caption="B", width=1, height=1)
+        True
     """
-    from matplotlib import style
+    from cycler import cycler
+    from matplotlib import rc_context, style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with style.context("default"):
-        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    width = min(width, WIDEST)
+    with style.context("default"), rc_context({**STYLE, "axes.prop_cycle": cycler(color=SERIES)}):
+        drawn = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        FigureCanvasAgg(drawn)
+        draw(drawn)
+        lines = textwrap.wrap(title, max(12, int(width * LETTERS_PER_INCH)))
+        drawn.suptitle("\n".join(lines), x=0.01, ha="left")
+        png, svg = io.BytesIO(), io.BytesIO()
+        drawn.savefig(png, format="png", metadata={"Software": None})
+        drawn.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return DrawnFigure(png.getvalue(), caption, svg.getvalue())
 
 
-def image_png(image: Image.Image) -> bytes:
-    """Encode an image as PNG."""
+LETTERS_PER_INCH = 10.5
+"""Letters of the title on an inch."""
+
+
+def sheet(image: Image.Image, caption: str) -> DrawnFigure:
+    """Make a figure of a sheet of images."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return buffer.getvalue()
+    return DrawnFigure(buffer.getvalue(), caption)
 
 
 def panels(figure: "Figure", rows: int, columns: int) -> list["Axes"]:
-    """Make the panels of a figure, row by row, without top and right spines."""
-    all_axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
-    for axes in all_axes:
-        axes.spines[["top", "right"]].set_visible(False)
-    return all_axes
+    """Make the panels of a figure, row by row."""
+    return list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
 
 
 def panel_each(
-    items: Sequence[Item], draw: Callable[["Axes", Item], None], *, width: float, height: float
-) -> bytes:
-    r"""Draw a panel for each item, at most four side by side.
+    items: Sequence[Item],
+    draw: Callable[["Axes", Item], None],
+    *,
+    title: str,
+    caption: str,
+    width: float,
+    height: float,
+) -> DrawnFigure:
+    r"""Draw a panel for each item, at most three side by side and six in all.
 
     Args:
-        items: What the panels show, row by row; at least one item.
+        items: What the panels show, row by row; at least one item. Of more than six, the first six
+            are shown, and the caption says so.
         draw: Fills the panel of an item.
+        title: As for `figure`.
+        caption: As for `figure`.
         width: Width of a panel in inches.
         height: Height of a panel in inches.
 
-    Returns:
-        A PNG; see `figure_png`.
-
     Example:
-        >>> panel_each("abcde", lambda axes, name: axes.set(title=name), width=1, height=1)[:4]
-        b'\x89PNG'
+        >>> drawn = panel_each(
+        ...     "abcdefg", lambda axes, name: axes.set(title=name),
+        ...     title="Letters", caption="Empty panels.", width=1, height=1,
+        ... )
+        >>> drawn.caption
+        'Empty panels. Shown are 6 of 7; the tables hold all.'
     """
-    columns = min(len(items), SIDE_BY_SIDE)
-    rows = -(-len(items) // columns)
+    shown = items[:MOST_PANELS]
+    columns = 2 if len(shown) == 4 else min(len(shown), SIDE_BY_SIDE)
+    rows = -(-len(shown) // columns)
+    if len(shown) < len(items):
+        caption = f"{caption} Shown are {len(shown)} of {len(items)}; the tables hold all."
 
     def fill(figure: "Figure") -> None:
         all_axes = panels(figure, rows, columns)
-        for empty in all_axes[len(items) :]:
+        for empty in all_axes[len(shown) :]:
             empty.set_axis_off()
-        for axes, item in zip(all_axes, items, strict=False):
+        for axes, item in zip(all_axes, shown, strict=False):
             draw(axes, item)
 
-    return figure_png(fill, width=width * columns, height=height * rows)
+    size = (width * columns, height * rows + 0.4)
+    return figure(fill, title=title, caption=caption, width=size[0], height=size[1])
 
 
 def scatter(
@@ -105,7 +184,8 @@ def scatter(
     size: float = 12,
 ) -> None:
     """Draw dots."""
-    axes.scatter(np.asarray(x), np.asarray(y), s=size, c=colours, linewidths=0, alpha=0.8)
+    dots = axes.scatter(np.asarray(x), np.asarray(y), s=size, c=colours, linewidths=0, alpha=0.8)
+    dots.set_rasterized(len(np.asarray(x)) > DENSE)
 
 
 def against_null(
@@ -121,12 +201,23 @@ def against_null(
         null_name: What the null is, for the legend.
     """
     draws: NDArray[np.float64] = np.asarray(null, dtype=np.float64)
-    bins = 30 if np.ptp(draws) > 0 else 1
+    bins = _bins(draws)
     axes.hist(draws, bins=bins, color=QUIET, label=f"{null_name} ({len(draws):,} draws)")
     axes.axvline(observed, color=GOOD, linewidth=2, label="this run")
     axes.set_xlabel(name)
     axes.set_ylabel("draws")
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend()
+
+
+def _bins(draws: NDArray[np.float64]) -> int | list[float]:
+    """Bins of a histogram; counts of few values have a bin each."""
+    low, high = draws.min(), draws.max()
+    if high - low <= MOST_BINS and np.array_equal(draws, np.rint(draws)):
+        return [float(edge) for edge in np.arange(low - 0.5, high + 1.0)]
+    return MOST_BINS
+
+
+MOST_BINS = 30
 
 
 def intervals(
@@ -143,7 +234,8 @@ def intervals(
     rows = np.arange(len(x))
     axes.hlines(rows, *ends, colors=colours, linewidth=1.5)
     axes.scatter(x, rows, c=colours, s=18, zorder=3)
-    axes.set_yticks(rows, list(labels), fontsize=8)
+    axes.set_yticks(rows, list(labels))
+    axes.grid(visible=False, axis="y")
     axes.set_ylim(len(x) - 0.5, -0.5)
 
 

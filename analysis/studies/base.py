@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
+from analysis.pictures.plots import DrawnFigure
 from pipeline.errors import ConfigError, RunError, nearest
 from pipeline.runs.run import Run
 from pipeline.stage import Resources
@@ -51,7 +52,7 @@ class Findings:
             `goldenseed status` shows.
         numbers: The result as numbers, JSON-ready; any value may be an `Interval`.
         tables: Name of the file, without suffix -> table.
-        figures: Name of the file, without suffix -> PNG; see `analysis.pictures.plots`.
+        figures: Name of the file, without suffix -> figure.
         recipes: Name of the file, without suffix -> YAML of a recipe that draws more data for
             the study.
         identities: Metric or feature that the numbers depend on -> identity.
@@ -60,7 +61,7 @@ class Findings:
     outcome: str
     numbers: Mapping[str, Any]
     tables: Mapping[str, StudyTable]
-    figures: Mapping[str, bytes] = field(default_factory=dict)
+    figures: Mapping[str, DrawnFigure] = field(default_factory=dict)
     recipes: Mapping[str, str] = field(default_factory=dict)
     identities: Mapping[str, str] = field(default_factory=dict)
 

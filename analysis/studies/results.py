@@ -1,8 +1,8 @@
 """Write and read the results of studies in a run folder.
 
-The results of a study are in `<run>/studies/<name>/`: `summary.json`, a Parquet
-file per table, PNG figures, and recipes for optional further runs in `recipes/`. They are derived
-data: a repeated study replaces them. A study that needs further runs writes no results, but writes
+The results of a study are in `<run>/studies/<name>/`: `summary.json`, a Parquet file per table,
+figures as PNG and SVG, and recipes for optional further runs in `recipes/`. They are derived data:
+a repeated study replaces them. A study that needs further runs writes no results, but writes
 the recipes of these runs to `<run>/wanted/<name>/`. Results hold no time stamp: the same run,
 settings and versions give the same bytes.
 """
@@ -61,7 +61,8 @@ def write_findings(run: Run, study: Study, findings: Findings) -> Path:
     """
     folder = f"{ATTEMPTS}/{STUDIES_FOLDER}/{study.name}-{secrets.token_hex(4)}"
     stamp = _stamp(run, study, findings)
-    files = {f"{name}.png": data for name, data in findings.figures.items()}
+    files = {f"{name}.png": figure.png for name, figure in findings.figures.items()}
+    files |= {f"{name}.svg": f.svg for name, f in findings.figures.items() if f.svg}
     files |= {f"recipes/{name}.yaml": text.encode() for name, text in findings.recipes.items()}
     names = [f"{name}.parquet" for name in findings.tables]
     for name, data in files.items():
@@ -70,7 +71,8 @@ def write_findings(run: Run, study: Study, findings: Findings) -> Path:
         _write_table(run, f"{folder}/{name}.parquet", table, stamp)
     hashes = {name: file_sha256(run.store.path(f"{folder}/{name}")) for name in (*files, *names)}
     explained = {name: dict(table.columns) for name, table in findings.tables.items()}
-    summary = {**stamp, "columns": explained, "files": hashes}
+    captions = {name: figure.caption for name, figure in findings.figures.items()}
+    summary = {**stamp, "columns": explained, "captions": captions, "files": hashes}
     run.store.replace(f"{folder}/{SUMMARY}", seal(plain(summary)))
     return _put_in_place(run, folder, f"{STUDIES_FOLDER}/{study.name}")
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from analysis.cells.cells import Sample, read_cells
 from analysis.pictures import plots
+from analysis.pictures.plots import DrawnFigure
 from analysis.seed_shares import NULL_DRAWS, SETS, Measure, none_if_nan, scalar_measures
 from analysis.statistics.arrays import Floats
 from analysis.statistics.embedding import holm
@@ -24,6 +25,7 @@ from pipeline.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 THIS = "this run"
 LEAST_SEEDS, LEAST_GROUPS = 8, 4
@@ -228,15 +230,46 @@ def _change_text(row: Mapping[str, Any]) -> str:
     return f" ({row['change']:+.1%} {ends}, adjusted p = {row['change_p_holm']:.2g})"
 
 
-def _figure(rows: Sequence[dict[str, Any]]) -> bytes:
+def _figure(rows: Sequence[dict[str, Any]]) -> DrawnFigure:
     """One panel per measure: the share in each run with its interval, and the null."""
 
     def draw(axes: "Axes", measure: str) -> None:
         _panel(axes, measure, [row for row in rows if row["measure"] == measure])
 
-    measures = list(dict.fromkeys(row["measure"] for row in rows))
+    largest: dict[str, float] = {}
+    for row in rows:
+        largest[row["measure"]] = max(largest.get(row["measure"], 0.0), row["share"])
+    measures = sorted(largest, key=lambda measure: -largest[measure])
     runs = len({row["run"] for row in rows})
-    return plots.panel_each(measures, draw, width=4.4, height=1.3 + 0.28 * runs)
+    if runs == 1:
+        return _one_run_figure(sorted(rows, key=lambda row: -row["share"]))
+    return plots.panel_each(
+        measures,
+        draw,
+        title="How much of each measure is the seed's?",
+        caption="The seed's share of the variance in this run and in the runs that it is compared "
+        "with, with 95 % intervals. Purple bars: what seeds without an effect would show. The "
+        "measures with the largest shares come first.",
+        width=4.4,
+        height=1.2 + 0.28 * runs,
+    )
+
+
+def _one_run_figure(rows: Sequence[dict[str, Any]]) -> DrawnFigure:
+    """All measures in one panel."""
+
+    def draw(figure: "Figure") -> None:
+        (axes,) = plots.panels(figure, 1, 1)
+        _panel(axes, "", [row | {"run": row["measure"]} for row in rows])
+
+    return plots.figure(
+        draw,
+        title="How much of each measure is the seed's?",
+        caption="The seed's share of the variance of each measure, with its 95 % interval. Purple "
+        "bars: what seeds without an effect would show.",
+        width=7,
+        height=1.2 + 0.28 * len(rows),
+    )
 
 
 def _panel(axes: "Axes", measure: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -248,7 +281,6 @@ def _panel(axes: "Axes", measure: str, rows: Sequence[dict[str, Any]]) -> None:
     plots.intervals(axes, [row["run"] for row in rows], shares, low, high)
     lines = np.arange(len(rows))
     nulls = [row["null_high"] for row in rows]
-    axes.vlines(nulls, lines - 0.3, lines + 0.3, color=plots.QUIET)
+    axes.vlines(nulls, lines - 0.3, lines + 0.3, color=plots.BAD)
     axes.axvline(0, color=plots.QUIET, linewidth=0.8)
-    axes.set_title(measure, fontsize=9)
-    axes.set_xlabel("the seed's share; grey: without seeds", fontsize=8)
+    axes.set(title=measure, xlabel="the seed's share")

@@ -95,6 +95,9 @@ def test_the_same_run_gives_the_same_bytes(name: str, full_run: Path, tmp_path: 
     figures = [file for file in first if file.endswith(".png")]
     assert figures, f"study {name} draws no figure: return at least one in Findings.figures"
     summary = read_summary(Run.open(root), name)
+    captions = summary["captions"]
+    assert captions.keys() == {file.removesuffix(".png") for file in figures}
+    assert all(captions.values()), f"a figure of study {name} has no caption"
     assert {**summary["files"]} == {k: v for k, v in first.items() if k != SUMMARY}
     for table, columns in summary["columns"].items():
         assert read_study_table(Run.open(root), name, table).columns == list(columns), (

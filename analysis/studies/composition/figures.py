@@ -8,6 +8,7 @@ import numpy as np
 from analysis.cells.vectors import LAYOUT
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import Row, draw_sheet
+from analysis.pictures.plots import DrawnFigure
 from analysis.studies.composition.layouts import Layouts
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
@@ -27,39 +28,56 @@ SHEET_PROMPTS = 6
 """Prompts on a sheet."""
 
 
-def shares_figure(shares: Sequence[dict[str, Any]]) -> bytes:
+def shares_figure(shares: Sequence[dict[str, Any]]) -> DrawnFigure:
     """Draw the seed's share of every measure with its interval and its null."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         (axes,) = plots.panels(figure, 1, 1)
         columns = [[row[key] for row in shares] for key in ("seed", "seed_low", "seed_high")]
         plots.intervals(axes, [row["measure"] for row in shares], *columns)
-        for line, row in enumerate(shares):
-            axes.plot([row["seed_null_high"]] * 2, [line - 0.3, line + 0.3], color=plots.BAD)
-        axes.set_xlabel("the seed's share of the variance; red: 97.5th percentile of the null")
+        nulls, lines = [row["seed_null_high"] for row in shares], np.arange(len(shares))
+        label = "97.5th percentile without a seed effect"
+        axes.vlines(nulls, lines - 0.3, lines + 0.3, color=plots.BAD, label=label)
+        axes.set_xlabel("the seed's share of the variance")
+        axes.legend()
 
-    return plots.figure_png(draw, width=6, height=2.6)
+    return plots.figure(
+        draw,
+        title="How much of the object's layout is the seed's?",
+        caption="Share of the variance of the object's position, size and depth that the seed "
+        "explains, with 95 % intervals.",
+        width=7,
+        height=2.9,
+    )
 
 
-def positions_figure(layouts: Layouts, objects: Sequence[str]) -> bytes:
+def positions_figure(layouts: Layouts, objects: Sequence[str]) -> DrawnFigure:
     """Draw the mean position of each seed; dots show the size, their colours the depth."""
-    area = 1500 * min(1.0, FULL_SIZE_SEEDS / len(layouts.seeds))
+    area = 900 * min(1.0, FULL_SIZE_SEEDS / len(layouts.seeds))
 
     def draw(axes: "Axes", name: str) -> None:
         x, y, size, depth = (layouts.of_object(measure, name) for measure in LAYOUT)
         dots = axes.scatter(x, y, s=area * np.nan_to_num(size), c=depth, alpha=0.7, lw=0)
         axes.figure.colorbar(dots, ax=axes, label="depth", shrink=0.7)
-        axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal", title=f"{name}: one dot per seed")
+        axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal", title=name)
         axes.set(xlabel="x, from the left", ylabel="y, from the top")
 
-    return plots.panel_each(objects, draw, width=4.8, height=4.4)
+    return plots.panel_each(
+        objects,
+        draw,
+        title="Where each seed puts the object",
+        caption="One dot per seed: the mean position of the object over its images. The size of "
+        "the dot is the object's size, the colour its depth.",
+        width=4.5,
+        height=4,
+    )
 
 
-def extremes_sheet(run: Run, sets: Sequence[Layouts], object_name: str) -> dict[str, bytes]:
+def extremes_sheet(run: Run, sets: Sequence[Layouts], object_name: str) -> dict[str, DrawnFigure]:
     """Show the seeds that are extreme on set 1 with their images of set 2.
 
     Returns:
-        Name of the file -> PNG; empty if no such image was kept.
+        Name of the file -> figure; empty if no such image was kept.
     """
     first, second = sets
     rows = []
@@ -74,6 +92,11 @@ def extremes_sheet(run: Run, sets: Sequence[Layouts], object_name: str) -> dict[
     prompts = [prompt for prompt in second.prompts if prompt.object == object_name]
     key = "".join(letter if letter.isalnum() else "_" for letter in object_name)
     try:
-        return {f"sheet_{key}": plots.image_png(draw_sheet(run, rows, prompts[:SHEET_PROMPTS]))}
+        drawn = draw_sheet(run, rows, prompts[:SHEET_PROMPTS])
     except RunError:
         return {}
+    caption = (
+        f"Rows: the seeds that put the {object_name} farthest to each end on set 1, with their "
+        f"means on set 2. Columns: prompts of set 2."
+    )
+    return {f"sheet_{key}": plots.sheet(drawn, caption)}

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.pictures import plots
+from analysis.pictures.plots import DrawnFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from analysis.studies.distinguishability.trials import Maps, Training, Trial
 
-COLOURS = (plots.QUIET, plots.INK, plots.GOOD, plots.BAD, "#5b8e7d", "#7a5c99")
 
-
-def top1_figure(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> bytes:
+def top1_figure(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> DrawnFigure:
     """Draw the validation accuracy over the steps of each training, and that of each test."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -22,31 +21,39 @@ def top1_figure(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> by
         shares = [test.top1 for test in tests]
         ends = ([s.value for s in shares], [s.low for s in shares], [s.high for s in shares])
         plots.intervals(accuracy, [test.name for test in tests], *ends)
-        accuracy.axvline(tests[0].chance, color=plots.QUIET, linestyle=":")
-        accuracy.set(xlabel="top-1 with 95 % interval; dotted: chance", xlim=(-0.02, 1.02))
-        accuracy.set_title("share of images whose seed is named", fontsize=10)
+        accuracy.axvline(tests[0].chance, color=plots.BAD, linestyle=":", label="chance")
+        accuracy.set(xlabel="share of images whose seed is named", xlim=(-0.02, 1.02))
+        accuracy.set_title("on prompts that it never saw")
+        accuracy.legend()
 
-    return plots.figure_png(draw, width=11, height=4.2)
+    return plots.figure(
+        draw,
+        title="Can a network name the seed of an image?",
+        caption="Left: share of validation images whose seed is named, while each network learns. "
+        "Right: the same on test images, changed images and other runs, with 95 % intervals.",
+        width=9,
+        height=4.4,
+    )
 
 
 def _epochs(axes: "Axes", trainings: "Sequence[Training]", chance: float) -> None:
-    for training, colour in zip(reversed(trainings), COLOURS, strict=False):
+    for training, colour in zip(reversed(trainings), plots.SERIES, strict=False):
         history = training.history
         x = [line["epoch"] / history[-1]["epoch"] for line in history]
         y = [line["validation_top1"] for line in history]
         name = f"{training.name} ({training.prompts:,} prompts)"
         axes.plot(x, y, color=colour, marker="o", markersize=3, label=name)
-    axes.axhline(chance, color=plots.QUIET, linestyle=":", label="chance")
-    axes.set(xlabel="share of the training steps", ylabel="top-1", ylim=(-0.02, 1.02))
-    axes.set_title("accuracy on validation prompts during training", fontsize=10)
-    axes.legend(fontsize=7, frameon=False)
+    axes.axhline(chance, color=plots.BAD, linestyle=":", label="chance")
+    axes.set(xlabel="share of the training steps", ylabel="share named", ylim=(-0.02, 1.02))
+    axes.set_title("on validation prompts, while it learns")
+    axes.legend(fontsize=7)
 
 
-def maps_figure(maps: "Maps | None") -> dict[str, bytes]:
+def maps_figure(maps: "Maps | None") -> dict[str, DrawnFigure]:
     """Draw images, one row per seed, overlaid with where the network looks.
 
     Returns:
-        The name of the figure -> PNG; empty if the network has no map.
+        The name of the figure -> figure; empty if the network has no map.
     """
     if maps is None:
         return {}
@@ -62,4 +69,12 @@ def maps_figure(maps: "Maps | None") -> dict[str, bytes]:
             axes.set_axis_off()
             axes.set_title(f"seed {seeds[i]}: {maps.prompts[i].text[:24]}", size=7)
 
-    return {"grad_cam": plots.figure_png(draw, width=2 * columns, height=2.2 * rows)}
+    drawn = plots.figure(
+        draw,
+        title="Where the network looks to name the seed",
+        caption="One row per seed: test images, overlaid with the share of each place in the "
+        "answer (HiResCAM; bright: large).",
+        width=2 * columns,
+        height=2.2 * rows + 0.4,
+    )
+    return {"grad_cam": drawn}

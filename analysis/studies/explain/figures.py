@@ -7,6 +7,7 @@ import polars as pl
 
 from analysis.metrics import Metric
 from analysis.pictures import plots
+from analysis.pictures.plots import DrawnFigure
 from analysis.statistics.arrays import Floats
 from analysis.studies.explain.unseen_seeds import HIGH, LOW
 
@@ -20,7 +21,7 @@ def predictions_figure(
     predicted: Floats,
     rows: Sequence[dict[str, Any]],
     listed: pl.DataFrame,
-) -> bytes:
+) -> DrawnFigure:
     """Draw one panel per target, and one for the unseen seeds if they were drawn.
 
     Args:
@@ -41,8 +42,18 @@ def predictions_figure(
             return
         metric, row = metrics[target], rows[target]
         plots.scatter(axes, predicted[:, target], y[:, target])
-        axes.set_title(f"{metric.name}: R2 {row['r2']:.2f} of {row['ceiling']:.2f}", fontsize=9)
+        axes.set_title(f"{metric.name}\nR² {row['r2']:.2f} of at most {row['ceiling']:.2f}")
         axes.set_ylabel(f"measured ({metric.unit})")
 
     unseen = [None] if listed["found"].is_not_null().any() else []
-    return plots.panel_each([*range(len(metrics)), *unseen], draw, width=4, height=3.8)
+    best = sorted(range(len(metrics)), key=lambda target: -rows[target]["r2"])
+    return plots.panel_each(
+        [*unseen, *best],
+        draw,
+        title="Does the starting noise tell what a seed's images look like?",
+        caption="One dot per seed: what a model that never saw the seed predicts from its noise, "
+        "and what was measured. R² is the share explained, beside the most that is repeatable. "
+        "The targets that are predicted best come first.",
+        width=4,
+        height=3.2,
+    )

@@ -9,6 +9,7 @@ import polars as pl
 
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import Row, draw_sheet, pick_prompts
+from analysis.pictures.plots import DrawnFigure
 from analysis.ranking.joint_rule import Judged, judge, list_null
 from analysis.ranking.judges import judge_chosen
 from analysis.statistics.monte_carlo import p_words
@@ -142,7 +143,7 @@ def _table(lists: GoldenLists) -> StudyTable:
     )
 
 
-def _chance_figure(lists: GoldenLists) -> bytes:
+def _chance_figure(lists: GoldenLists) -> DrawnFigure:
     """Draw both counts with their nulls."""
     numbers = lists.numbers()
 
@@ -158,8 +159,9 @@ def _chance_figure(lists: GoldenLists) -> bytes:
         )
         unrelated = numbers["length_unrelated"]
         ends = (unrelated["mean"] - 2 * unrelated["sd"], unrelated["mean"] + 2 * unrelated["sd"])
-        left.axvspan(*ends, color=plots.INK, alpha=0.15)
-        left.set_title("blue: two unrelated rankings, mean +- 2 sd", fontsize=9)
+        name = "two unrelated rankings, ± 2 sd"
+        left.axvspan(*ends, color=plots.INK, alpha=0.15, lw=0, label=name)
+        left.legend()
         plots.against_null(
             right,
             lists.null.again,
@@ -168,16 +170,24 @@ def _chance_figure(lists: GoldenLists) -> bytes:
             null_name=label,
         )
 
-    return plots.figure_png(draw, width=9, height=3.6)
+    return plots.figure(
+        draw,
+        title="How many golden seeds would chance list, and confirm?",
+        caption="Left: seeds in the top share by all metrics on set 1. Right: those of them that "
+        "are so again on set 2. Histograms: the same counts if seeds had no effect; line: this "
+        "run.",
+        width=9,
+        height=3.8,
+    )
 
 
-def _sheet(run: Run, lists: GoldenLists) -> dict[str, bytes]:
+def _sheet(run: Run, lists: GoldenLists) -> dict[str, DrawnFigure]:
     """The best and worst seeds of set 1 by each metric, with values and images of set 2.
 
     Set 2 was not used to choose them, so its values are not biased by the choice.
 
     Returns:
-        Name of the file -> PNG; empty if no such image was kept.
+        Name of the file -> figure; empty if no such image was kept.
     """
     rows = []
     for first, second in zip(lists.first, lists.second, strict=True):
@@ -188,6 +198,8 @@ def _sheet(run: Run, lists: GoldenLists) -> dict[str, bytes]:
                 rows.append(Row(f"seed {seed}\n{end} by\n{metric}\n{value}", seed))
     prompts = pick_prompts(run, SHEET_PROMPTS)
     try:
-        return {"sheet": plots.image_png(draw_sheet(run, rows, prompts))}
+        drawn = draw_sheet(run, rows, prompts)
     except RunError:
         return {}
+    caption = "Rows: the best and the worst seeds of set 1 by each metric. Columns: set 2."
+    return {"sheet": plots.sheet(drawn, caption)}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.metrics import Metric
 from analysis.pictures import plots
+from analysis.pictures.plots import DrawnFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ def curves_figure(
     metrics: Sequence[Metric],
     points: Sequence[Mapping[str, Any]],
     changes: Sequence[Mapping[str, Any]],
-) -> bytes:
+) -> DrawnFigure:
     """Draw one curve per change, and its gaps.
 
     Args:
@@ -26,16 +27,25 @@ def curves_figure(
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         left, right = plots.panels(figure, 1, 2)
         for index, change in enumerate(dict.fromkeys(row["change"] for row in points)):
-            colour = f"C{index}"
+            colour = plots.SERIES[index % len(plots.SERIES)]
             _draw_curve(left, [row for row in points if row["change"] == change], colour)
             _draw_gaps(right, [row for row in changes if row["change"] == change], colour)
         x, y = (f"{m.name}, {_direction(m)} is better" for m in metrics)
-        left.set(xlabel=x, ylabel=y, title="ring: no other run dominates it")
-        left.legend(fontsize=8, frameon=False)
+        left.set(xlabel=x, ylabel=y, title="quality against alignment")
+        left.legend()
         right.axhline(0, color=plots.QUIET, linewidth=1)
-        right.set(xlabel="guidance", ylabel="better than the curve without it", title="gap")
+        right.set(xlabel="guidance scale", ylabel="better than the curve without the change")
+        right.set_title("gap at equal alignment")
 
-    return plots.figure_png(draw, width=11, height=5)
+    return plots.figure(
+        draw,
+        title="What more guidance costs in quality and gains in alignment",
+        caption="Left: one point per run, labelled with its guidance scale, with 95 % intervals; "
+        "gold rings: runs that no other run beats in both. Right: how far a change lies above the "
+        "curve without it; hollow: outside that curve.",
+        width=9,
+        height=4.6,
+    )
 
 
 def _direction(metric: Metric) -> str:

@@ -9,6 +9,7 @@ import polars as pl
 
 from analysis.extraction.extract import run_feature
 from analysis.pictures import plots
+from analysis.pictures.plots import DrawnFigure
 from analysis.ranking.rank import MEAN_PERMUTATIONS, rank_samples, ranking_identity
 from analysis.statistics.bounds import Interval
 from analysis.statistics.crossed import crossed_share_interval
@@ -268,13 +269,19 @@ def _set_rates(task: Task, number: int) -> list[Interval]:
     return [grouped_share_interval(row[columns], groups) for row in task.hits]
 
 
-def _figure(tasks: Sequence[Task]) -> bytes:
+def _figure(tasks: Sequence[Task]) -> DrawnFigure:
     """Draw the rates on set 1 against those on set 2, one point per seed."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         for axes, task in zip(plots.panels(figure, 1, len(tasks)), tasks, strict=True):
             plots.scatter(axes, task.rates(1), task.rates(2))
-            title = f"{task.name}: images with a word in the mask"
-            axes.set(title=title, xlabel="rate on set 1", ylabel="rate on set 2")
+            axes.set(title=task.name, xlabel="rate on set 1", ylabel="rate on set 2")
 
-    return plots.figure_png(draw, width=4.6 * len(tasks), height=4)
+    return plots.figure(
+        draw,
+        title="Do the same seeds write text into the region again?",
+        caption="One dot per seed: the share of its images with a word in the filled region, on "
+        "prompts of set 1 and of set 2.",
+        width=4.6 * len(tasks),
+        height=4,
+    )

@@ -8,6 +8,7 @@ from PIL import Image
 
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import GAP, HEAD, PAPER, THUMB, Row, draw_sheet
+from analysis.pictures.plots import DrawnFigure
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
@@ -37,15 +38,15 @@ class _Panel:
 
 
 PANELS = (
-    _Panel("wins", "win_rate", "metric", 0.5, "share of cells that are better with the change"),
+    _Panel("wins", "win_rate", "metric", 0.5, "share of cells that get better"),
     _Panel("pictures", "ratio", "measure", 1.0, "distance by the change / by another seed"),
     _Panel("detail", "change", "band", 0.0, "change of log amplitude, cycles per side"),
     _Panel("shares", "change", "metric", 0.0, "change of the seed's share of the variance"),
-    _Panel("ranks", "cross", "metric", 0.0, "rank correlation of seeds; red: 95 % of the null"),
+    _Panel("ranks", "cross", "metric", 0.0, "rank correlation of the seeds"),
 )
 
 
-def changes_figure(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+def changes_figure(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> DrawnFigure:
     """Draw one panel per table with one line per row.
 
     Args:
@@ -57,7 +58,15 @@ def changes_figure(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
 
     shown = [panel for panel in PANELS if _known_rows(rows, panel)]
     longest = max(len(_known_rows(rows, panel)) for panel in shown)
-    return plots.panel_each(shown, draw, width=4.5, height=1.3 + 0.2 * longest)
+    return plots.panel_each(
+        shown,
+        draw,
+        title="What the change does to images of the same prompts and seeds",
+        caption="Each line is a comparison with its 95 % interval; the grey line is no change. "
+        "Purple dots: 95th percentile of the null.",
+        width=4.5,
+        height=1.3 + 0.2 * longest,
+    )
 
 
 def _known_rows(
@@ -74,7 +83,7 @@ def _draw_panel(axes: "Axes", rows: Sequence[Mapping[str, Any]], panel: _Panel) 
     if "null_high" in rows[0]:
         null = [row["null_high"] for row in rows]
         plots.scatter(axes, null, range(len(rows)), colours=plots.BAD, size=25)
-    axes.set_xlabel(panel.axis, fontsize=8)
+    axes.set_xlabel(panel.axis)
 
 
 def paired_sheet(

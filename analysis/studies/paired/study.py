@@ -11,6 +11,7 @@ import polars as pl
 from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import pick_prompts
+from analysis.pictures.plots import DrawnFigure
 from analysis.seed_shares import NULL_DRAWS
 from analysis.statistics.monte_carlo import p_words
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
@@ -98,7 +99,7 @@ class Paired(Study):
                 wanted_recipes(run),
             )
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-        sheets: dict[str, bytes] = {}
+        sheets: dict[str, DrawnFigure] = {}
         notes: list[str] = []
         for name, other in others.items():
             refuse_other_noise(run, name, other)
@@ -143,7 +144,7 @@ class Paired(Study):
 
     def _pair(
         self, run: Run, pair: Pair, metrics: Sequence[Metric]
-    ) -> tuple[dict[str, list[dict[str, Any]]], bytes | None]:
+    ) -> tuple[dict[str, list[dict[str, Any]]], DrawnFigure | None]:
         """The rows of one change, and its contact sheet if both runs keep images."""
         rng, count = self.rng(run, pair.name), self.permutations
         rows = {
@@ -162,13 +163,14 @@ class Paired(Study):
         return rows, _sheet(run, pair, seeds)
 
 
-def _sheet(run: Run, pair: Pair, seeds: Sequence[int]) -> bytes:
+def _sheet(run: Run, pair: Pair, seeds: Sequence[int]) -> DrawnFigure:
     """The contact sheet of one change."""
     shared = shared_prompts((pair.before, pair.after))
     prompts = [p for p in pick_prompts(run, SHOWN_PROMPTS) if p.id in shared]
     prompts = prompts or [run.prompts[prompt_id] for prompt_id in shared[:SHOWN_PROMPTS]]
     runs = {THIS: pair.before, pair.name: pair.after}
-    return plots.image_png(paired_sheet(runs, seeds[:SHOWN_SEEDS], prompts))
+    caption = "The same seeds and prompts (columns) without and with the change, row below row."
+    return plots.sheet(paired_sheet(runs, seeds[:SHOWN_SEEDS], prompts), caption)
 
 
 def _mean_metrics(run: Run) -> list[Metric]:

@@ -72,11 +72,6 @@ class SeedQuality:
             judged,
         )
 
-    @property
-    def title(self) -> str:
-        """Name and unit of the metric."""
-        return f"{self.metric.name} ({self.metric.unit})"
-
     def seed_rows(self) -> list[dict[str, Any]]:
         """One row per seed, the best on set 2 first."""
         rows = {seed: row for row, seed in enumerate(self.seeds)}

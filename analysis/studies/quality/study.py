@@ -9,6 +9,7 @@ import polars as pl
 
 from analysis.metrics import Metric, load_metric
 from analysis.pictures import plots
+from analysis.pictures.plots import DrawnFigure
 from analysis.ranking.judges import judge_chosen
 from analysis.ranking.rank import rank_samples, ranking_identity
 from analysis.statistics.monte_carlo import p_words
@@ -193,20 +194,36 @@ def _sentence(result: SeedQuality, target: float) -> str:
     )
 
 
-def _sets_figure(results: Sequence[SeedQuality]) -> bytes:
+def _sets_figure(results: Sequence[SeedQuality]) -> DrawnFigure:
     """Set 1 against set 2, one panel per metric."""
 
     def draw(axes: "Axes", result: SeedQuality) -> None:
         rows = result.seed_rows()
         plots.scatter(axes, [row["set1"] for row in rows], [row["set2"] for row in rows])
-        axes.set(title=result.title, xlabel="prompt set 1", ylabel="prompt set 2")
+        axes.set(title=result.metric.name, xlabel="prompt set 1", ylabel="prompt set 2")
 
-    return plots.panel_each(results, draw, width=4.2, height=4)
+    return plots.panel_each(
+        results,
+        draw,
+        title="Do the seeds that are good on one prompt set do well on another?",
+        caption="One dot per seed: its value on prompt set 1 and, independently, on set 2. Dots "
+        "along the diagonal repeat; a round cloud is chance.",
+        width=4.2,
+        height=3.8,
+    )
 
 
-def _ends_figure(results: Sequence[SeedQuality]) -> bytes:
+def _ends_figure(results: Sequence[SeedQuality]) -> DrawnFigure:
     """The best and the worst seeds with intervals, and the range of single seeds under the null."""
-    return plots.panel_each(results, _draw_ends, width=4.6, height=5)
+    return plots.panel_each(
+        results,
+        _draw_ends,
+        title="The best and the worst seeds, and what one seed shows by chance",
+        caption="Values on prompt set 2 with 95 % intervals: the best seeds in gold above, the "
+        "worst in purple below. Grey band: 95 % of single seeds if seeds had no effect.",
+        width=4.6,
+        height=4.6,
+    )
 
 
 def _draw_ends(axes: "Axes", result: SeedQuality) -> None:
@@ -214,7 +231,8 @@ def _draw_ends(axes: "Axes", result: SeedQuality) -> None:
     count = min(SHOWN, len(seeds) // 2)
     ends = [*seeds[:count], *seeds[-count:]]
     colours = [plots.GOOD] * count + [plots.BAD] * count
-    axes.axvspan(result.ranking.null_low, result.ranking.null_high, color=plots.QUIET, alpha=0.5)
+    null = (result.ranking.null_low, result.ranking.null_high)
+    axes.axvspan(*null, color=plots.QUIET, alpha=0.4, lw=0)
     plots.intervals(
         axes,
         [f"seed {seed.seed}" for seed in ends],
@@ -223,4 +241,4 @@ def _draw_ends(axes: "Axes", result: SeedQuality) -> None:
         [seed.high for seed in ends],
         colours=colours,
     )
-    axes.set(title=result.title, xlabel="set 2; grey: 95 % of single seeds under the null")
+    axes.set(title=result.metric.name, xlabel=result.metric.unit)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.pictures import plots
+from analysis.pictures.plots import DrawnFigure
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.monte_carlo import p_value, p_words
 from analysis.statistics.racing import RaceResult
@@ -132,7 +133,7 @@ def sentence(truth: Truth, numbers: Mapping[str, Any]) -> str:
 
 def curve_figure(
     truth: Truth, curve: Sequence[Mapping[str, Any]], null: Mapping[str, Any]
-) -> bytes:
+) -> DrawnFigure:
     """Draw the agreement against the share of images, and the null of the first budget."""
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -141,10 +142,17 @@ def curve_figure(
         plots.against_null(
             right, null["agreement"], curve[0]["agreement"], name="agreement with the second list"
         )
-        budget = f"{curve[0]['budget']:.0%} of the images"
-        right.set_title(f"the race against no seed effect, {budget}", fontsize=10)
+        right.set_title(f"the race with {curve[0]['budget']:.0%} of the images")
 
-    return plots.figure_png(draw, width=9, height=4)
+    return plots.figure(
+        draw,
+        title="How few images find the best seeds?",
+        caption="Left: share of the list that a second full run lists too, by a race and by as "
+        "many images spread evenly, with 95 % bands. Right: the race of this run (line) against "
+        "races among seeds without an effect.",
+        width=9,
+        height=4,
+    )
 
 
 def _curves(axes: "Axes", truth: Truth, curve: Sequence[Mapping[str, Any]]) -> None:
@@ -161,5 +169,5 @@ def _curves(axes: "Axes", truth: Truth, curve: Sequence[Mapping[str, Any]]) -> N
     ):
         axes.axhline(level, color=plots.QUIET, linestyle=style, label=name)
     axes.set(xlabel="share of set 1's images drawn", ylabel=f"agreement by {truth.metric.name}")
-    axes.set_title("share of the list that a second full run lists too", fontsize=10)
-    axes.legend(fontsize=8, frameon=False)
+    axes.set_title("agreement with a second full run")
+    axes.legend()

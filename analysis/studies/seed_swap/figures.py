@@ -7,6 +7,7 @@ import numpy as np
 
 from analysis.extraction.images import read_images
 from analysis.pictures import plots
+from analysis.pictures.plots import DrawnFigure
 from analysis.studies.seed_swap.swaps import Swap
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
@@ -17,17 +18,19 @@ COLOURS = {"to_i": plots.GOOD, "to_j": plots.BAD, "to_other": plots.QUIET}
 LABELS = {"to_i": "seed of the start", "to_j": "seed of the steps", "to_other": "any other"}
 
 
-def similarity_figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def similarity_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
     """Draw similarity against the step of the swap, one panel per measure."""
-    return _figure(rows, "step", "first step with the other seed's noise")
+    title = "From which step on does the noise of the steps no longer matter?"
+    return _figure(rows, "step", "first step with the other seed's noise", title)
 
 
-def eta_figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def eta_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
     """Draw similarity against eta, with the noise of all steps swapped; one panel per measure."""
-    return _figure(rows, "eta", "eta, with the other seed's noise in all steps")
+    title = "Does the starting noise or the step noise decide?"
+    return _figure(rows, "eta", "eta, with the other seed's noise in all steps", title)
 
 
-def _figure(rows: Sequence[Mapping[str, Any]], x: str, x_label: str) -> bytes:
+def _figure(rows: Sequence[Mapping[str, Any]], x: str, x_label: str, title: str) -> DrawnFigure:
     measures = list(dict.fromkeys(row["measure"] for row in rows))
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -40,12 +43,19 @@ def _figure(rows: Sequence[Mapping[str, Any]], x: str, x_label: str) -> bytes:
                 axes.plot(values, y, color=colour, marker="o", markersize=4, label=label)
             axes.set(title=measure, xlabel=x_label)
             axes.set_ylabel("similarity to this run's image")
-            axes.legend(fontsize=8, frameon=False)
+            axes.legend()
 
-    return plots.figure_png(draw, width=4.8 * len(measures), height=3.8)
+    return plots.figure(
+        draw,
+        title=title,
+        caption="Mean similarity of images whose noise was swapped to the image of the seed that "
+        "gave the start, of the seed that gave the steps, and of any other seed.",
+        width=4.8 * len(measures),
+        height=3.8,
+    )
 
 
-def strip_figure(run: Run, swaps: Sequence[Swap], prompts: Sequence[Prompt]) -> bytes:
+def strip_figure(run: Run, swaps: Sequence[Swap], prompts: Sequence[Prompt]) -> DrawnFigure:
     """Show seed i, its swaps from the latest to the earliest, and seed j; one row per prompt."""
     j = swaps[0].seed
     i = next(seed for seed in sorted(run.seeds) if seed != j)
@@ -66,4 +76,12 @@ def strip_figure(run: Run, swaps: Sequence[Swap], prompts: Sequence[Prompt]) -> 
             if row == 0:
                 axes.set_title(title, size=8)
 
-    return plots.figure_png(draw, width=1.3 * len(columns), height=1.4 * len(shown))
+    return plots.figure(
+        draw,
+        title=f"From seed {i} to seed {j}: the step noise is swapped ever earlier",
+        caption="One row per prompt. First and last column: images of the two seeds. Between "
+        "them: the start of the first seed with the step noise of the second, from the named step "
+        "on.",
+        width=1.3 * len(columns),
+        height=1.4 * len(shown) + 0.4,
+    )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.pictures import plots
+from analysis.pictures.plots import DrawnFigure
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.monte_carlo import p_value
 from analysis.statistics.spectra import crossed_errors
@@ -134,7 +135,9 @@ class ArmSpectrum:
         ]
 
 
-def spectrum_figure(steps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> bytes:
+def spectrum_figure(
+    steps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> DrawnFigure:
     """Draw the amplitudes over the steps, and the coherence of noise and final latents by band."""
     bands = list(dict.fromkeys(str(row["band"]) for row in steps))
     mean = [row for row in rows if row["channel"] is None]
@@ -147,8 +150,8 @@ def spectrum_figure(steps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[s
             x, y = [row["step"] for row in of_band], [row["log_amplitude"] for row in of_band]
             amplitude.plot(x, y, color=shade, marker=".", label=band)
         amplitude.set(xlabel="sampling step", ylabel="log amplitude (0: white noise)")
-        amplitude.set_title("amplitude of the latents, by frequency", fontsize=10)
-        amplitude.legend(title="cycles per side", fontsize=8, frameon=False)
+        amplitude.set_title("amplitude of the latents, by frequency")
+        amplitude.legend(title="cycles per side")
         for arm in dict.fromkeys(row["arm"] for row in mean):
             of_arm = [row for row in mean if row["arm"] == arm]
             y, label = [row["coherence"] for row in of_arm], f"{arm} ({of_arm[0]['steps']} steps)"
@@ -160,7 +163,15 @@ def spectrum_figure(steps: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[s
             bands, [r["null_high"] for r in this_run], ":", color=plots.QUIET, label="null, 95 %"
         )
         shared.set(xlabel="cycles per side", ylabel="share of power, 0 to 1")
-        shared.set_title("coherence of starting noise and final latents", fontsize=10)
-        shared.legend(fontsize=7, frameon=False)
+        shared.set_title("coherence of noise and final latents")
+        shared.legend(fontsize=7)
 
-    return plots.figure_png(draw, width=11, height=4.4)
+    return plots.figure(
+        draw,
+        title="How much of the starting noise is left in the image?",
+        caption="Left: amplitude of the latents at each sampling step; 0 is white noise. Right: "
+        "share of the power of the final latents that the starting noise explains, by frequency; "
+        "dashed: what all images of a seed share; dotted: 95 % of the null.",
+        width=9,
+        height=4.4,
+    )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import read_one_prompt
+from analysis.pictures.plots import DrawnFigure
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.embedding import cut_groups
 from analysis.study_tools.farthest_seeds import farthest_points
@@ -13,13 +14,13 @@ from pipeline.runs.run import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-THUMBNAILS = 48
+THUMBNAILS = 24
 """Seeds on the map that are shown with an image, at most."""
 
 
 def map_figure(
     run: Run, seeds: Sequence[int], points: Floats, null: Floats, labels: Indices, groups: int
-) -> bytes:
+) -> DrawnFigure:
     """Draw the map with thumbnails and, next to it, the map of the permuted images.
 
     Args:
@@ -41,11 +42,20 @@ def map_figure(
             if seeds[row] in images:
                 plots.thumbnail(left, images[seeds[row]], points[row])
         left.set_title("this run")
-        right.set_title("no seed effect: images permuted within each group")
+        right.set_title("the same images, dealt out to seeds at random")
 
-    return plots.figure_png(draw, width=13, height=6.5)
+    return plots.figure(
+        draw,
+        title="Do seeds form groups of one style?",
+        caption="One dot per seed, coloured by its group; near dots have images of similar style. "
+        "The thumbnails show one prompt of set 2 for seeds spread over the map. Right: the same "
+        "method without a seed effect, which clumps as well. The axes of a t-SNE map have no "
+        "unit.",
+        width=9,
+        height=5,
+    )
 
 
 def _draw_points(axes: "Axes", points: Floats, labels: Indices) -> None:
     axes.scatter(points[:, 0], points[:, 1], s=14, c=labels, cmap="tab20", linewidths=0)
-    axes.set(xticks=[], yticks=[], xlabel="one dot per seed, coloured by group")
+    axes.set(xticks=[], yticks=[], xlabel="t-SNE, no unit", ylabel="t-SNE, no unit")

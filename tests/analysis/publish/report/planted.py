@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from analysis.per_seed import measure
+from analysis.pictures.plots import DrawnFigure
 from analysis.ranking.rank import rank, save_ranking
 from analysis.studies import load_study
 from analysis.studies.base import Findings, StudyTable
@@ -111,6 +112,6 @@ def _write(run: Run, name: str, numbers: dict[str, Any], **tables: dict[str, Any
             table: StudyTable(frame, dict.fromkeys(frame.columns, "planted"))
             for table, frame in frames.items()
         },
-        figures={"figure": synthetic.png(np.zeros((8, 8, 3), np.uint8))},
+        figures={"figure": DrawnFigure(synthetic.png(np.zeros((8, 8, 3), np.uint8)), "planted")},
     )
     write_findings(run, study, findings)

@@ -112,7 +112,7 @@ def test_detail_pixels_and_the_sheet(tmp_path: Path) -> None:
     assert pixels["measure"] == "pixels"
     assert pixels["change"] == pytest.approx(np.hypot(10, 8) / 255, rel=0.03)
     assert 0 < pixels["ratio"] < 1
-    sheet = Image.open(io.BytesIO(found.figures["cells_smooth"]))
+    sheet = Image.open(io.BytesIO(found.figures["cells_smooth"].png))
     assert sheet.height == HEAD + 2 * 4 * (THUMB + GAP)
     rows = np.asarray(sheet)[HEAD:, 160:270].reshape(8, THUMB + GAP, 110, 3)[:, 20:100]
     spread = np.diff(rows.astype(float), axis=2).std(axis=(1, 2, 3))
