@@ -96,10 +96,10 @@ def figure(
         >>> drawn == figure(lambda figure: None, title="A", caption="B", width=1, height=1)
         True
     """
-    from cycler import cycler
     from matplotlib import rc_context, style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.rcsetup import cycler
 
     width = min(width, WIDEST)
     with style.context("default"), rc_context({**STYLE, "axes.prop_cycle": cycler(color=SERIES)}):

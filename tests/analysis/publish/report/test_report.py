@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from analysis.cells.cells import read_cells
 from analysis.extraction.images import read_images
@@ -115,11 +116,11 @@ def test_the_table_sorts_and_filters(run: Run, page: Path, browser: "Browser") -
 def test_deep_links_and_the_way_back(page: Path, browser: "Browser") -> None:
     seen = opened(browser, page, after="#seed=12")
     heading = seen.page.locator(".view:visible h1")
-    assert heading.inner_text() == "Seed 12"
+    expect(heading).to_have_text("Seed 12")
     seen.page.evaluate("() => { location.hash = 'compare=3,4'; }")
-    assert heading.inner_text() == "Seeds 3, 4"
+    expect(heading).to_have_text("Seeds 3, 4")
     seen.page.go_back()
-    assert heading.inner_text() == "Seed 12"
+    expect(heading).to_have_text("Seed 12")
     seen.page.evaluate("() => { location.hash = 'seeds?list=bad'; }")
     assert seen.page.locator("#filter-list").input_value() == "bad"
     seen.page.close()
@@ -128,19 +129,23 @@ def test_deep_links_and_the_way_back(page: Path, browser: "Browser") -> None:
 def test_the_keyboard_reaches_every_view(page: Path, browser: "Browser") -> None:
     seen = opened(browser, page)
     press = seen.page.keyboard.press
+    rows = seen.page.locator("#seeds-table tbody tr")
     press("2")
+    rows.first.wait_for(state="visible")
     first, second = numbers(seen)[:2]
     for key in ("j", "x", "j", "x", "c"):
         press(key)
     heading = seen.page.locator(".view:visible h1")
-    assert heading.inner_text() == f"Seeds {first}, {second}"
+    expect(heading).to_have_text(f"Seeds {first}, {second}")
     press("2")
+    rows.first.wait_for(state="visible")
     press("j")
     press("o")
-    assert heading.inner_text() == f"Seed {numbers(seen)[0]}"
+    expect(heading).to_have_text(f"Seed {numbers(seen)[0]}")
     seen.page.evaluate("() => { location.hash = 'seed=4'; }")
+    expect(heading).to_have_text("Seed 4")
     press("n")
-    assert heading.inner_text() == "Seed 5"
+    expect(heading).to_have_text("Seed 5")
     press("/")
     seen.page.locator("#filter-seed:focus").wait_for()
     seen.page.keyboard.type("7?")  # keys are letters in a field
