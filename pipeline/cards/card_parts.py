@@ -102,9 +102,10 @@ class PipelineStage(BaseModel):
         load: Arguments of `from_pretrained`, for example a watermark that must not depend on
             what else is installed. Arguments that run code (`trust_remote_code`,
             `custom_pipeline`) are refused.
-        noise: How the starting noise enters: as `latents`, as latents packed by the pipeline
-            into patches of 2 x 2 (`packed_latents`), or drawn by the pipeline itself from the
-            list of generators (`generator`).
+        noise: How the starting noise enters: as `latents`, as latents in float32 whatever the
+            networks' dtype (`float32_latents`), as latents packed by the pipeline into patches of
+            2 x 2 (`packed_latents`), or drawn by the pipeline itself from the list of generators
+            (`generator`).
         step_noise: Whether the pipeline passes its generators to its scheduler. If it does not, a
             stochastic scheduler would draw from the global stream, and is refused.
         outputs: Name -> index in the call's output, for later stages.
@@ -121,7 +122,7 @@ class PipelineStage(BaseModel):
     inputs: dict[str, Source]
     arguments: dict[str, Any] = Field(default_factory=dict)
     load: dict[str, Any] = Field(default_factory=dict)
-    noise: Literal["latents", "packed_latents", "generator"] = "latents"
+    noise: Literal["latents", "float32_latents", "packed_latents", "generator"] = "latents"
     step_noise: bool = True
     outputs: dict[str, int] = Field(default_factory=dict)
     shared: tuple[str, ...] = ()

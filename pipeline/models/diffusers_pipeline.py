@@ -146,7 +146,8 @@ class DiffusersPipeline:
         if stage.noise == "generator":
             return {}
         noise = self.intervention.starting_noise(draw_next(generators, self.latents_shape), batch)
-        noise = noise.to(self.device, getattr(torch, self.config.dtype))
+        dtype = "float32" if stage.noise == "float32_latents" else self.config.dtype
+        noise = noise.to(self.device, getattr(torch, dtype))
         if stage.noise == "packed_latents":
             noise = pipe._pack_latents(noise, *noise.shape)
         return {"latents": noise}

@@ -147,7 +147,9 @@ def _patch(folders: Folders) -> tuple[int, str]:
     stage = folders.last_stage
     if stage is not None and stage.noise == "packed_latents":
         return 2, ": its pipeline packs latents into patches of 2 x 2"
-    patch = folders.config(stage, "transformer").get("patch_size")
+    transformer = folders.config(stage, "transformer")
+    patches = transformer.get("all_patch_size") or [transformer.get("patch_size")]
+    patch = patches[0]  # Z-Image lists several; its pipeline uses the first
     if isinstance(patch, int) and patch > 1:
         return patch, f": its transformer reads patches of {patch} x {patch} latents"
     unet = folders.config(stage, "unet")
@@ -177,7 +179,11 @@ def check_guidance(where: str, folders: Folders, *, guidance: float, negative: s
             f"takes guidance_scale as an input and is called once per step, without a negative "
             f"prompt; remove negative_prompt"
         )
+    pipeline = folders.pipeline(stage)
+    index = _read(pipeline / "model_index.json") if pipeline else {}
     embeds = folders.config(stage, "transformer").get("guidance_embeds")
+    if index.get("is_distilled") is False:
+        return  # the base models of a family whose distilled ones have no guidance
     if embeds is False and guidance != card.guidance_scale and "negative" not in _sources(stage):
         raise ConfigError(
             f"{where}guidance_scale is {guidance:g}, and nothing reads it: the transformer of card "

@@ -31,7 +31,10 @@ from pipeline.settings.unread import check_settings_are_read, last_set
 PREDICTION = "prediction_type"
 FACTOR = "vae_factor"
 
-HALVING = ("AutoencoderKL", "VQModel")
+PATCHING = "AutoencoderKLFlux2"
+"""The autoencoder whose latents are patches of 2 x 2."""
+
+HALVING = ("AutoencoderKL", PATCHING, "VQModel")
 """Autoencoders that halve the size once per block, but not in the last."""
 
 
@@ -219,9 +222,11 @@ def check_latents(card: Card, folder: Path | None, parts: Mapping[str, Path]) ->
     if path is None or is_user_path(card.family):
         return
     config = read_object(path)
-    blocks = config.get("block_out_channels")
+    blocks, channels = config.get("block_out_channels"), config.get("latent_channels")
     factor = 2 ** (len(blocks) - 1) if blocks and config.get("_class_name") in HALVING else None
-    for name, value in {"latent_channels": config.get("latent_channels"), FACTOR: factor}.items():
+    if config.get("_class_name") == PATCHING and factor and isinstance(channels, int):
+        factor, channels = 2 * factor, 4 * channels
+    for name, value in {"latent_channels": channels, FACTOR: factor}.items():
         if isinstance(value, int) and value != getattr(card, name):
             raise ConfigError(
                 f"card {card.name}: {name} is {getattr(card, name)}, and the autoencoder in "

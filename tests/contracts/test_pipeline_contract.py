@@ -4,6 +4,7 @@ Contract only: real classes, random weights. Every card equals the library's own
 generator per seed.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,37 @@ def test_a_condition_is_its_own_cells(loaded: tuple[Card, Any]) -> None:
         other = model.generate(Batch(batch.prompts, batch.seeds, only)).images
         assert worst(images[:1], other[:1]) == 0, "another cell's image changes nothing"
         assert worst(images, other) > 0
+
+
+@pytest.mark.parametrize(("name", "tokens"), [("z-image-turbo", 504), ("flux2-klein", 500)])
+def test_what_a_chat_template_adds_is_not_counted_as_text(
+    name: str, tokens: int, tmp_path: Path
+) -> None:
+    """The real tokenizer has one token for "user", "assistant", a line break and two of them."""
+    card = tiny_pipelines.checkpoint(tmp_path, load_cards()[name])
+    model = load(card, settings(card))
+    added = model.pipe.tokenizer.apply_chat_template(
+        [{"role": "user", "content": ""}], tokenize=False, add_generation_prompt=True,
+        enable_thinking=name == "z-image-turbo",
+    )  # fmt: skip
+    words = re.findall(r"<[^>]+>|\w+|\n+", added)
+    assert 512 - len(words) == tokens == card.stages[0].max_tokens
+    assert model.truncated_tokens("a" * tokens) == 0
+    assert model.truncated_tokens("a" * (tokens + 3)) == 3
+
+
+def test_z_images_noise_is_float32_whatever_the_networks_are(tmp_path: Path) -> None:
+    card = tiny_pipelines.checkpoint(tmp_path, load_cards()["z-image-turbo"])
+    model = load(card, settings(card, dtype="bfloat16"))
+    seen = []
+    call = type(model.pipe).prepare_latents
+
+    def watched(*args: Any) -> Any:  # noqa: ANN401
+        seen.append(args[-1])
+        return call(model.pipe, *args)
+
+    model.pipe.prepare_latents = watched
+    model.generate(native_calls.cells(card))
+    own = torch.randn((1, *model.latents_shape), generator=torch.Generator().manual_seed(7))
+    assert seen[0].dtype == torch.float32
+    assert torch.equal(seen[0][:1], own)

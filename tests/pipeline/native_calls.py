@@ -75,10 +75,12 @@ def native(card: Card, pipes: list[Pipe], batch: Batch, **changes: Any) -> list[
         "pixart-alpha": {"clean_caption": False, "use_resolution_binning": False},
         "pixart-sigma": {"clean_caption": False, "use_resolution_binning": False},
         "sdxl-turbo": {"guidance_scale": 0.0},
+        "z-image-turbo": {"guidance_scale": 0.0},
+        "flux2-klein": {"guidance_scale": 1.0},
         "flux-schnell": {"guidance_scale": 0.0, "max_sequence_length": 256},
         "ldm-text2im": {"guidance_scale": 6.0},
     }.get(name, {})
-    return list(pipe(texts, **own, **sized).images)
+    return list(pipe(prompt=texts, **own, **sized).images)
 
 
 def _native_ip(card: Card, pipe: Pipe, batch: Batch, sized: dict[str, Any]) -> list[Image.Image]:

@@ -120,3 +120,27 @@ def if_scheduler() -> Any:  # noqa: ANN401
         beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range",
         prediction_type="epsilon", dynamic_thresholding_ratio=0.95, sample_max_value=1.0,
     )  # fmt: skip
+
+
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+"""What Qwen3's chat template makes of one message."""
+
+
+def qwen(kind: Any, layers: int) -> tuple[Any, Any]:  # noqa: ANN401
+    """A tokenizer that spells, with Qwen3's chat template, and a language model."""
+    letters = [chr(code) for code in range(33, 127)] + ["\u0120", "\u010a"]
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    vocabulary = {word: number for number, word in enumerate([*letters, *special])}
+    tokenizer = t.Qwen2Tokenizer(
+        vocab=vocabulary, merges=[], model_max_length=512, pad_token=special[0],
+        additional_special_tokens=special[1:],
+    )  # fmt: skip
+    tokenizer.chat_template = CHAT
+    return tokenizer, kind(t.Qwen3Config(
+        vocab_size=len(vocabulary), hidden_size=16, intermediate_size=16, num_hidden_layers=layers,
+        num_attention_heads=2, num_key_value_heads=2, head_dim=8, max_position_embeddings=512,
+    ))  # fmt: skip

@@ -198,6 +198,37 @@ def _pixart(folder: Path, card: Card) -> None:
     ).save_pretrained(folder)  # fmt: skip
 
 
+def _z_image(folder: Path, card: Card) -> None:
+    tokenizer, encoder = nets.qwen(t.Qwen3Model, 2)
+    d.ZImagePipeline(
+        transformer=d.ZImageTransformer2DModel(
+            dim=32, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=16,
+            axes_dims=[4, 6, 6], axes_lens=[1024, 64, 64],
+        ),
+        scheduler=d.FlowMatchEulerDiscreteScheduler(shift=3.0), tokenizer=tokenizer,
+        vae=nets.vae(16, use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.1),
+        text_encoder=encoder,
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def _flux2(folder: Path, card: Card) -> None:
+    tokenizer, encoder = nets.qwen(t.Qwen3ForCausalLM, 27)
+    vae = d.AutoencoderKLFlux2(
+        latent_channels=32, block_out_channels=(8, 8, 8, 8), norm_num_groups=2, layers_per_block=1,
+        mid_block_add_attention=False,
+    )  # fmt: skip
+    vae.decoder.conv_out.weight.data *= 5
+    d.Flux2KleinPipeline(
+        transformer=d.Flux2Transformer2DModel(
+            in_channels=128, num_layers=1, num_single_layers=1, attention_head_dim=16,
+            num_attention_heads=2, joint_attention_dim=48, axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        ),
+        scheduler=d.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True), vae=vae,
+        text_encoder=encoder, tokenizer=tokenizer, is_distilled=True,
+    ).save_pretrained(folder)  # fmt: skip
+
+
 BUILDERS: Mapping[str, Callable[[Path, Card], None]] = {
     "sdxl-turbo": _sdxl,
     "sdxl-base": _sdxl,
@@ -223,6 +254,8 @@ BUILDERS: Mapping[str, Callable[[Path, Card], None]] = {
     "sd35-large": _sd3,
     "flux-dev": _flux,
     "flux-schnell": _flux,
+    "z-image-turbo": _z_image,
+    "flux2-klein": _flux2,
     "pixart-alpha": _pixart,
     "pixart-sigma": _pixart,
 }

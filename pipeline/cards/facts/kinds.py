@@ -22,6 +22,7 @@ INSIDE = {
 """Component -> beginnings of its names."""
 
 NO_MODEL = {
+    "single_stream_modulation.lin.": "FLUX.2; give a folder in the diffusers layout",
     "lora": "a LoRA; give it as --lora FILE:WEIGHT beside a --model",
     "hada_w1": "a LyCORIS adapter of the kind LoHa, which goldenseed does not read",
     "lokr_w1": "a LyCORIS adapter of the kind LoKr, which goldenseed does not read",

@@ -131,6 +131,7 @@ def test_transformers_are_told_apart(names: dict[str, tuple[int, ...]], wanted: 
           "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": (768, 1280)}, "the refiner"),
         ({"control_model.time_embed.0.weight": (4, 4)}, "this is a ControlNet"),
         ({"down_blocks.0.resnets.0.conv1.weight": (4, 4)}, "give the whole folder"),
+        ({"single_stream_modulation.lin.weight": (4, 4)}, "this is FLUX.2; give a folder"),
         ({"wte.weight": (10, 4)}, "no known family has tensors of these names"),
         ({}, "no known family"),
         (FLUX | {"img_in.weight": (3072, 384)}, "384 input channels"),
