@@ -179,7 +179,7 @@ def test_the_hub_is_asked_for_weights_without_a_variant(
         asked.append(list(patterns))
         return Path(card.path), "f" * 40
 
-    monkeypatch.setattr(cards, "fetch", fetch)
+    monkeypatch.setattr("pipeline.cards.card.files.fetch", fetch)
     resolve(card.model_copy(update={"path": "", "repo": "someone/model"}))
     assert "*.fp16-*.safetensors" in asked[0]
     assert "vae/*.safetensors" in asked[1]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.cards.card import PROJECT_ROOT, load_cards
+from pipeline.cards.card import load_cards
+from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError
 from pipeline.models.rehearsal import Schedule, rehearse
 from pipeline.models.rehearsal.refusals import _stored

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.cards.card import PROJECT_ROOT, Card, find_card, load_cards
+from pipeline.cards.card import Card, find_card, load_cards
+from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError
 from pipeline.runs.checkpoint_limits import Folders, check_guidance, check_size, check_tokenizers
 from pipeline.runs.sampling import check_sampling

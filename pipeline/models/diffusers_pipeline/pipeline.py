@@ -15,20 +15,23 @@ An intervention acts on the pipe of the last stage. Its hook `stage_generators` 
 each stage, and its hook `starting_noise` for each starting noise that the pipeline takes.
 """
 
-import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import Card, ResolvedCard
-from pipeline.cards.card_parts import DECODERS, PipelineStage, Source
+from pipeline.cards.card_parts import DECODERS, PipelineStage
 from pipeline.errors import ModelError, PromptError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import device_of, to_uint8
+from pipeline.models.diffusers_pipeline.inputs import call_input
+from pipeline.models.diffusers_pipeline.refusals import (
+    call_parameters,
+    refuse_ignored_settings,
+)
 from pipeline.models.memory import place
 from pipeline.models.networks import Finite, load_stage
 from pipeline.models.text_lengths import tokens_cut
@@ -72,7 +75,7 @@ class DiffusersPipeline:
             first = self.pipes[0] if self.pipes else None
             pipe = load_stage(card, resolved, config, stage, first=first, last=last)
             self.pipes.append(place(pipe, card, self.device))
-        _check(card, config, intervention, self.pipes)
+        refuse_ignored_settings(card, config, intervention, self.pipes)
         intervention.check(self.pipes[-1], card, config)
         self.pipes[-1] = intervention.prepare(self.pipes[-1], card)
         decoders = (getattr(self.pipe, name, None) for name in DECODERS)
@@ -114,7 +117,15 @@ class DiffusersPipeline:
     ) -> Sequence[Any]:
         """Make one native call."""
         inputs = {
-            argument: self._input(argument, source, pipe, batch, outputs)
+            argument: call_input(
+                argument,
+                source,
+                pipe,
+                batch,
+                config=self.config,
+                device=self.device,
+                outputs=outputs,
+            )
             for argument, source in stage.inputs.items()
             if source != "negative" or self.config.negative_prompt
         }
@@ -130,7 +141,7 @@ class DiffusersPipeline:
 
     def _settings(self, pipe: Any, batch: Batch) -> dict[str, Any]:  # noqa: ANN401
         """Collect the run's settings that the call takes."""
-        parameters = _parameters(pipe)
+        parameters = call_parameters(pipe)
         settings = {name: getattr(self.config, name) for name in OPTIONAL if name in parameters}
         settings |= {"clip_skip": self.config.clip_skip} if self.config.clip_skip else {}
         return settings | dict(self.intervention.call_kwargs(batch))
@@ -151,49 +162,6 @@ class DiffusersPipeline:
         if stage.noise == "packed_latents":
             noise = pipe._pack_latents(noise, *noise.shape)
         return {"latents": noise}
-
-    def _input(
-        self,
-        argument: str,
-        source: Source,
-        pipe: Any,  # noqa: ANN401
-        batch: Batch,
-        outputs: Mapping[str, Any],
-    ) -> Any:  # noqa: ANN401 - whatever the call takes
-        """Make the value of an argument, one item per cell."""
-        if argument == "ip_adapter_image_embeds":
-            embeds = [self._embedded(pipe, _condition_images(batch, str(source)))]
-            pipe.prepare_ip_adapter_image_embeds = lambda *_: embeds
-            return embeds
-        if not isinstance(source, str):
-            columns = [_condition_images(batch, name) for name in source]
-            return [list(row) for row in zip(*columns, strict=True)]
-        if source in ("image", "mask"):
-            return _condition_images(batch, source)
-        if source == "text":
-            return [prompt.text for prompt in batch.prompts]
-        if source == "negative":
-            return [self.config.negative_prompt] * len(batch.prompts)
-        if source == "label":
-            return [class_number(prompt) for prompt in batch.prompts]
-        return len(batch.prompts) if source == "count" else outputs[source]
-
-    def _embedded(self, pipe: Any, images: list[Image.Image]) -> torch.Tensor:  # noqa: ANN401
-        """Compute embeddings, (B or 2B, 1, ...), the unconditional half first under guidance.
-
-        The pipeline would repeat `ip_adapter_image=` or embeddings for the whole batch, so that
-        each cell sees all images. The result therefore replaces what the pipeline would compute.
-        """
-        from diffusers.models import ImageProjection
-
-        layer = pipe.unet.encoder_hid_proj.image_projection_layers[0]
-        hidden = not isinstance(layer, ImageProjection)
-        both = [pipe.encode_image(image, self.device, 1, hidden) for image in images]
-        positive = torch.cat([embedding for embedding, _ in both])[:, None]
-        if self.config.guidance_scale <= 1:
-            return positive
-        negative = torch.cat([embedding for _, embedding in both])[:, None]
-        return torch.cat([negative, positive])
 
     def _drawn(self, batch: Batch, output: Sequence[Any]) -> Drawn:
         pixels = output[0]
@@ -248,55 +216,3 @@ class DiffusersPipeline:
                         f"prompt {wrong[0]!r} is not a class of card {self.card.name}, whose "
                         f"classes are 0 to {count - 1}; change {len(wrong):,} prompt(s)"
                     )
-
-
-def _parameters(pipe: Any) -> Mapping[str, Any]:  # noqa: ANN401
-    return inspect.signature(type(pipe).__call__).parameters
-
-
-def _condition_images(batch: Batch, name: str) -> list[Image.Image]:
-    keys = [getattr(prompt, name) for prompt in batch.prompts]
-    missing = [p.text for p, key in zip(batch.prompts, keys, strict=True) if not key]
-    if missing:
-        raise ModelError(f"prompt {missing[0]!r} has no {name}, which this card needs")
-    return [batch.condition_images[key] for key in keys]
-
-
-def _check(card: Card, config: RunConfig, intervention: Intervention, pipes: list[Any]) -> None:
-    """Refuse settings that the pipelines would ignore."""
-    stages, parameters = card.stages, _parameters(pipes[-1])
-    own_noise = all(stage.noise == "generator" for stage in stages)
-    pipeline = f"card {card.name}: {stages[-1].pipeline}"
-    refused = {
-        f"{pipeline} takes no guidance_scale, and the run sets {config.guidance_scale}": (
-            "guidance_scale" not in parameters and config.guidance_scale != card.guidance_scale
-        ),
-        f"{pipeline} takes no eta, and the run sets {config.eta}": (
-            "eta" not in parameters and config.eta
-        ),
-        f"{pipeline} takes no negative prompt, and the run sets one": config.negative_prompt
-        and not any("negative" in stage.sources() for stage in stages),
-        f"{pipeline} does not pass its generators to its scheduler, so step noise would come from "
-        f"a global stream; keep eta 0 and the scheduler {card.scheduler}": (
-            not stages[-1].step_noise and (config.eta or config.scheduler != card.scheduler)
-        ),
-        f"{pipeline} draws its starting noise itself, and the intervention changes it": (
-            own_noise and intervention.changes("starting_noise")
-        ),
-        f"{pipeline} draws its starting noise itself or comes after another stage, and the "
-        f"intervention changes the step noise, which comes after the starting noise": (
-            intervention.changes("step_generators") and (own_noise or len(stages) > 1)
-        ),
-        f"{pipeline} draws noise itself, in the networks' dtype; only float32 gives a seed's "
-        f"noise, not {config.dtype}": (
-            any(stage.noise == "generator" for stage in stages) and config.dtype != "float32"
-        ),
-        f"{pipeline} cannot be compiled; set `compiled: false`": config.compiled,
-        f"{pipeline} draws one size only, {card.width} x {card.height}": (
-            "height" not in parameters
-            and (config.height, config.width) != (card.height, card.width)
-        ),
-    }
-    for reason, holds in refused.items():
-        if holds:
-            raise ModelError(reason)
