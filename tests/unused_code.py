@@ -31,6 +31,7 @@ ALLOWED = {
     "ignore_prefix": "Ray",
     "job_id": "Ray's client of jobs",
     "runtime_env": "Ray's client of jobs",
+    "challenge": "prompt files, and image shards",
     "condition": "diffusers, which passes the second argument of a time embedding",
     "format_commands": "typer, for the help",
     "format_epilog": "typer, for the help",

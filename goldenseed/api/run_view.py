@@ -27,6 +27,7 @@ from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.layout import FEATURES_FOLDER
 from pipeline.runs.run import Run, feature_folders
 from pipeline.storage.manifest import receipt_index
+from pipeline.storage.schema import IMAGES, Table
 from pipeline.storage.shards import ShardFolder
 
 
@@ -91,7 +92,7 @@ class RunView:
 
         Polars does not check page checksums; `goldenseed verify` does.
         """
-        return _scan(self.run.images)
+        return _scan(self.run.images, IMAGES)
 
     def features(self, name: str) -> pl.LazyFrame:
         """All committed rows of a feature.
@@ -212,10 +213,13 @@ class ContactSheet:
         return buffer.getvalue()
 
 
-def _scan(folder: ShardFolder) -> pl.LazyFrame:
-    """Scan all rows that have a receipt."""
+def _scan(folder: ShardFolder, table: Table | None = None) -> pl.LazyFrame:
+    """Scan all rows that have a receipt; a column that old shards lack is null there."""
     receipts = receipt_index(folder).values()
     paths = [folder.data_path(receipt) for receipt in receipts]
     if not paths:
         raise RunError(f"{folder.store.root} holds no {folder.prefix} yet; run `goldenseed run`")
-    return pl.scan_parquet(paths)
+    if table is None:
+        return pl.scan_parquet(paths)
+    schema = pl.DataFrame(table.arrow().empty_table()).schema
+    return pl.scan_parquet(paths, schema=schema, missing_columns="insert")

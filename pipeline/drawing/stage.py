@@ -30,7 +30,7 @@ from pipeline.settings.recipe import Recipe
 from pipeline.stage import DrawnShard, Outcome, Resources, Sink, Uint8Images, combine_resources
 from pipeline.storage.codec import Codec, encode_image
 from pipeline.storage.receipts import Receipt
-from pipeline.storage.schema import IMAGES, STATUS_OK
+from pipeline.storage.schema import IMAGES, PROMPT_LABELS, STATUS_OK
 
 
 @dataclass
@@ -278,6 +278,7 @@ def _row(
         "set": prompt.set,
         "prompt_image": prompt.image,
         "prompt_mask": prompt.mask,
+        **{column.name: getattr(prompt, column.name) for column in PROMPT_LABELS},
         "image": blob,
         "image_sha256": None if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest(),
         "status": cell.status,

@@ -12,6 +12,7 @@ from pipeline.errors import PromptError, nearest
 
 __all__ = [
     "FIELDS",
+    "LABELS",
     "MAX_CHARACTERS",
     "TEXT_NAMES",
     "Prompt",
@@ -29,7 +30,9 @@ MAX_CHARACTERS = 10_000
 _SET_SALT = "goldenseed prompt sets 1"
 TEXT_NAMES = ("text", "prompt", "caption")
 """Names of the field that holds the text, in small letters."""
-FIELDS = ("text", "object", "modifier", "group", "set", "image", "mask", "id")
+LABELS = ("category", "challenge")
+"""Optional fields that only sort prompts, as PartiPrompts does; read in any case."""
+FIELDS = ("text", "object", "modifier", "group", *LABELS, "set", "image", "mask", "id")
 """Fields of a prompt in a file."""
 
 
@@ -44,6 +47,8 @@ class Prompt:
         modifier: What is said about the object ("red"; "" if it has no modifier), or None.
         group: Prompts of one group are dependent, and resampling draws whole groups. If empty, it
             is the normalised object, or else the normalised text.
+        category: What kind of prompt it is ("animals"), to ask for some kinds only, or None.
+        challenge: What makes it hard to draw ("counting"), or None.
         image: The sha256 of the condition image, 64 hex digits, or None.
         mask: The sha256 of the mask, or None.
 
@@ -68,6 +73,8 @@ class Prompt:
     object: str | None = dataclasses.field(default=None, kw_only=True)
     modifier: str | None = dataclasses.field(default=None, kw_only=True)
     group: str = dataclasses.field(default="", kw_only=True)
+    category: str | None = dataclasses.field(default=None, kw_only=True)
+    challenge: str | None = dataclasses.field(default=None, kw_only=True)
     image: str | None = dataclasses.field(default=None, kw_only=True)
     mask: str | None = dataclasses.field(default=None, kw_only=True)
     set: int = dataclasses.field(init=False)
@@ -75,7 +82,7 @@ class Prompt:
 
     def __post_init__(self) -> None:
         text = _checked_text(self.text)
-        for name in ("object", "modifier", "group"):
+        for name in ("object", "modifier", "group", *LABELS):
             _refuse_controls(getattr(self, name) or "", name)
         for name in ("image", "mask"):
             _refuse_non_hash(getattr(self, name), name)
@@ -83,6 +90,7 @@ class Prompt:
         derived = {
             "text": text,
             "group": self.group.strip() or normalise(self.object or text),
+            **{name: (getattr(self, name) or "").strip() or None for name in LABELS},
             "set": set_of(identity),
             "id": identity,
         }
@@ -90,13 +98,14 @@ class Prompt:
             object.__setattr__(self, name, value)
 
     def to_json(self) -> str:
-        """Write the prompt as one line of JSON, without the newline.
+        """Write the prompt as one line of JSON, without the newline; labels only if it has them.
 
         Example:
             >>> Prompt.from_json(Prompt("a bowl").to_json()) == Prompt("a bowl")
             True
         """
         fields = {name: getattr(self, name) for name in FIELDS}
+        fields = {k: v for k, v in fields.items() if v is not None or k not in LABELS}
         return json.dumps(fields, ensure_ascii=False)
 
     @staticmethod
@@ -204,7 +213,7 @@ def sort_fields(pairs: Sequence[tuple[str, Any]]) -> tuple[dict[str, Any], tuple
     fields: dict[str, Any] = {}
     unused = []
     for given, value in pairs:
-        name = "text" if given.casefold() in texts else given
+        name = _field_name(given, texts)
         if name not in FIELDS or _is_anothers(name, value):
             unused.append(given)
             continue
@@ -215,6 +224,13 @@ def sort_fields(pairs: Sequence[tuple[str, Any]]) -> tuple[dict[str, Any], tuple
         hint = " ".join(nearest(name, TEXT_NAMES) for name in unused).strip()
         raise PromptError(f"found no field 'text'; wanted one (or 'prompt') {hint}".rstrip())
     return fields, tuple(unused)
+
+
+def _field_name(given: str, texts: Sequence[str]) -> str:
+    """Give the field that a name stands for; a label may have capitals, as in PartiPrompts."""
+    if given.casefold() in texts:
+        return "text"
+    return given.casefold() if given.casefold() in LABELS else given
 
 
 def _is_anothers(name: str, value: object) -> bool:
@@ -239,7 +255,8 @@ def prompt_from_fields(fields: dict[str, Any]) -> Prompt:
     Raises:
         PromptError: If the fields make no valid prompt (see `Prompt`), or id or set are wrong.
     """
-    labels = {name: fields.get(name) for name in ("object", "modifier", "image", "mask")}
+    names = ("object", "modifier", *LABELS, "image", "mask")
+    labels = {name: fields.get(name) for name in names}
     prompt = Prompt(fields["text"], group=fields.get("group") or "", **labels)
     for name in ("id", "set"):
         stated, correct = fields.get(name), getattr(prompt, name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.errors import PromptError, StoreError, nearest
 from pipeline.prompts.prompt import (
     FIELDS,
+    LABELS,
     MAX_CHARACTERS,
     Prompt,
     normalise,
@@ -211,7 +212,7 @@ def _prompts_to_keep(path: Path) -> dict[str, Prompt]:
 
 def _refuse_conflict(first: Prompt, second: Prompt, where: str, line: int | None) -> None:
     """Refuse two equal prompts with different labels; `line` is that of the first, if known."""
-    for name in ("object", "modifier", "group"):
+    for name in ("object", "modifier", "group", *LABELS):
         old, new = getattr(first, name), getattr(second, name)
         if old != new:
             source = "the file has it" if line is None else f"line {line} has the same prompt"

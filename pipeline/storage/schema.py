@@ -108,11 +108,18 @@ PROMPT_FIELDS = (
 )
 """The columns of a prompt that every table of images has."""
 
+PROMPT_LABELS = (
+    Column("category", pa.string(), "What kind of prompt it is, if the prompt file says so."),
+    Column("challenge", pa.string(), "What makes the prompt hard, if the prompt file says so."),
+)
+"""Columns of a prompt that image shards of earlier versions lack."""
+
 IMAGES = Table(
     "images",
     (
         *CELL_KEY,
         *PROMPT_FIELDS,
+        *PROMPT_LABELS,
         Column("image", IMAGE_TYPE, "RGB image, encoded without loss; null if not kept or drawn."),
         Column("image_sha256", pa.string(), "sha256 of the raw H x W x 3 uint8 pixels.", "hex"),
         Column("status", pa.string(), "ok, failed, nonfinite or flagged."),

@@ -16,7 +16,13 @@ from pipeline.runs.run import feature_folders
 from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.parquet import FOOTER_KEY, file_sha256
 from pipeline.storage.receipts import Receipt
-from pipeline.storage.schema import IMAGE_CONTENT, IMAGE_TYPE, PROMPT_FIELDS, STATUS_OK
+from pipeline.storage.schema import (
+    IMAGE_CONTENT,
+    IMAGE_TYPE,
+    PROMPT_FIELDS,
+    PROMPT_LABELS,
+    STATUS_OK,
+)
 from pipeline.storage.shards import ATTEMPTS, RECEIPTS, SUPERSEDED, ShardFolder, shard_of
 from pipeline.storage.store import LocalStore
 
@@ -169,7 +175,8 @@ def _prompts_problem(table: pa.Table, prompts: Mapping[str, Prompt]) -> str:
     """Compare what images say of their prompts with the grid."""
     if not _is_image(table):
         return ""
-    fields = ["prompt_id", *(column.name for column in PROMPT_FIELDS)]
+    labels = [column.name for column in PROMPT_LABELS if column.name in table.column_names]
+    fields = ["prompt_id", *(column.name for column in PROMPT_FIELDS), *labels]
     columns = (table[name].to_pylist() for name in fields)
     for prompt_id, *stated in set(zip(*columns, strict=True)):
         prompt = prompts[prompt_id]
