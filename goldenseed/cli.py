@@ -29,6 +29,7 @@ import goldenseed
 from goldenseed.commands import doctor as doctor_command
 from goldenseed.commands import exit_codes, looking
 from goldenseed.commands import gc as gc_command
+from goldenseed.commands import grid as grid_command
 from goldenseed.commands import init as init_command
 from goldenseed.commands import noise as noise_command
 from goldenseed.commands import prompts as prompts_command
@@ -66,6 +67,7 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     for command in (looking.status, looking.shares, looking.verify):
         app.command()(command)
     app.command()(report_command.report)
+    app.command()(grid_command.grid)
     app.command()(gc_command.gc)
     app.command()(noise_command.noise)
     app.command()(repro_command.repro)

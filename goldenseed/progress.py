@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -88,6 +88,23 @@ def _show_lines(outcomes: "Iterable[Outcome]", what: str, total: int) -> "Iterat
             state = f"done in {duration(last - meter.start)}" if meter.done == total else meter
             note(f"{what}: {meter.done:,} of {total:,} images, {state}")
         yield outcome
+
+
+def count_parts(what: str) -> Callable[[int, int], None]:
+    """Make a function that shows how many parts of a work are done, on plain lines.
+
+    Args:
+        what: Name of the work, for example "grid".
+    """
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_SECONDS:
+            last = time.monotonic()
+            note(f"{what}: {done:,} of {total:,} parts")
+
+    return show
 
 
 def note(text: str) -> None:
