@@ -152,8 +152,8 @@ def to_codes(values: Floats, low: float, high: float) -> np.ndarray:
         [0, 65534, 65535]
     """
     finite = np.isfinite(values)
-    scaled = np.where(finite, (np.where(finite, values, low) - low) / (high - low) * (NONE - 1), NONE)
-    return np.rint(scaled).astype("<u2")
+    share = (np.where(finite, values, low) - low) / (high - low)
+    return np.rint(np.where(finite, share * (NONE - 1), NONE)).astype("<u2")
 
 
 def _short(value: float | None) -> float | None:
