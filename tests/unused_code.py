@@ -64,7 +64,6 @@ ALLOWED = {
     "unrelated_sd": "ranking.json",
     "unusable_captions": "the report of `goldenseed prompts coco`",
     # A setting that is looked up by its name.
-    "layout": "the study diversity",
 }
 
 
