@@ -49,7 +49,10 @@ const charts = (() => {
     let at = null;
     const drawing = drawingOf(plot);
     drawing.style.cursor = "pointer";
-    drawing.addEventListener("pointermove", (event) => { at = event; });
+    // Before Plot's own listener, so that the place is known when Plot names the dot.
+    const note = (event) => { at = event; };
+    drawing.addEventListener("pointerenter", note, { capture: true });
+    drawing.addEventListener("pointermove", note, { capture: true });
     plot.addEventListener("input", () => {
       const found = plot.value;
       pictures.showHover(found ? found.seed : null, at || { clientX: 0, clientY: 0 },

@@ -57,7 +57,7 @@ const studies = (() => {
     const mean = d3.mean(rows, (row) => row.value);
     node.replaceChildren(
       element("p", {}, `On average ${percent(mean)} of the images that were read have writing that the prompt did not ask for (${column.unit}; ${column.n} images per seed).`),
-      element("p", { class: "soft" }, column.method),
+      element("p", { class: "soft" }, ...said(column.method)),
       card(`The ${Math.min(MOST_SEEDS, rows.length)} seeds that write most`, plot,
         "Share of a seed’s images with writing, 95 % interval. Line: mean of all seeds. With few images per seed the top of such a list is mostly chance."));
     charts.intervals(plot, "Seeds by text artifacts", rows.slice(0, MOST_SEEDS), "share of images with writing →",

@@ -34,6 +34,7 @@
     for (const name of ["seed", "compare"]) if (!view && values.has(name)) return name;
     if (!view && values.has("prompt")) return "prompts";
     if (view === "") return "overview";
+    if (document.querySelector("#view-studies").querySelector(`#${CSS.escape(view)}`)) return "studies";
     return Object.hasOwn(views, view) ? view : null;
   }
 
@@ -50,7 +51,9 @@
       if (current) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
     });
     views[name](address.values);
-    if (now && now !== name) {
+    const place = name === "studies" && address.view !== name ? document.getElementById(address.view) : null;
+    if (place) place.scrollIntoView();
+    else if (now && now !== name) {
       scrollTo(0, 0);
       document.getElementById("main").focus({ preventScroll: true });
     }

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 VIEWS = (
     *("overview", "seeds", "seed=3", "compare=1,2,3", "prompts", "style", "layout"),
-    *("classifier", "text", "brightness", "studies", "methods", "seed=999", "compare=1"),
+    *("classifier", "text", "brightness", "studies", "study-style", "methods"),
+    *("seed=999", "compare=1"),
 )
 
 
@@ -162,6 +163,9 @@ def test_a_dot_of_the_map_shows_its_seed_and_opens_it(page: Path, browser: "Brow
     hover.wait_for(state="visible")
     seed = hover.locator("strong").inner_text()
     assert hover.locator(".image").count() == 8
+    shown = hover.bounding_box()
+    assert shown is not None
+    assert 0 < shown["x"] - box["x"] < 40, "the images are beside the pointer"
     seen.page.mouse.down()
     seen.page.mouse.up()
     seen.page.locator("#view-seed h1").wait_for(state="visible")
