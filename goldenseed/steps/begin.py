@@ -27,6 +27,7 @@ from pipeline.settings.choices import SeedChoice
 from pipeline.settings.config import own_source_sha256
 from pipeline.settings.groups import check_groups
 from pipeline.settings.recipe import Recipe, Sampling, load_recipe
+from pipeline.settings.unread import check_negatives_are_read
 
 PROMPTS = PROJECT_ROOT / "prompts"
 """The shipped prompt files."""
@@ -182,6 +183,7 @@ def load_prompts(recipe: Recipe) -> PromptSet:
     shipped = PROMPTS / f"{source}.jsonl"
     prompt_set = read_prompts(shipped if shipped.is_file() else Path(source))
     prompt_set = _select_chosen(recipe, prompt_set)
+    check_negatives_are_read(recipe, prompt_set.prompts)
     count, prompts = recipe.prompts.count, prompt_set.prompts
     if count is None:
         return prompt_set

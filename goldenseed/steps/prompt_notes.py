@@ -44,7 +44,7 @@ def _note_foreign_syntax(recipe: Recipe, prompts: PromptSet) -> None:
 
 def _in_prompts(prompts: PromptSet) -> Iterator[str]:
     for prompt in prompts.prompts:
-        part = foreign_syntax(prompt.text)
+        part = foreign_syntax(prompt.text) or foreign_syntax(prompt.negative or "")
         if part:
             yield f"{prompts.report.path}:{prompts.lines[prompt.id]}: found {part}"
 

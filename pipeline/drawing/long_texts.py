@@ -1,9 +1,10 @@
 """Refuses texts whose end a text encoder would cut off."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pipeline.errors import PromptError
 from pipeline.models.base import Model, NamesEncoders
+from pipeline.prompts.prompt_sets import Prompt
 
 
 def refuse_long(model: Model, texts: Sequence[str], negative: str) -> None:
@@ -23,6 +24,11 @@ def refuse_long(model: Model, texts: Sequence[str], negative: str) -> None:
         raise PromptError(f"{len(long):,} prompt(s) are {_words(model, long[0])}")
     if negative and model.truncated_tokens(negative):
         raise PromptError(f"the negative prompt is {_words(model, negative)}")
+
+
+def texts_of(prompts: Iterable[Prompt]) -> list[str]:
+    """List the texts of prompts, and the negative prompts of those that have one."""
+    return [text for prompt in prompts for text in (prompt.text, prompt.negative) if text]
 
 
 def _words(model: Model, text: str) -> str:

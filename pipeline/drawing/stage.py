@@ -13,11 +13,11 @@ from pipeline import models
 from pipeline.cards.card import resolve
 from pipeline.drawing.canary import check_canary, check_token, provenance
 from pipeline.drawing.latents import commit_latents
-from pipeline.drawing.long_texts import refuse_long
+from pipeline.drawing.long_texts import refuse_long, texts_of
 from pipeline.drawing.tile import CellImage, draw_tile
 from pipeline.errors import ConfigError, RunError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import ChecksPrompts, Model
+from pipeline.models.base import ChecksPrompts, Model, refuse_unread_negatives
 from pipeline.prompts.conditions import FOLDER, Conditions, check_conditions
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.registry import load
@@ -82,7 +82,7 @@ class GenerateStage:
             len(cells),
             failed,
             time.perf_counter() - started,
-            truncated_prompts=_truncated_prompts(task, cells, loaded.negative_cut),
+            truncated_prompts=_truncated_prompts(loaded, task, cells),
         )
 
     def _commit(
@@ -130,6 +130,10 @@ class _Loaded:
     keep_latents: str
     negative_cut: int
 
+    def cut_of(self, prompt_id: str) -> int:
+        """Tokens of the run's negative prompt that are cut off, if the prompt has none itself."""
+        return 0 if self.prompts[prompt_id].negative else self.negative_cut
+
     def receipt(self, tile: Tile) -> Receipt | None:
         """The receipt of a tile's images; None unless all that is kept of the tile is there."""
         receipt = self.run.images.receipt(tile.id, tile.block)
@@ -162,8 +166,9 @@ def _load(run: Run) -> _Loaded:
     if isinstance(model, ChecksPrompts):
         model.check_prompts(prompts.values())
     negative = run.config.negative_prompt
+    refuse_unread_negatives(model, prompts.values(), run.card)
     if recipe.long_prompts == "refuse":
-        refuse_long(model, [prompt.text for prompt in prompts.values()], negative)
+        refuse_long(model, texts_of(prompts.values()), negative)
     return _Loaded(
         run=run,
         model=model,
@@ -233,12 +238,10 @@ def load_intervention(run: Run) -> Intervention:
     return make_intervention(recorded)
 
 
-def _truncated_prompts(
-    tile: Tile, cells: Sequence[CellImage], negative_cut: int
-) -> tuple[str, ...]:
+def _truncated_prompts(loaded: _Loaded, tile: Tile, cells: Sequence[CellImage]) -> tuple[str, ...]:
     """Ids of the tile's prompts that a text encoder cut off, or whose negative prompt it did."""
     pairs = zip(tile.cells, cells, strict=True)
-    cut = {prompt_id for (prompt_id, _), cell in pairs if cell.truncated_tokens + negative_cut}
+    cut = {key for (key, _), cell in pairs if cell.truncated_tokens + loaded.cut_of(key)}
     return tuple(sorted(cut))
 
 
@@ -256,7 +259,7 @@ def _to_table(
         blob = None
         if cell.pixels is not None and prompt_id in loaded.kept_prompts:
             blob = {"bytes": encode_image(cell.pixels, loaded.codec), "path": None}
-        rows.append(_row(prompt, seed, cell, blob, loaded.negative_cut))
+        rows.append(_row(prompt, seed, cell, blob, loaded.cut_of(prompt_id)))
     return pa.Table.from_pylist(rows, schema=IMAGES.arrow()), images
 
 

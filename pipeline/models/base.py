@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import Card, ResolvedCard
 from pipeline.devices import choose_device
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, PromptError
 from pipeline.interventions.base import Intervention
 from pipeline.noise import draw_noise
 from pipeline.prompts.prompt_sets import Prompt
@@ -36,6 +36,32 @@ class Model(Protocol):
         least counts.
         """
         ...
+
+
+@runtime_checkable
+class ReadsNegatives(Protocol):
+    """A model that draws a prompt with its own negative prompt, if it has one."""
+
+    reads_negatives: bool
+
+
+def refuse_unread_negatives(model: Model, prompts: Iterable[Prompt], card: Card) -> None:
+    """Refuse prompts with negative prompts of their own for a family that does not read them.
+
+    Raises:
+        PromptError: If there is one.
+    """
+    if any(prompt.negative for prompt in prompts) and not isinstance(model, ReadsNegatives):
+        raise PromptError(
+            f"prompts have negative prompts of their own, which the family {card.family} does not "
+            f"read; remove them, or set `negative_prompt` in the recipe's `sampling`"
+        )
+
+
+def tokens_cut_of(model: Model, batch: Batch) -> list[int]:
+    """Count the tokens of each cell's prompt and own negative prompt that are not read."""
+    texts = [(prompt.text, prompt.negative) for prompt in batch.prompts]
+    return [sum(model.truncated_tokens(text) for text in pair if text) for pair in texts]
 
 
 @runtime_checkable

@@ -21,6 +21,7 @@ from pipeline.models.base import (
     draw_start,
     require_compiler,
     to_uint8,
+    tokens_cut_of,
 )
 from pipeline.models.latents import Recorder
 from pipeline.models.memory import place
@@ -64,6 +65,9 @@ class StableDiffusion:
         (1, 64, 64, 3)
     """
 
+    reads_negatives = True
+    """It draws a prompt with the prompt's own negative prompt."""
+
     def __init__(
         self, card: Card, resolved: ResolvedCard, config: RunConfig, intervention: Intervention
     ) -> None:
@@ -106,7 +110,7 @@ class StableDiffusion:
         finite = torch.isfinite(pixels).flatten(1).all(1).cpu().numpy()
         pixels = self.intervention.pixels(pixels.nan_to_num(0, 0, 0), batch)
         images, flagged = self._postprocess(pixels)
-        counts = [self.truncated_tokens(prompt.text) for prompt in batch.prompts]
+        counts = tokens_cut_of(self, batch)
         return Drawn(images, finite, flagged, np.array(counts, np.int32), recorder.kept)
 
     def _denoise(
@@ -117,7 +121,8 @@ class StableDiffusion:
         recorder: Recorder,
     ) -> torch.Tensor:
         """Turn noise into final latents with the pipeline's own call."""
-        embeds = [self._encode(prompt.text) for prompt in batch.prompts]
+        own = self.config.negative_prompt
+        embeds = [self._encode(prompt.text, prompt.negative or own) for prompt in batch.prompts]
         guided = self.config.guidance_scale > 1
         latents: torch.Tensor = self.pipe(
             prompt_embeds=torch.cat([positive for positive, _ in embeds]),
@@ -129,8 +134,8 @@ class StableDiffusion:
         )[0]
         return latents
 
-    def _encode_uncached(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute the embeddings of a prompt and of the negative prompt, (1, tokens, D) each.
+    def _encode_uncached(self, text: str, negative_text: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the embeddings of a prompt and of its negative prompt, (1, tokens, D) each.
 
         Prompts are encoded one at a time, so that embeddings do not depend on the batch.
         """
@@ -139,7 +144,7 @@ class StableDiffusion:
             self.device,
             num_images_per_prompt=1,
             do_classifier_free_guidance=True,
-            negative_prompt=self.config.negative_prompt,
+            negative_prompt=negative_text,
             clip_skip=self.config.clip_skip or None,
         )
         return positive, negative

@@ -32,8 +32,10 @@ TEXT_NAMES = ("text", "prompt", "caption")
 """Names of the field that holds the text, in small letters."""
 LABELS = ("category", "challenge")
 """Optional fields that only sort prompts, as PartiPrompts does; read in any case."""
-FIELDS = ("text", "object", "modifier", "group", *LABELS, "set", "image", "mask", "id")
+FIELDS = ("text", "object", "modifier", "group", *LABELS, "set", "image", "mask", "id", "negative")
 """Fields of a prompt in a file."""
+NEGATIVES = ("negative", "negative_prompt")
+"""Names of the field that holds the negative prompt, in small letters."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,10 +53,12 @@ class Prompt:
         challenge: What makes it hard to draw ("counting"), or None.
         image: The sha256 of the condition image, 64 hex digits, or None.
         mask: The sha256 of the mask, or None.
+        negative: A negative prompt for this prompt, which replaces the run's; None for the run's.
 
     Attributes:
         set: Set 1 chooses seeds, set 2 confirms them, set 3 is only used to report gains.
-        id: 16 hex digits of the sha256 of the text's NFC form and the conditions' hashes.
+        id: 16 hex digits of the sha256 of the text's NFC form, the conditions' hashes, and the
+            negative prompt if there is one.
 
     Raises:
         PromptError: If the text is empty or longer than `MAX_CHARACTERS`, if it contains half a
@@ -77,6 +81,7 @@ class Prompt:
     challenge: str | None = dataclasses.field(default=None, kw_only=True)
     image: str | None = dataclasses.field(default=None, kw_only=True)
     mask: str | None = dataclasses.field(default=None, kw_only=True)
+    negative: str | None = dataclasses.field(default=None, kw_only=True)
     set: int = dataclasses.field(init=False)
     id: str = dataclasses.field(init=False)
 
@@ -86,9 +91,11 @@ class Prompt:
             _refuse_controls(getattr(self, name) or "", name)
         for name in ("image", "mask"):
             _refuse_non_hash(getattr(self, name), name)
-        identity = _prompt_id(text, self.image, self.mask)
+        negative = _checked_negative(self.negative)
+        identity = _prompt_id(text, self.image, self.mask, negative)
         derived = {
             "text": text,
+            "negative": negative,
             "group": self.group.strip() or normalise(self.object or text),
             **{name: (getattr(self, name) or "").strip() or None for name in LABELS},
             "set": set_of(identity),
@@ -105,7 +112,8 @@ class Prompt:
             True
         """
         fields = {name: getattr(self, name) for name in FIELDS}
-        fields = {k: v for k, v in fields.items() if v is not None or k not in LABELS}
+        optional = (*LABELS, "negative")  # files of prompts without any stay as they were
+        fields = {k: v for k, v in fields.items() if v is not None or k not in optional}
         return json.dumps(fields, ensure_ascii=False)
 
     @staticmethod
@@ -230,6 +238,8 @@ def _field_name(given: str, texts: Sequence[str]) -> str:
     """Give the field that a name stands for; a label may have capitals, as in PartiPrompts."""
     if given.casefold() in texts:
         return "text"
+    if given.casefold() in NEGATIVES:
+        return "negative"
     return given.casefold() if given.casefold() in LABELS else given
 
 
@@ -255,7 +265,7 @@ def prompt_from_fields(fields: dict[str, Any]) -> Prompt:
     Raises:
         PromptError: If the fields make no valid prompt (see `Prompt`), or id or set are wrong.
     """
-    names = ("object", "modifier", *LABELS, "image", "mask")
+    names = ("object", "modifier", *LABELS, "image", "mask", "negative")
     labels = {name: fields.get(name) for name in names}
     prompt = Prompt(fields["text"], group=fields.get("group") or "", **labels)
     for name in ("id", "set"):
@@ -279,6 +289,12 @@ def _checked_text(text: str) -> str:
     return stripped
 
 
+def _checked_negative(text: str | None) -> str | None:
+    if text is None or not text.strip():
+        return None
+    return _checked_text(text)
+
+
 def _refuse_controls(text: str, field: str) -> None:
     for position, character in enumerate(text, start=1):
         if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n":
@@ -293,7 +309,8 @@ def _refuse_non_hash(value: str | None, field: str) -> None:
         raise PromptError(f"found {value!r} as {field}; wanted the sha256 of its file, in hex")
 
 
-def _prompt_id(text: str, image: str | None, mask: str | None) -> str:
+def _prompt_id(text: str, image: str | None, mask: str | None, negative: str | None) -> str:
     # NUL cannot occur in a prompt, so a text never equals another text with conditions.
-    parts = (unicodedata.normalize("NFC", text), image or "", mask or "")
+    parts = [unicodedata.normalize("NFC", text), image or "", mask or ""]
+    parts += [unicodedata.normalize("NFC", negative)] if negative else []
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

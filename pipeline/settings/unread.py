@@ -4,13 +4,14 @@ A setting counts in the run's id even if the model ignores it. So a mistyped set
 new run that draws the same images as an old one. This module imports neither torch nor diffusers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.cards.card import Card
 from pipeline.cards.diffusers_source import arguments, scheduler_names
 from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ConfigError, nearest
+from pipeline.prompts.prompt import Prompt
 from pipeline.registry import is_user_path
 from pipeline.settings.recipe import Arm, Recipe, Sampling
 
@@ -49,6 +50,27 @@ def last_set(layers: Sequence[Sampling], field: str, default: Any) -> Any:  # no
     """
     values = [getattr(layer, field) for layer in layers]
     return next((value for value in reversed(values) if value is not None), default)
+
+
+def check_negatives_are_read(recipe: Recipe, prompts: Iterable[Prompt]) -> None:
+    """Refuse negative prompts of prompts that an arm does not read.
+
+    Args:
+        recipe: The recipe.
+        prompts: Its prompts.
+
+    Raises:
+        ConfigError: If an arm draws without guidance, or its pipeline takes none.
+    """
+    if not any(prompt.negative for prompt in prompts):
+        return
+    for part in recipe.by_card():
+        card = part.own_card()
+        for name, arm in (part.arms or {"": Arm()}).items():
+            where = f"{f'arm {name}: ' if name else ''}prompts have negative prompts: "
+            guidance = last_set([part.sampling, arm], "guidance_scale", card.guidance_scale)
+            if not is_user_path(card.family):
+                _check_negative(where, card, guidance)
 
 
 def _check_arm(where: str, card: Card, layers: Sequence[Sampling]) -> None:

@@ -1,6 +1,6 @@
 """The arguments of a pipeline's call that differ from cell to cell: prompts, images, embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -8,8 +8,9 @@ from PIL import Image
 
 from pipeline.batch import Batch
 from pipeline.cards.card_parts import Source
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, PromptError
 from pipeline.prompts.conditions import class_number
+from pipeline.prompts.prompt_sets import Prompt
 from pipeline.settings.config import RunConfig
 
 
@@ -50,10 +51,33 @@ def call_input(
     if source == "text":
         return [prompt.text for prompt in batch.prompts]
     if source == "negative":
-        return [config.negative_prompt] * len(batch.prompts)
+        return [prompt.negative or config.negative_prompt for prompt in batch.prompts]
     if source == "label":
         return [class_number(prompt) for prompt in batch.prompts]
     return len(batch.prompts) if source == "count" else outputs[source]
+
+
+def has_negative(batch: Batch, config: RunConfig) -> bool:
+    """Whether the cells of a batch have negative prompts; else the pipeline's default applies."""
+    return bool(config.negative_prompt) or any(prompt.negative for prompt in batch.prompts)
+
+
+def refuse_mixed_negatives(prompts: Collection[Prompt], config: RunConfig) -> None:
+    """Refuse prompts of which some have a negative prompt and others none.
+
+    Pipelines treat no negative prompt in another way than an empty one, so an image would depend on
+    the other prompts of its batch.
+
+    Raises:
+        PromptError: If there are such prompts, and the run has no negative prompt for the others.
+    """
+    without = [prompt.text for prompt in prompts if not prompt.negative]
+    if without and len(without) < len(prompts) and not config.negative_prompt:
+        raise PromptError(
+            f"{len(prompts) - len(without):,} prompts have a negative prompt and {len(without):,} "
+            f"have none, for example {without[0]!r}; give each one, or set `negative_prompt` in "
+            f"the recipe's `sampling` for the others"
+        )
 
 
 def _embedded(

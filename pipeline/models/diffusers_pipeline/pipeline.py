@@ -26,8 +26,12 @@ from pipeline.cards.card import Card, ResolvedCard
 from pipeline.cards.card_parts import DECODERS, PipelineStage
 from pipeline.errors import ModelError, PromptError
 from pipeline.interventions.base import Intervention
-from pipeline.models.base import device_of, to_uint8
-from pipeline.models.diffusers_pipeline.inputs import call_input
+from pipeline.models.base import device_of, to_uint8, tokens_cut_of
+from pipeline.models.diffusers_pipeline.inputs import (
+    call_input,
+    has_negative,
+    refuse_mixed_negatives,
+)
 from pipeline.models.diffusers_pipeline.refusals import (
     call_parameters,
     refuse_ignored_settings,
@@ -59,7 +63,10 @@ class DiffusersPipeline:
 
     Attributes:
         pipe: The last stage's pipeline.
+        reads_negatives: It draws a prompt with the prompt's own negative prompt.
     """
+
+    reads_negatives = True
 
     def __init__(
         self, card: Card, resolved: ResolvedCard, config: RunConfig, intervention: Intervention
@@ -127,7 +134,7 @@ class DiffusersPipeline:
                 outputs=outputs,
             )
             for argument, source in stage.inputs.items()
-            if source != "negative" or self.config.negative_prompt
+            if source != "negative" or has_negative(batch, self.config)
         }
         settings = self._settings(pipe, batch) if stage is self.card.stages[-1] else {}
         start = self._start(stage, pipe, batch, generators)
@@ -180,7 +187,7 @@ class DiffusersPipeline:
             changed = self.intervention.pixels(pixels.nan_to_num(0, 0, 0) * 2 - 1, batch)
             pixels = torch.where(torch.isfinite(pixels), changed / 2 + 0.5, pixels)
         flags = output[1] if self.card.safety_checker and len(output) > 1 else None
-        counts = [self.truncated_tokens(prompt.text) for prompt in batch.prompts]
+        counts = tokens_cut_of(self, batch)
         return Drawn(
             to_uint8(pixels.nan_to_num(0, 0, 0).clamp(0, 1)),
             finite & self.finite.of(len(finite)),
@@ -205,8 +212,10 @@ class DiffusersPipeline:
         """Refuse class numbers above those of a stage's network; the next number means "no class".
 
         Raises:
-            PromptError: At the first such prompt.
+            PromptError: At the first such prompt, or if some prompts have a negative prompt and
+                others none, so that an image would depend on the others of its batch.
         """
+        refuse_mixed_negatives(prompts, self.config)
         for stage, pipe in zip(self.card.stages, self.pipes, strict=True):
             if "label" in stage.sources():
                 count = int(pipe.transformer.config.num_embeds_ada_norm)
