@@ -51,7 +51,8 @@ def refuse_unread_negatives(model: Model, prompts: Iterable[Prompt], card: Card)
     Raises:
         PromptError: If there is one.
     """
-    if any(prompt.negative for prompt in prompts) and not isinstance(model, ReadsNegatives):
+    reads = isinstance(model, ReadsNegatives) and model.reads_negatives
+    if any(prompt.negative for prompt in prompts) and not reads:
         raise PromptError(
             f"prompts have negative prompts of their own, which the family {card.family} does not "
             f"read; remove them, or set `negative_prompt` in the recipe's `sampling`"
