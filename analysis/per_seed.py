@@ -53,7 +53,7 @@ def measure(
         RegistryError: If a metric is unknown.
         RunError: If cells are missing, or too many failed: see `Cells.sample`.
     """
-    loaded = {name: load_metric(name) for name in metrics}
+    loaded = {name: load_metric(name, model=run.card) for name in metrics}
     at_once = [metric for metric in loaded.values() if not metric.computed_in_blocks]
     needs = list(dict.fromkeys(need for metric in at_once for need in metric.needs))
     counts = run.recipe.metric_prompts if n is None else dict.fromkeys(metrics, n)

@@ -123,7 +123,7 @@ def scalar_measures(run: Run) -> list[Measure]:
     First come the metrics of the recipe that are means over images, then the scalar columns of its
     features. A column is left out if such a metric is made from that column alone.
     """
-    metrics = [load_metric(name) for name in dict.fromkeys(run.recipe.metrics)]
+    metrics = [load_metric(name, model=run.card) for name in dict.fromkeys(run.recipe.metrics)]
     measures = [Measure(m.name, m.needs, m) for m in metrics if m.per_image_mean]
     covered = {measure.needs[0] for measure in measures if len(measure.needs) == 1}
     for name in dict.fromkeys(run.recipe.features):

@@ -1,12 +1,12 @@
 """Lines that break the rules of tests/test_call_rules.py, and lines that keep them."""
 
 WRONG = [
-    ("pipeline/drawing/stage.py", "import importlib\nimportlib.import_module('analysis')"),
-    ("pipeline/drawing/stage.py", "__import__('ray')"),
-    ("pipeline/drawing/stage.py", "import torch\ng = torch.Generator('cpu')"),
-    ("pipeline/drawing/stage.py", "from torch import Generator as G\ng = G()"),
-    ("pipeline/drawing/stage.py", "import torch as t\nt.manual_seed(3)"),
-    ("pipeline/drawing/stage.py", "def f(g):\n    return g.manual_seed(3)"),
+    ("pipeline/drawing/stage/stage.py", "import importlib\nimportlib.import_module('analysis')"),
+    ("pipeline/drawing/stage/stage.py", "__import__('ray')"),
+    ("pipeline/drawing/stage/stage.py", "import torch\ng = torch.Generator('cpu')"),
+    ("pipeline/drawing/stage/stage.py", "from torch import Generator as G\ng = G()"),
+    ("pipeline/drawing/stage/stage.py", "import torch as t\nt.manual_seed(3)"),
+    ("pipeline/drawing/stage/stage.py", "def f(g):\n    return g.manual_seed(3)"),
     ("pipeline/models/base.py", "import torch\nx = torch.seed()"),
     ("pipeline/models/base.py", "import torch\nx = torch.cuda.manual_seed_all(1)"),
     ("analysis/per_seed.py", "import numpy as np\nnp.random.seed(0)"),

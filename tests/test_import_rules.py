@@ -42,7 +42,7 @@ WRONG = {
         "class A:\n    def f(self):\n        import torch.nn as nn",
     ),
     "Ray has one home": ("pipeline/executors/local.py", "def f():\n    import ray.util"),
-    "Diffusers is for what draws": ("pipeline/drawing/stage.py", "import diffusers.models"),
+    "Diffusers is for what draws": ("pipeline/drawing/stage/stage.py", "import diffusers.models"),
     "open_clip and EasyOCR are for features, and for training their small relatives": (
         "analysis/extraction/extract.py",
         "import open_clip",

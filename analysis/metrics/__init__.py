@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from analysis.metrics.base import Metric
+from pipeline.cards.card import Card
+from pipeline.errors import ConfigError
 from pipeline.registry import load
 
 __all__ = ["METRICS", "Metric", "load_metric"]
@@ -47,14 +49,17 @@ METRICS: Mapping[str, str] = MappingProxyType(
 """Name -> "module:Class"."""
 
 
-def load_metric(name: str) -> Metric:
+def load_metric(name: str, *, model: Card | None = None) -> Metric:
     """Make the metric with this name.
 
     Args:
         name: Name of a metric or the dotted path of a user's own class, with "@card" for another
             checkpoint than the default of its feature.
+        model: The card of the model whose images the metric is to value; if None, of any model.
 
     Raises:
+        ConfigError: If the metric knows only the small world and the model draws another. A metric
+            with a card of the user's own knows what the user chose.
         RegistryError: If there is no such metric; the message suggests the nearest name.
 
     Example:
@@ -63,4 +68,11 @@ def load_metric(name: str) -> Metric:
     """
     kind, _, card = name.partition("@")
     metric: Metric = load(METRICS, kind, "metric", base=Metric)()
+    if model and metric.small_world and not card and not model.demonstration:
+        raise ConfigError(
+            f"metric {name} knows only the small world that the seedling models draw, and card "
+            f"{model.name} is of another model: its numbers would mean nothing. Take a metric that "
+            f"knows photographs, such as clip_score, hps_v2_1 or fid, or leave it out; if the "
+            f"model does draw the small world, write `demonstration: true` in its card"
+        )
     return metric.with_card(card) if card else metric

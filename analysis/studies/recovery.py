@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.metrics import Metric, load_metric
+from analysis.metrics import Metric
 from analysis.pictures import plots
 from analysis.pictures.plots import DrawnFigure
 from analysis.ranking.joint_rule import judge
@@ -22,6 +22,7 @@ from analysis.study_tools.measured import (
     by_each,
     directed_metrics,
     identities,
+    named_metrics,
     refuse_unmeasured,
     require,
 )
@@ -83,7 +84,7 @@ class Recovery(Study):
     def find(self, run: Run) -> Findings:
         """Look for the planted seeds by every metric that the run allows."""
         strengths = _strengths(run)
-        metrics = [load_metric(name) for name in self.metrics] or directed_metrics(run)
+        metrics = named_metrics(run, self.metrics) or directed_metrics(run)
         if not metrics:
             raise RunError(
                 "the recipe has no metric for which one direction is better; this study needs at "

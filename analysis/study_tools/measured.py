@@ -1,6 +1,6 @@
 """Look up which features and metrics a run measures, and read them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from analysis.cells.cells import Sample, read_cells
@@ -74,10 +74,19 @@ def shared_features(runs: Sequence[Run]) -> list[str]:
     return [name for name in first if all(name in names for names in others)]
 
 
+def named_metrics(run: Run, names: Iterable[str]) -> list[Metric]:
+    """Load the metrics of these names for the images of a run.
+
+    Raises:
+        ConfigError: If a metric knows only another world than the run's model draws.
+    """
+    return [load_metric(name, model=run.card) for name in names]
+
+
 def directed_metrics(run: Run) -> list[Metric]:
     """List the metrics of a run's recipe that have a better end, each once, in recipe order."""
     names = dict.fromkeys([*run.recipe.metrics, *_ranked(run)])
-    return [m for m in map(load_metric, names) if m.higher_is_better is not None]
+    return [m for m in named_metrics(run, names) if m.higher_is_better is not None]
 
 
 def measuring_only(run: Run, metrics: Sequence[Metric]) -> dict[str, Any]:
@@ -126,7 +135,7 @@ def distance_and_preference(run: Run, distance: str, preference: str) -> list[Me
         (distance, False, "a distance (lower is better)"),
         (preference, True, "a preference (higher is better)"),
     ):
-        known = [load_metric(name)] if name else directed_metrics(run)
+        known = named_metrics(run, [name]) if name else directed_metrics(run)
         suitable = [metric for metric in known if metric.higher_is_better is higher]
         if not suitable:
             names = ", ".join(metric.name for metric in known) or "no metric with a better end"

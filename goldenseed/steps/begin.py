@@ -12,7 +12,7 @@ from goldenseed.progress import note
 from goldenseed.steps.growth import grown_grid
 from goldenseed.steps.prompt_notes import note_prompts
 from pipeline import models, registry
-from pipeline.cards.card import Card, ResolvedCard, check_drawable, resolve
+from pipeline.cards.card import ResolvedCard, check_drawable, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError, ModelError, PromptError, nearest
 from pipeline.noise import noise_spec
@@ -89,7 +89,7 @@ def check_recipe(recipe: Recipe) -> None:
     for part in recipes:
         check_sampling(part, part.own_card())
         for name in _metrics(recipe):
-            refuse_other_world(name, part.own_card())
+            load_metric(name, model=part.own_card())
 
 
 def _check_measures(recipe: Recipe) -> None:
@@ -106,25 +106,6 @@ def _check_measures(recipe: Recipe) -> None:
                 f"metric {name} needs the feature {', '.join(sorted(missing))}; add it to the "
                 f"recipe's `features`"
             )
-
-
-def refuse_other_world(metric: str, card: Card) -> None:
-    """Refuse a metric that knows only the small world, for a model that draws another.
-
-    Args:
-        metric: Name of the metric; with a card of the user's own, it knows what the user chose.
-        card: The card of the model.
-
-    Raises:
-        ConfigError: If its numbers would mean nothing for this model.
-    """
-    if load_metric(metric).small_world and "@" not in metric and not card.demonstration:
-        raise ConfigError(
-            f"metric {metric} knows only the small world that the seedling models draw, and card "
-            f"{card.name} is of another model: its numbers would mean nothing. Take a metric that "
-            f"knows photographs, such as clip_score, hps_v2_1 or fid, or leave it out; if the "
-            f"model does draw the small world, write `demonstration: true` in its card"
-        )
 
 
 def note_what_stops(recipe: Recipe) -> None:

@@ -42,8 +42,8 @@ def no_single_winner():
     Claims._claim = lambda self, task_id: True
     Run.settle = lambda self: None
     Run.missing = lambda self: list(self.tiles())
-    from pipeline.drawing.stage import _Loaded
-    _Loaded.receipt = lambda self, tile: None
+    from pipeline.drawing.stage.loading import Loaded
+    Loaded.receipt = lambda self, tile: None
 
 
 measure(sys.argv[3:], int(sys.argv[2]), before=globals()[sys.argv[1]])

@@ -68,10 +68,10 @@ def test_a_tile_that_another_process_has_is_not_drawn_twice(
     first, second = (
         begin.start_runs(load_recipe(str(recipe)), tmp_path / "run")[0] for _ in range(2)
     )
-    from pipeline.drawing import stage
+    from pipeline.drawing.stage import loading
 
     drawn: list[str] = []
-    draw = stage._Loaded.draw
+    draw = loading.Loaded.draw
 
     def counted(self, tile):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
         drawn.append(tile.id)
@@ -87,7 +87,7 @@ def test_a_tile_that_another_process_has_is_not_drawn_twice(
         with Claims(run.store, step, recipe="two", tell=lambda _: None) as claims:
             return work(claims)
 
-    monkeypatch.setattr(stage._Loaded, "draw", counted)
+    monkeypatch.setattr(loading.Loaded, "draw", counted)
     steps.generate(first, steps.Workers("local"))
     assert len(drawn) == len(set(drawn)) == TILES
     assert first.missing() == []

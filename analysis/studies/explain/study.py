@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from analysis.cells.cells import Sample
-from analysis.metrics import Metric, load_metric
+from analysis.metrics import Metric
 from analysis.statistics.arrays import Floats
 from analysis.statistics.bounds import Interval
 from analysis.statistics.monte_carlo import p_value, p_words
@@ -24,7 +24,7 @@ from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.explain.figures import predictions_figure
 from analysis.studies.explain.noise_features import NoiseFeatures, noise_features, strongest
 from analysis.studies.explain.unseen_seeds import add_values, group_differences, list_unseen
-from analysis.study_tools.measured import identities, read_sets, require
+from analysis.study_tools.measured import identities, named_metrics, read_sets, require
 from analysis.study_tools.other_runs import other_run
 from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
@@ -183,7 +183,7 @@ class Explain(Study):
 def _targets(run: Run, names: Sequence[str]) -> list[Metric]:
     """Choose the metrics to predict: the named metrics, or the recipe's metrics that are means."""
     ranked = [run.recipe.ranking.metric] if run.recipe.ranking else []
-    known = [load_metric(name) for name in names or dict.fromkeys([*run.recipe.metrics, *ranked])]
+    known = named_metrics(run, names or dict.fromkeys([*run.recipe.metrics, *ranked]))
     means = [metric for metric in known if metric.per_image_mean]
     if not means or (names and len(means) < len(known)):
         raise RunError(

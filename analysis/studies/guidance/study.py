@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from analysis.metrics import Metric, load_metric
+from analysis.metrics import Metric
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
 from analysis.studies.guidance.arms import NONE, Arm, PooledArms, alignment_metric, guidance_arms
 from analysis.studies.guidance.curves import (
@@ -17,7 +17,7 @@ from analysis.studies.guidance.curves import (
     point_row,
 )
 from analysis.studies.guidance.figures import curves_figure
-from analysis.study_tools.measured import directed_metrics, identities, require
+from analysis.study_tools.measured import directed_metrics, identities, named_metrics, require
 from analysis.study_tools.other_runs import other_runs
 from analysis.study_tools.recipes import recipe_like, sampling_of
 from pipeline.errors import RunError
@@ -113,8 +113,10 @@ class Guidance(Study):
 
     def _metrics(self, run: Run) -> tuple[Metric, Metric]:
         """The metrics of alignment and quality."""
-        alignment = load_metric(self.alignment) if self.alignment else alignment_metric(run)
-        known = [load_metric(self.quality)] if self.quality else directed_metrics(run)
+        alignment = alignment_metric(run)
+        named = named_metrics(run, filter(None, [self.alignment]))
+        alignment = named[0] if named else alignment_metric(run)
+        known = named_metrics(run, [self.quality]) if self.quality else directed_metrics(run)
         fitting = [m for m in known if self.quality or m.higher_is_better is False]
         if not fitting or None in (fitting[0].higher_is_better, alignment.higher_is_better):
             raise RunError(

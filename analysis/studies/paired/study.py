@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from analysis.metrics import Metric, load_metric
+from analysis.metrics import Metric
 from analysis.pictures import plots
 from analysis.pictures.contact_sheet import pick_prompts
 from analysis.pictures.plots import DrawnFigure
@@ -26,7 +26,7 @@ from analysis.studies.paired.rows import (
     Pair,
 )
 from analysis.study_tools.image_similarity import shared_embedding
-from analysis.study_tools.measured import directed_metrics, identities
+from analysis.study_tools.measured import directed_metrics, identities, named_metrics
 from analysis.study_tools.other_runs import other_runs, refuse_other_noise
 from analysis.study_tools.recipes import recipe_like
 from pipeline.errors import RunError
@@ -132,7 +132,7 @@ class Paired(Study):
         Raises:
             RunError: If the runs have no such metric.
         """
-        known = [load_metric(name) for name in self.metrics] or directed_metrics(run)
+        known = named_metrics(run, self.metrics) or directed_metrics(run)
         metrics = [m for m in known if m.per_image_mean and m.higher_is_better is not None]
         if not metrics:
             raise RunError(
@@ -175,7 +175,7 @@ def _sheet(run: Run, pair: Pair, seeds: Sequence[int]) -> DrawnFigure:
 
 def _mean_metrics(run: Run) -> list[Metric]:
     """The recipe's metrics that are means over images, with or without a better direction."""
-    metrics = [load_metric(name) for name in dict.fromkeys(run.recipe.metrics)]
+    metrics = named_metrics(run, dict.fromkeys(run.recipe.metrics))
     return [metric for metric in metrics if metric.per_image_mean]
 
 

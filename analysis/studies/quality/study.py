@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import polars as pl
 
-from analysis.metrics import Metric, load_metric
+from analysis.metrics import Metric
 from analysis.pictures import plots
 from analysis.pictures.plots import DrawnFigure
 from analysis.ranking.judges import judge_chosen
@@ -15,7 +15,14 @@ from analysis.ranking.rank import rank_samples, ranking_identity
 from analysis.statistics.monte_carlo import p_words
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.quality.seed_quality import SeedQuality
-from analysis.study_tools.measured import by_each, directed_metrics, identities, read_sets, require
+from analysis.study_tools.measured import (
+    by_each,
+    directed_metrics,
+    identities,
+    named_metrics,
+    read_sets,
+    require,
+)
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
@@ -119,7 +126,7 @@ class Quality(Study):
 
     def find(self, run: Run) -> Findings:
         """Evaluate every metric that the run allows."""
-        metrics = [load_metric(name) for name in self.metrics] or directed_metrics(run)
+        metrics = named_metrics(run, self.metrics) or directed_metrics(run)
         if not metrics:
             raise RunError(
                 f"recipe {run.recipe.name} has no metric for which one direction is better; this "

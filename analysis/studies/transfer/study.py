@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from analysis.metrics import Metric, load_metric
+from analysis.metrics import Metric
 from analysis.statistics.arrays import Floats
 from analysis.statistics.attenuation import Carried, carried, cross_correlation
 from analysis.statistics.monte_carlo import p_value, p_words
@@ -20,6 +20,7 @@ from analysis.study_tools.measured import (
     by_each,
     directed_metrics,
     identities,
+    named_metrics,
     read_sets,
     refuse_unmeasured,
 )
@@ -135,7 +136,7 @@ class Transfer(Study):
         Raises:
             RunError: If there is no such metric, or a named metric is not measured.
         """
-        named = [load_metric(name) for name in self.metrics]
+        named = named_metrics(run, self.metrics)
         for metric in named:
             refuse_unmeasured(run, metric.needs)
         metrics = named or directed_metrics(run)

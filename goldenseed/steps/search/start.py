@@ -6,6 +6,7 @@ A tile is one seed with one unit of prompts, so a race can ask for the next unit
 import hashlib
 from pathlib import Path
 
+from analysis.metrics import load_metric
 from analysis.study_tools.race_units import cut_units, race_metric
 from goldenseed.steps import begin
 from goldenseed.steps.prompt_notes import note_prompts
@@ -48,7 +49,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
         )
     begin.check_recipe(recipe)
     goal, seeds = race_metric(recipe.ranking, metric), recipe.seeds.values()
-    begin.refuse_other_world(goal.name, recipe.own_card())
+    load_metric(goal.name, model=recipe.own_card())
     goal.check()
     if len(seeds) < LEAST_SEEDS:
         raise ConfigError(f"{len(seeds)} seeds; a search needs at least {LEAST_SEEDS}")

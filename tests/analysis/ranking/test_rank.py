@@ -10,6 +10,7 @@ from analysis.cells.cells import Sample
 from analysis.metrics.base import MeanMetric, Metric
 from analysis.metrics.frechet import FrechetPerceptual
 from analysis.metrics.kid import KidPerceptual
+from analysis.per_seed import measure
 from analysis.ranking.rank import (
     MEAN_PERMUTATIONS,
     PERMUTATIONS,
@@ -261,6 +262,20 @@ def test_settings_that_mean_nothing_are_refused(tmp_path: Path) -> None:
         rank(run, metric="brightness")
     with pytest.raises(ConfigError, match="at least 200"):
         rank(run, metric="failure_rate", permutations=10)
+
+
+def test_a_metric_of_the_small_world_refuses_other_models_in_python_too(tmp_path: Path) -> None:
+    run = synthetic.start(tmp_path / "small", n_prompts=4)
+    other = synthetic.start(tmp_path / "photographs", n_prompts=4)
+    other.card = run.card.model_copy(update={"name": "mine", "demonstration": False})
+    for call in (lambda: rank(other, metric="kid_perceptual"),
+                 lambda: measure(other, ["kid_perceptual"])):  # fmt: skip
+        with pytest.raises(ConfigError, match="kid_perceptual knows only the small world"):
+            call()
+    with pytest.raises(RunError):  # the same call on a model of the small world: no feature yet
+        rank(run, metric="kid_perceptual")
+    with pytest.raises(RunError):  # an own card says which world the metric knows
+        rank(other, metric="clip_seedling@clip-seedling")
 
 
 def test_too_few_seeds_and_unlike_sets_are_refused() -> None:

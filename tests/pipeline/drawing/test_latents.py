@@ -8,7 +8,8 @@ import torch
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
-from pipeline.drawing.stage import GenerateStage, draw_tile, generate_stage
+from pipeline.drawing.stage import GenerateStage, generate_stage
+from pipeline.drawing.tile import draw_tile
 from pipeline.errors import ModelError
 from pipeline.models.latents import Recorder
 from pipeline.noise import draw_noise

@@ -185,7 +185,7 @@ def test_a_network_that_draws_noise(
     layer = getattr(model, "pipe")  # noqa: B009 - families have no common attribute
     layer = layer.vae.post_quant_conv if network == "vae" else layer.unet.conv_in
     hook = layer.register_forward_hook(lambda _, __, out: out + 0.1 * torch.randn_like(out))
-    monkeypatch.setattr("pipeline.drawing.stage.load_model", lambda _: model)
+    monkeypatch.setattr("pipeline.drawing.stage.loading.load_model", lambda _: model)
     with pytest.raises(ModelError, match="draws from the shared stream of torch"):
         generate_stage(run).setup()
     assert not (run.root / CANARY_FILE).exists()

@@ -257,8 +257,8 @@ class NewModel(PlainModel):
 def test_a_family_with_the_former_name_of_a_method_is_told_the_new_one(
     run: Run, family: type[PlainModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.drawing.stage.load", lambda *_, **__: family)
-    monkeypatch.setattr("pipeline.drawing.stage.load_intervention", lambda _: None)
+    monkeypatch.setattr("pipeline.drawing.stage.loading.load", lambda *_, **__: family)
+    monkeypatch.setattr("pipeline.drawing.stage.loading.load_intervention", lambda _: None)
     if family is NewModel:
         assert isinstance(load_model(run), NewModel)
     else:

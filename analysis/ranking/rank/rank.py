@@ -9,7 +9,6 @@ are those of set 2, because those of set 1 made the choice.
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +21,6 @@ from analysis.ranking.before_drawing import refuse_without_better_end
 from analysis.ranking.belief import which_to_believe, why_withheld
 from analysis.ranking.confirmation import (
     LEVEL,
-    Draws,
     End,
     gap_beside_null,
     ranked_seeds,
@@ -31,20 +29,18 @@ from analysis.ranking.confirmation import (
 from analysis.ranking.groups import cap_groups, carried_words, carrying_groups
 from analysis.ranking.judges import judge_chosen
 from analysis.ranking.limits import floor_in_words, limit_in_words
+from analysis.ranking.rank.permuted import permuted_draws
 from analysis.ranking.repeatability import prompts_needed, repeatability
 from analysis.ranking.result import Ranking, nothing_ranked, too_few_seeds
 from analysis.ranking.strict_rule import deviation_errors, strict_golden
 from analysis.statistics.arrays import Floats
 from analysis.statistics.nulls import Direction
-from analysis.statistics.owners import owned, permuted_owners, without_seed_effects
 from analysis.statistics.reliability import rank_correlation
 from analysis.statistics.rounding import rounded
 from analysis.statistics.shrinkage import shrink
 from pipeline.errors import ConfigError, RunError
-from pipeline.runs.layout import RANKING_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.choices import LIST_SHARE
-from pipeline.storage.sealed import seal, unseal
 
 RULE = (
     "top share of set 1, confirmed on set 2, against owners permuted by prompt group, with a "
@@ -81,14 +77,15 @@ def rank(
 
     Raises:
         ConfigError: If no metric is given and the recipe ranks by none, if the metric has no better
-            end, or if there are too few permutations.
+            end or knows only another world than the run's model, or if there are too few
+            permutations.
         RunError: If there are fewer than 8 seeds, or cells are missing: see `Cells.sample`.
     """
     ranking = run.recipe.ranking
     name = metric or (ranking.metric if ranking else "")
     if not name:
         raise ConfigError(nothing_ranked(run.recipe.name))
-    ranked = load_metric(name)
+    ranked = load_metric(name, model=run.card)
     _refuse_settings(ranked, permutations)
     n = n or run.recipe.metric_prompts.get(name)
     sets = [read_cells(run, ranked.needs, sets=[number]) for number in (1, 2)]
@@ -241,73 +238,3 @@ def _refuse_samples(metric: Metric, samples: Sequence[Sample]) -> None:
         refusal = metric.refusal(sample.only(metric.needs)) or group_refusal(sample)
         if refusal:
             raise RunError(f"{metric.name} cannot rank, set {number} has {refusal}")
-
-
-def permuted_draws(
-    metric: Metric,
-    prepared: Sequence[Sequence[Any]],
-    samples: Sequence[Sample],
-    values: Sequence[Floats],
-    permutations: int,
-    rng: np.random.Generator,
-) -> tuple[Draws, Draws]:
-    """Compute the metric of each seed under permuted owners, and that without seed effects.
-
-    A prompt group that is in both sets has the same owners in both. The second draws are for the
-    lists, which compare the sets; see `without_seed_effects`.
-    """
-    seeds, groups = len(samples[0].seeds), [sample.groups for sample in samples]
-    plain, residual = np.empty((2, 2, permutations, seeds))
-    for draw in range(permutations):
-        owners = permuted_owners(seeds, groups, rng)
-        for i, owner in enumerate(owners):
-            plain[i, draw] = metric.values([owned(array, owner) for array in prepared[i]])
-            residual[i, draw] = without_seed_effects(plain[i, draw], values[i], owner, groups[i])
-    scale = float(np.abs(plain).max())
-    return Draws(*rounded(plain, scale=scale)), Draws(*rounded(residual, scale=scale))
-
-
-def save_ranking(run: Run, ranking: Ranking) -> None:
-    """Write the run's `ranking.json`, replacing an older one."""
-    run.store.replace(RANKING_FILE, seal(json.loads(ranking.to_json())))
-
-
-def read_ranking(run: Run) -> Ranking:
-    """Read the ranking that was saved last.
-
-    Raises:
-        RunError: If no ranking was saved, it is damaged, or the grid has grown since.
-    """
-    try:
-        ranking = read_saved_ranking(run.store.read(RANKING_FILE), run_id=run.run_id)
-    except FileNotFoundError as error:
-        ranks = run.recipe.ranking is not None
-        advice = "run `goldenseed rank` first" if ranks else nothing_ranked(run.recipe.name)
-        raise RunError(f"{run.root} is not ranked: {advice}") from error
-    except (ValueError, RecursionError) as error:
-        raise RunError(
-            f"{run.root / RANKING_FILE} is missing or damaged ({error}); "
-            f"run `goldenseed rank` first"
-        ) from error
-    if ranking.grid_hash != run.grid_hash:
-        raise RunError(
-            f"{run.root / RANKING_FILE} is of an earlier grid; run `goldenseed rank` again"
-        )
-    return ranking
-
-
-def read_saved_ranking(content: bytes, *, run_id: str) -> Ranking:
-    """Read the content of `ranking.json`.
-
-    Args:
-        content: The file.
-        run_id: The run that it lies in; empty if that is unknown.
-
-    Raises:
-        ValueError: If a byte has changed, or the ranking is of another run.
-        RecursionError: If it is nested too deeply.
-    """
-    ranking = Ranking.from_json(json.dumps(unseal(content)).encode())
-    if run_id not in ("", ranking.run_id):
-        raise ValueError(f"it is of run {ranking.run_id}, and this is {run_id}")
-    return ranking
