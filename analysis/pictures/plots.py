@@ -32,6 +32,11 @@ INK, QUIET, GOOD, BAD = "#0b5e8e", "#aab2b8", "#c98a00", "#7d3c98"
 lightness, so that they can be told apart by everybody and in print."""
 SERIES = (INK, "#d55e00", "#00795a", GOOD, BAD, "#56b4e9", "#5f6a72")
 """Colours of lines that have no better or worse, in the order in which they are used."""
+GROUPS = (
+    *("#0072b2", "#d08700", "#009e73", "#8a7a00", "#b0578d", "#d55e00"),
+    *("#5661c9", "#5f6a72", "#1f8a8a", "#8e44ad", "#5e7f12", "#c0504d"),
+)
+"""Colours of groups; further groups use them again."""
 DENSE = 2000
 """More dots than these are drawn as an image inside the SVG, which would be huge otherwise."""
 STYLE: Mapping[Any, Any] = MappingProxyType(

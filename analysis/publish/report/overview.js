@@ -13,7 +13,7 @@
     const fallback = [{ name: "", seeds: pictures.table.seeds.slice(0, 3) }];
     const node = document.getElementById("ends");
     const count = Math.min(5, pictures.info.prompts.length);
-    if (!count) return;
+    if (!count || !pictures.any) return;
     for (const { name, seeds } of ends.length ? ends : fallback) {
       const rows = seeds.map((seed) => {
         const images = pictures.info.prompts.slice(0, count).map((_, i) => pictures.image(i, seed, 64));

@@ -14,11 +14,17 @@ const pictures = (() => {
     return info.sheets[prompt][Math.floor(index / info.seeds)];
   }
 
+  /** Whether the run kept any image of the prompts that are shown. */
+  const any = info.sheets.flat().some(Boolean);
+
+  /** The first letters of a text, without cutting one in half. */
+  const cut = (text, letters) => [...text].slice(0, letters).join("");
+
   /** An element that shows the image of a prompt (by its number) and a seed, `size` pixels wide. */
   function image(prompt, seed, size) {
     const file = prompt < info.prompts.length ? sheet(prompt, seed) : "";
     const text = prompt < info.prompts.length ? info.prompts[prompt].text : "";
-    const said = `seed ${seed}, ${text.slice(0, 120)}${file ? "" : ": no image"}`;
+    const said = `seed ${seed}, ${cut(text, 120)}${file ? "" : ": no image"}`;
     const made = page.element("span", {
       class: file ? "image" : "image absent", role: "img", "aria-label": said,
     });
@@ -61,5 +67,5 @@ const pictures = (() => {
     hover.style.top = `${Math.max(8, Math.min(y, innerHeight - hover.offsetHeight - 8))}px`;
   }
 
-  return { info, table, row, image, listed, name, showHover };
+  return { any, cut, info, table, row, image, listed, name, showHover };
 })();

@@ -44,7 +44,7 @@ const promptsView = (() => {
   function build() {
     built = true;
     info.prompts.forEach((prompt, index) => field("prompt-choice").append(
-      element("option", { value: index }, prompt.text.slice(0, 90))));
+      element("option", { value: index }, pictures.cut(prompt.text, 90))));
     field("prompt-order").append(element("option", { value: "" }, "number"), ...table.columns.map((column) =>
       element("option", { value: column.key }, column.label)));
     field("prompt-choice").addEventListener("change", () => {

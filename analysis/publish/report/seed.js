@@ -75,7 +75,7 @@ const seedView = (() => {
   function tiles(seed) {
     return element("div", { class: "prompt-tiles" }, ...info.prompts.map((prompt, number) =>
       element("figure", {}, element("a", { href: `#prompt=${prompt.id}` }, pictures.image(number, seed, 150)),
-        element("figcaption", {}, element("bdi", { class: "clamp", title: prompt.text.slice(0, 400) }, prompt.text)))));
+        element("figcaption", {}, element("bdi", { class: "clamp", title: pictures.cut(prompt.text, 400) }, prompt.text)))));
   }
 
   function unknown(seed) {

@@ -149,7 +149,7 @@ const seedsView = (() => {
       field("filter-column").append(element("option", { value: column.key }, column.label));
     });
     pictures.info.prompts.forEach((prompt, index) => field("filter-prompt").append(
-      element("option", { value: index }, prompt.text.slice(0, 60))));
+      element("option", { value: index }, pictures.cut(prompt.text, 60))));
     if (table.missing) field("seeds-missing").append(missing(table.missing));
     field("seeds-controls").addEventListener("input", update);
     field("seeds-controls").addEventListener("submit", (event) => event.preventDefault());

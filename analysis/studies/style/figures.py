@@ -57,5 +57,6 @@ def map_figure(
 
 
 def _draw_points(axes: "Axes", points: Floats, labels: Indices) -> None:
-    axes.scatter(points[:, 0], points[:, 1], s=14, c=labels, cmap="tab20", linewidths=0)
+    colours = [plots.GROUPS[label % len(plots.GROUPS)] for label in labels.tolist()]
+    axes.scatter(points[:, 0], points[:, 1], s=14, c=colours, linewidths=0)
     axes.set(xticks=[], yticks=[], xlabel="t-SNE, no unit", ylabel="t-SNE, no unit")
