@@ -1,6 +1,6 @@
 """Say on stderr what becomes of prompts: what is not read, not used, or drawn as it stands."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 from analysis.features import FEATURES, load_feature
@@ -10,6 +10,7 @@ from pipeline.prompts.foreign_syntax import foreign_syntax
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import PromptSet
 from pipeline.settings.recipe import Recipe
+from pipeline.settings.weighting import without_weights
 
 LISTED = 5
 """Most prompts with the syntax of other programs that are listed."""
@@ -30,7 +31,8 @@ def note_prompts(recipe: Recipe, prompts: PromptSet) -> None:
 
 
 def _note_foreign_syntax(recipe: Recipe, prompts: PromptSet) -> None:
-    found = [*_in_negative_prompts(recipe), *_in_prompts(prompts)]
+    plain = without_weights if _reads_weights(recipe) else str
+    found = [*_in_negative_prompts(recipe, plain), *_in_prompts(prompts, plain)]
     for text in found[:LISTED]:
         note(text)
     if found:
@@ -42,16 +44,25 @@ def _note_foreign_syntax(recipe: Recipe, prompts: PromptSet) -> None:
         )
 
 
-def _in_prompts(prompts: PromptSet) -> Iterator[str]:
+def _reads_weights(recipe: Recipe) -> bool:
+    """Whether an arm reads weights in prompts."""
+    cards = [part.own_card() for part in recipe.by_card()]
+    layers = [recipe.sampling, *recipe.arms.values()]
+    return any(layer.prompt_weighting for layer in layers) or any(
+        card.prompt_weighting for card in cards
+    )
+
+
+def _in_prompts(prompts: PromptSet, plain: Callable[[str], str]) -> Iterator[str]:
     for prompt in prompts.prompts:
-        part = foreign_syntax(prompt.text) or foreign_syntax(prompt.negative or "")
+        part = foreign_syntax(plain(prompt.text)) or foreign_syntax(plain(prompt.negative or ""))
         if part:
             yield f"{prompts.report.path}:{prompts.lines[prompt.id]}: found {part}"
 
 
-def _in_negative_prompts(recipe: Recipe) -> Iterator[str]:
+def _in_negative_prompts(recipe: Recipe, plain: Callable[[str], str]) -> Iterator[str]:
     for arm, sampling in {"": recipe.sampling, **recipe.arms}.items():
-        part = foreign_syntax(sampling.negative_prompt or "")
+        part = foreign_syntax(plain(sampling.negative_prompt or ""))
         if part:
             yield f"{f'arm {arm}: ' if arm else ''}negative_prompt: found {part}"
 

@@ -27,6 +27,7 @@ from pipeline.models.latents import Recorder
 from pipeline.models.memory import place
 from pipeline.models.networks import load_pipeline
 from pipeline.models.text_lengths import longest_cut
+from pipeline.models.weighting import Weighting
 from pipeline.settings.config import RunConfig
 
 PIPELINE = "StableDiffusionPipeline"
@@ -90,6 +91,8 @@ class StableDiffusion:
         if self.device.type == "cpu":
             keep_freed_memory()
             self.pipe.vae.to(memory_format=torch.channels_last)
+        weighted = bool(config.prompt_weighting)
+        self.weighting = Weighting(self.pipe, config) if weighted else None
         self._encode = lru_cache(ENCODED_PROMPTS)(self._encode_uncached)
 
     @torch.inference_mode()
@@ -121,18 +124,24 @@ class StableDiffusion:
         recorder: Recorder,
     ) -> torch.Tensor:
         """Turn noise into final latents with the pipeline's own call."""
-        own = self.config.negative_prompt
-        embeds = [self._encode(prompt.text, prompt.negative or own) for prompt in batch.prompts]
-        guided = self.config.guidance_scale > 1
         latents: torch.Tensor = self.pipe(
-            prompt_embeds=torch.cat([positive for positive, _ in embeds]),
-            negative_prompt_embeds=torch.cat([n for _, n in embeds]) if guided else None,
+            **self._embeddings(batch),
             latents=start,
             generator=generators,
             output_type="latent",
             **recorder.watching(call_arguments(batch, self.intervention, self.config)),
         )[0]
         return latents
+
+    def _embeddings(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Encode the prompts of a batch, and their negative prompts if there is guidance."""
+        guided, own = self.config.guidance_scale > 1, self.config.negative_prompt
+        if self.weighting is not None:
+            return self.weighting.arguments(batch, self.config, guided=guided)
+        pairs = [self._encode(prompt.text, prompt.negative or own) for prompt in batch.prompts]
+        positive, negative = (torch.cat(embeds) for embeds in zip(*pairs, strict=True))
+        found = {"prompt_embeds": positive}
+        return found | ({"negative_prompt_embeds": negative} if guided else {})
 
     def _encode_uncached(self, text: str, negative_text: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the embeddings of a prompt and of its negative prompt, (1, tokens, D) each.
@@ -151,7 +160,7 @@ class StableDiffusion:
 
     def truncated_tokens(self, text: str) -> int:
         """Count the tokens of a text that a text encoder does not read."""
-        return longest_cut(self.pipe, text)
+        return self.weighting.cut(text) if self.weighting else longest_cut(self.pipe, text)
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode to (B, 3, H, W) floats, about [-1, 1], not clamped: infinities must remain."""

@@ -96,6 +96,8 @@ class RunConfig(Frozen):
             `card_sha256`.
         embedding_tokens: The words of the card's textual inversions, in order.
         clip_skip: Last layers of CLIP that are left out.
+        prompt_weighting: Library with version that reads weights in prompts; empty for none.
+        prompt_chunks: Chunks of the text encoder's length that are read of a prompt.
         vae_slicing: Whether images are decoded one by one.
         vae_tiling: Whether an image is decoded in tiles.
         stages: How the card's pipelines are called, if the card says so; see `PipelineStage`.
@@ -125,6 +127,8 @@ class RunConfig(Frozen):
     lora_weights: list[float] = Field(default_factory=list)
     embedding_tokens: list[str] = Field(default_factory=list)
     clip_skip: int = 0
+    prompt_weighting: str = ""
+    prompt_chunks: int = 1
     vae_slicing: bool = False
     vae_tiling: bool = False
 
@@ -158,6 +162,8 @@ class RunConfig(Frozen):
             "lora_weights": self.lora_weights,
             "embedding_tokens": self.embedding_tokens,
             "clip_skip": self.clip_skip,
+            "prompt_weighting": self.prompt_weighting,
+            "prompt_chunks": self.prompt_chunks,
             "vae_slicing": self.vae_slicing,
             "vae_tiling": self.vae_tiling,
         }

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 from pipeline.cards.card import Card, ResolvedCard, find_card
 from pipeline.cards.other_tools import our_field
 from pipeline.errors import ConfigError, nearest
-from pipeline.settings.card_settings import settings_of
+from pipeline.settings.card_settings import changed_card, settings_of
 from pipeline.settings.choices import (
     Frozen,
     PromptChoice,
@@ -26,6 +26,7 @@ from pipeline.settings.choices import (
 )
 from pipeline.settings.config import Dtype, InterventionConfig, RunConfig
 from pipeline.settings.own_paths import resolve_paths
+from pipeline.settings.weighting import with_version
 from pipeline.storage.yaml_files import read_mapping, validated
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -67,6 +68,8 @@ class Sampling(Frozen):
     intervention: InterventionConfig | None = None
     compiled: bool | None = None
     clip_skip: int | None = Field(default=None, ge=0)
+    prompt_weighting: Literal["", "compel"] | None = None
+    prompt_chunks: int | None = Field(default=None, ge=1, le=8)
 
 
 class Arm(Sampling):
@@ -194,25 +197,6 @@ class Recipe(Frozen):
         return recipes
 
 
-def changed_card(base: Card, arm: str, change: str | Mapping[str, Any]) -> Card:
-    """Give the card of an arm.
-
-    Args:
-        base: The recipe's card.
-        arm: Name of the arm, and of its card if only fields are given.
-        change: Name of a card or path of its file, or fields that replace those of `base`.
-
-    Raises:
-        ConfigError: If there is no such card, or the fields make none.
-    """
-    if isinstance(change, str):
-        return find_card(change)
-    place = {"path", "repo", "revision"} if {"path", "repo"} & set(change) else set()
-    kept = {name: getattr(base, name) for name in base.model_fields_set - place}
-    fields = {**kept, "name": arm, **change}
-    return validated(Card, fields, Path(f"arm {arm}, its card"), synonym=our_field)
-
-
 def _resolve_arm(
     card: Card, resolved: ResolvedCard, batch_size: int, layers: list[Sampling]
 ) -> RunConfig:
@@ -224,6 +208,7 @@ def _resolve_arm(
             k: getattr(layer, k) for k in layer.model_fields_set if getattr(layer, k) is not None
         }
     card.latents_shape(settings["height"], settings["width"])
+    settings["prompt_weighting"] = with_version(settings["prompt_weighting"])
     if "intervention" in settings:
         settings["intervention"] = settings["intervention"].with_source()
     return RunConfig(

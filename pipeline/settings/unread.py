@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.prompts.prompt import Prompt
 from pipeline.registry import is_user_path
 from pipeline.settings.recipe import Arm, Recipe, Sampling
+from pipeline.settings.weighting import with_version
 
 
 def check_settings_are_read(recipe: Recipe, card: Card) -> None:
@@ -85,6 +86,7 @@ def _check_arm(where: str, card: Card, layers: Sequence[Sampling]) -> None:
     _check_guidance(where, card, last_set(layers, "guidance_scale", card.guidance_scale))
     if last_set(layers, "clip_skip", card.clip_skip):
         _check_clip_skip(where, card)
+    _check_weighting(where, card, layers)
     if last_set(layers, "eta", 0):
         _check_eta(where, card, scheduler)
     if last_set(layers, "negative_prompt", ""):
@@ -137,6 +139,30 @@ def _check_clip_skip(where: str, card: Card) -> None:
             f"{where}clip_skip is set, and {pipeline or card.family} of card {card.name} does not "
             f"take it; remove clip_skip"
         )
+
+
+def _check_weighting(where: str, card: Card, layers: Sequence[Sampling]) -> None:
+    weighting = last_set(layers, "prompt_weighting", card.prompt_weighting)
+    if not weighting and last_set(layers, "prompt_chunks", card.prompt_chunks) > 1:
+        raise ConfigError(
+            f"{where}prompt_chunks is above 1, and nothing reads it without prompt_weighting; set "
+            f"prompt_weighting: compel, or remove prompt_chunks"
+        )
+    if not weighting:
+        return
+    pipelines = [stage.pipeline for stage in card.stages]
+    if card.family != "stable_diffusion" and pipelines != [WEIGHTED]:
+        raise ConfigError(
+            f"{where}prompt_weighting is set, and goldenseed uses it for Stable Diffusion 1 and 2 "
+            f"and for SDXL only; remove it for card {card.name}"
+        )
+    if last_set(layers, "clip_skip", card.clip_skip):
+        raise ConfigError(f"{where}clip_skip and prompt_weighting exclude each other; remove one")
+    with_version(weighting)
+
+
+WEIGHTED = "StableDiffusionXLPipeline"
+"""The described pipeline whose prompts may have weights."""
 
 
 def _check_eta(where: str, card: Card, scheduler: str) -> None:

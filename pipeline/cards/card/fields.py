@@ -46,6 +46,9 @@ class Card(Checkpoint):
         loras: LoRAs that are added to the weights of the card's own pipeline, in order.
         embeddings: Textual inversions of the card's own pipeline.
         clip_skip: Last layers of CLIP that are left out; 1 is what other programs call 2.
+        prompt_weighting: Library that reads weights in prompts; empty for none.
+        prompt_chunks: Number of chunks of the text encoder's length that are read of a prompt, if
+            `prompt_weighting` is set.
         memory: How memory is saved on a GPU.
         conditions: The condition images that each prompt must have: `same` for an image of the
             run's size, `any` for one of any size, `numbers` for a row of numbers (an embedding).
@@ -80,6 +83,8 @@ class Card(Checkpoint):
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     clip_skip: int = Field(default=0, ge=0)
+    prompt_weighting: Literal["", "compel"] = ""
+    prompt_chunks: int = Field(default=1, ge=1, le=8)
     memory: Memory = Memory()
     conditions: dict[Literal["image", "mask"], Literal["same", "any", "numbers"]] = Field(
         default_factory=dict

@@ -39,10 +39,14 @@ from pipeline.models.diffusers_pipeline.refusals import (
 from pipeline.models.memory import place
 from pipeline.models.networks import Finite, load_stage
 from pipeline.models.text_lengths import tokens_cut
+from pipeline.models.weighting import Weighting
 from pipeline.noise import draw_next, make_generators
 from pipeline.prompts.conditions import class_number
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.settings.config import RunConfig
+
+TEXTS = ("text", "negative")
+"""Sources of arguments that embeddings replace."""
 
 OPTIONAL = ("height", "width", "num_inference_steps", "guidance_scale", "eta")
 """Settings of a run that are passed to the last stage, if its call takes them."""
@@ -85,6 +89,8 @@ class DiffusersPipeline:
         refuse_ignored_settings(card, config, intervention, self.pipes)
         intervention.check(self.pipes[-1], card, config)
         self.pipes[-1] = intervention.prepare(self.pipes[-1], card)
+        weighted = bool(config.prompt_weighting)
+        self.weighting = Weighting(self.pipe, config) if weighted else None
         decoders = (getattr(self.pipe, name, None) for name in DECODERS)
         self.finite = Finite(next((decoder for decoder in decoders if decoder), None))
 
@@ -136,6 +142,11 @@ class DiffusersPipeline:
             for argument, source in stage.inputs.items()
             if source != "negative" or has_negative(batch, self.config)
         }
+        if self.weighting is not None:
+            texts = [name for name, source in stage.inputs.items() if source in TEXTS]
+            inputs = {name: value for name, value in inputs.items() if name not in texts}
+            negative = has_negative(batch, self.config)
+            inputs |= self.weighting.arguments(batch, self.config, guided=negative)
         settings = self._settings(pipe, batch) if stage is self.card.stages[-1] else {}
         start = self._start(stage, pipe, batch, generators)
         if stage is self.card.stages[-1]:
@@ -201,6 +212,8 @@ class DiffusersPipeline:
 
     def tokens_cut(self, text: str) -> dict[str, int]:
         """Count the tokens that each encoder of each stage cuts off a text, by its tokenizer."""
+        if self.weighting is not None:
+            return {"tokenizer": self.weighting.cut(text)}
         counts: dict[str, int] = {}
         for stage, pipe in zip(self.card.stages, self.pipes, strict=True):
             if "text" in stage.sources():
