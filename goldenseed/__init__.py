@@ -13,17 +13,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from goldenseed.api.generators import generators
     from goldenseed.api.lists import diverse_seeds, golden_seeds
     from goldenseed.api.run_view import open_run
     from pipeline.noise import draw_noise
 
-__all__ = ["diverse_seeds", "draw_noise", "golden_seeds", "open_run"]
+__all__ = ["diverse_seeds", "draw_noise", "generators", "golden_seeds", "open_run"]
 
 __version__: str
 
 _MODULES = {
     "diverse_seeds": "goldenseed.api.lists",
     "draw_noise": "pipeline.noise",
+    "generators": "goldenseed.api.generators",
     "golden_seeds": "goldenseed.api.lists",
     "open_run": "goldenseed.api.run_view",
 }

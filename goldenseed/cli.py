@@ -37,6 +37,7 @@ from goldenseed.commands import reference as reference_command
 from goldenseed.commands import report as report_command
 from goldenseed.commands import repro as repro_command
 from goldenseed.commands import search as search_command
+from goldenseed.commands import seeds as seeds_command
 from goldenseed.commands import study as study_command
 from goldenseed.commands import submit as submit_command
 from goldenseed.commands.errors import exit_code_of
@@ -69,6 +70,7 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     app.command()(report_command.report)
     app.command()(grid_command.grid)
     app.command()(gc_command.gc)
+    app.command()(seeds_command.seeds)
     app.command()(noise_command.noise)
     app.command()(repro_command.repro)
     app.command()(doctor_command.doctor)

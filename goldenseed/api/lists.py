@@ -1,38 +1,59 @@
-"""Give lists of seeds: the published lists, and seeds whose images differ most."""
+"""Give lists of seeds: golden seeds, and seeds whose images differ most."""
 
-import json
 from pathlib import Path
 
-from analysis.study_tools.farthest_seeds import By, central_point, farthest_points, seed_space
-from pipeline.errors import ConfigError, RunError
+from analysis.study_tools.farthest_seeds import By
+from goldenseed.steps.seed_lists.origin import Wanted
+from goldenseed.steps.seed_lists.source import farthest_seeds, find_seeds
 from pipeline.runs.run import Run
 
 
-def golden_seeds(release: str | Path) -> list[int]:
-    """Read the golden seeds of a release, best first.
+def golden_seeds(
+    model: str | Path,
+    k: int | None = None,
+    *,
+    source: str | Path | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    scheduler: str = "",
+) -> list[int]:
+    """Give the golden seeds of a model, best first.
 
     Args:
-        release: A release folder, or its `golden_seeds.json`.
+        model: The model that you draw with: name of its card, its repository, or its folder. Or a
+            run folder or a release folder, which names its model.
+        k: Number of seeds; all if None.
+        source: A run folder, a release folder, or its `golden_seeds.json`; None for the lists that
+            come with goldenseed.
+        width: Width that you draw at, in pixels; None if it is that of the list.
+        height: Height that you draw at, in pixels; None if it is that of the list.
+        scheduler: Diffusers' class of your scheduler; empty if it is that of the list.
 
     Returns:
         The seeds. Empty if no seed could be confirmed, which is a result too.
 
     Raises:
-        RunError: If this is not a release.
+        ConfigError: If no model is named, if the seeds were drawn with another model, size or
+            scheduler, or if there are fewer than k.
+        RunError: If the source is neither a run nor a release.
 
     Example:
-        >>> golden_seeds("no-such-folder")
+        >>> golden_seeds("")
         Traceback (most recent call last):
         ...
-        pipeline.errors.RunError: no-such-folder/golden_seeds.json cannot be read: ...
+        pipeline.errors.ConfigError: name the model: a seed is another image with ...
     """
-    path = Path(release)
-    path = path / "golden_seeds.json" if path.suffix != ".json" else path
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["seeds"]
-        return [int(row["seed"]) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} cannot be read: {error}; give a release folder") from error
+    wanted = Wanted(width=width, height=height, scheduler=scheduler)
+    if source is None and (isinstance(model, Path) or names_folder(model)):
+        return list(find_seeds("", model, k=k, wanted=wanted).seeds)
+    return list(find_seeds(str(model), source, k=k, wanted=wanted).seeds)
+
+
+def names_folder(model: str) -> bool:
+    """Whether a text is the path of a list: a folder of ours, or a .json file."""
+    path = Path(model)
+    files = ("golden_seeds.json", "run.json")
+    return model.endswith(".json") or any((path / name).is_file() for name in files if model)
 
 
 def diverse_seeds(
@@ -62,10 +83,4 @@ def diverse_seeds(
         ...
         pipeline.errors.RunError: no-such-folder is not a run folder: ...
     """
-    space = seed_space(Run.open(model), by, feature=feature)
-    if not 1 <= k <= len(space.seeds):
-        raise ConfigError(f"{k} seeds of {len(space.seeds)}: give 1 to {len(space.seeds)}")
-    if first is not None and first not in space.seeds:
-        raise ConfigError(f"the run has no seed {first}; give one of its {len(space.seeds)} seeds")
-    start = central_point(space.values) if first is None else space.seeds.index(first)
-    return [space.seeds[index] for index in farthest_points(space.values, k, first=start)]
+    return farthest_seeds(Run.open(model), by, k, first=first, feature=feature)

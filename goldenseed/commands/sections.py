@@ -12,6 +12,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "The path, step by step": ("plan", "generate", "measure", "rank", "publish"),
         "The path in one command": ("run", "search", "submit"),
         "Look into a run": ("status", "shares", "study", "report", "grid", "verify", "gc"),
+        "Use seeds elsewhere": ("seeds",),
         "Noise, and this machine": ("noise", "repro", "doctor"),
         "Make the files that recipes for real models need": ("prompts", "reference"),
     }

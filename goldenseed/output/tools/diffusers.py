@@ -1,0 +1,105 @@
+"""A script for diffusers that draws what goldenseed draws."""
+
+import json
+
+from goldenseed.output.tools.base import Guide, Use, steps_words
+from goldenseed.steps.seed_lists.origin import Origin
+from pipeline.cards.checkpoints import PROJECT_ROOT
+from pipeline.errors import ConfigError
+from pipeline.noise import noise_spec
+
+_SCRIPT = """\
+import torch
+from diffusers import {imports}
+
+# Older versions of diffusers call `dtype` `torch_dtype`.
+pipe = DiffusionPipeline.from_pretrained(
+    {model}, {revision}dtype=torch.{dtype}, use_safetensors=True
+)
+pipe.scheduler = {scheduler}.from_config(pipe.scheduler.config{config})
+{device}
+seeds = {seeds}
+prompt = {prompt}
+generators = [{generator} for seed in seeds]
+images = [
+    pipe(
+        prompt,
+        negative_prompt={negative},
+        height={height},
+        width={width},
+        num_inference_steps={steps},
+        guidance_scale={guidance},{eta}
+        generator=generator,
+    ).images[0]
+    for generator in generators
+]
+for seed, image in zip(seeds, images):
+    image.save(f"seed-{{seed}}.png")
+"""
+
+
+def guide(use: Use) -> Guide:
+    """Write the script.
+
+    Raises:
+        ConfigError: If the model is more than a checkpoint, or the seeds belong to an
+            intervention: diffusers alone cannot draw them.
+    """
+    origin = use.origin
+    _refuse_more_than_a_checkpoint(origin)
+    content = _script(use)
+    philox = not noise_spec(origin.noise).step_noise
+    return Guide(
+        content,
+        "the same on an NVIDIA GPU" if philox else "the same",
+        steps_words(origin, "the same, from the same generator"),
+        (
+            "The script draws one image at a time. A batch gives the same images, up to rounding, "
+            "if each image has its own generator (a list of generators).",
+        ),
+        {"script": content},
+    )
+
+
+def _script(use: Use) -> str:
+    origin = use.origin
+    width, height = origin.size
+    generator = noise_spec(origin.noise).user_code.partition(" = ")[2]
+    imports = ", ".join(sorted({"DiffusionPipeline", origin.scheduler}))
+    options = "".join(f", {name}={value!r}" for name, value in origin.scheduler_config.items())
+    return _SCRIPT.format(
+        imports=imports,
+        model=json.dumps(_model(origin)),
+        revision=f"revision={origin.revision!r}, " if origin.repo and origin.revision else "",
+        dtype=origin.sampling["dtype"],
+        scheduler=origin.scheduler,
+        config=options,
+        device="" if origin.demonstration else 'pipe.to("cuda")\n',
+        seeds=list(use.seeds),
+        prompt=repr(use.prompt),
+        generator=generator,
+        negative=repr(origin.negative_prompt),
+        height=height,
+        width=width,
+        steps=origin.steps,
+        guidance=origin.guidance,
+        eta=f"\n        eta={origin.eta}," if origin.eta else "",
+    )
+
+
+def _model(origin: Origin) -> str:
+    return origin.repo or str(PROJECT_ROOT / origin.path if origin.path else origin.card)
+
+
+def _refuse_more_than_a_checkpoint(origin: Origin) -> None:
+    reason = ""
+    if origin.added:
+        reason = f"the card {origin.card} adds {', '.join(origin.added)} to its checkpoint"
+    if origin.intervention:
+        reason = f"they were drawn with the intervention {origin.intervention}"
+    if reason:
+        raise ConfigError(
+            f"no script for these seeds: {reason}, which diffusers alone does not draw. Use "
+            f"`goldenseed generate` with --seeds, or `goldenseed.generators` with a pipeline of "
+            f"your own"
+        )
