@@ -178,9 +178,7 @@ def pixels(image: Image.Image) -> np.ndarray[Any, Any]:
 def pipe() -> Any:  # noqa: ANN401 - diffusers is not typed
     from diffusers import DDIMScheduler, DiffusionPipeline
 
-    pipe = DiffusionPipeline.from_pretrained(
-        "seedling/weights/seedling-mini", dtype=torch.float32
-    )
+    pipe = DiffusionPipeline.from_pretrained("seedling/weights/seedling-mini", dtype=torch.float32)
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)
     return pipe
