@@ -46,10 +46,12 @@ from goldenseed.commands.options import (
     AsJson,
     Executor,
     PromptCount,
+    PromptFile,
     RecipeName,
     RunFolder,
     RunPath,
     Seeds,
+    WhereOption,
     WorkerCount,
 )
 from goldenseed.commands.sections import PathGroup
@@ -158,16 +160,25 @@ def measure(
 
 
 @app.command()
-def rank(path: RunPath, allow_code: AllowCode = False, as_json: AsJson = False) -> None:
+def rank(
+    path: RunPath, where: WhereOption = None, prompts: PromptFile = None,
+    allow_code: AllowCode = False, as_json: AsJson = False,
+) -> None:  # fmt: skip
     """Choose golden and bad seeds on prompt set 1, and confirm them on set 2.
 
-    Prints the lists, and what chance alone would give.
+    Prints the lists, what chance alone would give, and whether one list is enough for all prompts.
+    With --where or --prompts, the run's own ranking stays as it is.
     """
-    from goldenseed.output.rankings import print_rankings
+    from analysis.ranking.one_list import one_list
+    from goldenseed.output.rankings import print_answers, print_chosen, print_rankings
     from goldenseed.steps import begin, steps
+    from goldenseed.steps.chosen_prompts import rank_some
 
     runs = begin.open_runs(path, allow_code=allow_code)
+    if where or prompts:
+        return print_chosen([rank_some(run, where or [], prompts) for run in runs], as_json=as_json)
     print_rankings([steps.rank(run) for run in runs], as_json=as_json)
+    return print_answers([one_list(run) for run in runs if not as_json])
 
 
 @app.command()

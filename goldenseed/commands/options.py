@@ -57,6 +57,23 @@ PromptCount = Annotated[
         help="Number of prompts to draw, a fair sample of the recipe's prompt file.",
     ),
 ]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="FIELD=VALUE",
+        help="Rank on these prompts of the run only, for example category=horse. FIELD is "
+        "category, object or modifier; may be repeated.",
+    ),
+]
+PromptFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prompts",
+        metavar="FILE",
+        help="Rank on the prompts of this file only, which the run must have drawn.",
+    ),
+]
 Executor = Annotated[
     str,
     typer.Option(

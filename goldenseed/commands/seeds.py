@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from goldenseed.commands.options import AllowCode, AsJson
+from goldenseed.commands.options import AllowCode, AsJson, WhereOption
 
 Model = Annotated[str, typer.Option(
     metavar="MODEL",
@@ -23,11 +23,6 @@ Diverse = Annotated[str, typer.Option(
     metavar="KIND",
     help="Seeds whose images differ most, by style or composition, instead of golden seeds; --from "
     "must be a run.",
-)]  # fmt: skip
-WhereOption = Annotated[list[str] | None, typer.Option(
-    "--where", metavar="FIELD=VALUE",
-    help="Rank on these prompts of the run only, for example category=horse. FIELD is category, "
-    "object or modifier; may be repeated.",
 )]  # fmt: skip
 Tool = Annotated[str, typer.Option(
     "--for", metavar="TOOL",
@@ -48,11 +43,9 @@ def seeds(
     With --for, what the tool reads goes to stdout, and what to set there to stderr.
     """
     from goldenseed.output.seed_lists import print_seeds
-    from goldenseed.steps.chosen_prompts import parse_where
     from goldenseed.steps.seed_lists.source import find_seeds
     from pipeline import registry
 
     registry.allow_code(allowed=allow_code)
-    conditions = [parse_where(text) for text in where or []]
-    found = find_seeds(model, source, diverse=diverse, where=conditions, k=k)
+    found = find_seeds(model, source, diverse=diverse, where=where or [], k=k)
     print_seeds(found, tool, prompt, as_json=as_json)

@@ -1,14 +1,17 @@
 """Print rankings with their evidence, and where the releases are."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from analysis.publish.sheet import SHEET
+from analysis.ranking.one_list import OneList
 from analysis.ranking.result import Ranking
 from analysis.statistics.monte_carlo import p_words
 from goldenseed.output import tables
+from goldenseed.steps.chosen_prompts import RankedChoice
 
 Conclusion = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
 """The end of a run: its ranking, the seed's variance shares, and the release folder."""
@@ -23,6 +26,35 @@ def print_rankings(rankings: Sequence[Ranking], *, as_json: bool) -> None:
         return
     for ranking in rankings:
         _print_ranking(ranking)
+
+
+def print_answers(answers: Sequence[OneList]) -> None:
+    """Print whether one list is enough, one sentence for each run."""
+    for answer in answers:
+        tables.line(answer.answer)
+
+
+def print_chosen(ranked: Sequence[RankedChoice], *, as_json: bool) -> None:
+    """Print rankings on some prompts, and whether a list of the others would be enough."""
+    if as_json:
+        tables.print_json([_chosen_dict(some) for some in ranked])
+        return
+    for some in ranked:
+        tables.line(f"Ranked on {len(some.choice.ids)} prompts: {some.choice.words}.")
+        if some.choice.one_by_one:
+            tables.line(
+                "They are of few categories, so the lists are for such prompts, not for others."
+            )
+        _print_ranking(some.ranking)
+        tables.line(some.one_list.answer)
+
+
+def _chosen_dict(some: RankedChoice) -> dict[str, object]:
+    return {
+        "prompts": {"chosen": some.choice.words, "ids": sorted(some.choice.ids)},
+        "ranking": json.loads(some.ranking.to_json()),
+        "one_list": dataclasses.asdict(some.one_list),
+    }
 
 
 def print_releases(folders: Sequence[Path], *, as_json: bool) -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.ranking.groups import LEAST_GROUPS
+from analysis.ranking.one_list import OneList, one_list
 from analysis.ranking.rank import rank
 from analysis.ranking.result import Ranking
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError, RunError, nearest
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import read_prompts
 from pipeline.runs.run import Run
@@ -61,10 +62,12 @@ class RankedChoice:
     Attributes:
         choice: The prompts.
         ranking: The ranking.
+        one_list: Whether a list of the other prompts would be enough for them.
     """
 
     choice: Choice
     ranking: Ranking
+    one_list: OneList
 
 
 def values_of(prompt: Prompt, field: str) -> set[str]:
@@ -101,16 +104,16 @@ def choose_where(run: Run, where: Sequence[Where]) -> Choice:
         ConfigError: If there is none; the message names values that the run has.
     """
     prompts = list(run.prompts.values())
-    for condition in where:
-        known = {value for prompt in prompts for value in values_of(prompt, condition.field)}
-        for value in sorted(condition.values - known):
+    for rule in where:
+        known = {value for prompt in prompts for value in values_of(prompt, rule.field)}
+        for value in sorted(rule.values - known):
             some = ", ".join(sorted(known)[:20]) or "none"
             raise ConfigError(
-                f"--where {condition}: no prompt of {run.root} has the {condition.field} "
+                f"--where {rule}: no prompt of {run.root} has the {rule.field} "
                 f"{value!r}; {nearest(value, known)}the run has {len(known)}: {some}"
                 f"{' ...' if len(known) > 20 else ''}"
             )
-    fits = [prompt for prompt in prompts if all(condition.fits(prompt) for condition in where)]
+    fits = [prompt for prompt in prompts if all(rule.fits(prompt) for rule in where)]
     if not fits:
         raise ConfigError(f"no prompt of {run.root} meets {' and '.join(map(str, where))} together")
     return _choice(" and ".join(map(str, where)), fits)
@@ -142,18 +145,36 @@ def _choice(words: str, prompts: Sequence[Prompt]) -> Choice:
     return Choice(words, ids, one_by_one=len(groups) < LEAST_GROUPS)
 
 
-def rank_where(run: Run, where: Sequence[Where]) -> RankedChoice:
-    """Rank on the prompts of a run that meet all conditions."""
-    return rank_choice(run, choose_where(run, where))
-
-
-def rank_choice(run: Run, choice: Choice) -> RankedChoice:
+def rank_some(run: Run, where: Sequence[str], listed: Path | None = None) -> RankedChoice:
     """Rank on some prompts of a run. The ranking is returned and not saved.
 
+    Args:
+        run: The run.
+        where: Conditions such as "category=horse", all of which a prompt must meet.
+        listed: A prompt file, of which a prompt must be.
+
     Raises:
+        ConfigError: If a condition is malformed, or no prompt is left.
+        PromptError: If the file cannot be read.
         RunError: If these prompts are too few for a ranking.
     """
-    return RankedChoice(choice, rank(SomePrompts(run, _units(run, choice))))
+    rules = [parse_where(text) for text in where]
+    choices = [choose_where(run, rules)] if rules else []
+    choices += [choose_listed(run, listed)] if listed else []
+    choice = choices[0] if len(choices) == 1 else _both(run, *choices)
+    try:
+        ranking = rank(SomePrompts(run, _units(run, choice)))
+    except RunError as error:
+        raise RunError(f"{choice.words} ({len(choice.ids)} prompts): {error}") from error
+    return RankedChoice(choice, ranking, one_list(run, choice.ids))
+
+
+def _both(run: Run, first: Choice, second: Choice) -> Choice:
+    words = f"{first.words} and {second.words}"
+    both = [prompt for name, prompt in run.prompts.items() if name in first.ids & second.ids]
+    if not both:
+        raise ConfigError(f"no prompt of {run.root} is in both: {words}")
+    return _choice(words, both)
 
 
 def _units(run: Run, choice: Choice) -> Iterator[Prompt]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.ranking.rank import read_ranking
 from analysis.study_tools.farthest_seeds import By, central_point, farthest_points, seed_space
-from goldenseed.steps.chosen_prompts import Where, rank_where
+from goldenseed.steps.chosen_prompts import rank_some
 from goldenseed.steps.seed_lists.origin import Origin, Wanted, list_origin, refuse_other, run_origin
 from pipeline.errors import ConfigError, RunError, nearest
 from pipeline.runs.layout import RUN_FILE
@@ -61,7 +61,7 @@ def find_seeds(
     source: str | Path | None = None,
     *,
     diverse: str = "",
-    where: Sequence[Where] = (),
+    where: Sequence[str] = (),
     k: int | None = None,
     wanted: Wanted | None = None,
 ) -> SeedList:
@@ -73,7 +73,7 @@ def find_seeds(
         source: A run folder, a release folder, or the file `golden_seeds.json`; None for the lists
             that come with goldenseed.
         diverse: "style" or "composition" for seeds that differ most, of a run that measured it.
-        where: Rank on these prompts of a run only.
+        where: Rank on these prompts of a run only, for example "category=horse".
         k: Number of seeds; all if None.
         wanted: What the seeds are to be used with; seeds of anything else are refused.
 
@@ -118,8 +118,8 @@ def read_list(path: Path) -> SeedList:
         ) from error
 
 
-def _golden(run: Run, where: Sequence[Where], path: Path) -> SeedList:
-    ranking = rank_where(run, where).ranking if where else read_ranking(run)
+def _golden(run: Run, where: Sequence[str], path: Path) -> SeedList:
+    ranking = rank_some(run, where).ranking if where else read_ranking(run)
     golden = ranking.golden
     return SeedList(golden.seeds, "golden", run_origin(run), str(path), golden.verdict)
 
