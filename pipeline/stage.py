@@ -5,9 +5,9 @@ task. It states the resources that it needs; nothing is guessed from the machine
 work. It writes its own result and returns a small outcome, so pixels never pass through the driver.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,13 @@ class Resources:
         gpus: GPUs; 0 for a stage that runs on the CPU.
         threads: Torch threads in the actor. One per CPU actor: on small models two actors with
             one thread each are faster than one actor with two, and they never compete for cores.
+        beside: Threads for work that goes on while the next task is begun; see `Overlapping`.
     """
 
     cpus: float = 1.0
     gpus: float = 0.0
     threads: int = 1
+    beside: int = 0
 
 
 def combine_resources(needs: Iterable[Resources]) -> Resources:
@@ -38,13 +40,14 @@ def combine_resources(needs: Iterable[Resources]) -> Resources:
 
     Example:
         >>> combine_resources([Resources(gpus=1.0), Resources(threads=2)])
-        Resources(cpus=1.0, gpus=1.0, threads=2)
+        Resources(cpus=1.0, gpus=1.0, threads=2, beside=0)
     """
     all_needs = tuple(needs) or (Resources(),)
     return Resources(
         cpus=max(need.cpus for need in all_needs),
         gpus=max(need.gpus for need in all_needs),
         threads=max(need.threads for need in all_needs),
+        beside=max(need.beside for need in all_needs),
     )
 
 
@@ -101,6 +104,19 @@ class Stage(Protocol[TaskT]):
 
     def run(self, task: TaskT) -> Outcome:
         """Do one task and commit its result. Doing a task twice must be harmless."""
+        ...
+
+
+@runtime_checkable
+class Overlapping(Protocol[TaskT]):
+    """A stage that can begin a task while the one before it is being finished."""
+
+    def begin(self, task: TaskT) -> Callable[[], Outcome]:
+        """Do the part of a task that needs the device; the function returned does the rest.
+
+        Executors call `begin` for one task after another in one thread, and the functions that it
+        returns in another. They do so only if the stage's resources grant threads `beside`.
+        """
         ...
 
 

@@ -1,12 +1,13 @@
 """Share what features of published networks need: devices, precision and options of cards."""
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from analysis.features.base import CheckpointFeature
+from analysis.features.base import Batch, CheckpointFeature, Columns
 from analysis.features.cards import FeatureCard
 from pipeline.devices import choose_device
 from pipeline.errors import ConfigError, ModelError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Options = TypeVar("Options", bound="DataclassInstance")
+Extract = Callable[[Any, Batch], Columns]
 GPU_OPTION = "gpu"
 """Option of a card: true runs the network on one GPU. It is part of the feature's identity."""
 
@@ -25,16 +27,17 @@ class NetworkFeature(CheckpointFeature):
     """A feature of a published network: on the CPU, or on one GPU if its card says `gpu`.
 
     The numbers of a GPU differ from those of a CPU in the last bits, so the option is part of the
-    identity and is never guessed from the machine. On both, `extract` runs in full float32.
+    identity and is never guessed from the machine. On both, `extract` runs in full float32. On the
+    CPU it touches no setting of the process, so images may be drawn on the GPU at the same time.
     """
 
     resources: ClassVar[Resources] = Resources()
 
     def __init_subclass__(cls) -> None:
-        """Make each `extract` run without TF32."""
+        """Make each `extract` on a GPU run without TF32."""
         super().__init_subclass__()
         if "extract" in vars(cls):
-            cls.extract = without_tf32()(cls.extract)  # type: ignore[method-assign]
+            cls.extract = _in_full_float32(cls.extract)  # type: ignore[assignment,method-assign]
 
     def __init__(self, card: str = "") -> None:
         super().__init__(card)
@@ -50,6 +53,19 @@ class NetworkFeature(CheckpointFeature):
     def precision(self) -> Mapping[str, object]:
         """Precision of a GPU; empty for a CPU, which has only one."""
         return {"tf32": False} if self.card.options.get(GPU_OPTION) else {}
+
+
+def _in_full_float32(extract: Extract) -> Extract:
+    """Run an `extract` without TF32 if its network is on a GPU."""
+
+    @functools.wraps(extract)
+    def wrapped(self: NetworkFeature, images: Batch) -> Columns:
+        if not self.resources.gpus:
+            return extract(self, images)
+        with without_tf32():
+            return extract(self, images)
+
+    return wrapped
 
 
 @contextmanager

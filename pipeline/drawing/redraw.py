@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.batch import Batch
-from pipeline.drawing.stage import load_model
+from pipeline.drawing.stage.loading import load_model
 from pipeline.errors import RunError
 from pipeline.models.base import Model
 from pipeline.prompts.conditions import FOLDER, Conditions

@@ -59,7 +59,7 @@ def attempt_setup(stage: Stage[T]) -> Attempt:
     Each error is fatal for this process. An error that is not a GoldenseedError is worth another
     try.
     """
-    attempt = _guarded(lambda: _set_up(stage), "")
+    attempt = guarded(lambda: _set_up(stage), "")
     if not attempt.outcome.error:
         return attempt
     return replace(attempt, outcome=replace(attempt.outcome, fatal=True))
@@ -76,10 +76,11 @@ def attempt_task(stage: Stage[T], task: T) -> Attempt:
     A StoreError (full disk, no permission) is fatal, because it concerns all tasks alike. Any
     other GoldenseedError concerns this task alone, and another try would not help.
     """
-    return _guarded(lambda: stage.run(task), task.id)
+    return guarded(lambda: stage.run(task), task.id)
 
 
-def _guarded(work: Callable[[], Outcome], task_id: str) -> Attempt:
+def guarded(work: Callable[[], Outcome], task_id: str) -> Attempt:
+    """Do a piece of work for a task, and report its outcome or its error."""
     start = time.perf_counter()
     try:
         return Attempt(work())

@@ -1,12 +1,15 @@
 """The reference executor: does the tasks one after another in this process."""
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
 from pipeline.errors import ConfigError
 from pipeline.executors.base import ATTEMPTS, Attempt, Ledger, attempt_setup, attempt_task
+from pipeline.executors.overlap import AT_ONCE, begin_task, overlaps
 from pipeline.stage import Outcome, Stage, Task
 
 logger = logging.getLogger(__name__)
@@ -45,13 +48,34 @@ class LocalExecutor:
         if setup.outcome.error:
             yield replace(setup.outcome, task_id=task.id)
             return
-        while task is not None:
-            outcome = ledger.settle(task, _fatal_if_broken(attempt_task(stage, task)))
+        ledger.give_back(task)
+        attempts = _overlapped(stage, ledger) if overlaps(stage) else _one_by_one(stage, ledger)
+        for done, attempt in attempts:
+            outcome = ledger.settle(done, _fatal_if_broken(attempt))
             if outcome is not None:
                 yield outcome
                 if outcome.fatal:
                     return
+
+
+def _one_by_one(stage: Stage[T], ledger: Ledger[T]) -> Iterator[tuple[T, Attempt]]:
+    while (task := ledger.take()) is not None:
+        yield task, attempt_task(stage, task)
+
+
+def _overlapped(stage: Stage[T], ledger: Ledger[T]) -> Iterator[tuple[T, Attempt]]:
+    """Begin each task in this thread, while another thread finishes the task before it."""
+    with ThreadPoolExecutor(1, "finish") as finisher:
+        begun: deque[tuple[T, Future[Attempt]]] = deque()
+        while True:
             task = ledger.take()
+            if task is not None:
+                begun.append((task, finisher.submit(begin_task(stage, task))))
+            if not begun:
+                return
+            if len(begun) >= AT_ONCE or task is None:
+                done, attempt = begun.popleft()
+                yield done, attempt.result()
 
 
 def _set_up(stage: Stage[T]) -> Attempt:

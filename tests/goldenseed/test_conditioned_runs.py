@@ -13,7 +13,7 @@ from analysis.features.appearance import Appearance
 from analysis.features.base import Batch as Images
 from pipeline.batch import Batch
 from pipeline.cards.card import Card, load_cards, resolve
-from pipeline.drawing.stage import load_model
+from pipeline.drawing.stage.loading import load_model
 from pipeline.prompts.conditions import FOLDER, Conditions
 from pipeline.runs.run import Run
 from tests.goldenseed import tiny_recipes as tiny

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -229,3 +231,43 @@ class TellsItsMachine(Stub):
 def machines_of(root: Path) -> set[str]:
     """The machines on which tasks have begun."""
     return {path.name.rpartition("-")[2] for path in (root / "machines").glob("*-*")}
+
+
+class FinishesBeside(Stub):
+    """Commits each task while the next one is begun, and never begins two at once.
+
+    Each task but the last waits until the next one has begun before it is committed.
+    """
+
+    last: int = 5
+
+    def setup(self) -> None:
+        super().setup()
+        self.begun = {number: threading.Event() for number in range(self.last + 1)}
+        self.device = threading.Lock()
+
+    def begin(self, task: Item) -> Callable[[], Outcome]:
+        assert self.device.acquire(blocking=False), "two tasks were begun at once"
+        time.sleep(0.01)
+        self.begun[task.number].set()
+        self.device.release()
+        return lambda: self._finish(task)
+
+    def _finish(self, task: Item) -> Outcome:
+        following = self.begun.get(task.number + 1)
+        assert following is None or following.wait(60), "the next task was not begun meanwhile"
+        return super().run(task)
+
+
+class FinishFailsOnce(FinishesBeside):
+    """Fails once when it commits number 2, and is refused when it begins number 4."""
+
+    def begin(self, task: Item) -> Callable[[], Outcome]:
+        if task.number == 4:
+            self.begun[4].set()
+            raise PromptError("number 4 is refused")
+        return super().begin(task)
+
+    def before(self, task: Item) -> None:
+        if task.number == 2 and first_time(self.root, task.id):
+            raise RuntimeError("the disk was slow")

@@ -1,12 +1,17 @@
 """Load what an actor draws with: the run, its model and its intervention."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
 
 from pipeline import models
 from pipeline.cards.card import resolve
 from pipeline.drawing.long_texts import refuse_long, texts_of
-from pipeline.drawing.tile import CellImage, draw_tile
+from pipeline.drawing.stage.rows import Encoded, encode
+from pipeline.drawing.tile import CellImage, Drawer
 from pipeline.errors import ConfigError, RunError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import ChecksPrompts, Model, refuse_unread_negatives
@@ -18,22 +23,40 @@ from pipeline.runs.run import Run
 from pipeline.runs.sampling import make_intervention
 from pipeline.settings.config import own_source_sha256
 from pipeline.settings.groups import group_size
-from pipeline.storage.codec import Codec
+from pipeline.stage import Uint8Images
 from pipeline.storage.receipts import Receipt
 
 
 @dataclass(frozen=True)
+class DrawnTile:
+    """A drawn tile whose images are perhaps still being encoded.
+
+    Attributes:
+        cells: The cells; their pixels are views of `images`, so a tile holds its images once.
+        images: (N, H, W, 3) uint8, aligned with the cells; zeros where there is no usable image.
+        encoded: For each cell a function that waits for its encoded image.
+    """
+
+    cells: list[CellImage]
+    images: Uint8Images
+    encoded: list[Callable[[], Encoded]]
+
+
+@dataclass(frozen=True)
 class Loaded:
-    """What an actor holds after `setup`."""
+    """What an actor holds after `setup`.
+
+    Attributes:
+        encoders: Threads that encode while the next batch is drawn; None to encode afterwards.
+    """
 
     run: Run
-    model: Model
+    drawer: Drawer
     prompts: Mapping[str, Prompt]
     condition_images: Conditions
     kept_prompts: frozenset[str]
-    codec: Codec
-    keep_latents: str
     negative_cut: int
+    encoders: ThreadPoolExecutor | None
 
     def cut_of(self, prompt_id: str) -> int:
         """Tokens of the run's negative prompt that are cut off, if the prompt has none itself."""
@@ -44,26 +67,38 @@ class Loaded:
         receipt = self.run.images.receipt(tile.id, tile.block)
         if receipt is None or not self.run.images.intact(receipt):
             return None
-        has_latents = self.keep_latents == "none" or self.run.latents.has(
+        has_latents = self.drawer.keep_latents == "none" or self.run.latents.has(
             tile.id, tile.block, receipt.content_sha256
         )
         return receipt if has_latents else None
 
-    def draw(self, tile: Tile) -> list[CellImage]:
-        """Draw all cells of a tile."""
-        return draw_tile(
-            self.model,
-            tile,
-            self.prompts,
-            self.run.config.batch_size,
-            group=group_size(self.run.config.intervention.name),
-            condition_images=self.condition_images,
-            keep_latents=self.keep_latents,
-        )
+    def draw(self, tile: Tile) -> DrawnTile:
+        """Draw all cells of a tile, and begin to encode them."""
+        config = self.run.config
+        images = np.zeros((len(tile.cells), config.height, config.width, 3), np.uint8)
+        drawn = DrawnTile([], images, [])
+        for batch in self.drawer.batches(tile, self.prompts):
+            for cell in batch:
+                self._add(drawn, cell, tile.cells[len(drawn.cells)][0])
+        return drawn
+
+    def _add(self, drawn: DrawnTile, cell: CellImage, prompt_id: str) -> None:
+        """Add a cell to a tile; its pixels move into the tile's array, and its batch is freed."""
+        if cell.pixels is not None:
+            pixels = drawn.images[len(drawn.cells)]
+            pixels[:] = cell.pixels
+            cell = replace(cell, pixels=pixels)
+        drawn.cells.append(cell)
+        work = partial(encode, cell, self.run.recipe.codec, keep=prompt_id in self.kept_prompts)
+        drawn.encoded.append(self.encoders.submit(work).result if self.encoders else work)
 
 
-def load_run(run: Run) -> Loaded:
+def load_run(run: Run, encoders: int) -> Loaded:
     """Load the model and read what it draws.
+
+    Args:
+        run: The run.
+        encoders: Threads that encode images while the next batch is drawn; 0 to encode afterwards.
 
     Raises:
         GoldenseedError: If the run cannot be drawn with what is there.
@@ -79,15 +114,15 @@ def load_run(run: Run) -> Loaded:
     refuse_unread_negatives(model, prompts.values(), run.card)
     if recipe.long_prompts == "refuse":
         refuse_long(model, texts_of(prompts.values()), negative)
+    group = group_size(run.config.intervention.name)
     return Loaded(
         run=run,
-        model=model,
+        drawer=Drawer(model, run.config.batch_size, group, condition_images, recipe.keep_latents),
         prompts=prompts,
         condition_images=condition_images,
         kept_prompts=run.kept_prompts(),
-        codec=recipe.codec,
-        keep_latents=recipe.keep_latents,
         negative_cut=model.truncated_tokens(negative) if negative else 0,
+        encoders=ThreadPoolExecutor(encoders, "encode") if encoders else None,
     )
 
 

@@ -1,54 +1,75 @@
-"""The rows of an image shard, one for each cell of a tile."""
+"""The rows of an image shard: drawn cells, encoded and hashed."""
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from pipeline.drawing.stage.loading import Loaded
 from pipeline.drawing.tile import CellImage
 from pipeline.prompts.prompt_sets import Prompt
-from pipeline.runs.grid import Tile
-from pipeline.stage import Uint8Images
-from pipeline.storage.codec import encode_image
+from pipeline.storage.codec import Codec, encode_image
 from pipeline.storage.schema import IMAGES, PROMPT_LABELS
 
 
-def truncated_prompts(loaded: Loaded, tile: Tile, cells: Sequence[CellImage]) -> tuple[str, ...]:
-    """Ids of the tile's prompts that a text encoder cut off, or whose negative prompt it did."""
-    pairs = zip(tile.cells, cells, strict=True)
-    cut = {key for (key, _), cell in pairs if cell.truncated_tokens + loaded.cut_of(key)}
-    return tuple(sorted(cut))
+@dataclass(frozen=True)
+class Encoded:
+    """What a row holds of the pixels of an image.
+
+    Attributes:
+        blob: The encoded image; None if it is not kept, or if there is none.
+        sha256: Hash of the pixels, None if there are none.
+        constant: Whether all pixels are equal, None if there are none.
+    """
+
+    blob: bytes | None = None
+    sha256: str | None = None
+    constant: bool | None = None
 
 
-def to_table(
-    loaded: Loaded, tile: Tile, cells: Sequence[CellImage]
-) -> tuple[pa.Table, Uint8Images]:
-    """The rows of the shard, and the pixels aligned with them."""
-    config = loaded.run.config
-    images = np.zeros((len(cells), config.height, config.width, 3), np.uint8)
-    rows = []
-    for index, ((prompt_id, seed), cell) in enumerate(zip(tile.cells, cells, strict=True)):
-        if cell.pixels is not None:
-            images[index] = cell.pixels
-        prompt = loaded.prompts[prompt_id]
-        blob = None
-        if cell.pixels is not None and prompt_id in loaded.kept_prompts:
-            blob = {"bytes": encode_image(cell.pixels, loaded.codec), "path": None}
-        rows.append(_row(prompt, seed, cell, blob, loaded.cut_of(prompt_id)))
-    return pa.Table.from_pylist(rows, schema=IMAGES.arrow()), images
+def encode(cell: CellImage, codec: Codec, *, keep: bool) -> Encoded:
+    """Encode and hash a drawn cell; this takes longer than to draw it where one step is enough.
+
+    Args:
+        cell: The cell.
+        codec: Format of the image.
+        keep: Whether the image is kept.
+    """
+    pixels = cell.pixels
+    if pixels is None:
+        return Encoded()
+    return Encoded(
+        blob=encode_image(pixels, codec) if keep else None,
+        sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+        constant=bool((pixels == pixels[0, 0]).all()),
+    )
+
+
+def image_table(
+    prompts: Sequence[Prompt],
+    seeds: Sequence[int],
+    cells: Sequence[CellImage],
+    encoded: Sequence[Encoded],
+    negative_cut: Sequence[int],
+) -> pa.Table:
+    """Make the table of an image shard: one row per cell, in the order given.
+
+    Args:
+        prompts: Prompt of each cell.
+        seeds: Seed of each cell.
+        cells: The drawn cells.
+        encoded: Their pixels, encoded.
+        negative_cut: Tokens cut off the negative prompt of each cell.
+    """
+    together = zip(prompts, seeds, cells, encoded, negative_cut, strict=True)
+    rows = [_row(*row) for row in together]
+    return pa.Table.from_pylist(rows, schema=IMAGES.arrow())
 
 
 def _row(
-    prompt: Prompt,
-    seed: int,
-    cell: CellImage,
-    blob: Any,  # noqa: ANN401
-    negative_cut: int,
+    prompt: Prompt, seed: int, cell: CellImage, encoded: Encoded, negative_cut: int
 ) -> dict[str, Any]:
-    pixels = cell.pixels
     return {
         "prompt_id": prompt.id,
         "seed": seed,
@@ -60,11 +81,11 @@ def _row(
         "prompt_image": prompt.image,
         "prompt_mask": prompt.mask,
         **{column.name: getattr(prompt, column.name) for column in PROMPT_LABELS},
-        "image": blob,
-        "image_sha256": None if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest(),
+        "image": None if encoded.blob is None else {"bytes": encoded.blob, "path": None},
+        "image_sha256": encoded.sha256,
         "status": cell.status,
         "reason": cell.reason,
-        "constant": None if pixels is None else bool((pixels == pixels[0, 0]).all()),
+        "constant": encoded.constant,
         "truncated_tokens": cell.truncated_tokens + negative_cut,
         "micro_batch": cell.micro_batch,
     }

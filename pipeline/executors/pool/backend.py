@@ -36,7 +36,13 @@ class Room(NamedTuple):
 
 
 class Backend(Protocol):
-    """Starts, asks and ends actors. Handles and tickets are opaque."""
+    """Starts, asks and ends actors. Handles and tickets are opaque.
+
+    Attributes:
+        at_once: Number of tasks that an actor works on at the same time.
+    """
+
+    at_once: int
 
     def room(self) -> Room:
         """Count the actors that there may be; it is asked again and again, as machines join."""

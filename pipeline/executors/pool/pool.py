@@ -134,7 +134,7 @@ class Pool(Generic[T]):
     def _hand_out(self) -> None:
         """Give tasks to the actors that are ready, until each holds enough."""
         ahead = min(MOST_AHEAD, int(AHEAD / max(self._seconds, 1e-3)))
-        for depth in range(1, 2 + ahead):
+        for depth in range(1, self._backend.at_once + ahead + 1):
             for slot in self._slots:
                 if slot.setup is None and len(slot.work) < depth and not self._suspected(slot):
                     self._hand_one(slot)

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ray.exceptions import OutOfMemoryError, RayError
 
 from pipeline.errors import IncompleteError
 from pipeline.executors.base import Attempt, Machine, attempt_setup, attempt_task
+from pipeline.executors.overlap import AT_ONCE, begin_task, overlaps
 from pipeline.executors.pool.backend import ActorDied, Room
 from pipeline.executors.ray.cluster import free_resources, machines_of_cluster, refuse_dead_node
 from pipeline.executors.ray.machines import count_workers, no_machine
@@ -34,13 +36,18 @@ class _Actor:
     def __init__(self, stage: Stage[Any], may_import: bool) -> None:  # noqa: FBT001 - Ray passes it
         allow_code(allowed=may_import)
         self._stage = stage
+        # Ray calls an actor of several concurrent calls from several threads; the device is used
+        # by one.
+        self._device = ThreadPoolExecutor(1, "device")
 
     def setup(self) -> Attempt:
         machine = Machine(socket.gethostname(), ray.get_runtime_context().get_node_id())
-        return replace(attempt_setup(self._stage), machine=machine)
+        return replace(self._device.submit(attempt_setup, self._stage).result(), machine=machine)
 
     def run(self, task: Task) -> Attempt:
-        return attempt_task(self._stage, task)
+        if not overlaps(self._stage):
+            return self._device.submit(attempt_task, self._stage, task).result()
+        return self._device.submit(begin_task, self._stage, task).result()()
 
 
 class RayActors:
@@ -60,7 +67,8 @@ class RayActors:
         self._seen_at = time.monotonic()
         self._stage = ray.put(stage)
         remote: Any = ray.remote(_Actor)
-        self._remote = remote.options(**_actor_options(stage.resources))
+        self.at_once = AT_ONCE if overlaps(stage) else 1
+        self._remote = remote.options(**_actor_options(stage.resources, self.at_once))
 
     def room(self) -> Room:
         """See `Backend`.
@@ -129,7 +137,7 @@ def shorten(error: RayError) -> str:
     return lines[-1].split(". ")[0] if lines else type(error).__name__
 
 
-def _actor_options(needs: Resources) -> dict[str, object]:
+def _actor_options(needs: Resources, at_once: int) -> dict[str, object]:
     """Resources, and thread counts, which must be set before the libraries are loaded."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     threads = dict.fromkeys(names, str(needs.threads))
@@ -137,6 +145,7 @@ def _actor_options(needs: Resources) -> dict[str, object]:
         "num_cpus": needs.cpus,
         "num_gpus": needs.gpus,
         "max_restarts": 0,
+        "max_concurrency": at_once,
         "runtime_env": {"env_vars": {**threads, "PYTHONPATH": os.pathsep.join(_project_paths())}},
     }
 

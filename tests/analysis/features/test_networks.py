@@ -42,7 +42,7 @@ def test_networks_are_measured_without_tf32(
     kind: type[Looking], monkeypatch: pytest.MonkeyPatch, *, before: bool
 ) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", before)
-    feature = kind()
+    feature = kind(f"{kind.default_card}-gpu")
     assert feature.extract(BATCH)["tf32"].tolist() == [False]
     assert torch.backends.cudnn.allow_tf32 == before  # other work of the process is not affected
     with pytest.raises(ValueError, match="nothing to measure"):
@@ -51,6 +51,12 @@ def test_networks_are_measured_without_tf32(
     # The negative control: the method without its wrapper sees the setting.
     bare = Looking.extract.__wrapped__  # type: ignore[attr-defined]
     assert bare(feature, BATCH)["tf32"].tolist() == [before]
+
+
+def test_a_network_on_the_cpu_leaves_the_setting_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be measured while images are drawn on a GPU, which would change with the setting."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert Looking().extract(BATCH)["tf32"].tolist() == [True]
 
 
 def covered(kind: type[Feature]) -> bool:

@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.cards import known_hashes
 from pipeline.cards.card import find_card, resolve
-from pipeline.drawing.stage import load_model
+from pipeline.drawing.stage.loading import load_model
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import Recipe, load_recipe

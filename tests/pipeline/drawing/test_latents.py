@@ -1,6 +1,7 @@
 """Kept latents are those of the sampler, and to keep them changes nothing else."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
 from pipeline.drawing.stage import GenerateStage, generate_stage
-from pipeline.drawing.tile import draw_tile
+from pipeline.drawing.tile import Drawer
 from pipeline.errors import ModelError
 from pipeline.models.latents import Recorder
 from pipeline.noise import draw_noise
@@ -151,6 +152,8 @@ class Blind:
 def test_a_family_that_cannot_keep_latents_says_so() -> None:
     prompt = PROMPTS[0]
     tile = make_tile((0, 1), (prompt.id,))
-    assert len(draw_tile(Blind(), tile, {prompt.id: prompt}, 2)) == 2  # type: ignore[arg-type]
+    blind: Any = Blind()
+    [batch] = Drawer(blind, 2).batches(tile, {prompt.id: prompt})
+    assert len(batch) == 2
     with pytest.raises(ModelError, match="Blind cannot keep latents"):
-        draw_tile(Blind(), tile, {prompt.id: prompt}, 2, keep_latents="last")  # type: ignore[arg-type]
+        list(Drawer(blind, 2, keep_latents="last").batches(tile, {prompt.id: prompt}))

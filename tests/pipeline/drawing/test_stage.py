@@ -3,9 +3,11 @@
 import base64
 import io
 import json
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ from PIL import Image
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
-from pipeline.drawing.stage import GenerateStage, generate_stage, load_intervention, load_model
-from pipeline.drawing.tile import CellImage, draw_tile
+from pipeline.drawing.stage.loading import load_intervention, load_model
+from pipeline.drawing.stage import GenerateStage, generate_stage
+from pipeline.drawing.tile import CellImage, Drawer
 from pipeline.errors import ConfigError, ModelError, RunError
 from pipeline.interventions.particle_guidance import ParticleGuidance
 from pipeline.prompts.prompt_sets import Prompt
@@ -52,7 +55,8 @@ class PlainModel:
 
 
 def draw(model: object, batch_size: int = 4) -> list[CellImage]:
-    return draw_tile(model, TILE, PROMPTS, batch_size)  # type: ignore[arg-type]
+    drawer = Drawer(model, batch_size)  # type: ignore[arg-type]
+    return [image for batch in drawer.batches(TILE, PROMPTS) for image in batch]
 
 
 @given(st.integers(1, 20))
@@ -274,3 +278,68 @@ def test_a_run_of_another_version_of_its_intervention_is_not_continued() -> None
         load_intervention(begun)  # type: ignore[arg-type]
     begun.config.intervention = first.with_source()
     assert isinstance(load_intervention(begun), ParticleGuidance)  # type: ignore[arg-type]
+
+
+class Memory:
+    """A device that holds so many images; they are freed when nothing refers to them."""
+
+    def __init__(self, images: int) -> None:
+        self.room = images
+        self.used = 0
+        self.sizes: list[int] = []
+
+    def __call__(self, batch: Batch) -> None:
+        size = len(batch.seeds)
+        self.sizes.append(size)
+        tensors = self._allocate(size)
+        if self.used > self.room:
+            raise torch.OutOfMemoryError(f"{self.used} of {self.room}")
+        del tensors
+
+    def _allocate(self, size: int) -> object:
+        class Tensors:
+            pass
+
+        tensors = Tensors()
+        self.used += size
+        weakref.finalize(tensors, self._free, size)
+        return tensors
+
+    def _free(self, size: int) -> None:
+        self.used -= size
+
+
+def test_a_failed_batch_is_freed_before_its_half_is_drawn() -> None:
+    """While the error is handled, its traceback would keep the 8 images, and no half would fit."""
+    memory = Memory(4)
+    assert {image.status for image in draw(PlainModel(memory), 8)} == {STATUS_OK}
+    assert memory.used == 0
+
+
+def test_halves_inside_the_handler_would_not_fit() -> None:
+    """The negative control: the kept batch of 8 leaves no room."""
+    memory = Memory(4)
+    try:
+        memory(Batch(("a",) * 8, range(8)))  # type: ignore[arg-type]
+    except torch.OutOfMemoryError:
+        with pytest.raises(torch.OutOfMemoryError, match="12 of 4"):
+            memory(Batch(("a",) * 4, range(4)))  # type: ignore[arg-type]
+
+
+def test_the_size_that_fits_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    memory = Memory(4)
+    model: Any = PlainModel(memory)
+    drawer = Drawer(model, 8)
+    for _ in range(2):
+        images = [image for batch in drawer.batches(TILE, PROMPTS) for image in batch]
+        assert {image.micro_batch for image in images} == {4}
+    assert memory.sizes.count(8) == 1
+    assert "a batch of 8 images does not fit into memory: from now on, 4" in caplog.text
+
+
+def test_a_poisoned_cell_does_not_shrink_later_batches() -> None:
+    model: Any = PlainModel(poisoned_seed)
+    drawer = Drawer(model, 8)
+    for _ in range(2):
+        list(drawer.batches(TILE, PROMPTS))
+    assert [len(batch.seeds) for batch in model.batches].count(8) == 4

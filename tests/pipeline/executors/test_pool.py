@@ -30,6 +30,7 @@ class Plan:
         setups: The same for setups; "refuses" stands for a GoldenseedError.
         seconds: The time that each task reports.
         workers: Number of actors that the machines hold.
+        at_once: Tasks that an actor works on at the same time.
         order: Which of the pending answers comes first, one number per wait.
     """
 
@@ -38,6 +39,7 @@ class Plan:
     order: Sequence[int] = ()
     seconds: float = 0.0
     workers: int = 1
+    at_once: int = 1
     done: Counter[str] = field(default_factory=Counter)
     tried: Counter[str] = field(default_factory=Counter)
     alive: set[int] = field(default_factory=set)

@@ -10,7 +10,7 @@ from goldenseed.steps.begin import check_recipe
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
 from pipeline.drawing.stage import generate_stage
-from pipeline.drawing.tile import draw_tile
+from pipeline.drawing.tile import CellImage, Drawer
 from pipeline.errors import ConfigError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.grid import make_tile
@@ -51,11 +51,16 @@ def groups(model: Grouped) -> set[tuple[str, tuple[int, ...]]]:
 WHOLE = {(text, seeds) for text in "abc" for seeds in ((4, 5, 6, 7), (8, 9, 10, 11))}
 
 
+def draw(model: Any, batch_size: int, group: int = 1) -> list[CellImage]:  # noqa: ANN401
+    batches = Drawer(model, batch_size, group).batches(TILE, PROMPTS)
+    return [image for batch in batches for image in batch]
+
+
 @pytest.mark.parametrize("batch_size", [4, 8, 16, 20, 64])
 @pytest.mark.parametrize("limit", [4, 8, 99])
 def test_batches_and_their_halves_hold_whole_groups(batch_size: int, limit: int) -> None:
     model: Any = Grouped(limit)
-    drawn = draw_tile(model, TILE, PROMPTS, batch_size, group=4)
+    drawn = draw(model, batch_size, group=4)
     assert [int(c.pixels[0, 0, 0]) for c in drawn if c.pixels is not None] == [
         seed for _, seed in TILE.cells
     ]
@@ -65,13 +70,13 @@ def test_batches_and_their_halves_hold_whole_groups(batch_size: int, limit: int)
 
 def test_without_groups_the_halves_would_cut_them() -> None:
     model: Any = Grouped(limit=2)
-    draw_tile(model, TILE, PROMPTS, 8)
+    draw(model, 8)
     assert groups(model) > WHOLE
 
 
 def test_a_group_fails_whole() -> None:
     model: Any = Grouped(bad=9)
-    drawn = draw_tile(model, TILE, PROMPTS, 8, group=4)
+    drawn = draw(model, 8, group=4)
     failed = {seed for (_, seed), c in zip(TILE.cells, drawn, strict=True) if c.pixels is None}
     assert failed == {8, 9, 10, 11}
 
