@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 RECIPE ?= seedling
-BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier report
+BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier report \
+  overlap
 STAMP := .venv/installed
 
 .PHONY: run brightness findings test lint map bench docs clean

@@ -50,7 +50,7 @@ def photographs(count: int) -> Uint8Images:
     """
     rng = np.random.default_rng(0)
     patches = rng.normal(128, 50, (count, SIZE // 8, SIZE // 8, 3)).repeat(8, 1).repeat(8, 2)
-    return np.clip(patches + rng.normal(0, 3.2, patches.shape), 0, 255).astype(np.uint8)
+    return np.clip(patches + rng.normal(0, 2, patches.shape), 0, 255).astype(np.uint8)
 
 
 @dataclass

@@ -78,9 +78,7 @@ class GenerateStage:
             return lambda: committed
         return finish
 
-    def _finish(
-        self, loaded: Loaded, tile: Tile, drawn: DrawnTile, started: float
-    ) -> Outcome:
+    def _finish(self, loaded: Loaded, tile: Tile, drawn: DrawnTile, started: float) -> Outcome:
         """Commit the images and the kept latents of a tile, and pass the pixels to the sinks."""
         cells = drawn.cells
         table = image_table(
@@ -119,9 +117,7 @@ class GenerateStage:
                 sink.take(shard)
 
 
-def _truncated_prompts(
-    loaded: Loaded, tile: Tile, cells: Sequence[CellImage]
-) -> tuple[str, ...]:
+def _truncated_prompts(loaded: Loaded, tile: Tile, cells: Sequence[CellImage]) -> tuple[str, ...]:
     """Ids of the tile's prompts that a text encoder cut off, or whose negative prompt it did."""
     pairs = zip(tile.cells, cells, strict=True)
     cut = {key for (key, _), cell in pairs if cell.truncated_tokens + loaded.cut_of(key)}

@@ -11,9 +11,9 @@ import torch
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
-from pipeline.drawing.stage.loading import load_model
 from pipeline.drawing.repeatable import draw_repeatably
 from pipeline.drawing.stage import generate_stage
+from pipeline.drawing.stage.loading import load_model
 from pipeline.errors import ModelError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.layout import CANARY_FILE

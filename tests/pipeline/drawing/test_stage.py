@@ -18,8 +18,8 @@ from PIL import Image
 
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import find_card, resolve
-from pipeline.drawing.stage.loading import load_intervention, load_model
 from pipeline.drawing.stage import GenerateStage, generate_stage
+from pipeline.drawing.stage.loading import load_intervention, load_model
 from pipeline.drawing.tile import CellImage, Drawer
 from pipeline.errors import ConfigError, ModelError, RunError
 from pipeline.interventions.particle_guidance import ParticleGuidance
