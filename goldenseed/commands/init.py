@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-Model = Annotated[str, typer.Option(
-    metavar="MODEL", help="A folder in the diffusers layout, a .safetensors checkpoint, or "
-    "OWNER/NAME of a repository on Hugging Face.",
+Models = Annotated[list[str], typer.Option(
+    "--model", metavar="MODEL", help="A folder in the diffusers layout, a .safetensors "
+    "checkpoint, or OWNER/NAME of a repository on Hugging Face; repeat to compare several.",
 )]  # fmt: skip
 Prompts = Annotated[str, typer.Option(
     metavar="FILE", help="Prompt file: one prompt a line, or .csv, .tsv, .jsonl; or the name of "
@@ -73,7 +73,7 @@ Vae = Annotated[str, typer.Option(
 
 
 def init(
-    model: Model, prompts: Prompts, seeds: SeedText = "64", lora: Loras = None,
+    model: Models, prompts: Prompts, seeds: SeedText = "64", lora: Loras = None,
     embedding: Embeddings = None, vae: Vae = "",
     steps: Steps = None, guidance: Guidance = None, scheduler: Scheduler = "",
     height: Pixels = None, width: Pixels = None, device: Device = "", vram: Vram = 0,
@@ -96,7 +96,7 @@ def init(
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value not in (None, "")}
     request = Request(
-        model, prompts, seeds, revision, draws_on_gpu(device), rank, given, prediction, config,
+        model[0], prompts, seeds, revision, draws_on_gpu(device), rank, given, prediction, config,
         base, vae, tuple(lora or ()), tuple(embedding or ()), vram,
     )  # fmt: skip
-    tables.line(recipe_text(request).removesuffix("\n"))
+    tables.line(recipe_text(request, model[1:]).removesuffix("\n"))

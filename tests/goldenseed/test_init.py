@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from pipeline.cards.card import load_cards
 from tests.goldenseed.conftest import Call
@@ -43,7 +43,9 @@ def test_a_local_folder_becomes_a_list(
     call: Call, prompts: Path, monkeypatch: pytest.MonkeyPatch, tiny_folder: Path
 ) -> None:
     """From a folder to a list of seeds without touching YAML."""
-    file = write(call, prompts, "--seeds", 8, "--steps", 1, model=tiny_folder)
+    file = write(
+        call, prompts, "--seeds", 8, "--steps", 1, "--rank", "failure_rate", model=tiny_folder
+    )
     monkeypatch.chdir(prompts.parent)
     assert call("plan", file).code == 0
     called = call("run", file, "--executor", "local")
@@ -225,6 +227,56 @@ def test_the_rest_of_a_file_comes_from_a_base(call: Call, prompts: Path, tmp_pat
         "use": "component", "component": "text_encoder_2", "kind": "transformers:T5EncoderModel",
         "path": card.path, "subfolder": "text_encoder_2",
     }  # fmt: skip
+
+
+def test_eighty_checkpoints_are_eighty_arms(
+    call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    first = tiny_files.save(tiny_folder, tmp_path / "m00.safetensors")
+    tensors = load_file(first)
+    options: list[object] = []
+    for number in range(1, 80):
+        other = tmp_path / f"m{number:02}.safetensors"
+        if number < 3:
+            save_file(tensors | {"extra": torch.full((1,), number)}, other)
+        else:
+            other.hardlink_to(first)
+        options += ["--model", other]
+    file = write(call, prompts, "--steps", 1, "--seeds", 1, "--config", tiny_folder, *options,
+                 model=first)  # fmt: skip
+    fields = yaml.safe_load(file.read_text())
+    assert len(fields["arms"]) == 80
+    assert fields["arms"]["m07"] == {
+        "card": {"path": str(tmp_path / "m07.safetensors"), "name": "m07"}
+    }
+    assert "# Nothing is ranked: 1 seeds cannot be ranked" in file.read_text()
+    planned = call("plan", file, "--json")
+    assert planned.code == 0, planned.err
+    assert [row["card"] for row in json.loads(planned.out)] == [f"m{n:02}" for n in range(80)]
+    few = {name: fields["arms"][name] for name in ("m00", "m01", "m07")}
+    file.write_text(yaml.safe_dump(fields | {"arms": few}))
+    called = call("generate", file, "--prompts", 1, "--executor", "local", "--out", tmp_path / "r")
+    assert called.code == 0, called.err
+    configs = [json.loads(p.read_text())["config"] for p in sorted(tmp_path.glob("r/*/run.json"))]
+    assert configs[0]["card_sha256"] == configs[2]["card_sha256"] != configs[1]["card_sha256"]
+
+
+def test_names_that_yaml_or_folders_would_change_survive(
+    call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    names = ("1e3", "007", "true", "my model: é #1", "yes")
+    folders = [shutil.copytree(tiny_folder, tmp_path / name) for name in names]
+    options = [option for folder in folders[1:] for option in ("--model", folder)]
+    file = write(call, prompts, "--steps", 1, *options, model=folders[0])
+    planned = call("plan", file, "--json")
+    assert planned.code == 0, planned.err
+    rows = {row["arm"]: row["card"] for row in json.loads(planned.out)}
+    assert list(rows) == ["1e3", "007", "true", "my-model-----1", "yes"]
+    again = tmp_path / "again" / "007"
+    shutil.copytree(tiny_folder, again)
+    called = call("init", "--model", folders[1], "--model", again, "--prompts", prompts)
+    assert called.code == 2
+    assert "two models are called 007" in called.err
 
 
 def test_a_gpu_of_a_size_decides_what_saves_memory(

@@ -1,15 +1,15 @@
 """Write the recipe of `goldenseed init`, and check that it is one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import yaml
 
 from analysis.features.cards import load_card as load_feature_card
 from analysis.features.cards import local_weights
 from analysis.metrics import load_metric
-from analysis.ranking.before_drawing import refuse_without_better_end
+from analysis.ranking.before_drawing import refuse_unrankable, refuse_without_better_end
 from goldenseed.steps import begin
+from goldenseed.steps.init.arms import arm_lines
 from goldenseed.steps.init.card_fields import card_fields
 from goldenseed.steps.init.model import model_facts
 from goldenseed.steps.init.recipe_text import commented, flow, section
@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError, PromptError
 from pipeline.prompts.prompt_sets import read_prompts
 from pipeline.settings.choices import SeedChoice
 from pipeline.settings.recipe import parse_recipe
+from pipeline.storage.plain_yaml import load_plain
 
 HPS_CARD = "hps-v2.1-gpu"
 HPS = f"hps_v2_1@{HPS_CARD}"
@@ -32,11 +33,12 @@ LARGEST_BATCH = 32
 APPEARANCE = ("brightness", "contrast", "colourfulness", "saturation")
 
 
-def recipe_text(request: Request) -> str:
+def recipe_text(request: Request, others: Sequence[str] = ()) -> str:
     """Write a recipe with its card.
 
     Args:
         request: The model, prompts and seeds.
+        others: More models, each of which becomes an arm beside that of the first.
 
     Returns:
         YAML that `goldenseed run` takes as it is.
@@ -58,10 +60,15 @@ def recipe_text(request: Request) -> str:
         *_grid(request),
         f"batch_size: {batch}  # {why}",
         "",
+        *arm_lines(request, others, fields),
         *_measures(request),
     ]
     text = "\n".join(lines) + "\n"
-    parse_recipe(yaml.safe_load(text), Path("study.yaml"))
+    recipe = parse_recipe(load_plain(text), Path("study.yaml"))
+    try:
+        refuse_unrankable(recipe, recipe.seeds.values(), begin.load_prompts(recipe).prompts)
+    except ConfigError as error:
+        return text.replace("\nranking:", f"\n# Nothing is ranked: {error}.\n# ranking:")
     return text
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from pipeline.cards.facts.fact import Fact
+from pipeline.storage.plain_yaml import load_plain
 
 COLUMN = 40
 """Column at which comments begin, if the value is shorter."""
@@ -48,12 +49,22 @@ def flow(value: Any) -> str:  # noqa: ANN401 - any field's value
     """Write a value as YAML on one line.
 
     Example:
-        >>> flow({"a": [1, "x"]}), flow(True), flow("1")
-        ('{a: [1, x]}', 'true', "'1'")
+        >>> flow({"a": [1, "x"]}), flow(True), flow("1e3")
+        ('{a: [1, x]}', 'true', '"1e3"')
     """
+    dumped = _dumped(value, None)
+    try:
+        same = load_plain(dumped) == value
+    except yaml.YAMLError:
+        same = False
+    return dumped if same else _dumped(value, '"')
+
+
+def _dumped(value: Any, style: str | None) -> str:  # noqa: ANN401 - any field's value
     dumped: str = yaml.safe_dump(
-        value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
-    )
+        value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False,
+        default_style=style,
+    )  # fmt: skip
     return dumped.removesuffix("\n").removesuffix("\n...").strip()
 
 
