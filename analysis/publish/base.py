@@ -11,11 +11,15 @@ from pathlib import Path
 from analysis.ranking.result import Ranking
 from pipeline.errors import RunError, StoreError
 from pipeline.runs.run import Run
+from pipeline.storage.file_hashes import sha256_of_file
 from pipeline.storage.store import sync_file, sync_folder
 
 SUMS = "SHA256SUMS"
-FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets run a cell that begins with one of these as a formula."""
+FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Spreadsheets run a cell that begins with one of these as a formula; the last four are wide."""
+
+Content = bytes | Path
+"""What a file of a release holds: its bytes, or a file elsewhere that holds them."""
 
 
 class Artifact(ABC):
@@ -54,13 +58,13 @@ def safe_cell(value: object) -> object:
     return value
 
 
-def write_release(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
+def write_release(folder: Path, name: str, files: Mapping[str, Content]) -> Path:
     """Write a release with checksums, or find the version that holds the same bytes.
 
     Args:
         folder: Folder of all releases.
         name: Name without version.
-        files: File name -> content.
+        files: Name of a file, with "/" where it lies in a subfolder -> content.
 
     Returns:
         The folder of the release, `<name>-v<k>`.
@@ -72,8 +76,7 @@ def write_release(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
         raise RunError(f"{name!r} is no name for a release: use letters, digits, '.', '_' and '-'")
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    content = {**files, SUMS: sums_of(hashes)}
+    content = {**files, SUMS: sums_of({name: sha256_of(data) for name, data in files.items()})}
     version = 1
     while True:
         target = folder / f"{name}-v{version}"
@@ -83,6 +86,20 @@ def write_release(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
         elif _place(target, content):
             return target
         version += 1
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a file name of a release stays inside its folder, on any system.
+
+    Args:
+        name: The name, as SHA256SUMS has it.
+
+    Example:
+        >>> is_safe_name("images/train-00000-of-00001.parquet"), is_safe_name("../passwd")
+        (True, False)
+    """
+    plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)?", name)
+    return plain is not None
 
 
 def sums_of(hashes: Mapping[str, str]) -> bytes:
@@ -95,22 +112,38 @@ def sums_of(hashes: Mapping[str, str]) -> bytes:
     return "".join(lines).encode()
 
 
-def _holds(target: Path, content: Mapping[str, bytes]) -> bool:
+def sha256_of(content: Content) -> str:
+    """Hash the content of a file.
+
+    Example:
+        >>> sha256_of(b"")[:8]
+        'e3b0c442'
+    """
+    if isinstance(content, Path):
+        return sha256_of_file(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _holds(target: Path, content: Mapping[str, Content]) -> bool:
     """Whether a release consists of exactly these files."""
-    paths = {path.name: path for path in target.iterdir()}
+    paths = {
+        path.relative_to(target).as_posix(): path
+        for path in target.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
     return paths.keys() == content.keys() and all(
-        path.is_file() and path.read_bytes() == content[name] for name, path in paths.items()
+        path.is_file() and sha256_of_file(path) == sha256_of(content[name])
+        for name, path in paths.items()
     )
 
 
-def _place(target: Path, content: Mapping[str, bytes]) -> bool:
+def _place(target: Path, content: Mapping[str, Content]) -> bool:
     """Write next to the target, then rename; return False if another process was faster."""
     aside = target.parent / f".{target.name}.{secrets.token_hex(4)}"
     try:
         aside.mkdir(parents=True)
         for name, data in content.items():
-            (aside / name).write_bytes(data)
-            sync_file(aside / name)
+            _write(aside / name, data)
         aside.rename(target)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -119,6 +152,15 @@ def _place(target: Path, content: Mapping[str, bytes]) -> bool:
         raise StoreError(f"{target} cannot be written: {error.strerror}") from error
     _sync_folder(target)
     return True
+
+
+def _write(path: Path, data: Content) -> None:
+    path.parent.mkdir(exist_ok=True)
+    if isinstance(data, Path):
+        shutil.copyfile(data, path)
+    else:
+        path.write_bytes(data)
+    sync_file(path)
 
 
 def _sync_folder(target: Path) -> None:

@@ -75,17 +75,25 @@ class Table:
             DataType(int64)
         """
         fields = [pa.field(column.name, column.type) for column in self.columns]
-        features = {column.name: _huggingface_feature(column.type) for column in self.columns}
+        features = {column.name: huggingface_feature(column.type) for column in self.columns}
         info = json.dumps({"info": {"features": features}})
         return pa.schema(fields, metadata={"huggingface": info})
 
 
-def _huggingface_feature(kind: pa.DataType) -> dict[str, object]:
-    """How `datasets` describes this Arrow type in its own schema key."""
+def huggingface_feature(kind: pa.DataType) -> dict[str, object]:
+    """Describe an Arrow type as `datasets` does in its own schema key.
+
+    Args:
+        kind: The type of a column.
+
+    Example:
+        >>> huggingface_feature(pa.float64())
+        {'dtype': 'float64', '_type': 'Value'}
+    """
     if kind == IMAGE_TYPE:
         return {"_type": "Image"}
     if pa.types.is_fixed_size_list(kind):
-        inner = _huggingface_feature(kind.value_type)
+        inner = huggingface_feature(kind.value_type)
         return {"feature": inner, "length": kind.list_size, "_type": "List"}
     dtype = {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
     return {"dtype": dtype, "_type": "Value"}

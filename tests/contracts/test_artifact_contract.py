@@ -1,9 +1,11 @@
 """Check what each published artifact promises. The registry finds a new one by itself."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.publish import PUBLISH, Artifact
@@ -90,12 +92,20 @@ def test_numbers_trace_to_run_grid_metric_and_n(
     for name, content in artifact.files(run, ranking).items():
         if name.endswith(".png"):
             continue
-        text = content.decode()
+        text = _text(content)
         if len(text.splitlines()) > 1:  # an empty list has a head and no row
             lacking = [what for what, value in origin.items() if value not in text]
             assert not lacking, f"{name} does not state the {', '.join(lacking)}"
         if name.endswith(".csv"):
             assert ",n," in text.splitlines()[0], f"{name} has no column n"
+
+
+def _text(content: bytes) -> str:
+    """The text of a file, or the footer and the rows of a Parquet table."""
+    if not content.startswith(b"PAR1"):
+        return content.decode()
+    table = pq.read_table(io.BytesIO(content))
+    return f"{table.schema.metadata}\n{table.to_pylist()}"
 
 
 def test_a_ranking_of_another_grid_is_refused(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from analysis.publish.base import SUMS, sums_of
+from analysis.publish.base import SUMS, is_safe_name, sums_of
 from goldenseed.steps.verify.checked import Checked, look_twice
 from pipeline.runs.layout import RELEASES_FOLDER
 from pipeline.storage.file_hashes import sha256_of_file
@@ -45,6 +45,6 @@ def _problem(store: LocalStore, folder: str, name: str, stated: dict[str, str]) 
     path, sums = store.path(folder) / name, f"{folder}/{SUMS}"
     if name not in stated:
         return f"is not in {sums}{ADVICE}"
-    if "/" in name or not path.is_file():
+    if not is_safe_name(name) or not path.is_file():
         return f"is missing, and {sums} names it{ADVICE}"
     return "" if sha256_of_file(path) == stated[name] else f"is not what {sums} says{ADVICE}"

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from analysis.publish.release.columns import LISTS, to_csv
+from analysis.publish.release.lists import SeedLists
 
 from analysis.publish import base, publish
 from analysis.publish.base import SUMS, safe_cell, write_release
-from analysis.publish.lists import ROW_COLUMNS, SeedLists, to_csv
 from analysis.ranking.rank import rank
 from analysis.ranking.result import Ranking
 from pipeline.errors import RunError, StoreError
@@ -21,13 +22,10 @@ from pipeline.runs.run import Run
 from tests.analysis import synthetic
 
 NAMES = {
-    "README.md",
-    "SHA256SUMS",
-    "bad_seeds.csv",
-    "bad_seeds.json",
-    "contact_sheet.png",
-    "golden_seeds.csv",
-    "golden_seeds.json",
+    *("CITATION.cff", "README.md", "SHA256SUMS", "contact_sheet.png", "croissant.json"),
+    *(f"{name}_seeds.{kind}" for name in ("bad", "golden") for kind in ("csv", "json", "parquet")),
+    *("noise_spec.json", "noise_spec.schema.json", "prompts.parquet"),
+    *("seed_list.schema.json", "tested_seeds.csv", "tested_seeds.parquet"),
 }
 
 
@@ -61,7 +59,7 @@ def test_a_release_holds_the_lists_with_all_that_they_rest_on(run: Run, ranking:
     assert golden["metric"]["metric_id"] == ranking.metric_id
     assert golden["null_p"] == ranking.golden.null_p
     for row in golden["seeds"]:
-        assert row["low"] < row["value"] < row["high"]
+        assert row["ci_low"] < row["value"] < row["ci_high"]
         assert row["n"] == ranking.n_set2
 
 
@@ -74,7 +72,7 @@ def test_the_check_values_are_what_a_user_draws(run: Run, ranking: Ranking) -> N
 
 
 def test_the_readme_tells_users_how_to_make_the_generator(run: Run, ranking: Ranking) -> None:
-    text = SeedLists().files(run, ranking)["README.md"].decode()
+    text = (publish(run, ranking, name="code") / "README.md").read_text()
     assert f"```python\n{noise_spec(run.config.noise).user_code}\nimage = pipe(" in text
 
 
@@ -140,13 +138,13 @@ def test_a_file_with_the_name_of_a_release_is_left_alone(tmp_path: Path) -> None
     assert (tmp_path / "r-v1").read_text() == "mine"
 
 
-@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 def test_no_text_cell_begins_a_formula(start: str) -> None:
-    row = dict.fromkeys(ROW_COLUMNS, -0.5)
-    text = to_csv([row], {"card": start, "unit": "plain"}).decode()
+    row = {**dict.fromkeys(LISTS.names, -0.5), "model": start, "unit": "plain"}
+    text = to_csv(LISTS, [row]).decode()
     header, cells = list(csv.reader(io.StringIO(text, newline="")))
     found = dict(zip(header, cells, strict=True))
-    assert found["card"] == f"'{start}"
+    assert found["model"] == f"'{start}"
     assert found["unit"] == "plain"
     assert float(found["value"]) == -0.5  # numbers stay numbers
     assert safe_cell(start) != start
@@ -154,11 +152,11 @@ def test_no_text_cell_begins_a_formula(start: str) -> None:
 
 def test_an_empty_list_is_a_release_too(run: Run, ranking: Ranking) -> None:
     nothing = replace(ranking, golden=replace(ranking.golden, seeds=(), confirmed=False))
-    files = SeedLists().files(run, nothing)
-    assert json.loads(files["golden_seeds.json"])["seeds"] == []
-    assert files["golden_seeds.csv"].decode().startswith("place,seed,value")
-    assert len(files["golden_seeds.csv"].decode().splitlines()) == 1
-    assert "Golden seeds: none." in files["README.md"].decode()
+    folder = publish(run, nothing, name="empty")
+    assert json.loads((folder / "golden_seeds.json").read_text())["seeds"] == []
+    assert (folder / "golden_seeds.csv").read_text().startswith("rank,seed,list,value")
+    assert len((folder / "golden_seeds.csv").read_text().splitlines()) == 1
+    assert "Golden seeds: none." in (folder / "README.md").read_text()
 
 
 def test_a_run_that_kept_no_images_has_a_release_without_a_sheet(

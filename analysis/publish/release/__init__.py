@@ -1,0 +1,1 @@
+"""Make a release of seed lists: the lists, what they rest on, and the documents around them."""
