@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 import goldenseed
+from goldenseed.commands import check as check_command
 from goldenseed.commands import doctor as doctor_command
 from goldenseed.commands import exit_codes, looking
 from goldenseed.commands import gc as gc_command
@@ -44,14 +45,17 @@ from goldenseed.commands.errors import exit_code_of
 from goldenseed.commands.options import (
     AllowCode,
     AsJson,
+    Authors,
     Executor,
     PromptCount,
     PromptFile,
+    PublishTo,
     RecipeName,
     RunFolder,
     RunPath,
     Seeds,
     WhereOption,
+    WithImages,
     WorkerCount,
 )
 from goldenseed.commands.sections import PathGroup
@@ -67,7 +71,7 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     app.command()(search_command.search)
     app.command()(submit_command.submit)
     app.command()(init_command.init)
-    for command in (looking.status, looking.shares, looking.verify):
+    for command in (looking.status, looking.shares, looking.verify, check_command.check):
         app.command()(command)
     app.command()(report_command.report)
     app.command()(grid_command.grid)
@@ -182,15 +186,21 @@ def rank(
 
 
 @app.command()
-def publish(path: RunPath, as_json: AsJson = False) -> None:
-    """Write the golden and bad seeds as a release: JSON, CSV, checks and a contact sheet.
+def publish(
+    path: RunPath, to: PublishTo = "", images: WithImages = False, author: Authors = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Write the golden and bad seeds as a release: lists, evidence, card and checksums.
 
-    The release is a new folder in RUN/releases. An unchanged ranking gives the same folder again.
+    The release is a new folder in RUN/releases, or in the folder of --to. An unchanged ranking
+    gives the same folder again. `goldenseed check` verifies a release.
     """
     from goldenseed.output.rankings import print_releases
-    from goldenseed.steps import begin, steps
+    from goldenseed.steps import begin, publishing
 
-    print_releases([steps.publish(run) for run in begin.open_runs(path)], as_json=as_json)
+    wanted = publishing.Wanted(to=to, images=images, authors=tuple(author or ()))
+    releases = publishing.publish_all(begin.open_runs(path), wanted)
+    print_releases(releases, as_json=as_json)
 
 
 @app.command()

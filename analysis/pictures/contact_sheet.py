@@ -1,8 +1,10 @@
 """Draw contact sheets: some seeds as rows, the same prompts as columns."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -201,6 +203,10 @@ def wrap_text(text: str, lettering: Lettering, width: int, *, lines: int) -> str
 
 def _cut(line: str, lettering: Lettering, width: int) -> str:
     """Cut a line to at most `width` pixels, even within a word."""
-    while lettering.length(line) > width:
-        line = f"{line.removesuffix('...')[:-1]}..."
-    return line
+    if lettering.length(line) <= width:
+        return line
+    letters = line.removesuffix("...")
+    fitting = bisect_right(
+        range(len(letters)), width, key=lambda kept: ceil(lettering.length(f"{letters[:kept]}..."))
+    )
+    return f"{letters[: max(0, fitting - 1)]}..."

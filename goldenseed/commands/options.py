@@ -103,3 +103,20 @@ AllowCode = Annotated[
         "(my_module:MyClass). This runs their modules; give it only if you trust them.",
     ),
 ]
+
+PublishTo = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="PLACE",
+        show_default="RUN/releases",
+        help="Folder for the release.",
+    ),
+]
+WithImages = Annotated[
+    bool, typer.Option("--images", help="Publish the images that the run kept, too.")
+]
+Authors = Annotated[
+    list[str] | None,
+    typer.Option("--author", metavar="NAME", help="Name for CITATION.cff; may be repeated."),
+]

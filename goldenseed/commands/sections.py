@@ -13,6 +13,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "The path in one command": ("run", "search", "submit"),
         "Look into a run": ("status", "shares", "study", "report", "grid", "verify", "gc"),
         "Use seeds elsewhere": ("seeds",),
+        "Verify what others published": ("check",),
         "Noise, and this machine": ("noise", "repro", "doctor"),
         "Make the files that recipes for real models need": ("prompts", "reference"),
     }

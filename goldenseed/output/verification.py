@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from analysis.publish.pages.visible import visible
+from analysis.publish.release.check import Findings
 from goldenseed.output import tables
 from goldenseed.steps.verify.checked import Checked
 from goldenseed.steps.verify.run_folder import RunFolder
@@ -65,3 +67,19 @@ class Verification:
         if any(row["set_aside"] for row in self.problems):
             advice = "`goldenseed run` makes again what was set aside"
         return f"{len(self.problems):,} of {self.checked:,} files are damaged; {advice}"
+
+
+def print_findings(findings: Findings, *, as_json: bool) -> None:
+    """Print what the check of a release found."""
+    if as_json:
+        problems = [{"name": name, "problem": text} for name, text in findings.problems]
+        tables.print_json(
+            {"checked": findings.checked, "problems": problems, "notes": findings.notes}
+        )
+        return
+    for name, text in findings.problems:
+        tables.line(f"{visible(name)}: {visible(text)}")
+    for text in [*(f"compared: {what}" for what in findings.checked), *findings.notes]:
+        tables.line(text)
+    count = len(findings.problems)
+    tables.line(f"{count:,} problem{'s' * (count != 1)} found" if count else "nothing is wrong")

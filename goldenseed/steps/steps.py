@@ -18,12 +18,12 @@ from analysis.extraction.extract import (
     run_features,
 )
 from analysis.metrics import load_metric
-from analysis.publish import publish as write_release
 from analysis.ranking import rank as ranks
 from analysis.ranking.result import Ranking, nothing_ranked
 from analysis.seed_shares import variance_table
 from goldenseed.progress import follow, note
 from goldenseed.steps.prompt_notes import note_cut_texts
+from goldenseed.steps.publishing import Wanted, publish_run
 from pipeline.errors import ConfigError, RunError
 from pipeline.executors.base import make_executor
 from pipeline.runs import grid
@@ -223,23 +223,13 @@ def rank(run: Run) -> Ranking:
     return ranking
 
 
-def publish(run: Run) -> Path:
-    """Write the run's ranking as a release.
-
-    Returns:
-        The folder of the release. The same ranking gives the same folder again.
-    """
-    name = f"{run.recipe.name}-{run.root.name}" if run.recipe.arms else run.recipe.name
-    return write_release(run, ranks.read_ranking(run), name=name)
-
-
 def conclude(run: Run) -> tuple[Ranking, list[dict[str, Any]], Path]:
     """Rank a run that is measured, and publish it.
 
     Returns:
         The ranking, the seed's variance shares, and the release folder.
     """
-    return rank(run), seed_shares(run), publish(run)
+    return rank(run), seed_shares(run), publish_run(run, Wanted())
 
 
 def seed_shares(run: Run) -> list[dict[str, Any]]:

@@ -105,3 +105,21 @@ def test_labels_fit_their_column(text: str) -> None:
     assert len(lines) <= 3
     assert all(lettering.length(line) <= THUMB for line in lines)
     assert lines[0].startswith(text[0])
+
+
+class _Counting(Lettering):
+    """Counts how often a line is measured."""
+
+    calls = 0
+
+    def length(self, line: str) -> float:
+        self.calls += 1
+        return super().length(line)
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "\u200d" * 10_000, "word " * 2_000 + "y" * 9_000])
+def test_a_prompt_of_10000_letters_is_cut_quickly(text: str) -> None:
+    lettering = _Counting(13)
+    lines = wrap_text(text, lettering, 128, lines=4).split("\n")
+    assert all(lettering.length(line) <= 128 for line in lines)
+    assert lettering.calls < 2_500  # once a word, and no more than a few times a line

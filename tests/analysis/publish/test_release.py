@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from analysis.publish.release.columns import LISTS, to_csv
-from analysis.publish.release.lists import SeedLists
 
 from analysis.publish import base, publish
 from analysis.publish.base import SUMS, safe_cell, write_release
+from analysis.publish.release.columns import LISTS, to_csv
+from analysis.publish.release.lists import SeedLists
 from analysis.ranking.rank import rank
 from analysis.ranking.result import Ranking
 from pipeline.errors import RunError, StoreError
@@ -138,7 +138,9 @@ def test_a_file_with_the_name_of_a_release_is_left_alone(tmp_path: Path) -> None
     assert (tmp_path / "r-v1").read_text() == "mine"
 
 
-@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
+@pytest.mark.parametrize(
+    "start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"]
+)
 def test_no_text_cell_begins_a_formula(start: str) -> None:
     row = {**dict.fromkeys(LISTS.names, -0.5), "model": start, "unit": "plain"}
     text = to_csv(LISTS, [row]).decode()
