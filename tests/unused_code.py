@@ -1,6 +1,7 @@
 """Find code that nothing uses: `python -m tests.unused_code`, a part of `make lint`.
 
-vulture reads no strings, so the classes that the registries name are added to what it sees used.
+vulture reads no strings, so the classes that the registries name, and the fields of published
+documents, are added to what it sees used.
 Tests are left out on purpose: what a test alone calls is unused.
 """
 
@@ -12,6 +13,7 @@ import vulture
 from analysis.features import FEATURES
 from analysis.metrics import METRICS
 from analysis.publish import PUBLISH
+from analysis.publish.release.formats import NoiseSpecFile, Part
 from analysis.studies import STUDIES
 from pipeline.executors import EXECUTORS
 from pipeline.interventions import INTERVENTIONS
@@ -58,10 +60,6 @@ ALLOWED = {
     "recall": "seedling/figures",
     "removed": "the JSON of `goldenseed gc`",
     "same_text": "the report of `goldenseed prompts coco`",
-    "top_set2": "ranking.json",
-    "unrelated_mean": "ranking.json",
-    "unrelated_p": "ranking.json",
-    "unrelated_sd": "ranking.json",
     "unusable_captions": "the report of `goldenseed prompts coco`",
     # A setting that is looked up by its name.
 }
@@ -76,6 +74,8 @@ def unused(folders: list[str]) -> tuple[list[str], set[str]]:
     for registry in REGISTRIES:
         for path in registry.values():
             finder.scan(path.split(":")[1])
+    for part in (NoiseSpecFile, *Part.__subclasses__()):
+        finder.scan("; ".join(part.model_fields))
     items = finder.get_unused_code()
     reports = [
         f"{item.filename}:{item.first_lineno}: unused {item.typ} {item.name}"

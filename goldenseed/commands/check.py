@@ -17,7 +17,8 @@ Release = Annotated[Path, typer.Argument(
 def check(release: Release, *, as_json: AsJson = False) -> None:
     """Verify a release that anybody made: checksums, schema, tables and values of its seeds.
 
-    The noise of some seeds is drawn on this machine and compared with the published values. Ends with exit code 4 if anything is wrong. Nothing outside the release is read, and no link is
+    The noise of some seeds is drawn on this machine and compared with the published values. Ends
+    with exit code 4 if anything is wrong. Nothing outside the release is read, and no link is
     followed. A checksum is no signature: it does not say who made the release.
     """
     from analysis.publish.release.check import check_release

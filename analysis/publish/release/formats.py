@@ -210,18 +210,10 @@ class SeedListFile(Part):
     seeds: list[ListedSeed]
 
 
-class NoiseSpecFile(Part):
+class NoiseSpecFile(Noise):
     """noise_spec.json: all that makes a seed mean the same image elsewhere."""
 
     format: Literal["goldenseed noise spec 1"]
-    noise_spec: Text
-    seed_bits: Literal[32]
-    draw_dtype: Literal["float32"]
-    draw_device: Literal["cpu"]
-    draw_per: Literal["image"]
-    generator_reuse: Text
-    latents_shape: tuple[Axis, Axis, Axis] = Field(description="Channels, height, width.")
-    check: list[NoiseCheck] = Field(min_length=1, max_length=64)
     cast_to: Text
     code: Text = Field(description="A line of Python that makes the generator of `seed`.")
     model: Model
