@@ -23,11 +23,15 @@ def report(
     """
     from analysis.publish.report import write_report
     from goldenseed.output import tables
+    from goldenseed.progress import note
     from goldenseed.steps import begin
 
     runs = begin.open_runs(path, allow_code=allow_code)
     folders = [out / run.root.name if out and len(runs) > 1 else out for run in runs]
-    pages = [write_report(run, folder) for run, folder in zip(runs, folders, strict=True)]
+    pages = []
+    for run, folder in zip(runs, folders, strict=True):
+        note(f"report of {run.root.name}: cutting thumbnails and estimating shares")
+        pages.append(write_report(run, folder))
     if as_json:
         tables.print_json([str(page) for page in pages])
         return

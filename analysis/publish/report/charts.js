@@ -70,7 +70,7 @@ const charts = (() => {
   function intervals(node, label, rows, axis, extra = () => []) {
     const longest = d3.max(rows, (row) => row.name.length);
     draw(node, label, (width) => ({
-      height: 46 + 26 * rows.length, marginBottom: 38,
+      height: 60 + 26 * rows.length, marginBottom: 38,
       marginLeft: Math.min(14 + 7 * longest, width * 0.45),
       x: { label: axis, grid: true, nice: true },
       y: {
