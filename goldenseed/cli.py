@@ -31,6 +31,7 @@ from goldenseed.commands import doctor as doctor_command
 from goldenseed.commands import exit_codes, looking
 from goldenseed.commands import gc as gc_command
 from goldenseed.commands import grid as grid_command
+from goldenseed.commands import import_images as import_command
 from goldenseed.commands import init as init_command
 from goldenseed.commands import noise as noise_command
 from goldenseed.commands import prompts as prompts_command
@@ -71,6 +72,7 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     app.command()(search_command.search)
     app.command()(submit_command.submit)
     app.command()(init_command.init)
+    app.command("import")(import_command.import_images)
     for command in (looking.status, looking.shares, looking.verify, check_command.check):
         app.command()(command)
     app.command()(report_command.report)

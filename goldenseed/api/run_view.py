@@ -23,6 +23,7 @@ from analysis.studies.results import read_study_table, read_summary
 from goldenseed.steps.status import Status, status_of
 from pipeline import registry
 from pipeline.errors import RunError, nearest
+from pipeline.imported.write import rest_folder
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.layout import FEATURES_FOLDER
 from pipeline.runs.run import Run, feature_folders
@@ -93,6 +94,11 @@ class RunView:
         Polars does not check page checksums; `goldenseed verify` does.
         """
         return _scan(self.run.images, IMAGES)
+
+    @property
+    def rest(self) -> pl.LazyFrame:
+        """All imported images outside the grid, because their prompts or seeds are incomplete."""
+        return _scan(rest_folder(self.run), IMAGES)
 
     def features(self, name: str) -> pl.LazyFrame:
         """All committed rows of a feature.

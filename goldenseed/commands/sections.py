@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Begin with your own model": ("init",),
+        "Begin with images that you have": ("import",),
         "The path, step by step": ("plan", "generate", "measure", "rank", "publish"),
         "The path in one command": ("run", "search", "submit"),
         "Look into a run": ("status", "shares", "study", "report", "grid", "verify", "gc"),

@@ -11,6 +11,7 @@ from analysis.ranking.result import nothing_ranked
 from goldenseed.progress import note
 from goldenseed.steps.growth import grown_grid
 from goldenseed.steps.prompt_notes import note_prompts
+from goldenseed.steps.run_as_recipe import refuse_run_folder
 from pipeline import models, registry
 from pipeline.cards.card import ResolvedCard, check_drawable, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
@@ -45,6 +46,7 @@ def choose_recipe(
         allow_code: Whether classes that are named by their dotted path may be imported.
     """
     registry.allow_code(allowed=allow_code)
+    refuse_run_folder(name)
     return with_choice(load_recipe(name), seeds=seeds, prompts=prompts)
 
 
@@ -76,7 +78,7 @@ def check_recipe(recipe: Recipe) -> None:
         own_source_sha256(models.MODELS, part.own_card().family, "model family")
         for feature in load_features(recipe.features):
             refuse_without_mean(feature, part.own_card().frames)
-    _check_measures(recipe)
+    check_measures(recipe)
     for sampling in (recipe.sampling, *recipe.arms.values()):
         if sampling.intervention is not None:
             check_groups(
@@ -92,7 +94,12 @@ def check_recipe(recipe: Recipe) -> None:
             load_metric(name, model=part.own_card())
 
 
-def _check_measures(recipe: Recipe) -> None:
+def check_measures(recipe: Recipe) -> None:
+    """Refuse a recipe whose metrics need features that it does not name.
+
+    Raises:
+        ConfigError: If one does; the message says what to add.
+    """
     for name in recipe.feature_prompts:
         if name not in recipe.features:
             raise ConfigError(

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pipeline.noise.draw import draw_noise, noise_spec
+from pipeline.noise.draw import UNKNOWN, draw_noise, noise_spec
 from pipeline.settings.choices import SEED_LIMIT
 
 CHECK_TOLERANCE: Final = 1e-5
@@ -50,6 +50,8 @@ def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[st
         A JSON-ready description. `check` holds the check values of seed 0 and of the largest seed.
     """
     rule = noise_spec(spec)
+    if rule is UNKNOWN:
+        return _unknown(rule.name)
     return {
         "noise_spec": rule.name,
         "seed_bits": 32,
@@ -60,3 +62,9 @@ def noise_description(spec: str, latents_shape: tuple[int, int, int]) -> dict[st
         "latents_shape": list(latents_shape),
         "check": [check_values(seed, latents_shape, spec) for seed in (0, SEED_LIMIT - 1)],
     }
+
+
+def _unknown(name: str) -> dict[str, object]:
+    """Say of imported images that the program that drew them decides; there is no check value."""
+    facts = ("noise_spec", "draw_dtype", "draw_device", "draw_per", "generator_reuse")
+    return {**dict.fromkeys(facts, name), "seed_bits": 32, "latents_shape": [], "check": []}

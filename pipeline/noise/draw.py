@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ConfigError, nearest
 from pipeline.noise.philox import PHILOX_SPECS
 from pipeline.noise.spec import NoiseSpec, TorchCpu
+from pipeline.noise.unknown import Unknown
 from pipeline.settings.choices import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -24,12 +25,18 @@ NOISE_SPECS: Mapping[str, NoiseSpec] = MappingProxyType({"torch-cpu": TorchCpu()
 """Short name in recipes -> rule."""
 
 
+UNKNOWN = Unknown()
+"""Not a rule that a recipe may name."""
+
+
 def noise_spec(name: str) -> NoiseSpec:
     """Look up the rule of a short name.
 
     Raises:
         ConfigError: If there is none; the message names the nearest.
     """
+    if name == UNKNOWN.name:
+        return UNKNOWN
     if name not in NOISE_SPECS:
         hint = nearest(name, NOISE_SPECS)
         raise ConfigError(f"unknown noise spec {name!r}; {hint}known: {', '.join(NOISE_SPECS)}")

@@ -6,6 +6,8 @@ grid/0000.json ...    blocks of cells and the prompts they added; append-only
 token                 random text that every actor must find: proves that the folder is shared
 canary.json           one drawn cell that every actor must reproduce
 images/               image shards, and nothing else: other programs may read the whole folder
+rest/                 imported images that are not part of the grid, as shards
+import.json           what an import found: settings, what was left out and why
 latents/              kept latents, where the recipe sets `keep_latents`
 features/<name>-<id>/ feature shards
 receipts/             what proves that shards are complete: `receipts/images/...`, and so on
@@ -28,6 +30,8 @@ TOKEN_FILE = "token"
 CANARY_FILE = "canary.json"
 GRID_FOLDER = "grid"
 IMAGES_FOLDER = "images"
+REST_FOLDER = "rest"
+IMPORT_FILE = "import.json"
 LATENTS_FOLDER = "latents"
 FEATURES_FOLDER = "features"
 DRIVERS_FOLDER = "drivers"

@@ -98,6 +98,8 @@ class RunConfig(Frozen):
         clip_skip: Last layers of CLIP that are left out.
         prompt_weighting: Library with version that reads weights in prompts; empty for none.
         prompt_chunks: Chunks of the text encoder's length that are read of a prompt.
+        imported: What images that were drawn elsewhere say of their settings. If it is not empty,
+            `card_sha256` is the hash of the images, and only size and these settings are known.
         vae_slicing: Whether images are decoded one by one.
         vae_tiling: Whether an image is decoded in tiles.
         stages: How the card's pipelines are called, if the card says so; see `PipelineStage`.
@@ -131,12 +133,19 @@ class RunConfig(Frozen):
     prompt_chunks: int = 1
     vae_slicing: bool = False
     vae_tiling: bool = False
+    imported: dict[str, str] = Field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
         """Give the explicit list that the run_id hashes; fields at their default are left out.
 
         So a new field, left at its default, does not rename an old run.
         """
+        if self.imported:
+            return {
+                "identity_version": IDENTITY_VERSION,
+                "images_sha256": self.card_sha256,
+                "imported": self.imported,
+            }
         always = {
             "identity_version": IDENTITY_VERSION,
             "card_sha256": self.card_sha256,

@@ -33,7 +33,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
-def _fit_for_folders(name: str) -> str:
+def fit_for_folders(name: str) -> str:
     """Refuse a name that does not suit a folder everywhere; suggest one that does."""
     if NAME.fullmatch(name):
         return name
@@ -45,7 +45,7 @@ def _fit_for_folders(name: str) -> str:
     )
 
 
-Name = Annotated[str, AfterValidator(_fit_for_folders)]
+Name = Annotated[str, AfterValidator(fit_for_folders)]
 """A recipe's or an arm's name: it names folders and releases."""
 
 

@@ -4,6 +4,7 @@ from analysis.publish.pages import visible
 from analysis.publish.report.available import Part
 from pipeline.noise import noise_description
 from pipeline.runs.run import Run
+from pipeline.settings.config import RunConfig
 from pipeline.storage.manifest import receipt_index
 
 DEMONSTRATION = (
@@ -35,15 +36,21 @@ def facts(run: Run) -> Part:
         "failed": sum(receipt.failed for receipt in receipts),
         "unfinished": drawn < cells,
         "noise": noise_description(config.noise, run.latents_shape),
-        "settings": {
-            "scheduler": config.scheduler,
-            "steps": config.num_inference_steps,
-            "guidance scale": config.guidance_scale,
-            "eta": config.eta,
-            "size": f"{config.width} × {config.height}",
-            "data type": config.dtype,
-            "intervention": config.intervention.name,
-            "negative prompt": visible(config.negative_prompt) or "none",
-        },
+        "settings": _settings(config),
         "features": [*run.recipe.features],
+    }
+
+
+def _settings(config: RunConfig) -> dict[str, object]:
+    if config.imported:
+        return {visible(name): visible(value) for name, value in config.imported.items()}
+    return {
+        "scheduler": config.scheduler,
+        "steps": config.num_inference_steps,
+        "guidance scale": config.guidance_scale,
+        "eta": config.eta,
+        "size": f"{config.width} × {config.height}",
+        "data type": config.dtype,
+        "intervention": config.intervention.name,
+        "negative prompt": visible(config.negative_prompt) or "none",
     }

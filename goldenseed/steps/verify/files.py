@@ -14,6 +14,7 @@ from pipeline.prompts.conditions import FOLDER, Conditions
 from pipeline.runs.layout import (
     CANARY_FILE,
     CLASSIFIERS_FOLDER,
+    IMPORT_FILE,
     PER_SEED_FILE,
     RANKING_FILE,
     SEARCH_FILE,
@@ -31,6 +32,7 @@ def check_files(known: Known) -> Iterator[Checked]:
     store = known.store
     readers: dict[str, Callable[[bytes], object]] = {
         CANARY_FILE: partial(_unseal_with, field="pixels"),
+        IMPORT_FILE: partial(_unseal_with, field="skipped"),
         SEARCH_FILE: partial(_unseal_with, field="grid_hash"),
         RANKING_FILE: partial(read_saved_ranking, run_id=known.run_id),
     }

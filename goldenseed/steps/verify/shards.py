@@ -11,7 +11,7 @@ from goldenseed.steps.verify.known import Known
 from pipeline.errors import ShardError
 from pipeline.prompts.prompt import Prompt
 from pipeline.runs.grid import Tile
-from pipeline.runs.layout import IMAGES_FOLDER, LATENTS_FOLDER
+from pipeline.runs.layout import IMAGES_FOLDER, LATENTS_FOLDER, REST_FOLDER
 from pipeline.runs.run import feature_folders
 from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.parquet import FOOTER_KEY, file_sha256
@@ -39,7 +39,8 @@ def check_shards(known: Known) -> Iterator[Checked]:
 
 def shard_folders(store: LocalStore) -> list[ShardFolder]:
     """The folders of images, latents and features of a run."""
-    own = [ShardFolder(store, name, ()) for name in (IMAGES_FOLDER, LATENTS_FOLDER)]
+    names = (IMAGES_FOLDER, REST_FOLDER, LATENTS_FOLDER)
+    own = [ShardFolder(store, name, ()) for name in names]
     return [*own, *feature_folders(store)]
 
 
@@ -87,6 +88,8 @@ def _receipt_problem(known: Known, folder: ShardFolder, receipt: Receipt) -> str
     """Say what a receipt has against the run, its grid, and the images."""
     if known.run_id and receipt.run_id != known.run_id:
         return f"belongs to run {receipt.run_id}, and this is {known.run_id}"
+    if folder.prefix == REST_FOLDER:
+        return "names a source, which images do not have" if receipt.source_sha256 else ""
     if known.grid is not None:
         tile = known.tile(receipt.shard_id)
         if tile is None or tile.block != receipt.block:

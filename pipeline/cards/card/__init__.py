@@ -6,11 +6,12 @@ cheap.
 """
 
 from pipeline.cards.card.by_name import CARDS_FILE, find_card, load_cards
-from pipeline.cards.card.fields import Card, ResolvedCard
+from pipeline.cards.card.fields import IMPORTED, Card, ResolvedCard
 from pipeline.cards.card.files import check_drawable, files_sha256, resolve
 
 __all__ = [
     "CARDS_FILE",
+    "IMPORTED",
     "Card",
     "ResolvedCard",
     "check_drawable",

@@ -11,6 +11,9 @@ from pipeline.cards.checkpoints import Checkpoint
 from pipeline.cards.memory import Memory
 from pipeline.errors import ConfigError
 
+IMPORTED = "imported"
+"""Family of the cards of images that were drawn elsewhere, which nothing here can draw."""
+
 
 class Card(Checkpoint):
     """A pinned checkpoint with its default sampling settings.

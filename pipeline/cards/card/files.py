@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline import models
 from pipeline.cards import adapters
-from pipeline.cards.card.fields import Card, ResolvedCard
+from pipeline.cards.card.fields import IMPORTED, Card, ResolvedCard
 from pipeline.cards.card_parts import Part
 from pipeline.cards.checkpoints import PROJECT_ROOT, Checkpoint, fetch
 from pipeline.cards.facts.tensors import refuse_pickle
@@ -28,6 +28,12 @@ def check_drawable(card: Card) -> None:
     Raises:
         ModelError: If the card cannot be drawn on this machine.
     """
+    if card.family == IMPORTED:
+        raise ModelError(
+            f"the images of card {card.name} were imported: they were drawn elsewhere, so "
+            f"goldenseed cannot draw more of them; `goldenseed import` makes a run of more images, "
+            f"and `goldenseed init` begins one with the model itself"
+        )
     if card.family not in models.MODELS and not is_user_path(card.family):
         raise ModelError(
             f"card {card.name} is of the family {card.family}, which this version can plan but "

@@ -1,0 +1,38 @@
+"""Say what to do when a run folder is given where a recipe is wanted."""
+
+from pathlib import Path
+
+from pipeline.cards.card import IMPORTED
+from pipeline.errors import ConfigError, RunError
+from pipeline.runs.identity import read_identity
+from pipeline.runs.layout import RECIPE_FILE, RUN_FILE
+
+
+def refuse_run_folder(name: str) -> None:
+    """Refuse the folder of a run, or a file in it, as a recipe.
+
+    Args:
+        name: Name of a recipe, or a path.
+
+    Raises:
+        ConfigError: If it is a run; for imported images, says that they cannot be drawn.
+    """
+    path = Path(name)
+    folder = path.parent if path.name in (RUN_FILE, RECIPE_FILE) else path
+    runs = [file.parent for pattern in (RUN_FILE, f"*/{RUN_FILE}") for file in folder.glob(pattern)]
+    if not path.exists() or not runs or path.suffix in (".yaml", ".yml"):
+        return
+    try:
+        imported = read_identity(runs[0]).card.family == IMPORTED
+    except RunError:
+        imported = False
+    if imported:
+        raise ConfigError(
+            f"{folder} holds imported images: they were drawn elsewhere, so goldenseed cannot draw "
+            f"more of them. `measure`, `rank`, `shares`, `study` and `report` work on it; "
+            f"`goldenseed import` makes a run of more images"
+        )
+    raise ConfigError(
+        f"{folder} is a run folder, and a recipe is wanted: give the recipe that began the run, "
+        f"with --out {folder}"
+    )
