@@ -27,6 +27,7 @@ import typer
 
 import goldenseed
 from goldenseed.commands import check as check_command
+from goldenseed.commands import compare as compare_command
 from goldenseed.commands import doctor as doctor_command
 from goldenseed.commands import exit_codes, looking
 from goldenseed.commands import gc as gc_command
@@ -77,6 +78,9 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
         app.command()(command)
     app.command()(report_command.report)
     app.command()(grid_command.grid)
+    app.command()(compare_command.compare)
+    app.command()(compare_command.votes)
+    app.command()(compare_command.pick)
     app.command()(gc_command.gc)
     app.command()(seeds_command.seeds)
     app.command()(noise_command.noise)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
@@ -57,7 +57,7 @@ def chromium() -> Iterator["Browser"]:
 
 
 def opened(
-    browser: "Browser",
+    browser: "Browser | BrowserContext",
     path: Path,
     *,
     after: str = "",
@@ -68,16 +68,16 @@ def opened(
     """Open a file, and note what it says and asks for.
 
     Args:
-        browser: The browser.
+        browser: The browser, or a profile of it that remembers.
         path: The file.
         after: What follows the name of the file in the address, for example "#seed=12".
         width: Width of the window in pixels.
         height: Its height.
         dark: Whether the system asks for dark pages.
     """
-    page = browser.new_page(
-        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
-    )
+    page = browser.new_page()
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme="dark" if dark else "light")
     seen = Opened(page)
     page.on(
         "console",

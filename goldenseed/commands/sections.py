@@ -15,6 +15,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Look into a run": ("status", "shares", "study", "report", "grid", "verify", "gc"),
         "Use seeds elsewhere": ("seeds",),
         "Verify what others published": ("check",),
+        "Compare by eye": ("compare", "votes", "pick"),
         "Noise, and this machine": ("noise", "repro", "doctor"),
         "Make the files that recipes for real models need": ("prompts", "reference"),
     }

@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from analysis.cells.cells import read_cells
-from analysis.metrics import METRICS, Metric, load_metric
+from analysis.cells.image_values import image_metrics, image_values
+from analysis.metrics import Metric
 from analysis.per_seed import read_per_seed
 from analysis.ranking.rank import read_ranking
 from analysis.statistics.arrays import Floats
 from pipeline.errors import GoldenseedError
 from pipeline.runs.run import Run
 
-SETS = (1, 2, 3)
 MOST_VALUES = 3_000_000
 """Values of single images in a page, at most: each takes 2.7 bytes."""
 NONE = 65_535
@@ -83,42 +82,13 @@ def image_measures(run: Run, seeds: Sequence[int], prompts: Sequence[str]) -> li
     """
     most = MOST_VALUES // max(1, len(seeds) * len(prompts))
     measures: list[Measure] = []
-    for metric in _metrics(run):
+    for metric in image_metrics(run):
         if len(measures) == most:
             break
-        values = _image_values(run, metric, seeds, prompts)
+        values = image_values(run, metric, seeds, prompts)
         if values is not None and _differ(values):
             measures.append(_image_measure(metric, values))
     return measures
-
-
-def _metrics(run: Run) -> list[Metric]:
-    """The metrics of a run with one number per image, the metric of the ranking first."""
-    ranking = [run.recipe.ranking.metric] if run.recipe.ranking else []
-    names = dict.fromkeys([*ranking, *run.recipe.metrics])
-    known = (load_metric(name) for name in names if name.partition("@")[0] in METRICS)
-    return [metric for metric in known if metric.per_image_mean]
-
-
-def _image_values(
-    run: Run, metric: Metric, seeds: Sequence[int], prompts: Sequence[str]
-) -> Floats | None:
-    """The number of each image, shape (S, P), NaN where there is none; None if it is not known."""
-    try:
-        cells = read_cells(run, metric.needs, sets=SETS)
-    except GoldenseedError:
-        return None
-    with np.errstate(all="ignore"):  # cells without a value hold zeros
-        prepared = metric.prepare({need: cells.columns[need] for need in metric.needs})
-    if len(prepared) != 1 or prepared[0].shape != (len(cells.seeds), len(cells.prompts)):
-        return None
-    values = np.array(prepared[0], dtype=np.float64)
-    for absent in (cells.missing, cells.failed, cells.not_applicable):
-        for flags in absent.values():
-            values[np.broadcast_to(flags, values.shape)] = np.nan
-    column = {seed: index for index, seed in enumerate(cells.seeds)}
-    row = {prompt.id: index for index, prompt in enumerate(cells.prompts)}
-    return values[np.ix_([column[seed] for seed in seeds], [row[prompt] for prompt in prompts])]
 
 
 def _differ(values: Floats) -> bool:
