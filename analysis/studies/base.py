@@ -56,6 +56,9 @@ class Findings:
         recipes: Name of the file, without suffix -> YAML of a recipe that draws more data for
             the study.
         identities: Metric or feature that the numbers depend on -> identity.
+
+    Raises:
+        TypeError: If a figure is anything else than a `DrawnFigure`.
     """
 
     outcome: str
@@ -64,6 +67,14 @@ class Findings:
     figures: Mapping[str, DrawnFigure] = field(default_factory=dict)
     recipes: Mapping[str, str] = field(default_factory=dict)
     identities: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, figure in self.figures.items():
+            if not isinstance(figure, DrawnFigure):
+                raise TypeError(
+                    f"figure {name} is {type(figure).__name__}: return what `plots.figure`, "
+                    f"`plots.panel_each` or `plots.sheet` of analysis.pictures returns"
+                )
 
 
 class NotDrawnError(RunError):

@@ -89,12 +89,7 @@ def _finding(run: Run, name: str) -> Part:
         "missing": "",
         "outcome": without_folders(run, visible(summary["outcome"])),
         **{key: summary[key] for key in ("question", "method", "null", "n", "source", "version")},
-        "settings": {key: str(value) for key, value in summary["settings"].items()},
         "figures": [_figure(summary, file) for file in _pictures(summary)],
-        "tables": {
-            table: [{"name": column, "meaning": meaning} for column, meaning in columns.items()]
-            for table, columns in summary["columns"].items()
-        },
     }
 
 

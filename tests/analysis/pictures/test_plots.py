@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from analysis.pictures import plots
+from analysis.studies.base import Findings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,3 +68,8 @@ def test_many_dots_do_not_make_a_huge_svg() -> None:
 
     drawn = plots.figure(draw, title="T", caption="", width=3, height=3)
     assert len(drawn.svg) < 200_000
+
+
+def test_findings_refuse_the_bytes_of_a_figure() -> None:
+    with pytest.raises(TypeError, match="figure map is bytes: return what `plots.figure`"):
+        Findings("outcome", {}, {}, figures={"map": b"PNG"})  # type: ignore[dict-item]
