@@ -26,8 +26,9 @@ FRAME = Path(__file__).parent
 D3, PLOT = FRAME / "vendor" / "d3.min.js", FRAME / "vendor" / "plot.min.js"
 """Libraries for charts: D3, and Observable Plot, which needs D3 before it."""
 POLICY = (
-    "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src 'self' file: data:; "
-    "base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
+    # Browsers differ in whether a page on the disk is 'self' for a file beside it.
+    "img-src 'self' file: data:; base-uri 'none'; form-action 'none'"
 )
 
 

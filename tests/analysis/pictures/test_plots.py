@@ -71,5 +71,5 @@ def test_many_dots_do_not_make_a_huge_svg() -> None:
 
 
 def test_findings_refuse_the_bytes_of_a_figure() -> None:
-    with pytest.raises(TypeError, match="figure map is bytes: return what `plots.figure`"):
+    with pytest.raises(TypeError, match="figure map is bytes: return what"):
         Findings("outcome", {}, {}, figures={"map": b"PNG"})  # type: ignore[dict-item]
