@@ -52,7 +52,7 @@ from benchmarks.fault_trials import (
     read_rows,
     table,
 )
-from pipeline.drawing import stage
+from pipeline.drawing.stage import loading
 from pipeline.failpoints import FAILPOINTS
 
 ERRORS = ("EIO", "ENOSPC", "EDQUOT", "ESTALE", "EROFS", "EACCES", "EFBIG")
@@ -254,7 +254,7 @@ def measure(
     Returns:
         Kind -> the sums of `COLUMNS`.
     """
-    stage.load_model = lambda _: Pattern()  # type: ignore[assignment,return-value]
+    loading.load_model = lambda _: Pattern()  # type: ignore[assignment,return-value]
     torch.set_num_threads(1)
     sums: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -107,6 +107,33 @@ def passes_generator(pipeline: str) -> bool:
     return all(any(k.arg in (None, "generator") for k in step.keywords) for step in steps)
 
 
+@cache
+def guidance_begins_above(pipeline: str) -> float | None:
+    """Give the guidance scale up to which a pipeline draws without guidance.
+
+    Args:
+        pipeline: The class.
+
+    Returns:
+        The scale; None if the source does not show it, or the pipeline compares it otherwise.
+
+    Example:
+        >>> guidance_begins_above("StableDiffusionPipeline"), guidance_begins_above("FluxPipeline")
+        (1.0, None)
+    """
+    file = class_files("pipelines").get(pipeline)
+    tree = ast.parse(file.read_text("utf-8")) if file else ast.Module([], [])
+    compared = [
+        (type(node.ops[0]), node.comparators[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and ast.unparse(node.left) in ("guidance_scale", "self._guidance_scale")
+        and isinstance(node.comparators[0], ast.Constant)
+    ]
+    scales = {float(scale) for kind, scale in compared if isinstance(scale, int | float)}
+    return scales.pop() if {kind for kind, _ in compared} == {ast.Gt} and len(scales) == 1 else None
+
+
 def _method(folder: str, class_name: str, method: str) -> ast.FunctionDef | None:
     """Find a method that the class itself defines."""
     file = class_files(folder).get(class_name)

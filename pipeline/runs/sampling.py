@@ -24,7 +24,13 @@ from pipeline.runs.checkpoint_limits import (
     check_size,
     check_tokenizers,
 )
-from pipeline.settings.config import InterventionConfig
+from pipeline.runs.same_images import (
+    check_arms_differ,
+    check_guidance_name,
+    check_negative_blanks,
+    check_scheduler_keys,
+)
+from pipeline.settings.config import InterventionConfig, RunConfig
 from pipeline.settings.recipe import Arm, Recipe, Sampling
 from pipeline.settings.unread import check_settings_are_read, last_set
 
@@ -107,15 +113,19 @@ def check_checkpoint(
     Raises:
         ConfigError: If the card's latents are not those of its VAE, a tokenizer has no limit, or an
             arm names a wrong prediction type, a size or guidance that the networks cannot draw, or
-            a scheduler that cannot sample with its settings.
+            a scheduler that cannot sample with its settings, or if settings would give the images
+            of another run a second run id.
     """
     check_latents(card, folder, parts)
     if is_user_path(card.family):
         return
     folders = Folders(card, folder, parts)
     check_tokenizers(folders)
+    stored = _stored_scheduler(folders.pipeline(folders.last_stage))
     for name, arm in (recipe.arms or {"": Arm()}).items():
         where, layers = f"arm {name}: " if name else "", (recipe.sampling, arm)
+        guidance = last_set(layers, "guidance_scale", card.guidance_scale)
+        negative = last_set(layers, "negative_prompt", "")
         check_prediction(card, _scheduler_config(card, *layers), folder)
         check_size(
             where,
@@ -126,10 +136,27 @@ def check_checkpoint(
         check_guidance(
             where,
             folders,
-            guidance=last_set(layers, "guidance_scale", card.guidance_scale),
-            negative=last_set(layers, "negative_prompt", ""),
+            guidance=guidance,
+            negative=negative,
         )
+        check_guidance_name(where, folders, guidance)
+        check_negative_blanks(where, negative)
+        scheduler = last_set(layers, "scheduler", card.scheduler)
+        check_scheduler_keys(where, scheduler, layers, stored)
         _check_schedule(where, folders, layers)
+    check_arms_differ({n: _settings(card, recipe.sampling, arm) for n, arm in recipe.arms.items()})
+
+
+def _settings(card: Card, *layers: Sampling) -> dict[str, Any]:
+    """Give all settings of an arm, with its intervention made."""
+    defaults = {name: RunConfig.model_fields[name].default for name in Sampling.model_fields}
+    settings = {
+        name: last_set(layers, name, getattr(card, name, defaults[name])) for name in defaults
+    }
+    chosen = settings["intervention"]
+    if not is_user_path(chosen.name):
+        settings["intervention"] = make_intervention(chosen)
+    return settings
 
 
 def _check_schedule(where: str, folders: Folders, layers: Sequence[Sampling]) -> None:
@@ -190,19 +217,25 @@ def check_prediction(card: Card, settings: Mapping[str, Any], folder: Path | Non
     predicted = card.scheduler_config.get(PREDICTION) or stored
     used = settings.get(PREDICTION) or stored
     if predicted and used and predicted != used:
+        advice = f"Set `scheduler_config: {{{PREDICTION}: {predicted}}}`"
+        if predicted == stored:
+            advice = f"Remove {PREDICTION}"
         raise ConfigError(
             f"card {card.name} predicts {predicted}, and the run would sample as if it predicted "
-            f"{used}: what a network predicts is a property of its weights. Set "
-            f"`scheduler_config: {{{PREDICTION}: {predicted}}}`, or leave {PREDICTION} to the card"
+            f"{used}: what a network predicts is a property of its weights. {advice}"
         )
 
 
 def _stored_prediction(folder: Path | None) -> str:
     """Read the prediction type of the checkpoint's scheduler; empty if there is no such file."""
+    stored = _stored_scheduler(folder)
+    return str(stored.get(PREDICTION, "epsilon")) if stored else ""  # default of diffusers
+
+
+def _stored_scheduler(folder: Path | None) -> Mapping[str, Any]:
+    """Read the config of the checkpoint's scheduler; empty if there is no such file."""
     path = folder / "scheduler" / "scheduler_config.json" if folder else None
-    if path is None or not path.is_file():
-        return ""
-    return str(read_object(path).get(PREDICTION, "epsilon"))  # default of diffusers
+    return read_object(path) if path is not None and path.is_file() else {}
 
 
 def check_latents(card: Card, folder: Path | None, parts: Mapping[str, Path]) -> None:

@@ -161,7 +161,8 @@ def test_what_a_network_predicts_must_fit(call: Call, tmp_path: Path, command: s
     message = "card seedling-mini predicts epsilon, and the run would sample as if it predicted v_"
     refused(call, velocity, command, message)
     epsilon = seedling(tmp_path, scheduler_config={"prediction_type": "epsilon"})
-    assert call("plan", epsilon).code == 0
+    refused(call, epsilon, command, "prediction_type to 'epsilon', which it is without the key")
+    assert call("plan", seedling(tmp_path, scheduler_config={})).code == 0
 
 
 def test_prompts_over_the_token_limit(call: Call, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ MINI = PROJECT_ROOT / "seedling/weights/seedling-mini"
 
 def recipe(card: str, **sampling: Any) -> Recipe:  # noqa: ANN401 - any setting
     fields = {"name": "r", "card": card, "prompts": {"source": "p"}, "seeds": {"count": 2}}
-    return Recipe.model_validate({**fields, "arms": {"a": {}, "b": sampling}})
+    arms = {"a": {}, "b": sampling} if sampling else {}
+    return Recipe.model_validate({**fields, "arms": arms})
 
 
 def configs(folder: Path) -> Path:
