@@ -12,7 +12,7 @@ from goldenseed.steps import begin
 from goldenseed.steps.growth import GrownGrid, grown_grid
 from goldenseed.steps.measuring import measuring_cost
 from goldenseed.steps.memory import memory_words
-from goldenseed.steps.prompt_notes import note_prompts
+from goldenseed.steps.prompt_notes import check_texts, note_prompts
 from pipeline.cards.card import Card
 from pipeline.errors import ConfigError
 from pipeline.prompts.prompt_sets import Prompt
@@ -103,6 +103,7 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
         prompt_set = begin.load_prompts(recipe)
         begin.check_condition_images(recipe, prompt_set)
         note_prompts(recipe, prompt_set)
+        check_texts(recipe, prompt_set.prompts)
         missing = missing_letters(prompt.text for prompt in prompt_set.prompts)
         if missing:
             note(describe_missing(missing))

@@ -5,12 +5,18 @@ from functools import cache
 
 from analysis.features import FEATURES, load_feature
 from goldenseed.progress import note
+from pipeline.cards.card import load_cards
 from pipeline.cards.checkpoints import PROJECT_ROOT
+from pipeline.drawing.planned_texts import cut_texts
 from pipeline.prompts.foreign_syntax import foreign_syntax
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import PromptSet
 from pipeline.settings.recipe import Recipe
+<<<<<<< HEAD
 from pipeline.settings.weighting import without_weights
+=======
+from pipeline.settings.unread import last_set
+>>>>>>> 46b182e (plan counts the tokens that text encoders will cut off, of negative prompts too)
 
 LISTED = 5
 """Most prompts with the syntax of other programs that are listed."""
@@ -76,7 +82,7 @@ def note_cut_texts(recipe: Recipe, features: Sequence[str], prompts: Iterable[Pr
         prompts: The prompts of the grid.
     """
     listed = list(prompts)
-    shipped = (PROJECT_ROOT / "prompts" / f"{recipe.prompts.source}.jsonl").is_file()
+    shipped = _is_shipped(recipe)
     for name in dict.fromkeys(features):
         if shipped and name in FEATURES:
             continue  # these fit, as a test checks, and a plan need not load a tokenizer
@@ -89,6 +95,41 @@ def note_cut_texts(recipe: Recipe, features: Sequence[str], prompts: Iterable[Pr
                 f"for example {cut[0][:60]!r}: they have more tokens than its text encoder takes, "
                 f"and two prompts that differ only after that have the same numbers"
             )
+
+
+def check_texts(recipe: Recipe, prompts: Sequence[Prompt]) -> None:
+    """Say before anything is drawn which texts the text encoders of the models will cut off.
+
+    Shipped prompts fit the shipped models, as a test checks; so only the negative prompts of such
+    a recipe are read.
+
+    Args:
+        recipe: The recipe.
+        prompts: Its prompts.
+
+    Raises:
+        PromptError: If there are such texts and the recipe does not say `long_prompts: cut`.
+    """
+    refuse = recipe.long_prompts == "refuse"
+    for part in recipe.by_card():
+        card = part.own_card()
+        fit = _is_shipped(recipe) and card == load_cards().get(card.name)
+        read = () if fit else prompts
+        arms = part.arms.values() or [part.sampling]
+        negatives = {last_set([part.sampling, arm], "negative_prompt", "") for arm in arms}
+        for negative in sorted(negatives):
+            cut = cut_texts(card, read, negative, refuse=refuse)
+            if cut:
+                whose = " (the negative prompt is one of them)" if negative in cut else ""
+                _note_once(
+                    f"card {card.name} will cut off {len(cut):,} of {len(prompts):,} prompts and "
+                    f"negative prompts{whose}, for example {cut[0][:60]!r}: they are longer than a "
+                    f"text encoder reads; `truncated_tokens` will count how much"
+                )
+
+
+def _is_shipped(recipe: Recipe) -> bool:
+    return (PROJECT_ROOT / "prompts" / f"{recipe.prompts.source}.jsonl").is_file()
 
 
 @cache

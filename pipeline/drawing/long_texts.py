@@ -1,17 +1,26 @@
 """Refuses texts whose end a text encoder would cut off."""
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from pipeline.errors import PromptError
-from pipeline.models.base import Model, NamesEncoders
+from pipeline.models.base import NamesEncoders
 from pipeline.prompts.prompt_sets import Prompt
 
 
-def refuse_long(model: Model, texts: Sequence[str], negative: str) -> None:
+class Encoders(Protocol):
+    """Counts the tokens that are not read: a model, or its tokenizers alone."""
+
+    def truncated_tokens(self, text: str) -> int:
+        """Count the tokens that the encoder with the shortest limit does not read."""
+        ...
+
+
+def refuse_long(model: Encoders, texts: Sequence[str], negative: str) -> None:
     """Refuse prompts, or a negative prompt, that a text encoder does not read to the end.
 
     Args:
-        model: The model.
+        model: The model, or its tokenizers.
         texts: The prompts' texts.
         negative: The negative prompt; empty if there is none.
 
@@ -31,7 +40,7 @@ def texts_of(prompts: Iterable[Prompt]) -> list[str]:
     return [text for prompt in prompts for text in (prompt.text, prompt.negative) if text]
 
 
-def _words(model: Model, text: str) -> str:
+def _words(model: Encoders, text: str) -> str:
     return (
         f"longer than the text encoder reads: {text[:60]!r} is {model.truncated_tokens(text)} "
         f"token(s) too long{_encoders(model, text)}. Shorten what is too long, or set "
@@ -40,7 +49,7 @@ def _words(model: Model, text: str) -> str:
     )
 
 
-def _encoders(model: Model, text: str) -> str:
+def _encoders(model: Encoders, text: str) -> str:
     """Say what each of several encoders cuts off; empty for a model with one."""
     cuts = model.tokens_cut(text) if isinstance(model, NamesEncoders) else {}
     if len(cuts) < 2:

@@ -10,8 +10,10 @@ from typing import Any
 
 from pipeline.cards.card import Card
 from pipeline.cards.card_parts import PipelineStage
+from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.cards.diffusers_source import arguments
 from pipeline.cards.json_files import read_object
+from pipeline.cards.single_files import config_folder
 from pipeline.errors import ConfigError
 
 UNLIMITED = 10**9
@@ -56,6 +58,17 @@ class Folders:
         """Read a component's config; empty if there is none."""
         folder = self.component(stage, name)
         return _read(folder / "config.json") if folder else {}
+
+
+def local_folders(card: Card) -> Folders:
+    """Find the folders of a card that are on this machine, without looking at a hub."""
+    local = PROJECT_ROOT / card.path if card.path else None
+    parts = {
+        name: config_folder(part.config) / name if part.config else PROJECT_ROOT / part.path
+        for name, part in card.parts.items()
+        if part.path
+    }
+    return Folders(card, config_folder(card.config) if card.config else local, parts)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -11,10 +11,8 @@ from typing import Any
 from pipeline import interventions
 from pipeline.cards.card import Card, load_cards
 from pipeline.cards.card_parts import DECODERS
-from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.cards.diffusers_source import passes_generator
 from pipeline.cards.json_files import read_object
-from pipeline.cards.single_files import config_folder
 from pipeline.errors import ConfigError
 from pipeline.interventions.base import Intervention
 from pipeline.registry import is_user_path, load
@@ -23,6 +21,7 @@ from pipeline.runs.checkpoint_limits import (
     check_guidance,
     check_size,
     check_tokenizers,
+    local_folders,
 )
 from pipeline.runs.same_images import (
     check_arms_differ,
@@ -89,14 +88,8 @@ def check_sampling(recipe: Recipe, card: Card) -> None:
             next(layer.height for layer in layers if layer.height is not None),
             next(layer.width for layer in layers if layer.width is not None),
         )
-    local = PROJECT_ROOT / card.path if card.path else None
-    folder = config_folder(card.config) if card.config else local
-    parts = {
-        name: config_folder(part.config) / name if part.config else PROJECT_ROOT / part.path
-        for name, part in card.parts.items()
-        if part.path
-    }
-    check_checkpoint(recipe, card, folder, parts)
+    folders = local_folders(card)
+    check_checkpoint(recipe, card, folders.folder, folders.parts)
 
 
 def check_checkpoint(
