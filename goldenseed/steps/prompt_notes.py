@@ -12,11 +12,8 @@ from pipeline.prompts.foreign_syntax import foreign_syntax
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import PromptSet
 from pipeline.settings.recipe import Recipe
-<<<<<<< HEAD
-from pipeline.settings.weighting import without_weights
-=======
 from pipeline.settings.unread import last_set
->>>>>>> 46b182e (plan counts the tokens that text encoders will cut off, of negative prompts too)
+from pipeline.settings.weighting import without_weights
 
 LISTED = 5
 """Most prompts with the syntax of other programs that are listed."""
@@ -115,8 +112,12 @@ def check_texts(recipe: Recipe, prompts: Sequence[Prompt]) -> None:
         card = part.own_card()
         fit = _is_shipped(recipe) and card == load_cards().get(card.name)
         read = () if fit else prompts
-        arms = part.arms.values() or [part.sampling]
-        negatives = {last_set([part.sampling, arm], "negative_prompt", "") for arm in arms}
+        layers = [(part.sampling, arm) for arm in part.arms.values() or [part.sampling]]
+        negatives = {
+            last_set(pair, "negative_prompt", "")
+            for pair in layers
+            if not last_set(pair, "prompt_weighting", card.prompt_weighting)
+        }  # what a library that reads weights cuts off is known once the model is loaded
         for negative in sorted(negatives):
             cut = cut_texts(card, read, negative, refuse=refuse)
             if cut:

@@ -72,8 +72,10 @@ def test_each_feature_that_cuts_is_named_once(call: Call, tmp_path: Path) -> Non
     recipe = write_recipe(
         tmp_path, "seedling-mini", tmp_path / "p.txt", features=TOWERS, metrics=[]
     )
+    recipe.write_text(recipe.read_text() + "long_prompts: cut\n")
     called = call("plan", recipe)
     assert called.code == 0
+    assert "card seedling-mini will cut off 2 of 3 prompts" in called.err
     for name in TOWERS:
         assert called.err.count(f"feature {name} does not read 2 of 3 prompts to the end") == 1
 
