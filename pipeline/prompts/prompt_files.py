@@ -1,14 +1,15 @@
-"""Reads the rows of prompt files: JSONL, CSV, TSV and plain text."""
+"""Reads the rows of prompt files: JSONL, JSON, CSV, TSV, plain text and Parquet."""
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import PromptError
+from pipeline.prompts.parquet_rows import PARQUET, Row, read_parquet_rows
 from pipeline.prompts.prompt import TEXT_NAMES, parse_prompt_line, sort_fields
 
 __all__ = ["SUFFIXES", "Row", "read_rows"]
@@ -17,26 +18,12 @@ Quoting = Literal[0, 3]
 """csv.QUOTE_MINIMAL or csv.QUOTE_NONE."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of a prompt file.
-
-    Attributes:
-        line: Number of its first line, from 1.
-        fields: Name -> value of the fields of a prompt, `text` among them; empty for a blank line.
-        unused: Names of its other fields, which nothing reads.
-    """
-
-    line: int
-    fields: dict[str, Any]
-    unused: tuple[str, ...] = ()
-
-
 def read_rows(path: Path) -> Iterator[Row]:
     """Read the rows of a file; its suffix says how.
 
     Args:
-        path: One of `SUFFIXES`, in UTF-8, with or without a byte order mark.
+        path: One of `SUFFIXES`, in UTF-8, with or without a byte order mark; or a folder of
+            Parquet files, as a dataset of Hugging Face has.
 
     Yields:
         The rows in order, blank lines included.
@@ -44,6 +31,9 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises:
         PromptError: If the file cannot be read, or a row is malformed; the message names the line.
     """
+    if path.is_dir() or path.suffix.lower() == PARQUET:
+        yield from read_parquet_rows(path)
+        return
     text = _decode(path).removeprefix("\ufeff")
     try:
         yield from _READERS[path.suffix.lower()](text)
@@ -58,6 +48,32 @@ def _jsonl(text: str) -> Iterator[Row]:
         except PromptError as error:
             raise PromptError(f"{number}: {error}") from None
         yield Row(number, fields, unused)
+
+
+def _json(text: str) -> Iterator[Row]:
+    """Read a list of texts or objects, by itself or in an object as its only list."""
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PromptError(f"1: malformed JSON: {error}") from None
+    if isinstance(entries, dict):
+        lists = [value for value in entries.values() if isinstance(value, list)]
+        entries = lists[0] if len(lists) == 1 else entries
+    if not isinstance(entries, list):
+        raise PromptError('1: found no list of prompts; wanted ["a horse", {"prompt": "a bowl"}]')
+    for number, entry in enumerate(entries, start=1):
+        try:
+            yield _json_row(number, entry)
+        except PromptError as error:
+            raise PromptError(f"entry {number}: {error}") from None
+
+
+def _json_row(number: int, entry: object) -> Row:
+    if isinstance(entry, str):
+        return Row(number, {"text": entry} if entry.strip() else {})
+    if not isinstance(entry, dict):
+        raise PromptError(f"found {str(entry)[:60]!r}; wanted a text or an object")
+    return Row(number, *sort_fields([(name, v) for name, v in entry.items() if v is not None]))
 
 
 def _plain(text: str) -> Iterator[Row]:
@@ -135,9 +151,10 @@ def _decode(path: Path) -> str:
 
 _READERS: dict[str, Callable[[str], Iterator[Row]]] = {
     ".jsonl": _jsonl,
+    ".json": _json,
     ".csv": partial(_table, separators=",;\t", quoting=csv.QUOTE_MINIMAL),
     ".tsv": partial(_table, separators="\t", quoting=csv.QUOTE_NONE),
     ".txt": _plain,
 }
-SUFFIXES = tuple(_READERS)
+SUFFIXES = (*_READERS, PARQUET)
 """Suffixes of the files that can be read."""

@@ -111,7 +111,8 @@ def read_prompts(path: str | Path) -> PromptSet:
     """Read a prompt file; malformed lines are refused, and repeated prompts are merged.
 
     Args:
-        path: `.jsonl` with one object per line; `.csv` or `.tsv` with a first line that names the
+        path: `.jsonl` with one object per line; `.json` with a list of texts or objects; a
+            `.parquet` file or a folder of them; `.csv` or `.tsv` with a first line that names the
             columns; or `.txt` with one prompt per line. The text is in the field or column `text`,
             `prompt` or `caption`; see `Prompt` for others that are read. In a .tsv, quotes are
             ordinary characters, as in PartiPrompts (google-research/parti). Blank lines are
@@ -126,7 +127,7 @@ def read_prompts(path: str | Path) -> PromptSet:
             labels, or if there is no prompt at all. The message names file and line.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
+    if not path.is_dir() and path.suffix.lower() not in SUFFIXES:
         raise PromptError(f"{path}: found {path.suffix!r}; wanted a {_listed(SUFFIXES)} file")
     kept: dict[str, tuple[int, Prompt]] = {}
     duplicates: list[tuple[int, int]] = []

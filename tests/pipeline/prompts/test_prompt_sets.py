@@ -236,7 +236,7 @@ def test_what_is_not_utf8_is_named_by_line_and_byte(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_said_plainly(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.txt").mkdir()
     with pytest.raises(
-        PromptError, match=r"wanted a \.jsonl, \.csv, \.tsv or \.txt|cannot be read"
+        PromptError, match=r"wanted a \.jsonl, \.json, .* or \.parquet|cannot be read|no \.parquet"
     ):
         read_prompts(tmp_path / name)
 
