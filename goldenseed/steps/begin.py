@@ -17,6 +17,7 @@ from pipeline.cards.card import ResolvedCard, check_drawable, resolve
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError, ModelError, PromptError, nearest
 from pipeline.noise import noise_spec
+from pipeline.prompts.combinations import combined
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import PromptSet, read_prompts
@@ -170,6 +171,8 @@ def load_prompts(recipe: Recipe) -> PromptSet:
     source = recipe.prompts.source
     shipped = PROMPTS / f"{source}.jsonl"
     prompt_set = read_prompts(shipped if shipped.is_file() else Path(source))
+    if recipe.prompts.combinations:
+        prompt_set = combined(prompt_set, recipe.prompts.wildcards)
     prompt_set = _select_chosen(recipe, prompt_set)
     check_negatives_are_read(recipe, prompt_set.prompts)
     count, prompts = recipe.prompts.count, prompt_set.prompts

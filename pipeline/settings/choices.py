@@ -24,18 +24,23 @@ class PromptChoice(Frozen):
     """The prompts of a run.
 
     Attributes:
-        source: Name of a shipped file in `prompts/`, or a path to .jsonl, .csv, .tsv or .txt.
+        source: Name of a shipped file in `prompts/`, or a path to .jsonl, .json, .csv, .tsv,
+            .txt, .parquet, or a folder of .parquet files.
         count: Number of prompts to use, a fair sample of the file (the first in the order of their
             ids); all if None.
         chosen: Ids of the prompts to use; all if empty. `count` then applies to these.
         literal: Whether brackets and names that other programs read as instructions are meant as
             ordinary text; then nothing is said about them.
+        combinations: Whether `{a|b}` and `__name__` in a prompt stand for several prompts.
+        wildcards: Folder with a file `name.txt` for each `__name__`, one value a line.
     """
 
     source: str
     count: int | None = Field(default=None, ge=1)
     chosen: tuple[str, ...] = ()
     literal: bool = False
+    combinations: bool = False
+    wildcards: str = ""
 
 
 class SeedChoice(Frozen):

@@ -42,7 +42,8 @@ def _resolved(value: Any, name: str, folder: Path) -> Any:  # noqa: ANN401 - any
         return value
     is_path = (
         (name == "card" and value.endswith(_YAML))
-        or (name == "source" and value.lower().endswith(SUFFIXES))
+        or (name == "source" and (value.lower().endswith(SUFFIXES) or "/" in value))
+        or (name == "wildcards" and value != "")
         or name in ("path", "weights")
         or (name == "config" and not is_shipped_config(value))
         or name.endswith("_weights")
