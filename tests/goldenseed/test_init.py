@@ -53,6 +53,21 @@ def test_a_local_folder_becomes_a_list(
     assert list(prompts.parent.glob("runs/study/releases/*/golden_seeds.json"))
 
 
+def test_a_folder_with_the_files_of_a_shipped_card_is_that_model(
+    call: Call, prompts: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(FOLDER, tmp_path / "mine")
+    fields = yaml.safe_load(write(call, prompts, model=folder).read_text())
+    assert fields["card"]["demonstration"] is True
+    assert fields["card"]["num_inference_steps"] == 20
+    assert fields["ranking"] == {"metric": "kid_perceptual"}
+    config = folder / "vae" / "config.json"
+    config.write_text(config.read_text() + " ")
+    fields = yaml.safe_load(write(call, prompts, model=folder).read_text())
+    assert "demonstration" not in fields["card"]
+    assert fields["card"]["num_inference_steps"] == 50
+
+
 def test_each_value_says_where_it_comes_from(call: Call, prompts: Path, tiny_folder: Path) -> None:
     file = write(call, prompts, model=tiny_folder)
     text, card = file.read_text(), yaml.safe_load(file.read_text())["card"]
@@ -142,6 +157,8 @@ def test_what_is_no_model_is_refused_in_words(call: Call, prompts: Path, tmp_pat
         many: "which one is the model?",
         tmp_path / "old.ckpt": "weights_only=True",
         tmp_path / "gone": "no model",
+        "sdxl-base": "is a card that ships",
+        "": "no model",
     }
     for model, wanted in cases.items():
         called = call("init", "--model", model, "--prompts", prompts, "--device", "cpu")

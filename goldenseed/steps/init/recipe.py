@@ -61,7 +61,7 @@ def recipe_text(request: Request, others: Sequence[str] = ()) -> str:
         f"batch_size: {batch}  # {why}",
         "",
         *arm_lines(request, others, fields),
-        *_measures(request),
+        *_measures(request, demonstration="demonstration" in fields),
     ]
     text = "\n".join(lines) + "\n"
     recipe = parse_recipe(load_plain(text), Path("study.yaml"))
@@ -137,8 +137,8 @@ def _save_memory(fields: dict[str, Fact], request: Request) -> tuple[int, str]:
     return batch, f"{source}: about {expected.total / GIB:.1f} GiB are expected"
 
 
-def _measures(request: Request) -> list[str]:
-    metric, why = _ranking(request)
+def _measures(request: Request, *, demonstration: bool) -> list[str]:
+    metric, why = _ranking(request, demonstration=demonstration)
     ranked = load_metric(metric)
     refuse_without_better_end(ranked)
     features = list(dict.fromkeys(["appearance", *ranked.features]))
@@ -150,10 +150,12 @@ def _measures(request: Request) -> list[str]:
     ]
 
 
-def _ranking(request: Request) -> tuple[str, str]:
+def _ranking(request: Request, *, demonstration: bool) -> tuple[str, str]:
     """Choose the metric that ranks, with the reason."""
     if request.rank:
         return request.rank, "--rank"
+    if demonstration:
+        return "kid_perceptual", "distance from scenes of the small world, which this model draws"
     if request.gpu and local_weights(load_feature_card(HPS_CARD, "hps")) is not None:
         return HPS, "preferred images; its weights are on this machine"
     return (

@@ -65,6 +65,8 @@ def pattern_card(pipeline: str, folder: Path) -> Card:
         ModelError: If there is none; the message names the pipelines that can be called.
     """
     patterns = pattern_cards()
+    if pipeline == "None":
+        raise ModelError(f"{folder}/model_index.json names no pipeline (`_class_name`)")
     if pipeline not in patterns:
         raise ModelError(
             f"{folder} is of the pipeline {pipeline}, which no shipped card calls; "

@@ -8,7 +8,7 @@ from pipeline.cards.facts.configs import config_facts
 from pipeline.cards.facts.fact import Facts
 from pipeline.cards.facts.tensors import read_tensor_list
 from pipeline.cards.foreign_code import refuse_code_in
-from pipeline.cards.loaded_files import pipeline_files
+from pipeline.cards.loaded_files import pipeline_files, pipeline_sha256
 from pipeline.errors import ModelError
 
 DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
@@ -16,11 +16,24 @@ NETWORKS = ("transformer", "unet", "prior", "decoder")
 """Components whose weights are most of a model."""
 
 
-def folder_facts(folder: Path) -> Facts:
+def pipeline_files_alike(first: Path, second: Path) -> bool:
+    """Whether two folders hold the same files of a pipeline; sizes are compared first."""
+    names = {path.relative_to(first) for path in pipeline_files(first, "")}
+    if any(_size(first / name) != _size(second / name) for name in names):
+        return False
+    return pipeline_sha256(first, "") == pipeline_sha256(second, "")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
+
+
+def folder_facts(folder: Path, facts: Facts) -> Facts:
     """Collect what a folder in the diffusers layout says.
 
     Args:
         folder: The folder, with its weights.
+        facts: What is known already, which stays.
 
     Returns:
         The facts, among them `stored_dtype`.
@@ -31,7 +44,6 @@ def folder_facts(folder: Path) -> Facts:
     """
     _refuse_other_layout(folder)
     refuse_code_in(folder)
-    facts = Facts()
     facts.say("path", str(folder.resolve()), "--model")
     variant = _variant(folder)
     if variant:
