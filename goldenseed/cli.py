@@ -48,6 +48,7 @@ from goldenseed.commands.options import (
     AllowCode,
     AsJson,
     Authors,
+    DryRun,
     Executor,
     PromptCount,
     PromptFile,
@@ -194,7 +195,7 @@ def rank(
 @app.command()
 def publish(
     path: RunPath, to: PublishTo = "", images: WithImages = False, author: Authors = None,
-    as_json: AsJson = False,
+    dry_run: DryRun = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Write the golden and bad seeds as a release: lists, evidence, card and checksums.
 
@@ -204,7 +205,8 @@ def publish(
     from goldenseed.output.rankings import print_releases
     from goldenseed.steps import begin, publishing
 
-    wanted = publishing.Wanted(to=to, images=images, authors=tuple(author or ()))
+    authors = tuple(author or ())
+    wanted = publishing.Wanted(to=to, images=images, authors=authors, dry_run=dry_run)
     releases = publishing.publish_all(begin.open_runs(path), wanted)
     print_releases(releases, as_json=as_json)
 

@@ -110,7 +110,7 @@ PublishTo = Annotated[
         "--to",
         metavar="PLACE",
         show_default="RUN/releases",
-        help="Folder for the release.",
+        help="Folder for the release, or hf://datasets/OWNER/NAME to upload it.",
     ),
 ]
 WithImages = Annotated[
@@ -119,4 +119,7 @@ WithImages = Annotated[
 Authors = Annotated[
     list[str] | None,
     typer.Option("--author", metavar="NAME", help="Name for CITATION.cff; may be repeated."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="With hf://: say what would be uploaded, and stop.")
 ]

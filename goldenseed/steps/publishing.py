@@ -1,12 +1,14 @@
-"""Publish runs as releases, in a folder."""
+"""Publish runs as releases, in a folder or on the Hugging Face hub."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.publish import publish
+from analysis.publish.hub import SCHEME, Upload, parse_target, upload
 from analysis.ranking import rank as ranks
 from goldenseed.progress import note
+from pipeline.errors import ConfigError
 from pipeline.runs.run import Run
 
 
@@ -15,14 +17,21 @@ class Wanted:
     """What to publish, and where.
 
     Attributes:
-        to: Folder of the releases; empty for that of the run.
+        to: Folder of the releases, or hf://datasets/OWNER/NAME; empty for the folder of the run.
         images: Whether the release holds images.
         authors: Names for CITATION.cff.
+        dry_run: Whether to say what would be uploaded, and upload nothing.
     """
 
     to: str = ""
     images: bool = False
     authors: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    @property
+    def hub(self) -> bool:
+        """Whether the release is to be uploaded."""
+        return self.to.startswith(SCHEME)
 
 
 def publish_all(runs: Sequence[Run], wanted: Wanted) -> list[Path]:
@@ -34,8 +43,33 @@ def publish_all(runs: Sequence[Run], wanted: Wanted) -> list[Path]:
 
     Returns:
         The folder of each release. The same ranking gives the same folder again.
+
+    Raises:
+        ConfigError: If several runs are to be uploaded to one repository, or `dry_run` is asked
+            for and nothing would be uploaded.
     """
-    return [publish_run(run, wanted) for run in runs]
+    repo = parse_target(wanted.to) if wanted.hub else ""
+    if repo and len(runs) > 1:
+        names = ", ".join(run.root.name for run in runs)
+        raise ConfigError(f"a repository holds one release; publish one arm at a time: {names}")
+    if wanted.dry_run and not repo:
+        raise ConfigError("--dry-run is for uploads; add --to hf://datasets/OWNER/NAME")
+    releases = [publish_run(run, wanted) for run in runs]
+    if repo:
+        _upload(Upload(repo, releases[0]), dry_run=wanted.dry_run)
+    return releases
+
+
+def _upload(wanted: Upload, *, dry_run: bool) -> None:
+    size = sum(path.stat().st_size for path in wanted.files)
+    what = f"{len(wanted.files):,} files, {size:,} bytes, as tag {wanted.tag} of {wanted.repo}"
+    if dry_run:
+        note(f"nothing is uploaded; without --dry-run: {what}, by a pull request")
+        for path in wanted.files:
+            note(f"  {path.relative_to(wanted.folder).as_posix()} ({path.stat().st_size:,} bytes)")
+    else:
+        note(f"uploading {what}")
+        note(f"uploaded: {upload(wanted, note)}")
 
 
 def publish_run(run: Run, wanted: Wanted) -> Path:
@@ -50,7 +84,7 @@ def publish_run(run: Run, wanted: Wanted) -> Path:
         run,
         ranking,
         name=release_name(run),
-        folder=Path(wanted.to) if wanted.to else None,
+        folder=Path(wanted.to) if wanted.to and not wanted.hub else None,
         images=wanted.images,
         authors=wanted.authors,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.publish import publish
 from analysis.publish.base import SUMS, sums_of
-from analysis.ranking.rank import rank
+from analysis.ranking.rank import rank, save_ranking
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
@@ -46,11 +46,18 @@ def make_run(path: Path, *, tile: tuple[int, int] = (4, 8), order: str = "seeds"
 
 
 @cache
+def ranked_run() -> Run:
+    """The run, with its ranking saved. No test changes it."""
+    run = make_run(Path(mkdtemp(prefix="goldenseed-release-")) / "run")
+    save_ranking(run, rank(run))
+    return run
+
+
+@cache
 def release() -> Path:
-    """The release. Copy it before you change it."""
-    folder = Path(mkdtemp(prefix="goldenseed-release-"))
-    run = make_run(folder / "run")
-    return publish(run, rank(run), name="odd", folder=folder / "out", images=True)
+    """The release, with images. Copy it before you change it."""
+    run = ranked_run()
+    return publish(run, rank(run), name="odd", folder=run.root.parent / "out", images=True)
 
 
 def copied(target: Path) -> Path:
