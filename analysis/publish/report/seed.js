@@ -136,15 +136,17 @@ const seedView = (() => {
     const numbers = table.columns.map((column) => {
       const winner = best(column, indices);
       return element("tr", {}, element("th", { class: "text", scope: "row" }, column.label),
-        ...indices.map((index, i) => element("td", { class: i === winner ? "best" : null },
-          shown(column.value[index]))));
+        ...indices.map((index, i) => element("td", {},
+          element("span", { class: i === winner ? "best" : null }, shown(column.value[index])),
+          column.low && column.low[index] !== null
+            ? element("small", {}, ` ${shown(column.low[index])} to ${shown(column.high[index])}`) : null)));
     });
     return node.replaceChildren(element("h1", {}, `Seeds ${seeds.join(", ")}`),
       element("div", { class: "scroll card", tabindex: "0", role: "region", "aria-label": "Comparison" },
         element("table", { class: "compare-table" },
           element("thead", {}, element("tr", {}, element("td", {}), ...seeds.map((seed) =>
             element("th", { scope: "col" }, element("a", { href: `#seed=${seed}` }, "seed ", pictures.name(seed)))))),
-          element("tbody", {}, ...numbers, ...images))));
+          element("tbody", {}, ...images, ...numbers))));
   }
 
   return { show, step, compare };
