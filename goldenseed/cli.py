@@ -62,6 +62,7 @@ from goldenseed.commands.options import (
     WorkerCount,
 )
 from goldenseed.commands.sections import PathGroup
+from pipeline.errors import counted
 
 if TYPE_CHECKING:
     from goldenseed.steps.steps import Result
@@ -261,7 +262,8 @@ def _stop_if_incomplete(runs: "list[Run]", results: "list[Result]") -> None:
 
     errors = [error for result in results for error in result.errors]
     if errors:
-        note(f"{len(errors)} shard(s) have no result; repeat the command to try them again:")
+        count = counted(len(errors), "shard has", "shards have")
+        note(f"{count} no result; repeat the command to try again:")
         for error in errors[:10]:
             note(f"  {error}")
         raise typer.Exit(exit_codes.INCOMPLETE)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from pipeline.errors import counted
+
 if TYPE_CHECKING:
     from pipeline.stage import Outcome
 
@@ -80,13 +82,13 @@ def _show_bar(outcomes: "Iterable[Outcome]", what: str, total: int) -> "Iterator
 
 def _show_lines(outcomes: "Iterable[Outcome]", what: str, total: int) -> "Iterator[Outcome]":
     meter, last = _Meter(total), time.monotonic()
-    note(f"{what}: {total:,} images to do")
+    note(f"{what}: {counted(total, 'image')} to do")
     for outcome in outcomes:
         meter.add(outcome.cells)
         if time.monotonic() - last >= LINE_SECONDS or meter.done == total:
             last = time.monotonic()
             state = f"done in {duration(last - meter.start)}" if meter.done == total else meter
-            note(f"{what}: {meter.done:,} of {total:,} images, {state}")
+            note(f"{what}: {meter.done:,} of {counted(total, 'image')}, {state}")
         yield outcome
 
 

@@ -62,6 +62,22 @@ class StoreError(GoldenseedError):
     """A store cannot be read or written: full disk, no permission, path not shared."""
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun in the singular or the plural.
+
+    Args:
+        count: The number.
+        noun: The noun for one.
+        plural: The noun for several, if it is not the noun with an s. Both may hold further words,
+            such as a verb.
+
+    Example:
+        >>> counted(1, "shard"), counted(1_200, "shard"), counted(0, "batch", "batches")
+        ('1 shard', '1,200 shards', '0 batches')
+    """
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Suggest known names for a mistyped name.
 

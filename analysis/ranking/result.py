@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from analysis.ranking.ties import most_with_ties
 from analysis.statistics.floors import NoiseFloor
 from analysis.statistics.intervals import Interval
+from pipeline.errors import counted
 
 STRICT_RULE = (
     "posterior probability of the true top share, from set-2 values shrunken to the population "
@@ -37,8 +38,8 @@ def too_few_seeds(count: int) -> str:
     if count >= LEAST_SEEDS:
         return ""
     return (
-        f"{count} seeds cannot be ranked: draw at least {LEAST_SEEDS}, or leave `ranking` out of "
-        f"the recipe"
+        f"{counted(count, 'seed')} cannot be ranked: draw at least {LEAST_SEEDS}, or "
+        f"leave `ranking` out of the recipe"
     )
 
 

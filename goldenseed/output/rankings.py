@@ -12,6 +12,7 @@ from analysis.ranking.result import Ranking
 from analysis.statistics.monte_carlo import p_words
 from goldenseed.output import tables
 from goldenseed.steps.chosen_prompts import RankedChoice
+from pipeline.errors import counted
 
 Conclusion = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
 """The end of a run: its ranking, the seed's variance shares, and the release folder."""
@@ -144,7 +145,7 @@ def _evidence(ranking: Ranking) -> list[str]:
         f"random, {gap.null_mean:.4g} on average, {p_words(gap.p, ranking.permutations)}.",
         *filter(None, (ranking.judges_note, ranking.floor_note, ranking.at_infinity_note)),
         f"By the stricter rule (expected share of wrong seeds at most 10 %; not calibrated below "
-        f"about 250 seeds) {len(ranking.strict_golden)} seeds would be golden.",
+        f"about 250 seeds) {counted(len(ranking.strict_golden), 'seed')} would be golden.",
     ]
 
 

@@ -8,6 +8,9 @@ import polars as pl
 from analysis.statistics.monte_carlo import p_words
 from goldenseed.output import tables
 
+LEVEL = 0.05
+"""Below this p an effect counts as shown."""
+
 
 def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -> None:
     """Print the variance shares of runs.
@@ -19,7 +22,9 @@ def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -
     if as_json:
         tables.print_json([{"run": name, "measures": table.to_dicts()} for name, table in shares])
         return
+    contrary = []
     for name, table in shares:
+        contrary += [row["measure"] for row in table.to_dicts() if _disagrees(row)]
         tables.print_rows(f"variance shares, run {name}", [_row(row) for row in table.to_dicts()])
         methods = table["method"].drop_nulls().unique(maintain_order=True).to_list()
         tables.line(f"Intervals: {'; '.join(methods) or 'none'}.")
@@ -32,6 +37,19 @@ def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -
         "Null: the images of each prompt group are permuted over the seeds, alike for all its "
         "prompts. p is one-sided; +- is its Monte-Carlo standard error."
     )
+    if contrary:
+        tables.line(
+            f"{', '.join(dict.fromkeys(contrary))}: p and the interval disagree. Believe p on "
+            f"whether the seed has any effect, because it compares with images whose seeds have none; the "
+            f"interval says how large the share may be, and is rough where the share is near 0."
+        )
+
+
+def _disagrees(row: dict[str, Any]) -> bool:
+    """Whether p finds an effect and the interval of the seed's share holds 0, or the reverse."""
+    if row["seed_p"] is None or row["seed_low"] is None:
+        return False
+    return bool((row["seed_p"] <= LEVEL) == (row["seed_low"] <= 0))
 
 
 def _row(row: dict[str, Any]) -> tables.Row:

@@ -6,6 +6,7 @@ from goldenseed.output import tables
 from goldenseed.progress import note
 from goldenseed.steps.status import Status
 from goldenseed.steps.steps import Result
+from pipeline.errors import counted
 
 
 def print_statuses(statuses: Sequence[Status], *, as_json: bool) -> None:
@@ -30,13 +31,13 @@ def print_findings(findings: Sequence[Mapping[str, str]]) -> None:
 def note_results(results: Sequence[Result]) -> None:
     """Print the result of each step to stderr."""
     for result in results:
-        text = f"{result.step}: {result.done:,} images done now"
+        text = f"{result.step}: {counted(result.done, 'image')} done now"
         if result.failed:
             text += f", {result.failed:,} of them failed (their rows keep the reason)"
         if result.truncated:
             text += (
-                f"; {result.truncated:,} prompts (or their negative prompt) were longer than a "
-                f"text encoder reads and were cut; `truncated_tokens` counts how much"
+                f"; {counted(result.truncated, 'prompt')} (or the negative prompt) longer than a "
+                f"text encoder reads, and cut; `truncated_tokens` counts how much"
             )
         note(text)
 

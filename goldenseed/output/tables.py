@@ -17,7 +17,31 @@ WIDE = 160
 
 
 def line(text: str) -> None:
-    """Print one line.
+    """Print a line of text, folded between words where the width of the page is known.
+
+    A file or a pipe gets it as one line, which programs can search.
+    """
+    width = _page_width()
+    for part in text.split("\n"):
+        _write("\n".join(_fold(part, width)) if width else part)
+
+
+def _page_width() -> int | None:
+    """Columns of the terminal, or those that COLUMNS says; None if nobody says."""
+    is_known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False).width if is_known else None
+
+
+def _fold(text: str, width: int) -> list[str]:
+    """Fold a line between words, so that a path or a name stays whole."""
+    fold = TextWrapper(
+        width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return fold.wrap(text) or [""]
+
+
+def _write(text: str) -> None:
+    """Write a text and a line end.
 
     If the reader of a pipe is gone, as after `| head -1`, the rest is dropped and the command
     ends with the exit code that it would have had.
@@ -40,7 +64,7 @@ def print_json(value: object) -> None:
     text = json.dumps(value, indent=1, ensure_ascii=False, default=str)
     if _encodable(text) != text:
         text = json.dumps(value, indent=1, default=str)
-    line(text)
+    _write(text)
 
 
 def print_rows(title: str, rows: Sequence[Row]) -> None:
@@ -50,15 +74,14 @@ def print_rows(title: str, rows: Sequence[Row]) -> None:
         title: What the rows are.
         rows: Column name -> value; values are printed as they are, never as markup.
     """
-    is_known = sys.stdout.isatty() or "COLUMNS" in os.environ
-    page = Console(width=None if is_known else WIDE, highlight=False)
+    page = Console(width=_page_width() or WIDE, highlight=False)
     if _least_width(rows) > page.width:
         for text in _blocks(title, rows, page.width):
-            line(text)
+            _write(text)
         return
     with page.capture() as capture:
         page.print(_table(title, rows))
-    line(capture.get().rstrip("\n"))
+    _write(capture.get().rstrip("\n"))
 
 
 def _least_width(rows: Sequence[Row]) -> int:
@@ -80,14 +103,11 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
 def _blocks(title: str, rows: Sequence[Row], width: int) -> list[str]:
     """Lines of one value each, and a blank line between two rows.
 
-    Long lines are folded between words, so that a path or a name stays whole.
+    Long lines are folded between words.
     """
-    fold = TextWrapper(
-        width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
     blocks = [[f"{name}: {plain(str(value))}" for name, value in row.items()] for row in rows]
     texts = [title, *(text for block in blocks for text in ("", *block)), ""]
-    return [part for text in texts for part in fold.wrap(text) or [""]]
+    return [part for text in texts for part in _fold(text, width)]
 
 
 def plain(text: str) -> str:

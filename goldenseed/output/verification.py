@@ -7,6 +7,7 @@ from analysis.publish.release.check import Findings
 from goldenseed.output import tables
 from goldenseed.steps.verify.checked import Checked
 from goldenseed.steps.verify.run_folder import RunFolder
+from pipeline.errors import counted
 from pipeline.storage.leftovers import Leftover
 
 
@@ -54,19 +55,21 @@ class Verification:
         for row in self.problems:
             tables.line(f"{row['name']}: {row['problem']}" + " (set aside)" * row["set_aside"])
         if self.undrawn:
-            tables.line(f"still being drawn: {self.undrawn:,} shards have no images yet")
+            undrawn = counted(self.undrawn, "shard has", "shards have")
+            tables.line(f"still being drawn: {undrawn} no images yet")
         if self.leftovers:
             size = tables.number_of_bytes(sum(leftover.bytes for leftover in self.leftovers))
-            tables.line(f"{len(self.leftovers):,} leftovers ({size}), on which no result depends")
+            count = counted(len(self.leftovers), "leftover")
+            tables.line(f"{count} ({size}), on which no result depends")
         tables.line(self._conclusion())
 
     def _conclusion(self) -> str:
         if not self.problems:
-            return f"{self.checked:,} files read back, all as their hashes say"
+            return f"{counted(self.checked, 'file')} read back, as the hashes say"
         advice = "repeat with --repair to set aside what can be made again"
         if any(row["set_aside"] for row in self.problems):
             advice = "`goldenseed run` makes again what was set aside"
-        return f"{len(self.problems):,} of {self.checked:,} files are damaged; {advice}"
+        return f"{len(self.problems):,} of {counted(self.checked, 'file')} damaged; {advice}"
 
 
 def print_findings(findings: Findings, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from goldenseed.progress import note
 from goldenseed.steps.stages import run_stage
 from goldenseed.steps.steps import Workers
+from pipeline.errors import counted
 from pipeline.prompts.image_files import list_image_files
 from pipeline.prompts.making import dense
 from pipeline.prompts.making.cards import find_describer, resolve_describer
@@ -37,7 +38,7 @@ def describe(
     describer = find_describer(card)
     names, others = list_image_files(images)
     if others:
-        note(f"{others:,} files of {images} were skipped: not image files by name")
+        note(f"{counted(others, 'file')} of {images} skipped: no image by name")
     tasks = dense.plan_tasks(images, names, count=count)
     files = resolve_describer(describer)
     work = dense.work_folder(out.absolute(), describer, files)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.errors import counted
 from pipeline.prompts.prompt import Prompt
 from pipeline.runs import grid
 from pipeline.runs.grid import Block
@@ -42,9 +43,9 @@ class GrownGrid:
         seeds, prompts = (len(axis) for axis in grid.axes(self.old))
         old, all_cells = seeds * prompts, len(self.seeds) * len(self.prompts)
         return (
-            f"the run has {prompts:,} prompts x {seeds:,} seeds and grows to "
+            f"the run has {counted(prompts, 'prompt')} x {counted(seeds, 'seed')} and grows to "
             f"{len(self.prompts):,} x {len(self.seeds):,}, each prompt with each seed: "
-            f"{all_cells - old:,} images more"
+            f"{counted(all_cells - old, 'image')} more"
         )
 
 

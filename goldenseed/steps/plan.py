@@ -14,7 +14,7 @@ from goldenseed.steps.measuring import measuring_cost
 from goldenseed.steps.memory import memory_words
 from goldenseed.steps.prompt_notes import check_texts, note_prompts
 from pipeline.cards.card import Card
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, counted
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs import grid
 from pipeline.runs.layout import IMAGES_FOLDER, RUN_FILE
@@ -209,9 +209,9 @@ def expectation(sets: Iterable[int]) -> str:
     first, *others = [(n * f / (n * f + 1 - f), f) for f in SEED_SHARES]
     verdict = "enough" if n > 2 * FID_WIDTH else "too few"
     return (
-        f"{n:,} images of each seed in the smaller of sets 1 and 2; a ranking by a mean over "
-        f"images has a reliability of at most {first[0]:.2f} if the seed's share of the variance "
-        f"within prompts is {first[1]:.1%}, "
+        f"{counted(n, 'image')} of each seed in the smaller of sets 1 and 2; a ranking by a "
+        f"mean over images has a reliability of at most {first[0]:.2f} if the seed's share "
+        f"of the variance within prompts is {first[1]:.1%}, "
         f"{', '.join(f'{r:.2f} if it is {f:.1%}' for r, f in others)}; "
         f"{verdict} for FID, which needs more than {2 * FID_WIDTH:,}"
     )

@@ -8,7 +8,7 @@ from analysis.publish import publish
 from analysis.publish.hub import SCHEME, Upload, parse_target, upload
 from analysis.ranking import rank as ranks
 from goldenseed.progress import note
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, counted
 from pipeline.runs.run import Run
 
 
@@ -77,8 +77,8 @@ def publish_run(run: Run, wanted: Wanted) -> Path:
     ranking = ranks.read_ranking(run)
     if missing := len(run.missing()):
         note(
-            f"{run.root.name}: {missing:,} shards have no images now; the lists are those of the "
-            f"whole grid, ranked before, and images that are missing are left out"
+            f"{run.root.name}: {counted(missing, 'shard has', 'shards have')} no images now; the "
+            f"lists are those of the whole grid, ranked before, and missing images are left out"
         )
     return publish(
         run,

@@ -8,6 +8,7 @@ from analysis.reference.sources import file_hashes, open_source
 from goldenseed.progress import note
 from goldenseed.steps.stages import run_stage
 from goldenseed.steps.steps import Workers
+from pipeline.errors import counted
 
 
 def build_reference(plan: parts.Plan, out: Path, workers: Workers) -> dict[str, Any]:
@@ -27,8 +28,8 @@ def build_reference(plan: parts.Plan, out: Path, workers: Workers) -> dict[str, 
     stage = parts.ReferenceStage(plan, Path(f"{out.absolute()}.parts"))
     source = open_source(plan.source, plan.count)
     if source.other_files:
-        note(f"{source.other_files:,} files of {plan.source} were skipped: not image files by name")
-    note(f"reference: hashing {len(source.names):,} images")
+        note(f"{counted(source.other_files, 'file')} of {plan.source} skipped: no image by name")
+    note(f"reference: hashing {counted(len(source.names), 'image')}")
     hashes = list(file_hashes(source))
     existing = build.already_built(out, build.identity_of(plan, source.names, hashes))
     if existing is not None:

@@ -24,7 +24,7 @@ from analysis.seed_shares import variance_table
 from goldenseed.progress import follow, note
 from goldenseed.steps.prompt_notes import note_cut_texts
 from goldenseed.steps.publishing import Wanted, publish_run
-from pipeline.errors import ConfigError, RunError
+from pipeline.errors import ConfigError, RunError, counted
 from pipeline.executors.base import make_executor
 from pipeline.runs import grid
 from pipeline.runs.drivers import Claims
@@ -138,7 +138,8 @@ def _set_aside_unmeasured(run: Run, claims: Claims) -> None:
         if not claims.is_elsewhere(task.id)  # drawn, and about to be measured
     ]
     if tasks:
-        note(f"{len(tasks)} shards lack features and did not keep all images: drawing them again")
+        count = counted(len(tasks), "shard lacks", "shards lack")
+        note(f"{count} features, and not all images were kept: drawing again")
     for task in tasks:
         run.images.supersede(task.shard_id, task.block)
 

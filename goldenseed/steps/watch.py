@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from goldenseed.progress import duration, note
+from pipeline.errors import counted
 from pipeline.runs.run import Run
 from pipeline.storage.manifest import receipt_index
 
@@ -21,7 +22,7 @@ def watch_runs(open_runs: Callable[[], Sequence[Run]], *, seconds: float = LOOK_
     start = time.monotonic()
     first, total = _count(open_runs())
     drawn = first
-    note(f"{drawn:,} of {total:,} images are drawn")
+    note(f"{drawn:,} of {counted(total, 'image')} drawn")
     while drawn < total:
         time.sleep(seconds)
         drawn, total = _count(open_runs())
@@ -38,10 +39,10 @@ def _line(drawn: int, total: int, new: int, elapsed: float) -> str:
         '10 of 90 images, no new one in 10 s'
     """
     if new <= 0:
-        return f"{drawn:,} of {total:,} images, no new one in {duration(elapsed)}"
+        return f"{drawn:,} of {counted(total, 'image')}, no new one in {duration(elapsed)}"
     rate = new / elapsed
     left = duration((total - drawn) / rate)
-    return f"{drawn:,} of {total:,} images, {rate:,.1f} images/s, {left} left"
+    return f"{drawn:,} of {counted(total, 'image')}, {rate:,.1f} images/s, {left} left"
 
 
 def _count(runs: Sequence[Run]) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from pipeline.errors import PromptError
+from pipeline.errors import PromptError, counted
 from pipeline.models.base import NamesEncoders
 from pipeline.prompts.prompt_sets import Prompt
 
@@ -30,7 +30,8 @@ def refuse_long(model: Encoders, texts: Sequence[str], negative: str) -> None:
     """
     long = [text for text in texts if model.truncated_tokens(text)]
     if long:
-        raise PromptError(f"{len(long):,} prompt(s) are {_words(model, long[0])}")
+        count = counted(len(long), "prompt is", "prompts are")
+        raise PromptError(f"{count} {_words(model, long[0])}")
     if negative and model.truncated_tokens(negative):
         raise PromptError(f"the negative prompt is {_words(model, negative)}")
 
@@ -42,10 +43,10 @@ def texts_of(prompts: Iterable[Prompt]) -> list[str]:
 
 def _words(model: Encoders, text: str) -> str:
     return (
-        f"longer than the text encoder reads: {text[:60]!r} is {model.truncated_tokens(text)} "
-        f"token(s) too long{_encoders(model, text)}. Shorten what is too long, or set "
-        f"`long_prompts: cut` in the recipe to draw without the ends; each row then counts the "
-        f"tokens that were cut off"
+        f"longer than the text encoder reads: {text[:60]!r} is "
+        f"{counted(model.truncated_tokens(text), 'token')} too long{_encoders(model, text)}. "
+        f"Shorten what is too long, or set `long_prompts: cut` in the recipe to draw without the "
+        f"ends; each row then counts the tokens that were cut off"
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline import global_streams
 from pipeline.batch import Batch, Drawn
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, counted
 from pipeline.models.base import Model
 from pipeline.runs.run import Run
 from pipeline.settings.choices import SEED_LIMIT
@@ -118,7 +118,7 @@ def _refuse_nonfinite(run: Run, drawn: Drawn) -> None:
     raise ModelError(
         f"{_who(run)}, guidance_scale {config.guidance_scale:g}, {config.dtype}"
         f"{f' and {settings}' if settings else ''}: the decoder gave NaN or infinity for "
-        f"{'all ' if len(drawn.finite) > 1 else ''}{len(drawn.finite)} image(s) that were drawn "
-        f"before the run, so its images would not be usable; change these settings"
+        f"{'all ' if len(drawn.finite) > 1 else ''}{counted(len(drawn.finite), 'image')} that "
+        f"were drawn before the run, so its images would not be usable; change these settings"
         f"{', for example to dtype float32' if config.dtype != 'float32' else ''}"
     )

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.errors import PromptError, StoreError, nearest
+from pipeline.errors import PromptError, StoreError, counted, nearest
 from pipeline.prompts.prompt import (
     FIELDS,
     LABELS,
@@ -67,7 +67,7 @@ class PromptReport:
             >>> PromptReport("p.txt", 4, 2, 0, ((3, 1), (4, 1))).summary()
             'p.txt: 4 prompts read, 2 kept; 2 duplicates merged (line 3 = 1, 4 = 1)'
         """
-        text = f"{self.path}: {self.n_read:,} prompts read, {self.n_kept:,} kept"
+        text = f"{self.path}: {counted(self.n_read, 'prompt')} read, {self.n_kept:,} kept"
         if self.n_stripped:
             text += f"; {self.n_stripped:,} stripped of blanks"
         merged = self.n_read - self.n_kept

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError, counted, nearest
 from pipeline.storage.plain_yaml import AmbiguousValueError, load_plain
 from pipeline.storage.yaml_loader import MAX_BYTES
 
@@ -80,7 +80,7 @@ def validated(
         more = error.error_count() - len(problems)
         problems += [f"and {more:,} more"] if more else []
         lines = "\n".join(f"  {problem}" for problem in problems)
-        raise ConfigError(f"{path}: {error.error_count()} problem(s)\n{lines}") from error
+        raise ConfigError(f"{path}: {counted(error.error_count(), 'problem')}\n{lines}") from error
 
 
 def _short(value: object) -> str:

@@ -169,7 +169,7 @@ def test_prompts_over_the_token_limit(call: Call, tmp_path: Path) -> None:
     cells = [{"text": "a red ball"}, {"text": "a ball " * 60}]
     recipe = tiny.write_recipe(tmp_path, "seedling-mini", tiny.write_prompts(tmp_path, cells))
     for command in ("plan", "run"):
-        refused(call, recipe, command, "1 prompt(s) are longer than the text encoder reads")
+        refused(call, recipe, command, "1 prompt is longer than the text encoder reads")
     recipe.write_text(recipe.read_text() + "long_prompts: cut\n")
     called = call("generate", recipe, "--out", tmp_path / "run", "--executor", "local")
     assert called.code == 0

@@ -27,7 +27,7 @@ from analysis.study_tools.race_units import (
 from goldenseed.progress import note
 from goldenseed.steps import steps
 from goldenseed.steps.search.start import CHOOSING_SET
-from pipeline.errors import ConfigError, RunError
+from pipeline.errors import ConfigError, RunError, counted
 from pipeline.runs.grid import Block, Tile, cut
 from pipeline.runs.layout import SEARCH_FILE
 from pipeline.runs.run import Run
@@ -62,7 +62,8 @@ class Incomplete(Exception):
     """
 
     def __init__(self, results: list[steps.Result]) -> None:
-        super().__init__(f"{sum(len(result.errors) for result in results)} shards have no result")
+        failed = sum(len(result.errors) for result in results)
+        super().__init__(f"{counted(failed, 'shard has', 'shards have')} no result")
         self.results = results
 
 

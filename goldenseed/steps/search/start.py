@@ -11,7 +11,7 @@ from analysis.study_tools.race_units import cut_units, race_metric
 from goldenseed.steps import begin
 from goldenseed.steps.prompt_notes import note_prompts
 from pipeline.cards.card import resolve
-from pipeline.errors import ConfigError, RunError
+from pipeline.errors import ConfigError, RunError, counted
 from pipeline.prompts.conditions import FOLDER, Conditions, bring_conditions, check_conditions
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.identity import read_identity
@@ -52,7 +52,7 @@ def start_search(recipe: Recipe, out: Path, *, metric: str = "") -> Run:
     load_metric(goal.name, model=recipe.own_card())
     goal.check()
     if len(seeds) < LEAST_SEEDS:
-        raise ConfigError(f"{len(seeds)} seeds; a search needs at least {LEAST_SEEDS}")
+        raise ConfigError(f"{counted(len(seeds), 'seed')}; a search needs at least {LEAST_SEEDS}")
     prompt_set = begin.load_prompts(recipe)
     note_prompts(recipe, prompt_set)
     prompts = [prompt for prompt in prompt_set.prompts if prompt.set == CHOOSING_SET]

@@ -24,7 +24,7 @@ import torch
 from pipeline.batch import Batch, Drawn
 from pipeline.cards.card import Card, ResolvedCard
 from pipeline.cards.card_parts import DECODERS, PipelineStage
-from pipeline.errors import ModelError, PromptError
+from pipeline.errors import ModelError, PromptError, counted
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import device_of, to_uint8, tokens_cut_of
 from pipeline.models.diffusers_pipeline.inputs import (
@@ -236,5 +236,5 @@ class DiffusersPipeline:
                 if wrong:
                     raise PromptError(
                         f"prompt {wrong[0]!r} is not a class of card {self.card.name}, whose "
-                        f"classes are 0 to {count - 1}; change {len(wrong):,} prompt(s)"
+                        f"classes are 0 to {count - 1}; change {counted(len(wrong), 'prompt')}"
                     )

@@ -16,6 +16,7 @@ from analysis.cells.cells import read_cells
 from analysis.metrics.layout import LayoutX, fill_not_found
 from analysis.seed_shares import scalar_measures, share_table
 from analysis.statistics.variance import seed_share_null, variance_shares
+from goldenseed.output.shares import print_shares
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
@@ -184,3 +185,19 @@ class Place(LayoutX):
 
 
 PLACE = "tests.goldenseed.output.test_shares:Place"
+
+
+@pytest.mark.parametrize(
+    ("p", "low", "disagree"),
+    [(0.0005, -0.01, True), (0.0005, 0.01, False), (0.4, -0.01, False), (0.4, 0.01, True)],
+)
+def test_where_p_and_the_interval_disagree_it_says_which_to_believe(
+    p: float, low: float, *, disagree: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = {"seed": 0.03, "seed_low": low, "seed_high": 0.08, "seed_p": p, "draws": 2000}
+    others = {f"{part}{end}": 0.4 for part in ("prompt", "rest") for end in ("", "_low", "_high")}
+    counts = {"n": 96, "seeds": 8, "prompts": 12, "groups": 12, "seed_null_high": 0.02}
+    row = {"measure": "brightness", **numbers, **others, **counts, "note": "", "method": "m"}
+    print_shares([("run", pl.DataFrame([row]))], as_json=False)
+    out = capsys.readouterr().out
+    assert ("brightness: p and the interval disagree. Believe p" in out) == disagree

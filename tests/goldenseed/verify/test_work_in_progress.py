@@ -86,7 +86,7 @@ def test_what_repair_sets_aside_is_to_be_made_again_and_no_damage(
     assert call("verify", run_folder, "--repair").code == 4
     called = call("verify", run_folder)
     assert called.code == 0
-    assert "still being drawn: 1 shards have no images yet" in called.out
+    assert "still being drawn: 1 shard has no images yet" in called.out
     features = sorted((run_folder / "features").rglob("*.parquet"))
     assert call("run", recipe, "--out", run_folder, "--executor", "local").code == 0
     assert sorted((run_folder / "features").rglob("*.parquet")) == features, "they were good"

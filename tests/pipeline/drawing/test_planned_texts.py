@@ -40,7 +40,7 @@ def test_a_negative_prompt_counts_as_a_prompt_does() -> None:
     assert cut_texts(mini, [SHORT], LONG, refuse=False) == [LONG]
     with pytest.raises(PromptError, match="the negative prompt is longer than the text encoder"):
         cut_texts(mini, [SHORT], LONG, refuse=True)
-    with pytest.raises(PromptError, match=r"1 prompt\(s\) are longer"):
+    with pytest.raises(PromptError, match=r"1 prompt is longer"):
         cut_texts(mini, [SHORT, Prompt("a cup", negative=LONG)], "", refuse=True)
 
 

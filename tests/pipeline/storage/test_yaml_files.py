@@ -88,7 +88,7 @@ def test_values_out_of_range_are_words(value: str, tmp_path: Path) -> None:
 def test_values_are_cut_in_messages(tmp_path: Path) -> None:
     refused(tmp_path, f"{RECIPE}order: {'x' * 100_000}\n{'y' * 100_000}: 1\n")
     words = refused(tmp_path, RECIPE + "".join(f"unknown{i}: 1\n" for i in range(5000)))
-    assert "5000 problem(s)" in words
+    assert "5,000 problems" in words
     assert "and 4,980 more" in words
 
 
