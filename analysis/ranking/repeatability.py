@@ -198,13 +198,13 @@ def prompts_needed(
     if r >= target:
         return Needed(
             None,
-            f"The reliability is {r:.2f} with {n:,} prompts already, so no larger number of "
+            f"The reliability is {r:z.2f} with {n:,} prompts already, so no larger number of "
             "prompts is given.",
         )
     if r <= 0:
         return Needed(
             None,
-            f"No number of prompts can be given: the reliability is {r:.2f}, so no repeatable "
+            f"No number of prompts can be given: the reliability is {r:z.2f}, so no repeatable "
             "difference between seeds was found.",
         )
     if per_image_mean:

@@ -27,10 +27,10 @@ def print_comparison(made: "Comparison", *, as_json: bool) -> None:
         f"{made.sides[0]} against {made.sides[1]}: {made.pairs} pairs of {made.prompts} prompts, "
         f"{tables.number_of_bytes(made.bytes)}"
     )
-    seen = ", ".join(f"{share:.0%} with power {power[str(share)]:.2f}" for share in ADVANTAGES)
+    seen = ", ".join(f"{share:z.0%} with power {power[str(share)]:z.2f}" for share in ADVANTAGES)
     tables.line(
         f"With {made.pairs} pairs and one rater, an advantage is seen (5 %, two-sided) if the "
-        f"better side wins {seen}. Power 0.8 at {SMALL_ADVANTAGE:.0%} takes {needed} pairs. More "
+        f"better side wins {seen}. Power 0.8 at {SMALL_ADVANTAGE:z.0%} takes {needed} pairs. More "
         f"raters help less than more pairs, and answers of no difference count half."
     )
     tables.line(f"for raters: {tables.short_path(made.page.parent)} (they open index.html)")
@@ -64,9 +64,9 @@ def _print_voters(results: "Results") -> None:
             "votes": found.votes,
             "pairs": f"{found.pairs} of {results.pairs}",
             "raters": found.raters,
-            "no difference": f"{found.same:.1%}",
-            "left": "-" if found.left_rate is None else f"{found.left_rate:.1%}",
-            "alpha": "-" if found.alpha is None else f"{found.alpha:.2f}",
+            "no difference": f"{found.same:z.1%}",
+            "left": "-" if found.left_rate is None else f"{found.left_rate:z.1%}",
+            "alpha": "-" if found.alpha is None else f"{found.alpha:z.2f}",
         }
         for found in results.questions
     ]
@@ -94,4 +94,4 @@ def _print_metrics(results: "Results") -> None:
 
 
 def _interval(found: "Interval") -> str:
-    return f"{found.value:.1%} [{found.low:.1%}, {found.high:.1%}]"
+    return f"{found.value:z.1%} [{found.low:z.1%}, {found.high:z.1%}]"

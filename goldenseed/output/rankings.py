@@ -136,10 +136,10 @@ def _evidence(ranking: Ranking) -> list[str]:
         f"Bad seeds: {ranking.bad.verdict}",
         *ranking.warnings,
         f"{ranking.n_seeds} seeds; {ranking.n_set1} prompts in set 1, {ranking.n_set2} in set 2; "
-        f"rank correlation of the sets {correlation.value:.2f} "
-        f"[{correlation.low:.2f}, {correlation.high:.2f}], "
-        f"reliability with {reliability.n} images per seed {reliability.value:.2f} "
-        f"[{reliability.low:.2f}, {reliability.high:.2f}].",
+        f"rank correlation of the sets {correlation.value:z.2f} "
+        f"[{correlation.low:z.2f}, {correlation.high:z.2f}], "
+        f"reliability with {reliability.n} images per seed {reliability.value:z.2f} "
+        f"[{reliability.low:z.2f}, {reliability.high:z.2f}].",
         *([ranking.belief] if ranking.belief else []),
         f"Best minus worst seed on set 2: {gap.value:.4g}; with images dealt out to seeds at "
         f"random, {gap.null_mean:.4g} on average, {p_words(gap.p, ranking.permutations)}.",
@@ -151,5 +151,5 @@ def _evidence(ranking: Ranking) -> list[str]:
 
 def _share(row: Mapping[str, Any]) -> str:
     name = row["column"].removeprefix("appearance.")
-    bounds = "" if row["low"] is None else f" [{row['low']:.1%}, {row['high']:.1%}]"
-    return f"{name} {row['share']:.1%}{bounds}"
+    bounds = "" if row["low"] is None else f" [{row['low']:z.1%}, {row['high']:z.1%}]"
+    return f"{name} {row['share']:z.1%}{bounds}"

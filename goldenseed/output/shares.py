@@ -40,8 +40,8 @@ def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -
     if contrary:
         tables.line(
             f"{', '.join(dict.fromkeys(contrary))}: p and the interval disagree. Believe p on "
-            f"whether the seed has any effect, because it compares with images whose seeds have none; the "
-            f"interval says how large the share may be, and is rough where the share is near 0."
+            f"whether the seed has any effect, because it compares with images whose seeds have "
+            f"none; the interval says how large the share may be, and is rough near 0."
         )
 
 
@@ -66,14 +66,14 @@ def _share(row: dict[str, Any], part: str) -> str:
     if row[part] is None:
         return "-"
     if row[f"{part}_low"] is None:
-        return f"{row[part]:.1%}"
-    return f"{row[part]:.1%} [{row[f'{part}_low']:.1%}, {row[f'{part}_high']:.1%}]"
+        return f"{row[part]:z.1%}"
+    return f"{row[part]:z.1%} [{row[f'{part}_low']:z.1%}, {row[f'{part}_high']:z.1%}]"
 
 
 def _null(row: dict[str, Any]) -> str:
     if row["seed_p"] is None:
         return "-"
-    return f"below {row['seed_null_high']:.1%}, {p_words(row['seed_p'], row['draws'], brief=True)}"
+    return f"below {row['seed_null_high']:z.1%}, {p_words(row['seed_p'], row['draws'], brief=True)}"
 
 
 def _counts(row: dict[str, Any]) -> str:

@@ -130,7 +130,7 @@ def number_of_bytes(count: float) -> str:
     units = ["B", "kB", "MB", "GB", "TB", "PB"]
     while count >= 1000 and len(units) > 1:
         count, units = count / 1000, units[1:]
-    return f"{count:.0f} {units[0]}" if units[0] == "B" else f"{count:.1f} {units[0]}"
+    return f"{count:z.0f} {units[0]}" if units[0] == "B" else f"{count:z.1f} {units[0]}"
 
 
 def short_path(path: Path) -> Path:

@@ -61,6 +61,7 @@ class Status:
 def status_of(run: Run) -> Status:
     """Read a run's state. Opens receipts (or their manifest), but no shard."""
     index = receipt_index(run.images)
+    run.reread_grid()  # after the receipts: another driver may have added cells and drawn them
     prompts, seeds = run.prompts, run.seeds
     left = [*leftovers(run.store)]
     releases = run.store.folders(RELEASES_FOLDER)

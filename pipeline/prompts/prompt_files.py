@@ -101,8 +101,9 @@ def _table(text: str, *, separators: str, quoting: Quoting) -> Iterator[Row]:
             return _table_rows(reader, header)
     first = text.partition("\n")[0].strip()[:200]
     raise PromptError(
-        f"1: found the first line {first!r}; wanted the names of the columns, one of them prompt, "
-        f"text or caption"
+        f"1: the first line is {first!r}, and none of its columns is called prompt, text or "
+        f"caption, so the file seems to have no header; write the names of the columns above that "
+        f"line, for example `prompt`, or rename the file to .txt if each line is one prompt"
     )
 
 

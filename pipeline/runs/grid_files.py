@@ -18,6 +18,9 @@ REMEDY = (
 )
 """What to do about a grid file that is missing or damaged."""
 
+FEWEST_DIGITS = 4
+"""Digits of the number in a grid file's name."""
+
 
 @dataclass(frozen=True)
 class GridFiles:
@@ -50,10 +53,18 @@ def read_grid(store: LocalStore) -> GridFiles:
     Raises:
         RunError: If a file is damaged, or one between two others is missing.
     """
-    count = sum(1 for _ in store.list(GRID_FOLDER, ".json"))
+    count = grid_count(store)
     files = [read_grid_file(store, index) for index in range(count)]
     prompts = {prompt.id: prompt for _, some in files for prompt in some}
     return GridFiles(tuple(block for some, _ in files for block in some), prompts, count)
+
+
+def grid_count(store: LocalStore) -> int:
+    """Count the grid files that a run must have: as many as the last that is there says."""
+    keys = [*store.list(GRID_FOLDER, ".json")]
+    names = [key.rpartition("/")[2].removesuffix(".json") for key in keys]
+    numbers = [int(name) for name in names if len(name) == FEWEST_DIGITS and name.isdecimal()]
+    return max(len(names), *(number + 1 for number in numbers), 0)
 
 
 def append_grid(
@@ -87,7 +98,7 @@ def refuse_blocked(store: LocalStore, known: GridFiles) -> None:
 
 def grid_key(index: int) -> str:
     """The key of a grid file; the first has the index 0."""
-    return f"{GRID_FOLDER}/{index:04d}.json"
+    return f"{GRID_FOLDER}/{index:0{FEWEST_DIGITS}d}.json"
 
 
 def read_grid_file(store: LocalStore, index: int) -> tuple[list[Block], list[Prompt]]:
@@ -100,9 +111,9 @@ def read_grid_file(store: LocalStore, index: int) -> tuple[list[Block], list[Pro
     try:
         content = store.read(key)
     except FileNotFoundError as error:
-        raise RunError(
-            f"{store.path(key)} is missing, but the run has later grid files: {REMEDY}"
-        ) from error
+        is_last = index >= grid_count(store)
+        why = "the run has shards of its cells" if is_last else "the run has later grid files"
+        raise RunError(f"{store.path(key)} is missing, and {why}: {REMEDY}") from error
     try:
         fields = unseal(content)
         if fields["index"] != index:

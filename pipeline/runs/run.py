@@ -149,6 +149,10 @@ class Run:
         """All tiles, in drawing order."""
         return (tile for block in self.blocks for tile in grid.cut(block))
 
+    def reread_grid(self) -> None:
+        """Take in what other processes have added to the grid since it was read."""
+        self._grid = read_grid(self.store)
+
     def grow(self, seeds: Sequence[int], prompts: Sequence[Prompt]) -> None:
         """Add seeds and prompts to the grid; the grid keeps what it holds, at no cost.
 
@@ -168,7 +172,7 @@ class Run:
         )
         wanted = {prompt.id: prompt for prompt in prompts}
         while True:
-            self._grid = read_grid(self.store)
+            self.reread_grid()
             blocks = self._missing_blocks(seeds, list(wanted))
             if not blocks:
                 return

@@ -129,8 +129,8 @@ def _result(ranking: Ranking) -> str:
 - {ranking.n_seeds} seeds, {ranking.n_set1} prompts in set 1 and {ranking.n_set2} in set 2, one \
 image each; metric {plain(ranking.metric)} ({plain(ranking.unit)}, \
 {"higher" if ranking.higher_is_better else "lower"} is better).
-- Rank correlation of the two sets: {correlation.value:.2f} [{correlation.low:.2f}, \
-{correlation.high:.2f}].
+- Rank correlation of the two sets: {correlation.value:z.2f} [{correlation.low:z.2f}, \
+{correlation.high:z.2f}].
 - Best minus worst seed: {gap.value:.4g}; without a seed effect {gap.null_mean:.4g} on average \
 (95 %: {gap.null_high:.4g}), {p_words(gap.p, ranking.permutations)}.
 - Mean on set 2: {ranking.mean_set2:.4g} for all seeds, {ranking.golden.chosen_mean_set2:.4g} for \

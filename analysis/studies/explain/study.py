@@ -250,10 +250,10 @@ def _sentence(
 ) -> str:
     strongest_of = {row["target"]: row for row in features if row["rank"] == 1}
     targets = "; ".join(
-        f"{row['target']}: R2 {row['r2']:.2f} [{row['r2_low']:.2f}, {row['r2_high']:.2f}] of a "
-        f"ceiling of {row['ceiling']:.2f} (null {row['null_mean']:.2f}, "
+        f"{row['target']}: R2 {row['r2']:z.2f} [{row['r2_low']:z.2f}, {row['r2_high']:z.2f}] of a "
+        f"ceiling of {row['ceiling']:z.2f} (null {row['null_mean']:z.2f}, "
         f"{p_words(row['p'], draws)}), strongest feature {best['feature']} "
-        f"(r = {best['correlation']:.2f}, {p_words(best['p_family'], draws)})"
+        f"(r = {best['correlation']:z.2f}, {p_words(best['p_family'], draws)})"
         for row, best in ((row, strongest_of[row["target"]]) for row in rows)
     )
     n = f"{rows[0]['seeds']:,} seeds, {rows[0]['prompts']:,} prompts"

@@ -14,6 +14,7 @@ from analysis.ranking.judges import JudgedSeeds, judge_chosen
 from analysis.statistics.arrays import Floats
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.fidelity.assignments import Assignments
+from analysis.studies.fidelity.doubts import group_warnings, not_repeatable
 from analysis.studies.fidelity.figures import pools_figure, random_sets_figure
 from analysis.studies.fidelity.random_sets import TABLE_COLUMNS, against_random, words
 from analysis.studies.fidelity.seed_pools import pool_rows, preference_gains
@@ -126,6 +127,7 @@ class Fidelity(Study):
             choosers, chosen = [each.metric for each in deciding[0]], [seeds[i] for i in golden]
             judged_by[kind] = judge_chosen(source, choosers, chosen, prompt_set=REPORTING_SET)
         pools = self._pools(run, deciding, drawn[THIS])
+        last_judged = [each.judged for assigned in drawn.values() for each in assigned]
         golden_seeds = [seeds[index] for index in golden]
         return Findings(
             outcome="; ".join(
@@ -133,6 +135,8 @@ class Fidelity(Study):
                     _sentence(rows, gains),
                     *(f"{kind}: {by.words.rstrip('.')}" for kind, by in judged_by.items()),
                     *self._left_out(metrics),
+                    *group_warnings([*(e for each in deciding for e in each), *last_judged]),
+                    *not_repeatable(deciding, self.rng(run, "reliability")),
                 ]
             ),
             numbers={

@@ -105,14 +105,14 @@ def _sentence(lists: GoldenLists) -> str:
         strict = f"no seed is called golden: {'; '.join(lists.withheld)}; {strict}"
     strict = "; ".join([strict, *(warning.rstrip(".") for warning in lists.warnings)])
     return (
-        f"{numbers['length']} of {numbers['seeds']:,} seeds are in the top {lists.share:.0%} by "
+        f"{numbers['length']} of {numbers['seeds']:,} seeds are in the top {lists.share:z.0%} by "
         f"{distance} and {preference} on set 1; unrelated rankings share "
-        f"{numbers['length_unrelated']['mean']:.1f} +- {numbers['length_unrelated']['sd']:.1f}, "
-        f"without a seed effect {null['mean']:.1f} +- {null['sd']:.1f} (rank correlation of the "
-        f"metrics {correlation.value:.2f} [{correlation.low:.2f}, {correlation.high:.2f}]); "
+        f"{numbers['length_unrelated']['mean']:z.1f} +- {numbers['length_unrelated']['sd']:z.1f}, "
+        f"without a seed effect {null['mean']:z.1f} +- {null['sd']:z.1f} (rank correlation of the "
+        f"metrics {correlation.value:z.2f} [{correlation.low:z.2f}, {correlation.high:z.2f}]); "
         f"{numbers['again_count']} of them are so again on set 2, with unrelated rankings "
-        f"{numbers['again_unrelated']['mean']:.1f}, without a seed effect {again['mean']:.1f} +- "
-        f"{again['sd']:.1f} ({p_words(again['p'], again['draws'])}); {strict}"
+        f"{numbers['again_unrelated']['mean']:z.1f}, without a seed effect {again['mean']:z.1f} +- "
+        f"{again['sd']:z.1f} ({p_words(again['p'], again['draws'])}); {strict}"
     )
 
 

@@ -194,7 +194,7 @@ def _sentence(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], draws:
     parts = [f"{name} ({of_run['wins'][0]['differs']})"]
     parts += [
         f"{row['metric']} better in {_number(row, 'win_rate', '.1%')} of {row['n']:,} cells "
-        f"({row['seeds']:,} seeds, {row['groups']} prompt groups, ties {row['ties']:.0%}, "
+        f"({row['seeds']:,} seeds, {row['groups']} prompt groups, ties {row['ties']:z.0%}, "
         f"{p_words(row['p'], NULL_DRAWS)})"
         for row in of_run["wins"]
     ]
@@ -209,15 +209,15 @@ def _sentence(name: str, rows: Mapping[str, Sequence[Mapping[str, Any]]], draws:
         for row in of_run["detail"][-2:-1]
     ]
     parts += [
-        f"seed's share of {row['metric']} {row['before']:.3f} ("
-        f"{p_words(row['before_p'], NULL_DRAWS)}) > {row['after']:.3f} ("
+        f"seed's share of {row['metric']} {row['before']:z.3f} ("
+        f"{p_words(row['before_p'], NULL_DRAWS)}) > {row['after']:z.3f} ("
         f"{p_words(row['after_p'], NULL_DRAWS)}), change {_number(row, 'change', '+.3f')}"
         for row in of_run["shares"]
         if row["change"] is not None
     ]
     parts += [
         f"rank correlation of seeds by {row['metric']} {_number(row, 'cross', '.2f')}, without a "
-        f"seed effect at most {row['null_high']:.2f} ({p_words(row['p'], draws)}), "
+        f"seed effect at most {row['null_high']:z.2f} ({p_words(row['p'], draws)}), "
         f"{_corrected_text(row)}"
         for row in of_run["ranks"]
     ]

@@ -178,10 +178,10 @@ def _sentence(result: SeedQuality, target: float) -> str:
     best, worst = result.ranking.seeds[0], result.ranking.seeds[-1]
     return (
         f"{result.metric.name}: {row['seeds']:,} seeds, rank correlation of the sets "
-        f"{row['rank_correlation']:.2f} [{row['rank_correlation_low']:.2f}, "
-        f"{row['rank_correlation_high']:.2f}], reliability over prompt groups "
-        f"{row['reliability']:.2f} [{row['reliability_low']:.2f}, "
-        f"{row['reliability_high']:.2f}] with {row['n_set2']:,} images per seed; standard "
+        f"{row['rank_correlation']:z.2f} [{row['rank_correlation_low']:z.2f}, "
+        f"{row['rank_correlation_high']:z.2f}], reliability over prompt groups "
+        f"{row['reliability']:z.2f} [{row['reliability_low']:z.2f}, "
+        f"{row['reliability_high']:z.2f}] with {row['n_set2']:,} images per seed; standard "
         f"deviation of the true seed effects {row['spread']:.3g} [{row['spread_low']:.3g}, "
         f"{row['spread_high']:.3g}]; best seed {best.seed} {best.value:.4g} [{best.low:.4g}, "
         f"{best.high:.4g}], worst {worst.seed} {worst.value:.4g} [{worst.low:.4g}, "

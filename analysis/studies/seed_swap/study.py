@@ -189,7 +189,7 @@ def _sentence(own: Sequence[Mapping[str, Any]], etas: Sequence[Mapping[str, Any]
 
 def _similar(one: Mapping[str, Any]) -> str:
     return (
-        f"{one['to_i']:.2f} [{one['to_i_low']:.2f}, {one['to_i_high']:.2f}], "
-        f"{one['to_j']:.2f} [{one['to_j_low']:.2f}, {one['to_j_high']:.2f}], {one['to_other']:.2f} "
-        f"({decides(one)})"
+        f"{one['to_i']:z.2f} [{one['to_i_low']:z.2f}, {one['to_i_high']:z.2f}], "
+        f"{one['to_j']:z.2f} [{one['to_j_low']:z.2f}, {one['to_j_high']:z.2f}], "
+        f"{one['to_other']:z.2f} ({decides(one)})"
     )

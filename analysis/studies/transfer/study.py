@@ -230,15 +230,15 @@ def _correlation_columns(carried_over: Carried) -> dict[str, float]:
 
 def _sentence(row: Mapping[str, Any], draws: int) -> str:
     corrected = (
-        f"corrected {row['corrected']:.2f} [{row['corrected_low']:.2f}, "
-        f"{row['corrected_high']:.2f}]"
+        f"corrected {row['corrected']:z.2f} [{row['corrected_low']:z.2f}, "
+        f"{row['corrected_high']:z.2f}]"
         if np.isfinite(row["corrected_low"])
         else "not corrected, because a reliability is too low"
     )
     return (
         f"{row['other']} by {row['metric']} ({row['seeds']:,} seeds, {row['n']:,} images each) "
-        f"{row['cross']:.2f} [{row['cross_low']:.2f}, {row['cross_high']:.2f}], without a seed "
-        f"effect at most {row['null_high']:.2f} ({p_words(row['p'], draws)}), {corrected}, "
+        f"{row['cross']:z.2f} [{row['cross_low']:z.2f}, {row['cross_high']:z.2f}], without a seed "
+        f"effect at most {row['null_high']:z.2f} ({p_words(row['p'], draws)}), {corrected}, "
         f"{row['again']} of {row['listed']} listed seeds are listed again, by chance "
-        f"{row['again_chance']:.1f}"
+        f"{row['again_chance']:z.1f}"
     )

@@ -8,9 +8,9 @@ from goldenseed.steps.verify.checked import Checked
 from pipeline.errors import RunError
 from pipeline.prompts.prompt import Prompt
 from pipeline.runs.grid import Tile, cut
-from pipeline.runs.grid_files import GridFiles, grid_key, read_grid, read_grid_file
+from pipeline.runs.grid_files import GridFiles, grid_count, grid_key, read_grid, read_grid_file
 from pipeline.runs.identity import read_identity
-from pipeline.runs.layout import GRID_FOLDER, RECIPE_FILE, RUN_FILE, TOKEN_FILE
+from pipeline.runs.layout import RECIPE_FILE, RUN_FILE, TOKEN_FILE
 from pipeline.runs.run import read_recipe
 from pipeline.storage.shards import RECEIPTS
 from pipeline.storage.store import LocalStore
@@ -65,8 +65,8 @@ class Known:
 
     def _check_files(self) -> list[Checked]:
         root = self.store.root
-        count = sum(1 for _ in self.store.list(GRID_FOLDER, ".json"))
-        if not count and self.store.exists(RECEIPTS):
+        count = grid_count(self.store)
+        if not count and next(iter(self.store.list(RECEIPTS, "")), None):
             count = 1  # shards were drawn: the first grid file is missing
         return [
             Checked(RUN_FILE, _error(partial(read_identity, root))),

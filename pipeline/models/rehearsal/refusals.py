@@ -23,6 +23,12 @@ TOLERANCE = 1e-3
 COMPARED_STEPS = 20
 """Steps after which two rehearsals are compared."""
 
+OTHER_SCHEDULERS = (
+    "Use a scheduler whose noise comes from the generators, for example "
+    "EulerAncestralDiscreteScheduler, or DPMSolverMultistepScheduler with "
+    "`scheduler_config: {algorithm_type: sde-dpmsolver++}`"
+)
+
 SWITCHES = {
     "clip_sample_range": "clip_sample",
     "dynamic_thresholding_ratio": "thresholding",
@@ -46,6 +52,7 @@ def rehearse(where: str, schedule: Schedule, folder: Path | None) -> None:
             that it does not read because another is off, its result depends on a shared random
             stream or on the place in the batch, or it draws step noise and the noise spec has none.
     """
+    _refuse_torchsde(where, schedule.scheduler)
     stored = _stored(folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -64,6 +71,20 @@ def rehearse(where: str, schedule: Schedule, folder: Path | None) -> None:
         except Exception as error:
             if stored is not None:
                 raise ConfigError(words(where, schedule, own, error)) from error
+
+
+def _refuse_torchsde(where: str, scheduler: str) -> None:
+    """Refuse a scheduler that needs torchsde, if that is not installed.
+
+    Diffusers then has a stand-in for the class, which asks to install it. Installed, it would be
+    refused for the noise that it draws with it.
+    """
+    if "torchsde" in getattr(getattr(diffusers, scheduler, None), "_backends", ()):
+        raise ConfigError(
+            f"{where}{scheduler} draws noise with the library torchsde, without the generators of "
+            f"the seeds, so a seed would not determine its image (installing torchsde would not "
+            f"change this). {OTHER_SCHEDULERS}"
+        )
 
 
 def _stored(folder: Path | None) -> Mapping[str, Any] | None:
@@ -142,9 +163,7 @@ def _refuse_own_noise(where: str, schedule: Schedule, stored: Mapping[str, Any])
         cause = f"its pipeline passes none to it, and {cause}"
     raise ConfigError(
         f"{where}{schedule.scheduler} draws noise without the generators of the seeds: {cause}, "
-        f"so a seed would not determine its image. Use a scheduler whose noise comes from the "
-        f"generators, for example EulerAncestralDiscreteScheduler, or "
-        f"DPMSolverMultistepScheduler with `scheduler_config: {{algorithm_type: sde-dpmsolver++}}`"
+        f"so a seed would not determine its image. {OTHER_SCHEDULERS}"
     )
 
 

@@ -1,6 +1,7 @@
 """A scheduler that cannot sample, or draws noise of its own, is refused without any weights."""
 
 import random
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,17 @@ def test_noise_of_its_own(
         return rehearse("", schedule, folder)
     with pytest.raises(ConfigError, match=f"{kind.__name__} draws noise without .*: {message}"):
         rehearse("", schedule, folder)
+
+
+@pytest.mark.skipif(bool(find_spec("torchsde")), reason="with torchsde, its noise is looked at")
+@pytest.mark.parametrize(
+    "scheduler", ["DPMSolverSDEScheduler", "CosineDPMSolverMultistepScheduler"]
+)
+@pytest.mark.parametrize("folder", [None, FOLDER])
+def test_without_torchsde_it_is_said_at_once(scheduler: str, folder: Path | None) -> None:
+    with pytest.raises(ConfigError, match=f"{scheduler} .* the library torchsde") as error:
+        rehearse("", Schedule(scheduler), folder)
+    assert "pip install" not in str(error.value)
 
 
 @pytest.mark.parametrize("config", [{}, {"noise_sampler_seed": 5}])

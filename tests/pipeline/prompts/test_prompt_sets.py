@@ -118,8 +118,8 @@ HEADER = "Prompt\tCategory\tChallenge\tNote\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "p.tsv:1: found the first line ''; wanted the names of the columns"),
-        ("a red horse\tb\n", "p.tsv:1: found the first line 'a red horse"),
+        ("", "p.tsv:1: the first line is '', and none of its columns is called prompt"),
+        ("a red horse\tb\n", "p.tsv:1: the first line is 'a red horse"),
         (HEADER, "found no prompt"),
         (HEADER + "a\t\t\t\nb\t\t\n", "p.tsv:3: found 3 columns; wanted 4"),
         (HEADER + "\tArts\t\t\n", "p.tsv:2: found an empty prompt"),
@@ -196,7 +196,7 @@ def test_a_csv_equals_what_another_reader_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a horse\na bowl\n", "p.csv:1: found the first line 'a horse'; wanted the names"),
+        ("a horse\na bowl\n", "p.csv:1: the first line is 'a horse', and none of its columns"),
         ("prompt,n\na,1\nb\n", "p.csv:3: found 1 columns; wanted 2"),
         ('prompt\n"a" b\n', "p.csv:2: malformed table"),
         ('prompt\na\n"b\n', "p.csv:3: malformed table"),

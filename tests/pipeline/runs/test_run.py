@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from goldenseed.steps.status import status_of
+from goldenseed.steps.verify.known import Known
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs import grid_files
@@ -161,6 +163,38 @@ def test_a_missing_grid_file_is_named(run: Run) -> None:
     (run.root / "grid" / "0000.json").unlink()
     with pytest.raises(RunError, match=r"0000\.json is missing"):
         Run.open(run.root)
+
+
+def test_all_missing_grid_files_are_named(run: Run) -> None:
+    for seed in (7, 8, 9):
+        run.grow([seed], [])
+    for index in (1, 2):
+        (run.root / "grid" / f"000{index}.json").unlink()
+    files = {file.name: file.problem for file in Known(run.store).files}
+    assert {name for name, problem in files.items() if problem} == {
+        "grid/0001.json", "grid/0002.json"
+    }  # fmt: skip
+    assert "the run has later grid files" in files["grid/0001.json"]
+
+
+def test_a_run_killed_before_its_first_grid_file_is_not_damaged(run: Run) -> None:
+    """And with shards, the missing file is not said to have later ones."""
+    grid_file = run.root / "grid" / "0000.json"
+    grid_file.unlink()
+    (run.root / "receipts").mkdir(exist_ok=True)
+    assert not any(file.problem for file in Known(run.store).files)
+    (run.root / "receipts" / "images" / "b").mkdir(parents=True)
+    (run.root / "receipts" / "images" / "b" / "t.json").write_text("{}")
+    [problem] = [file.problem for file in Known(run.store).files if file.problem]
+    assert "is missing, and the run has shards of its cells" in problem
+
+
+def test_status_of_a_run_that_another_driver_has_grown(run: Run) -> None:
+    smaller = Run.open(run.root)
+    run.grow([7, 8], PROMPTS)
+    status = status_of(smaller)
+    assert status.cells == len(run.seeds) * len(run.prompts)
+    assert status.shards == sum(1 for _ in run.tiles())
 
 
 @pytest.mark.parametrize("content", ["", "{", "3", "[]", '{"card": 1}'])

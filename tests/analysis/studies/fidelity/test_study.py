@@ -43,7 +43,10 @@ def find(run: Run, **settings: str | int) -> Findings:
 
 
 def test_the_gain_is_what_was_planted(tmp_path: Path) -> None:
-    found = find(run_with(tmp_path, 1.0)).numbers
+    findings = find(run_with(tmp_path, 1.0))
+    assert "no shown reliability" not in findings.outcome
+    assert "weigh more than" not in findings.outcome
+    found = findings.numbers
     assert set(GOOD) <= set(found["golden"])
     product = found["preference"]["this run"]
     k = len(found["golden"])
@@ -60,7 +63,9 @@ def test_the_gain_is_what_was_planted(tmp_path: Path) -> None:
 
 
 def test_a_list_by_chance_gains_nothing_on_set_3(tmp_path: Path) -> None:
-    found = find(run_with(tmp_path, 0.0), share=0.5).numbers
+    findings = find(run_with(tmp_path, 0.0), share=0.5)
+    found = findings.numbers
+    assert "has no shown reliability, so golden seeds" in findings.outcome
     assert found["golden"]
     assert found["preference"]["this run"]["gain"].low < 0.05
     assert all(row["p"] > 0.02 for row in found["table"])
@@ -123,3 +128,12 @@ def test_another_kind_of_prompts_is_a_run_of_its_own(
 def test_an_empty_list_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"0 seeds are in the top 5% .* at least 1"):
         find(run_with(tmp_path, 0.0), share=0.05)
+
+
+def test_a_group_that_was_cut_is_named(tmp_path: Path) -> None:
+    def one_object(prompts: Sequence[Prompt], _: int) -> Values:
+        return planted(prompts, 1.0)
+
+    more = [Prompt(f"a horse {i}", object="horse") for i in range(160)]
+    run = planted_run(tmp_path, one_object, seeds=SEEDS, prompts=160, more=more, **RECIPE)
+    assert "is mostly about 'horse'" in find(run).outcome
