@@ -70,6 +70,20 @@ def test_report() -> None:
     assert 0 < fields["painted_8_s"] < 30
 
 
+def test_pyramid() -> None:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    sizes = ["--seeds", "12", "--prompts", "9", "--drag-ms", "200"]
+    command = [sys.executable, "-m", "benchmarks.pyramid", *sizes]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    fields = last_line(process.stdout)
+    assert process.returncode == (0 if fields["ok"] else 1)
+    assert fields.keys() >= KEYS
+    assert fields["images"] == 108
+    assert 0 < fields["largest_sheet"] <= 200_000
+    assert min(fields["frames"]) > 1
+
+
 def test_studies(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = ["--seeds", "40", "--map-prompts", "4", "--prompts", "60", "--draws", "120"]
     studies.main(sizes)

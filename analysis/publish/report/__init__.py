@@ -1,5 +1,5 @@
 """Write the report of a run: a folder that opens in a browser, without a server or a network."""
 
-from analysis.publish.report.write import write_report
+from analysis.publish.report.write import refuse_other_files, write_report
 
-__all__ = ["write_report"]
+__all__ = ["refuse_other_files", "write_report"]

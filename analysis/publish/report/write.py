@@ -44,7 +44,7 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
         StoreError: If it cannot be written.
     """
     target = folder or run.store.path(REPORT_FOLDER)
-    _refuse_other_files(target)
+    refuse_other_files(target)
     ranking, reason = attempt(run, lambda: read_ranking(run))
     thumbnails, sheets = make_sheets(run)
     listed = findings(run)
@@ -78,13 +78,20 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
     return target / INDEX
 
 
-def _refuse_other_files(folder: Path) -> None:
-    """Refuse a folder that somebody keeps other things in: files would be replaced."""
+def refuse_other_files(folder: Path) -> None:
+    """Refuse a folder that somebody keeps other things in: files would be replaced.
+
+    Args:
+        folder: Where a report would be written.
+
+    Raises:
+        RunError: If the folder is a file, or holds other files than a report.
+    """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise RunError(f"{folder} is a file; give a folder for the report")
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.iterdir()} - {".grid.unfinished"}
     if names and INDEX not in names and names - {"grid", "figures", SHEETS}:
         raise RunError(
             f"{folder} holds other files ({', '.join(sorted(names)[:3])}); give a new folder or "

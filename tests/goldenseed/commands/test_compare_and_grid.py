@@ -8,6 +8,7 @@ import pytest
 
 from analysis.publish.compare.key import read_key
 from analysis.publish.compare.votes import check_value
+from goldenseed.commands import report
 from tests.goldenseed.conftest import Call
 
 
@@ -24,6 +25,23 @@ def test_the_grid_says_its_size_before_it_is_written(
     assert (called.code, plan["files"]) == (0, 9)
     assert len([path for path in out.rglob("*.*") if path.is_file()]) == 9
     assert call("grid", made / "run", "--out", out, "--cell", 7).code == 2
+
+
+def test_the_report_brings_a_small_grid_and_says_when_it_is_large(
+    made: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = call("report", made / "run", "--out", tmp_path / "small")
+    assert called.code == 0
+    assert (tmp_path / "small" / "grid" / "index.html").exists()
+    assert 'href="grid/index.html"' in (tmp_path / "small" / "index.html").read_text("utf-8")
+    monkeypatch.setattr(report, "MOST_GRID_BYTES", 1000)
+    called = call("report", made / "run", "--out", tmp_path / "large")
+    assert (called.code, "`goldenseed grid` makes it" in called.err) == (0, True)
+    assert not (tmp_path / "large" / "grid").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "note.txt").write_text("mine")
+    assert call("report", made / "run", "--out", tmp_path / "mine").code == 2
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["note.txt"]
 
 
 def vote_all(folder: Path, rater: str, path: Path) -> Path:
