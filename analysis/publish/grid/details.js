@@ -82,13 +82,13 @@ const details = (() => {
     for (let level = 0; level < sides.length; level += 1) {
       const per = SHEET / sides[level];
       const [x, y] = [Math.floor(cell.s / per), Math.floor(cell.p / per)];
-      const bitmap = sheets.get(level, x, y);
-      if (!bitmap) continue;
+      const sheet = sheets.get(level, x, y);
+      if (!sheet) continue;
       const side = sides[level];
       picture.width = picture.height = 2 * sides[0];
       const pen = picture.getContext("2d");
       pen.imageSmoothingQuality = "high";
-      pen.drawImage(bitmap, (cell.s % per) * side, (cell.p % per) * side, side, side, 0, 0, picture.width, picture.height);
+      pen.drawImage(sheet, (cell.s % per) * side, (cell.p % per) * side, side, side, 0, 0, picture.width, picture.height);
       picture.dataset.level = level;
       break;
     }

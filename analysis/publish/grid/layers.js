@@ -64,12 +64,12 @@ const layers = (() => {
         scratch.width = tile.width;
         scratch.height = SHEET;
         for (const [sheetColumn, first, place, length] of across) {
-          const bitmap = sheets.get(level, sheetColumn, sheetRow);
-          if (!bitmap) continue;
+          const sheet = sheets.get(level, sheetColumn, sheetRow);
+          if (!sheet) continue;
           const left = (first - sheetColumn * per) * side;
           rough.drawImage(
-            bitmap, left, 0, length * side, bitmap.height,
-            place * side, 0, length * side, bitmap.height,
+            sheet, left, 0, length * side, sheet.height,
+            place * side, 0, length * side, sheet.height,
           );
         }
         for (const [row, first, place, length] of down)

@@ -5,23 +5,25 @@ const sheets = (() => {
   const { sheet: SHEET, sides } = page.data("layout");
   const MOST = 320; // sheets in memory, about a megabyte each
   const AT_ONCE = 8;
+  const AT_ONCE_MOVING = 2; // decoding costs frames
   const kept = new Map();
   const asked = new Set(); // on their way, or lost
   const lost = new Set(); // cannot be read
   let wanted = [];
   let loading = 0;
   let arrived = () => {};
+  let calm = () => true;
 
   const key = (level, x, y) => `${level}/${x}-${y}`;
 
-  /** The bitmap of a sheet, or null if it is not there yet. */
+  /** The image of a sheet, or null if it is not there yet. */
   function get(level, x, y) {
     const name = key(level, x, y);
-    const bitmap = kept.get(name);
-    if (!bitmap) return null;
+    const image = kept.get(name);
+    if (!image) return null;
     kept.delete(name);
-    kept.set(name, bitmap); // the most recently used is last
-    return bitmap;
+    kept.set(name, image); // the most recently used is last
+    return image;
   }
 
   /** Whether a sheet's file cannot be read. */
@@ -34,7 +36,7 @@ const sheets = (() => {
   }
 
   function next() {
-    while (loading < AT_ONCE && wanted.length) {
+    while (loading < (calm() ? AT_ONCE : AT_ONCE_MOVING) && wanted.length) {
       const [level, x, y] = wanted.shift();
       const name = key(level, x, y);
       if (!kept.has(name) && !asked.has(name)) load(name);
@@ -48,7 +50,7 @@ const sheets = (() => {
     image.src = `sheets/${name}.jpg`;
     try {
       await image.decode();
-      kept.set(name, await createImageBitmap(image));
+      kept.set(name, image);
       asked.delete(name);
       forget();
     } catch {
@@ -60,10 +62,9 @@ const sheets = (() => {
   }
 
   function forget() {
-    for (const [name, bitmap] of kept) {
+    for (const name of kept.keys()) {
       if (kept.size <= MOST) return;
       kept.delete(name);
-      bitmap.close();
     }
   }
 
@@ -71,6 +72,10 @@ const sheets = (() => {
     SHEET, sides, get, want, isLost,
     onArrival(action) {
       arrived = action;
+    },
+    /** Asks whether the picture stands still. */
+    whileCalm(question) {
+      calm = question;
     },
   };
 })();

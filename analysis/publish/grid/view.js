@@ -7,6 +7,7 @@ const view = (() => {
   const TOP = 24; // numbers of the seeds
   const GAP = 4;
   const COMPOSE_MS = 9;
+  const STILL_MS = 120;
   const { sides, SHEET } = layers;
   const camera = { x: 0, y: 0, size: 4 }; // the cell at the corner, and the side of a cell in pixels
   const shown = { columns: [], rows: [], pinColumns: [], pinRows: [], chosen: null, hovered: null };
@@ -15,6 +16,7 @@ const view = (() => {
   let moved = () => {};
   let also = () => [];
   let frames = 0;
+  let moving = 0;
   let lacking = [];
   let unfinished = false;
 
@@ -65,6 +67,7 @@ const view = (() => {
     camera.y += dy / camera.size;
     bounds();
     moved();
+    if (dx || dy) keepMoving();
     draw();
   }
 
@@ -117,7 +120,7 @@ const view = (() => {
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.fillStyle = page.colour("wash");
     pen.fillRect(0, 0, w, h);
-    pen.imageSmoothingEnabled = true;
+    pen.imageSmoothingEnabled = !moving;
     lacking = [];
     unfinished = false;
     const until = performance.now() + COMPOSE_MS;
@@ -134,6 +137,15 @@ const view = (() => {
     sheets.want(lacking);
     frames += 1;
     if (unfinished) draw();
+  }
+
+  /** Draws without smoothing until the picture has been still for a moment: that is much faster. */
+  function keepMoving() {
+    clearTimeout(moving);
+    moving = setTimeout(() => {
+      moving = 0;
+      draw();
+    }, STILL_MS);
   }
 
   /** Draws a layer into an area: each tile, or the part of a coarser tile that covers it. */
@@ -192,6 +204,7 @@ const view = (() => {
     return layer.compose(level, x, y);
   }
 
+  sheets.whileCalm(() => !moving);
   page.onTheme(draw);
   new ResizeObserver(() => move(0, 0)).observe(canvas);
 
@@ -199,7 +212,7 @@ const view = (() => {
     canvas, camera, shown, show, fit, move, zoom, reveal, cellAt, draw, left, top, TOP,
     frames: () => frames,
     /** Whether everything in the window is drawn at its best. */
-    settled: () => !dirty && !unfinished && !lacking.some(([l, x, y]) => !sheets.isLost(l, x, y)),
+    settled: () => !dirty && !moving && !unfinished && !lacking.some(([l, x, y]) => !sheets.isLost(l, x, y)),
     onMove(action) {
       moved = action;
     },
