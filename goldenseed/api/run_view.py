@@ -20,6 +20,7 @@ from analysis.extraction.images import read_images
 from analysis.per_seed import read_per_seed
 from analysis.pictures.contact_sheet import Row, draw_sheet
 from analysis.studies.results import read_study_table, read_summary
+from goldenseed.api.saved_images import save_images
 from goldenseed.steps.status import Status, status_of
 from pipeline import registry
 from pipeline.errors import RunError, nearest
@@ -163,6 +164,29 @@ class RunView:
                 f"failed or was not kept"
             )
         return Image.fromarray(images[cell])
+
+    def save_images(
+        self,
+        folder: str | Path,
+        prompts: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> list[Path]:
+        """Save images as PNG files that say how they were drawn; see `save_images`.
+
+        Args:
+            folder: Where to write `<prompt id>_seed_<seed>.png`; such files are replaced.
+            prompts: Ids or texts of prompts; all if None.
+            seeds: Seeds; all if None.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            RunError: If the run has no such prompt.
+            StoreError: If a file cannot be written.
+        """
+        chosen = self.prompts if prompts is None else [self._prompt(name) for name in prompts]
+        return save_images(self.run, Path(folder), chosen, self.seeds if seeds is None else seeds)
 
     def grid(
         self, prompts: int | Sequence[str] = 6, seeds: int | Sequence[int] = 8

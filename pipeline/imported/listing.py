@@ -120,5 +120,5 @@ def joined(listed: Origin, read: Origin) -> Origin:
         listed.prompt or read.prompt,
         read.seed if listed.seed is None else listed.seed,
         dict(sorted({**read.settings, **listed.settings}.items())),
-        listed.labels,
+        {**read.labels, **listed.labels},
     )

@@ -35,7 +35,7 @@ class Origin:
         prompt: The prompt; empty if unknown.
         seed: The seed as written; None if unknown.
         settings: Name -> value of what else defines the image, sorted by name.
-        labels: Category, challenge and group of the prompt, where they are known.
+        labels: Category, challenge, group and own negative prompt of the prompt, where known.
     """
 
     tool: str = ""
@@ -79,7 +79,9 @@ def _own_chunk(image: Image.Image) -> Origin | None:
     try:
         fields = json.loads(image.info[NOISE_CHUNK])
         settings = {str(k): str(v) for k, v in fields["settings"].items()}
-        return Origin("goldenseed", str(fields["prompt"]), int(fields["seed"]), _sorted(settings))
+        labels = {"negative": str(fields["negative"])} if fields.get("negative") else {}
+        prompt, seed = str(fields["prompt"]), int(fields["seed"])
+        return Origin("goldenseed", prompt, seed, _sorted(settings), labels)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 
