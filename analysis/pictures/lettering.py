@@ -14,8 +14,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -26,6 +30,12 @@ NO_FONTS = ("lastresort", "blank", "notdef")
 WIDE = ("W", "F")
 """Widths of letters between which a line may be broken without a blank (Unicode, UAX 11)."""
 RIGHT_TO_LEFT = ("R", "AL")
+
+SAMPLES = {
+    "Greek": "α", "Cyrillic": "ж", "Hebrew": "ש", "Arabic": "ع", "Devanagari": "क", "Bengali": "ক",
+    "Tamil": "அ", "Thai": "ก", "Chinese": "猫", "Japanese": "ねネ", "Korean": "고", "emoji": "🐱",
+}  # fmt: skip
+"""Scripts, each with letters of its own."""
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +138,48 @@ def describe_missing(letters: Iterable[str]) -> str:
         f"no font on this machine has {shown}: contact sheets show these letters as numbers; "
         f"install a font for their script, for example one of the Noto fonts"
     )
+
+
+def letter_figure(figure: "Figure") -> None:
+    """Give the texts of a matplotlib figure the fonts that their letters need.
+
+    Texts whose letters the figure's own font has are left alone, so their pixels do not change. A
+    letter that no font has is written as its number.
+
+    Args:
+        figure: The figure, with all its texts.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        words = text.get_text()
+        if words.isascii():
+            continue
+        lines = [printable(line) if missing_letters([line]) else line for line in words.split("\n")]
+        needed = dict.fromkeys(_font_of(letter) for line in lines for letter in _clusters(line))
+        families = [_family(file) for file in needed if file and file != shipped_font()]
+        if families:
+            text.set_fontfamily([*text.get_fontfamily(), *families])
+        if "\n".join(lines) != words:
+            text.set_text("\n".join(lines))
+
+
+def _family(file: str) -> str:
+    """Make a font file known to matplotlib, and give the name of its family."""
+    from matplotlib.font_manager import fontManager, get_font
+
+    fontManager.addfont(file)
+    return str(get_font(file).family_name)
+
+
+def scripts_without_font() -> list[str]:
+    """List the scripts that people write prompts in and that no font of this machine has.
+
+    Example:
+        >>> {"Greek", "Cyrillic"} & set(scripts_without_font())
+        set()
+    """
+    return [name for name, sample in SAMPLES.items() if missing_letters([sample])]
 
 
 @functools.cache

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from analysis.pictures.lettering import letter_figure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -114,6 +116,7 @@ def figure(
         lines = textwrap.wrap(title, max(12, int(width * LETTERS_PER_INCH)))
         drawn.suptitle("\n".join(lines), x=0.01, ha="left")
         png, svg = io.BytesIO(), io.BytesIO()
+        letter_figure(drawn)
         drawn.savefig(png, format="png", metadata={"Software": None})
         drawn.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return DrawnFigure(png.getvalue(), caption, svg.getvalue())

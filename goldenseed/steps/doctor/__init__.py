@@ -26,3 +26,4 @@ def examine(folder: Path) -> Iterator[Finding]:
     yield software.shipped_models()
     yield software.hub()
     yield software.unicode_output()
+    yield software.fonts()

@@ -53,6 +53,20 @@ def ray_address() -> Finding:
     return Finding("Ray", State.NOTE, address, advice)
 
 
+def fonts() -> Finding:
+    """Look for fonts of the scripts that prompts may be written in."""
+    from analysis.pictures.lettering import scripts_without_font
+
+    missing = scripts_without_font()
+    if missing:
+        advice = (
+            "contact sheets and figures show such letters as numbers; install a font, for example "
+            "of the Noto fonts, if your prompts have them"
+        )
+        return Finding("fonts", State.NOTE, f"no font for {', '.join(missing)}", advice)
+    return Finding("fonts", State.OK, "for all scripts that were looked for")
+
+
 def unicode_output() -> Finding:
     """Look whether the terminal can show prompts in any script."""
     encoding = sys.stdout.encoding or "unknown"

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib.text import Text
 from PIL import Image, ImageDraw, ImageFont
 
-from analysis.pictures import lettering
+from analysis.pictures import lettering, plots
 from analysis.pictures.contact_sheet import THUMB, wrap_text
 from analysis.pictures.lettering import (
     Lettering,
@@ -21,6 +22,8 @@ from analysis.pictures.lettering import (
     warn_once,
     words_of,
 )
+from goldenseed.steps.doctor import software
+from goldenseed.steps.doctor.finding import State
 
 NOBODYS = "\U0010fffd"
 """A letter that no font has."""
@@ -167,3 +170,39 @@ def test_lines_break_within_text_that_has_no_blanks() -> None:
     lines = wrap_text("猫" * 60, Lettering(13), THUMB, lines=4).split("\n")
     assert len(lines) == 4
     assert all(Lettering(13).length(line) <= THUMB for line in lines)
+
+
+@pytest.mark.usefixtures("caches")
+def test_a_figure_takes_the_fonts_that_its_letters_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cat = small_font(tmp_path / "cat.ttf", "\u732b")
+    texts: list[Text] = []
+
+    def drawn_text() -> Text:
+        plots.figure(
+            lambda figure: texts.append(figure.text(0.1, 0.5, "a \u732b \u2212 1")),
+            title="T", caption="C", width=3, height=2,
+        )  # fmt: skip
+        return texts[-1]
+
+    monkeypatch.setattr(lettering, "fonts", lambda: (shipped_font(), str(cat)))
+    text = drawn_text()  # no warning of a missing letter
+    assert text.get_fontfamily()[-1] == "Small"
+    assert text.get_text() == "a \u732b \u2212 1"
+    monkeypatch.setattr(lettering, "fonts", lambda: (shipped_font(),))
+    assert drawn_text().get_text() == "a U+732B \u2212 1"
+    assert drawn_text().get_fontfamily() == text.get_fontfamily()[:-1]
+    monkeypatch.setattr(plots, "letter_figure", lambda _: None)  # the negative control
+    with pytest.warns(UserWarning, match="missing from font"):
+        drawn_text()
+
+
+def test_scripts_without_a_font_are_named(monkeypatch: pytest.MonkeyPatch, caches: None) -> None:
+    monkeypatch.setattr(lettering, "fonts", lambda: (shipped_font(),))
+    missing = lettering.scripts_without_font()
+    assert "Chinese" in missing
+    assert "Greek" not in missing
+    assert software.fonts().found.startswith("no font for")
+    monkeypatch.setattr(lettering, "missing_letters", lambda _: [])
+    assert software.fonts().state is State.OK
