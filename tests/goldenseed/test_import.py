@@ -152,7 +152,7 @@ def test_what_is_left_out_is_said(call: Call, tmp_path: Path) -> None:
 def test_jpegs_keep_their_own_metadata(call: Call, tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
-    for seed in range(20):  # a parser that mixes up images does so among many alike
+    for seed in range(20):
         text = a1111("a horse", seed)["parameters"]
         (source / f"{seed}.jpg").write_bytes(jpeg(pixels(seed), text))
     report = report_of(call, source, tmp_path / "run")
