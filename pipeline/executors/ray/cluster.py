@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray._private import worker
+from ray._private import ray_constants, worker
 from ray.exceptions import RayError
 from ray.job_config import JobConfig
 
@@ -165,19 +165,36 @@ def _start(cpus: int, options: Mapping[str, Any]) -> None:
     if not any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")):
         os.environ.setdefault("RAY_AUTH_TOKEN", local_token())
     try:
-        ray.init(
-            address="local",
-            num_cpus=max(cpus, len(os.sched_getaffinity(0))),
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **options,
-        )
+        with _on_loopback():
+            ray.init(
+                address="local",
+                num_cpus=max(cpus, len(os.sched_getaffinity(0))),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **options,
+            )
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise RunError(
             f"Ray does not start on this machine: {error}. It keeps its sockets in a folder that "
             f"must be writable and have a short path (at most 35 characters): set RAY_TMPDIR to "
             f"such a folder, or give --executor local"
         ) from error
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Make a Ray that is started inside the block listen on 127.0.0.1 alone.
+
+    Whoever reaches Ray's ports may run code. Ray keeps to the loopback address where it cannot form
+    clusters, and these two settings say so; its `_node_ip_address` does not do it.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @functools.cache

@@ -61,6 +61,20 @@ except GoldenseedError as error:
     print(type(error).__name__, error)
 """
 
+LISTENING = """
+import os, sys
+from contextlib import nullcontext
+import psutil
+from pipeline.executors.ray import cluster
+
+if sys.argv[1] == "open":
+    cluster._on_loopback = nullcontext
+with cluster.cluster(1):
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    ports = [port for process in processes for port in process.net_connections("inet")]
+    print(*{port.laddr.ip for port in ports if port.status == psutil.CONN_LISTEN})
+"""
+
 STOPPED = """
 import signal, sys
 from pathlib import Path
@@ -95,6 +109,19 @@ def test_everything_is_left_as_it_was(tmp_path: Path, root: Path) -> None:
     assert not state["connected"]
     assert done.stdout == ""
     assert list(home.iterdir()) == [], "a token was left in the home folder"
+
+
+def listening(root: Path, how: str) -> set[str]:
+    """The addresses at which a Ray of our own listens."""
+    pytest.importorskip("psutil")
+    script = [sys.executable, "-c", LISTENING, how]
+    out = subprocess.run(script, cwd=root, capture_output=True, text=True, check=True).stdout
+    return {address.removeprefix("::ffff:") for address in out.split()}
+
+
+def test_a_ray_of_our_own_cannot_be_reached_from_the_network(root: Path) -> None:
+    assert listening(root, "closed") == {"127.0.0.1"}
+    assert listening(root, "open") - {"127.0.0.1"}, "the negative control listens on loopback alone"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
