@@ -111,8 +111,9 @@ def choose_pairs(sides: tuple[Side, Side], count: int, rng: np.random.Generator)
     prompts = prompts_of(sides)
     pairs: dict[tuple[str, tuple[int, int]], Pair] = {}
     order = [prompts[i] for i in rng.permutation(len(prompts))]
-    for prompt in islice(cycle(order), count * TRIES):
-        if len(pairs) == count:
+    wanted = min(count, len(prompts) * _seed_pairs(sides))
+    for prompt in islice(cycle(order), wanted * TRIES):
+        if len(pairs) == wanted:
             break
         pair = Pair(prompt, _seeds(sides, rng))
         pairs.setdefault((prompt.id, pair.seeds), pair)
@@ -132,6 +133,12 @@ def prompts_of(sides: tuple[Side, Side]) -> list[Prompt]:
         raise RunError(f"{first.root} kept no images to compare: set `keep_images: all`")
     unseen = [prompt for prompt in shared if prompt.set == 3]
     return unseen if first.root == second.root and unseen else shared
+
+
+def _seed_pairs(sides: tuple[Side, Side]) -> int:
+    """Number of different pairs of seeds."""
+    same = sides[0].run.root != sides[1].run.root
+    return len(sides[0].seeds) * (1 if same else len(sides[1].seeds))
 
 
 def _seeds(sides: tuple[Side, Side], rng: np.random.Generator) -> tuple[int, int]:

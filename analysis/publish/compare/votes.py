@@ -81,7 +81,7 @@ def check_value(page: str, rater: str, votes: Sequence[tuple[int, str, str]]) ->
     """
     lines = [f"{pair} {question} {choice}" for pair, question, choice in votes]
     value = FNV_OFFSET
-    for byte in f"{page}\n{rater}\n{chr(10).join(lines)}".encode():
+    for byte in f"{page}\n{rater}\n{chr(10).join(lines)}".encode(errors="replace"):
         value = (value ^ byte) * FNV_PRIME % 2**64
     return f"{value:016x}"
 

@@ -25,6 +25,10 @@ from pipeline.stage import Uint8Images
 
 HERE = Path(__file__).parent
 PAGE, IMAGES = "page", "images"
+MOST_PAIRS = 2_000
+"""Pairs of a page, at most: hours of work for a rater."""
+READ_PAIRS = 32
+"""Pairs whose pixels are in memory at once."""
 POSITIONS = ("left", "right")
 
 
@@ -54,16 +58,16 @@ def write_comparison(sides: tuple[Side, Side], count: int, folder: Path) -> Comp
 
     Args:
         sides: The sides.
-        count: Number of pairs, at least 1. Pairs without both images are left out.
+        count: Number of pairs, 1 to `MOST_PAIRS`. Pairs without both images are left out.
         folder: A new or empty folder: votes need the key of their page, so none is replaced.
 
     Raises:
-        ConfigError: If `count` is below 1.
+        ConfigError: If `count` is out of range.
         RunError: If the folder holds anything, or no pair has both images.
         StoreError: If the folder cannot be written.
     """
-    if count < 1:
-        raise ConfigError(f"{count} pairs are wanted; give at least 1")
+    if not 1 <= count <= MOST_PAIRS:
+        raise ConfigError(f"{count} pairs are wanted; give 1 to {MOST_PAIRS:,}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(
             f"{folder} exists, and votes need the key of their page: give a new folder with --out"
@@ -91,16 +95,18 @@ def write_comparison(sides: tuple[Side, Side], count: int, folder: Path) -> Comp
 
 def _with_images(
     sides: tuple[Side, Side], pairs: Sequence[Pair]
-) -> tuple[list[Pair], list[tuple[Uint8Images, Uint8Images]]]:
-    """Read the images of pairs, and leave out pairs that lack one."""
-    first, second = (
-        read_images(side.run, [*cells_of(pairs, index)]) for index, side in enumerate(sides)
-    )
+) -> tuple[list[Pair], list[tuple[bytes, bytes]]]:
+    """Read and encode the images of pairs, and leave out pairs that lack one."""
     kept, images = [], []
-    for pair, one, two in zip(pairs, cells_of(pairs, 0), cells_of(pairs, 1), strict=True):
-        if one in first and two in second:
-            kept.append(pair)
-            images.append((first[one], second[two]))
+    for start in range(0, len(pairs), READ_PAIRS):
+        part = pairs[start : start + READ_PAIRS]
+        first, second = (
+            read_images(side.run, [*cells_of(part, index)]) for index, side in enumerate(sides)
+        )
+        for pair, one, two in zip(part, cells_of(part, 0), cells_of(part, 1), strict=True):
+            if one in first and two in second:
+                kept.append(pair)
+                images.append((_encode(first[one]), _encode(second[two])))
     if not kept:
         raise RunError(
             f"{sides[0].run.root}: no pair of images is drawn and kept; repeat the command that "
@@ -163,7 +169,7 @@ def _write(
     folder: Path,
     key: Key,
     pairs: Sequence[Pair],
-    images: Sequence[tuple[Uint8Images, Uint8Images]],
+    images: Sequence[tuple[bytes, bytes]],
 ) -> int:
     """Write the files; return the bytes of the page's folder."""
     shown = folder / PAGE / IMAGES
@@ -171,9 +177,8 @@ def _write(
     size = 0
     for number, (of_key, both) in enumerate(zip(key.pairs, images, strict=True)):
         for position, side in zip(POSITIONS, (of_key.left, 1 - of_key.left), strict=True):
-            data = _encode(both[side])
-            (shown / image_name(number, position)).write_bytes(data)
-            size += len(data)
+            (shown / image_name(number, position)).write_bytes(both[side])
+            size += len(both[side])
     (folder / KEY_FILE).write_text(key.to_json(), "utf-8")
     return size + write_page(folder / PAGE / "index.html", _page(key, [p.prompt for p in pairs]))
 

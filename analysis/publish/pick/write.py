@@ -22,6 +22,8 @@ from pipeline.stage import Uint8Images
 HERE = Path(__file__).parent
 INDEX, IMAGES = "index.html", "images"
 FORMAT = "goldenseed picks 1"
+MOST_IMAGES = 5_000
+"""Images of a page, at most."""
 
 
 @dataclass(frozen=True)
@@ -55,33 +57,40 @@ def write_pick(run: Run, folder: Path, *, prompts: int, images: int) -> Pick:
         images: Number of images of each prompt, at most; at least 2.
 
     Raises:
-        ConfigError: If a number is too small.
+        ConfigError: If a number is too small, or there would be more than `MOST_IMAGES`.
         RunError: If the folder holds other files, or the run has no images.
         StoreError: If the folder cannot be written.
     """
     if prompts < 1 or images < 2:
         raise ConfigError(f"{prompts} prompts with {images} images; give at least 1 and 2")
+    shown_images = min(prompts, len(run.prompts)) * min(images, len(run.seeds))
+    if shown_images > MOST_IMAGES:
+        raise ConfigError(
+            f"{shown_images:,} images are more than the {MOST_IMAGES:,} of a page: lower --prompts "
+            f"or --images"
+        )
     _refuse_other_files(folder)
     rng = np.random.default_rng([int(run.run_id, 16), int(run.grid_hash, 16)])
     kept = [prompt for prompt in run.prompts.values() if prompt.id in run.kept_prompts()]
     shown = [kept[i] for i in sorted(rng.permutation(len(kept))[:prompts])]
     seeds = sorted(int(seed) for seed in rng.permutation(sorted(run.seeds))[:images])
-    drawn = read_images(run, [(prompt.id, seed) for prompt in shown for seed in seeds])
-    if not drawn:
+    orders = [[int(seed) for seed in rng.permutation(seeds)] for _ in shown]
+    pictures = [_pictures(run, prompt, row) for prompt, row in zip(shown, orders, strict=True)]
+    if not any(pictures):
         raise RunError(
             f"{run.root} holds no images of its first prompts: draw them with `goldenseed run`, "
             f"with `keep_images: all` in the recipe"
         )
-    orders = [[int(seed) for seed in rng.permutation(seeds)] for _ in shown]
-    rows = [
-        [seed for seed in order if (prompt.id, seed) in drawn]
-        for prompt, order in zip(shown, orders, strict=True)
-    ]
-    pictures = [
-        [drawn[prompt.id, seed] for seed in row] for prompt, row in zip(shown, rows, strict=True)
-    ]
-    size = _write(folder, pictures, _page(run, shown, rows))
+    rows = [[*row] for row in pictures]
+    size = _write(folder, [[*row.values()] for row in pictures], _page(run, shown, rows))
     return Pick(folder / INDEX, len(shown), len(seeds), size)
+
+
+def _pictures(run: Run, prompt: Prompt, seeds: Sequence[int]) -> dict[int, bytes]:
+    """The encoded images of a prompt: seed -> WebP, in this order of seeds."""
+    drawn = read_images(run, [(prompt.id, seed) for seed in seeds])
+    cells = {seed: (prompt.id, seed) for seed in seeds}
+    return {seed: _encode(drawn[cell]) for seed, cell in cells.items() if cell in drawn}
 
 
 def _refuse_other_files(folder: Path) -> None:
@@ -95,15 +104,14 @@ def _refuse_other_files(folder: Path) -> None:
         )
 
 
-def _write(folder: Path, pictures: Sequence[Sequence[Uint8Images]], page: Page) -> int:
+def _write(folder: Path, pictures: Sequence[Sequence[bytes]], page: Page) -> int:
     """Write the folder as a whole; return its bytes."""
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
         (aside / IMAGES).mkdir(parents=True)
         size = 0
         for p, row in enumerate(pictures):
-            for i, pixels in enumerate(row):
-                data = _encode(pixels)
+            for i, data in enumerate(row):
                 (aside / IMAGES / f"{p}-{i}.webp").write_bytes(data)
                 size += len(data)
         size += write_page(aside / INDEX, page)

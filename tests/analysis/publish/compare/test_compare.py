@@ -98,8 +98,11 @@ def test_an_earlier_comparison_is_never_replaced(folder: Path, run: Run, tmp_pat
     sides = sides_of_lists(run, ["golden", "random"])
     with pytest.raises(RunError, match="votes need the key"):
         write_comparison(sides, PAIRS, folder)
-    with pytest.raises(ConfigError, match="at least 1"):
-        write_comparison(sides, 0, tmp_path / "new")
+    for count in (0, -1, 2_001, 10**12):
+        with pytest.raises(ConfigError, match="give 1 to 2,000"):
+            write_comparison(sides, count, tmp_path / "new")
+    few = choose_pairs(sides, 10**12, np.random.default_rng(0))  # ends
+    assert len(few) == len(sides[0].seeds) * len(sides[1].seeds) * len({p.prompt.id for p in few})
     for names in (["golden"], ["golden", "golden"], ["golden", "silver"], []):
         with pytest.raises(ConfigError, match="choose two of"):
             sides_of_lists(run, names)
@@ -188,6 +191,7 @@ BAD = {
     "other choice": (
         {"votes": [{"pair": 0, "question": "quality", "choice": "</script>"}]}, "a choice",
     ),
+    "half a letter": ({"rater": "\ud800"}, "was changed"),
     "no object": ({"votes": ["\x1b[31m"]}, "vote 1 is"),
     "twice": (
         {"votes": 2 * [{"pair": 0, "question": "quality", "choice": "left"}]}, "has 2 votes",

@@ -11,7 +11,7 @@ from PIL import Image
 
 from analysis.extraction.images import read_images
 from analysis.publish.pages import visible
-from analysis.publish.pick import write_pick
+from analysis.publish.pick import write, write_pick
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs.run import Run
 from pipeline.settings.choices import SeedChoice
@@ -97,10 +97,15 @@ def test_it_fits_any_window_and_prompts_are_text(
     assert {" ".join(visible(text).split()) for text in planted.HOSTILE} <= texts
 
 
-def test_bad_numbers_and_folders_are_refused(run: Run, tmp_path: Path) -> None:
+def test_bad_numbers_and_folders_are_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for prompts, images in ((0, 5), (5, 1), (-1, -1)):
         with pytest.raises(ConfigError, match="give at least 1 and 2"):
             write_pick(run, tmp_path / "new", prompts=prompts, images=images)
+    monkeypatch.setattr(write, "MOST_IMAGES", 63)
+    with pytest.raises(ConfigError, match="64 images are more than the 63"):
+        write_pick(run, tmp_path / "new", prompts=10**9, images=10**9)
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(RunError, match="holds other files"):
         write_pick(run, tmp_path, prompts=2, images=2)
