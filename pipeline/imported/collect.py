@@ -116,7 +116,7 @@ def collect(source: Path) -> Collected:
     """Read all images of a folder, or of a table, one after another.
 
     Each file is read and decoded once, after its size was checked; nothing of it is kept but its
-    name, its hash and how it was made: about 500 bytes an image.
+    name, its hash and how it was made.
 
     Args:
         source: A folder, or a .csv (see `read_listing`).
