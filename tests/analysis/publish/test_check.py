@@ -59,6 +59,7 @@ def test_missing_and_additional_files_are_found(tmp_path: Path) -> None:
     (folder / "extra.py").write_text("")
     found = problems(folder)
     assert f"prompts.parquet: is missing, and {SUMS} names it" in found
+    assert found.count("extra.py: ") == 1, "one file, one problem"
     assert f"extra.py: is not in {SUMS}" in found
     seal(folder)
     assert "prompts.parquet: is missing; each release has it" in problems(folder)

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from analysis.publish.base import SUMS
 from analysis.publish.pages.visible import visible
 from analysis.publish.release.check.files import check_names
 from analysis.publish.release.check.found import Findings
@@ -61,7 +60,7 @@ def read_documents(folder: Path, hashes: Mapping[str, str], findings: Findings) 
             "`goldenseed publish` writes the present format"
         )
         return None
-    check_names(set(hashes) | {name for name, _ in findings.problems if name != SUMS}, findings)
+    check_names(set(hashes), findings)
     golden = _read(folder, "golden_seeds.json", SeedListFile, hashes, findings)
     bad = _read(folder, "bad_seeds.json", SeedListFile, hashes, findings)
     noise = _read(folder, "noise_spec.json", NoiseSpecFile, hashes, findings)

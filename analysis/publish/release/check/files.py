@@ -40,7 +40,7 @@ def check_files(folder: Path, findings: Findings) -> dict[str, str]:
     """
     there = _list_files(folder, findings)
     stated = _read_sums(folder, there, findings)
-    for name in sorted(there - stated.keys() - {SUMS}):
+    for name in sorted(there - stated.keys() - {SUMS}) if stated else ():
         findings.problem(name, f"is not in {SUMS}")
     whole = {}
     for name, sha256 in stated.items():
@@ -58,11 +58,12 @@ def check_names(names: set[str], findings: Findings, *, old: bool = False) -> No
     """Report files that a release lacks, and files that no release has.
 
     Args:
-        names: The files that SHA256SUMS names.
+        names: The files that are as SHA256SUMS says.
         findings: Gets the problems.
         old: Whether the release has format 1.
     """
-    for name in sorted(set() if old else set(NEEDED) - names):
+    reported = {name for name, _ in findings.problems}
+    for name in sorted(set() if old else set(NEEDED) - names - reported):
         findings.problem(name, "is missing; each release has it")
     known = OLD if old else ALLOWED
     for name in sorted(names - (set() if old else set(NEEDED))):
