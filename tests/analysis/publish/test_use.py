@@ -16,6 +16,7 @@ from PIL import Image
 
 from analysis.publish import publish
 from analysis.ranking.rank import rank
+from goldenseed.steps.verify.releases import check_releases
 from tests.analysis.publish.released import ODD_TEXTS, make_run, ranked_run, release
 
 IGNORED = "ignore::DeprecationWarning", "ignore::FutureWarning"
@@ -126,7 +127,7 @@ def _content(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_run_that_lost_images_says_so(tmp_path: Path) -> None:
+def test_a_run_that_lost_images_says_so_and_verify_reads_its_release(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     ranking = rank(run)
     receipt = next(run.images.receipts())
@@ -136,3 +137,9 @@ def test_a_run_that_lost_images_says_so(tmp_path: Path) -> None:
     words = f"**{receipt.rows:,} of {cells:,} images are missing here.**"
     assert words in (folder / "README.md").read_text()
     assert "images are missing" not in (release() / "README.md").read_text()
+    assert not [file for file in check_releases(run.store) if file.problem]
+    image = next((folder / "images").iterdir())
+    image.write_bytes(image.read_bytes()[:-1])
+    (found,) = [file for file in check_releases(run.store) if file.problem]
+    assert found.name == f"releases/part-v1/images/{image.name}"
+    assert "is not what" in found.problem
