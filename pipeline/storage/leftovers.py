@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.storage.shards import ATTEMPTS, SUPERSEDED, ShardFolder, set_aside, shard_of
+from pipeline.storage.shards import ATTEMPTS, RECEIPTS, SUPERSEDED, ShardFolder, set_aside, shard_of
 from pipeline.storage.store import LocalStore
 
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
@@ -37,6 +37,8 @@ class Leftover:
 def leftovers(store: LocalStore) -> Iterator[Leftover]:
     """Find the leftovers of a run: attempts without a receipt, files aside, files set aside.
 
+    A receipt that was set aside is none until its shard is made again.
+
     A process that is at work writes such files, too: only a run without one may be cleaned.
     """
     for parent, _, names in os.walk(store.root):
@@ -47,11 +49,22 @@ def leftovers(store: LocalStore) -> Iterator[Leftover]:
             left = top in (ATTEMPTS, SUPERSEDED) or aside or _ASIDE.fullmatch(name)
             if not left or (top == ATTEMPTS and _is_committed(store, below, name)):
                 continue
+            if top == SUPERSEDED and _awaits_its_shard(store, below, name):
+                continue
             try:
                 size = os.lstat(Path(parent, name)).st_size
             except FileNotFoundError:  # a process at work moved it
                 continue
             yield Leftover((folder / name).as_posix(), size, superseded=top == SUPERSEDED)
+
+
+def _awaits_its_shard(store: LocalStore, folder: list[str], name: str) -> bool:
+    """Whether a receipt that was set aside says that its shard is still to be made again.
+
+    Without it, features of the shard would look as if somebody had deleted their images.
+    """
+    key = "/".join([*folder, name]).rpartition("-")[0]
+    return key.startswith(f"{RECEIPTS}/") and not store.exists(key)
 
 
 def _is_committed(store: LocalStore, folder: list[str], name: str) -> bool:
