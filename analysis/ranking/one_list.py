@@ -76,11 +76,17 @@ def _effects(run: Run, metric: Metric, chosen: Collection[str]) -> CarriedEffect
     rng = np.random.default_rng([int(run.run_id, 16), int(run.grid_hash, 16)])
     prompts = sample.prompts
     if not chosen:
-        groups, ids = [p.group for p in prompts], [p.id for p in prompts]
-        return carried_effects(values, groups, ids, rng)
-    categories = [CHOSEN if p.id in chosen else OTHERS for p in prompts]
-    units = _units(prompts, chosen)
-    return carried_effects(values, categories, units, rng, source=OTHERS)
+        categories = [prompt_category(p) for p in prompts]
+        of_groups = categories == [p.group for p in prompts]
+        units = [p.id if of_groups else p.group for p in prompts]
+        return carried_effects(values, categories, units, rng)
+    sides = [CHOSEN if p.id in chosen else OTHERS for p in prompts]
+    return carried_effects(values, sides, _units(prompts, chosen), rng, source=OTHERS)
+
+
+def prompt_category(prompt: Prompt) -> str:
+    """Give a prompt's category; of a prompt without one, its group."""
+    return prompt.category or prompt.group
 
 
 def _units(prompts: Collection[Prompt], chosen: Collection[str]) -> list[str]:

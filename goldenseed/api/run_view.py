@@ -7,11 +7,11 @@ Example:
     >>> run.grid(prompts=6, seeds=8)  # doctest: +SKIP
 """
 
-import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from PIL import Image
@@ -19,18 +19,24 @@ from PIL import Image
 from analysis.extraction.images import read_images
 from analysis.per_seed import read_per_seed
 from analysis.pictures.contact_sheet import Row, draw_sheet
+from analysis.ranking.rank import read_ranking
+from analysis.ranking.result import Ranking
 from analysis.studies.results import read_study_table, read_summary
 from goldenseed.api.saved_images import save_images
+from goldenseed.api import queries
+from goldenseed.api.atlas import write_atlas
+from goldenseed.api.html import ContactSheet, ZoomView, rows_html
+from goldenseed.api.queries import named_features
 from goldenseed.steps.status import Status, status_of
 from pipeline import registry
 from pipeline.errors import RunError, nearest
 from pipeline.imported.write import rest_folder
 from pipeline.prompts.prompt_sets import Prompt
-from pipeline.runs.layout import FEATURES_FOLDER
-from pipeline.runs.run import Run, feature_folders
-from pipeline.storage.manifest import receipt_index
-from pipeline.storage.schema import IMAGES, Table
-from pipeline.storage.shards import ShardFolder
+from pipeline.runs.run import Run
+from pipeline.storage.schema import IMAGES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def open_run(path: str | Path, *, allow_code: bool = False) -> "RunView":
@@ -71,7 +77,28 @@ class RunView:
     def __repr__(self) -> str:
         """Show the run's folder, size and card."""
         status = self.status
-        return f"<run {status.run}: {status.drawn:,} of {status.cells:,} images, {status.card}>"
+        images = f"{status.drawn:,} of {status.cells:,} images"
+        return f"<run {self.run.root.name}: {images}, {status.card}>"
+
+    def _repr_html_(self) -> str:
+        status = self.status
+        sets = [prompt.set for prompt in self.prompts]
+        rows = {
+            "model": status.card,
+            "images": f"{status.drawn:,} of {status.cells:,} drawn",
+            "seeds": f"{len(self.seeds):,}",
+            "prompts": f"{len(sets):,}; in set 1, 2, 3: "
+            f"{', '.join(str(sets.count(number)) for number in (1, 2, 3))}",
+            "features": ", ".join(named_features(self.run)) or "none measured",
+            "lists": self._verdict(),
+        }
+        return rows_html(f"run {self.run.root.name}", rows)
+
+    def _verdict(self) -> str:
+        try:
+            return self.ranking.verdict
+        except RunError as error:
+            return str(error)
 
     @property
     def status(self) -> Status:
@@ -94,7 +121,7 @@ class RunView:
 
         Polars does not check page checksums; `goldenseed verify` does.
         """
-        return _scan(self.run.images, IMAGES)
+        return queries.scan(self.run, self.run.images, IMAGES)
 
     @property
     def rest(self) -> pl.LazyFrame:
@@ -110,28 +137,83 @@ class RunView:
         Raises:
             RunError: If the run holds no feature of this name, or several versions of it.
         """
-        prefix = f"{FEATURES_FOLDER}/"
-        folders = {
-            folder.prefix.removeprefix(prefix): folder for folder in feature_folders(self.run.store)
-        }
-        matches = [
-            identity for identity in folders if name in (identity, identity.rpartition("-")[0])
-        ]
-        if len(matches) > 1:
-            raise RunError(
-                f"{self.run.root} holds several versions of feature {name!r}; give the full "
-                f"identity: {', '.join(matches)}"
-            )
-        if not matches:
-            features = ", ".join(folders) or "no features"
-            hint = nearest(name, folders)
-            raise RunError(f"{self.run.root} holds no feature {name!r}; {hint}it holds {features}")
-        return _scan(folders[matches[0]])
+        return queries.scan(self.run, queries.feature_folder(self.run, name))
 
     @property
     def per_seed(self) -> pl.DataFrame:
         """One row per (seed, metric, prompt set); see `schema.PER_SEED`."""
         return read_per_seed(self.run)
+
+    @property
+    def ranking(self) -> Ranking:
+        """The ranking that was saved last.
+
+        Raises:
+            RunError: If there is none, or the grid has grown since.
+        """
+        return read_ranking(Run.open(self.run.root))
+
+    @property
+    def lists(self) -> pl.DataFrame:
+        """All ranked seeds, best on set 2 first, with the list that each is on ("" for none).
+
+        Raises:
+            RunError: If the run is not ranked.
+        """
+        ranking = self.ranking
+        on = {seed: "golden" for seed in ranking.golden.seeds}
+        on |= {seed: "bad" for seed in ranking.bad.seeds}
+        rows = [{"list": on.get(row.seed, ""), **asdict(row)} for row in ranking.seeds]
+        return pl.DataFrame(rows)
+
+    def sql(self, query: str) -> pl.DataFrame:
+        """Ask with SQL, answered by DuckDB.
+
+        Only committed shards are seen, those that have a receipt.
+
+        Args:
+            query: A SELECT. Tables are `images`, `per_seed`, and each feature by its name
+                (`appearance`); they join on `prompt_id` and `seed`.
+
+        Raises:
+            ConfigError: If DuckDB is not installed (`pip install 'goldenseed[notebook]'`), or
+                refuses the query.
+        """
+        return queries.query(self.run, query)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Give one row per image: prompt, seed, status, and each number of its features.
+
+        Raises:
+            ConfigError: If pandas is not installed (`pip install 'goldenseed[notebook]'`).
+            RunError: If nothing is drawn yet.
+        """
+        return queries.to_pandas(self.run)
+
+    def to_atlas(
+        self, path: str | Path, *, feature: str = "", seeds: Sequence[int] | None = None
+    ) -> Path:
+        """Write a Parquet file for Embedding Atlas (apple/embedding-atlas).
+
+        Open it with `embedding-atlas FILE --x x --y y --text text --image image`. x and y are the
+        first two principal components of a feature; `--vector vector` instead of --x and --y
+        computes another map from the same numbers.
+
+        Args:
+            path: The file, which must not exist; its name ends in .parquet.
+            feature: Feature whose vectors place the images; the first that has vectors if empty.
+            seeds: Seeds to write; all if None. A file holds at most 20,000 images.
+
+        Returns:
+            The file: one row per image, with x, y, vector, text, image, seed and the numbers of all
+            features.
+
+        Raises:
+            ConfigError: If the file exists, or there are too many images or no such feature.
+            RunError: If the run kept no images, or measures no vectors.
+        """
+        chosen = self.seeds if seeds is None else self._known_seeds(seeds)
+        return write_atlas(self.run, Path(path), feature=feature, seeds=chosen)
 
     def study(self, name: str, table: str = "") -> dict[str, Any] | pl.DataFrame:
         """Read the summary of a study, or one of its tables.
@@ -188,9 +270,19 @@ class RunView:
         chosen = self.prompts if prompts is None else [self._prompt(name) for name in prompts]
         return save_images(self.run, Path(folder), chosen, self.seeds if seeds is None else seeds)
 
+    def zoom(self, prompts: int | Sequence[str] = 12, seeds: int | Sequence[int] = 16) -> ZoomView:
+        """Show a contact sheet to zoom into; see `grid` for the arguments.
+
+        For all images of a run, see `goldenseed grid RUN`.
+
+        Raises:
+            RunError: If the run has no such prompt or seed.
+        """
+        return ZoomView(self.grid(prompts, seeds).image)
+
     def grid(
         self, prompts: int | Sequence[str] = 6, seeds: int | Sequence[int] = 8
-    ) -> "ContactSheet":
+    ) -> ContactSheet:
         """Draw a contact sheet of a part of the grid: one row per seed, one column per prompt.
 
         Args:
@@ -205,15 +297,22 @@ class RunView:
             if isinstance(prompts, int | Integral)
             else [self._prompt(name) for name in prompts]
         )
-        rows = self.seeds[: int(seeds)] if isinstance(seeds, int | Integral) else list(seeds)
-        unknown = sorted(set(rows) - set(self.seeds))
+        rows = (
+            self.seeds[: int(seeds)]
+            if isinstance(seeds, int | Integral)
+            else self._known_seeds(seeds)
+        )
+        return ContactSheet(
+            draw_sheet(self.run, [Row(f"seed {seed}", seed) for seed in rows], columns)
+        )
+
+    def _known_seeds(self, seeds: Sequence[int]) -> list[int]:
+        unknown = sorted(set(seeds) - set(self.seeds))
         if unknown:
             raise RunError(
                 f"the run has no seed {unknown[0]}; give some of its {len(self.seeds)} seeds"
             )
-        return ContactSheet(
-            draw_sheet(self.run, [Row(f"seed {seed}", seed) for seed in rows], columns)
-        )
+        return [int(seed) for seed in seeds]
 
     def _prompt(self, name: str) -> Prompt:
         for prompt in self.prompts:
@@ -221,35 +320,3 @@ class RunView:
                 return prompt
         hint = nearest(name, [prompt.text for prompt in self.prompts])
         raise RunError(f"the run has no prompt {name!r}; {hint}")
-
-
-class ContactSheet:
-    """A contact sheet; Jupyter displays it.
-
-    Attributes:
-        image: The sheet as an image.
-    """
-
-    def __init__(self, image: Image.Image) -> None:
-        self.image = image
-
-    def save(self, path: str | Path) -> None:
-        """Write the sheet to a file. The suffix decides the format."""
-        self.image.save(path)
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.image.save(buffer, "PNG")
-        return buffer.getvalue()
-
-
-def _scan(folder: ShardFolder, table: Table | None = None) -> pl.LazyFrame:
-    """Scan all rows that have a receipt; a column that old shards lack is null there."""
-    receipts = receipt_index(folder).values()
-    paths = [folder.data_path(receipt) for receipt in receipts]
-    if not paths:
-        raise RunError(f"{folder.store.root} holds no {folder.prefix} yet; run `goldenseed run`")
-    if table is None:
-        return pl.scan_parquet(paths)
-    schema = pl.DataFrame(table.arrow().empty_table()).schema
-    return pl.scan_parquet(paths, schema=schema, missing_columns="insert")

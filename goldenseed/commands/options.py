@@ -63,7 +63,7 @@ WhereOption = Annotated[
         "--where",
         metavar="FIELD=VALUE",
         help="Rank on these prompts of the run only, for example category=horse. FIELD is "
-        "category, object or modifier; may be repeated.",
+        "category, challenge, object, modifier or group; may be repeated.",
     ),
 ]
 PromptFile = Annotated[

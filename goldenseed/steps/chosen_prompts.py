@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.ranking.groups import LEAST_GROUPS
-from analysis.ranking.one_list import OneList, one_list
+from analysis.ranking.one_list import OneList, one_list, prompt_category
 from analysis.ranking.rank import rank
 from analysis.ranking.result import Ranking
 from pipeline.errors import ConfigError, RunError, nearest
@@ -15,7 +15,7 @@ from pipeline.prompts.prompt_sets import read_prompts
 from pipeline.runs.run import Run
 from pipeline.runs.some_prompts import SomePrompts
 
-FIELDS = ("category", "object", "modifier")
+FIELDS = ("category", "challenge", "object", "modifier", "group")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Where:
     """A condition on prompts.
 
     Attributes:
-        field: "category" (the prompt group), "object", or "modifier" (a list separated by commas).
+        field: "category" (of a prompt without one, its group), "challenge", "object", "group", or
+            "modifier" (a list separated by commas).
         values: The prompt must have one of these values.
     """
 
@@ -72,7 +73,7 @@ class RankedChoice:
 
 def values_of(prompt: Prompt, field: str) -> set[str]:
     """List the values of a prompt's field, in small letters."""
-    text = prompt.group if field == "category" else getattr(prompt, field) or ""
+    text = prompt_category(prompt) if field == "category" else getattr(prompt, field) or ""
     parts = text.split(",") if field == "modifier" else [text]
     return {part.strip().casefold() for part in parts if part.strip()}
 
