@@ -22,11 +22,11 @@ from analysis.pictures.contact_sheet import Row, draw_sheet
 from analysis.ranking.rank import read_ranking
 from analysis.ranking.result import Ranking
 from analysis.studies.results import read_study_table, read_summary
-from goldenseed.api.saved_images import save_images
 from goldenseed.api import queries
 from goldenseed.api.atlas import write_atlas
 from goldenseed.api.html import ContactSheet, ZoomView, rows_html
 from goldenseed.api.queries import named_features
+from goldenseed.api.saved_images import save_images
 from goldenseed.steps.status import Status, status_of
 from pipeline import registry
 from pipeline.errors import RunError, nearest
