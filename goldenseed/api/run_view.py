@@ -126,7 +126,7 @@ class RunView:
     @property
     def rest(self) -> pl.LazyFrame:
         """All imported images outside the grid, because their prompts or seeds are incomplete."""
-        return _scan(rest_folder(self.run), IMAGES)
+        return queries.scan(self.run, rest_folder(self.run), IMAGES)
 
     def features(self, name: str) -> pl.LazyFrame:
         """All committed rows of a feature.
