@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from docs.tools.notebooks import FOLDER, execute, notebook_paths
 from tests.in_process import exit_code
+from tests.notebooks import FOLDER, execute, notebook_paths
 
 NOTEBOOKS = notebook_paths()
 
@@ -31,7 +31,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 def test_notebook(path: Path, environment: Mapping[str, str]) -> None:
     committed = nbformat.read(path, as_version=4)
     again = execute(path, environment)
-    assert kinds(again) == kinds(committed), "run python -m docs.tools.notebooks"
+    assert kinds(again) == kinds(committed), "run python -m tests.notebooks"
     pictures = [kind for cell in kinds(again) for kind in cell if kind == "image/png"]
     assert len(pictures) >= 2
 
@@ -55,7 +55,7 @@ def test_outputs_are_committed_whole_small_and_without_paths(path: Path) -> None
     assert len(text) < 800_000
     notebook = nbformat.from_dict(json.loads(text))
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert all(cell.execution_count for cell in code), "run python -m docs.tools.notebooks"
+    assert all(cell.execution_count for cell in code), "run python -m tests.notebooks"
     outputs = json.dumps([cell.outputs for cell in code])
     assert '"error"' not in outputs
     for private in (str(FOLDER.parent), "/tmp/", "/home/"):

@@ -1,4 +1,4 @@
-"""Execute the notebooks and keep their outputs: `python -m docs.tools.notebooks`.
+"""Execute the notebooks and keep their outputs: `python -m tests.notebooks`.
 
 The runs that they look at must be there: see the recipes in notebooks/recipes.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-FOLDER = Path(__file__).parents[2] / "notebooks"
+FOLDER = Path(__file__).parents[1] / "notebooks"
 SECONDS = 40
 """What a notebook may take on two idle cores."""
 
