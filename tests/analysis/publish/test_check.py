@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -227,6 +228,17 @@ def test_a_huge_document_is_not_read(tmp_path: Path) -> None:
         file.truncate(LIMIT + 1)
     seal(folder)
     assert f"golden_seeds.json: has {LIMIT + 1:,} bytes" in problems(folder)
+
+
+def test_a_table_of_millions_of_empty_rows_is_not_read(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    path = folder / "tested_seeds.parquet"
+    schema = pq.read_schema(path)
+    empty = [pa.nulls(2_000_000, field.type) for field in schema]
+    pq.write_table(pa.Table.from_arrays(empty, schema=schema), path, compression="zstd")
+    assert path.stat().st_size < LIMIT
+    seal(folder)
+    assert "tested_seeds.parquet: has 2,000,000 rows" in problems(folder)
 
 
 def zipped(folder: Path, path: Path, *, inside: str = "") -> Path:

@@ -20,6 +20,8 @@ from pipeline.storage.parquet import read_table
 from pipeline.storage.schema import PER_SEED, Table
 
 Rows = list[dict[str, Any]]
+MOST_ROWS = 200_000
+"""Most rows of a table of seeds or prompts: Parquet stores any number of equal rows in no space."""
 
 
 def check_tables(
@@ -159,6 +161,10 @@ class _Tables:
         if name not in self.hashes or not self._is_small(name):
             return None
         if not self.check_columns(name, table):
+            return None
+        count = pq.read_metadata(self.folder / name).num_rows
+        if count > MOST_ROWS:
+            self.findings.problem(name, f"has {count:,} rows; at most {MOST_ROWS:,} are read")
             return None
         try:
             rows: Rows = read_table(self.folder / name).to_pylist()
