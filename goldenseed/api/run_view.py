@@ -98,7 +98,7 @@ class RunView:
         try:
             return self.ranking.verdict
         except RunError as error:
-            return str(error)
+            return str(error).replace(str(self.run.root), self.run.root.name)
 
     @property
     def status(self) -> Status:
