@@ -96,8 +96,8 @@ def test_a_missing_reference_is_reported_before_the_first_image(
         ("p.jsonl", GOOD + json.dumps({"text": "x" * 10_001}) + "\n", "10,001"),
         ("p.jsonl", "", "no prompt"),
         ("p.tsv", "Prompt\tCategory\tChallenge\tNote\na cup\tArts\n", ":2"),
-        ("p.tsv", "a cup\tb\tc\td\n", "one of them prompt, text or caption"),
-        ("p.csv", "a cup\n", "one of them prompt, text or caption"),
+        ("p.tsv", "a cup\tb\tc\td\n", "is called prompt, text or caption"),
+        ("p.csv", "a cup\n", "is called prompt, text or caption"),
         ("p.xlsx", "a cup\n", ".jsonl"),
     ],
 )
@@ -120,7 +120,7 @@ def test_unusual_prompts_are_drawn_and_truncations_counted(call: Call, tmp_path:
     called = call("generate", path, "--out", tmp_path / "run", "--executor", "local")
     assert called.code == 0
     assert "duplicates merged" in called.err
-    assert "1 prompts (or their negative prompt) were longer than a text encoder" in called.err
+    assert "1 prompt (or the negative prompt) longer than a text encoder" in called.err
     status = json.loads(call("status", tmp_path / "run", "--json").out)[0]
     assert (status["drawn"], status["failed"]) == (status["cells"], 0)
 
@@ -136,7 +136,7 @@ def test_a_negative_prompt_is_not_cut_in_silence(call: Call, tmp_path: Path) -> 
     path = recipe_with(tmp_path, **recipe, ranking="null", long_prompts="cut")
     drawn = call("generate", path, "--out", tmp_path / "run", "--executor", "local")
     assert drawn.code == 0
-    assert "2 prompts (or their negative prompt)" in drawn.err
+    assert "2 prompts (or the negative prompt)" in drawn.err
     rows = goldenseed.open_run(tmp_path / "run").images.collect()
     tokenizer = CLIPTokenizer.from_pretrained(SEEDLING_TOKENIZER)
     unread = len(tokenizer(("blurry " * 90).strip()).input_ids) - 24

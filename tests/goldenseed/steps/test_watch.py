@@ -14,7 +14,7 @@ from tests.goldenseed.conftest import RECIPE, Call
 def test_a_finished_run_is_told_at_once(made: Path, call: Call) -> None:
     called = call("status", made / "run", "--watch")
     assert called.code == 0
-    assert called.err.splitlines()[0] == "320 of 320 images are drawn"
+    assert called.err.splitlines()[0] == "320 of 320 images drawn"
 
 
 def test_lines_are_written_until_another_process_has_drawn_the_last_image(
@@ -30,7 +30,7 @@ def test_lines_are_written_until_another_process_has_drawn_the_last_image(
     watch_runs(lambda: [Run.open(tmp_path / "run")], seconds=0.05)
     assert other.wait(timeout=120) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if " of 320 images" in line]
-    assert lines[0] == f"{half} of 320 images are drawn"
+    assert lines[0] == f"{half} of 320 images drawn"
     assert "no new one in" in lines[1]
     assert lines[-1].startswith("320 of 320 images, ")
     assert "images/s" in lines[-1]

@@ -75,7 +75,7 @@ def test_a_killed_publish_is_no_damage(call: Call, run_folder: Path) -> None:
     (run_folder / "releases/.s-v1.0").mkdir()
     called = call("verify", run_folder)
     assert called.code == 0
-    assert "1 leftovers" in called.out
+    assert "1 leftover (" in called.out
 
 
 def test_what_repair_sets_aside_is_to_be_made_again_and_no_damage(
