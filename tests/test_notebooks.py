@@ -18,7 +18,7 @@ NOTEBOOKS = notebook_paths()
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """Parts of the two runs that the notebooks look at, drawn once for all of them."""
     folder = tmp_path_factory.mktemp("runs")
-    for name, seeds, prompts in (("tour", 8, 24), ("cures", 2, 6)):
+    for name, seeds, prompts in (("tour", 8, 24), ("cures", 2, 8)):
         recipe, grid = FOLDER / "recipes" / f"{name}.yaml", ("--seeds", seeds, "--prompts", prompts)
         out = ("--out", folder / name, "--executor", "local")
         assert exit_code("run", recipe, *grid, *out) == 0
