@@ -85,7 +85,7 @@ def to_csv(table: Table, rows: Rows) -> bytes:
     return buffer.getvalue().encode()
 
 
-def to_parquet(table: Table, rows: Rows, *, origin: Mapping[str, object]) -> bytes:
+def parquet_bytes(table: Table, rows: Rows, *, origin: Mapping[str, object]) -> bytes:
     """Write rows as Parquet that `datasets` reads with its own features.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from analysis.per_seed import read_per_seed
-from analysis.publish.release.columns import IMAGES, PROMPTS, to_parquet
+from analysis.publish.release.columns import IMAGES, PROMPTS, parquet_bytes
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
@@ -34,14 +34,14 @@ def small_tables(run: Run, origin: Mapping[str, object]) -> dict[str, bytes]:
     """
     prompts = sorted(run.prompts.values(), key=lambda prompt: prompt.id)
     tables = {
-        "prompts.parquet": to_parquet(PROMPTS, [_prompt_row(p) for p in prompts], origin=origin)
+        "prompts.parquet": parquet_bytes(PROMPTS, [_prompt_row(p) for p in prompts], origin=origin)
     }
     try:
         metrics = read_per_seed(run, of_this_grid=True)
     except RunError:
         return tables
     rows = metrics.sort("metric", "prompt_set", "seed").to_dicts()
-    return {**tables, "metrics.parquet": to_parquet(PER_SEED, rows, origin=origin)}
+    return {**tables, "metrics.parquet": parquet_bytes(PER_SEED, rows, origin=origin)}
 
 
 def _prompt_row(prompt: Prompt) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.publish.base import Artifact, check_same_run
-from analysis.publish.release.columns import LISTS, SEEDS, ranges, to_csv, to_json, to_parquet
+from analysis.publish.release.columns import LISTS, SEEDS, parquet_bytes, ranges, to_csv, to_json
 from analysis.publish.release.formats import LIST_FORMAT
 from analysis.ranking.result import STRICT_RULE, RankedSeed, Ranking, SeedList
 from analysis.statistics.embedding import holm
@@ -44,10 +44,10 @@ class SeedLists(Artifact):
             table = [{**row, "list": name, **constants} for row in rows]
             files[f"{name}_seeds.json"] = to_json({**header, "seeds": rows})
             files[f"{name}_seeds.csv"] = to_csv(LISTS, table)
-            files[f"{name}_seeds.parquet"] = to_parquet(LISTS, table, origin=origin)
+            files[f"{name}_seeds.parquet"] = parquet_bytes(LISTS, table, origin=origin)
         tested = [{**row, **constants} for row in tested_rows(ranking)]
         files["tested_seeds.csv"] = to_csv(SEEDS, tested)
-        files["tested_seeds.parquet"] = to_parquet(SEEDS, tested, origin=origin)
+        files["tested_seeds.parquet"] = parquet_bytes(SEEDS, tested, origin=origin)
         return files
 
 
