@@ -132,12 +132,13 @@ def _samples(
 def _applies(metric: Metric, cells: Cells, prompt_set: int) -> bool:
     """Whether the metric's features apply to any prompt of the set; a warning if not."""
     applicable = cells.applicable(metric.needs)
-    if applicable.any() or not applicable.size:
-        return True  # a set without prompts is refused later, in other words
-    LOGGER.warning(
-        "%s is not shown for set %d: %s applies to none of its %d prompts",
-        metric.name, prompt_set, ", ".join(metric.features), applicable.size,
-    )  # fmt: skip
+    if applicable.any():
+        return True
+    features = ", ".join(metric.features)
+    reason = f"{features} applies to none of its {applicable.size} prompts"
+    if not applicable.size:
+        reason = groups_refusal([])
+    LOGGER.warning("%s is not shown for set %d: %s", metric.name, prompt_set, reason)
     return False
 
 

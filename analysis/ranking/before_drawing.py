@@ -1,10 +1,11 @@
 """Refuse a ranking that cannot succeed, before the first image is drawn."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from analysis.features import load_feature
 from analysis.metrics import METRICS, Metric, load_metric
-from analysis.per_seed import groups_refusal
+from analysis.per_seed import SETS, groups_refusal
 from analysis.ranking.result import too_few_seeds
 from pipeline.errors import ConfigError
 from pipeline.prompts.prompt import Prompt
@@ -46,22 +47,43 @@ def refuse_without_better_end(metric: Metric) -> None:
         )
 
 
+def metrics_not_shown(recipe: Recipe, prompts: Iterable[Prompt]) -> list[str]:
+    """Say which metrics of a recipe a grid is too small for, one sentence for each reason.
+
+    Args:
+        recipe: The recipe; the metric of its ranking is left to `refuse_unrankable`.
+        prompts: All prompts of the grid.
+    """
+    listed, names = list(prompts), defaultdict[tuple[int, str], list[str]](list)
+    for name in recipe.metrics:
+        for reason in _refusals(recipe, load_metric(name), listed).items():
+            names[reason].append(name)
+    return [
+        f"set {number} will not show {', '.join(metrics)}: {refusal}"
+        for (number, refusal), metrics in sorted(names.items())
+    ]
+
+
 def _too_few_prompts(recipe: Recipe, metric: Metric, prompts: Sequence[Prompt]) -> str:
+    for number, refusal in _refusals(recipe, metric, prompts).items():
+        return (
+            f"{metric.name} cannot rank, set {number} will have {refusal}, or leave `ranking` "
+            f"out of the recipe (a fifth of all prompts is in set 3; sets 1 and 2 share the "
+            f"others)"
+        )
+    return ""
+
+
+def _refusals(recipe: Recipe, metric: Metric, prompts: Sequence[Prompt]) -> dict[int, str]:
+    """Say for each prompt set that is too small for a metric why it is."""
     limit = recipe.metric_prompts.get(metric.name)
     measured = sorted(
         (prompt for prompt in prompts if _is_measured(recipe, metric, prompt)),
         key=lambda prompt: prompt.id,
     )
-    for number in (1, 2):
-        groups = [prompt.group for prompt in measured if prompt.set == number][:limit]
-        refusal = groups_refusal(groups)
-        if refusal:
-            return (
-                f"{metric.name} cannot rank, set {number} will have {refusal}, or leave `ranking` "
-                f"out of the recipe (a fifth of all prompts is in set 3; sets 1 and 2 share the "
-                f"others)"
-            )
-    return ""
+    groups = {n: [p.group for p in measured if p.set == n][:limit] for n in SETS}
+    refusals = {number: groups_refusal(names) for number, names in groups.items()}
+    return {number: refusal for number, refusal in refusals.items() if refusal}
 
 
 def _is_measured(recipe: Recipe, metric: Metric, prompt: Prompt) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from analysis.features import load_features
 from analysis.features.base import refuse_without_mean
 from analysis.metrics import load_metric
-from analysis.ranking.before_drawing import refuse_unrankable
+from analysis.ranking.before_drawing import metrics_not_shown, refuse_unrankable
 from analysis.ranking.result import nothing_ranked
 from goldenseed.progress import note
 from goldenseed.steps.growth import grown_grid
@@ -205,6 +205,8 @@ def _select_chosen(recipe: Recipe, prompt_set: PromptSet) -> PromptSet:
 def refuse_ranking(recipe: Recipe, prompts: Mapping[str, Prompt], out: Path) -> None:
     """Refuse a recipe whose seeds cannot be ranked on the grid that its run will have.
 
+    Says on stderr which other metrics the grid is too small for.
+
     Args:
         recipe: The recipe.
         prompts: Its prompts, by id.
@@ -216,6 +218,8 @@ def refuse_ranking(recipe: Recipe, prompts: Mapping[str, Prompt], out: Path) -> 
     for arm in recipe.arms or ("",):
         growth = grown_grid(recipe, prompts, out / arm)
         refuse_unrankable(recipe, growth.seeds, growth.prompts.values())
+        for sentence in metrics_not_shown(recipe, growth.prompts.values()):
+            note(f"{out / arm}: {sentence}")
 
 
 def start_runs(recipe: Recipe, out: Path, *, to_rank: bool = False) -> list[Run]:

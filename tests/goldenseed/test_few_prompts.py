@@ -71,3 +71,31 @@ def test_a_feature_that_applies_to_no_prompt_costs_its_own_metrics_only(
     count = sum(prompt.set == 1 for prompt in prompts)
     text = f"brightness is not shown for set 1: appearance applies to none of its {count} prompts"
     assert text in caplog.text
+
+
+def test_sets_without_enough_prompts_are_said_before_the_first_image_and_stop_no_arm(
+    call: Call, few_in_a_set: Path, tmp_path: Path
+) -> None:
+    planned = call("plan", few_in_a_set, "--out", tmp_path / "run")
+    assert planned.code == 0
+    drawn = call("run", few_in_a_set, "--out", tmp_path / "run", "--executor", "local")
+    assert drawn.code == 0, drawn.err
+    for arm in ("full", "short"):
+        for said in (planned.err, drawn.err):
+            words = f"{arm}: set 1 will not show brightness: 0 images per seed in 0 prompt"
+            assert words in " ".join(said.split())
+        assert set(read_per_seed(Run.open(tmp_path / "run" / arm))["prompt_set"]) == {2}
+    assert drawn.err.index("set 1 will not show") < drawn.err.index("images to do")
+
+
+@pytest.fixture
+def few_in_a_set(tmp_path: Path) -> Path:
+    """A recipe of two arms with three prompts, all of them in set 2."""
+    texts = [prompt.text for prompt in of_set(2, 3, "")]
+    (tmp_path / "texts.txt").write_text("\n".join(texts))
+    (tmp_path / "arms.yaml").write_text(
+        "card: seedling-mini\nprompts: {source: texts.txt}\nseeds: {start: 0, count: 2}\n"
+        "batch_size: 4\nfeatures: [appearance]\nmetrics: [brightness]\n"
+        "arms: {full: {num_inference_steps: 2}, short: {num_inference_steps: 1}}\n"
+    )
+    return tmp_path / "arms.yaml"
