@@ -1,11 +1,14 @@
 """Mistakes in a card of one's own are named by the plan, or before the first image is drawn."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from analysis.metrics import METRICS, load_metric
 from pipeline.cards.card import find_card
+from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ConfigError
 from tests.goldenseed.conftest import Call
 
@@ -173,3 +176,29 @@ def test_the_names_say_which_metrics_know_the_small_world_only() -> None:
     known = {name for name in METRICS if load_metric(name).small_world}
     named = {name for name in METRICS if name.endswith(("_perceptual", "_seedling"))}
     assert known == named
+
+
+OTHER_UNET = """
+parts:
+  unet: {use: component, component: unet, kind: "diffusers:UNet2DConditionModel", path: ANOTHER}
+"""
+
+
+@pytest.mark.parametrize("part", ["", OTHER_UNET])
+def test_a_plan_says_that_a_model_brings_code_of_its_own(
+    call: Call, folder: Path, part: str
+) -> None:
+    """`generate` refuses it; a plan of it must not look as if it could be drawn."""
+    copy = shutil.copytree(PROJECT_ROOT / "seedling/weights/seedling-mini", folder / "model")
+    another = shutil.copytree(copy / "unet", folder / "another")
+    change(folder / "my_model.yaml", "path", str(copy))
+    with (folder / "my_model.yaml").open("a") as file:
+        file.write(part.replace("ANOTHER", str(another)))
+    assert "cannot be drawn" not in call("plan", folder / "own.yaml").err
+    changed = another if part else copy / "unet"
+    config = json.loads((changed / "config.json").read_text())
+    (changed / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "x.Y"}}))
+    planned = call("plan", folder / "own.yaml")
+    assert planned.code == 0
+    assert "this plan cannot be drawn here" in planned.err
+    assert "its key auto_map runs Python code" in " ".join(planned.err.split())

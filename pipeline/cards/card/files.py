@@ -21,7 +21,7 @@ from pipeline.storage.file_hashes import sha256_of_files
 
 
 def check_drawable(card: Card) -> None:
-    """Refuse a card of an unknown family, or whose local folder holds no model.
+    """Refuse a card of an unknown family, or whose local folder holds no model or code of its own.
 
     Nothing is fetched or hashed, so a plan can warn of what would stop the run.
 
@@ -49,7 +49,10 @@ def check_drawable(card: Card) -> None:
     if card.config:
         single_file(card)
     elif card.path:
-        _local(card)
+        refuse_code_in(_local(card))
+    for part in card.parts.values():
+        if part.path and not part.config:
+            refuse_code_in(PROJECT_ROOT / part.path)
 
 
 def resolve(card: Card, revision: str = "") -> ResolvedCard:
