@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from pipeline.cards.card import Card, ResolvedCard, find_card
+from pipeline.cards.card.fields import MOST_STEPS
 from pipeline.cards.other_tools import our_field
 from pipeline.errors import ConfigError, nearest
 from pipeline.settings.card_settings import changed_card, settings_of
@@ -60,7 +61,7 @@ class Sampling(Frozen):
     width: int | None = Field(default=None, gt=0)
     scheduler: str | None = None
     scheduler_config: dict[str, Any] | None = None
-    num_inference_steps: int | None = Field(default=None, ge=1)
+    num_inference_steps: int | None = Field(default=None, ge=1, le=MOST_STEPS)
     guidance_scale: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     negative_prompt: str | None = None
     eta: float | None = Field(default=None, ge=0, le=1)

@@ -40,6 +40,7 @@ def recipe_with(folder: Path, **changes: str) -> Path:
         ({"sampling": "{intervention: {name: seed_scrambl}}"}, "did you mean 'seed_scramble'"),
         ({"sampling": "{noise: torch-cuda}"}, "unknown noise spec"),
         ({"sampling": "{num_inference_steps: 0}"}, "sampling.num_inference_steps"),
+        ({"sampling": "{num_inference_steps: 1000000000}"}, "less than or equal to 10000"),
         ({"sampling": "{guidance_scal: 3}"}, "did you mean 'guidance_scale'"),
         ({"sampling": "{height: 65}"}, "65 is not a multiple of 8"),
         ({"batchsize": "8"}, "did you mean 'batch_size'"),

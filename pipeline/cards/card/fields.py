@@ -13,6 +13,8 @@ from pipeline.errors import ConfigError
 
 IMPORTED = "imported"
 """Family of the cards of images that were drawn elsewhere, which nothing here can draw."""
+MOST_STEPS = 10_000
+"""Most denoising steps; a scheduler allocates arrays of so many numbers when it is checked."""
 
 
 class Card(Checkpoint):
@@ -70,7 +72,7 @@ class Card(Checkpoint):
     variant: str = ""
     scheduler: str
     scheduler_config: dict[str, Any] = Field(default_factory=dict)
-    num_inference_steps: int
+    num_inference_steps: int = Field(le=MOST_STEPS)
     guidance_scale: float
     height: int
     width: int
