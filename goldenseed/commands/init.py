@@ -80,7 +80,7 @@ def init(
     rank: Rank = "",
     revision: Revision = "", prediction: Prediction = "", config: Config = "", base: Base = "",
 ) -> None:  # fmt: skip
-    """Write a recipe for your own model, to stdout: `goldenseed init ... > study.yaml`.
+    """Write a recipe for your own model to stdout; send it to a file with `> study.yaml`.
 
     Reads from the model's files how it is drawn. Each value has a comment that says where it
     comes from. What the files do not say must be given as an option.
