@@ -18,9 +18,11 @@ def refuse_run_folder(name: str) -> None:
         ConfigError: If it is a run; for imported images, says that they cannot be drawn.
     """
     path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return
     folder = path.parent if path.name in (RUN_FILE, RECIPE_FILE) else path
-    runs = [file.parent for pattern in (RUN_FILE, f"*/{RUN_FILE}") for file in folder.glob(pattern)]
-    if not path.exists() or not runs or path.suffix in (".yaml", ".yml"):
+    runs = _runs_in(folder)
+    if not runs or not path.exists():
         return
     try:
         imported = read_identity(runs[0]).card.family == IMPORTED
@@ -36,3 +38,13 @@ def refuse_run_folder(name: str) -> None:
         f"{folder} is a run folder, and a recipe is wanted: give the recipe that began the run, "
         f"with --out {folder}"
     )
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """The folders of runs at a path; none where the file system refuses the name, as too long."""
+    try:
+        return [
+            file.parent for pattern in (RUN_FILE, f"*/{RUN_FILE}") for file in folder.glob(pattern)
+        ]
+    except OSError:
+        return []

@@ -204,7 +204,8 @@ def test_a_closed_stream_is_no_defect(closed: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_name_too_long_for_a_file_is_no_recipe(call: Call) -> None:
-    done = call("plan", "x" * 400 + ".yaml")
+@pytest.mark.parametrize("suffix", [".yaml", ""])
+def test_a_name_too_long_for_a_file_is_no_recipe(call: Call, suffix: str) -> None:
+    done = call("plan", "x" * 400 + suffix)
     assert done.code == exit_codes.BAD_INPUT
     assert "no recipe" in done.err
