@@ -18,6 +18,9 @@ os.environ.update(
     }
 )
 
+# The width of the terminal in which the tests run, at which the command would fold its lines.
+os.environ.pop("COLUMNS", None)
+
 # A loaded machine is no failure, and a failure must come back on the next run.
 settings.register_profile("goldenseed", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("goldenseed")

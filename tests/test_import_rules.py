@@ -79,7 +79,7 @@ WRONG = {
     ),
     "Published artifacts share through their base": (
         "analysis/publish/sheet.py",
-        "from analysis.publish.lists import rows",
+        "from analysis.publish.release.lists import rows",
     ),
 }
 

@@ -99,4 +99,4 @@ def init(
         model[0], prompts, seeds, revision, draws_on_gpu(device), rank, given, prediction, config,
         base, vae, tuple(lora or ()), tuple(embedding or ()), vram,
     )  # fmt: skip
-    tables.line(recipe_text(request, model[1:]).removesuffix("\n"))
+    tables.document(recipe_text(request, model[1:]).removesuffix("\n"))

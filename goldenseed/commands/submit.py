@@ -30,5 +30,5 @@ def submit(
     from pipeline.executors.ray.jobs import connect
 
     job = make_job(recipe, out, seeds=seeds, prompts=prompts)
-    tables.line(start(job, connect(address)))
+    tables.document(start(job, connect(address)))
     note(f"submitted; follow it with: ray job logs --address {address} --follow {job.id}")

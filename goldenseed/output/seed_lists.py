@@ -34,7 +34,7 @@ def print_seeds(found: SeedList, tool: str, prompt: str, *, as_json: bool) -> No
     if guide is None:
         _print_list(found)
         return
-    tables.line(guide.content)
+    tables.document(guide.content)
     note(f"starting noise in {tool}: {guide.start}")
     note(f"step noise: {guide.steps}")
     for text in guide.notes:

@@ -26,6 +26,11 @@ def line(text: str) -> None:
         _write("\n".join(_fold(part, width)) if width else part)
 
 
+def document(text: str) -> None:
+    """Print a text for programs, such as a recipe or a script, as it is and never folded."""
+    _write(text)
+
+
 def _page_width() -> int | None:
     """Columns of the terminal, or those that COLUMNS says; None if nobody says."""
     is_known = sys.stdout.isatty() or "COLUMNS" in os.environ

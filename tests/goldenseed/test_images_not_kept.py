@@ -34,6 +34,6 @@ def test_features_survive_without_images(call: Call, tmp_path: Path) -> None:
     assert feature_receipts(out) == measured[1:]
     called = call("run", recipe, *options)
     assert called.code == 0
-    assert "drawing them again" in called.err
+    assert "drawing again" in called.err
     assert feature_receipts(out) == measured
     assert contents(out) == drawn

@@ -77,7 +77,7 @@ def check_value(page: str, rater: str, votes: Sequence[tuple[int, str, str]]) ->
 
     Example:
         >>> check_value("", "", [])
-        'af63bd4c8601b7df'
+        '08547e07b5084555'
     """
     lines = [f"{pair} {question} {choice}" for pair, question, choice in votes]
     value = FNV_OFFSET

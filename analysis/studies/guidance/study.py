@@ -113,7 +113,6 @@ class Guidance(Study):
 
     def _metrics(self, run: Run) -> tuple[Metric, Metric]:
         """The metrics of alignment and quality."""
-        alignment = alignment_metric(run)
         named = named_metrics(run, filter(None, [self.alignment]))
         alignment = named[0] if named else alignment_metric(run)
         known = named_metrics(run, [self.quality]) if self.quality else directed_metrics(run)

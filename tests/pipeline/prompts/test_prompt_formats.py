@@ -52,10 +52,10 @@ def test_a_dataset_in_parquet(tmp_path: Path) -> None:
         ("p.parquet", b"PAR1 but not really", "cannot be read as Parquet"),
         ("p.csv", "prompt\na horse\n".encode("utf-16"), "not UTF-8"),
         ("p.txt", "a horse\n".encode("utf-16-le"), "control character U+0000"),
-        ("p.csv", b"name,colour\na,b\n", "wanted the names of the columns"),
+        ("p.csv", b"name,colour\na,b\n", "write the names of the columns"),
         ("p.csv", b"prompt,category\na horse\n", "found 1 columns; wanted 2"),
         ("p.csv", b"prompt\na\x00b\n", "U+0000"),
-        ("p.tsv", b"prompt category\na horse\tx\n", "wanted the names of the columns"),
+        ("p.tsv", b"prompt category\na horse\tx\n", "write the names of the columns"),
         ("p.xlsx", b"PK", "wanted a"),
     ],
 )

@@ -270,7 +270,7 @@ def test_a_shard_has_a_page_index_and_page_checksums(images: ShardFolder) -> Non
             for group in range(file.metadata.num_row_groups)
             for column in range(file.metadata.num_columns)
         ]
-    assert len(chunks) == 3 * 17
+    assert len(chunks) == 3 * 19
     assert all(chunk.has_offset_index for chunk in chunks)
     assert {c.path_in_schema for c in chunks if not c.has_column_index} == {
         "image.bytes",
