@@ -101,7 +101,7 @@ def test_a_recipe_holds_its_card_and_arms_may_have_others(
     fields |= {"features": ["appearance"], "metrics": ["brightness"], "ranking": None}
     fields["arms"] = {
         "plain": {},
-        "guided": {"guidance_scale": 3.0},
+        "guided": {"guidance_scale": 2.5},
         "steps": {"card": {"num_inference_steps": 2}},
         "other": {"card": tiny_card["card"] | {"name": "tiny"}},
         "named": {"card": "seedling-mini-b", "num_inference_steps": 1},
@@ -266,7 +266,7 @@ def test_eighty_checkpoints_are_eighty_arms(
     assert fields["arms"]["m07"] == {
         "card": {"path": str(tmp_path / "m07.safetensors"), "name": "m07"}
     }
-    assert "# Nothing is ranked: 1 seeds cannot be ranked" in file.read_text()
+    assert "# Nothing is ranked: 1 seed cannot be ranked" in file.read_text()
     planned = call("plan", file, "--json")
     assert planned.code == 0, planned.err
     assert [row["card"] for row in json.loads(planned.out)] == [f"m{n:02}" for n in range(80)]
