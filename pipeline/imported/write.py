@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline.errors import ImageFileError, RunError
 from pipeline.imported.arms import ImportedArm
 from pipeline.imported.files import read_file
+from pipeline.prompts.columns import cell_columns
 from pipeline.prompts.image_files import decode_image_file
 from pipeline.prompts.prompt import Prompt
 from pipeline.runs.grid import make_tile
@@ -23,7 +24,7 @@ from pipeline.settings.recipe import Recipe
 from pipeline.storage.codec import encode_image
 from pipeline.storage.leftovers import settle
 from pipeline.storage.manifest import compact
-from pipeline.storage.schema import IMAGE_CONTENT, IMAGES, PROMPT_LABELS, STATUS_OK
+from pipeline.storage.schema import IMAGE_CONTENT, IMAGES, STATUS_OK
 from pipeline.storage.shards import ShardFolder
 
 REST_ROWS = 64
@@ -91,14 +92,7 @@ class _Writer:
         data = self._read(prompt_id, seed)
         pixels = np.asarray(decode_image_file(data).image)
         return {
-            "prompt_id": prompt.id,
-            "seed": seed,
-            "text": prompt.text,
-            "object": prompt.object,
-            "modifier": prompt.modifier,
-            "group": prompt.group,
-            "set": prompt.set,
-            **{column.name: getattr(prompt, column.name) for column in PROMPT_LABELS},
+            **cell_columns(prompt, seed),
             "image": {"bytes": _stored(data, pixels), "path": None},
             "image_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
             "status": STATUS_OK,

@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.drawing.tile import CellImage
+from pipeline.prompts.columns import cell_columns
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.storage.codec import Codec, encode_image
-from pipeline.storage.schema import IMAGES, PROMPT_LABELS
+from pipeline.storage.schema import IMAGES
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,7 @@ def _row(
     prompt: Prompt, seed: int, cell: CellImage, encoded: Encoded, negative_cut: int
 ) -> dict[str, Any]:
     return {
-        "prompt_id": prompt.id,
-        "seed": seed,
-        "text": prompt.text,
-        "object": prompt.object,
-        "modifier": prompt.modifier,
-        "group": prompt.group,
-        "set": prompt.set,
-        "prompt_image": prompt.image,
-        "prompt_mask": prompt.mask,
-        **{column.name: getattr(prompt, column.name) for column in PROMPT_LABELS},
+        **cell_columns(prompt, seed),
         "image": None if encoded.blob is None else {"bytes": encoded.blob, "path": None},
         "image_sha256": encoded.sha256,
         "status": cell.status,
