@@ -7,9 +7,10 @@ import typer
 
 from goldenseed.commands import exit_codes
 from goldenseed.commands.options import AsJson
+from pipeline.storage.address import local_path
 
 Release = Annotated[Path, typer.Argument(
-    metavar="RELEASE",
+    metavar="RELEASE", parser=local_path,
     help="Folder of a release, for example RUN/releases/seedling-v1, or a .zip of it.",
 )]  # fmt: skip
 

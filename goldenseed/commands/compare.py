@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from goldenseed.commands.options import AsJson, RunPath
+from pipeline.storage.address import local_path
 
 Golden = Annotated[bool, typer.Option("--golden", help="Compare golden seeds.")]
 Bad = Annotated[bool, typer.Option("--bad", help="Compare bad seeds.")]
@@ -13,20 +14,22 @@ Random = Annotated[bool, typer.Option(
     "--random", help="Compare seeds that the other side does not list.",
 )]  # fmt: skip
 With = Annotated[Path | None, typer.Option(
-    "--with", metavar="RUN",
+    "--with", metavar="RUN", parser=local_path,
     help="Compare another run, cell by cell: an intervention, a checkpoint, other settings.",
 )]  # fmt: skip
 Pairs = Annotated[int, typer.Option(
     "--pairs", metavar="N", help="Number of pairs of images.",
 )]  # fmt: skip
 CompareOut = Annotated[Path | None, typer.Option(
-    "--out", metavar="FOLDER", show_default="RUN/compare/SIDES", help="New folder to write.",
+    "--out", metavar="FOLDER", parser=local_path,
+    show_default="RUN/compare/SIDES", help="New folder to write.",
 )]  # fmt: skip
 VoteFiles = Annotated[list[Path], typer.Argument(
-    metavar="FILES...", help="What raters saved, one file a rater.",
+    metavar="FILES...", parser=local_path, help="What raters saved, one file a rater.",
 )]  # fmt: skip
 PageFolder = Annotated[Path, typer.Option(
-    "--page", metavar="FOLDER", help="The folder that `goldenseed compare` wrote, with its key.",
+    "--page", metavar="FOLDER", parser=local_path,
+    help="The folder that `goldenseed compare` wrote, with its key.",
 )]  # fmt: skip
 PromptCount = Annotated[int, typer.Option(
     "--prompts", metavar="N", help="Number of prompts, at most.",
@@ -35,7 +38,7 @@ ImageCount = Annotated[int, typer.Option(
     "--images", metavar="N", help="Number of images of each prompt, at most.",
 )]  # fmt: skip
 PickOut = Annotated[Path | None, typer.Option(
-    "--out", metavar="FOLDER", show_default="RUN/pick",
+    "--out", metavar="FOLDER", parser=local_path, show_default="RUN/pick",
     help="Folder to write: new, empty, or that of an earlier pick page.",
 )]  # fmt: skip
 

@@ -50,7 +50,8 @@ def _open_closed_streams() -> None:
 
 def _usage_error(error: typer.TyperException) -> str:
     """Say what is wrong with the arguments; a group without a command gives its help text."""
-    text, context = error.format_message(), getattr(error, "ctx", None)
+    text = error.format_message().replace("Value error, ", "")  # of pydantic, about our own words
+    context = getattr(error, "ctx", None)
     if text.startswith("Usage:"):
         return text
     command = context.command_path if context else "goldenseed"

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goldenseed.commands.options import AllowCode, AsJson, RunPath
+from pipeline.storage.address import local_path
 
 if TYPE_CHECKING:
     from analysis.publish.grid import GridPlan
 
 Out = Annotated[Path | None, typer.Option(
-    "--out", metavar="FOLDER", show_default="RUN/report/grid",
+    "--out", metavar="FOLDER", parser=local_path, show_default="RUN/report/grid",
     help="Folder to write: new, empty, or that of an earlier grid.",
 )]  # fmt: skip
 Cell = Annotated[int | None, typer.Option(

@@ -6,12 +6,15 @@ from typing import Annotated
 import typer
 
 from goldenseed.commands.options import AsJson
+from pipeline.storage.address import local_path
 
 Source = Annotated[Path, typer.Argument(
-    metavar="FOLDER", help="Folder of images, or a .csv with the columns file, prompt, seed.",
+    metavar="FOLDER", parser=local_path,
+    help="Folder of images, or a .csv with the columns file, prompt, seed.",
 )]  # fmt: skip
 Out = Annotated[Path | None, typer.Option(
-    "--out", metavar="FOLDER", show_default="runs/NAME of the folder", help="Run folder to write.",
+    "--out", metavar="FOLDER", parser=local_path,
+    show_default="runs/NAME of the folder", help="Run folder to write.",
 )]  # fmt: skip
 Rank = Annotated[str, typer.Option(
     metavar="METRIC", show_default="none", help="Metric that `goldenseed rank` ranks the seeds by.",

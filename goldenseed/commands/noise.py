@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from goldenseed.commands.options import AsJson
+from pipeline.storage.address import local_path
 
 Seed = Annotated[int, typer.Option(metavar="SEED", help="Seed, from 0 to 4294967295.")]
 Shape = Annotated[
@@ -26,7 +27,12 @@ Spec = Annotated[
 ]
 OutArray = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE", help="Also write the noise as a NumPy file, float32."),
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        parser=local_path,
+        help="Also write the noise as a NumPy file, float32.",
+    ),
 ]
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.storage.address import local_path
+
 
 def complete_recipe(incomplete: str) -> list[str]:
     """List the shipped recipes whose names begin with what was typed."""
@@ -25,6 +27,7 @@ RunPath = Annotated[
     Path,
     typer.Argument(
         metavar="RUN",
+        parser=local_path,
         help="Run folder, for example runs/seedling. The folder of a recipe with arms stands "
         "for the runs of all its arms.",
     ),
@@ -34,6 +37,7 @@ RunFolder = Annotated[
     typer.Option(
         "--out",
         metavar="FOLDER",
+        parser=local_path,
         show_default="runs/RECIPE",
         help="Run folder to begin, or to continue.",
     ),
@@ -71,6 +75,7 @@ PromptFile = Annotated[
     typer.Option(
         "--prompts",
         metavar="FILE",
+        parser=local_path,
         help="Rank on the prompts of this file only, which the run must have drawn.",
     ),
 ]

@@ -8,12 +8,17 @@ import typer
 from goldenseed.commands.options import AsJson, Executor, WorkerCount
 from goldenseed.commands.sections import Group
 from pipeline.errors import ConfigError
+from pipeline.storage.address import local_path
 
 app = typer.Typer(cls=Group, no_args_is_help=True)
 
 OutFile = Annotated[
     Path,
-    typer.Option(metavar="FILE", help="Prompt file to write, with a name that ends in .jsonl."),
+    typer.Option(
+        metavar="FILE",
+        parser=local_path,
+        help="Prompt file to write, with a name that ends in .jsonl.",
+    ),
 ]
 
 
@@ -25,9 +30,14 @@ def _group() -> None:
 @app.command()
 def coco(
     captions: Annotated[
-        Path, typer.Argument(metavar="CAPTIONS", help="COCO's captions_train2017.json.")
+        Path,
+        typer.Argument(
+            metavar="CAPTIONS", parser=local_path, help="COCO's captions_train2017.json."
+        ),
     ],
-    images: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of COCO's images.")],
+    images: Annotated[
+        Path, typer.Option(metavar="FOLDER", parser=local_path, help="Folder of COCO's images.")
+    ],
     count: Annotated[int, typer.Option(min=1, metavar="N", help="Number of prompts.")],
     out: OutFile,
     *,
@@ -51,7 +61,9 @@ def coco(
 
 @app.command()
 def dense(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images.")],
+    images: Annotated[
+        Path, typer.Argument(metavar="IMAGES", parser=local_path, help="Folder of images.")
+    ],
     out: OutFile,
     *,
     count: Annotated[
@@ -88,7 +100,11 @@ def dense(
 def pairs(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="FOLDER", help="Folder with images/, masks/ and objects.json."),
+        typer.Argument(
+            metavar="FOLDER",
+            parser=local_path,
+            help="Folder with images/, masks/ and objects.json.",
+        ),
     ],
     out: OutFile,
     *,

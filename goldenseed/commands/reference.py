@@ -9,6 +9,7 @@ import typer
 from goldenseed.commands.options import AllowCode, AsJson, Executor, WorkerCount
 from goldenseed.commands.sections import Group
 from pipeline.errors import ConfigError
+from pipeline.storage.address import local_path
 
 app = typer.Typer(cls=Group, no_args_is_help=True)
 
@@ -21,7 +22,10 @@ def _group() -> None:
 @app.command()
 def build(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="Folder of images, or Parquet with images.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE", parser=local_path, help="Folder of images, or Parquet with images."
+        ),
     ],
     feature: Annotated[
         str, typer.Option(metavar="NAME", help="Feature to measure: inception, dinov2 or another.")
@@ -31,6 +35,7 @@ def build(
         Path | None,
         typer.Option(
             metavar="FILE",
+            parser=local_path,
             show_default="$GOLDENSEED_REFERENCES/NAME.safetensors",
             help="File to write, with a name that ends in .safetensors.",
         ),

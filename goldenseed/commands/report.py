@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goldenseed.commands.options import AllowCode, AsJson, RunPath
+from pipeline.storage.address import local_path
 
 if TYPE_CHECKING:
     from pipeline.runs.run import Run
@@ -14,7 +15,7 @@ MOST_GRID_BYTES = 50_000_000
 """A larger grid of all images is not made with the report, but by its own command."""
 
 Out = Annotated[Path | None, typer.Option(
-    "--out", metavar="FOLDER", show_default="RUN/report",
+    "--out", metavar="FOLDER", parser=local_path, show_default="RUN/report",
     help="Folder to write: new, empty, or that of an earlier report.",
 )]  # fmt: skip
 

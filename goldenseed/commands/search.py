@@ -15,6 +15,7 @@ from goldenseed.commands.options import (
     Seeds,
     WorkerCount,
 )
+from pipeline.storage.address import local_path
 
 if TYPE_CHECKING:
     from goldenseed.steps.search.race import Incomplete
@@ -30,6 +31,7 @@ def search(
         Path | None,
         typer.Option(
             metavar="FOLDER",
+            parser=local_path,
             show_default="runs/RECIPE-search",
             help="Run folder to begin, or to continue.",
         ),

@@ -6,13 +6,15 @@ from typing import Annotated
 import typer
 
 from goldenseed.commands.options import AllowCode, AsJson, WhereOption
+from pipeline.storage.address import local_path
 
 Model = Annotated[str, typer.Option(
     metavar="MODEL",
     help="Model that you draw with: name of its card, its repository, or its folder.",
 )]  # fmt: skip
 Source = Annotated[Path | None, typer.Option(
-    "--from", metavar="FOLDER", show_default="the lists that come with goldenseed",
+    "--from", metavar="FOLDER", parser=local_path,
+    show_default="the lists that come with goldenseed",
     help="Run folder or release folder that names the seeds.",
 )]  # fmt: skip
 Count = Annotated[int | None, typer.Option(

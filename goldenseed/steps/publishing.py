@@ -10,6 +10,7 @@ from analysis.ranking import rank as ranks
 from goldenseed.progress import note
 from pipeline.errors import ConfigError, counted
 from pipeline.runs.run import Run
+from pipeline.storage.address import local_path
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ def publish_all(runs: Sequence[Run], wanted: Wanted) -> list[Path]:
         The folder of each release. The same ranking gives the same folder again.
 
     Raises:
-        ConfigError: If several runs are to be uploaded to one repository, or `dry_run` is asked
-            for and nothing would be uploaded.
+        ConfigError: If several runs are to be uploaded to one repository, if `dry_run` is asked
+            for and nothing would be uploaded, or if the place is an address other than hf://.
     """
     repo = parse_target(wanted.to) if wanted.hub else ""
     if repo and len(runs) > 1:
@@ -84,7 +85,7 @@ def publish_run(run: Run, wanted: Wanted) -> Path:
         run,
         ranking,
         name=release_name(run),
-        folder=Path(wanted.to) if wanted.to and not wanted.hub else None,
+        folder=local_path(wanted.to) if wanted.to and not wanted.hub else None,
         images=wanted.images,
         authors=wanted.authors,
     )

@@ -6,6 +6,7 @@ from pipeline.cards.card import IMPORTED
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import RECIPE_FILE, RUN_FILE
+from pipeline.storage.address import local_path
 
 
 def refuse_run_folder(name: str) -> None:
@@ -17,7 +18,7 @@ def refuse_run_folder(name: str) -> None:
     Raises:
         ConfigError: If it is a run; for imported images, says that they cannot be drawn.
     """
-    path = Path(name)
+    path = local_path(name)
     if path.suffix in (".yaml", ".yml"):
         return
     folder = path.parent if path.name in (RUN_FILE, RECIPE_FILE) else path

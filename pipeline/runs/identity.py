@@ -9,6 +9,7 @@ from pipeline.errors import RunError
 from pipeline.runs.layout import RUN_FILE
 from pipeline.runs.old_layout import move_old_receipts, seal_old_files
 from pipeline.settings.config import RunConfig
+from pipeline.storage.address import local_path
 from pipeline.storage.schema import SCHEMA_VERSION
 from pipeline.storage.sealed import SEAL, seal, unseal
 from pipeline.storage.store import LocalStore
@@ -45,8 +46,9 @@ def read_identity(folder: str | Path) -> RunIdentity:
     Raises:
         RunError: If the folder is not a run, or its `run.json` is damaged or has another schema
             version.
+        ConfigError: If the folder is the address of an object store.
     """
-    file = Path(folder) / RUN_FILE
+    file = local_path(folder) / RUN_FILE
     if not file.is_file():
         raise RunError(
             f"{folder} is not a run folder: it holds no {RUN_FILE}{_arms_hint(Path(folder))}"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pipeline.errors import RunError, StoreError
 from pipeline.failpoints import failpoint
+from pipeline.storage.address import local_path
 
 REMEDIES = {
     errno.ENOSPC: "the disk is full; make room, or choose another folder",
@@ -172,6 +173,9 @@ class LocalStore:
     Args:
         root: The folder. It is made at the first write.
 
+    Raises:
+        ConfigError: If the folder is the address of an object store.
+
     Example:
         >>> import tempfile
         >>> store = LocalStore(Path(tempfile.mkdtemp()))
@@ -182,7 +186,7 @@ class LocalStore:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = Path(os.path.normpath(Path(root).absolute()))
+        self.root = Path(os.path.normpath(local_path(root).absolute()))
 
     def path(self, key: str) -> Path:
         """The path of a key.

@@ -13,6 +13,7 @@ from goldenseed.steps.seed_lists.origin import Origin, Wanted, list_origin, refu
 from pipeline.errors import ConfigError, RunError, nearest
 from pipeline.runs.layout import RUN_FILE
 from pipeline.runs.run import Run
+from pipeline.storage.address import local_path
 
 GOLDEN_FILE = "golden_seeds.json"
 LISTS_FOLDER = Path(__file__).parents[3] / "lists"
@@ -82,7 +83,7 @@ def find_seeds(
             fewer than k.
         RunError: If the source is neither a run nor a release, or lacks what is asked for.
     """
-    path = Path(source) if source is not None else _packaged(model)
+    path = local_path(source) if source is not None else _packaged(model)
     if not (path / RUN_FILE).is_file():
         if diverse or where:
             raise ConfigError(
