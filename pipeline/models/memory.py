@@ -1,6 +1,5 @@
 """Places a pipeline on a device, saving memory as its card says."""
 
-import importlib.util
 from typing import Any
 
 import torch
@@ -21,8 +20,8 @@ def place(pipe: Any, card: Card, device: torch.device) -> Any:  # noqa: ANN401 -
         The pipeline.
 
     Raises:
-        ModelError: If the card offloads and there is no GPU or no accelerate, or the autoencoder
-            cannot decode in parts.
+        ModelError: If the card offloads and there is no GPU, or the autoencoder cannot decode in
+            parts.
     """
     memory = card.memory
     for wanted, method in (
@@ -51,9 +50,4 @@ def _refuse_offload(card: Card, device: torch.device) -> None:
         raise ModelError(
             f"card {card.name}: `memory.offload` is {card.memory.offload}, which keeps networks on "
             f"the CPU until the GPU needs them, and the card draws on the CPU; remove it"
-        )
-    if importlib.util.find_spec("accelerate") is None:
-        raise ModelError(
-            f"card {card.name}: `memory.offload` needs the library accelerate: "
-            f"pip install 'goldenseed[offload]'"
         )

@@ -132,6 +132,91 @@ def z_image(state: State) -> State:
     return renamed(state | found, rules, "model.diffusion_model.")
 
 
+def fused(state: State, parts: Iterable[str], name: str) -> State:
+    """Tensors of layers that lie side by side, such as queries, keys and values, in one tensor."""
+    first, *others = parts
+    rest = {k: v for k, v in state.items() if not any(f".{p}." in k for p in (first, *others))}
+    for key in [key for key in state if f".{first}." in key]:
+        rows = [state[key.replace(f".{first}.", f".{part}.")] for part in (first, *others)]
+        rest[key.replace(f".{first}.", f".{name}.")] = torch.cat(rows)
+    return rest
+
+
+def shift_first(state: State, names: Iterable[str]) -> State:
+    """Modulations with the shift before the scale, where the library has the scale first."""
+    swapped = {
+        k: torch.cat(v.chunk(2)[::-1]) for k, v in state.items() if k.startswith(tuple(names))
+    }
+    return state | swapped
+
+
+def flux(state: State) -> State:
+    """FLUX.1's transformer, as in black-forest-labs/flux, src/flux/model.py."""
+    single = {k: v for k, v in state.items() if k.startswith("single_")}
+    double = {k: v for k, v in state.items() if not k.startswith("single_")}
+    single = fused(single, ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"), "linear1")
+    double = fused(double, ("attn.to_q", "attn.to_k", "attn.to_v"), "img_attn.qkv")
+    double = fused(
+        double, ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"), "txt_attn.qkv"
+    )
+    inside: Rules = (
+        (r"^single_transformer_blocks\.(\d+)\.norm\.linear", r"single_blocks.\1.modulation.lin"),
+        (r"^single_transformer_blocks\.(\d+)\.proj_out", r"single_blocks.\1.linear2"),
+        (r"^single_transformer_blocks\.(\d+)\.attn\.norm_(q|k)\.weight",
+         lambda m: f"single_blocks.{m[1]}.norm.{_LETTERS[m[2]]}_norm.scale"),
+        (r"^single_transformer_", "single_"), (r"^transformer_blocks", "double_blocks"),
+        (r"\.norm1\.linear", ".img_mod.lin"), (r"\.norm1_context\.linear", ".txt_mod.lin"),
+        (r"\.attn\.norm_(q|k)\.weight", lambda m: f".img_attn.norm.{_LETTERS[m[1]]}_norm.scale"),
+        (r"\.attn\.norm_added_(q|k)\.weight",
+         lambda m: f".txt_attn.norm.{_LETTERS[m[1]]}_norm.scale"),
+        (r"\.ff\.net\.0\.proj", ".img_mlp.0"), (r"\.ff\.net\.2", ".img_mlp.2"),
+        (r"\.ff_context\.net\.0\.proj", ".txt_mlp.0"), (r"\.ff_context\.net\.2", ".txt_mlp.2"),
+        (r"\.attn\.to_out\.0", ".img_attn.proj"), (r"\.attn\.to_add_out", ".txt_attn.proj"),
+        (r"^time_text_embed\.timestep_embedder", "time_in"),
+        (r"^time_text_embed\.text_embedder", "vector_in"),
+        (r"^time_text_embed\.guidance_embedder", "guidance_in"),
+        (r"_in\.linear_1", "_in.in_layer"), (r"_in\.linear_2", "_in.out_layer"),
+        (r"^context_embedder", "txt_in"), (r"^x_embedder", "img_in"),
+        (r"^proj_out", "final_layer.linear"),
+        (r"^norm_out\.linear", "final_layer.adaLN_modulation.1"),
+    )  # fmt: skip
+    return renamed(shift_first(single | double, ["norm_out."]), inside, "model.diffusion_model.")
+
+
+_LETTERS = {"q": "query", "k": "key"}
+
+
+def sd3(state: State) -> State:
+    """Stable Diffusion 3's transformer, as in Stability-AI/sd3.5, mmditx.py."""
+    last = max(int(k.split(".")[1]) for k in state if k.startswith("transformer_blocks."))
+    ends = ["norm_out.", f"transformer_blocks.{last}.norm1_context."]
+    state = fused(shift_first(state, ends), ("attn.to_q", "attn.to_k", "attn.to_v"), "X.attn.qkv")
+    state = fused(state, ("attn2.to_q", "attn2.to_k", "attn2.to_v"), "X.attn2.qkv")
+    state = fused(
+        state, ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"), "context_block.attn.qkv"
+    )
+    rules: Rules = (
+        (r"^transformer_blocks", "joint_blocks"), (r"\.X\.", ".x_block."),
+        (r"\.(attn2?)\.norm_(q|k)\.", r".x_block.\1.ln_\2."),
+        (r"\.attn\.norm_added_(q|k)\.", r".context_block.attn.ln_\1."),
+        (r"\.(attn2?)\.to_out\.0\.", r".x_block.\1.proj."),
+        (r"\.attn\.to_add_out\.", ".context_block.attn.proj."),
+        (r"\.norm1\.linear\.", ".x_block.adaLN_modulation.1."),
+        (r"\.norm1_context\.linear\.", ".context_block.adaLN_modulation.1."),
+        (r"\.ff\.net\.0\.proj\.", ".x_block.mlp.fc1."), (r"\.ff\.net\.2\.", ".x_block.mlp.fc2."),
+        (r"\.ff_context\.net\.0\.proj\.", ".context_block.mlp.fc1."),
+        (r"\.ff_context\.net\.2\.", ".context_block.mlp.fc2."),
+        (r"^pos_embed\.proj\.", "x_embedder.proj."), (r"^pos_embed\.pos_embed$", "pos_embed"),
+        (r"^time_text_embed\.timestep_embedder\.linear_(\d)",
+         lambda m: f"t_embedder.mlp.{2 * int(m[1]) - 2}"),
+        (r"^time_text_embed\.text_embedder\.linear_(\d)",
+         lambda m: f"y_embedder.mlp.{2 * int(m[1]) - 2}"),
+        (r"^proj_out", "final_layer.linear"),
+        (r"^norm_out\.linear", "final_layer.adaLN_modulation.1"),
+    )  # fmt: skip
+    return renamed(state, rules, "model.diffusion_model.")
+
+
 def save(folder: Path, file: Path) -> Path:
     """Save the networks of a tiny folder as one file."""
     pipe = DiffusionPipeline.from_pretrained(str(folder))
@@ -161,15 +246,11 @@ def _sdxl(parts: dict[str, State]) -> State:
     return unet(parts["unet"]) | vae(parts["vae"]) | first | second
 
 
-def _alone(parts: dict[str, State]) -> State:
-    return {name: tensor.contiguous() for name, tensor in parts["transformer"].items()}
-
-
 WRITERS: dict[str, Callable[[dict[str, State]], State]] = {
     "StableDiffusionPipeline": _sd,
     "StableDiffusionXLPipeline": _sdxl,
     "ZImagePipeline": lambda parts: z_image(parts["transformer"]) | vae(parts["vae"]),
-    "FluxPipeline": _alone,
-    "StableDiffusion3Pipeline": _alone,
+    "FluxPipeline": lambda parts: flux(parts["transformer"]),
+    "StableDiffusion3Pipeline": lambda parts: sd3(parts["transformer"]),
 }
-"""Pipeline -> what gives its networks the names of its authors; others keep the library's."""
+"""Pipeline -> what gives its networks the names of its authors."""

@@ -13,6 +13,7 @@ OPTIONS: Mapping[str, str] = {
     "height": "--height",
     "width": "--width",
     "parts": "--base",
+    "config": "--config",
     "prediction": "--prediction",
 }
 """Field of a card -> the option that gives it."""

@@ -26,6 +26,9 @@ FEW_STEP_SCHEDULERS = ("LCMScheduler", "TCDScheduler")
 
 NETWORKS = ("transformer", "unet")
 
+Z_IMAGE_SHIFT, Z_IMAGE_TURBO_SHIFT = 6.0, 3.0
+"""The `shift` of both schedulers, which alone tells the configs of the two models apart."""
+
 
 def config_facts(folder: Path, facts: Facts, *, name: str = "") -> None:
     """Add what the configs in a folder say.
@@ -133,10 +136,7 @@ def _size_facts(folder: Path, card: Card, facts: Facts) -> None:
 
 def _step_facts(folder: Path, index: Mapping[str, Any], card: Card, facts: Facts, why: str) -> None:
     pipeline = str(index["_class_name"])
-    distilled = index.get("is_distilled") or (
-        card.guidance_scale == 0 and _config(folder, "transformer").get("guidance_embeds") is False
-    )
-    if distilled:
+    if _is_distilled(folder, index, card):
         source = f"as card {card.name}, whose configs are alike"
         facts.say("num_inference_steps", card.num_inference_steps, source)
         facts.say("guidance_scale", card.guidance_scale, "the same")
@@ -149,6 +149,14 @@ def _step_facts(folder: Path, index: Mapping[str, Any], card: Card, facts: Facts
         for name in ("num_inference_steps", "guidance_scale"):
             own = getattr(card, name)
             facts.say(name, call.get(name, own), source if name in call else f"card {card.name}")
+
+
+def _is_distilled(folder: Path, index: Mapping[str, Any], card: Card) -> bool:
+    """Whether the configs are those of a shipped card of a model distilled to few steps."""
+    transformer = _config(folder, "transformer")
+    schnell = card.guidance_scale == 0 and transformer.get("guidance_embeds") is False
+    turbo = _is_z_image(folder) and _shift(folder) == Z_IMAGE_TURBO_SHIFT
+    return bool(index.get("is_distilled")) or schnell or turbo
 
 
 def few_steps_reason(folder: Path, name: str) -> str:
@@ -166,10 +174,22 @@ def few_steps_reason(folder: Path, name: str) -> str:
         return "its scheduler's timestep_spacing is trailing, as of models distilled to few steps"
     if _config(folder, "unet").get("time_cond_proj_dim") is not None:
         return "its UNet takes the guidance as an input, as of models distilled to few steps"
-    if _config(folder, "transformer").get("_class_name") == "ZImageTransformer2DModel":
-        return "Z-Image and Z-Image-Turbo differ in their weights alone"
+    if _is_z_image(folder) and _shift(folder) != Z_IMAGE_SHIFT:
+        return (
+            f"its scheduler shifts by {_shift(folder)}, that of Z-Image by {Z_IMAGE_SHIFT} and "
+            f"that of Z-Image-Turbo by {Z_IMAGE_TURBO_SHIFT}"
+        )
     word = next((word for word in FEW_STEPS if word in name.lower()), "")
     return f"its name contains {word!r}, as of models distilled to few steps" if word else ""
+
+
+def _is_z_image(folder: Path) -> bool:
+    return _config(folder, "transformer").get("_class_name") == "ZImageTransformer2DModel"
+
+
+def _shift(folder: Path) -> object:
+    path = folder / "scheduler" / "scheduler_config.json"
+    return read_object(path).get("shift") if path.is_file() else None
 
 
 def _config(folder: Path, name: str) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import functools
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,10 +14,12 @@ import diffusers
 import pytest
 import torch
 import transformers
-from diffusers.loaders import single_file_utils as library
+from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 from safetensors.torch import save_file
 
 from pipeline.cards.facts.checkpoint_file import file_facts
+from pipeline.cards.facts.configs import config_facts
+from pipeline.cards.facts.fact import Facts
 from pipeline.cards.facts.kinds import kind_of
 from pipeline.cards.facts.tensors import Tensor, read_tensor_list
 from pipeline.cards.single_files import config_folder, shipped_configs
@@ -38,6 +41,7 @@ COUNTS = {
     "flux-dev": {"transformer": 11_901_408_320, "vae": 83_819_683},
     "flux-schnell": {"transformer": 11_891_178_560},
     "z-image": {"transformer": 6_154_908_736},
+    "z-image-turbo": {"transformer": 6_154_908_736},
 }  # fmt: skip
 """Parameters of the published networks."""
 
@@ -77,8 +81,16 @@ NAMED: dict[str, Callable[[], tiny_files.State]] = {
     "sd2": functools.partial(unet, "sd2"),
     "sdxl": functools.partial(unet, "sdxl"),
     "z-image": lambda: tiny_files.z_image(network("z-image", "transformer").state_dict()),
+    "flux-dev": lambda: tiny_files.flux(network("flux-dev", "transformer").state_dict()),
+    "flux-schnell": lambda: tiny_files.flux(network("flux-schnell", "transformer").state_dict()),
+    "sd3-medium": lambda: tiny_files.sd3(network("sd3-medium", "transformer").state_dict()),
+    "sd35-medium": lambda: tiny_files.sd3(network("sd35-medium", "transformer").state_dict()),
+    "sd35-large": lambda: tiny_files.sd3(network("sd35-large", "transformer").state_dict()),
 }
 """Configuration -> its main network with the names of its authors, without memory."""
+
+
+UNETS = ("sd15", "sd2", "sdxl")
 
 
 def tensors(state: tiny_files.State) -> dict[str, Tensor]:
@@ -92,11 +104,12 @@ def test_a_real_layout_is_recognised(config: str) -> None:
     if config == "sdxl":
         flagged = tensors(state) | {"v_pred": Tensor("F32", (0,))}
         assert kind_of(flagged, "x").config == "sdxl-v"
-    if config != "z-image":
-        fields = json.loads((config_folder(config) / "unet" / "config.json").read_text())
-        back = library.convert_ldm_unet_checkpoint(state, fields)
-        wanted = network(config, "unet").state_dict()
-        assert {k: v.shape for k, v in back.items()} == {k: v.shape for k, v in wanted.items()}
+    name = "unet" if config in UNETS else "transformer"
+    fields = json.loads((config_folder(config) / name / "config.json").read_text())
+    convert = SINGLE_FILE_LOADABLE_CLASSES[fields["_class_name"]]["checkpoint_mapping_fn"]
+    back = convert(dict(state), config=fields)
+    wanted = network(config, name).state_dict()
+    assert {k: v.shape for k, v in back.items()} == {k: v.shape for k, v in wanted.items()}
 
 
 FLUX = {"double_blocks.0.img_attn.norm.key_norm.scale": (128,), "img_in.weight": (3072, 64),
@@ -172,6 +185,37 @@ def test_what_a_file_says_and_what_is_asked_for(tmp_path: Path) -> None:
     assert set(few.unknown) == {"num_inference_steps", "guidance_scale"}
     changed = file_facts(sd_file(tmp_path / "d.safetensors", "sd15"), "v_prediction")
     assert changed.value("scheduler_config") == {"prediction_type": "v_prediction"}
+
+
+def z_image_file(path: Path) -> Path:
+    names = {"layers.0.adaLN_modulation.0.weight": (1,), "cap_embedder.0.weight": (2560,)}
+    save_file({name: torch.zeros(shape) for name, shape in names.items()}, path)
+    return path
+
+
+def test_files_of_z_image_are_told_apart_by_the_user(tmp_path: Path) -> None:
+    file = z_image_file(tmp_path / "z.safetensors")
+    assert "give z-image or z-image-turbo" in file_facts(file).unknown["config"]
+    facts = {name: file_facts(file, config=name) for name in ("z-image", "z-image-turbo")}
+    assert all(set(found.unknown) == {"parts"} for found in facts.values())
+    steps = {name: found.value("num_inference_steps") for name, found in facts.items()}
+    assert steps == {"z-image": 50, "z-image-turbo": 9}
+    assert facts["z-image-turbo"].value("guidance_scale") == 0
+    with pytest.raises(ModelError, match="which is z-image or z-image-turbo"):
+        file_facts(file, config="sdxl")
+
+
+def test_a_folder_of_z_image_is_known_by_its_shift(tmp_path: Path) -> None:
+    folder = shutil.copytree(config_folder("z-image-turbo"), tmp_path / "z")
+    scheduler = folder / "scheduler" / "scheduler_config.json"
+    fields = json.loads(scheduler.read_text())
+    for shift, wanted in ((3.0, {9}), (6.0, {50}), (1.0, set())):
+        scheduler.write_text(json.dumps(fields | {"shift": shift}))
+        facts = Facts()
+        config_facts(folder, facts)
+        known = {facts.known[n].value for n in ("num_inference_steps",) if n in facts.known}
+        assert known == wanted
+    assert "shifts by 1.0, that of Z-Image by 6.0" in facts.unknown["num_inference_steps"]
 
 
 def test_what_the_file_lacks_is_asked_for(tmp_path: Path) -> None:
