@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from goldenseed.output.tools import a1111, comfyui, diffusers, others
-from goldenseed.output.tools.base import Guide, Use
+from goldenseed.output.tools.base import Guide, Use, refuse_intervention
 from pipeline.errors import ConfigError, nearest
 
 __all__ = ["TOOLS", "Guide", "Use", "write_guide"]
@@ -38,4 +38,5 @@ def write_guide(tool: str, use: Use) -> Guide:
             "the list holds no seed, so there is nothing to use: no seed was confirmed. Draw more "
             "prompts, or ask for seeds that differ: --diverse style"
         )
+    refuse_intervention(use.origin)
     return TOOLS[tool](use)

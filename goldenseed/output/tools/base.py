@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from goldenseed.steps.seed_lists.origin import Origin
+from pipeline.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,51 @@ NO_STEP_NOISE = "none is drawn: this sampler is deterministic after the start"
 def steps_words(origin: Origin, own: str) -> str:
     """Say how a tool's step noise compares; `own` holds for samplers that draw any."""
     return own if origin.draws_step_noise else NO_STEP_NOISE
+
+
+def cfg_scale(origin: Origin) -> float:
+    """Guidance scale of tools in which 1 turns guidance off, as 0 does in diffusers."""
+    return max(origin.guidance, 1.0)
+
+
+def refuse_intervention(origin: Origin) -> None:
+    """Refuse seeds of an intervention: no other tool draws their images.
+
+    Raises:
+        ConfigError: If they were drawn with one.
+    """
+    if origin.intervention:
+        raise ConfigError(
+            f"these seeds were drawn with the intervention {origin.intervention}, which only "
+            f"goldenseed applies; draw with `goldenseed generate` and --seeds, or name a run "
+            f"without an intervention"
+        )
+
+
+def refuse_added(origin: Origin, what: str) -> None:
+    """Refuse a model that is more than its checkpoint, for a tool's page that loads just that.
+
+    Args:
+        origin: What the seeds were drawn with.
+        what: What cannot be written, for the message.
+
+    Raises:
+        ConfigError: If the card adds anything.
+    """
+    if origin.added:
+        raise ConfigError(
+            f"no {what} for these seeds: the card {origin.card} adds {', '.join(origin.added)} to "
+            f"its checkpoint. Draw with `goldenseed generate` and --seeds, or use "
+            f"`goldenseed.generators` with a pipeline of your own"
+        )
+
+
+def added_notes(origin: Origin) -> tuple[str, ...]:
+    """Say what a user has to add to the checkpoint by hand."""
+    if not origin.added:
+        return ()
+    added = ", ".join(origin.added)
+    return (f"The card {origin.card} adds {added} to its checkpoint: add the same there.",)
 
 
 def settings_lines(origin: Origin) -> list[str]:

@@ -1,13 +1,14 @@
 """A workflow for ComfyUI: one branch per seed, each with a batch of one image."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from goldenseed.output.tools.base import Guide, Use, steps_words
+from goldenseed.output.tools.base import Guide, Use, cfg_scale, refuse_added, steps_words
 from goldenseed.output.tools.samplers import sampler_names
 from goldenseed.steps.seed_lists.origin import Origin
 from pipeline.errors import ConfigError
@@ -37,14 +38,11 @@ def guide(use: Use) -> Guide:
     """Write the workflow.
 
     Raises:
-        ConfigError: If ComfyUI has no such sampler.
+        ConfigError: If ComfyUI has no such sampler, or the model is more than a checkpoint.
     """
     origin = use.origin
-    if not sampler_names(origin).comfyui:
-        raise ConfigError(
-            f"ComfyUI's node KSampler has no sampler that is diffusers' {origin.scheduler}; rank "
-            f"seeds with another scheduler (Euler, DDIM, DPM++ 2M), or use --for diffusers"
-        )
+    _refuse_sampler(origin)
+    refuse_added(origin, "workflow")
     graph = workflow_graph(use)
     workflow = editor_form(graph)
     cpu = origin.noise == "torch-cpu"
@@ -59,10 +57,30 @@ def guide(use: Use) -> Guide:
     )
 
 
+def _refuse_sampler(origin: Origin) -> None:
+    """Refuse what the node KSampler cannot draw: its sampler ddim is Euler, without step noise."""
+    missing = ""
+    if not sampler_names(origin).comfyui:
+        missing = f"no sampler that is diffusers' {origin.scheduler}"
+    elif origin.eta:
+        missing = f"no eta, and these seeds were drawn with eta {origin.eta:g}"
+    if missing:
+        raise ConfigError(
+            f"ComfyUI's node KSampler has {missing}; rank seeds with another scheduler (Euler, "
+            f"DDIM with eta 0, DPM++ 2M), or use --for diffusers"
+        )
+
+
 def _notes(origin: Origin) -> Iterator[str]:
     yield "Save the workflow as a .json file and open it in ComfyUI."
     yield f"Choose your file of the model {origin.repo or origin.card} in the node Load Checkpoint."
     yield "Each seed has a batch of 1: the second image of a batch has no seed of its own there."
+    if origin.scheduler.startswith("FlowMatch"):
+        yield (
+            "ComfyUI loads most models of this kind from several files: open its own template of "
+            "the model, and copy seeds, steps, sampler and size from here. If guidance is an input "
+            "of the model, as in Flux, it belongs into the node FluxGuidance, and cfg is 1."
+        )
     if origin.noise != "torch-cpu":
         yield "For noise as GPUs draw it, a custom node is needed, for example smZNodes (RNG: nv)."
     if origin.demonstration:
@@ -79,7 +97,7 @@ def workflow_graph(use: Use) -> Graph:
     name = (origin.repo or origin.card).rpartition("/")[2]
     model = graph.add("CheckpointLoaderSimple", {"ckpt_name": f"{name}.safetensors"})
     positive, negative = (
-        graph.add("CLIPTextEncode", {"text": text, "clip": (model, 1)})
+        graph.add("CLIPTextEncode", {"text": _unweighted(text), "clip": (model, 1)})
         for text in (use.prompt, origin.negative_prompt)
     )
     size = {"width": width, "height": height, "batch_size": 1}
@@ -88,7 +106,7 @@ def workflow_graph(use: Use) -> Graph:
         inputs = {
             "seed": seed,
             "steps": origin.steps,
-            "cfg": origin.guidance,
+            "cfg": cfg_scale(origin),
             "sampler_name": names.comfyui,
             "scheduler": names.spacing,
             "denoise": 1.0,
@@ -101,6 +119,16 @@ def workflow_graph(use: Use) -> Graph:
         decoded = graph.add("VAEDecode", {"samples": (sampled, 0), "vae": (model, 2)})
         graph.add("SaveImage", {"images": (decoded, 0), "filename_prefix": f"seed-{seed}"})
     return graph
+
+
+def _unweighted(prompt: str) -> str:
+    """Escape brackets, which would weight words: `escape_important` in comfy/sd1_clip.py."""
+    return re.sub(r"([()])", r"\\\1", prompt)
+
+
+def _without_choices(prompt: str) -> str:
+    """Escape braces, of which the editor draws one part: `processDynamicPrompt` in its source."""
+    return re.sub(r"([{}])", r"\\\1", prompt)
 
 
 @cache
@@ -145,8 +173,10 @@ def _editor_node(name: str, node: Mapping[str, Any], links: list[list[Any]]) -> 
                 [len(links) + 1, int(value[0]), value[1], int(name), len(inputs), kind["type"]]
             )
             inputs.append({"name": key, "type": kind["type"], "link": len(links)})
+        elif kind.get("control_after_generate"):
+            widgets += [value, "fixed"]
         else:
-            widgets += [value, "fixed"] if kind.get("control_after_generate") else [value]
+            widgets.append(_without_choices(value) if kind.get("dynamic_prompts") else value)
     column, row = divmod(int(name) - 1, 4)
     return {
         "id": int(name),

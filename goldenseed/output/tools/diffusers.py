@@ -2,10 +2,9 @@
 
 import json
 
-from goldenseed.output.tools.base import Guide, Use, steps_words
+from goldenseed.output.tools.base import Guide, Use, refuse_added, steps_words
 from goldenseed.steps.seed_lists.origin import Origin
 from pipeline.cards.checkpoints import PROJECT_ROOT
-from pipeline.errors import ConfigError
 from pipeline.noise import noise_spec
 
 _SCRIPT = """\
@@ -42,11 +41,10 @@ def guide(use: Use) -> Guide:
     """Write the script.
 
     Raises:
-        ConfigError: If the model is more than a checkpoint, or the seeds belong to an
-            intervention: diffusers alone cannot draw them.
+        ConfigError: If the model is more than a checkpoint.
     """
     origin = use.origin
-    _refuse_more_than_a_checkpoint(origin)
+    refuse_added(origin, "script")
     content = _script(use)
     philox = not noise_spec(origin.noise).step_noise
     return Guide(
@@ -89,17 +87,3 @@ def _script(use: Use) -> str:
 
 def _model(origin: Origin) -> str:
     return origin.repo or str(PROJECT_ROOT / origin.path if origin.path else origin.card)
-
-
-def _refuse_more_than_a_checkpoint(origin: Origin) -> None:
-    reason = ""
-    if origin.added:
-        reason = f"the card {origin.card} adds {', '.join(origin.added)} to its checkpoint"
-    if origin.intervention:
-        reason = f"they were drawn with the intervention {origin.intervention}"
-    if reason:
-        raise ConfigError(
-            f"no script for these seeds: {reason}, which diffusers alone does not draw. Use "
-            f"`goldenseed generate` with --seeds, or `goldenseed.generators` with a pipeline of "
-            f"your own"
-        )

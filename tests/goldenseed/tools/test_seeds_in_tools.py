@@ -4,7 +4,6 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,9 @@ from sd_parsers.data import PromptInfo
 import goldenseed
 from goldenseed.output.tools import TOOLS, Use, write_guide
 from goldenseed.output.tools.comfyui import editor_form, node_schema, workflow_graph
-from goldenseed.steps.seed_lists.origin import Origin
 from pipeline.errors import ConfigError
 from tests.goldenseed.conftest import Call
-
-SEEDS = (5, 2, 7)
-PROMPT = "a red apple: on a table"
+from tests.goldenseed.tools.example_origin import PROMPT, SEEDS, origin
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +30,6 @@ def release(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("release")
     (copy / "golden_seeds.json").write_text(json.dumps(document))
     return copy
-
-
-def origin(changes: Mapping[str, object] = MappingProxyType({})) -> Origin:
-    sampling = {
-        "width": 768, "height": 512, "scheduler": "EulerDiscreteScheduler", "dtype": "float16",
-        "num_inference_steps": 30, "guidance_scale": 7.5, "negative_prompt": "blurred",
-        **changes,
-    }  # fmt: skip
-    return Origin(
-        card="sd2", repo="someone/sd2", revision="abc", demonstration=False,
-        latents_shape=(4, 64, 96), noise="torch-cpu", sampling=sampling,
-    )  # fmt: skip
 
 
 def read_back(texts: Mapping[str, str]) -> PromptInfo:
