@@ -90,7 +90,8 @@ def figure(
     r"""Draw a figure.
 
     Args:
-        draw: Fills the figure.
+        draw: Fills the figure. What it labels is explained below the panels, once; a panel may
+            have a legend of its own instead.
         title: What is seen, for example "Seeds that set 1 finds good are good on set 2".
         caption: What each mark stands for.
         width: Inches, 100 pixels each; at most `WIDEST` are used.
@@ -109,12 +110,14 @@ def figure(
     from matplotlib.rcsetup import cycler
 
     width = min(width, WIDEST)
-    with style.context("default"), rc_context({**STYLE, "axes.prop_cycle": cycler(color=SERIES)}):
+    lines = cycler(linestyle=["-", "--"]) * cycler(color=SERIES)
+    with style.context("default"), rc_context({**STYLE, "axes.prop_cycle": lines}):
         drawn = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         FigureCanvasAgg(drawn)
         draw(drawn)
-        lines = textwrap.wrap(title, max(12, int(width * LETTERS_PER_INCH)))
-        drawn.suptitle("\n".join(lines), x=0.01, ha="left")
+        _add_legend(drawn)
+        words = textwrap.wrap(title, max(12, int(width * LETTERS_PER_INCH)))
+        drawn.suptitle("\n".join(words), x=0.01, ha="left")
         png, svg = io.BytesIO(), io.BytesIO()
         letter_figure(drawn)
         drawn.savefig(png, format="png", metadata={"Software": None})
@@ -124,6 +127,8 @@ def figure(
 
 LETTERS_PER_INCH = 10.5
 """Letters of the title on an inch."""
+LEGEND_LETTERS_PER_INCH, MARK_LETTERS = 16, 8
+"""Letters of a legend on an inch; a mark and its margins are as wide as so many letters."""
 
 
 def sheet(image: Image.Image, caption: str) -> DrawnFigure:
@@ -183,6 +188,20 @@ def panel_each(
     return figure(fill, title=title, caption=caption, width=size[0], height=size[1])
 
 
+def _add_legend(figure: "Figure") -> None:
+    """Explain the marks of all panels below them, each label once; not of those with a legend."""
+    marks = {
+        label: mark
+        for axes in figure.axes
+        if axes.get_legend() is None
+        for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if marks:
+        letters = int(figure.get_figwidth() * LEGEND_LETTERS_PER_INCH)
+        columns = max(1, letters // (max(map(len, marks)) + MARK_LETTERS))
+        figure.legend(marks.values(), marks.keys(), loc="outside lower left", ncols=columns)
+
+
 def scatter(
     axes: "Axes",
     x: ArrayLike,
@@ -190,42 +209,13 @@ def scatter(
     *,
     colours: Sequence[str] | str = INK,
     size: float = 12,
+    name: str | None = None,
 ) -> None:
-    """Draw dots."""
-    dots = axes.scatter(np.asarray(x), np.asarray(y), s=size, c=colours, linewidths=0, alpha=0.8)
+    """Draw dots; `name` says in the legend what they are."""
+    dots = axes.scatter(
+        np.asarray(x), np.asarray(y), s=size, c=colours, linewidths=0, alpha=0.8, label=name
+    )
     dots.set_rasterized(len(np.asarray(x)) > DENSE)
-
-
-def against_null(
-    axes: "Axes", null: ArrayLike, observed: float, *, name: str, null_name: str = "the null"
-) -> None:
-    """Draw a histogram of the draws of a null, and a line at the value of the run.
-
-    Args:
-        axes: The panel.
-        null: The draws.
-        observed: The value of the run.
-        name: What is measured; labels the x axis.
-        null_name: What the null is, for the legend.
-    """
-    draws: NDArray[np.float64] = np.asarray(null, dtype=np.float64)
-    bins = _bins(draws)
-    axes.hist(draws, bins=bins, color=QUIET, label=f"{null_name} ({len(draws):,} draws)")
-    axes.axvline(observed, color=GOOD, linewidth=2, label="this run")
-    axes.set_xlabel(name)
-    axes.set_ylabel("draws")
-    axes.legend()
-
-
-def _bins(draws: NDArray[np.float64]) -> int | list[float]:
-    """Bins of a histogram; counts of few values have a bin each."""
-    low, high = draws.min(), draws.max()
-    if high - low <= MOST_BINS and np.array_equal(draws, np.rint(draws)):
-        return [float(edge) for edge in np.arange(low - 0.5, high + 1.0)]
-    return MOST_BINS
-
-
-MOST_BINS = 30
 
 
 def intervals(
@@ -236,15 +226,56 @@ def intervals(
     high: ArrayLike,
     *,
     colours: Sequence[str] | str = INK,
+    name: str | None = None,
 ) -> None:
-    """Draw values with their intervals, one line each, the first at the top."""
-    x, ends = np.asarray(values, np.float64), (np.asarray(low), np.asarray(high))
-    rows = np.arange(len(x))
+    """Draw values with their intervals, one line each, the first at the top.
+
+    Args:
+        axes: The panel.
+        labels: One per line.
+        values: Shape (n,); not a number for a line without a value.
+        low: Lower ends, shape (n,); not a number for a value without an interval.
+        high: Upper ends.
+        colours: One, or one per line.
+        name: What the values are, for the legend.
+    """
+    x, rows = np.asarray(values, np.float64), np.arange(len(labels))
+    ends = np.asarray(low, np.float64), np.asarray(high, np.float64)
     axes.hlines(rows, *ends, colors=colours, linewidth=1.5)
-    axes.scatter(x, rows, c=colours, s=18, zorder=3)
+    axes.scatter(x, rows, c=colours, s=18, zorder=3, label=name)
     axes.set_yticks(rows, list(labels))
     axes.grid(visible=False, axis="y")
     axes.set_ylim(len(x) - 0.5, -0.5)
+
+
+def null_ticks(axes: "Axes", values: ArrayLike, *, name: str) -> None:
+    """Mark on each line of `intervals` how far the null reaches.
+
+    Args:
+        axes: The panel.
+        values: One per line; not a number for a line without a null.
+        name: Which point of the null it is, for the legend.
+    """
+    x = np.asarray(values, np.float64)
+    rows = np.arange(len(x))
+    axes.vlines(x, rows - 0.3, rows + 0.3, color=BAD, label=name)
+
+
+def null_ranges(axes: "Axes", low: ArrayLike, high: ArrayLike, *, name: str) -> None:
+    """Show on each line of `intervals` the range of a null, as a broad bar behind the values."""
+    ends = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    rows = np.arange(len(ends[0]))
+    axes.hlines(rows, *ends, color=QUIET, alpha=0.6, linewidth=11, label=name, zorder=1)
+
+
+def column(rows: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
+    """A column of a table as numbers; what is missing is not a number.
+
+    Example:
+        >>> column([{"a": 1}, {"a": None}, {}], "a")
+        array([ 1., nan, nan])
+    """
+    return np.array([row.get(name) for row in rows], dtype=np.float64)
 
 
 def thumbnail(axes: "Axes", pixels: NDArray[np.uint8], point: ArrayLike, *, side: int = 36) -> None:

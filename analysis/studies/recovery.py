@@ -1,6 +1,6 @@
 """`recovery`: how many seeds are found whose images were made worse by a known amount."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -98,7 +98,7 @@ class Recovery(Study):
             outcome="; ".join([*_sentences(rows, self.share), *refused]),
             numbers={"curve": rows, "refused": refused},
             tables={"curve": StudyTable(pl.DataFrame(rows, infer_schema_length=None), COLUMNS)},
-            figures={"curve": _figure(rows)},
+            figures={"curve": curve_figure(rows)},
             identities=identities(run, metrics=[m for m in metrics if m.name in names]),
         )
 
@@ -195,7 +195,7 @@ def _sentences(rows: Sequence[dict[str, Any]], share: float) -> list[str]:
     return sentences
 
 
-def _figure(rows: Sequence[dict[str, Any]]) -> DrawnFigure:
+def curve_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
     """The share found against the strength, one panel per metric."""
 
     def draw(axes: "Axes", metric: str) -> None:
@@ -210,13 +210,12 @@ def _figure(rows: Sequence[dict[str, Any]]) -> DrawnFigure:
         axes.axhline(unharmed["recovered"], color=plots.QUIET, linestyle="--", label=label)
         axes.set(title=metric, xlabel="share of the contrast that is removed", ylim=(-0.02, 1.02))
         axes.set_ylabel("share found on both sets")
-        axes.legend()
 
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     return plots.panel_each(
         metrics,
         draw,
-        title="How many of the seeds that were made worse does the ranking find?",
+        title="The share of the seeds made worse that the ranking finds",
         caption="Share of the seeds, made worse by a known amount, that are among the worst on "
         "both sets, with 95 % intervals. Dashed: seeds that lose nothing.",
         width=4.2,

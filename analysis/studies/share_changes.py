@@ -105,7 +105,7 @@ class ShareChanges(Study):
             outcome="; ".join([*_sentences(rows, self.permutations), *refused]),
             numbers={"shares": rows, "refused": refused},
             tables={"shares": StudyTable(frame.select(list(COLUMNS)), COLUMNS)},
-            figures={"shares": _figure(rows)},
+            figures={"shares": shares_figure(rows)},
             recipes={
                 "scrambled": recipe_like(run, control, note="The control: a run without seeds.")
             },
@@ -230,7 +230,7 @@ def _change_text(row: Mapping[str, Any]) -> str:
     return f" ({row['change']:+.1%} {ends}, adjusted p = {row['change_p_holm']:.2g})"
 
 
-def _figure(rows: Sequence[dict[str, Any]]) -> DrawnFigure:
+def shares_figure(rows: Sequence[dict[str, Any]]) -> DrawnFigure:
     """One panel per measure: the share in each run with its interval, and the null."""
 
     def draw(axes: "Axes", measure: str) -> None:
@@ -246,7 +246,7 @@ def _figure(rows: Sequence[dict[str, Any]]) -> DrawnFigure:
     return plots.panel_each(
         measures,
         draw,
-        title="How much of each measure is the seed's?",
+        title="The seed's share of the variance of each measure",
         caption="The seed's share of the variance in this run and in the runs that it is compared "
         "with, with 95 % intervals. Purple bars: what seeds without an effect would show. The "
         "measures with the largest shares come first.",
@@ -264,7 +264,7 @@ def _one_run_figure(rows: Sequence[dict[str, Any]]) -> DrawnFigure:
 
     return plots.figure(
         draw,
-        title="How much of each measure is the seed's?",
+        title="The seed's share of the variance of each measure",
         caption="The seed's share of the variance of each measure, with its 95 % interval. Purple "
         "bars: what seeds without an effect would show.",
         width=7,
@@ -278,9 +278,9 @@ def _panel(axes: "Axes", measure: str, rows: Sequence[dict[str, Any]]) -> None:
     low, high = (
         [row["share"] if row[end] is None else row[end] for row in rows] for end in ("low", "high")
     )
-    plots.intervals(axes, [row["run"] for row in rows], shares, low, high)
-    lines = np.arange(len(rows))
-    nulls = [row["null_high"] for row in rows]
-    axes.vlines(nulls, lines - 0.3, lines + 0.3, color=plots.BAD)
+    labels = [row["run"] for row in rows]
+    plots.intervals(axes, labels, shares, low, high, name="the seed's share, 95 % interval")
+    nulls = plots.column(rows, "null_high")
+    plots.null_ticks(axes, nulls, name="seeds without an effect, 97.5th percentile")
     axes.axvline(0, color=plots.QUIET, linewidth=0.8)
     axes.set(title=measure, xlabel="the seed's share")

@@ -28,7 +28,7 @@ def brightness_figure(rows: Sequence[Mapping[str, Any]], baseline: str) -> Drawn
     runs = len({row["run"] for row in rows})
     return plots.figure(
         draw,
-        title="Do images get as dark and as bright as their prompts ask?",
+        title="The brightness of images, and that of what their prompts ask for",
         caption="Left: mean luma of the images by kind of prompt, with 95 % intervals; this run "
         "in blue, other runs in gold; purple bars: true images of the prompts; grey line: 0.5. "
         "Right: the same against the number of steps, where runs differ in it.",

@@ -1,6 +1,6 @@
 """Draw the shares, the mean position of every seed, and the images of the most extreme seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,16 +34,15 @@ def shares_figure(shares: Sequence[dict[str, Any]]) -> DrawnFigure:
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
         (axes,) = plots.panels(figure, 1, 1)
         columns = [[row[key] for row in shares] for key in ("seed", "seed_low", "seed_high")]
-        plots.intervals(axes, [row["measure"] for row in shares], *columns)
-        nulls, lines = [row["seed_null_high"] for row in shares], np.arange(len(shares))
-        label = "97.5th percentile without a seed effect"
-        axes.vlines(nulls, lines - 0.3, lines + 0.3, color=plots.BAD, label=label)
+        labels = [row["measure"] for row in shares]
+        plots.intervals(axes, labels, *columns, name="this run, 95 % interval")
+        nulls = plots.column(shares, "seed_null_high")
+        plots.null_ticks(axes, nulls, name="seeds without an effect, 97.5th percentile")
         axes.set_xlabel("the seed's share of the variance")
-        axes.legend()
 
     return plots.figure(
         draw,
-        title="How much of the object's layout is the seed's?",
+        title="The seed's share of the object's place, size and depth",
         caption="Share of the variance of the object's position, size and depth that the seed "
         "explains, with 95 % intervals.",
         width=7,
@@ -51,24 +50,33 @@ def shares_figure(shares: Sequence[dict[str, Any]]) -> DrawnFigure:
     )
 
 
-def positions_figure(layouts: Layouts, objects: Sequence[str]) -> DrawnFigure:
-    """Draw the mean position of each seed; dots show the size, their colours the depth."""
-    area = 900 * min(1.0, FULL_SIZE_SEEDS / len(layouts.seeds))
+def positions_figure(
+    seeds: Sequence[Mapping[str, Any]], objects: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> DrawnFigure:
+    """Draw the mean position of each seed; dots show the size, their colours the depth.
 
-    def draw(axes: "Axes", name: str) -> None:
-        x, y, size, depth = (layouts.of_object(measure, name) for measure in LAYOUT)
+    Args:
+        seeds: The rows of the table "seeds", over all objects.
+        objects: Name of an object -> its rows of the table "objects".
+    """
+    area = 900 * min(1.0, FULL_SIZE_SEEDS / len(seeds))
+
+    def draw(axes: "Axes", item: tuple[str, Sequence[Mapping[str, Any]]]) -> None:
+        name, rows = item
+        x, y, size, depth = (plots.column(rows, measure) for measure in LAYOUT)
         dots = axes.scatter(x, y, s=area * np.nan_to_num(size), c=depth, alpha=0.7, lw=0)
-        axes.figure.colorbar(dots, ax=axes, label="depth", shrink=0.7)
+        label = "depth (share that is nearer)"
+        axes.figure.colorbar(dots, ax=axes, label=label, location="bottom", pad=0.04, aspect=30)
         axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal", title=name)
-        axes.set(xlabel="x, from the left", ylabel="y, from the top")
+        axes.set(xlabel="x, from the left (share)", ylabel="y, from the top (share)")
 
     return plots.panel_each(
-        objects,
+        [("all objects", seeds), *objects.items()],
         draw,
         title="Where each seed puts the object",
         caption="One dot per seed: the mean position of the object over its images. The size of "
         "the dot is the object's size, the colour its depth.",
-        width=4.5,
+        width=3.6,
         height=4,
     )
 

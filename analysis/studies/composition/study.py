@@ -68,7 +68,9 @@ class Composition(Study):
         _refuse_small(both)
         shares = [self._share(run, both, name) for name in LAYOUT]
         shown = _shown(both, sets, self.objects)
-        figures = {"places": positions_figure(both, shown)} if shown else {}
+        seeds, objects = _seed_frame(both), _object_frame(both)
+        by_object = {name: objects.filter(object=name).to_dicts() for name in shown}
+        figures = {"places": positions_figure(seeds.to_dicts(), by_object)}
         for object_name in shown:
             figures |= extremes_sheet(run, sets, object_name)
         repeats = {
@@ -85,8 +87,8 @@ class Composition(Study):
                 "shown": shown,
             },
             tables={
-                "seeds": StudyTable(_seed_frame(both), SEED_COLUMNS),
-                "objects": StudyTable(_object_frame(both), OBJECT_COLUMNS),
+                "seeds": StudyTable(seeds, SEED_COLUMNS),
+                "objects": StudyTable(objects, OBJECT_COLUMNS),
                 "shares": StudyTable(pl.DataFrame(shares), SHARE_COLUMNS),
             },
             figures={**figures, "shares": shares_figure(shares)},

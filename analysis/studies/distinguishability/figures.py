@@ -1,6 +1,6 @@
 """Draw how well the network tells seeds apart, and where in the images it looks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.pictures import plots
@@ -9,26 +9,32 @@ from analysis.pictures.plots import DrawnFigure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from analysis.studies.distinguishability.trials import Maps, Training, Trial
+    from analysis.studies.distinguishability.trials import Maps
 
 
-def top1_figure(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> DrawnFigure:
-    """Draw the validation accuracy over the steps of each training, and that of each test."""
+def top1_figure(
+    epochs: Sequence[Mapping[str, Any]], tests: Sequence[Mapping[str, Any]]
+) -> DrawnFigure:
+    """Draw the validation accuracy over the steps of each training, and that of each test.
+
+    Args:
+        epochs: The rows of the table "epochs".
+        tests: The rows of the table "tests".
+    """
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        epochs, accuracy = plots.panels(figure, 1, 2)
-        _epochs(epochs, trainings, tests[0].chance)
-        shares = [test.top1 for test in tests]
-        ends = ([s.value for s in shares], [s.low for s in shares], [s.high for s in shares])
-        plots.intervals(accuracy, [test.name for test in tests], *ends)
-        accuracy.axvline(tests[0].chance, color=plots.BAD, linestyle=":", label="chance")
+        learning, accuracy = plots.panels(figure, 1, 2)
+        _draw_epochs(learning, epochs)
+        ends = (plots.column(tests, name) for name in ("top1", "low", "high"))
+        plots.intervals(accuracy, [row["test"] for row in tests], *ends)
         accuracy.set(xlabel="share of images whose seed is named", xlim=(-0.02, 1.02))
         accuracy.set_title("on prompts that it never saw")
-        accuracy.legend()
+        learning.axhline(tests[0]["chance"], color=plots.BAD, linestyle=":", label="chance")
+        accuracy.axvline(tests[0]["chance"], color=plots.BAD, linestyle=":", label="chance")
 
     return plots.figure(
         draw,
-        title="Can a network name the seed of an image?",
+        title="How often a network names the seed of an image",
         caption="Left: share of validation images whose seed is named, while each network learns. "
         "Right: the same on test images, changed images and other runs, with 95 % intervals.",
         width=9,
@@ -36,17 +42,16 @@ def top1_figure(trainings: "Sequence[Training]", tests: "Sequence[Trial]") -> Dr
     )
 
 
-def _epochs(axes: "Axes", trainings: "Sequence[Training]", chance: float) -> None:
+def _draw_epochs(axes: "Axes", epochs: Sequence[Mapping[str, Any]]) -> None:
+    trainings = dict.fromkeys((row["trained_on"], row["prompts"]) for row in epochs)
     for training, colour in zip(reversed(trainings), plots.SERIES, strict=False):
-        history = training.history
-        x = [line["epoch"] / history[-1]["epoch"] for line in history]
-        y = [line["validation_top1"] for line in history]
-        name = f"{training.name} ({training.prompts:,} prompts)"
+        rows = [row for row in epochs if (row["trained_on"], row["prompts"]) == training]
+        x = plots.column(rows, "epoch") / rows[-1]["epoch"]
+        y = plots.column(rows, "validation_top1")
+        name = f"trained on {training[0]}, {training[1]:,} prompts"
         axes.plot(x, y, color=colour, marker="o", markersize=3, label=name)
-    axes.axhline(chance, color=plots.BAD, linestyle=":", label="chance")
     axes.set(xlabel="share of the training steps", ylabel="share named", ylim=(-0.02, 1.02))
     axes.set_title("on validation prompts, while it learns")
-    axes.legend(fontsize=7)
 
 
 def maps_figure(maps: "Maps | None") -> dict[str, DrawnFigure]:

@@ -105,17 +105,19 @@ class Distinguishability(Study):
         full = Training("seeds", len(split.train), trained.progress.history, test.top1)
         curve = [*map(trials.train_on_share, sorted(self.fewer)), full]
         p = owners_p(answers, self.rng(run, "owners"))
+        epochs = report.epochs_table([*curve, *(training for training, _ in nulls)])
+        tested = report.tests_table(tests)
         return Findings(
             outcome=report.sentence(tests, split, p),
             numbers=report.summarise(tests, split, curve, p),
             tables={
-                "tests": report.tests_table(tests),
-                "epochs": report.epochs_table([*curve, *(training for training, _ in nulls)]),
+                "tests": tested,
+                "epochs": epochs,
                 "prompts": report.prompts_table(curve),
                 "seeds": report.seeds_table(answers),
             },
             figures={
-                "top1": top1_figure([*curve, *(training for training, _ in nulls)], tests),
+                "top1": top1_figure(epochs.frame.to_dicts(), tested.frame.to_dicts()),
                 **maps_figure(trials.maps(trained, seeds=SHOWN, prompts=SHOWN)),
             },
             recipes=self._recipes(run, split, seeds),

@@ -21,7 +21,7 @@ from analysis.statistics.prediction import (
 )
 from analysis.statistics.reliability import split_half
 from analysis.studies.base import Findings, Study, StudyTable
-from analysis.studies.explain.figures import predictions_figure
+from analysis.studies.explain.figures import explain_figure
 from analysis.studies.explain.noise_features import NoiseFeatures, noise_features, strongest
 from analysis.studies.explain.unseen_seeds import add_values, group_differences, list_unseen
 from analysis.study_tools.measured import identities, named_metrics, read_sets, require
@@ -110,7 +110,7 @@ class Explain(Study):
         noise = noise_features(seeds, run.latents_shape, spec=run.config.noise)
         cells = [m.prepare(s.only(m.needs))[0] for m, s in zip(metrics, samples, strict=True)]
         y = np.stack([values.mean(axis=1) for values in cells], axis=1)
-        predicted, rows = self._predict(run, noise, y, metrics, samples, cells)
+        rows = self._predict(run, noise, y, metrics, samples, cells)
         permuted = permuted_columns(y, self.permutations, self.rng(run, "features"))
         features = strongest(noise, y, permuted, [metric.name for metric in metrics])
         checked = self._checked_target(metrics, rows)
@@ -126,7 +126,7 @@ class Explain(Study):
                 "features": StudyTable(pl.DataFrame(features), FEATURE_COLUMNS),
                 "unseen": StudyTable(listed, UNSEEN_COLUMNS),
             },
-            figures={"explain": predictions_figure(metrics, y, predicted, rows, listed)},
+            figures={"explain": explain_figure(rows, listed.to_dicts(), metric.name)},
             recipes={"unseen": _recipe(run, listed, metric)},
             identities=identities(run, metrics=metrics),
         )
@@ -139,8 +139,8 @@ class Explain(Study):
         metrics: Sequence[Metric],
         samples: Sequence[Sample],
         cells: Sequence[Floats],
-    ) -> tuple[Floats, list[dict[str, Any]]]:
-        """The held-out predictions, and one row per target."""
+    ) -> list[dict[str, Any]]:
+        """One row per target: how well held-out seeds are predicted."""
         permuted = permuted_columns(y, self.permutations, self.rng(run, "null"))
         predicted = held_out(
             noise.values, np.hstack([y, permuted]), self.rng(run, "folds"), blocks=noise.blocks
@@ -153,7 +153,7 @@ class Explain(Study):
             r2 = r_squared_interval(y[:, t], predicted[:, t], rng)
             ceiling = split_half(cells[t], sample.groups, rng).full
             rows.append(_row(metric.name, r2, ceiling, null[:, t], sample))
-        return predicted[:, :count], rows
+        return rows
 
     def _checked_target(self, metrics: Sequence[Metric], rows: Sequence[dict[str, Any]]) -> int:
         """Index of the target for which unseen seeds are listed."""

@@ -7,27 +7,41 @@ import numpy as np
 
 from analysis.pictures import plots
 from analysis.pictures.plots import DrawnFigure
-from analysis.statistics.arrays import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def random_sets_figure(nulls: Mapping[str, tuple[Floats, float]]) -> DrawnFigure:
-    """Draw one panel per metric and kind of prompts: the random sets and the golden seeds."""
+SETS = {"golden": "golden seeds", "random": "random sets", "fresh": "a new seed each time"}
 
-    def draw(axes: "Axes", name: str) -> None:
-        null, golden = nulls[name]
-        plots.against_null(axes, null, golden, name=name, null_name="random sets")
 
+def random_sets_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
+    """Draw one panel per metric and kind of prompts: golden seeds, random sets, fresh seeds.
+
+    Args:
+        rows: The rows of the table "table1".
+    """
+
+    def draw(axes: "Axes", row: Mapping[str, Any]) -> None:
+        lines = [{end: row.get(f"{name}{end}") for end in ("", "_low", "_high")} for name in SETS]
+        ends = (plots.column(lines, end) for end in ("", "_low", "_high"))
+        colours = [plots.GOOD, plots.QUIET, plots.QUIET]
+        plots.intervals(axes, list(SETS.values()), *ends, colours=colours)
+        axes.axvline(row["golden"], color=plots.GOOD, linewidth=0.8, linestyle=":")
+        better = "higher" if row["higher_is_better"] else "lower"
+        axes.set(title=f"{row['prompts']}", xlabel=f"{row['metric']} ({better} is better)")
+
+    sets = f"{rows[0]['sets']:,} " if "sets" in rows[0] else ""
     return plots.panel_each(
-        list(nulls),
+        rows,
         draw,
-        title="Golden seeds against random sets of as many seeds",
-        caption="Histograms: sets of random seeds on prompts of set 3, which neither chose nor "
-        "confirmed the seeds. Line: the golden seeds of this run.",
+        title="Golden seeds on new prompts, beside random sets of as many seeds",
+        caption="Values on prompts of set 3, which neither chose nor confirmed the seeds. Gold: "
+        "the golden seeds of this run, with a 95 % interval over prompt groups where it is known. "
+        f"Grey: means and 95 % ranges of {sets}random sets of as many seeds, and of a random seed "
+        "for each prompt.",
         width=4.4,
-        height=3.2,
+        height=1.7,
     )
 
 
@@ -44,7 +58,6 @@ def pools_figure(pools: Sequence[dict[str, Any]]) -> DrawnFigure:
                 null = _with_gaps([row[f"{name}_random"] for row in pools])
                 axes.plot(sizes, null, marker="o", color=plots.QUIET, label="random seeds")
             axes.set(xscale="log", xlabel="seeds in the pool", ylabel=name, title=name)
-            axes.legend()
 
     return plots.figure(
         draw,

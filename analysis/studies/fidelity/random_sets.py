@@ -38,7 +38,7 @@ TABLE_COLUMNS = {
 
 def against_random(
     kind: str, pools: Assignments, golden: Sequence[int], sets: int, rng: np.random.Generator
-) -> tuple[dict[str, Any], Floats]:
+) -> dict[str, Any]:
     """Evaluate the golden seeds, random sets and fresh seeds by one metric.
 
     Args:
@@ -50,7 +50,7 @@ def against_random(
         rng: Draws both.
 
     Returns:
-        The row of `TABLE_COLUMNS`, and the values of the random sets.
+        The row of `TABLE_COLUMNS`.
     """
     judged, chosen = pools.judged, np.array(golden, dtype=np.intp)
     seeds, n, k = len(judged.sample.seeds), judged.sample.n, len(golden)
@@ -62,7 +62,7 @@ def against_random(
     null, _ = pools.averages(np.array([rng.permutation(seeds)[:k] for _ in range(sets)]))
     sign = 1.0 if judged.best == "higher" else -1.0
     p = p_value(sign * null, sign * float(value))
-    row = {
+    return {
         "prompts": kind,
         "metric": judged.metric.name,
         "higher_is_better": judged.best == "higher",
@@ -82,7 +82,6 @@ def against_random(
         "n": n,
         "reference": judged.metric.reference_n,
     }
-    return row, null
 
 
 def _percentiles(name: str, values: Floats) -> dict[str, float]:

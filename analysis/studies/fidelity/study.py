@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from analysis.metrics import Metric
 from analysis.ranking.joint_rule import Judged, judge, top_by_all
 from analysis.ranking.judges import JudgedSeeds, judge_chosen
-from analysis.statistics.arrays import Floats
 from analysis.studies.base import Findings, Study, StudyTable
 from analysis.studies.fidelity.assignments import Assignments
 from analysis.studies.fidelity.doubts import group_warnings, not_repeatable
@@ -112,7 +111,6 @@ class Fidelity(Study):
         rows: list[dict[str, Any]] = []
         gains: dict[str, Any] = {}
         judged_by: dict[str, JudgedSeeds] = {}
-        nulls: dict[str, tuple[Floats, float]] = {}
         drawn: dict[str, list[Assignments]] = {}
         for kind, (source, fitting) in self._kinds(run, metrics).items():
             last = _judge_last(source, fitting, seeds)
@@ -120,9 +118,7 @@ class Fidelity(Study):
             for judged in last:
                 rng = self.rng(run, f"{kind} {judged.metric.name}")
                 drawn[kind].append(Assignments(judged, int(rng.integers(2**31))))
-                row, null = against_random(kind, drawn[kind][-1], golden, self.sets, rng)
-                rows.append(row)
-                nulls[f"{judged.metric.name}, {kind}"] = (null, row["golden"])
+                rows.append(against_random(kind, drawn[kind][-1], golden, self.sets, rng))
             gains[kind] = preference_gains(last[-1], golden)
             choosers, chosen = [each.metric for each in deciding[0]], [seeds[i] for i in golden]
             judged_by[kind] = judge_chosen(source, choosers, chosen, prompt_set=REPORTING_SET)
@@ -150,7 +146,7 @@ class Fidelity(Study):
                 "table1": StudyTable(pl.DataFrame(rows, infer_schema_length=None), TABLE_COLUMNS),
                 "pools": StudyTable(pl.DataFrame(pools, infer_schema_length=None), POOL_COLUMNS),
             },
-            figures={"random_sets": random_sets_figure(nulls), "pools": pools_figure(pools)},
+            figures={"random_sets": random_sets_figure(rows), "pools": pools_figure(pools)},
             recipes={} if self.other else {"other_prompts": self._other_recipe(run)},
             identities=identities(run, metrics=metrics),
         )

@@ -14,6 +14,7 @@ from analysis.ranking.joint_rule import Judged, judge, list_null
 from analysis.ranking.judges import judge_chosen
 from analysis.statistics.monte_carlo import p_words
 from analysis.studies.base import Findings, Study, StudyTable
+from analysis.studies.golden.figures import chance_figure
 from analysis.studies.golden.lists import GoldenLists
 from analysis.study_tools.measured import distance_and_preference, identities, require
 from pipeline.errors import RunError
@@ -80,7 +81,7 @@ class Golden(Study):
                 "judges_note": judged.words,
             },
             tables={"seeds": _table(lists)},
-            figures={"chance": _chance_figure(lists), **_sheet(run, lists)},
+            figures={"chance": chance_figure(lists.numbers()), **_sheet(run, lists)},
             identities=identities(run, metrics=metrics),
         )
 
@@ -140,44 +141,6 @@ def _table(lists: GoldenLists) -> StudyTable:
     return StudyTable(
         pl.DataFrame({name: values for name, (values, _) in columns.items()}),
         {name: meaning for name, (_, meaning) in columns.items()},
-    )
-
-
-def _chance_figure(lists: GoldenLists) -> DrawnFigure:
-    """Draw both counts with their nulls."""
-    numbers = lists.numbers()
-
-    def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        left, right = plots.panels(figure, 1, 2)
-        label = "no seed effect"
-        plots.against_null(
-            left,
-            lists.null.length,
-            numbers["length"],
-            name="seeds listed on set 1",
-            null_name=label,
-        )
-        unrelated = numbers["length_unrelated"]
-        ends = (unrelated["mean"] - 2 * unrelated["sd"], unrelated["mean"] + 2 * unrelated["sd"])
-        name = "two unrelated rankings, ± 2 sd"
-        left.axvspan(*ends, color=plots.INK, alpha=0.15, lw=0, label=name)
-        left.legend()
-        plots.against_null(
-            right,
-            lists.null.again,
-            numbers["again_count"],
-            name="listed seeds that are in the top again on set 2",
-            null_name=label,
-        )
-
-    return plots.figure(
-        draw,
-        title="How many golden seeds would chance list, and confirm?",
-        caption="Left: seeds in the top share by all metrics on set 1. Right: those of them that "
-        "are so again on set 2. Histograms: the same counts if seeds had no effect; line: this "
-        "run.",
-        width=9,
-        height=3.8,
     )
 
 

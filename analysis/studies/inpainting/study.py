@@ -279,7 +279,7 @@ def _figure(tasks: Sequence[Task]) -> DrawnFigure:
 
     return plots.figure(
         draw,
-        title="Do the same seeds write text into the region again?",
+        title="How often each seed writes text into the region, on two sets of prompts",
         caption="One dot per seed: the share of its images with a word in the filled region, on "
         "prompts of set 1 and of set 2.",
         width=4.6 * len(tasks),

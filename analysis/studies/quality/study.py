@@ -1,8 +1,8 @@
 """`quality`: how much seeds differ in quality, and how far that repeats on other prompts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -150,7 +150,7 @@ class Quality(Study):
                 "seeds": StudyTable(pl.DataFrame(seeds, infer_schema_length=None), SEED_COLUMNS),
                 "metrics": StudyTable(pl.DataFrame(rows), METRIC_COLUMNS),
             },
-            figures={"sets": _sets_figure(results), "ends": _ends_figure(results)},
+            figures={"sets": sets_figure(seeds), "ends": _ends_figure(results)},
             identities=identities(run, metrics=[result.metric for result in results]),
         )
 
@@ -201,18 +201,22 @@ def _sentence(result: SeedQuality, target: float) -> str:
     )
 
 
-def _sets_figure(results: Sequence[SeedQuality]) -> DrawnFigure:
-    """Set 1 against set 2, one panel per metric."""
+def sets_figure(seeds: Sequence[Mapping[str, Any]]) -> DrawnFigure:
+    """Draw set 1 against set 2, one panel per metric.
 
-    def draw(axes: "Axes", result: SeedQuality) -> None:
-        rows = result.seed_rows()
-        plots.scatter(axes, [row["set1"] for row in rows], [row["set2"] for row in rows])
-        axes.set(title=result.metric.name, xlabel="prompt set 1", ylabel="prompt set 2")
+    Args:
+        seeds: The rows of the table "seeds".
+    """
+
+    def draw(axes: "Axes", metric: str) -> None:
+        rows = [row for row in seeds if row["metric"] == metric]
+        plots.scatter(axes, *(plots.column(rows, name) for name in ("set1", "set2")))
+        axes.set(title=metric, xlabel="prompt set 1", ylabel="prompt set 2")
 
     return plots.panel_each(
-        results,
+        list(dict.fromkeys(row["metric"] for row in seeds)),
         draw,
-        title="Do the seeds that are good on one prompt set do well on another?",
+        title="Each seed on one set of prompts, and on another",
         caption="One dot per seed: its value on prompt set 1 and, independently, on set 2. Dots "
         "along the diagonal repeat; a round cloud is chance.",
         width=4.2,

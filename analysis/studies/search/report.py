@@ -131,43 +131,47 @@ def sentence(truth: Truth, numbers: Mapping[str, Any]) -> str:
     )
 
 
-def curve_figure(
-    truth: Truth, curve: Sequence[Mapping[str, Any]], null: Mapping[str, Any]
-) -> DrawnFigure:
-    """Draw the agreement against the share of images, and the null of the first budget."""
+def curve_figure(curve: Sequence[Mapping[str, Any]], numbers: Mapping[str, Any]) -> DrawnFigure:
+    """Draw the agreement against the share of images, and the null of the first budget.
+
+    Args:
+        curve: The rows of the table "curve".
+        numbers: As `summarise` gives them.
+    """
 
     def draw(figure: Any) -> None:  # noqa: ANN401 - matplotlib's
-        left, right = plots.panels(figure, 1, 2)
-        _curves(left, truth, curve)
-        plots.against_null(
-            right, null["agreement"], curve[0]["agreement"], name="agreement with the second list"
+        (axes,) = plots.panels(figure, 1, 1)
+        _curves(axes, curve, numbers)
+        first = curve[0]["images"] / numbers["images_full"]
+        null = (numbers["null_agreement_mean"], numbers["null_agreement_high"])
+        label = "a race among seeds without an effect: mean to 95th percentile"
+        axes.vlines(first, *null, color=plots.BAD, linewidth=4, label=label)
+        axes.set(
+            xlabel="share of the images of set 1 that are drawn",
+            ylabel="share of the list in the list\nof a second full run",
         )
-        right.set_title(f"the race with {curve[0]['budget']:.0%} of the images")
 
     return plots.figure(
         draw,
-        title="How few images find the best seeds?",
-        caption="Left: share of the list that a second full run lists too, by a race and by as "
-        "many images spread evenly, with 95 % bands. Right: the race of this run (line) against "
-        "races among seeds without an effect.",
-        width=9,
-        height=4,
+        title="The share of the best seeds that is found with a fraction of the images",
+        caption=f"Seeds by {numbers['metric']}: share of the list that a second full run on other "
+        "prompts lists too, by a race and by as many images spread evenly over the seeds. Bands: "
+        "95 % of the orders of the prompts. Dashed: two full runs. Dotted: chance.",
+        width=8,
+        height=4.4,
     )
 
 
-def _curves(axes: "Axes", truth: Truth, curve: Sequence[Mapping[str, Any]]) -> None:
-    full = len(truth.seeds) * truth.samples[0].n
+def _curves(axes: "Axes", curve: Sequence[Mapping[str, Any]], numbers: Mapping[str, Any]) -> None:
     for method, colour in ((RACE, plots.GOOD), (UNIFORM, plots.INK)):
         rows = sorted((r for r in curve if r["method"] == method), key=lambda r: r["images"])
-        x = [row["images"] / full for row in rows]
-        axes.plot(x, [row["agreement"] for row in rows], "o-", color=colour, label=method)
-        low, high = ([row[f"agreement_{end}"] for row in rows] for end in ("low", "high"))
+        x = plots.column(rows, "images") / numbers["images_full"]
+        label = "race" if method == RACE else "the same number, spread evenly"
+        axes.plot(x, plots.column(rows, "agreement"), "o-", color=colour, label=label)
+        low, high = (plots.column(rows, f"agreement_{end}") for end in ("low", "high"))
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-    for level, name, style in (
-        (truth.ceiling, "two full runs", "--"),
-        (truth.share, "chance", ":"),
+    for level, label, style in (
+        (numbers["ceiling"], "two full runs", "--"),
+        (numbers["chance"], "chance", ":"),
     ):
-        axes.axhline(level, color=plots.QUIET, linestyle=style, label=name)
-    axes.set(xlabel="share of set 1's images drawn", ylabel=f"agreement by {truth.metric.name}")
-    axes.set_title("agreement with a second full run")
-    axes.legend()
+        axes.axhline(level, color=plots.QUIET, linestyle=style, label=label)

@@ -111,7 +111,7 @@ class Search(Study):
                     pl.DataFrame(seed_rows(truth, orders[0], first_race, probability)), SEED_COLUMNS
                 ),
             },
-            figures={"curve": curve_figure(truth, curve, null)},
+            figures={"curve": curve_figure(curve, numbers)},
             identities=identities(run, metrics=[metric]),
         )
 

@@ -20,13 +20,13 @@ LABELS = {"to_i": "seed of the start", "to_j": "seed of the steps", "to_other": 
 
 def similarity_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
     """Draw similarity against the step of the swap, one panel per measure."""
-    title = "From which step on does the noise of the steps no longer matter?"
+    title = "Which seed an image follows, by the step at which the noise is swapped"
     return _figure(rows, "step", "first step with the other seed's noise", title)
 
 
 def eta_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
     """Draw similarity against eta, with the noise of all steps swapped; one panel per measure."""
-    title = "Does the starting noise or the step noise decide?"
+    title = "Which seed an image follows, by how strong the noise of the steps is"
     return _figure(rows, "eta", "eta, with the other seed's noise in all steps", title)
 
 
@@ -43,7 +43,6 @@ def _figure(rows: Sequence[Mapping[str, Any]], x: str, x_label: str, title: str)
                 axes.plot(values, y, color=colour, marker="o", markersize=4, label=label)
             axes.set(title=measure, xlabel=x_label)
             axes.set_ylabel("similarity to this run's image")
-            axes.legend()
 
     return plots.figure(
         draw,

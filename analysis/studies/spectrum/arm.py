@@ -168,7 +168,7 @@ def spectrum_figure(
 
     return plots.figure(
         draw,
-        title="How much of the starting noise is left in the image?",
+        title="What is left of the starting noise in the image",
         caption="Left: amplitude of the latents at each sampling step; 0 is white noise. Right: "
         "share of the power of the final latents that the starting noise explains, by frequency; "
         "dashed: what all images of a seed share; dotted: 95 % of the null.",

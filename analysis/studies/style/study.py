@@ -9,12 +9,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis.cells.cells import Sample
+from analysis.pictures.contact_sheet import read_one_prompt
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.embedding import cut_groups, landmark_tsne, principal_scores, tsne
 from analysis.statistics.monte_carlo import p_value, p_words
 from analysis.statistics.owners import permute_owners, permuted_means
 from analysis.studies.base import Findings, Study, StudyTable
-from analysis.studies.style.figures import map_figure
+from analysis.studies.style.figures import map_figure, spread_seeds
 from analysis.studies.style.groups import GROUP_COLUMNS, TRAITS, deviations, group_rows
 from analysis.study_tools.farthest_seeds import STYLES
 from analysis.study_tools.measured import identities, measured_feature, read_sets, require
@@ -108,14 +109,16 @@ class Style(Study):
             "seed_share_p": p_share,
             "groups": rows,
         }
+        table = _map_table(styles.seeds, points, labels, null_points)
+        shown = read_one_prompt(run, spread_seeds(points, styles.seeds))
         return Findings(
             outcome=_sentence(numbers),
             numbers=numbers,
             tables={
-                "map": _map_table(styles.seeds, points, labels, null_points),
+                "map": table,
                 "groups": StudyTable(pl.DataFrame(rows), GROUP_COLUMNS),
             },
-            figures={"map": map_figure(run, styles.seeds, points, null_points, labels, count)},
+            figures={"map": map_figure(table.frame.to_dicts(), shown)},
             identities=identities(run, needs=[need, *columns]),
         )
 

@@ -7,8 +7,6 @@ import numpy as np
 
 from analysis.pictures import plots
 from analysis.pictures.plots import DrawnFigure
-from analysis.statistics.arrays import Floats
-from analysis.study_tools.run_pairs import RunPair
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,18 +22,21 @@ def correlations_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
         shown = [row for row in rows if row["metric"] == metric]
         lines = np.arange(len(shown))
         labels = [row["other"] for row in shown]
-        plots.intervals(axes, labels, *(_column(shown, f"cross{end}") for end in ENDS))
-        has_interval = np.isfinite(_column(shown, "corrected_low"))
-        corrected = np.where(has_interval, _column(shown, "corrected"), np.nan)
-        plots.scatter(axes, corrected, lines, colours=plots.GOOD)
-        plots.scatter(axes, _column(shown, "null_high"), lines, colours=plots.BAD)
-        axes.set(title=metric, xlabel="rank correlation of the seeds")
+        ends = (plots.column(shown, f"cross{end}") for end in ENDS)
+        plots.intervals(axes, labels, *ends, name="correlation, 95 % interval")
+        has_interval = np.isfinite(plots.column(shown, "corrected_low"))
+        corrected = np.where(has_interval, plots.column(shown, "corrected"), np.nan)
+        plots.scatter(
+            axes, corrected, lines, colours=plots.GOOD, size=20, name="corrected for noise"
+        )
+        plots.null_ticks(axes, plots.column(shown, "null_high"), name="null, 95th percentile")
+        axes.set(title=metric, xlabel="rank correlation")
 
     longest = max(sum(row["metric"] == metric for row in rows) for metric in metrics)
     return plots.panel_each(
         metrics,
         draw,
-        title="Do seeds that are good here also do well elsewhere?",
+        title="How far the order of the seeds carries over to other runs",
         caption="Rank correlation of the seeds' values here with those of each other run, on "
         "other prompts, with 95 % intervals. Gold: corrected for the noise of both. Purple: 95th "
         "percentile of the null.",
@@ -44,23 +45,25 @@ def correlations_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
     )
 
 
-def seeds_figure(pairs: Sequence[RunPair]) -> DrawnFigure:
-    """Draw every comparison by the first metric, one point per seed."""
+def seeds_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
+    """Draw every comparison by the first metric, one dot per seed.
 
-    def draw(axes: "Axes", pair: RunPair) -> None:
-        plots.scatter(axes, *map(pair.metric.values, (pair.first[0], pair.second[1])))
-        axes.set(title=pair.name, xlabel="this run, set 1", ylabel="the other run, set 2")
+    Args:
+        rows: The rows of the table "values".
+    """
+    metric = rows[0]["metric"]
 
-    shown = [pair for pair in pairs if pair.metric.name == pairs[0].metric.name]
+    def draw(axes: "Axes", other: str) -> None:
+        shown = [row for row in rows if (row["other"], row["metric"]) == (other, metric)]
+        plots.scatter(axes, plots.column(shown, "set1"), plots.column(shown, "other_set2"))
+        axes.set(title=other, xlabel="this run, set 1", ylabel="the other run, set 2")
+
     return plots.panel_each(
-        shown,
+        list(dict.fromkeys(row["other"] for row in rows)),
         draw,
-        title=f"The same seeds in two runs, by {pairs[0].metric.name}",
-        caption="One dot per seed: its value in this run on set 1, and in the other run on set 2.",
-        width=3.4,
+        title=f"The same seeds in two runs, by {metric}",
+        caption=f"One dot per seed: its {metric} in this run on set 1, and in the other run on set "
+        "2. A cloud along a rising line carries over; a round cloud does not.",
+        width=3.6,
         height=3.2,
     )
-
-
-def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Floats:
-    return np.array([row[name] for row in rows], dtype=np.float64)

@@ -122,7 +122,10 @@ class Transfer(Study):
                 "pairs": StudyTable(pl.DataFrame(rows), COLUMNS),
                 "values": StudyTable(values, VALUE_COLUMNS),
             },
-            figures={"transfer": correlations_figure(rows), "seeds": seeds_figure(pairs)},
+            figures={
+                "transfer": correlations_figure(rows),
+                "seeds": seeds_figure(values.to_dicts()),
+            },
             recipes=other_ways(run, metrics),
             identities=identities(
                 run, metrics=list({p.metric.name: p.metric for p in pairs}.values())
