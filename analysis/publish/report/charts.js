@@ -102,7 +102,10 @@ function shown(value) {
   return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(4));
 }
 
-const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
+const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1).replace(/^-0\.0$/, "0.0")}\u00a0%`);
+
+/** Words of a study as a sentence. */
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1).replaceAll("+-", "±")}.`;
 
 /** Text in which `...` is code. */
 function said(text) {

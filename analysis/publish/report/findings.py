@@ -94,10 +94,11 @@ def _finding(run: Run, name: str) -> Part:
 
 
 def _pictures(summary: Mapping[str, Any]) -> list[str]:
-    """One file a figure: as SVG if the study wrote both."""
+    """One file a figure: as SVG if the study wrote both. Sheets of images come last."""
     names = [Path(file) for file in summary["files"] if Path(file).suffix in FIGURES]
     drawn = {path.stem for path in names if path.suffix == ".svg"}
-    return [path.name for path in names if path.suffix == ".svg" or path.stem not in drawn]
+    sheets = [path for path in names if path.stem not in drawn]
+    return [path.name for path in (*(path for path in names if path.suffix == ".svg"), *sheets)]
 
 
 def _figure(summary: Mapping[str, Any], file: str) -> Part:

@@ -19,9 +19,9 @@ const maps = (() => {
   /** What a study says in words: it stands below the pictures. */
   function outcome(part) {
     return element("article", { class: "card prose" }, element("h2", {}, "In words"),
-      element("p", {}, part.outcome[0].toUpperCase() + part.outcome.slice(1), "."),
+      element("p", {}, sentence(part.outcome)),
       element("dl", { class: "facts" }, ...["question", "method", "null", "n"].flatMap((name) =>
-        [element("dt", {}, name), element("dd", {}, part[name])])));
+        [element("dt", {}, name), element("dd", {}, ...said(part[name]))])));
   }
 
   /** One sentence above the pictures. */
@@ -91,11 +91,11 @@ const maps = (() => {
   function heat(node, label, rows) {
     const cells = binned(rows).map((cell) => ({ ...cell, count: cell.seeds.length, seed: cell.seeds[0] }));
     charts.draw(node, label, (width) => ({
-      width: Math.min(width, 420), height: Math.min(width, 420) + 50, marginTop: 34, inset: 0,
+      width: Math.min(width, 460), height: Math.min(width, 460), aspectRatio: 1, marginTop: 34,
       x: { domain: [0, 1], label: "from the left", axis: "top", tickFormat: "%", ticks: 4 },
       y: { domain: [1, 0], label: "from the top", tickFormat: "%", ticks: 4 },
       color: {
-        type: "sqrt", range: [page.colour("wash"), page.colour("golden")],
+        legend: true, label: "seeds", width: Math.min(width, 220), ticks: 3, tickFormat: "d", type: "sqrt", range: [page.colour("wash"), page.colour("golden")],
         domain: [0, d3.max(cells, (cell) => cell.count) || 1],
       },
       marks: [
@@ -118,7 +118,7 @@ const maps = (() => {
     const part = page.data("composition");
     if (part.missing) return node.replaceChildren(missing(part.missing));
     const shares = element("div", { class: "plot" });
-    const cards = element("div", { class: "maps" });
+    const cards = element("div", { class: "maps small" });
     node.replaceChildren(
       lead(`The object was found in ${percent(part.numbers.found)} of the images.`),
       element("figure", { class: "card" }, element("h2", {}, "The seed’s share of the object’s place"), shares,

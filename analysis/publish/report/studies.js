@@ -27,7 +27,7 @@ const studies = (() => {
     const lines = rowsOf(part.tables.epochs).map((row) => ({ ...row, line: `${row.trained_on}, ${row.prompts} prompts` }));
     const ends = d3.groups(lines, (row) => row.line).map(([, group]) => group[group.length - 1]);
     charts.draw(epochs, "Accuracy by epoch", () => ({
-      height: 320, marginRight: 20, x: { label: "epoch", ticks: d3.max(lines, (row) => row.epoch) },
+      height: 320, marginRight: 20, x: { label: "epoch", ticks: Math.min(8, d3.max(lines, (row) => row.epoch)), tickFormat: "d" },
       y: { label: "share named correctly", domain: [0, 1], grid: true },
       color: { legend: true, domain: ends.map((row) => row.line), range: ["seed", "prompt", "good", "bad", "golden", "quiet"].map(page.colour) },
       marks: [Plot.line(lines, { x: "epoch", y: "validation_top1", stroke: "line", strokeWidth: 2.5 }), Plot.dot(lines, { x: "epoch", y: "validation_top1", fill: "line", r: 3.5 })],
@@ -36,7 +36,9 @@ const studies = (() => {
   }
 
   function hardest(part) {
-    const rows = rowsOf(part.tables.seeds).sort((a, b) => a.top1 - b.top1).slice(0, 12);
+    const rows = rowsOf(part.tables.seeds).filter((row) => row.top1 < 1)
+      .sort((a, b) => a.top1 - b.top1).slice(0, 12);
+    if (!rows.length) return element("p", {}, "Every seed was named in each of its test images.");
     return element("div", { class: "card scroll", tabindex: "0", role: "region", "aria-label": "Seeds hardest to name" },
       element("h2", {}, "Seeds hardest to name"),
       element("table", {}, element("thead", {}, element("tr", {}, ...["seed", "named correctly", "images", "most often taken for"].map((name) => element("th", { scope: "col" }, name)))),

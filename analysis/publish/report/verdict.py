@@ -93,10 +93,11 @@ def verdict(shares: Sequence[Mapping[str, Any]], ranking: Ranking | None) -> Ver
 
 
 def _is_of(family: str, row: Mapping[str, Any], ranking: Ranking | None) -> bool:
-    measure = str(row["measure"]).rpartition(".")[2]
+    measure = str(row["measure"]).removeprefix("appearance.")
     if ranking is not None and measure == ranking.metric:
         return family == "quality"
-    return measure.startswith(FAMILIES[family])
+    # Whether the object is found is no part of where it is.
+    return measure.startswith(FAMILIES[family]) and not measure.endswith(".found")
 
 
 def _bounds(row: Mapping[str, Any]) -> tuple[float | None, float | None]:

@@ -69,6 +69,16 @@ def test_the_metric_of_the_ranking_is_quality_whatever_it_is_called() -> None:
     assert "colours" in verdict(rows, None).sentence
 
 
+def test_columns_of_a_feature_count_as_well() -> None:
+    """Without a metric of the same name, a share is that of the feature's column."""
+    levels = verdict([row("layout_seedling.y", 0.15, 0.09, 0.2)], None).levels
+    assert levels == {"layout": ("decide", "layout_seedling.y")}
+    assert verdict([row("appearance.contrast", 0.04, 0.02, 0.06)], None).levels.keys() == {
+        "colours"
+    }
+    assert not verdict([row("layout_seedling.found", 0.15, 0.09, 0.2)], None).levels
+
+
 def test_a_null_stands_for_an_interval_where_there_is_none() -> None:
     style = {**row("style", 0.066, None, None), "null_bounds": True}
     assert verdict([style], None).levels["style"][0] == "shape"
