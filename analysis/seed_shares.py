@@ -22,72 +22,13 @@ from analysis.statistics.variance import variance_shares
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
-COLUMNS = (
-    "appearance.brightness",
-    "appearance.contrast",
-    "appearance.colourfulness",
-    "appearance.saturation",
-)
-"""Default columns: single numbers that vary from image to image in any run."""
 SETS = (1, 2)
 """Both ranking sets are used, because no seed is chosen here. Set 3 is reserved for reporting the
 gains of chosen seeds."""
 NULL_DRAWS = 2000
 """Permutations behind a p-value; the smallest p-value, its floor, is 1 / 2,001."""
-
-
-def variance_table(
-    run: Run, columns: str | Sequence[str] = COLUMNS, *, sets: Sequence[int] = SETS
-) -> pl.DataFrame:
-    """Estimate variance shares of seed, prompt and rest for scalar features of a run.
-
-    A cell is deterministic, so "rest" is the interaction of seed and prompt.
-
-    Args:
-        run: The run; the features must be extracted.
-        columns: One or several scalar columns, each "feature.column".
-        sets: Prompt sets whose prompts are used together.
-
-    Returns:
-        One row per column and source: column, source (seed, prompt, rest), share, low, high,
-        n (cells), seeds, prompts, groups, method. Shares are estimates and may be negative.
-        low and high are null if events are too rare for an interval; `method` then says so.
-
-    Raises:
-        RunError: If cells are missing, or a column holds vectors or does not vary.
-    """
-    names = [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
-    cells = read_cells(run, names, sets=sets)
-    return pl.DataFrame([row for name in names for row in _rows(cells.sample([name]), name)])
-
-
-def _rows(sample: Sample, name: str) -> list[dict[str, Any]]:
-    values = sample.columns[name]
-    if values.ndim != 2:
-        raise RunError(f"{name} holds vectors; variance shares need one number per image")
-    try:
-        shares = variance_shares(values.astype(np.float64), sample.groups)
-    except ValueError as error:
-        raise RunError(f"{name} has no variance shares in this run: {error}") from error
-    return [
-        {
-            "column": name,
-            "source": source,
-            "share": interval.value,
-            "low": none_if_nan(interval.low),
-            "high": none_if_nan(interval.high),
-            "n": interval.n,
-            "seeds": len(sample.seeds),
-            "prompts": sample.n,
-            "groups": len(set(sample.groups.tolist())),
-            "method": interval.method,
-        }
-        for source, interval in (
-            ("seed", shares.seed),
-            ("prompt", shares.prompt),
-            ("rest", shares.rest),
-        )
-    ]
+FEW_DRAWS = 200
+"""Permutations for a first look, where no exact p-value is printed."""
 
 
 def none_if_nan(value: float) -> float | None:
@@ -184,6 +125,14 @@ SHARE_COLUMNS: dict[str, Any] = {
     "note": pl.String,
 }
 """Columns of `share_table`."""
+
+
+def fewest_draws(run: Run) -> int:
+    """Permutations for a first look that still let one measure of a run show an effect.
+
+    The floor of a p-value, adjusted by Holm for the number of measures, is then below 5 %.
+    """
+    return max(FEW_DRAWS, 20 * len(scalar_measures(run)))
 
 
 def _shares(cells: Cells, measure: Measure, rng: np.random.Generator, draws: int) -> dict[str, Any]:

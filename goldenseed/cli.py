@@ -225,6 +225,7 @@ def run(
     with a contact sheet. Golden and bad seeds are printed, with what chance alone would give.
     """
     from analysis.ranking.result import nothing_ranked
+    from analysis.seed_sentence import seed_sentence
     from analysis.studies.results import outcomes
     from goldenseed.output.rankings import print_conclusions
     from goldenseed.output.statuses import print_findings
@@ -238,6 +239,8 @@ def run(
     _stop_if_incomplete(runs, results)
     if choice.ranking is None:
         note(nothing_ranked(choice.name))
+        for run in runs:
+            note(f"{run.root.name}: {seed_sentence(steps.seed_shares(run))}")
         return _finish(runs, results, as_json=as_json)
     print_conclusions([steps.conclude(run) for run in runs], as_json=as_json)
     return print_findings([outcomes(run) for run in runs if not as_json])

@@ -1,11 +1,13 @@
 """End to end on real images: a seed effect is found where there is one, and nowhere else."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from analysis.seed_shares import variance_table
+from analysis.seed_sentence import seed_sentence
+from analysis.seed_shares import share_table
 from pipeline.interventions.seed_plant import planted
 from pipeline.runs.layout import PER_SEED_FILE
 from pipeline.runs.run import Run
@@ -37,21 +39,26 @@ def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def shares(arms: dict[str, Path]) -> dict[str, pl.DataFrame]:
-    """The seed's share of the variance of each arm."""
+    """The variance shares of each arm."""
     return {
-        name: variance_table(Run.open(arms[name]), "appearance.brightness").filter(source="seed")
-        for name in ("none", "seed_scramble")
+        name: share_table(Run.open(arms[name]), draws=200) for name in ("none", "seed_scramble")
     }
 
 
+def brightness(table: pl.DataFrame) -> dict[str, Any]:
+    return table.row(by_predicate=pl.col("measure") == "brightness", named=True)
+
+
 def test_seed_has_a_share_of_brightness(shares: dict[str, pl.DataFrame]) -> None:
-    assert shares["none"]["low"].item() > 0
+    assert brightness(shares["none"])["seed_low"] > 0
+    assert seed_sentence(shares["none"].to_dicts()).startswith("The seed decides ")
 
 
 def test_without_seeds_the_share_is_not_above_zero(shares: dict[str, pl.DataFrame]) -> None:
-    scrambled = shares["seed_scramble"]
-    assert scrambled["low"].item() <= 0 <= scrambled["high"].item()
-    assert scrambled["high"].item() < shares["none"]["low"].item()
+    scrambled = brightness(shares["seed_scramble"])
+    assert scrambled["seed_low"] <= 0 <= scrambled["seed_high"]
+    assert scrambled["seed_high"] < brightness(shares["none"])["seed_low"]
+    assert "not shown that the seed" in seed_sentence(shares["seed_scramble"].to_dicts())
 
 
 def contrast(folder: Path) -> dict[int, float]:

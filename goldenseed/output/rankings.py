@@ -9,13 +9,14 @@ from typing import Any
 from analysis.publish.sheet import SHEET
 from analysis.ranking.one_list import OneList
 from analysis.ranking.result import Ranking
+from analysis.seed_sentence import seed_sentence
 from analysis.statistics.monte_carlo import p_words
 from goldenseed.output import tables
 from goldenseed.steps.chosen_prompts import RankedChoice
 from pipeline.errors import counted
 
 Conclusion = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
-"""The end of a run: its ranking, the seed's variance shares, and the release folder."""
+"""The end of a run: its ranking, its variance shares, and the release folder."""
 LISTED = 10
 """Most golden seeds, and most bad seeds, that a table shows; of 1,024 seeds hundreds may be."""
 
@@ -78,7 +79,7 @@ def print_conclusions(conclusions: Sequence[Conclusion], *, as_json: bool) -> No
     for ranking, shares, release in conclusions:
         _print_ranking(ranking)
         if shares:
-            tables.line(f"The seed's share of the variance: {', '.join(map(_share, shares))}.")
+            tables.line(seed_sentence(shares))
         print_releases([release], as_json=False)
 
 
@@ -87,6 +88,7 @@ def _as_dict(
 ) -> dict[str, object]:
     return {
         "ranking": json.loads(ranking.to_json()),
+        "seed_sentence": seed_sentence(shares),
         "seed_shares": shares,
         "release": str(release),
     }
@@ -147,9 +149,3 @@ def _evidence(ranking: Ranking) -> list[str]:
         f"By the stricter rule (expected share of wrong seeds at most 10 %; not calibrated below "
         f"about 250 seeds) {counted(len(ranking.strict_golden), 'seed')} would be golden.",
     ]
-
-
-def _share(row: Mapping[str, Any]) -> str:
-    name = row["column"].removeprefix("appearance.")
-    bounds = "" if row["low"] is None else f" [{row['low']:z.1%}, {row['high']:z.1%}]"
-    return f"{name} {row['share']:z.1%}{bounds}"

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from analysis.seed_sentence import seed_sentence
 from analysis.statistics.monte_carlo import p_words
 from goldenseed.output import tables
 
@@ -20,7 +21,7 @@ def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -
         as_json: Print JSON.
     """
     if as_json:
-        tables.print_json([{"run": name, "measures": table.to_dicts()} for name, table in shares])
+        tables.print_json([_as_dict(name, table.to_dicts()) for name, table in shares])
         return
     contrary = []
     for name, table in shares:
@@ -31,6 +32,7 @@ def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -
         draws = table["draws"].max()
         if isinstance(draws, int):
             tables.line(f"p: from {draws:,} permutations, so its floor is 1 / {draws + 1:,}.")
+        tables.line(seed_sentence(table.to_dicts()))
     tables.line(
         "A cell always gives the same image, so the rest is the interaction of seed and prompt. "
         "An estimated share can be negative if the true share is near 0. "
@@ -43,6 +45,10 @@ def print_shares(shares: Sequence[tuple[str, pl.DataFrame]], *, as_json: bool) -
             f"whether the seed has any effect, because it compares with images whose seeds have "
             f"none; the interval says how large the share may be, and is rough near 0."
         )
+
+
+def _as_dict(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"run": name, "sentence": seed_sentence(rows), "measures": rows}
 
 
 def _disagrees(row: dict[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from analysis.extraction.extract import (
 from analysis.metrics import load_metric
 from analysis.ranking import rank as ranks
 from analysis.ranking.result import Ranking, nothing_ranked
-from analysis.seed_shares import variance_table
+from analysis.seed_shares import fewest_draws, share_table
 from goldenseed.progress import follow, note
 from goldenseed.steps.prompt_notes import note_cut_texts
 from goldenseed.steps.publishing import Wanted, publish_run
@@ -228,22 +228,20 @@ def conclude(run: Run) -> tuple[Ranking, list[dict[str, Any]], Path]:
     """Rank a run that is measured, and publish it.
 
     Returns:
-        The ranking, the seed's variance shares, and the release folder.
+        The ranking, the variance shares, and the release folder.
     """
     return rank(run), seed_shares(run), publish_run(run, Wanted())
 
 
 def seed_shares(run: Run) -> list[dict[str, Any]]:
-    """Compute the seed's share of the variance of brightness, contrast and the like.
+    """Compute the shares of seed, prompt and rest of each measure of a run, for a first look.
 
     Returns:
-        One row per measure: column, share, low, high, n. Empty if the feature `appearance` was
-        not measured, or if the grid is too small for an interval.
+        The rows of `analysis.seed_shares.share_table`; none if the run has no measure with one
+        number per image, or too few images for one.
     """
-    if "appearance" not in run.recipe.features:
-        return []
     try:
-        return variance_table(run).filter(source="seed").to_dicts()
+        return share_table(run, draws=fewest_draws(run)).to_dicts()
     except RunError as error:
         note(f"no variance shares: {error}")
         return []

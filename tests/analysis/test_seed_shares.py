@@ -4,8 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from analysis.seed_shares import COLUMNS, variance_table
-from pipeline.errors import RunError
+from analysis.seed_shares import share_table
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
@@ -47,23 +46,20 @@ def test_a_seed_has_a_share_only_where_there_is_a_seed(tmp_path: Path) -> None:
     shares = {}
     for draw in (with_seeds, scrambled):
         run = run_of(tmp_path / draw.__name__, draw)
-        frame = variance_table(run, "appearance.brightness")
-        assert frame["source"].to_list() == ["seed", "prompt", "rest"]
-        assert frame["share"].sum() == pytest.approx(1)
-        assert frame["groups"].to_list() == [12, 12, 12]
-        assert (frame["n"] == frame["seeds"] * frame["prompts"]).all()
-        shares[draw.__name__] = frame.row(by_predicate=pl.col("source") == "seed", named=True)
-    assert shares["with_seeds"]["low"] > 0.05
-    assert shares["with_seeds"]["share"] == pytest.approx(1 / 3, abs=0.15)
-    assert shares["scrambled"]["low"] < 0 < shares["scrambled"]["high"]
-    assert shares["scrambled"]["high"] < shares["with_seeds"]["share"]
+        row = share_table(run, draws=20).row(
+            by_predicate=pl.col("measure") == "appearance.brightness", named=True
+        )
+        assert row["seed"] + row["prompt"] + row["rest"] == pytest.approx(1)
+        assert row["groups"] == 12
+        assert row["n"] == row["seeds"] * row["prompts"]
+        assert row["prompts"] == sum(prompt.set != 3 for prompt in run.prompts.values())
+        shares[draw.__name__] = row
+    assert shares["with_seeds"]["seed_low"] > 0.05
+    assert shares["with_seeds"]["seed"] == pytest.approx(1 / 3, abs=0.15)
+    assert shares["scrambled"]["seed_low"] < 0 < shares["scrambled"]["seed_high"]
+    assert shares["scrambled"]["seed_high"] < shares["with_seeds"]["seed"]
 
 
-def test_set_3_is_never_touched_and_vectors_have_no_share(tmp_path: Path) -> None:
+def test_vectors_have_no_share(tmp_path: Path) -> None:
     run = run_of(tmp_path, with_seeds)
-    frame = variance_table(run, ["appearance.brightness"])
-    assert frame["prompts"][0] == sum(prompt.set != 3 for prompt in run.prompts.values())
-    with pytest.raises(RunError, match="holds vectors"):
-        variance_table(run, f"{COLOUR}.mean")
-    with pytest.raises(RunError, match="no variance shares"):
-        variance_table(run, COLUMNS)  # grey images have no contrast
+    assert f"{COLOUR}.mean" not in share_table(run, draws=20)["measure"]

@@ -6,20 +6,19 @@ from typing import Any
 from analysis.publish.report.available import Part, attempt, short
 from analysis.publish.report.verdict import verdict
 from analysis.ranking.result import Ranking, SeedList, WinRate
-from analysis.seed_shares import share_table
+from analysis.seed_sentence import seed_sentence
+from analysis.seed_shares import FEW_DRAWS, fewest_draws, share_table
 from analysis.statistics.monte_carlo import p_words
 from analysis.studies.results import read_summary
 from pipeline.runs.run import Run
 
-NULL_DRAWS = 200
-"""Permutations behind the shares; `goldenseed shares` draws more."""
 MOST_SHARES = 8
 """Measures that the first screen shows."""
 
 
 def overview(run: Run, ranking: Ranking | None, ranking_reason: str) -> Part:
     """Gather what the first screen shows."""
-    shares, reason = attempt(run, lambda: share_table(run, draws=NULL_DRAWS).to_dicts())
+    shares, reason = attempt(run, lambda: share_table(run, draws=fewest_draws(run)).to_dicts())
     rows = [*({**row, "null_bounds": False} for row in shares or []), *_style_share(run)]
     judged = verdict(rows, ranking)
     return {
@@ -32,6 +31,8 @@ def overview(run: Run, ranking: Ranking | None, ranking_reason: str) -> Part:
         "shares": _shown(rows, [measure for _, measure in judged.levels.values()]),
         "all_shares": rows,
         "shares_missing": reason,
+        "sentence": seed_sentence(shares or []),
+        "draws": max((row["draws"] or 0 for row in shares or []), default=0) or FEW_DRAWS,
         "ranking": None if ranking is None else _ranking(ranking),
         "ranking_missing": ranking_reason,
     }

@@ -8,7 +8,7 @@ from analysis.publish.pages import D3, PLOT, Page, visible, write_page
 from analysis.publish.report.available import attempt
 from analysis.publish.report.facts import facts
 from analysis.publish.report.findings import figure_files, findings, missing_text, pages
-from analysis.publish.report.overview import NULL_DRAWS, overview, scatter
+from analysis.publish.report.overview import overview, scatter
 from analysis.publish.report.seed_table import seed_table
 from analysis.publish.report.thumbnails import make_sheets
 from analysis.publish.report.verdict import DECIDES, SMALL
@@ -58,7 +58,7 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
             "facts": facts(run),
             "first": plain(first),
             "studies": listed,
-            "rule": {"decides": DECIDES, "small": SMALL, "draws": NULL_DRAWS},
+            "rule": {"decides": DECIDES, "small": SMALL, "draws": first["draws"]},
             "grid": (target / "grid" / INDEX).exists(),
         },
         data={

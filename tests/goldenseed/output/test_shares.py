@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ from statsmodels.formula.api import ols
 
 from analysis.cells.cells import read_cells
 from analysis.metrics.layout import LayoutX, fill_not_found
-from analysis.seed_shares import scalar_measures, share_table
+from analysis.seed_sentence import seed_sentence
+from analysis.seed_shares import fewest_draws, scalar_measures, share_table
 from analysis.statistics.variance import seed_share_null, variance_shares
 from goldenseed.output.shares import print_shares
 from pipeline.prompts.prompt_sets import Prompt
@@ -75,10 +76,12 @@ def run_of(path: Path, draw: synthetic.Draw) -> Run:
 
 
 def test_each_scalar_measure_has_a_row_and_a_scrambled_run_no_seed_effect(tmp_path: Path) -> None:
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
+    sentences: list[str] = []
     for draw in (with_seeds, scrambled):
         run = run_of(tmp_path / draw.__name__, draw)
         frame = share_table(run, draws=60)
+        sentences.append(seed_sentence(share_table(run, draws=fewest_draws(run)).to_dicts()))
         assert frame["measure"].to_list() == [measure.name for measure in scalar_measures(run)]
         assert "appearance.contrast" in frame["measure"]
         assert "appearance.brightness" not in frame["measure"]  # it is the metric's
@@ -89,6 +92,8 @@ def test_each_scalar_measure_has_a_row_and_a_scrambled_run_no_seed_effect(tmp_pa
     assert seeds["seed"] > seeds["seed_null_high"]
     assert scramble["seed_p"] > 0.02
     assert scramble["seed_low"] < 0 < scramble["seed_high"]
+    assert sentences[0].startswith(f"The seed decides {seeds['seed']:.1%} [")
+    assert sentences[1].startswith("It is not shown that the seed decides anything")
     flat = [row for row in rows["with_seeds"].values() if row["seed"] is None]
     assert flat  # grey images have no colour at all
     assert all("do not vary" in row["note"] for row in flat)
@@ -107,6 +112,8 @@ def test_the_command_prints_shares(call: Call, run_folder: Path) -> None:
     out = " ".join(call("shares", run_folder).out.split())
     assert "brightness" in out
     assert "p: from 2,000 permutations, so its floor is 1 / 2,001." in out
+    assert run["sentence"] == seed_sentence(run["measures"])
+    assert run["sentence"] in out
 
 
 def layouts(prompts: Sequence[Prompt], seeds: int, *, share: float) -> Values:
