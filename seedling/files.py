@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -35,3 +38,26 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     Path(aside).chmod(0o644)
     Path(aside).replace(path)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to write into, which replaces `folder` once the block is complete.
+
+    Args:
+        folder: Target folder. If the block fails, an earlier one remains as it was.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "weights"
+        >>> with whole_folder(target) as aside:
+        ...     _ = (aside / "config.json").write_text("{}")
+        >>> [path.name for path in target.iterdir()]
+        ['config.json']
+    """
+    aside = folder.with_name(f".{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    yield aside
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)

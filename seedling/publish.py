@@ -9,7 +9,6 @@ can then ask whether the golden seeds of the finished model were already golden 
 import argparse
 import json
 import math
-import shutil
 from pathlib import Path
 
 import torch
@@ -21,7 +20,7 @@ from pipeline.cards.card import Card, find_card
 from pipeline.cards.card_parts import Part
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.errors import ModelError
-from seedling.files import CHECKPOINTS, WEIGHTS, say
+from seedling.files import CHECKPOINTS, WEIGHTS, say, whole_folder
 from seedling.learning import relatives
 from seedling.learning.loop import SNAPSHOT_STEPS, snapshot_path, snapshot_steps
 from seedling.learning.trained import latent_scale, load_vae, trained_networks
@@ -42,12 +41,9 @@ def publish(vae: AutoencoderKL, networks: Networks, *, scale: float, folder: Pat
         folder: Target folder; an earlier model is replaced once the new one is complete.
     """
     pipe = new_pipe(vae, networks, scale=scale).to(dtype=torch.float16)
-    aside = folder.with_name(f".{folder.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    pipe.save_pretrained(aside)
-    _write_clip_files(aside / "tokenizer")
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    with whole_folder(folder) as aside:
+        pipe.save_pretrained(aside)
+        _write_clip_files(aside / "tokenizer")
 
 
 def _write_clip_files(folder: Path) -> None:

@@ -9,7 +9,7 @@ from seedling.files import CHECKPOINTS
 def training_parser(
     description: str | None, *, minutes: float, rate: float, out: Path
 ) -> argparse.ArgumentParser:
-    """Make a parser with `--minutes`, `--rate`, `--folder` and `--out`.
+    """Make a parser with `--minutes`, `--rate`, `--steps`, `--folder` and `--out`.
 
     Args:
         description: The module's docstring.
@@ -25,6 +25,7 @@ def training_parser(
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--rate", type=float, default=rate, help="learning rate")
+    parser.add_argument("--steps", type=int, default=None, help="stop after this many steps")
     parser.add_argument("--folder", type=Path, default=CHECKPOINTS, help="of checkpoints and pool")
     parser.add_argument("--out", type=Path, default=out)
     return parser

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from seedling.learning.alike import ALIKE, draw_alike
-from seedling.learning.relatives import BASE, Base, Rows, load_base, load_or_make
+from seedling.learning.fitting import Rows, load_or_make
+from seedling.learning.relatives import BASE, Base, load_base
 from seedling.learning.teacher import (
     FIRST_SEED,
     GUIDANCE,

@@ -102,7 +102,6 @@ def offset_parser(
     """
     parser = training_parser(text, minutes=minutes, rate=2e-3, out=out)
     parser.add_argument("--strengths", type=float, nargs="+", default=strengths, help="one or more")
-    parser.add_argument("--steps", type=int, default=None, help="stop after this many steps")
     parser.add_argument("--model", type=Path, default=BASE)
     return parser
 

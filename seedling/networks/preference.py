@@ -8,7 +8,6 @@ do.
 
 import copy
 import math
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
-from seedling.files import WEIGHTS, say, write_json
+from seedling.files import WEIGHTS, say, whole_folder, write_json
 from seedling.networks.model import TEXT_LENGTH
 from seedling.networks.recogniser import MEAN, STD
 from seedling.networks.tokenizer import new_tokenizer, world_merges, write_tokenizer
@@ -172,18 +171,14 @@ def publish(judge: nn.Module, folder: Path) -> None:
         judge: The network.
         folder: Target folder; an earlier judge there is replaced once the new one is complete.
     """
-    aside = folder.with_name(f".{folder.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     tokenizer = new_tokenizer()
-    tokenizer.save_pretrained(aside)
-    write_tokenizer(aside, world_merges())
     preprocessing = {"mean": list(MEAN), "std": list(STD), "interpolation": "bicubic"}
     description = {"model_cfg": configuration(len(tokenizer)), "preprocess_cfg": preprocessing}
-    write_json(aside / "open_clip_config.json", description)
-    save_file(half(judge), aside / "open_clip_model.safetensors", metadata={"format": "pt"})
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    with whole_folder(folder) as aside:
+        tokenizer.save_pretrained(aside)
+        write_tokenizer(aside, world_merges())
+        write_json(aside / "open_clip_config.json", description)
+        save_file(half(judge), aside / "open_clip_model.safetensors", metadata={"format": "pt"})
     say(f"wrote {folder}")
 
 

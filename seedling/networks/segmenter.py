@@ -1,6 +1,5 @@
 """Build, run and write the segmenter, a small CLIPSeg network that finds a named object."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from seedling.files import WEIGHTS, say
+from seedling.files import WEIGHTS, say, whole_folder
 from seedling.networks.model import TEXT_LENGTH
 from seedling.networks.preference import half, normalised, tokens
 from seedling.networks.recogniser import MEAN, STD
@@ -229,13 +228,10 @@ def publish(network: nn.Module, folder: Path = FOLDER) -> None:
 
 def write_folder(network: nn.Module, folder: Path, preprocessing: Preprocessing) -> None:
     """Write a network in fp16 and its preprocessing; a failed write keeps the old folder."""
-    unfinished = folder.with_name(f".{folder.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
     pretrained: Any = network
-    pretrained.save_pretrained(unfinished, state_dict=half(network))
-    preprocessing.save_pretrained(unfinished)
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with whole_folder(folder) as unfinished:
+        pretrained.save_pretrained(unfinished, state_dict=half(network))
+        preprocessing.save_pretrained(unfinished)
     say(f"wrote {folder}")
 
 

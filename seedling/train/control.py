@@ -19,20 +19,10 @@ from torch.nn import functional
 from seedling.files import WEIGHTS
 from seedling.learning.batches import draw_prompts
 from seedling.learning.conditions import control_images, outlines
+from seedling.learning.fitting import Rows, Settings, fit, joined, settings_of
 from seedling.learning.noise_loss import noise_loss
 from seedling.learning.pool import fresh_scenes, labels_of
-from seedling.learning.relatives import (
-    Base,
-    Rows,
-    Settings,
-    fit,
-    joined,
-    load_base,
-    make_once,
-    new_parser,
-    publish,
-    settings_of,
-)
+from seedling.learning.relatives import Base, load_base, make_once, new_parser, publish
 from seedling.randomness import happens
 
 NAME = "seedling-control"

@@ -21,20 +21,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from seedling.learning.batches import draw_prompts
+from seedling.learning.fitting import Rows, Settings, fit, joined, settings_of
 from seedling.learning.noise_loss import noise_loss
 from seedling.learning.pool import CHUNK, labels_of
-from seedling.learning.relatives import (
-    Base,
-    Rows,
-    Settings,
-    fit,
-    joined,
-    load_base,
-    make_once,
-    new_parser,
-    publish,
-    settings_of,
-)
+from seedling.learning.relatives import Base, load_base, make_once, new_parser, publish
 from seedling.randomness import make_generator
 from seedling.world.scenes import Scenes, draw_specs, render
 from seedling.world.sentences import FREE, draw_parts

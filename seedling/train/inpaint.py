@@ -25,20 +25,10 @@ from torch.nn import functional
 from seedling.files import WEIGHTS
 from seedling.learning.batches import draw_prompts
 from seedling.learning.conditions import bands_over, draw_regions, draw_twins
+from seedling.learning.fitting import Rows, Settings, fit, joined, settings_of
 from seedling.learning.noise_loss import noise_loss
 from seedling.learning.pool import CHUNK, labels_of
-from seedling.learning.relatives import (
-    Base,
-    Rows,
-    Settings,
-    fit,
-    joined,
-    load_base,
-    make_once,
-    new_parser,
-    publish,
-    settings_of,
-)
+from seedling.learning.relatives import Base, load_base, make_once, new_parser, publish
 from seedling.networks.model import LATENT_CHANNELS
 from seedling.randomness import happens, make_generator
 from seedling.world.lettering import SIGN

@@ -17,8 +17,8 @@ from seedling.files import CHECKPOINTS
 from seedling.learning.alike import ALIKE, draw_alike
 from seedling.learning.degrade import SLIGHT, augmented, draw_pairs, load_vae, round_trip
 from seedling.learning.drawn_alike import load_drawn, next_in_row, sentences_of
+from seedling.learning.fitting import Rows, load_or_make
 from seedling.learning.loop import Budget, Loop
-from seedling.learning.relatives import Rows, load_or_make
 from seedling.networks import preference
 from seedling.networks.tokenizer import new_tokenizer
 from seedling.randomness import choose, happens, make_generator

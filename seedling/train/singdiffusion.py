@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.interventions.singdiffusion import without_time
-from seedling.files import CHECKPOINTS, WEIGHTS, say
+from seedling.files import CHECKPOINTS, WEIGHTS, say, whole_folder
 from seedling.learning.batches import draw_prompts, draw_rows
 from seedling.learning.command_line import training_parser
 from seedling.learning.loop import Budget, Loop
@@ -139,14 +139,11 @@ def publish(network: Any, base: Path, folder: Path = FOLDER) -> None:  # noqa: A
         base: The base model's diffusers folder.
         folder: Target folder; an earlier one is replaced once the new one is complete.
     """
-    aside = folder.with_name(f".{folder.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    for part in ("text_encoder", "tokenizer"):
-        shutil.copytree(base / part, aside / part)
-    network.save_config(aside)
-    save_fp16(network, aside / "diffusion_pytorch_model.safetensors")
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    with whole_folder(folder) as aside:
+        for part in ("text_encoder", "tokenizer"):
+            shutil.copytree(base / part, aside / part)
+        network.save_config(aside)
+        save_fp16(network, aside / "diffusion_pytorch_model.safetensors")
 
 
 def latent_scale(base: Path) -> float:
@@ -166,7 +163,7 @@ def main() -> None:
         training_pool(load_vae(options.folder), options.folder),
         Text.of(options.base),
         scale=latent_scale(options.base),
-        budget=Budget(options.minutes, options.rate),
+        budget=Budget(options.minutes, options.rate, steps=options.steps),
         seed=options.seed,
         batch=options.batch,
         folder=options.folder,

@@ -26,20 +26,10 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from seedling.files import WEIGHTS, say
+from seedling.learning.fitting import Rows, Settings, fit, joined, load_or_make, settings_of
 from seedling.learning.loop import Loop
 from seedling.learning.match_distribution import empty_states, follower_loss, guided, matching_loss
-from seedling.learning.relatives import (
-    Base,
-    Rows,
-    Settings,
-    fit,
-    joined,
-    load_base,
-    load_or_make,
-    new_parser,
-    publish,
-    settings_of,
-)
+from seedling.learning.relatives import Base, load_base, new_parser, publish
 from seedling.learning.teacher import (
     DRAWN_TOGETHER,
     FIRST_SEED,

@@ -153,7 +153,7 @@ def main() -> None:
     options = parser.parse_args()
     base = load_base(options.base)
     pool = training_pool(load_vae(options.folder), options.folder)
-    budget = Budget(options.minutes, options.rate)
+    budget = Budget(options.minutes, options.rate, steps=options.steps)
     unet = train(base, pool, budget=budget, folder=options.folder)
     parts = {"unet": unet, "scheduler": new_scheduler(base.networks.scheduler)}
     publish(parts, options.out)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from seedling.learning.fitting import Settings
 from seedling.learning.loop import Budget, Loop
-from seedling.learning.relatives import Base, Settings, load_base
+from seedling.learning.relatives import Base, load_base
 from seedling.networks.model import new_scheduler, new_text_encoder, new_unet, new_vae
 from seedling.networks.text_to_image import Networks
 from seedling.networks.tokenizer import new_tokenizer

@@ -12,6 +12,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from pipeline.cards.card import find_card, resolve
 from pipeline.interventions.base import Intervention
 from pipeline.models.stable_diffusion import StableDiffusion
+from seedling.learning.fitting import Rows
 from seedling.learning.match_distribution import (
     denoised,
     empty_states,
@@ -20,7 +21,7 @@ from seedling.learning.match_distribution import (
     matching_loss,
     noised,
 )
-from seedling.learning.relatives import Base, Rows, publish
+from seedling.learning.relatives import Base, publish
 from seedling.learning.teacher import FIRST_SEED
 from seedling.measure.turbo import load_pipes, measure
 from seedling.networks.recogniser import new_backbone, new_heads
