@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler
 from torch import Tensor
 
 from seedling.networks.text_to_image import Networks
@@ -72,7 +72,7 @@ def spread_steps(count: int, *, generator: torch.Generator) -> Tensor:
     return ((shift + torch.arange(count) / count) % 1 * 1000).long()
 
 
-def step_weights(scheduler: DDIMScheduler) -> Tensor:
+def step_weights(scheduler: DDIMScheduler | DDPMScheduler) -> Tensor:
     """Compute the weight of each step's error, float32 (1000,): min(SNR, 5) / SNR."""
     signal: Tensor = scheduler.alphas_cumprod
     ratio = signal / (1 - signal)

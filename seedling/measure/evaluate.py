@@ -5,6 +5,7 @@ Usage: `python -m seedling.measure.evaluate --model NAME`.
 
 import argparse
 import time
+from collections.abc import Callable
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -85,20 +86,23 @@ def measure(
     }
 
 
-def distances(images: Tensor, seed: int) -> dict[str, object]:
+def distances(
+    images: Tensor, seed: int, *, prepared: Callable[[Tensor], Tensor] = lambda scenes: scenes
+) -> dict[str, object]:
     """Frechet distances of drawn images and of fresh scenes from a reference of other scenes.
 
     Args:
-        images: float32 (B, 3, 64, 64) in 0..1, drawn on prompts of `draw_parts`.
+        images: float32 (B, 3, 64, 64) in 0..1, drawn on prompts of `draw_parts` or without any.
         seed: Seed of the scenes.
+        prepared: Function that gives scenes the resolution of the images.
 
     Returns:
         `drawn` and `floor` (the distance of fresh scenes), on the `perceptual` feature at the
         same n, and both n.
     """
     backbone = load_backbone()
-    scenes = torch.cat([chunk for chunk, _ in scene_chunks(4 * len(images), seed)])
-    fresh = torch.cat([chunk for chunk, _ in scene_chunks(len(images), seed + 1)])
+    scenes = torch.cat([prepared(chunk) for chunk, _ in scene_chunks(4 * len(images), seed)])
+    fresh = torch.cat([prepared(chunk) for chunk, _ in scene_chunks(len(images), seed + 1)])
     reference = Reference.from_features(embedded(backbone, scenes))
     return {
         "drawn": round(frechet_distance(embedded(backbone, images), reference), 3),

@@ -37,6 +37,11 @@ def cells(card: Card, order: tuple[int, ...] = (0, 1, 2, 3)) -> Batch:
     return Batch(tuple(prompts[i] for i in order), seeds, condition_images())
 
 
+def unconditional(card: Card) -> bool:
+    """Whether the card's pipeline takes no prompt."""
+    return bool(card.stages) and card.stages[0].sources() == ["count"]
+
+
 def native(card: Card, pipes: list[Pipe], batch: Batch, **changes: Any) -> list[Image.Image]:  # noqa: ANN401
     """What the library gives for the cells when it is called as its users do."""
     generators = [torch.Generator().manual_seed(seed) for seed in batch.seeds]
@@ -46,7 +51,7 @@ def native(card: Card, pipes: list[Pipe], batch: Batch, **changes: Any) -> list[
     masks = [batch.condition_images.get(prompt.mask or "") for prompt in batch.prompts]
     sized = {"height": SIZE, "width": SIZE, **call}
     name, pipe = card.name, pipes[-1]
-    if name in ("ddpm-cat", "improved-ddpm", "ddim-bedroom"):
+    if unconditional(card):
         return list(pipe(batch_size=len(texts), **call).images)
     if name == "dit":
         return list(pipe([int(text) for text in texts], guidance_scale=4.0, **call).images)

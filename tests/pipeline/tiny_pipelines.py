@@ -77,6 +77,11 @@ def _unconditional(kind: Any, scheduler: Any, channels: int) -> Callable[[Path, 
     return build
 
 
+def _improved_ddpm(folder: Path, card: Card) -> None:
+    schedule = {"variance_type": "learned_range", "beta_schedule": "squaredcos_cap_v2"}
+    _unconditional(d.DDPMPipeline, lambda: d.DDPMScheduler(**schedule), 6)(folder, card)
+
+
 def _dit(folder: Path, card: Card) -> None:
     transformer = d.DiTTransformer2DModel(
         sample_size=SIZE // 8, num_layers=2, patch_size=4, attention_head_dim=8,
@@ -234,12 +239,11 @@ BUILDERS: Mapping[str, Callable[[Path, Card], None]] = {
     "sdxl-base": _sdxl,
     "ldm-text2im": _ldm,
     "ddpm-cat": _unconditional(d.DDPMPipeline, d.DDPMScheduler, 3),
-    "improved-ddpm": _unconditional(
-        d.DDPMPipeline,
-        lambda: d.DDPMScheduler(variance_type="learned_range", beta_schedule="squaredcos_cap_v2"),
-        6,
-    ),
+    "improved-ddpm": _improved_ddpm,
     "ddim-bedroom": _unconditional(d.DDIMPipeline, d.DDIMScheduler, 3),
+    "seedling-ddpm": _unconditional(d.DDPMPipeline, d.DDPMScheduler, 3),
+    "seedling-ddim": _unconditional(d.DDPMPipeline, d.DDPMScheduler, 3),
+    "seedling-improved-ddpm": _improved_ddpm,
     "dit": _dit,
     "controlnet-canny": _sd,
     "controlnet-canny-pose": _sd,
