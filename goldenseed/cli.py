@@ -62,10 +62,9 @@ from goldenseed.commands.options import (
     WorkerCount,
 )
 from goldenseed.commands.sections import PathGroup
-from pipeline.errors import counted
 
 if TYPE_CHECKING:
-    from goldenseed.steps.steps import Result
+    from goldenseed.steps.result import Result
     from pipeline.runs.run import Run
     from pipeline.settings.recipe import Recipe
 
@@ -229,6 +228,7 @@ def run(
     from analysis.studies.results import outcomes
     from goldenseed.output.rankings import print_conclusions
     from goldenseed.output.statuses import print_findings
+    from goldenseed.output.summaries import note_summary
     from goldenseed.progress import note
     from goldenseed.steps import begin, steps
 
@@ -236,12 +236,13 @@ def run(
     runs = begin.start_runs(choice, _folder(choice, out), to_rank=True)
     pool = steps.Workers(executor, workers or choice.workers)
     results = [result for run in runs for result in steps.draw_and_measure(run, pool)]
+    note_summary(results)
     _stop_if_incomplete(runs, results)
     if choice.ranking is None:
         note(nothing_ranked(choice.name))
         for run in runs:
             note(f"{run.root.name}: {seed_sentence(steps.seed_shares(run))}")
-        return _finish(runs, results, as_json=as_json)
+        return _print_statuses(runs, as_json=as_json)
     print_conclusions([steps.conclude(run) for run in runs], as_json=as_json)
     return print_findings([outcomes(run) for run in runs if not as_json])
 
@@ -251,24 +252,24 @@ def _folder(recipe: "Recipe", out: Path | None) -> Path:
 
 
 def _finish(runs: "list[Run]", results: "list[Result]", *, as_json: bool) -> None:
-    from goldenseed.output.statuses import note_results, print_statuses
-    from goldenseed.steps.status import status_of
+    from goldenseed.output.summaries import note_summary
 
-    note_results(results)
-    print_statuses([status_of(run) for run in runs], as_json=as_json)
+    note_summary(results)
+    _print_statuses(runs, as_json=as_json)
     _stop_if_incomplete(runs, results)
 
 
+def _print_statuses(runs: "list[Run]", *, as_json: bool) -> None:
+    from goldenseed.output.statuses import print_statuses
+    from goldenseed.steps.status import status_of
+
+    print_statuses([status_of(run) for run in runs], as_json=as_json)
+
+
 def _stop_if_incomplete(runs: "list[Run]", results: "list[Result]") -> None:
-    from goldenseed.progress import note
     from goldenseed.steps.steps import refuse_without_images
 
-    errors = [error for result in results for error in result.errors]
-    if errors:
-        count = counted(len(errors), "shard has", "shards have")
-        note(f"{count} no result; repeat the command to try again:")
-        for error in errors[:10]:
-            note(f"  {error}")
+    if any(result.errors for result in results):
         raise typer.Exit(exit_codes.INCOMPLETE)
     refuse_without_images(runs)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.errors import counted
+from pipeline.redact import redact
 
 if TYPE_CHECKING:
     from pipeline.stage import Outcome
@@ -111,7 +112,7 @@ def count_parts(what: str) -> Callable[[int, int], None]:
 
 def note(text: str) -> None:
     """Print one line for people on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(redact(text) + "\n")
     sys.stderr.flush()
 
 

@@ -5,6 +5,7 @@ task. It states the resources that it needs; nothing is guessed from the machine
 work. It writes its own result and returns a small outcome, so pixels never pass through the driver.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
@@ -12,6 +13,8 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from pipeline.usage import Stopwatch, Usage
 
 Uint8Images = npt.NDArray[np.uint8]
 """Images of shape (B, H, W, 3), RGB, uint8."""
@@ -76,6 +79,8 @@ class Outcome:
         fatal: Whether the error concerns all tasks (wrong path, missing GPU), so that the stage
             stops at once.
         truncated_prompts: Ids of the task's prompts that the text encoder cut off.
+        reasons: Why cells have no usable image, and how many for each reason.
+        usage: What the task used; None if it was not measured.
     """
 
     task_id: str
@@ -85,6 +90,18 @@ class Outcome:
     error: str = ""
     fatal: bool = False
     truncated_prompts: tuple[str, ...] = ()
+    reasons: tuple[tuple[str, int], ...] = ()
+    usage: Usage | None = None
+
+
+def count_reasons(reasons: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Count the reasons of failed cells: the five most common, each cut to 200 characters.
+
+    Example:
+        >>> count_reasons(["nonfinite: NaN", "failed: no memory", "nonfinite: NaN"])
+        (('nonfinite: NaN', 2), ('failed: no memory', 1))
+    """
+    return tuple(Counter(reason[:200] for reason in reasons).most_common(5))
 
 
 class Stage(Protocol[TaskT]):
@@ -139,8 +156,8 @@ class Sink(Protocol):
         """Whether this shard's result is still missing."""
         ...
 
-    def take(self, shard: "DrawnShard") -> None:
-        """Compute and commit the result of one shard."""
+    def take(self, shard: "DrawnShard", watch: Stopwatch) -> None:
+        """Compute and commit the result of one shard, and take the time of its parts."""
         ...
 
 

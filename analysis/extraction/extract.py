@@ -9,22 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pyarrow as pa
 
 from analysis.extraction.images import decode_rows
-from analysis.extraction.rows import feature_rows
+from analysis.extraction.rows import feature_rows, lacks
 from analysis.features import load_feature
 from analysis.features.base import Feature, refuse_without_mean
 from pipeline.errors import ShardError
 from pipeline.runs.run import Run, utc_now
 from pipeline.settings.recipe import Recipe
-from pipeline.stage import DrawnShard, Outcome, Uint8Images, combine_resources
+from pipeline.stage import DrawnShard, Outcome, Uint8Images, combine_resources, count_reasons
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
 from pipeline.storage.shards import ShardFolder
+from pipeline.usage import Stopwatch
 
 IMAGE_COLUMNS = [
     *(column.name for column in (*CELL_KEY, *PROMPT_FIELDS)),
@@ -136,22 +136,32 @@ class _Extractor:
             if not feature_folder(self.opened, feature).has(shard_id, block, content_sha256)
         ]
 
-    def commit(self, shard: DrawnShard, kept: Sequence[bool], made: str) -> int:
-        """Extract and commit the missing features of a shard; return the rows without values."""
-        failed = 0
+    def commit(
+        self, shard: DrawnShard, kept: Sequence[bool], made: str, watch: Stopwatch
+    ) -> list[str]:
+        """Extract and commit the missing features of a shard.
+
+        Returns:
+            Why cells lack values, for the feature that most cells lack. A feature that does not
+            apply to a prompt is no lack.
+        """
+        reasons: list[str] = []
         for feature in self.absent(shard.shard_id, shard.block, shard.content_sha256):
-            table = feature_rows(feature, shard.rows, shard.images, kept)
-            failed = max(failed, table.num_rows - table["null_reason"].null_count)
-            feature_folder(self.opened, feature).commit(
-                shard.shard_id,
-                shard.block,
-                table,
-                run_id=self.opened.run_id,
-                failed=table.num_rows - table["null_reason"].null_count,
-                source_sha256=shard.content_sha256,
-                provenance=_provenance(feature, made),
-            )
-        return failed
+            with watch.part(feature.name):
+                table = feature_rows(feature, shard.rows, shard.images, kept)
+            with watch.part("commit"):
+                receipt, same = feature_folder(self.opened, feature).commit(
+                    shard.shard_id,
+                    shard.block,
+                    table,
+                    run_id=self.opened.run_id,
+                    failed=table.num_rows - table["null_reason"].null_count,
+                    source_sha256=shard.content_sha256,
+                    provenance=_provenance(feature, made),
+                )
+            watch.written_bytes += receipt.file_bytes if same else 0
+            reasons = max(reasons, lacks(table), key=len)
+        return reasons
 
 
 def _provenance(feature: Feature, made: str) -> Mapping[str, object]:
@@ -183,16 +193,23 @@ class ExtractStage(_Extractor):
         Raises:
             ShardError: If the image shard is missing, or an image in it is damaged.
         """
-        start = perf_counter()
+        watch, reasons = Stopwatch(), list[str]()
         receipt = self.opened.images.receipt(task.shard_id, task.block)
         if receipt is None:
             raise ShardError(f"shard {task.shard_id} of {self.run_root} is not drawn")
-        failed = receipt.failed
         if self.absent(task.shard_id, task.block, receipt.content_sha256):
-            rows, images, kept = self._pixels(receipt)
+            with watch.part("read"):
+                rows, images, kept = self._pixels(receipt)
             shard = DrawnShard(task.shard_id, task.block, receipt.content_sha256, rows, images)
-            failed = self.commit(shard, kept, "from the shard")
-        return Outcome(task.id, receipt.rows, failed, perf_counter() - start)
+            reasons = self.commit(shard, kept, "from the shard", watch)
+        return Outcome(
+            task.id,
+            receipt.rows,
+            len(reasons),
+            watch.elapsed,
+            reasons=count_reasons(reasons),
+            usage=watch.usage(self.opened.run_id),
+        )
 
     def _pixels(self, receipt: Receipt) -> tuple[pa.Table, Uint8Images, list[bool]]:
         """Read the rows of an image shard, their pixels, and which rows have pixels."""
@@ -236,6 +253,6 @@ class FeatureSink(_Extractor):
         receipt = self.opened.images.receipt(shard_id, block)
         return receipt is None or bool(self.absent(shard_id, block, receipt.content_sha256))
 
-    def take(self, shard: DrawnShard) -> None:
+    def take(self, shard: DrawnShard, watch: Stopwatch) -> None:
         """Extract and commit the missing features of a shard."""
-        self.commit(shard, [True] * shard.rows.num_rows, "while drawing")
+        self.commit(shard, [True] * shard.rows.num_rows, "while drawing", watch)

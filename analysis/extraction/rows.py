@@ -47,6 +47,16 @@ def feature_rows(
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
+def lacks(table: pa.Table) -> list[str]:
+    """List why cells of a feature shard lack a value, except where the feature does not apply.
+
+    Args:
+        table: As `feature_rows` gives it.
+    """
+    reasons = (reason for reason in table["null_reason"].to_pylist() if reason is not None)
+    return [reason for reason in reasons if not reason.startswith(NOT_APPLICABLE)]
+
+
 def _null_reasons(feature: Feature, rows: pa.Table, kept: Sequence[bool]) -> list[str | None]:
     fields = [column.name for column in PROMPT_FIELDS]
     answers: dict[str, str] = {}

@@ -8,6 +8,7 @@ import typer
 
 from goldenseed.commands import exit_codes
 from pipeline.errors import GoldenseedError, IncompleteError
+from pipeline.redact import redact
 from pipeline.storage.store import REMEDIES
 
 
@@ -59,4 +60,4 @@ def _usage_error(error: typer.TyperException) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(redact(text) + "\n")

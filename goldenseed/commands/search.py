@@ -1,7 +1,7 @@
 """`goldenseed search`: find good seeds with a fraction of the images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,9 +16,6 @@ from goldenseed.commands.options import (
     WorkerCount,
 )
 from pipeline.storage.address import local_path
-
-if TYPE_CHECKING:
-    from goldenseed.steps.search.race import Incomplete
 
 SHOWN = 20
 """Listed seeds that are printed; the file holds all."""
@@ -69,6 +66,7 @@ def search(
     search.json in the run folder. It holds for the prompts of set 1, which chose it.
     """
     from goldenseed.output import tables
+    from goldenseed.output.summaries import note_summary
     from goldenseed.steps import begin
     from goldenseed.steps.search.race import Incomplete, Search, run_search
     from goldenseed.steps.search.start import start_search
@@ -79,22 +77,15 @@ def search(
     run = start_search(choice, out or Path("runs") / f"{choice.name}-search", metric=metric)
     pool = Workers(executor, workers or choice.workers)
     try:
-        result = run_search(run, Search(metric, share, budget, error), pool)
+        result, done = run_search(run, Search(metric, share, budget, error), pool)
     except Incomplete as stop:
-        _note_errors(stop)
+        note_summary(stop.results)
         raise typer.Exit(exit_codes.INCOMPLETE) from stop
+    note_summary(done)
     if as_json:
         tables.print_json(result)
         return
     _print(result, run.root / SEARCH_FILE)
-
-
-def _note_errors(stop: "Incomplete") -> None:
-    from goldenseed.progress import note
-
-    for text in [error for result in stop.results for error in result.errors][:10]:
-        note(f"  {text}")
-    note(f"{stop}; repeat the command to try them again")
 
 
 def _print(result: dict[str, Any], file: Path) -> None:

@@ -3,10 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from goldenseed.output import tables
-from goldenseed.progress import note
 from goldenseed.steps.status import Status
-from goldenseed.steps.steps import Result
-from pipeline.errors import counted
 
 
 def print_statuses(statuses: Sequence[Status], *, as_json: bool) -> None:
@@ -26,20 +23,6 @@ def print_findings(findings: Sequence[Mapping[str, str]]) -> None:
     for outcomes in findings:
         for name, outcome in outcomes.items():
             tables.line(f"{name}: {tables.plain(outcome)}")
-
-
-def note_results(results: Sequence[Result]) -> None:
-    """Print the result of each step to stderr."""
-    for result in results:
-        text = f"{result.step}: {counted(result.done, 'image')} done now"
-        if result.failed:
-            text += f", {result.failed:,} of them failed (their rows keep the reason)"
-        if result.truncated:
-            text += (
-                f"; {counted(result.truncated, 'prompt')} (or the negative prompt) longer than a "
-                f"text encoder reads, and cut; `truncated_tokens` counts how much"
-            )
-        note(text)
 
 
 def _row(status: Status) -> tables.Row:

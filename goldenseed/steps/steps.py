@@ -4,9 +4,8 @@
 functions and prints; a Python script can call them too.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,15 @@ from analysis.metrics import load_metric
 from analysis.ranking import rank as ranks
 from analysis.ranking.result import Ranking, nothing_ranked
 from analysis.seed_shares import fewest_draws, share_table
-from goldenseed.progress import follow, note
+from goldenseed.progress import note
 from goldenseed.steps.prompt_notes import note_cut_texts
 from goldenseed.steps.publishing import Wanted, publish_run
+from goldenseed.steps.result import Result, collect
 from pipeline.errors import ConfigError, RunError, counted
 from pipeline.executors.base import make_executor
 from pipeline.runs import grid
 from pipeline.runs.drivers import Claims
 from pipeline.runs.run import Run
-from pipeline.stage import Outcome
 from pipeline.storage.manifest import compact
 
 
@@ -44,25 +43,6 @@ class Workers:
 
     executor: str = "ray"
     count: int | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of a step over many shards.
-
-    Attributes:
-        step: Name of the step.
-        done: Cells that it worked on.
-        failed: Cells among them without a usable image.
-        errors: "task: reason" for each shard that has no result.
-        truncated: Prompts that the text encoder truncated.
-    """
-
-    step: str
-    done: int
-    failed: int
-    errors: tuple[str, ...]
-    truncated: int = 0
 
 
 def generate(
@@ -97,7 +77,7 @@ def generate(
             _fetch_weights(run)
         stage = generate_stage(run, sinks) if tiles else None
         outcomes = executor.run(stage, claims.unclaimed(tiles)) if stage else []
-        return _collect(_title("generate", run), outcomes, cells, claims)
+        return collect(run, _title("generate", run), outcomes, cells, claims)
 
     result = _share(run, "generate", draw)
     compact(run.images)
@@ -116,13 +96,7 @@ def _share(run: Run, step: str, work: Callable[[Claims], Result]) -> Result:
         result = work(claims)
         while claims.elsewhere:
             claims.wait()
-            rest = work(claims)
-            result = replace(
-                rest,
-                done=result.done + rest.done,
-                failed=result.failed + rest.failed,
-                truncated=max(result.truncated, rest.truncated),
-            )
+            result = result.then(work(claims))
     return result
 
 
@@ -159,7 +133,7 @@ def extract(run: Run, workers: Workers) -> Result:
             _fetch_weights(run)
         outcomes = executor.run(stage, claims.unclaimed(tasks)) if tasks else []
         total = sum(cells[task.id] for task in tasks)
-        return _collect(_title("measure", run), outcomes, total, claims)
+        return collect(run, _title("measure", run), outcomes, total, claims)
 
     return _share(run, "measure", extract_missing)
 
@@ -250,21 +224,3 @@ def seed_shares(run: Run) -> list[dict[str, Any]]:
 def _title(step: str, run: Run) -> str:
     """The step's name, with that of the arm if the recipe has arms."""
     return f"{step} {run.root.name}" if run.recipe.arms else step
-
-
-def _collect(step: str, outcomes: Iterable[Outcome], total: int, claims: Claims) -> Result:
-    """Run a stage to its end and keep only sums; each claim ends with the outcome of its task."""
-    counts: Counter[str] = Counter()
-    errors: list[str] = []
-    truncated: set[str] = set()
-    for outcome in follow(outcomes, what=step, total=total) if total else ():
-        claims.release(outcome.task_id)
-        counts.update(done=outcome.cells, failed=outcome.failed)
-        truncated.update(outcome.truncated_prompts)
-        if outcome.fatal:
-            raise RunError(f"{step}: {outcome.error}")
-        if outcome.error:
-            errors.append(
-                f"{outcome.task_id}: {outcome.error}" if outcome.task_id else outcome.error
-            )
-    return Result(step, counts["done"], counts["failed"], tuple(errors), len(truncated))

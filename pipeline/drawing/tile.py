@@ -12,6 +12,7 @@ from pipeline.batch import Batch, Drawn, Kept
 from pipeline.errors import GoldenseedError, ModelError
 from pipeline.models.base import Model
 from pipeline.prompts.prompt_sets import Prompt
+from pipeline.redact import redact
 from pipeline.runs.grid import Tile
 from pipeline.stage import Uint8Images
 from pipeline.storage.schema import STATUS_FAILED, STATUS_FLAGGED, STATUS_NONFINITE, STATUS_OK
@@ -133,7 +134,7 @@ class Drawer:
         except Exception as error:
             if "CUDA error" in str(error):
                 raise  # a CUDA error stays: the executor starts a new process
-            return _Failure(f"{type(error).__name__}: {error}", _is_memory(error))
+            return _Failure(redact(f"{type(error).__name__}: {error}"), _is_memory(error))
         if self.keep_latents != "none" and not drawn.latents:
             raise ModelError(
                 f"{type(self.model).__name__} cannot keep latents, only the stable_diffusion "

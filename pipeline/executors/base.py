@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, TypeVar, cast
 
 from pipeline.errors import GoldenseedError, StoreError
 from pipeline.executors import EXECUTORS
+from pipeline.redact import redact
 from pipeline.registry import load
 from pipeline.stage import Executor, Outcome, Stage, Task
 
@@ -92,10 +93,10 @@ def guarded(work: Callable[[], Outcome], task_id: str) -> Attempt:
     outcome = Outcome(
         task_id,
         seconds=time.perf_counter() - start,
-        error=message,
+        error=redact(message),
         fatal=isinstance(raised, StoreError),
     )
-    trace = "".join(traceback.format_exception(raised))
+    trace = redact("".join(traceback.format_exception(raised)))
     return Attempt(outcome, again=again, broken="CUDA error" in message, trace=trace)
 
 

@@ -15,6 +15,7 @@ manifests/            copies of all receipts of a kind in one table; may be remo
 attempts/             shards that are being written, or were when a process was interrupted
 superseded/           shards that were set aside, because they were damaged or out of date
 drivers/              processes that work on the run, and the shards that each has claimed
+logs/                 what each shard used, and why it failed; may be removed
 per_seed.parquet, ranking.json, search.json, studies/, releases/   derived; rebuilt at any time
 wanted/               recipes of what a study lacked
 report/               the report, as a web page; may be removed
@@ -36,6 +37,7 @@ LATENTS_FOLDER = "latents"
 FEATURES_FOLDER = "features"
 DRIVERS_FOLDER = "drivers"
 CLAIMS_FOLDER = "drivers/claims"
+LOGS_FOLDER = "logs"
 PER_SEED_FILE = "per_seed.parquet"
 RANKING_FILE = "ranking.json"
 SEARCH_FILE = "search.json"

@@ -26,6 +26,7 @@ from analysis.study_tools.race_units import (
 )
 from goldenseed.progress import note
 from goldenseed.steps import steps
+from goldenseed.steps.result import Result
 from goldenseed.steps.search.start import CHOOSING_SET
 from pipeline.errors import ConfigError, RunError, counted
 from pipeline.runs.grid import Block, Tile, cut
@@ -58,10 +59,10 @@ class Incomplete(Exception):
     """Some shards of a round have no result; repeating the command tries them again.
 
     Attributes:
-        results: What the steps of the round did, with their errors.
+        results: What the steps of the race did, with their errors.
     """
 
-    def __init__(self, results: list[steps.Result]) -> None:
+    def __init__(self, results: list[Result]) -> None:
         failed = sum(len(result.errors) for result in results)
         super().__init__(f"{counted(failed, 'shard has', 'shards have')} no result")
         self.results = results
@@ -81,7 +82,9 @@ class PartialRun(Run):
         return [tile for tile in super().missing() if tile.id in self.requested]
 
 
-def run_search(run: Run, search: Search, workers: steps.Workers) -> dict[str, Any]:
+def run_search(
+    run: Run, search: Search, workers: steps.Workers
+) -> tuple[dict[str, Any], list[Result]]:
     """Run the race, draw the images that it requests, and write the result to `search.json`.
 
     Args:
@@ -90,7 +93,7 @@ def run_search(run: Run, search: Search, workers: steps.Workers) -> dict[str, An
         workers: Where images are drawn and measured.
 
     Returns:
-        The content of `search.json`.
+        The content of `search.json`, and what the steps of the race did.
 
     Raises:
         ConfigError: If the budget is too small or the metric cannot be raced.
@@ -116,7 +119,7 @@ def run_search(run: Run, search: Search, workers: steps.Workers) -> dict[str, An
     raced = run_race(plan, drawing.observe, rng, bundles)
     result = _report(run, metric, search, plan, raced, seeds, rng)
     run.store.replace(SEARCH_FILE, seal(plain(result)))
-    return result
+    return result, [*drawing.results.values()]
 
 
 class _Drawing:
@@ -125,6 +128,7 @@ class _Drawing:
     def __init__(self, run: Run, metric: Metric, workers: steps.Workers, seeds: list[int]) -> None:
         self.run = PartialRun.open(run.root, run.recipe)
         self.metric, self.workers, self.seeds = metric, workers, seeds
+        self.results: dict[str, Result] = {}
 
     def observe(self, seeds: Indices, units: range) -> Floats:
         """Draw missing images, and compute the values of seeds on units, shape (seeds, units).
@@ -136,12 +140,18 @@ class _Drawing:
         blocks = [self.run.blocks[unit] for unit in units]
         chosen = [self.seeds[index] for index in seeds]
         self.run.requested |= {tile.id for block in blocks for tile in _tiles(block, chosen)}
-        results = [steps.generate(self.run, self.workers, measure=True)]
-        if not results[0].errors:
-            results.append(steps.extract(self.run, self.workers))
-        if any(result.errors for result in results):
-            raise Incomplete(results)
+        drawn = steps.generate(self.run, self.workers, measure=True)
+        self._add(drawn)
+        if not drawn.errors:
+            self._add(steps.extract(self.run, self.workers))
+        if any(result.errors for result in self.results.values()):
+            raise Incomplete([*self.results.values()])
         return self._values(chosen, blocks)
+
+    def _add(self, result: Result) -> None:
+        """Add the result of a step to that of the same step in earlier looks."""
+        before = self.results.get(result.step)
+        self.results[result.step] = before.then(result) if before else result
 
     def _values(self, seeds: list[int], blocks: list[Block]) -> Floats:
         needs = self.metric.needs

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import pyarrow as pa
+
 from pipeline.drawing.canary import check_canary, check_token, provenance
 from pipeline.drawing.latents import commit_latents
 from pipeline.drawing.stage.loading import DrawnTile, Loaded, load_run
@@ -14,8 +16,17 @@ from pipeline.drawing.tile import CellImage
 from pipeline.runs.grid import Tile
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import Recipe
-from pipeline.stage import DrawnShard, Outcome, Resources, Sink, combine_resources
+from pipeline.stage import (
+    DrawnShard,
+    Outcome,
+    Resources,
+    Sink,
+    combine_resources,
+    count_reasons,
+)
+from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import STATUS_OK
+from pipeline.usage import Stopwatch
 
 
 @dataclass
@@ -40,6 +51,7 @@ class GenerateStage:
     sinks: Sequence[Sink] = ()
     name: str = "generate"
     _loaded: Loaded | None = field(default=None, repr=False)
+    _free_since: float = field(default=0.0, repr=False)
 
     def setup(self) -> None:
         """Load the model and draw the canary.
@@ -52,6 +64,7 @@ class GenerateStage:
         check_canary(self._loaded.run, self._loaded.drawer.model, self._loaded.condition_images)
         for sink in self.sinks:
             sink.setup()
+        self._free_since = time.perf_counter()
 
     def run(self, task: Tile) -> Outcome:
         """Draw and commit one tile; a tile that is complete is left alone."""
@@ -66,55 +79,75 @@ class GenerateStage:
         loaded = self._loaded
         if loaded is None:
             raise RuntimeError("setup() comes before run()")
-        started = time.perf_counter()
+        watch = Stopwatch()
         receipt = loaded.receipt(task)
         if receipt is not None:
-            seconds = time.perf_counter() - started
-            outcome = Outcome(task.id, receipt.rows, receipt.failed, seconds)
+            outcome = Outcome(task.id, receipt.rows, receipt.failed, watch.elapsed)
             return lambda: outcome
-        finish = partial(self._finish, loaded, task, loaded.draw(task), started)
+        finish = partial(self._finish, loaded, task, self._draw(loaded, task, watch), watch)
         if any(sink.resources.gpus for sink in self.sinks):
             committed = finish()
             return lambda: committed
         return finish
 
-    def _finish(self, loaded: Loaded, tile: Tile, drawn: DrawnTile, started: float) -> Outcome:
+    def _draw(self, loaded: Loaded, tile: Tile, watch: Stopwatch) -> DrawnTile:
+        """Draw a tile, and measure how long this thread had nothing to draw before."""
+        with watch.part("draw"):
+            drawn = loaded.draw(tile)
+        now = time.perf_counter()
+        watch.idle = 1 - watch.seconds["draw"] / (now - self._free_since)
+        self._free_since = now
+        return drawn
+
+    def _finish(self, loaded: Loaded, tile: Tile, drawn: DrawnTile, watch: Stopwatch) -> Outcome:
         """Commit the images and the kept latents of a tile, and pass the pixels to the sinks."""
         cells = drawn.cells
+        with watch.part("encode"):
+            encoded = [wait() for wait in drawn.encoded]
         table = image_table(
             [loaded.prompts[prompt_id] for prompt_id, _ in tile.cells],
             [seed for _, seed in tile.cells],
             cells,
-            [wait() for wait in drawn.encoded],
+            encoded,
             [loaded.cut_of(prompt_id) for prompt_id, _ in tile.cells],
         )
-        failed = sum(cell.status != STATUS_OK for cell in cells)
+        with watch.part("commit"):
+            receipt, same = self._commit(loaded, tile, table, drawn, watch)
+        if same:  # otherwise another attempt won with other pixels
+            rows, sha256 = table.drop_columns(["image"]), receipt.content_sha256
+            self._pass_on(DrawnShard(tile.id, tile.block, sha256, rows, drawn.images), watch)
+        return Outcome(
+            tile.id,
+            len(cells),
+            receipt.failed,
+            watch.elapsed,
+            truncated_prompts=_truncated_prompts(loaded, tile, cells),
+            reasons=count_reasons(f"{c.status}: {c.reason}" for c in cells if c.reason),
+            usage=watch.usage(loaded.run.run_id),
+        )
+
+    def _commit(
+        self, loaded: Loaded, tile: Tile, table: pa.Table, drawn: DrawnTile, watch: Stopwatch
+    ) -> tuple[Receipt, bool]:
+        """Commit the images of a tile, and its latents if they are kept; see `ShardFolder`."""
         receipt, same = loaded.run.images.commit(
             tile.id,
             tile.block,
             table,
             run_id=loaded.run.run_id,
-            failed=failed,
-            provenance=provenance(loaded.run, time.perf_counter() - started),
+            failed=sum(cell.status != STATUS_OK for cell in drawn.cells),
+            provenance=provenance(loaded.run, watch.elapsed),
         )
         if loaded.drawer.keep_latents != "none":
-            latents = [cell.latents for cell in cells]
+            latents = [cell.latents for cell in drawn.cells]
             commit_latents(loaded.run, tile, latents, source_sha256=receipt.content_sha256)
-        if same:  # otherwise another attempt won with other pixels
-            rows, sha256 = table.drop_columns(["image"]), receipt.content_sha256
-            self._pass_on(DrawnShard(tile.id, tile.block, sha256, rows, drawn.images))
-        return Outcome(
-            tile.id,
-            len(cells),
-            failed,
-            time.perf_counter() - started,
-            truncated_prompts=_truncated_prompts(loaded, tile, cells),
-        )
+        watch.written_bytes += receipt.file_bytes if same else 0
+        return receipt, same
 
-    def _pass_on(self, shard: DrawnShard) -> None:
+    def _pass_on(self, shard: DrawnShard, watch: Stopwatch) -> None:
         for sink in self.sinks:
             if sink.wants(shard.shard_id, shard.block):
-                sink.take(shard)
+                sink.take(shard, watch)
 
 
 def _truncated_prompts(loaded: Loaded, tile: Tile, cells: Sequence[CellImage]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from pipeline.executors.overlap import AT_ONCE, begin_task, overlaps
 from pipeline.executors.pool.backend import ActorDied, Room
 from pipeline.executors.ray.cluster import free_resources, machines_of_cluster, refuse_dead_node
 from pipeline.executors.ray.machines import count_workers, no_machine
+from pipeline.executors.ray.metrics import ActorMetrics
 from pipeline.registry import allow_code, code_allowed
 from pipeline.stage import Resources, Stage, Task
 
@@ -39,15 +40,19 @@ class _Actor:
         # Ray calls an actor of several concurrent calls from several threads; the device is used
         # by one.
         self._device = ThreadPoolExecutor(1, "device")
+        self._metrics = ActorMetrics(stage.name)
 
     def setup(self) -> Attempt:
         machine = Machine(socket.gethostname(), ray.get_runtime_context().get_node_id())
         return replace(self._device.submit(attempt_setup, self._stage).result(), machine=machine)
 
     def run(self, task: Task) -> Attempt:
-        if not overlaps(self._stage):
-            return self._device.submit(attempt_task, self._stage, task).result()
-        return self._device.submit(begin_task, self._stage, task).result()()
+        if overlaps(self._stage):
+            attempt = self._device.submit(begin_task, self._stage, task).result()()
+        else:
+            attempt = self._device.submit(attempt_task, self._stage, task).result()
+        self._metrics.record(attempt.outcome)
+        return attempt
 
 
 class RayActors:

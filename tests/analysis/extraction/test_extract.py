@@ -21,6 +21,7 @@ from pipeline.errors import RegistryError, RunError, ShardError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from pipeline.stage import Resources
+from pipeline.usage import Stopwatch
 from tests.analysis import synthetic
 from tests.analysis.synthetic import COLOUR, Pixels, noisy
 
@@ -52,7 +53,7 @@ def test_from_disk_and_from_memory_give_the_same_content(tmp_path: Path) -> None
     sink.setup()
     assert all(sink.wants(tile.id, tile.block) for tile in fused.tiles())
     for shard in synthetic.draw_all(fused, one_fails):
-        sink.take(shard)
+        sink.take(shard, Stopwatch())
         assert not sink.wants(shard.shard_id, shard.block)
     for name in NAMES:
         assert hashes(run, name) == hashes(fused, name)
@@ -109,7 +110,7 @@ def test_images_that_are_not_kept_can_only_be_measured_while_drawn(tmp_path: Pat
     run = synthetic.start(tmp_path / "in time", n_prompts=3, seeds=[0])
     sink = FeatureSink(run.root, ["appearance"])
     for shard in synthetic.draw_all(run, keep=False):
-        sink.take(shard)
+        sink.take(shard, Stopwatch())
     assert {row["null_reason"] for row in rows(run, "appearance")} == {None}
     assert missing_extractions(run, ["appearance"]) == []
 

@@ -33,6 +33,7 @@ from pipeline.stage import DrawnShard, Resources
 from pipeline.storage.codec import encode_image
 from pipeline.storage.schema import STATUS_FAILED, STATUS_FLAGGED, STATUS_NONFINITE, STATUS_OK
 from pipeline.storage.sealed import seal
+from pipeline.usage import Stopwatch
 
 PROMPTS = {p.id: p for p in map(Prompt, ("a", "b", "c"))}
 TILE = make_tile((0, 1, 2, 3, 4), tuple(PROMPTS))
@@ -184,7 +185,7 @@ class ListSink:
     def wants(self, shard_id: str, block: str) -> bool:
         return True
 
-    def take(self, shard: DrawnShard) -> None:
+    def take(self, shard: DrawnShard, watch: Stopwatch) -> None:
         self.taken.append(shard)
 
 
