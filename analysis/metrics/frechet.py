@@ -37,6 +37,17 @@ class FrechetDistance(ReferenceMetric):
         """Moments of the reference and their square root, computed once."""
         return Reference.from_features(self.reference)
 
+    def core_seconds(self, images: int) -> float:
+        """Estimate the time of a distance, and of the 11 or 4.5 times as much for its interval.
+
+        Fitted to one core of an AMD EPYC with 2,048 numbers an image, 2026-12-01, busy: 2.1 s for
+        1,000 images, 16 s for 4,000 (a jackknife), 9 s for 10,000 (contributions of images).
+        """
+        width = self.width
+        rank = min(images, width)
+        distance = 4e-11 * images * width * rank + 9.3e-11 * rank**3
+        return distance * (4.5 if images > 2 * width else 11)
+
     def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
         """Return the embeddings."""
         return (np.asarray(columns[self.needs[0]], dtype=np.float64),)

@@ -4,6 +4,8 @@ A page marks such a part with two comments. What stands between them is replaced
 
     <!-- options: run -->   the arguments and options of a command
     <!-- modules: pipeline -->   one line for each module of a package
+    <!-- costs: paper -->   what the recipes in a folder cost
+    <!-- rates: paper -->   how fast the models of the recipes in some folders are thought to draw
     <!-- end -->
 
 Run it with `python docs/tools/fill.py`; `make docs` does. Add `--check` to only say whether a page
@@ -20,7 +22,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PACKAGES = ("goldenseed", "pipeline", "analysis", "seedling")
-BLOCK = re.compile(r"(<!-- (options|modules): ([\w. ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (options|modules|costs|rates): ([\w. ]+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 
 def commands() -> dict[str, Any]:
@@ -103,7 +107,9 @@ def _section(folder: str, rows: list[str]) -> str:
 
 def filled(text: str) -> str:
     """A page with its marked parts filled in."""
-    made = {"options": options, "modules": map_of}
+    from docs.tools.costs import cost_table, rate_table
+
+    made = {"options": options, "modules": map_of, "costs": cost_table, "rates": rate_table}
     return BLOCK.sub(lambda m: f"{m[1]}\n{made[m[2]](m[3])}\n{m[4]}", text)
 
 

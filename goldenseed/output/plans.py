@@ -16,9 +16,7 @@ def print_plans(plans: Sequence[ArmPlan], *, as_json: bool) -> None:
     for plan in plans:
         if plan.growth:
             tables.line(f"{plan.arm}: {plan.growth}." if plan.arm else f"{plan.growth}.")
-    kinds = zip(
-        *((plan.basis, plan.measuring, plan.memory, plan.expect) for plan in plans), strict=True
-    )
+    kinds = zip(*((p.basis, p.measuring, p.cores, p.memory, p.expect) for p in plans), strict=True)
     for texts in kinds:
         for text in sorted(set(texts) - {""}):
             tables.line(f"{text}.")
@@ -32,7 +30,7 @@ def _row(plan: ArmPlan) -> tables.Row:
         "seeds": f"{plan.seeds:,}",
         "images": _images(plan),
         "shards": f"{plan.shards:,} ({plan.done:,} done)",
-        "size": tables.number_of_bytes(plan.image_bytes),
+        "size": tables.number_of_bytes(plan.image_bytes + plan.feature_bytes),
         "time": _time(plan),
     }
 
@@ -48,4 +46,4 @@ def _time(plan: ArmPlan) -> str:
         return "unknown"
     if plan.gpu_hours is None:
         return duration(plan.seconds)
-    return f"{plan.gpu_hours:,.1f} GPU-hours"
+    return f"{plan.gpu_hours:,.1f} GPU-hours, {plan.cpu_hours or 0:,.1f} CPU-hours"

@@ -54,5 +54,15 @@ def _used(result: Result) -> str:
     rate = result.done / result.seconds
     return (
         f" in {duration(result.seconds)} ({rate:,.1f} images/s, "
-        f"{counted(result.workers, 'worker')}, {tables.number_of_bytes(result.written_bytes)})"
+        f"{counted(result.workers, 'worker')}, {tables.number_of_bytes(result.written_bytes)}"
+        f"{_expected(result)})"
     )
+
+
+def _expected(result: Result) -> str:
+    """Say what the plan expects of as many images and workers."""
+    if result.expected is None:
+        return ""
+    seconds = result.expected.seconds(result.workers)
+    size = tables.number_of_bytes(result.expected.disk_bytes)
+    return f"; planned {duration(seconds)}, {size}"

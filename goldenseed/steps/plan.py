@@ -9,11 +9,16 @@ from pathlib import Path, PurePosixPath
 from analysis.pictures.lettering import describe_missing, missing_letters
 from goldenseed.progress import note
 from goldenseed.steps import begin
+from goldenseed.steps.costs.drawing import (
+    TIMED_CORES,
+    drawing_cost,
+    encoding_seconds,
+    image_bytes,
+)
+from goldenseed.steps.costs.measuring import measuring_cost, value_costs
 from goldenseed.steps.growth import GrownGrid, grown_grid
-from goldenseed.steps.measuring import measuring_cost
 from goldenseed.steps.memory import memory_words
 from goldenseed.steps.prompt_notes import check_texts, note_prompts
-from pipeline.cards.card import Card
 from pipeline.errors import ConfigError, counted
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs import grid
@@ -24,17 +29,11 @@ from pipeline.storage.schema import IMAGE_CONTENT
 from pipeline.storage.shards import ShardFolder
 from pipeline.storage.store import LocalStore
 
-BYTES_PER_PIXEL = 1.45
-"""Lossless WebP (method 0) of a 512 x 512 photograph: 370 KiB."""
-
 FID_WIDTH = 2048
 """Length of the vector that FID's Inception network computes from an image."""
 
 SEED_SHARES = (0.001, 0.01, 0.05)
 """The seed's share of the variance within prompts is not known; a plan assumes each of these."""
-
-H100_FLOPS = 0.4 * 790e12
-"""Assumed rate of one H100: 40 % of the 790 TFLOP/s that a large bf16 matrix product reaches."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,16 @@ class ArmPlan:
         shards: Number of shards (files) of the grid.
         done: Shards that exist already.
         image_bytes: Estimated bytes of the images still to draw.
-        seconds: Estimated time to draw (on the machine that `basis` names) and to measure; None
-            if the card has no cost figures.
+        feature_bytes: Estimated bytes of the numbers still to measure.
+        seconds: Estimated time to draw and to measure, on one GPU or, for a card that draws on the
+            CPU, on two cores; None if the card has no cost figures.
         gpu_hours: `seconds` in hours, for one H100; None if the card is for CPUs or has no cost
             figures.
+        cpu_hours: Estimated time of CPU cores, beside the GPU if there is one, and for the values
+            of the seeds; None if the card has no cost figures.
         basis: What the estimate for drawing is based on.
         measuring: What measuring costs, feature by feature.
+        cores: What the CPU cores do, in words; may be empty.
         memory: The memory on the GPU to expect, in words; may be empty.
         expect: The reliability to expect of a ranking on this grid, in words.
     """
@@ -72,10 +75,13 @@ class ArmPlan:
     shards: int
     done: int
     image_bytes: int
+    feature_bytes: int
     seconds: float | None
     gpu_hours: float | None
+    cpu_hours: float | None
     basis: str
     measuring: str
+    cores: str
     memory: str
     expect: str
 
@@ -231,12 +237,17 @@ def _plan_arm(
     tiles = [tile for block in (*grown.old, *grown.new) for tile in grid.cut(block)]
     left = [tile for tile in tiles if tile.id not in drawn]
     images_left = sum(len(tile.seeds) * len(tile.prompt_ids) for tile in left)
-    per_image, basis = seconds_per_image(card, recipe.sampling, arm)
-    cost = measuring_cost(
+    layers = (recipe.sampling, arm)
+    kept = min(images_left, recipe.kept_prompts(len(prompt_ids)) * len(seeds))
+    drawing, basis = drawing_cost(card, *layers, images=images_left, kept=kept)
+    measuring = measuring_cost(
         recipe, prompt_ids, images=images_left / max(1, len(prompt_ids)), frames=card.frames
     )
-    seconds = None if per_image is None else per_image * images_left + cost.seconds
-    images_kept = min(images_left, recipe.kept_prompts(len(prompt_ids)) * len(seeds))
+    sets = [prompt.set for prompt in grown.prompts.values()]
+    values = value_costs(recipe, sets, len(seeds))
+    cost = None if drawing is None else drawing + measuring.cost
+    seconds = None if cost is None else cost.seconds(1 if card.gpu else TIMED_CORES)
+    cores = None if cost is None else cost.core_seconds + sum(values.values())
     return ArmPlan(
         arm=name,
         card=card.name,
@@ -247,20 +258,26 @@ def _plan_arm(
         growth=grown.words,
         shards=len(tiles),
         done=len(tiles) - len(left),
-        image_bytes=int(images_kept * _pixels(card, recipe.sampling, arm) * BYTES_PER_PIXEL),
+        image_bytes=image_bytes(card, *layers, kept=kept),
+        feature_bytes=int(measuring.cost.disk_bytes),
         seconds=seconds,
         gpu_hours=seconds / 3600 if seconds is not None and card.gpu else None,
+        cpu_hours=None if cores is None else cores / 3600,
         basis=basis,
-        measuring=cost.words,
+        measuring=measuring.words,
+        cores=_cores_words(encoding_seconds(card, *layers, kept=kept) if card.gpu else 0.0, values),
         memory=memory_words(card, recipe, arm),
         expect=expect,
     )
 
 
-def _pixels(card: Card, sampling: Sampling, arm: Sampling) -> int:
-    """Count the pixels of one image."""
-    height = arm.height or sampling.height or card.height
-    return height * (arm.width or sampling.width or card.width)
+def _cores_words(encoding: float, values: Mapping[str, float]) -> str:
+    """Say what CPU cores do beside drawing and measuring; empty if that is under a minute."""
+    times = {"encoding": encoding, **values}
+    parts = [f"{name} {time / 3600:,.1f} h" for name, time in times.items() if time >= 60]
+    if not parts:
+        return ""
+    return f"on CPU cores, in core-hours: {', '.join(parts)}; timed on 2 cores of an AMD EPYC, busy"
 
 
 def _drawn_tiles(folder: Path) -> set[str]:
@@ -269,33 +286,3 @@ def _drawn_tiles(folder: Path) -> set[str]:
         return set()
     images = ShardFolder(LocalStore(folder), IMAGES_FOLDER, IMAGE_CONTENT)
     return {PurePosixPath(key).stem for key in images.receipt_keys()}
-
-
-def seconds_per_image(card: Card, *layers: Sampling) -> tuple[float | None, str]:
-    """Estimate the time to draw one image.
-
-    If the card was timed, the estimate is the card's time, scaled by the number of steps.
-    Otherwise it is the number of floating-point operations divided by `H100_FLOPS`: computed, not
-    measured on a GPU.
-
-    Args:
-        card: The card.
-        *layers: Sampling settings that replace those of the card; a later layer replaces an earlier
-            one.
-
-    Returns:
-        Seconds (None if the card has no cost figures), and what the estimate is based on.
-    """
-    steps, guidance = card.num_inference_steps, card.guidance_scale
-    for layer in layers:
-        steps = layer.num_inference_steps or steps
-        guidance = guidance if layer.guidance_scale is None else layer.guidance_scale
-    if card.seconds_per_image is not None:
-        scale = steps / card.num_inference_steps
-        return card.seconds_per_image * scale, "timed on two cores of an AMD EPYC, two workers"
-    if card.gflop_forward is None or card.gflop_decode is None:
-        return None, "this card has no cost figures (`seconds_per_image`)"
-    forwards = steps * (2 if guidance > 1 else 1)
-    flop = (card.gflop_forward * forwards + card.gflop_decode) * 1e9
-    basis = "computed from FLOPs at 40 % of an H100's 790 TFLOP/s; not measured on a GPU"
-    return flop / H100_FLOPS, basis

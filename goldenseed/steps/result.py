@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from goldenseed.progress import follow
+from goldenseed.steps.costs.cost import Cost
 from pipeline.errors import RunError
 from pipeline.runs.drivers import Claims
 from pipeline.runs.log import RunLog
@@ -27,6 +28,7 @@ class Result:
         seconds: Wall seconds, the start of the workers included.
         workers: Actors that did the work; 0 if none was needed.
         written_bytes: Size of the files that were committed.
+        expected: What the plan expects of this work; None if it cannot say.
     """
 
     step: str
@@ -38,6 +40,7 @@ class Result:
     seconds: float = 0.0
     workers: int = 0
     written_bytes: int = 0
+    expected: Cost | None = None
 
     def then(self, rest: "Result") -> "Result":
         """Add what the same step did later, to the shards that other processes had left."""
@@ -51,6 +54,7 @@ class Result:
             self.seconds + rest.seconds,
             max(self.workers, rest.workers),
             self.written_bytes + rest.written_bytes,
+            self.expected and rest.expected and self.expected + rest.expected,
         )
 
 

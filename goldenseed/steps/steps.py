@@ -5,7 +5,7 @@ functions and prints; a Python script can call them too.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from analysis.ranking import rank as ranks
 from analysis.ranking.result import Ranking, nothing_ranked
 from analysis.seed_shares import fewest_draws, share_table
 from goldenseed.progress import note
+from goldenseed.steps.costs.expected import drawing_expected, measuring_expected
 from goldenseed.steps.prompt_notes import note_cut_texts
 from goldenseed.steps.publishing import Wanted, publish_run
 from goldenseed.steps.result import Result, collect
@@ -81,7 +82,7 @@ def generate(
 
     result = _share(run, "generate", draw)
     compact(run.images)
-    return result
+    return replace(result, expected=drawing_expected(run, result.done, measured=bool(sinks)))
 
 
 def _fetch_weights(run: Run) -> None:
@@ -135,7 +136,8 @@ def extract(run: Run, workers: Workers) -> Result:
         total = sum(cells[task.id] for task in tasks)
         return collect(run, _title("measure", run), outcomes, total, claims)
 
-    return _share(run, "measure", extract_missing)
+    result = _share(run, "measure", extract_missing)
+    return replace(result, expected=measuring_expected(run, result.done))
 
 
 def measure(run: Run, workers: Workers) -> list[Result]:

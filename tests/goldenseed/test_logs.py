@@ -10,6 +10,9 @@ import pytest
 
 from goldenseed.output.summaries import note_summary
 from goldenseed.steps import begin, steps
+from goldenseed.steps.costs.cost import Cost
+from goldenseed.steps.costs.expected import drawing_expected
+from goldenseed.steps.plan import plan_recipe
 from goldenseed.steps.result import Result
 from pipeline.drawing.stage.stage import GenerateStage
 from pipeline.runs import log as logs
@@ -114,10 +117,11 @@ def test_without_redaction_the_token_would_be_in_the_log(
 
 def test_reasons_of_failed_images_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     reasons = {"flagged: the safety checker": 3, "nonfinite: NaN": 9}
-    note_summary([Result("generate", 100, 12, (), 0, reasons, 4.0, 2, 5_000_000)])
+    expected = Cost(core_seconds=10.0, disk_bytes=6_000_000)
+    note_summary([Result("generate", 100, 12, (), 0, reasons, 4.0, 2, 5_000_000, expected)])
     assert capsys.readouterr().err.splitlines() == [
-        "generate: 100 images done now in 4 s (25.0 images/s, 2 workers, 5.0 MB), 12 of them "
-        "failed (their rows keep the reason)",
+        "generate: 100 images done now in 4 s (25.0 images/s, 2 workers, 5.0 MB; planned 5 s, "
+        "6.0 MB), 12 of them failed (their rows keep the reason)",
         "  9 x nonfinite: NaN",
         "  3 x flagged: the safety checker",
     ]
@@ -150,3 +154,16 @@ def test_a_repeated_command_writes_no_log(run_folder: Path) -> None:
     before = sorted((run_folder / LOGS_FOLDER).iterdir())
     steps.generate(Run.open(run_folder), steps.Workers("local"))
     assert sorted((run_folder / LOGS_FOLDER).iterdir()) == before
+
+
+def test_what_is_expected_is_what_the_plan_says(made: Path, tmp_path: Path) -> None:
+    run = Run.open(made / "run")
+    (plan,) = plan_recipe(run.recipe, run.prompts, tmp_path)
+    cost = drawing_expected(run, plan.cells, measured=True)
+    assert cost is not None
+    assert plan.seconds is not None
+    assert cost.seconds(2) == pytest.approx(plan.seconds)
+    assert cost.disk_bytes == plan.image_bytes + plan.feature_bytes
+    half = drawing_expected(run, plan.cells // 2, measured=True)
+    assert half is not None
+    assert half.seconds(2) == pytest.approx(plan.seconds / 2)

@@ -76,6 +76,18 @@ class Metric(ABC):
     least_groups: ClassVar[int] = 1
     small_world: ClassVar[bool] = False
 
+    def core_seconds(self, images: int) -> float:
+        """Estimate how long one CPU core computes the value of one seed, for plans.
+
+        Args:
+            images: Images of the seed.
+
+        Returns:
+            Seconds; by default 0, as for a mean over images.
+        """
+        del images
+        return 0.0
+
     def with_card(self, card: str) -> "Metric":
         """Return the same metric of another checkpoint of its features.
 

@@ -112,6 +112,13 @@ class ReferenceMetric(Metric):
             raise ValueError("it was made with other weights than the model.safetensors next to it")
 
     @property
+    def width(self) -> int:
+        """Length of an image's embedding."""
+        name = self.needs[0].rpartition(".")[2]
+        types = {column.name: column.type for column in load_feature(self.features[0]).columns}
+        return int(types[name].list_size)
+
+    @property
     def reference_n(self) -> int:
         """Number of reference images."""
         return len(self.reference)

@@ -11,7 +11,7 @@ from analysis.features import load_features
 from analysis.features.networks import NetworkFeature
 from analysis.studies.distinguishability.split import split_by_group
 from goldenseed.steps.begin import check_recipe, start_runs
-from goldenseed.steps.measuring import CORE_FLOAT32, H100_FLOAT32, measuring_cost
+from goldenseed.steps.costs.measuring import CORE_FLOAT32, H100_FLOAT32, measuring_cost
 from goldenseed.steps.plan import plan_recipe, prompts_to_plan
 from pipeline.cards.card import find_card, resolve
 from pipeline.errors import ModelError, PromptError
@@ -43,14 +43,19 @@ def test_the_cost_of_measuring_counts_the_measured_prompts_on_their_device() -> 
     recipe = load_recipe("paper-sd2")
     ids = list(prompts_to_plan(recipe))
     cost = measuring_cost(recipe, ids, images=2)
-    inception, hps = 11.4e9 * 2 * len(ids), 334.6e9 * 2 * sum(int(i, 16) % 9 == 0 for i in ids)
-    assert cost.seconds == pytest.approx((inception + hps) / H100_FLOAT32)
+    hps_prompts = sum(int(i, 16) % 9 == 0 for i in ids)
+    inception, hps = 11.4e9 * 2 * len(ids), 334.6e9 * 2 * hps_prompts
+    assert cost.cost.gpu_seconds == pytest.approx((inception + hps) / H100_FLOAT32)
+    assert cost.cost.core_seconds == 0
+    assert cost.cost.disk_bytes == 2 * (4 * 2048 * len(ids) + 4 * hps_prompts)
     assert re.fullmatch(r"measuring: inception@.* h \(.*H100.*\); hps@.* h \(.*\)", cost.words)
     video = measuring_cost(recipe, ids, images=2, frames=16)
-    assert video.seconds == pytest.approx(16 * cost.seconds)
+    assert video.cost.gpu_seconds == pytest.approx(16 * cost.cost.gpu_seconds)
+    assert video.cost.disk_bytes == cost.cost.disk_bytes
     slow = recipe.model_copy(update={"features": ["hps", "appearance"], "feature_prompts": {}})
     on_cpu = measuring_cost(slow, ids, images=1)
-    assert on_cpu.seconds == pytest.approx(334.6e9 * len(ids) / CORE_FLOAT32)
+    assert on_cpu.cost.core_seconds == pytest.approx(334.6e9 * len(ids) / CORE_FLOAT32)
+    assert (on_cpu.cost.gpu_seconds, on_cpu.complete) == (0, False)
     assert on_cpu.words.endswith("one CPU core); no cost figures, not counted: appearance")
 
 

@@ -9,7 +9,8 @@ import pytest
 from goldenseed import progress
 from goldenseed.output import tables
 from goldenseed.steps.begin import load_prompts
-from goldenseed.steps.plan import plan_recipe, seconds_per_image
+from goldenseed.steps.costs.drawing import seconds_per_image
+from goldenseed.steps.plan import plan_recipe
 from pipeline.cards.card import find_card
 from pipeline.settings.recipe import Sampling, load_recipe
 from pipeline.stage import Outcome
