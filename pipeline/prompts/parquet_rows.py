@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import PromptError, ShardError
-from pipeline.prompts.prompt import FIELDS, LABELS, NEGATIVES, TEXT_NAMES, sort_fields
+from pipeline.prompts.prompt import TEXT_NAMES, is_field_name, sort_fields
 from pipeline.storage.parquet import refuse_unfolding
 
 PARQUET = ".parquet"
@@ -78,7 +78,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
 
 def _is_of_prompts(name: str, schema: pa.Schema) -> bool:
     """Whether a prompt has such a column; `image` is one only if it holds hashes, as texts."""
-    known = name in FIELDS or name.casefold() in (*TEXT_NAMES, *NEGATIVES, *LABELS)
+    known = is_field_name(name)
     kind = schema.field(name).type
     return known and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 

@@ -59,3 +59,27 @@ def test_a_run_keeps_categories_and_reads_shards_without_them(tmp_path: Path) ->
     pq.write_table(table.drop_columns(["category", "challenge"]), file)
     images = goldenseed.open_run(folder).images.select("category").collect()
     assert images["category"].null_count() == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "geneval.jsonl",
+            '{"tag": "colors", "include": [{"class": "cup"}], "prompt": "a red cup"}\n',
+        ),
+        ("drawbench.csv", "Prompts,Category\na red cup,colors\n"),
+        ("parti.tsv", "Prompt\tCategory\tChallenge\tNote\na red cup\tcolors\t\t\n"),
+        ("both.csv", "prompt,tag,category\na red cup,x,colors\n"),
+    ],
+)
+def test_known_lists_are_read_under_their_own_names(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    (prompt,) = read_prompts(tmp_path / name).prompts
+    assert (prompt.text, prompt.category) == ("a red cup", "colors")
+
+
+def test_a_tag_that_is_no_text_is_not_the_category(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "a cup", "tag": ["a", "b"]}\n')
+    found = read_prompts(tmp_path / "p.jsonl")
+    assert (found.prompts[0].category, found.report.unused) == (None, ("tag",))
