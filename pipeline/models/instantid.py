@@ -24,6 +24,7 @@ from pipeline.cards.card import Card, ResolvedCard
 from pipeline.errors import ModelError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import changed_pixels, device_of, draw_start, to_uint8
+from pipeline.models.kernels import tune
 from pipeline.models.memory import place
 from pipeline.models.networks import Finite, load_stage
 from pipeline.models.text_lengths import longest_cut
@@ -61,6 +62,7 @@ class InstantId:
         pipe.set_ip_adapter_scale(adapter)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
+        tune(self.pipe, config)
         self.finite = Finite(self.pipe.vae)
         self._tokens: torch.Tensor | None = None
         self.pipe.controlnet.register_forward_pre_hook(self._face_for_text, with_kwargs=True)

@@ -19,10 +19,10 @@ from pipeline.models.base import (
     call_arguments,
     device_of,
     draw_start,
-    require_compiler,
     to_uint8,
     tokens_cut_of,
 )
+from pipeline.models.kernels import compile_networks, place_weights
 from pipeline.models.latents import Recorder
 from pipeline.models.memory import place
 from pipeline.models.networks import load_pipeline
@@ -83,10 +83,9 @@ class StableDiffusion:
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
         self._decode_together = DECODE_ON_CPU if self.device.type == "cpu" else config.batch_size
-        if config.compiled:
-            require_compiler()
-            self.pipe.unet.compile(fullgraph=True, dynamic=False)
-        elif self.device.type == "cpu":
+        place_weights(self.pipe, config)
+        compile_networks(self.pipe, config)
+        if not config.compiled and self.device.type == "cpu":
             speed_up(self.pipe.unet)
         if self.device.type == "cpu":
             keep_freed_memory()

@@ -30,6 +30,7 @@ from pipeline.models.base import (
     draw_start,
     to_uint8,
 )
+from pipeline.models.kernels import tune
 from pipeline.models.memory import place
 from pipeline.models.networks import Finite, load_pipeline
 from pipeline.models.text_lengths import longest_cut
@@ -62,6 +63,7 @@ class TextToVideo:
         pipe = place(load_pipeline(card, resolved, config, PIPELINE), card, self.device)
         intervention.check(pipe, card, config)
         self.pipe = intervention.prepare(pipe, card)
+        tune(self.pipe, config)
         self.finite = Finite(self.pipe.vae)
 
     @torch.inference_mode()

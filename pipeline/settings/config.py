@@ -23,6 +23,9 @@ IDENTITY_VERSION = 1
 
 
 Dtype = Literal["float32", "float16", "bfloat16"]
+Compiled = bool | Literal["blocks"]
+Attention = Literal["default", "flash", "efficient", "cudnn", "math"]
+Tf32 = Literal["default", "all", "none"]
 
 
 class InterventionConfig(Frozen):
@@ -88,7 +91,13 @@ class RunConfig(Frozen):
         intervention: Change of sampling.
         batch_size: Images drawn together. The shape of a batch is fixed, because it changes the
             last bits of a float.
-        compiled: Whether the networks run through torch.compile.
+        compiled: Whether the networks that are called in each step run through torch.compile:
+            whole, or only the blocks that they repeat.
+        attention: The kernel of attention; "default" leaves the choice to torch.
+        channels_last: Whether the weights of convolutions lie in memory with their channels last.
+        tf32: What a GPU multiplies with 10 bits of a float32: "default" as torch has it, which is
+            convolutions alone, "all", or "none".
+        vae_dtype: Dtype of the autoencoder; empty for that of the other networks.
         safety_checker: Whether the checkpoint's safety checker may replace images.
         family_sha256: Hash of the source of a user's own model family.
         frames: Frames of a video, one below the other in an image.
@@ -121,7 +130,11 @@ class RunConfig(Frozen):
     noise: str = "torch-cpu"
     intervention: InterventionConfig = InterventionConfig()
     batch_size: int
-    compiled: bool = False
+    compiled: Compiled = False
+    attention: Attention = "default"
+    channels_last: bool = False
+    tf32: Tf32 = "default"
+    vae_dtype: Dtype | Literal[""] = ""
     safety_checker: bool = False
     family_sha256: str = ""
     stages: list[dict[str, Any]] = Field(default_factory=list)
@@ -164,6 +177,10 @@ class RunConfig(Frozen):
             "eta": self.eta,
             "noise": self.noise,
             "compiled": self.compiled,
+            "attention": self.attention,
+            "channels_last": self.channels_last,
+            "tf32": self.tf32,
+            "vae_dtype": self.vae_dtype,
             "safety_checker": self.safety_checker,
             "family_sha256": self.family_sha256,
             "stages": self.stages,

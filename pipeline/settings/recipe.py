@@ -25,7 +25,14 @@ from pipeline.settings.choices import (
     SeedChoice,
     TileShape,
 )
-from pipeline.settings.config import Dtype, InterventionConfig, RunConfig
+from pipeline.settings.config import (
+    Attention,
+    Compiled,
+    Dtype,
+    InterventionConfig,
+    RunConfig,
+    Tf32,
+)
 from pipeline.settings.own_paths import resolve_paths
 from pipeline.settings.weighting import with_version
 from pipeline.storage.yaml_files import read_mapping, validated
@@ -67,7 +74,11 @@ class Sampling(Frozen):
     eta: float | None = Field(default=None, ge=0, le=1)
     noise: str | None = None
     intervention: InterventionConfig | None = None
-    compiled: bool | None = None
+    compiled: Compiled | None = None
+    attention: Attention | None = None
+    channels_last: bool | None = None
+    tf32: Tf32 | None = None
+    vae_dtype: Dtype | Literal[""] | None = None
     clip_skip: int | None = Field(default=None, ge=0)
     prompt_weighting: Literal["", "compel"] | None = None
     prompt_chunks: int | None = Field(default=None, ge=1, le=8)

@@ -13,6 +13,8 @@ from pipeline.cards.other_tools import scheduler_hint
 from pipeline.errors import ConfigError, nearest
 from pipeline.prompts.prompt import Prompt
 from pipeline.registry import is_user_path
+from pipeline.settings.config import RunConfig
+from pipeline.settings.kernels import KERNELS, check_kernels
 from pipeline.settings.recipe import Arm, Recipe, Sampling
 from pipeline.settings.weighting import with_version
 
@@ -87,6 +89,10 @@ def _check_arm(where: str, card: Card, layers: Sequence[Sampling]) -> None:
     if last_set(layers, "clip_skip", card.clip_skip):
         _check_clip_skip(where, card)
     _check_weighting(where, card, layers)
+    kernels = {
+        name: last_set(layers, name, RunConfig.model_fields[name].default) for name in KERNELS
+    }
+    check_kernels(where, card, kernels, last_set(layers, "dtype", card.dtype))
     if last_set(layers, "eta", 0):
         _check_eta(where, card, scheduler)
     if last_set(layers, "negative_prompt", ""):

@@ -1,5 +1,7 @@
 """The library called as its users do, with arguments spelled out here and not read from a card."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -44,6 +46,24 @@ def unconditional(card: Card) -> bool:
 
 def native(card: Card, pipes: list[Pipe], batch: Batch, **changes: Any) -> list[Image.Image]:  # noqa: ANN401
     """What the library gives for the cells when it is called as its users do."""
+    with ExitStack() as stack:
+        for pipe in pipes:
+            stack.enter_context(own_encoder(pipe))
+        return _native(card, pipes, batch, **changes)
+
+
+@contextmanager
+def own_encoder(pipe: Pipe) -> Iterator[None]:
+    """The library's own `encode_prompt`, without the memory that goldenseed gives it."""
+    remembered = vars(pipe).pop("encode_prompt", None)
+    try:
+        yield
+    finally:
+        if remembered is not None:
+            pipe.encode_prompt = remembered
+
+
+def _native(card: Card, pipes: list[Pipe], batch: Batch, **changes: Any) -> list[Image.Image]:  # noqa: ANN401
     generators = [torch.Generator().manual_seed(seed) for seed in batch.seeds]
     call = {"num_inference_steps": 3, "generator": generators, **changes}
     texts = [prompt.text for prompt in batch.prompts]

@@ -15,6 +15,7 @@ from pipeline.drawing.tile import CellImage, Drawer
 from pipeline.errors import ConfigError, RunError
 from pipeline.interventions.base import Intervention
 from pipeline.models.base import ChecksPrompts, Model, refuse_unread_negatives
+from pipeline.models.kernels import with_kernels
 from pipeline.prompts.conditions import FOLDER, Conditions, check_conditions
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.registry import load
@@ -148,7 +149,7 @@ def load_model(run: Run) -> Model:
         )
     source_sha256 = own_source_sha256(models.MODELS, card.family, "model family")
     _refuse_changed_source(run, card.family, source_sha256, run.config.family_sha256)
-    return family(card, resolved, run.config, load_intervention(run))
+    return with_kernels(family(card, resolved, run.config, load_intervention(run)), run.config)
 
 
 def _refuse_changed_source(run: Run, name: str, current: str, recorded: str) -> None:

@@ -36,6 +36,7 @@ from pipeline.models.diffusers_pipeline.refusals import (
     call_parameters,
     refuse_ignored_settings,
 )
+from pipeline.models.kernels import tune
 from pipeline.models.memory import place
 from pipeline.models.networks import Finite, load_stage
 from pipeline.models.text_lengths import tokens_cut
@@ -89,6 +90,8 @@ class DiffusersPipeline:
         refuse_ignored_settings(card, config, intervention, self.pipes)
         intervention.check(self.pipes[-1], card, config)
         self.pipes[-1] = intervention.prepare(self.pipes[-1], card)
+        for pipe in self.pipes:
+            tune(pipe, config)
         weighted = bool(config.prompt_weighting)
         self.weighting = Weighting(self.pipe, config) if weighted else None
         decoders = (getattr(self.pipe, name, None) for name in DECODERS)

@@ -50,7 +50,6 @@ def refuse_ignored_settings(
         f"noise, not {config.dtype}": (
             any(stage.noise == "generator" for stage in stages) and config.dtype != "float32"
         ),
-        f"{pipeline} cannot be compiled; set `compiled: false`": config.compiled,
         f"{pipeline} draws one size only, {card.width} x {card.height}": (
             "height" not in parameters
             and (config.height, config.width) != (card.height, card.width)
