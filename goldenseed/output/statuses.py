@@ -29,7 +29,7 @@ def _row(status: Status) -> tables.Row:
     return {
         "run": status.run,
         "run_id": status.run_id,
-        "images": f"{status.drawn:,} of {status.cells:,}",
+        "images": f"{status.drawn:,} of {status.cells:,}{_rest(status)}",
         "failed": f"{status.failed:,}",
         "shards": f"{status.shards_done:,} of {status.shards:,}",
         "size": tables.number_of_bytes(status.image_bytes),
@@ -38,6 +38,10 @@ def _row(status: Status) -> tables.Row:
         "releases": ", ".join(status.releases) or "-",
         "leftovers": _leftovers(status),
     }
+
+
+def _rest(status: Status) -> str:
+    return f", and {status.rest:,} outside the grid" if status.rest else ""
 
 
 def _leftovers(status: Status) -> str:

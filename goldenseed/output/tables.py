@@ -1,5 +1,6 @@
 """Print results on stdout: tables for people, JSON for programs."""
 
+import io
 import json
 import os
 import sys
@@ -27,7 +28,9 @@ def line(text: str) -> None:
 
 
 def document(text: str) -> None:
-    """Print a text for programs, such as a recipe or a script, as it is and never folded."""
+    """Print a text for programs, such as a recipe or a script, in UTF-8 and never folded."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     _write(text)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from analysis.studies.results import outcomes
+from pipeline.imported.write import rest_folder
 from pipeline.runs.layout import FEATURES_FOLDER, RANKING_FILE, RELEASES_FOLDER
 from pipeline.runs.run import Run, feature_folders
 from pipeline.storage.leftovers import leftovers
@@ -21,6 +22,7 @@ class Status:
         prompts: Number of prompts in the grid.
         seeds: Number of seeds in the grid.
         cells: Number of images in the grid.
+        rest: Imported images outside the grid, in `rest/`.
         drawn: Cells in committed shards, failed ones included.
         failed: Drawn cells without a usable image.
         shards: Number of tiles in the grid.
@@ -41,6 +43,7 @@ class Status:
     prompts: int
     seeds: int
     cells: int
+    rest: int
     drawn: int
     failed: int
     shards: int
@@ -73,6 +76,7 @@ def status_of(run: Run) -> Status:
         prompts=len(prompts),
         seeds=len(seeds),
         cells=len(prompts) * len(seeds),
+        rest=sum(receipt.rows for receipt in receipt_index(rest_folder(run)).values()),
         drawn=sum(receipt.rows for receipt in index.values()),
         failed=sum(receipt.failed for receipt in index.values()),
         shards=sum(1 for _ in run.tiles()),

@@ -9,6 +9,7 @@ weights if no variant is wanted), never fewer. This module does not import torch
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.cards.facts.tensors import refuse_pickle
 from pipeline.cards.json_files import components, read_object
 from pipeline.cards.known_hashes import known_sha256
 from pipeline.errors import ModelError
@@ -19,6 +20,10 @@ TEXTS = ("*.json", "*.txt", "*.model")
 
 STEMS = ("diffusion_pytorch_model", "model")
 """Names of weights in diffusers and in transformers."""
+
+PICKLE_STEMS = (*STEMS, "pytorch_model")
+OPTIONAL = ("safety_checker",)
+"""Networks that a card may leave out."""
 
 ROOT_FILES = (
     "config.json", "*_config.json", "tokenizer*", "special_tokens_map.json", "vocab.*",
@@ -77,6 +82,24 @@ def pipeline_files(folder: Path, variant: str) -> set[Path]:
         files |= network_files(folder / name, chosen)
         files |= set((folder / name).glob(f"*.{variant}.safetensors")) if variant else set()
     return files
+
+
+def refuse_pickled_networks(folder: Path, given: Iterable[str]) -> None:
+    """Refuse a model with a network whose weights are pickles alone.
+
+    Args:
+        folder: A folder in the diffusers layout.
+        given: Components that are loaded from elsewhere.
+
+    Raises:
+        ModelError: If there is one; the message has the command that converts it.
+    """
+    for name in set(components(folder)) - {*given, *OPTIONAL}:
+        files = sorted(
+            path for stem in PICKLE_STEMS for path in (folder / name).glob(f"{stem}*.bin")
+        )
+        if files and not any((folder / name).glob("*.safetensors")):
+            refuse_pickle(files[0])
 
 
 def pipeline_sha256(folder: Path, variant: str) -> str:

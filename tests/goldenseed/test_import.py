@@ -99,6 +99,9 @@ def test_the_largest_balanced_part_is_ranked_and_the_rest_is_kept(
     rest = goldenseed.open_run(tmp_path / "run").rest.select("seed", "text", "status").collect()
     assert sorted(rest.rows()) == [(100, f"a thing number {i}", "ok") for i in (1, 2, 3)]
     assert call("verify", tmp_path / "run").code == 0
+    assert json.loads(call("status", tmp_path / "run", "--json").out)[0]["rest"] == 3
+    words = " ".join(call("status", tmp_path / "run").out.split())
+    assert "12 of 12, and 3 outside the grid" in words
     (shard,) = (tmp_path / "run" / "rest").rglob("*.parquet")
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1

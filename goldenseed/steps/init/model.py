@@ -15,7 +15,7 @@ from pipeline.cards.facts.folder import (
     repository_facts,
 )
 from pipeline.cards.facts.tensors import PICKLES
-from pipeline.cards.loaded_files import TEXTS
+from pipeline.cards.loaded_files import TEXTS, refuse_pickled_networks
 from pipeline.errors import ModelError, nearest
 
 OF_TWIN = ("scheduler", "num_inference_steps", "guidance_scale", "demonstration", "licence")
@@ -52,7 +52,9 @@ def _of_files(request: Request) -> Facts:
     """Collect what the model's own files say."""
     path = Path(request.model)
     if request.model and path.is_dir():
-        return folder_facts(path, _facts_of_twin(path))
+        facts = folder_facts(path, _facts_of_twin(path))
+        refuse_pickled_networks(path, ["vae"] if request.vae else [])
+        return facts
     if not request.model or not path.exists():
         return _hub_facts(request)
     facts = file_facts(path, request.prediction, request.config)

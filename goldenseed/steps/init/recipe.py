@@ -65,6 +65,8 @@ def recipe_text(request: Request, others: Sequence[str] = ()) -> str:
     ]
     text = "\n".join(lines) + "\n"
     recipe = parse_recipe(load_plain(text), Path("study.yaml"))
+    card = recipe.own_card()
+    card.latents_shape(card.height, card.width)
     try:
         refuse_unrankable(recipe, recipe.seeds.values(), begin.load_prompts(recipe).prompts)
     except ConfigError as error:

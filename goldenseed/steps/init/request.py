@@ -1,8 +1,11 @@
 """What a user asks of `goldenseed init`."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pipeline.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,25 @@ class Request:
     embeddings: tuple[str, ...] = ()
     vram: float = 0
 
+    def __post_init__(self) -> None:
+        for text in (self.model, self.prompts, self.base, self.vae, *self.loras, *self.embeddings):
+            _refuse_unreadable(str(Path(text).absolute()))
+
     @property
     def name(self) -> str:
         """A name for the card: that of the folder, the file or the repository."""
         path = Path(self.model).absolute()
         return path.stem if path.suffix == ".safetensors" else path.name
+
+
+def _refuse_unreadable(path: str) -> None:
+    """Refuse a path whose bytes are no text here, because a recipe could not name it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        raise ConfigError(
+            f"the path {shown} holds bytes that are not text in this terminal's encoding, "
+            f"{sys.getfilesystemencoding()}, so a recipe cannot name it; set PYTHONUTF8=1, or "
+            f"rename it"
+        ) from error

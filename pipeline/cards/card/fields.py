@@ -15,6 +15,8 @@ IMPORTED = "imported"
 """Family of the cards of images that were drawn elsewhere, which nothing here can draw."""
 MOST_STEPS = 10_000
 """Most denoising steps; a scheduler allocates arrays of so many numbers when it is checked."""
+MAX_SIDE = 16_383
+"""Longest side of an image in pixels: WebP, in which images are stored, has no longer ones."""
 
 
 class Card(Checkpoint):
@@ -103,9 +105,15 @@ class Card(Checkpoint):
         """Give the shape (C, h, w) of one image's latents at this size.
 
         Raises:
-            ConfigError: If the size is not a multiple of the VAE's factor.
+            ConfigError: If the size is not a multiple of the VAE's factor, or larger than
+                `MAX_SIDE`.
         """
         for name, size in (("height", height), ("width", width)):
+            if size > MAX_SIDE:
+                raise ConfigError(
+                    f"{name} {size:,} is more than {MAX_SIDE:,} pixels, the longest side of an "
+                    f"image that can be stored"
+                )
             if size % self.vae_factor or size <= 0:
                 below = max(1, size // self.vae_factor) * self.vae_factor
                 raise ConfigError(

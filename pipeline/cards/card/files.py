@@ -13,7 +13,12 @@ from pipeline.cards.facts.tensors import refuse_pickle
 from pipeline.cards.foreign_code import refuse_code_in
 from pipeline.cards.json_files import components
 from pipeline.cards.known_hashes import known_sha256
-from pipeline.cards.loaded_files import components_without, download_patterns, pipeline_sha256
+from pipeline.cards.loaded_files import (
+    components_without,
+    download_patterns,
+    pipeline_sha256,
+    refuse_pickled_networks,
+)
 from pipeline.cards.single_files import config_folder, single_file, single_file_sha256
 from pipeline.errors import ModelError, nearest
 from pipeline.registry import is_user_path
@@ -21,7 +26,9 @@ from pipeline.storage.file_hashes import sha256_of_files
 
 
 def check_drawable(card: Card) -> None:
-    """Refuse a card of an unknown family, or whose local folder holds no model or code of its own.
+    """Refuse a card of an unknown family, or whose local folder cannot be loaded.
+
+    That is a folder without a model, with code of its own, or with weights that are pickles.
 
     Nothing is fetched or hashed, so a plan can warn of what would stop the run.
 
@@ -50,6 +57,8 @@ def check_drawable(card: Card) -> None:
         single_file(card)
     elif card.path:
         refuse_code_in(_local(card))
+        given = [part.component for part in card.parts.values()]
+        refuse_pickled_networks(_local(card), given)
     for part in card.parts.values():
         if part.path and not part.config:
             refuse_code_in(PROJECT_ROOT / part.path)

@@ -65,6 +65,35 @@ def test_what_is_no_model_is_refused_in_words(call: Call, prompts: Path, tmp_pat
         assert not called.out
 
 
+def test_a_network_with_pickled_weights_alone_is_refused_with_its_command(
+    call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "old")
+    recipe = write(call, prompts, model=folder)
+    (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    torch.save({"a": torch.ones(1)}, folder / "vae" / "diffusion_pytorch_model.bin")
+    called = call("init", "--model", folder, "--prompts", prompts, "--device", "cpu")
+    assert called.code == 2
+    assert "weights_only=True" in called.err
+    planned = call("plan", recipe)
+    assert "this plan cannot be drawn here" in planned.err
+    assert "diffusion_pytorch_model.bin is a pickle" in planned.err
+    write(call, prompts, "--vae", tiny_folder, model=folder)  # another autoencoder replaces it
+
+
+def test_a_path_that_is_no_text_is_refused(call: Call, prompts: Path) -> None:
+    called = call("init", "--model", "m\udcf6del", "--prompts", prompts, "--device", "cpu")
+    assert called.code == 2
+    assert "not text in this terminal's encoding" in called.err
+
+
+def test_a_size_that_no_image_can_have_is_refused(call: Call, prompts: Path) -> None:
+    called = call("init", "--model", FOLDER, "--prompts", prompts, "--device", "cpu",
+                  "--height", 640_000)  # fmt: skip
+    assert called.code == 2
+    assert "height 640,000 is more than 16,383 pixels" in called.err
+
+
 def test_a_folder_that_would_run_code_is_refused(
     call: Call, prompts: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:
