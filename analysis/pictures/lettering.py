@@ -2,8 +2,9 @@
 
 Plain ASCII is lettered with Pillow's own font. Other text takes DejaVu Sans, which ships with
 matplotlib and has the Latin, Greek, Cyrillic, Hebrew and Arabic scripts, and for what DejaVu lacks
-(Chinese, for example) a font of this machine. A letter that no font has is written as its number,
-`U+732B`, and a warning names it. Pillow's Raqm library, which is part of Pillow's wheels, joins
+(Chinese, for example) a font of this machine, or else GNU Unifont, which ships here and has the
+coarse letters of nearly all scripts. A letter that no font has is written as its number,
+`U+10FFFD`, and a warning names it. Pillow's Raqm library, which is part of Pillow's wheels, joins
 letters and orders text that runs from right to left.
 """
 
@@ -36,6 +37,11 @@ SAMPLES = {
     "Tamil": "அ", "Thai": "ก", "Chinese": "猫", "Japanese": "ねネ", "Korean": "고", "emoji": "🐱",
 }  # fmt: skip
 """Scripts, each with letters of its own."""
+
+LAST_FONTS = tuple(
+    str(Path(__file__).parent / "fonts" / name) for name in ("unifont.otf", "unifont_upper.otf")
+)
+"""Fonts with a coarse shape for nearly every letter there is; see `fonts/README.md`."""
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +100,7 @@ class Lettering:
         if line.isascii():
             return [(self._plain, line)]
         whole = next((file for file in fonts() if _covers(file, line)), None)
-        if whole:
+        if whole and whole not in LAST_FONTS:
             return [(_open(whole, self._size), line)]
         parts: list[tuple[Font, str]] = [
             (_open(file or shipped_font(), self._size), "".join(letters))
@@ -135,8 +141,8 @@ def describe_missing(letters: Iterable[str]) -> str:
         return ""
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
     return (
-        f"no font on this machine has {shown}: contact sheets show these letters as numbers; "
-        f"install a font for their script, for example one of the Noto fonts"
+        f"no font has {shown}: contact sheets show these letters as numbers; install a font for "
+        f"their script, if there is one"
     )
 
 
@@ -172,14 +178,18 @@ def _family(file: str) -> str:
     return str(get_font(file).family_name)
 
 
-def scripts_without_font() -> list[str]:
-    """List the scripts that people write prompts in and that no font of this machine has.
+def coarse_scripts() -> list[str]:
+    """List the scripts that people write prompts in and that only a font of last resort has.
 
     Example:
-        >>> {"Greek", "Cyrillic"} & set(scripts_without_font())
+        >>> {"Greek", "Cyrillic"} & set(coarse_scripts())
         set()
     """
-    return [name for name, sample in SAMPLES.items() if missing_letters([sample])]
+    return [
+        name
+        for name, sample in SAMPLES.items()
+        if any(_font_of(letter) in LAST_FONTS for letter in _clusters(sample))
+    ]
 
 
 @functools.cache
@@ -249,7 +259,7 @@ def shipped_font() -> str:
 
 @functools.cache
 def fonts() -> tuple[str, ...]:
-    """Files of all fonts: the one that ships, then those of this machine, plain ones first."""
+    """Files of all fonts: matplotlib's, those of this machine with plain ones first, the last."""
     from matplotlib.font_manager import findSystemFonts
 
     def order(file: str) -> tuple[bool, bool, str]:
@@ -257,7 +267,7 @@ def fonts() -> tuple[str, ...]:
         return any(style in name for style in STYLES), "sans" not in name, name
 
     found = [f for f in findSystemFonts() if not any(n in f.lower() for n in NO_FONTS)]
-    return (shipped_font(), *sorted(found, key=order))
+    return (shipped_font(), *sorted(found, key=order), *LAST_FONTS)
 
 
 @functools.cache

@@ -55,15 +55,17 @@ def ray_address() -> Finding:
 
 def fonts() -> Finding:
     """Look for fonts of the scripts that prompts may be written in."""
-    from analysis.pictures.lettering import scripts_without_font
+    from analysis.pictures.lettering import coarse_scripts
 
-    missing = scripts_without_font()
-    if missing:
+    coarse = coarse_scripts()
+    if coarse:
         advice = (
-            "contact sheets and figures show such letters as numbers; install a font, for example "
-            "of the Noto fonts, if your prompts have them"
+            "contact sheets and figures show such letters in a coarse font that ships; install a "
+            "finer one, for example of the Noto fonts, if your prompts have them"
         )
-        return Finding("fonts", State.NOTE, f"no font for {', '.join(missing)}", advice)
+        return Finding(
+            "fonts", State.NOTE, f"no font of this machine for {', '.join(coarse)}", advice
+        )
     return Finding("fonts", State.OK, "for all scripts that were looked for")
 
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from analysis.pictures import lettering, plots
 from analysis.pictures.contact_sheet import THUMB, wrap_text
 from analysis.pictures.lettering import (
+    LAST_FONTS,
     Lettering,
     describe_missing,
     missing_letters,
@@ -35,7 +36,12 @@ SCRIPTS = {
     "Hebrew": "חתול בגן",
     "Arabic": "قطة في الحديقة",
     "mixed": "قطة cat חתול кошка",
-    "emoji": "a cat 😀",
+    "emoji": "a cat 😀 🦊",
+    "Chinese": "café 一只红色的球",
+    "Japanese": "ねこが庭にいる",
+    "Korean": "고양이",
+    "Hindi": "हिन्दी",
+    "Thai": "แมว",
 }
 
 
@@ -146,6 +152,8 @@ def test_a_letter_without_a_font_is_a_number_and_is_said_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
+    assert printable("a 猫 é") == "a 猫 é"
+    monkeypatch.setattr(lettering, "fonts", lambda: (shipped_font(),))
     assert printable("a 猫 é") == "a U+732B é"
     assert missing_letters(["a 猫 é", "猫!", "plain"]) == ["猫"]
     sentence = describe_missing(["猫"])
@@ -165,8 +173,6 @@ def test_marks_stay_with_their_letter() -> None:
 
 def test_lines_break_within_text_that_has_no_blanks() -> None:
     assert list(words_of("a 猫猫 b")) == [("", "a"), (" ", "猫"), ("", "猫"), (" ", "b")]
-    for line in wrap_text("猫" * 60, Lettering(13), 300, lines=2).split("\n"):
-        assert line.startswith("U+732B U+732B ") or printable("猫") == "猫"
     lines = wrap_text("猫" * 60, Lettering(13), THUMB, lines=4).split("\n")
     assert len(lines) == 4
     assert all(Lettering(13).length(line) <= THUMB for line in lines)
@@ -198,11 +204,25 @@ def test_a_figure_takes_the_fonts_that_its_letters_need(
         drawn_text()
 
 
-def test_scripts_without_a_font_are_named(monkeypatch: pytest.MonkeyPatch, caches: None) -> None:
-    monkeypatch.setattr(lettering, "fonts", lambda: (shipped_font(),))
-    missing = lettering.scripts_without_font()
-    assert "Chinese" in missing
-    assert "Greek" not in missing
-    assert software.fonts().found.startswith("no font for")
-    monkeypatch.setattr(lettering, "missing_letters", lambda _: [])
+def test_scripts_in_the_coarse_font_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caches: None
+) -> None:
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
+    coarse = lettering.coarse_scripts()
+    assert "Chinese" in coarse
+    assert "Greek" not in coarse
+    assert software.fonts().found.startswith("no font of this machine for")
+    small = small_font(tmp_path / "small.ttf", "猫")
+    monkeypatch.setattr(lettering, "fonts", lambda: (shipped_font(), str(small), *LAST_FONTS))
+    assert "Chinese" not in lettering.coarse_scripts()
+    monkeypatch.setattr(lettering, "coarse_scripts", list)
     assert software.fonts().state is State.OK
+
+
+@pytest.mark.usefixtures("caches")
+def test_the_coarse_font_letters_only_what_no_other_font_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
+    parts = [(font.path, part) for font, part in Lettering(13)._parts("café 猫")]  # type: ignore[union-attr]
+    assert parts == [(shipped_font(), "café "), (LAST_FONTS[0], "猫")]
