@@ -2,8 +2,9 @@
 
 Page checksums are written, because Parquet itself does not notice a flipped byte, and each read
 here verifies them. Images are neither compressed nor dictionary-encoded, since they are
-compressed already, and row groups are short, so that one image does not cost a whole file. A page
-index says where each page begins, which the Hugging Face viewer asks for.
+compressed already, and their row groups are short, so that one image does not cost a whole file.
+Tables without images are read whole, and have one row group up to a few megabytes. A page index
+says where each page begins, which the Hugging Face viewer asks for.
 """
 
 import hashlib
@@ -22,7 +23,9 @@ from pipeline.storage.schema import IMAGE_TYPE
 from pipeline.storage.store import make_folder, store_errors, sync_folder
 
 ROW_GROUP_ROWS = 50
-"""Rows in a row group: reading one image reads at most these."""
+"""Rows in a row group of images: reading one image reads at most these."""
+ROW_GROUP_BYTES = 16 * 2**20
+"""Bytes in a row group of other tables: a tile of 2,048 numbers an image takes half of that."""
 
 MAX_UNFOLDED_BYTES = 256 * 2**20
 """A table may always take this much memory."""
@@ -56,7 +59,7 @@ def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]
         pq.write_table(
             table.replace_schema_metadata(metadata),
             file,
-            row_group_size=ROW_GROUP_ROWS,
+            row_group_size=_rows_in_group(table.schema),
             compression={**dict.fromkeys(plain, "zstd"), **_image_leaves(images)},
             use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
             write_page_checksum=True,
@@ -67,6 +70,13 @@ def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]
         file.flush()
         os.fsync(file.fileno())
         sync_folder(path.parent)
+
+
+def _rows_in_group(schema: pa.Schema) -> int:
+    """Choose the length of row groups; each costs time to open, however short it is."""
+    if IMAGE_TYPE in schema.types:
+        return ROW_GROUP_ROWS
+    return max(ROW_GROUP_ROWS, ROW_GROUP_BYTES // sum(map(_bytes_of_row, schema.types)))
 
 
 def _image_leaves(images: Sequence[str]) -> dict[str, str]:

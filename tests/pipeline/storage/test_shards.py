@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -124,6 +125,19 @@ def test_only_the_row_groups_of_the_rows_are_read(images: ShardFolder) -> None:
         images.read_rows(receipt, [119], ["image"])
     with pytest.raises(ShardError, match="page integrity"):
         images.read(receipt)
+
+
+@pytest.mark.parametrize(("width", "groups"), [(1, 1), (2048, 1), (16384, 5)])
+def test_tables_without_images_are_not_cut_short(tmp_path: Path, width: int, groups: int) -> None:
+    """Each row group costs time to open; 1,024 rows of Inception's features are one."""
+    numbers = pa.array(np.zeros(1024 * width, np.float32))
+    vectors = pa.FixedSizeListArray.from_arrays(numbers, width)
+    rows = pa.table({"seed": range(1024), "vector": vectors})
+    write_table(tmp_path / "x.parquet", rows, provenance={})
+    assert pq.read_metadata(tmp_path / "x.parquet").num_row_groups == groups
+    # The negative control: images stay cut into groups of 50.
+    write_table(tmp_path / "y.parquet", image_table(120), provenance={})
+    assert pq.read_metadata(tmp_path / "y.parquet").num_row_groups == 3
 
 
 @pytest.mark.parametrize("row", [-1, 6, 1000])
