@@ -41,6 +41,27 @@ def group_codes(groups: ArrayLike, n: int) -> Indices:
     return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.intp)
 
 
+def sums_by_group(values: Floats, codes: Indices) -> Floats:
+    """Sum values over the prompts of each group.
+
+    Args:
+        values: Shape (..., P).
+        codes: Shape (P,), from `group_codes`.
+
+    Returns:
+        Shape (..., G). Where each prompt is a group of its own, exactly the values.
+
+    Example:
+        >>> sums_by_group(np.array([[1.0, 2.0, 4.0]]), np.array([1, 0, 1]))
+        array([[2., 5.]])
+    """
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(int(codes.max()) + 1))
+    if len(starts) == len(codes):
+        return values[..., order]
+    return np.asarray(np.add.reduceat(values[..., order], starts, axis=-1))
+
+
 def balanced_blocks(groups: ArrayLike, n: int, *, limit: int = 20) -> Indices:
     """Join groups into at most `limit` blocks of nearly equal size.
 

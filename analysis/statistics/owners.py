@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.statistics.arrays import Floats, Indices
+from analysis.statistics.leave_out import sums_by_group
 
 TURNS = 25
 """Draws that share a permutation in `permuted_totals`; each turns it differently."""
@@ -112,11 +113,25 @@ def without_seed_effects(
         array([3., 3.])
     """
     x, own = np.asarray(drawn, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    share = np.bincount(first_seen_codes(np.asarray(groups))) / owners.shape[1]
+    residual = x - x.mean() - (own - own.mean())[owners].mean(axis=1)
+    return np.asarray(x.mean() + residual * residual_scale(groups))
+
+
+def residual_scale(groups: ArrayLike) -> float:
+    """How much smaller residuals are than what they stand for, as a factor that undoes it.
+
+    Args:
+        groups: Shape (P,), the group of each prompt.
+
+    Example:
+        >>> residual_scale(["cat", "dog"])
+        1.4142135623730951
+    """
+    sizes = np.bincount(first_seen_codes(np.asarray(groups)))
+    share = sizes / sizes.sum()
     squares = (share**2).sum()
     left = (share**2 * (1 - 2 * share + squares)).sum()
-    residual = x - x.mean() - (own - own.mean())[owners].mean(axis=1)
-    return np.asarray(x.mean() + residual * np.sqrt(squares / left if left > 0 else 1.0))
+    return float(np.sqrt(squares / left)) if left > 0 else 1.0
 
 
 def permute_owners(
@@ -217,8 +232,7 @@ def permuted_means(
     if x.ndim != 2:
         raise ValueError(f"values have {x.ndim} axes; values of shape (S, P) are needed")
     if groups is not None:
-        codes = first_seen_codes(np.asarray(groups))
-        totals = x @ np.eye(int(codes.max()) + 1)[codes]
+        totals = sums_by_group(x, first_seen_codes(np.asarray(groups)))
     else:
         totals = x
     means = [draw[0] / x.shape[1] for draw in permuted_totals(totals[None], rng, draws=draws)]

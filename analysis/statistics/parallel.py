@@ -1,11 +1,14 @@
-"""Compute the exact Frechet distance of many seeds in parallel, one processor core per seed.
+"""Compute in parallel: Frechet distances of many seeds, and items before they are used.
 
-Half of the eigenvalue computation is limited by memory bandwidth, so two cores on one seed are
+Frechet distances take one processor core per seed. Half of the eigenvalue computation is limited by memory bandwidth, so two cores on one seed are
 hardly faster than one core; two seeds on two cores are. Processes are used because scipy's LAPACK
 holds the interpreter's lock.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +18,10 @@ from analysis.statistics.distances import Reference, frechet_distance
 
 NARROW = 256
 """Features with fewer columns are measured in this process: a distance takes milliseconds then."""
+AHEAD = 8
+"""Number of items that are computed before they are used."""
+
+ItemT = TypeVar("ItemT")
 
 
 def frechet_distances(seeds: Iterable[ArrayLike], reference: Reference) -> Floats:
@@ -46,3 +53,28 @@ def frechet_distances(seeds: Iterable[ArrayLike], reference: Reference) -> Float
         each = joblib.delayed(frechet_distance)
         pool = joblib.Parallel(n_jobs=joblib.cpu_count())
         return np.array(pool(each(features, reference) for features in seeds))
+
+
+def ahead(items: Iterator[ItemT], depth: int = AHEAD) -> Iterator[ItemT]:
+    """Compute items in a thread while earlier items are used.
+
+    That helps where computing releases the interpreter's lock, as decoding images, hashing and
+    drawing random numbers do.
+
+    Args:
+        items: Computed in the thread. An exception is raised here, in the order of the items.
+        depth: Largest number of items that wait to be used.
+
+    Example:
+        >>> list(ahead(iter([1, 2, 3])))
+        [1, 2, 3]
+    """
+    end = object()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, items, end) for _ in range(depth))
+        try:
+            while (item := waiting.popleft().result()) is not end:
+                yield cast(ItemT, item)
+                waiting.append(pool.submit(next, items, end))
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -8,7 +8,7 @@ from scipy import stats
 
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.bounds import Interval
-from analysis.statistics.leave_out import group_codes
+from analysis.statistics.leave_out import group_codes, sums_by_group
 from analysis.statistics.reliability.correlation import pearson
 from analysis.statistics.rounding import all_equal
 
@@ -79,8 +79,7 @@ def split_half(
     count = int(codes.max()) + 1
     if count < 4:
         raise ValueError(f"prompts fall into {count} groups; halves need at least 4")
-    member = np.eye(count)[codes]
-    sums, sizes = y @ member, member.sum(axis=0)
+    sums, sizes = sums_by_group(y, codes), np.bincount(codes)
     order = rng.permuted(np.tile(np.arange(count), (splits, 1)), axis=1)
     half = float(np.mean([_half_correlation(sums, sizes, row) for row in order]))
     value, low, high = _feldt(sums / sizes, sizes / sizes.sum(), level)

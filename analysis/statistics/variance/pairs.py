@@ -8,6 +8,7 @@ from scipy import stats
 
 from analysis.statistics.arrays import Floats, Indices
 from analysis.statistics.bounds import Interval
+from analysis.statistics.leave_out import sums_by_group
 from analysis.statistics.owners import permuted_totals
 
 
@@ -133,5 +134,4 @@ def _sums(y: Floats, codes: Indices) -> tuple[Floats, Floats]:
     known = ~np.isnan(y)
     filled = np.where(known, y, 0.0)
     each = np.stack([known.astype(np.float64), filled, filled**2])
-    member = np.eye(int(codes.max()) + 1)[codes]
-    return np.asarray(each @ member), each
+    return sums_by_group(each, codes), each

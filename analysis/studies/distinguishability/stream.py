@@ -1,10 +1,8 @@
 """Stream images from shards in batches: a few shards in memory at a time, decoded ahead."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.extraction.images import decode_rows
+from analysis.statistics.parallel import ahead
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.grid import Tile
@@ -20,11 +19,8 @@ from pipeline.stage import Uint8Images
 
 BUFFER_BYTES = 256 * 2**20
 """Size of the decoded images that are shuffled together; at least one shard."""
-AHEAD = 8
-"""Number of batches that are decoded before they are used."""
 
 Ints = NDArray[np.int64]
-ItemT = TypeVar("ItemT")
 
 
 class ImageBatch(NamedTuple):
@@ -146,28 +142,3 @@ def _indices(column: pa.ChunkedArray, known: Sequence[object]) -> Ints:
     """Index of each value in a list, -1 if it is not in the list."""
     indices = pc.index_in(column, value_set=pa.array(known, type=column.type)).fill_null(-1)
     return np.asarray(indices.to_numpy(), dtype=np.int64)
-
-
-def ahead(items: Iterator[ItemT], depth: int = AHEAD) -> Iterator[ItemT]:
-    """Compute items in a thread while earlier items are used.
-
-    Pillow, hashlib and pyarrow release the interpreter's lock, so images are decoded while the
-    network is trained.
-
-    Args:
-        items: Computed in the thread. An exception is raised here, in the order of the items.
-        depth: Largest number of items that wait to be used.
-
-    Example:
-        >>> list(ahead(iter([1, 2, 3])))
-        [1, 2, 3]
-    """
-    end = object()
-    with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(next, items, end) for _ in range(depth))
-        try:
-            while (item := waiting.popleft().result()) is not end:
-                yield cast(ItemT, item)
-                waiting.append(pool.submit(next, items, end))
-        finally:
-            pool.shutdown(cancel_futures=True)

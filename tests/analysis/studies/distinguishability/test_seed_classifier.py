@@ -24,7 +24,8 @@ from analysis.studies.distinguishability.network import (
     pixels_of,
 )
 from analysis.studies.distinguishability.split import split_by_group
-from analysis.studies.distinguishability.stream import Stream, ahead
+from analysis.statistics.parallel import ahead
+from analysis.studies.distinguishability.stream import Stream
 from analysis.studies.distinguishability.training import Classifier
 from analysis.studies.distinguishability.trials import owners_p
 from goldenseed.progress import show_progress_lines
