@@ -20,9 +20,8 @@ from analysis.statistics.distances import (
     as_kid_reference,
     frechet_contributions,
     frechet_distance,
-    kid,
 )
-from analysis.statistics.kernels import as_matrix, kernel_diagonal, kernel_sums
+from analysis.statistics.kernels import as_matrix, kernel_diagonal
 from analysis.statistics.leave_out import (
     balanced_blocks,
     frechet_without_groups,
@@ -249,15 +248,13 @@ def kid_interval(
     """
     x, shared = as_matrix(features), as_kid_reference(reference)
     blocks = balanced_blocks(groups, len(x), limit=limit)
-    without = kid_without_groups(x, blocks, shared)
-    plain = jackknife_interval(kid(x, shared), without, np.bincount(blocks), level=level)
-    raised = root_scale(plain, power=3, offset=_noise_floor(x))
+    left_out = kid_without_groups(x, blocks, shared)
+    plain = jackknife_interval(left_out.value, left_out.without, np.bincount(blocks), level=level)
+    raised = root_scale(plain, power=3, offset=_noise_floor(x, left_out.near))
     method = plain.method.replace(" groups", " groups, upper bound on the root scale")
     return replace(plain, high=max(plain.high, raised.high), method=method)
 
 
-def _noise_floor(x: Floats) -> float:
+def _noise_floor(x: Floats, near: float) -> float:
     """Mean of k_ii minus the mean of k_ij over different images, divided by n; at least 0."""
-    n, diagonal = len(x), kernel_diagonal(x)
-    between = (kernel_sums(x, x).sum() - diagonal.sum()) / (n * (n - 1))
-    return max(float(diagonal.mean() - between) / n, 0.0)
+    return max(float(kernel_diagonal(x).mean() - near) / len(x), 0.0)

@@ -1,7 +1,9 @@
 """Check feature matrices, and compute the polynomial kernel between them."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.statistics.arrays import Floats
 
@@ -69,8 +71,12 @@ def kernel(first: Floats, second: Floats) -> Floats:
         >>> kernel(np.ones((1, 2)), np.ones((1, 2)))
         array([[8.]])
     """
-    base = first @ second.T / first.shape[1] + 1
-    return np.asarray(base * base * base)
+    base = first @ second.T
+    base /= first.shape[1]
+    base += 1
+    cube = base * base
+    cube *= base
+    return np.asarray(cube)
 
 
 def kernel_diagonal(x: Floats) -> Floats:
@@ -81,6 +87,41 @@ def kernel_diagonal(x: Floats) -> Floats:
         array([8.])
     """
     return np.asarray((np.einsum("ij,ij->i", x, x) / x.shape[1] + 1) ** 3)
+
+
+def pair_sums(
+    x: Floats, codes: NDArray[np.integer[Any]], *, chunk: int = 2048
+) -> tuple[Floats, Floats]:
+    """Sum the kernel of each row with all other rows, and of all ordered pairs of each group.
+
+    The kernel is symmetric, so only half of it is computed, `chunk` columns at a time.
+
+    Args:
+        x: Shape (n, d).
+        codes: Shape (n,), the group of each row, 0 .. G - 1.
+        chunk: Columns that are computed together.
+
+    Returns:
+        Shape (n,), and shape (G,). A row is never paired with itself.
+
+    Example:
+        >>> pair_sums(np.ones((3, 2)), np.array([0, 1, 1]), chunk=2)
+        (array([16., 16., 16.]), array([ 0., 16.]))
+    """
+    rows, groups = np.zeros(len(x)), int(codes.max()) + 1
+    member = np.eye(groups)[codes]
+    within = np.zeros(groups)
+    for start in range(0, len(x), chunk):
+        stop = min(start + chunk, len(x))
+        part = kernel(x[start:], x[start:stop])
+        square, below = part[: stop - start], part[stop - start :]
+        np.fill_diagonal(square, 0.0)
+        rows[start:stop] += part.sum(axis=0)
+        rows[stop:] += below.sum(axis=1)
+        columns = member[start:stop]
+        of_groups = member[start:stop].T @ square + 2 * (member[stop:].T @ below)
+        within += np.einsum("gc,cg->g", of_groups, columns)
+    return rows, within
 
 
 def kernel_sums(first: Floats, second: Floats, *, chunk: int = 2048) -> Floats:

@@ -4,6 +4,8 @@ A delete-group jackknife needs the distance of the images that remain without ea
 Gram matrices and kernel blocks are computed once; leaving out a group then costs a subtraction.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -15,7 +17,7 @@ from analysis.statistics.distances import (
     frechet_method,
     root_sum,
 )
-from analysis.statistics.kernels import as_matrix, kernel, kernel_sums, require_width
+from analysis.statistics.kernels import as_matrix, kernel_sums, pair_sums, require_width
 
 
 def group_codes(groups: ArrayLike, n: int) -> Indices:
@@ -173,43 +175,56 @@ def _root_of_gram(gram: Floats) -> float:
     return root_sum(np.asfortranarray(centred / (len(gram) - 1)))
 
 
+class LeftOut(NamedTuple):
+    """A seed's kernel distance, whole and with each group left out.
+
+    Attributes:
+        value: `kid` of all images.
+        without: Shape (G,), float64, in the order of the sorted labels: `kid` of the images that
+            remain.
+        near: Mean kernel over all pairs of two different images.
+    """
+
+    value: float
+    without: Floats
+    near: float
+
+
 def kid_without_groups(
     features: ArrayLike, groups: ArrayLike, reference: "ArrayLike | KidReference"
-) -> Floats:
-    """Unbiased kernel distance with each group of images left out in turn.
+) -> LeftOut:
+    """Unbiased kernel distance of all images, and with each group of images left out in turn.
 
-    The n x n kernel is computed once. Leaving out a group subtracts the rows and columns of the
-    group and adds its block back.
+    The kernel is computed once, a part at a time. Leaving out a group subtracts the rows and
+    columns of the group and adds its block back.
 
     Args:
         features: Shape (n, d).
         groups: Shape (n,). Without any single group, at least two images must remain.
         reference: See `kid`.
 
-    Returns:
-        Shape (G,), float64, in the order of the sorted labels: `kid` of the images that remain.
-
     Raises:
         ValueError: If fewer than two images remain without some group.
 
     Example:
-        >>> kid_without_groups([[1.0], [1.0], [1.0]], [0, 1, 2], [[0.0], [0.0]])
-        array([7., 7., 7.])
+        >>> left_out = kid_without_groups([[1.0], [1.0], [1.0]], [0, 1, 2], [[0.0], [0.0]])
+        >>> left_out.value, left_out.without.tolist()
+        (7.0, [7.0, 7.0, 7.0])
     """
     x, shared = as_matrix(features), as_kid_reference(reference)
     require_width(x, shared.features.shape[1])
-    codes = group_codes(groups, len(x))
+    n, m = len(x), len(shared.features)
+    codes = group_codes(groups, n)
     sizes = np.bincount(codes)
-    _require_remainder(len(x), sizes)
-    pairs = kernel(x, x)
-    np.fill_diagonal(pairs, 0.0)
-    rows = np.bincount(codes, weights=pairs.sum(axis=1))
-    blocks = np.array([pairs[np.ix_(k, k)].sum() for k in (codes == g for g in range(len(sizes)))])
-    cross = np.bincount(codes, weights=kernel_sums(x, shared.features))
-    left = len(x) - sizes
+    _require_remainder(n, sizes)
+    pairs, blocks = pair_sums(x, codes)
+    far = kernel_sums(x, shared.features)
+    near = float(pairs.sum() / (n * (n - 1)))
+    left, rows = n - sizes, np.bincount(codes, weights=pairs)
     within = (pairs.sum() - 2 * rows + blocks) / (left * (left - 1))
-    between = (cross.sum() - cross) / (left * len(shared.features))
-    return np.asarray(within - 2 * between + shared.within)
+    between = (far.sum() - np.bincount(codes, weights=far)) / (left * m)
+    value = near - 2 * float(far.sum() / (n * m)) + shared.within
+    return LeftOut(value, np.asarray(within - 2 * between + shared.within), near)
 
 
 def _require_remainder(n: int, sizes: Indices) -> None:

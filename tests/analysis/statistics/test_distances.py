@@ -1,5 +1,7 @@
 """Distances equal independent computations, and differ from wrong computations."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from analysis.statistics.distances import (
     kid,
     kid_contributions,
 )
+from analysis.statistics.kernels import pair_sums
 from analysis.statistics.leave_out import (
     balanced_blocks,
     frechet_without_groups,
@@ -203,7 +206,36 @@ def test_kid_without_groups_is_exact() -> None:
     x, y = features(24, 4, seed=1), features(30, 4, seed=2)
     groups = np.array(["c", "a", "b"])[np.arange(24) % 3]
     direct = [kid(x[groups != g], y) for g in "abc"]
-    np.testing.assert_allclose(kid_without_groups(x, groups, y), direct, rtol=1e-10)
+    left_out = kid_without_groups(x, groups, y)
+    np.testing.assert_allclose(left_out.without, direct, rtol=1e-10)
+    assert left_out.value == pytest.approx(kid(x, y), rel=1e-10)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(2, 12), kinds=st.integers(1, 5), chunk=st.integers(1, 13))
+def test_half_of_the_kernel_gives_the_sums_of_all_pairs(n: int, kinds: int, chunk: int) -> None:
+    rng = np.random.default_rng([n, kinds, chunk])
+    x = rng.normal(size=(n, 3))
+    codes = np.unique(rng.integers(kinds, size=n), return_inverse=True)[1]
+    pairs = (x @ x.T / 3 + 1) ** 3
+    np.fill_diagonal(pairs, 0.0)
+    rows, within = pair_sums(x, codes, chunk=chunk)
+    np.testing.assert_allclose(rows, pairs.sum(axis=1), rtol=1e-12, atol=1e-12)
+    blocks = [pairs[np.ix_(codes == g, codes == g)].sum() for g in range(codes.max() + 1)]
+    np.testing.assert_allclose(within, blocks, rtol=1e-12, atol=1e-12)
+
+
+def test_the_kernel_of_a_seed_is_never_in_memory_as_a_whole() -> None:
+    x, codes = features(3000, 4), np.zeros(3000, dtype=np.intp)
+
+    def peak(chunk: int) -> int:
+        tracemalloc.start()
+        pair_sums(x, codes, chunk=chunk)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return int(found)
+
+    assert peak(300) < 3 * 3000 * 300 * 8 < 3000 * 3000 * 8 < peak(3000)
 
 
 @settings(max_examples=15, deadline=None)
