@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -73,6 +74,20 @@ def alternate(ours: Callable[[], object], peer: Callable[[], object], pairs: int
         for name, work in sides if pair % 2 == 0 else reversed(sides):
             measured[name].append(seconds(work))
     return Timings(tuple(measured["ours"]), tuple(measured["peer"]))
+
+
+def peak_megabytes() -> float:
+    """Largest resident memory of this process.
+
+    It is read from Linux' own counter if there is one: `getrusage` also counts the parent's memory,
+    which the process shared for a moment when it was forked.
+    """
+    table = Path("/proc/self/status")
+    if table.exists():
+        peak = next(line for line in table.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def machine() -> str:

@@ -13,7 +13,6 @@ Run: `python -m benchmarks.plan`
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import report_ratio
+from benchmarks.harness import peak_megabytes, report_ratio
 
 SECONDS = 5.0
 MEGABYTES = 500.0
@@ -113,20 +112,6 @@ def child(work: str, folder: Path) -> None:
 
         print(json.dumps(status_of(Run.open(folder / "run")).as_dict()))
     print(peak_megabytes())
-
-
-def peak_megabytes() -> float:
-    """Largest resident memory of this process.
-
-    It is read from Linux' own counter if there is one: `getrusage` also counts the parent's memory,
-    which the process shared for a moment when it was forked.
-    """
-    table = Path("/proc/self/status")
-    if table.exists():
-        peak = next(line for line in table.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) * 1024 / 1e6
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def life(work: str, folder: Path) -> tuple[Life, list[dict[str, object]]]:

@@ -30,12 +30,14 @@ class Resources:
         threads: Torch threads in the actor. One per CPU actor: on small models two actors with
             one thread each are faster than one actor with two, and they never compete for cores.
         beside: Threads for work that goes on while the next task is begun; see `Overlapping`.
+        memory: Bytes of memory; 0 where it is little, or not known.
     """
 
     cpus: float = 1.0
     gpus: float = 0.0
     threads: int = 1
     beside: int = 0
+    memory: int = 0
 
 
 def combine_resources(needs: Iterable[Resources]) -> Resources:
@@ -43,7 +45,7 @@ def combine_resources(needs: Iterable[Resources]) -> Resources:
 
     Example:
         >>> combine_resources([Resources(gpus=1.0), Resources(threads=2)])
-        Resources(cpus=1.0, gpus=1.0, threads=2, beside=0)
+        Resources(cpus=1.0, gpus=1.0, threads=2, beside=0, memory=0)
     """
     all_needs = tuple(needs) or (Resources(),)
     return Resources(
@@ -51,6 +53,7 @@ def combine_resources(needs: Iterable[Resources]) -> Resources:
         gpus=max(need.gpus for need in all_needs),
         threads=max(need.threads for need in all_needs),
         beside=max(need.beside for need in all_needs),
+        memory=max(need.memory for need in all_needs),
     )
 
 

@@ -4,14 +4,14 @@ A cell without a receipt counts as missing. All seeds have the same prompts: if 
 its prompt is dropped for all seeds. If too many prompts would be dropped, an error is raised.
 """
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.cells.reader import CellReader
+from analysis.cells.memory import COPIES, refuse_large
+from analysis.cells.reader import CellReader, by_feature
 from analysis.statistics.arrays import Array, Flags, Indices
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
@@ -19,10 +19,6 @@ from pipeline.runs.run import Run
 
 MAX_DROPPED = 0.05
 """A set is refused if this share of its prompts, or more, would be dropped for failed cells."""
-BLOCK_BYTES = 2**30
-"""Bytes of features that `seed_blocks` holds at once. Inception's features of 10,000 images take
-82 MB per seed, so a block has 13 seeds. Computing the distance of one seed, in float64, takes
-nearly 1 GiB more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +83,19 @@ class Cells:
             RunError: See `prompt_indices`.
         """
         kept, dropped = self.prompt_indices(needs, n=n)
-        return Sample(
-            self.seeds,
-            tuple(self.prompts[i] for i in kept),
-            {need: self.columns[need][:, kept] for need in needs},
-            tuple(self.prompts[i].id for i in dropped),
-        )
+        sample = self.sample_of(kept, needs)
+        return replace(sample, dropped=tuple(self.prompts[i].id for i in dropped))
+
+    def sample_of(self, chosen: Indices, needs: Sequence[str] = ()) -> Sample:
+        """Take some prompts, whether or not all their cells have values.
+
+        Args:
+            chosen: Indices of the prompts, ascending.
+            needs: Columns; all if empty.
+        """
+        names = needs or list(self.columns)
+        columns = {need: _of_prompts(self.columns[need], chosen) for need in names}
+        return Sample(self.seeds, tuple(self.prompts[i] for i in chosen), columns)
 
     def prompt_indices(
         self, needs: Sequence[str], *, n: int | None = None
@@ -110,7 +113,7 @@ class Cells:
             RunError: If cells are missing; if at least 5 % of the prompts would be dropped for
                 failed cells; or if there are fewer than `n` prompts to use.
         """
-        names = list(_features(needs))
+        names = list(by_feature(needs))
         applicable = self.applicable(needs)
         self._refuse_missing(names, applicable)
         dropped = np.any([self.failed[name] for name in names], axis=(0, 1)) & applicable
@@ -120,9 +123,25 @@ class Cells:
             raise RunError(f"{n} prompts are wanted, but the set has only {len(kept)} to use")
         return kept[:n], np.flatnonzero(dropped)
 
+    def of_set(self, number: int) -> "Cells":
+        """Give the cells of one prompt set, without a copy if its prompts are consecutive."""
+        chosen = np.flatnonzero([prompt.set == number for prompt in self.prompts])
+
+        def part(arrays: Mapping[str, Array]) -> dict[str, Array]:
+            return {name: _of_prompts(array, chosen) for name, array in arrays.items()}
+
+        return Cells(
+            self.seeds,
+            tuple(self.prompts[i] for i in chosen),
+            part(self.columns),
+            part(self.missing),
+            part(self.failed),
+            {name: flags[chosen] for name, flags in self.not_applicable.items()},
+        )
+
     def applicable(self, needs: Sequence[str]) -> Flags:
         """Find the prompts to which the features of all columns apply, bool (P,)."""
-        names = _features(needs)
+        names = by_feature(needs)
         return np.asarray(~np.any([self.not_applicable[name] for name in names], axis=0))
 
     def _refuse_missing(self, names: Sequence[str], applicable: Flags) -> None:
@@ -151,6 +170,13 @@ class Cells:
             )
 
 
+def _of_prompts(array: Array, chosen: Indices) -> Array:
+    """Take some prompts of an array (S, P, ...): a view if they are consecutive."""
+    if len(chosen) and chosen[-1] - chosen[0] + 1 == len(chosen):
+        return array[:, chosen[0] : chosen[-1] + 1]
+    return array[:, chosen]
+
+
 def read_cells(run: Run, needs: Sequence[str], *, sets: Sequence[int]) -> Cells:
     """Read columns of a run's cells from all shards that have a receipt.
 
@@ -164,12 +190,31 @@ def read_cells(run: Run, needs: Sequence[str], *, sets: Sequence[int]) -> Cells:
         the grid or on the order of rows in shards.
 
     Raises:
-        RunError: If a feature has no such column, or the columns exceed the machine's memory.
+        RunError: If a feature has no such column, or an analysis of the columns would take more
+            memory than the recipe allows, or the machine has.
         ShardError: If a shard is damaged.
     """
-    reader, features = _reader(run, sets), _features(needs)
-    _refuse_large(reader.nbytes(features))
-    return _read(reader, features)
+    return _read_all(run, needs, _prompts(run, sets))
+
+
+def read_each_set(run: Run, needs: Sequence[str], *, sets: Sequence[int]) -> list[Cells]:
+    """Read columns of several prompt sets at once, each shard a single time.
+
+    Args:
+        run: The run.
+        needs: Columns, as for `read_cells`.
+        sets: Prompt sets to read.
+
+    Returns:
+        The cells of each set, in order.
+
+    Raises:
+        RunError: As `read_cells`; the memory is that of all sets together.
+        ShardError: If a shard is damaged.
+    """
+    prompts = [prompt for number in sets for prompt in _prompts(run, [number])]
+    cells = _read_all(run, needs, prompts)
+    return [cells.of_set(number) for number in sets]
 
 
 def read_status(run: Run, needs: Sequence[str], *, sets: Sequence[int]) -> Cells:
@@ -183,81 +228,28 @@ def read_status(run: Run, needs: Sequence[str], *, sets: Sequence[int]) -> Cells
     Raises:
         ShardError: If a shard is damaged.
     """
-    return _read(_reader(run, sets), dict.fromkeys(_features(needs), ()))
+    reader = CellReader(run, tuple(sorted(run.seeds)), tuple(_prompts(run, sets)))
+    return fill(reader, dict.fromkeys(by_feature(needs), ()))
 
 
-def seed_blocks(
-    run: Run, needs: Sequence[str], *, sets: Sequence[int], n: int | None = None
-) -> Iterator[Sample]:
-    """Yield the rows of `read_cells(...).sample(needs, n=n)` in blocks of seeds.
+def _prompts(run: Run, sets: Sequence[int]) -> list[Prompt]:
+    """List the prompts of some sets in the order of their ids."""
+    return sorted((p for p in run.prompts.values() if p.set in sets), key=lambda p: p.id)
 
-    A block has one seed, or as many seeds as fit into `BLOCK_BYTES`, so a run with many seeds needs
-    no more memory than a small run. All blocks have the prompts that all seeds have.
+
+def _read_all(run: Run, needs: Sequence[str], prompts: Sequence[Prompt]) -> Cells:
+    reader, features = CellReader(run, tuple(sorted(run.seeds)), tuple(prompts)), by_feature(needs)
+    refuse_large(run, COPIES * reader.nbytes(features))
+    return fill(reader, features)
+
+
+def fill(reader: CellReader, features: Mapping[str, Sequence[str]]) -> Cells:
+    """Read columns with a reader.
 
     Args:
-        run: The run.
-        needs: Columns, each "feature.column".
-        sets: Prompt sets to read.
-        n: Number of prompts to use, in the order of their ids; all if None.
-
-    Yields:
-        Samples with seeds in ascending order, all with the same prompts.
-
-    Raises:
-        RunError: See `read_cells` and `Cells.sample`.
-        ShardError: If a shard is damaged.
+        reader: A new reader.
+        features: Feature -> its columns, possibly none.
     """
-    status = read_status(run, needs, sets=sets)
-    kept, failed = status.prompt_indices(needs, n=n)
-    prompts = tuple(status.prompts[i] for i in kept)
-    dropped = tuple(status.prompts[i].id for i in failed)
-    seed_bytes = CellReader(run, status.seeds[:1], prompts).nbytes(_features(needs))
-    step = max(1, BLOCK_BYTES // seed_bytes)
-    for start in range(0, len(status.seeds), step):
-        seeds = status.seeds[start : start + step]
-        yield _block(CellReader(run, seeds, prompts), needs, dropped)
-
-
-def _block(reader: CellReader, needs: Sequence[str], dropped: tuple[str, ...]) -> Sample:
-    """Read all cells of a reader.
-
-    This is a separate function so that a block is freed before the next block is read.
-    """
-    cells = _read(reader, _features(needs))
-    cells.prompt_indices(needs)  # raises if cells disappeared since the status was read
-    return Sample(cells.seeds, cells.prompts, cells.columns, dropped)
-
-
-def _features(needs: Sequence[str]) -> dict[str, list[str]]:
-    """Group columns by feature, without duplicates."""
-    features: dict[str, list[str]] = {}
-    for need in dict.fromkeys(needs):
-        name, _, column = need.rpartition(".")
-        features.setdefault(name, []).append(column)
-    return features
-
-
-def _memory() -> int:
-    """Return the bytes of memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _refuse_large(needed: int) -> None:
-    if needed > _memory():
-        raise RunError(
-            f"the features of all seeds take {needed / 2**30:,.1f} GiB of memory, and this machine "
-            f"has {_memory() / 2**30:,.1f} GiB: use fewer prompts (`metric_prompts` of the "
-            f"recipe), a metric with one number per image, or a larger machine; `goldenseed "
-            f"measure` needs less memory, because it computes distances for blocks of seeds"
-        )
-
-
-def _reader(run: Run, sets: Sequence[int]) -> CellReader:
-    prompts = sorted((p for p in run.prompts.values() if p.set in sets), key=lambda p: p.id)
-    return CellReader(run, tuple(sorted(run.seeds)), tuple(prompts))
-
-
-def _read(reader: CellReader, features: Mapping[str, Sequence[str]]) -> Cells:
     for name, columns in features.items():
         reader.read(name, columns)
     return Cells(

@@ -25,6 +25,9 @@ CELL = FAILED_CELL.removesuffix(".failed")
 class CellReader:
     """Fills arrays (S, P, ...) from all shards that have a receipt.
 
+    In memory, the numbers of a prompt lie together, so the arrays of some consecutive prompts are
+    views.
+
     One whole shard is in memory at a time. Its features are a hundredth of the size of its images,
     which were all in memory when they were drawn. Shards without a cell of these seeds and prompts
     are not opened.
@@ -78,7 +81,7 @@ class CellReader:
     def _read_status(self, columns: Sequence[str]) -> None:
         if not {"failed"}.issuperset(columns):
             raise RunError(f"cells have no column {columns}; known: failed")
-        failed = self.columns[FAILED_CELL] = np.zeros(self.shape)
+        failed = self.columns[FAILED_CELL] = np.zeros(self.shape[::-1]).T
         for tile in self._tiles():
             receipt = self.run.images.receipt(tile.id, tile.block)
             if receipt is not None:
@@ -90,7 +93,8 @@ class CellReader:
     def _read_feature(self, name: str, columns: Sequence[str]) -> None:
         feature = run_feature(self.run, name)
         for column, tail in _tails(name, feature, columns).items():
-            self.columns[f"{name}.{column}"] = np.zeros((*self.shape, *tail), np.float32)
+            values = np.zeros((len(self.prompts), len(self.seeds), *tail), np.float32)
+            self.columns[f"{name}.{column}"] = values.swapaxes(0, 1)
         folder = feature_folder(self.run, feature)
         for tile in self._tiles():
             source = self.run.images.receipt(tile.id, tile.block)
@@ -118,9 +122,9 @@ class CellReader:
     def _fill(self, name: str, columns: Sequence[str], rows: pa.Table) -> None:
         at, keep = self._indices(rows)
         rows = rows.filter(pa.array(keep))
-        reasons = rows["null_reason"].to_pylist()
-        null = np.array([reason is not None for reason in reasons], dtype=bool)
-        refused = np.array([str(reason).startswith(NOT_APPLICABLE) for reason in reasons], bool)
+        reasons = rows["null_reason"]
+        null = reasons.is_valid().to_numpy()
+        refused = pc.starts_with(reasons, NOT_APPLICABLE).fill_null(fill_value=False).to_numpy()
         self.missing[name][at] = False
         self.failed[name][at] = null & ~refused
         self.not_applicable[name][at[1][refused]] = True
@@ -134,6 +138,20 @@ class CellReader:
                 )
             else:
                 self.columns[f"{name}.{column}"][good] = values.to_numpy(zero_copy_only=False)
+
+
+def by_feature(needs: Sequence[str]) -> dict[str, list[str]]:
+    """Group columns by feature, without duplicates.
+
+    Example:
+        >>> by_feature(["layout.x", "gram.style", "layout.y"])
+        {'layout': ['x', 'y'], 'gram': ['style']}
+    """
+    features: dict[str, list[str]] = {}
+    for need in dict.fromkeys(needs):
+        name, _, column = need.rpartition(".")
+        features.setdefault(name, []).append(column)
+    return features
 
 
 def _tails(name: str, feature: Feature, columns: Sequence[str]) -> dict[str, tuple[int, ...]]:

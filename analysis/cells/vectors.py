@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.cells.cells import Sample, read_cells
+from analysis.cells.seed_parts import sample_in_parts
 from analysis.metrics.layout import fill_not_found
 from analysis.statistics.arrays import Floats
 from analysis.statistics.dual_pca import dual_pca
@@ -60,6 +61,8 @@ def style_vectors(
         RunError: If cells are missing, or there are too few images for the components.
     """
     need = f"{feature}.style"
+    if join == "mean" and not components:
+        return _means_in_parts(run, need, sets, n)
     sample = read_cells(run, [need], sets=sets).sample([need], n=n)
     styles = np.asarray(sample.columns[need], dtype=np.float64)
     if components:
@@ -123,6 +126,17 @@ def reduced(styles: Floats, components: int) -> Floats:
     except ValueError as error:
         raise RunError(f"style vectors cannot be reduced: {error}") from error
     return pca.scores.reshape(*styles.shape[:2], components)
+
+
+def _means_in_parts(run: Run, need: str, sets: Sequence[int], n: int | None) -> SeedVectors:
+    """Average the vectors of each seed, read a part of the seeds at a time."""
+    seeds: list[int] = []
+    means: list[Floats] = []
+    for sample in sample_in_parts(run, [need], sets=sets, n=n):
+        seeds += sample.seeds
+        means.append(np.asarray(sample.columns[need], dtype=np.float64).mean(axis=1))
+        prompts = sample.prompts
+    return SeedVectors(tuple(seeds), prompts, np.concatenate(means))
 
 
 def _joined(sample: Sample, values: Floats, join: Join, found: float) -> SeedVectors:

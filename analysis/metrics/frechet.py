@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from analysis.metrics.base import PERCEPTUAL_REFERENCE, ReferenceMetric
+from analysis.metrics.base import FLOAT64, PERCEPTUAL_REFERENCE, ReferenceMetric
 from analysis.statistics.arrays import Array, Floats
 from analysis.statistics.distances import Reference, frechet_distance, frechet_method
 from analysis.statistics.extrapolation import AtInfinity, at_infinity
@@ -65,6 +65,10 @@ class FrechetDistance(ReferenceMetric):
             dataclasses.replace(interval, method=f"{note}{interval.method}; {bias}")
             for interval in (frechet_interval(row, groups, self.shared) for row in rows)
         ]
+
+    def working_bytes(self, n: int, width: int) -> int:
+        """Features, centred, projected and transported; matrices of moments; the reference."""
+        return FLOAT64 * (6 * n * width + 4 * width**2) + self.reference_bytes(width)
 
     @staticmethod
     def _note(n: int, width: int) -> str:

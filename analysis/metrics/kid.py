@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from analysis.metrics.base import PERCEPTUAL_REFERENCE, ReferenceMetric
+from analysis.metrics.base import FLOAT64, PERCEPTUAL_REFERENCE, ReferenceMetric
 from analysis.statistics.arrays import Array, Floats, Indices
 from analysis.statistics.distances import KidReference
 from analysis.statistics.floors import kid_from_rest
 from analysis.statistics.intervals import Interval, kid_interval
-from analysis.statistics.kernels import kernel_sums
+from analysis.statistics.kernels import KERNEL_COLUMNS, kernel_sums
 
 MOST_IMAGES = 100_000
 """Images that are all compared with one another; 49,000 of 128 numbers take 12 s of one core."""
@@ -47,14 +47,14 @@ class KernelDistance(ReferenceMetric):
         return KidReference.from_features(self.reference)
 
     def core_seconds(self, images: int) -> float:
-        """Estimate the time of all products within a seed, twice, and with the reference.
+        """Estimate the time of half of the products within a seed, and of those with the reference.
 
         Fitted to one core of an AMD EPYC with 2,048 numbers an image and a reference of 5,000,
-        2026-12-01, busy: 1.1 s for 1,000 images, 12 s for 5,000, which is 2.6e10 operations a
+        2026-12-01, busy: 1.4 s for 1,000 images, 4.4 s for 5,000, which is 3.2e10 operations a
         second. The reference counts as `USUAL_REFERENCE` images, since a plan reads none.
         """
-        products = images * USUAL_REFERENCE + 2 * images**2
-        return 2 * self.width * products / 2.6e10
+        products = images * USUAL_REFERENCE + 0.6 * images**2
+        return 2 * self.width * products / 3.2e10
 
     def prepare(self, columns: Mapping[str, Array]) -> tuple[Array, ...]:
         """Return the embeddings, and the mean kernel of each image with the reference."""
@@ -76,6 +76,12 @@ class KernelDistance(ReferenceMetric):
             dataclasses.replace(interval, method=f"{interval.method}; {bias}")
             for interval in (kid_interval(row, groups, self.shared) for row in rows)
         ]
+
+    def working_bytes(self, n: int, width: int) -> int:
+        """Features twice; three parts of the kernel; the reference."""
+        return FLOAT64 * (2 * n * width + 3 * n * min(n, KERNEL_COLUMNS)) + self.reference_bytes(
+            width
+        )
 
     def between_groups(self, prepared: Sequence[Array], groups: Array) -> Floats:
         """Compute the distance of each seed from pairs of images of different groups.

@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.statistics.arrays import Floats
 
+KERNEL_COLUMNS = 2048
+"""Columns of a kernel that are computed together."""
+
 
 def as_matrix(features: ArrayLike, *, least: int = 2) -> Floats:
     """Convert features to a float64 matrix, or raise if they are too few or not finite.
@@ -90,7 +93,7 @@ def kernel_diagonal(x: Floats) -> Floats:
 
 
 def pair_sums(
-    x: Floats, codes: NDArray[np.integer[Any]], *, chunk: int = 2048
+    x: Floats, codes: NDArray[np.integer[Any]], *, chunk: int = KERNEL_COLUMNS
 ) -> tuple[Floats, Floats]:
     """Sum the kernel of each row with all other rows, and of all ordered pairs of each group.
 
@@ -124,7 +127,7 @@ def pair_sums(
     return rows, within
 
 
-def kernel_sums(first: Floats, second: Floats, *, chunk: int = 2048) -> Floats:
+def kernel_sums(first: Floats, second: Floats, *, chunk: int = KERNEL_COLUMNS) -> Floats:
     """Sum the kernel of each row of `first` over all rows of `second`.
 
     The kernel matrix is computed `chunk` columns at a time, so memory is len(first) x chunk.

@@ -231,10 +231,7 @@ def permuted_means(
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 2:
         raise ValueError(f"values have {x.ndim} axes; values of shape (S, P) are needed")
-    if groups is not None:
-        totals = sums_by_group(x, first_seen_codes(np.asarray(groups)))
-    else:
-        totals = x
+    totals = x if groups is None else sums_by_group(x, first_seen_codes(np.asarray(groups)))
     means = [draw[0] / x.shape[1] for draw in permuted_totals(totals[None], rng, draws=draws)]
     return np.array(means).reshape(draws, len(x))
 

@@ -1,8 +1,8 @@
 """Compute in parallel: Frechet distances of many seeds, and items before they are used.
 
-Frechet distances take one processor core per seed. Half of the eigenvalue computation is limited by memory bandwidth, so two cores on one seed are
-hardly faster than one core; two seeds on two cores are. Processes are used because scipy's LAPACK
-holds the interpreter's lock.
+Frechet distances take one processor core per seed. Half of the eigenvalue computation is limited by
+memory bandwidth, so two cores on one seed are hardly faster than one core; two seeds on two cores
+are. Processes are used because scipy's LAPACK holds the interpreter's lock.
 """
 
 from collections import deque

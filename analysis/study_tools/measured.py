@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from analysis.cells.cells import Sample, read_cells
+from analysis.cells.cells import Sample, read_each_set
 from analysis.extraction.extract import run_feature
 from analysis.metrics import Metric, load_metric
 from analysis.metrics.base import FAILED_CELL
@@ -156,9 +156,9 @@ def read_sets(
     """
     refuse_unmeasured(run, needs)
     samples = []
-    for number in sets:
+    for number, cells in zip(sets, read_each_set(run, needs, sets=sets), strict=True):
         try:
-            samples.append(read_cells(run, needs, sets=[number]).sample(needs, n=n))
+            samples.append(cells.sample(needs, n=n))
         except RunError as error:
             raise RunError(f"prompt set {number}: {error}") from error
     return samples

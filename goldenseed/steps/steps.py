@@ -4,8 +4,9 @@
 functions and prints; a Python script can call them too.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from analysis.metrics import load_metric
 from analysis.ranking import rank as ranks
 from analysis.ranking.result import Ranking, nothing_ranked
 from analysis.seed_shares import fewest_draws, share_table
-from goldenseed.progress import note
+from goldenseed.progress import follow, note
 from goldenseed.steps.costs.expected import drawing_expected, measuring_expected
 from goldenseed.steps.prompt_notes import note_cut_texts
 from goldenseed.steps.publishing import Wanted, publish_run
@@ -30,6 +31,7 @@ from pipeline.executors.base import make_executor
 from pipeline.runs import grid
 from pipeline.runs.drivers import Claims
 from pipeline.runs.run import Run
+from pipeline.stage import Outcome
 from pipeline.storage.manifest import compact
 
 
@@ -144,8 +146,17 @@ def measure(run: Run, workers: Workers) -> list[Result]:
     """Measure the features of each image, then the recipe's metrics of each seed."""
     result = extract(run, workers)
     if not result.errors:
-        per_seed.measure(run, run.recipe.metrics)
+        per_seed.measure(run, run.recipe.metrics, spread=partial(_spread, run, workers))
     return [result]
+
+
+def _spread(
+    run: Run, workers: Workers, stage: per_seed.MeasureStage, parts: Sequence[per_seed.Part]
+) -> Iterator[Outcome]:
+    """Measure parts of the seeds of a run on an executor, and show the progress."""
+    executor = make_executor(workers.executor, workers.count)
+    total = stage.images * len(run.seeds)
+    return follow(executor.run(stage, parts), what=_title("distances", run), total=total)
 
 
 def draw_and_measure(run: Run, workers: Workers) -> list[Result]:

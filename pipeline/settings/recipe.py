@@ -131,6 +131,9 @@ class Recipe(Frozen):
         metric_prompts: Metric -> number of prompts of each set that it uses, the first in the order
             of their ids. Other metrics use all prompts.
         ranking: How seeds are ranked; if it is left out, nothing is ranked.
+        analysis_memory_gb: Memory, in GB (10^9 bytes), that one process of an analysis may take: it
+            reads as many seeds at a time as fit, and refuses what does not. None for the memory of
+            the machine; vectors are then read in blocks of 1 GiB.
     """
 
     name: Name
@@ -155,6 +158,7 @@ class Recipe(Frozen):
     metrics: list[str] = Field(default_factory=list)
     metric_prompts: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     ranking: RankingConfig | None = None
+    analysis_memory_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @property
     def keeps_all_images(self) -> bool:

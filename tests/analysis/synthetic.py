@@ -15,6 +15,7 @@ from PIL import Image
 
 from analysis.extraction.extract import ExtractStage, missing_extractions
 from analysis.features.base import Batch, Columns, Feature
+from analysis.metrics.frechet import FrechetPerceptual
 from analysis.metrics.kid import KidPerceptual
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.grid import Tile
@@ -190,5 +191,17 @@ class ColourKid(KidPerceptual):
         return np.random.default_rng(0).normal(0.5, 0.05, size=(64, 3))
 
 
+class ColourFrechet(FrechetPerceptual):
+    """A user's own metric: Frechet distance of the mean colours from middle grey."""
+
+    name: ClassVar[str] = "frechet_colour"
+    needs: ClassVar[tuple[str, ...]] = ("tests.analysis.synthetic:Colour.mean",)
+
+    @cached_property
+    def reference(self) -> NDArray[np.float64]:
+        return np.random.default_rng(0).normal(0.5, 0.05, size=(64, 3))
+
+
 COLOUR = "tests.analysis.synthetic:Colour"
 COLOUR_KID = "tests.analysis.synthetic:ColourKid"
+COLOUR_FRECHET = "tests.analysis.synthetic:ColourFrechet"

@@ -1,33 +1,45 @@
 import logging
+import pickle
 import weakref
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
-from analysis.cells import cells
+from analysis.cells import seed_parts
 from analysis.cells.cells import Sample
 from analysis.cells.reader import CellReader
 from analysis.features import load_feature
 from analysis.metrics import load_metric
+from analysis.metrics.base import REFERENCES_VARIABLE
 from analysis.per_seed import (
-    PER_SEED_FILE,
+    MeasureStage,
+    Part,
     group_refusal,
     measure,
     metric_identity,
     read_per_seed,
 )
+from analysis.per_seed.parts import Wanted
+from analysis.per_seed.table import Spread
 from analysis.statistics.arrays import Array
-from pipeline.errors import RegistryError, RunError
+from pipeline.errors import ConfigError, RegistryError, RunError
+from pipeline.executors.local import LocalExecutor
 from pipeline.prompts.prompt_sets import Prompt
+from pipeline.runs.layout import PER_SEED_FILE
 from pipeline.runs.run import Run
+from pipeline.stage import Outcome
 from pipeline.storage.parquet import read_table
+from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import PER_SEED
+from pipeline.storage.shards import ShardFolder
 from tests.analysis import synthetic
-from tests.analysis.synthetic import COLOUR, COLOUR_KID, noisy
+from tests.analysis.synthetic import COLOUR, COLOUR_FRECHET, COLOUR_KID, noisy
 
 METRICS = ["brightness", "failure_rate", COLOUR_KID]
 
@@ -94,11 +106,11 @@ class Watched(CellReader):
 def test_seeds_a_few_at_a_time_give_the_same_bits_and_are_held_a_few_at_a_time(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cells, "CellReader", Watched)
+    monkeypatch.setattr(seed_parts, "CellReader", Watched)
     found = {}
-    for seeds_held, limit in ((4, 2**30), (1, 1), (2, 2 * 12 * 12)):
+    for seeds_held, limit in ((4, 2**30), (1, 1), (2, 2 * 216)):
         Watched.most = 0
-        monkeypatch.setattr(cells, "BLOCK_BYTES", limit)
+        monkeypatch.setattr(seed_parts, "PART_BYTES", limit)
         found[seeds_held] = measure(run, METRICS), Watched.most
     whole, most = found[4]
     for seeds_held in (1, 2):
@@ -169,3 +181,72 @@ def test_unknown_metrics_and_unmeasured_runs_are_errors(run: Run, tmp_path: Path
         measure(run, ["brigthness"])
     with pytest.raises(RunError, match="goldenseed measure"):
         read_per_seed(synthetic.start(tmp_path, n_prompts=2))
+
+
+def spread_over(opened: list[MeasureStage]) -> Spread:
+    """Measure each part with a stage of its own, sent as to an actor."""
+
+    def spread(stage: MeasureStage, parts: Sequence[Part]) -> Iterator[Outcome]:
+        for part in parts:
+            opened.append(pickle.loads(pickle.dumps(stage)))
+            yield from LocalExecutor().run(opened[-1], [part])
+
+    return spread
+
+
+def test_parts_on_an_executor_give_the_same_table(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics, opened = [*METRICS, COLOUR_FRECHET], []
+    whole = measure(run, metrics, spread=spread_over(opened))
+    assert not opened  # one part is measured in this process
+    monkeypatch.setattr(seed_parts, "PART_BYTES", 1)
+    assert measure(run, metrics, spread=spread_over(opened)).equals(whole)
+    assert len(opened) == 4  # one seed each, for both metrics of vectors
+
+
+def test_an_actor_finds_the_references_of_the_driver(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(REFERENCES_VARIABLE, str(tmp_path))
+    stage = MeasureStage(run.root, run.recipe, [Wanted("fid", 1, ())])
+    monkeypatch.delenv(REFERENCES_VARIABLE)  # as on another machine
+    elsewhere = pickle.loads(pickle.dumps(stage))
+    with pytest.raises(ConfigError, match=rf"reference {tmp_path}/inception.safetensors is miss"):
+        elsewhere.setup()
+
+
+def test_a_part_that_fails_elsewhere_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seed_parts, "PART_BYTES", 1)
+
+    def spread(stage: MeasureStage, parts: Sequence[Part]) -> list[Outcome]:
+        del stage
+        return [Outcome(part.id, error="no memory") for part in parts]
+
+    with pytest.raises(RunError, match=r"seeds 0-0 could not be measured: no memory"):
+        measure(run, METRICS, spread=spread)
+    measure(run, METRICS)
+
+
+@pytest.mark.parametrize(("seeds_held", "reads"), [(4, 1), (3, 2)])
+def test_all_metrics_and_sets_share_one_pass_if_a_tile_fits(
+    run: Run, monkeypatch: pytest.MonkeyPatch, seeds_held: int, reads: int
+) -> None:
+    """A part that ends within a tile is the control: the tile is read again for the next part."""
+    opened: Counter[str] = Counter()
+    read = ShardFolder.read
+
+    def spy(self: ShardFolder, receipt: Receipt, columns: Sequence[str]) -> pa.Table:
+        opened[receipt.file] += "mean" in columns
+        return read(self, receipt, columns)
+
+    monkeypatch.setattr(seed_parts, "PART_BYTES", seeds_held * 216)
+    monkeypatch.setattr(ShardFolder, "read", spy)
+    measure(run, [COLOUR_KID, COLOUR_FRECHET])
+    assert set(opened.values()) == {reads}
+
+
+def test_the_recipe_says_how_much_memory_a_part_takes(tmp_path: Path) -> None:
+    run = measured(tmp_path, tile=(4, 24), analysis_memory_gb=1e-6)
+    with pytest.raises(RunError, match=r"`analysis_memory_gb` of the recipe allows 0\.0 GB"):
+        measure(run, [COLOUR_KID])

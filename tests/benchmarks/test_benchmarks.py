@@ -10,9 +10,10 @@ import open_clip
 import pytest
 
 from analysis.statistics.distances import kid as real_kid
-from benchmarks import fuse, generate, gram, hps, kid, ocr, plan, shards, studies
+from benchmarks import distances, fuse, generate, gram, hps, kid, ocr, plan, scale, shards, studies
 from benchmarks.harness import report
 from benchmarks.report import CHROMIUM
+from benchmarks.simulated_run import Distances, Embedding
 from tests.analysis.features import tiny_clip
 
 KEYS = {"benchmark", "ours", "peer", "unit", "ratio", "goal", "runs", "machine", "ok"}
@@ -55,6 +56,30 @@ def test_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert fields.keys() >= KEYS
     assert fields["right"] is True
     assert fields["cells"] == 2 * 70 * 40
+
+
+def test_scale(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = ["--cells", "4096", "--seeds", "64", "--steps"]
+    assert scale.main([*sizes, "status", "resume"]) == 0
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert (fields["right"], fields["cells"]) == (True, 4096)
+    # The negative control: a step that finds something else is a failure, however fast.
+    monkeypatch.setattr(scale, "lose", lambda _run, _share: 7)
+    assert scale.main([*sizes, "resume"]) == 1
+
+
+def test_distances(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Embedding, "width", 8)
+    monkeypatch.setattr(Distances, "images", 50)
+    monkeypatch.setattr(distances, "peak_megabytes", lambda: 400.0)
+    assert distances.main(["--seeds", "3", "--images", "20"]) == 0
+    fields = last_line(capsys.readouterr().out)
+    assert fields.keys() >= KEYS
+    assert fields["right"] is True
+    # The negative control: more memory than the recipe states is a failure, however fast.
+    monkeypatch.setattr(distances, "peak_megabytes", lambda: 4000.0)
+    assert distances.main(["--seeds", "3", "--images", "20"]) == 1
 
 
 def test_report() -> None:

@@ -6,7 +6,7 @@ and `Metric` for anything else.
 """
 
 from analysis.metrics.base.means import MeanMetric, ShareMetric
-from analysis.metrics.base.metric import FAILED_CELL, Metric
+from analysis.metrics.base.metric import FAILED_CELL, FLOAT64, Metric
 from analysis.metrics.base.reference import (
     PERCEPTUAL_REFERENCE,
     REFERENCES_VARIABLE,
@@ -16,6 +16,7 @@ from analysis.metrics.base.reference import (
 
 __all__ = [
     "FAILED_CELL",
+    "FLOAT64",
     "PERCEPTUAL_REFERENCE",
     "REFERENCES_VARIABLE",
     "MeanMetric",

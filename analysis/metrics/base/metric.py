@@ -18,6 +18,10 @@ from pipeline.registry import source_sha256
 
 FAILED_CELL = "cell.failed"
 """A column that every run has: 1 where the cell has no usable image, else 0."""
+FLOAT64 = 8
+"""Bytes of a number."""
+MATRICES = 6
+"""Arrays of the size of a seed's columns that a metric may hold at once."""
 
 
 def _with_card(need: str, card: str) -> str:
@@ -170,6 +174,18 @@ class Metric(ABC):
         """Say why the metric cannot be shown for these columns; by default empty: it can."""
         del columns
         return ""
+
+    def working_bytes(self, n: int, width: int) -> int:
+        """Estimate the memory that computing one seed takes, beside its columns.
+
+        A part of the seeds is chosen so that it fits with this much more. By default, six times the
+        columns in float64.
+
+        Args:
+            n: Images of the seed.
+            width: Numbers of an image.
+        """
+        return MATRICES * FLOAT64 * n * width
 
     def per_image(self, columns: Mapping[str, Array]) -> Floats:
         """Return the number of each image, shape (S, P), NaN where an image has none.

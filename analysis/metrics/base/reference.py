@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from analysis.features import load_feature
-from analysis.metrics.base.metric import Metric
+from analysis.metrics.base.metric import FLOAT64, Metric
 from analysis.statistics.arrays import Array, Floats
 from analysis.statistics.floors import NoiseFloor, noise_floor
 from pipeline.errors import ConfigError
@@ -150,6 +150,10 @@ class ReferenceMetric(Metric):
     @abstractmethod
     def from_rest(self, part: Floats, rest: Floats) -> float:
         """Measure the distance of some reference images, (n, d), from the others, (m - n, d)."""
+
+    def reference_bytes(self, width: int) -> int:
+        """Estimate the memory that the reference takes: read, and checked or in moments."""
+        return FLOAT64 * (2 * self.reference_n * width + 4 * width**2)
 
     def floor(self, n: int, rng: np.random.Generator) -> NoiseFloor | None:
         """Measure the distance of the reference from itself.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.cells.cells import Sample, read_cells
+from analysis.cells.cells import Sample, read_each_set
 from analysis.metrics import Metric, load_metric
 from analysis.per_seed import group_refusal, metric_identity
 from analysis.ranking.before_drawing import refuse_without_better_end
@@ -88,7 +88,7 @@ def rank(
     ranked = load_metric(name, model=run.card)
     _refuse_settings(ranked, permutations)
     n = n or run.recipe.metric_prompts.get(name)
-    sets = [read_cells(run, ranked.needs, sets=[number]) for number in (1, 2)]
+    sets = read_each_set(run, ranked.needs, sets=(1, 2))
     samples = [cells.sample(ranked.needs, n=n) for cells in sets]
     share = share or (ranking.share if ranking else LIST_SHARE)
     identity = ranking_identity(run, ranked)

@@ -79,7 +79,7 @@ def split_half(
     count = int(codes.max()) + 1
     if count < 4:
         raise ValueError(f"prompts fall into {count} groups; halves need at least 4")
-    sums, sizes = sums_by_group(y, codes), np.bincount(codes)
+    sums, sizes = sums_by_group(y, codes), np.bincount(codes).astype(np.float64)
     order = rng.permuted(np.tile(np.arange(count), (splits, 1)), axis=1)
     half = float(np.mean([_half_correlation(sums, sizes, row) for row in order]))
     value, low, high = _feldt(sums / sizes, sizes / sizes.sum(), level)

@@ -149,6 +149,7 @@ def _actor_options(needs: Resources, at_once: int) -> dict[str, object]:
     return {
         "num_cpus": needs.cpus,
         "num_gpus": needs.gpus,
+        "memory": needs.memory or None,
         "max_restarts": 0,
         "max_concurrency": at_once,
         "runtime_env": {"env_vars": {**threads, "PYTHONPATH": os.pathsep.join(_project_paths())}},

@@ -7,11 +7,11 @@ from pipeline.stage import Resources
 
 
 def count_workers(needs: Resources, machines: Iterable[Mapping[str, float]]) -> int:
-    """Count the actors that fit the machines: by GPUs if they need any, else by cores.
+    """Count the actors that fit the machines: by GPUs if they need any, else by cores; by memory.
 
     Args:
         needs: The resources of one actor.
-        machines: The resources of each machine, under "CPU" and "GPU".
+        machines: The resources of each machine, under "CPU", "GPU" and "memory" (bytes).
 
     Returns:
         The number of actors; 0 if none fits.
@@ -19,9 +19,16 @@ def count_workers(needs: Resources, machines: Iterable[Mapping[str, float]]) -> 
     Example:
         >>> count_workers(Resources(gpus=2.0), [{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 1}])
         2
+        >>> count_workers(Resources(memory=4 * 10**9), [{"CPU": 8, "memory": 10**10}])
+        2
     """
-    kind, amount = ("GPU", needs.gpus) if needs.gpus else ("CPU", needs.cpus)
-    return sum(int(machine.get(kind, 0) / amount) for machine in machines)
+    amounts = {"GPU": needs.gpus} if needs.gpus else {"CPU": needs.cpus}
+    if needs.memory:
+        amounts["memory"] = float(needs.memory)
+    return sum(
+        min(int(machine.get(kind, 0) / amount) for kind, amount in amounts.items())
+        for machine in machines
+    )
 
 
 def no_machine(name: str, needs: Resources, seconds: float) -> str:
@@ -45,7 +52,7 @@ def check_machines(name: str, needs: Resources, machines: Sequence[Mapping[str, 
 
     Raises:
         ModelError: If an actor needs more GPUs than any machine has.
-        RunError: If it needs more CPU cores.
+        RunError: If it needs more CPU cores or more memory.
     """
     gpus = max((machine.get("GPU", 0) for machine in machines), default=0)
     cpus = max((machine.get("CPU", 0) for machine in machines), default=0)
@@ -59,4 +66,11 @@ def check_machines(name: str, needs: Resources, machines: Sequence[Mapping[str, 
         raise RunError(
             f"{name} needs {needs.cpus:g} CPU cores for each actor, and the best of "
             f"{len(machines)} machine(s) has {cpus:g}: run it on a larger machine"
+        )
+    memory = max((machine.get("memory", 0) for machine in machines), default=0)
+    if needs.memory > memory:
+        raise RunError(
+            f"{name} needs {needs.memory / 1e9:.1f} GB of memory for each actor, and Ray grants "
+            f"{memory / 1e9:.1f} GB on the best of {len(machines)} machine(s): lower "
+            "`analysis_memory_gb` of the recipe, or run it on a larger machine"
         )

@@ -5,8 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from analysis.cells import cells
-from analysis.cells.cells import read_cells, read_status, seed_blocks
+from analysis.cells import memory, seed_parts
+from analysis.cells.cells import read_cells, read_status
+from analysis.cells.seed_parts import sample_in_parts
 from analysis.metrics.base import FAILED_CELL
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
@@ -165,9 +166,9 @@ def test_blocks_of_seeds_are_the_whole_sample_in_bounded_memory(
     needs = [MEAN, BRIGHTNESS]
     whole = read_cells(run, needs, sets=[1]).sample(needs, n=6)
     per_seed = 6 * (3 + 1) * 4  # prompts x (colours + brightness) x float32
-    for limit, held in ((1, 1), (3 * per_seed - 1, 2), (10 * per_seed, 4)):
-        monkeypatch.setattr(cells, "BLOCK_BYTES", limit)
-        blocks = list(seed_blocks(run, needs, sets=[1], n=6))
+    for limit, held in ((1, 1), (15 * per_seed - 1, 2), (50 * per_seed, 4)):
+        monkeypatch.setattr(seed_parts, "PART_BYTES", limit)
+        blocks = list(sample_in_parts(run, needs, sets=[1], n=6))
         sizes = [sum(array.nbytes for array in block.columns.values()) for block in blocks]
         assert max(sizes) == held * per_seed <= max(limit, per_seed)
         assert [seed for block in blocks for seed in block.seeds] == list(whole.seeds)
@@ -186,8 +187,8 @@ def test_blocks_stand_on_the_prompts_that_all_seeds_have(
         return None if (prompt.id, seed) == (lost.id, 1) else noisy(prompt, seed)
 
     run = measured(tmp_path / "run", draw=draw, n_prompts=80, seeds=range(2), tile=(1, 80))
-    monkeypatch.setattr(cells, "BLOCK_BYTES", 1)
-    first, second = seed_blocks(run, [BRIGHTNESS], sets=[1])
+    monkeypatch.setattr(seed_parts, "PART_BYTES", 1)
+    first, second = sample_in_parts(run, [BRIGHTNESS], sets=[1])
     assert (first.seeds, second.seeds) == ((0,), (1,))
     assert first.prompts == second.prompts
     assert first.dropped == second.dropped == (lost.id,)
@@ -195,7 +196,7 @@ def test_blocks_stand_on_the_prompts_that_all_seeds_have(
     assert not read_status(run, [BRIGHTNESS], sets=[1]).failed["appearance"][0].any()
     run.grow([7], [])
     with pytest.raises(RunError, match=r"unequal n.*7 \(\d+\)"):
-        next(seed_blocks(run, [BRIGHTNESS], sets=[1]))
+        next(sample_in_parts(run, [BRIGHTNESS], sets=[1]))
 
 
 def test_only_shards_with_a_seed_of_the_block_are_opened(
@@ -209,9 +210,9 @@ def test_only_shards_with_a_seed_of_the_block_are_opened(
         opened.append(tuple(columns))
         return read(self, receipt, columns)
 
-    monkeypatch.setattr(cells, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(seed_parts, "PART_BYTES", 1)
     monkeypatch.setattr(ShardFolder, "read", spy)
-    blocks = seed_blocks(other, [MEAN], sets=[1])
+    blocks = sample_in_parts(other, [MEAN], sets=[1])
     next(blocks)
     assert [columns[3:] for columns in opened] == [(), (), ("mean",)]  # two shards of status
     list(blocks)
@@ -221,10 +222,10 @@ def test_only_shards_with_a_seed_of_the_block_are_opened(
 def test_more_than_the_machine_holds_is_refused_with_both_numbers(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = 4 * len(of_set(run, 1)) * 3 * 4
-    monkeypatch.setattr(cells, "_memory", lambda: needed)
+    needed = 5 * 4 * len(of_set(run, 1)) * 3 * 4
+    monkeypatch.setattr(memory, "machine_memory", lambda: needed)
     read_cells(run, [MEAN], sets=[1])
-    monkeypatch.setattr(cells, "_memory", lambda: needed - 1)
-    with pytest.raises(RunError, match=r"take 0\.0 GiB of memory, and this machine has 0\.0"):
+    monkeypatch.setattr(memory, "machine_memory", lambda: needed - 1)
+    with pytest.raises(RunError, match=r"take 0\.0 GB of memory, and this machine has 0\.0"):
         read_cells(run, [MEAN], sets=[1])
-    assert list(seed_blocks(run, [MEAN], sets=[1]))
+    assert list(sample_in_parts(run, [MEAN], sets=[1]))

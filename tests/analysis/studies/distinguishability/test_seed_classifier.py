@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from analysis.statistics.parallel import ahead
 from analysis.studies.distinguishability import pace
 from analysis.studies.distinguishability.answers import Answers
 from analysis.studies.distinguishability.changes import CHANGES, cropped, jpeg, resized
@@ -24,7 +25,6 @@ from analysis.studies.distinguishability.network import (
     pixels_of,
 )
 from analysis.studies.distinguishability.split import split_by_group
-from analysis.statistics.parallel import ahead
 from analysis.studies.distinguishability.stream import Stream
 from analysis.studies.distinguishability.training import Classifier
 from analysis.studies.distinguishability.trials import owners_p
