@@ -5,8 +5,9 @@ RECIPE ?= seedling
 BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier report \
   overlap
 STAMP := .venv/installed
+AUDIT := build/audit/installed
 
-.PHONY: run brightness findings test lint map bench docs clean
+.PHONY: run brightness findings test lint map bench docs audit sbom clean
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
@@ -58,6 +59,23 @@ docs: $(STAMP)
 	.venv/bin/python docs/tools/fill.py
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
 	@echo "open build/site/index.html"
+
+# Known vulnerabilities of the pinned versions; exit code 3 of .ci/audit: the database is not there.
+audit: $(AUDIT)
+	.ci/audit
+
+# The software bill of materials of .venv, as CycloneDX, in build/sbom.json.
+sbom: $(STAMP) $(AUDIT)
+	build/audit/bin/cyclonedx-py environment .venv/bin/python --pyproject pyproject.toml \
+	  --output-reproducible --output-file build/sbom.json
+	@echo "wrote build/sbom.json"
+
+# Both tools live in an environment of their own, so that they do not count as our libraries.
+$(AUDIT): pyproject.toml constraints.txt
+	test -x build/audit/bin/python || $(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt cyclonedx-bom pip-audit
+	touch $@
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -42,6 +42,7 @@ class RayMachines:
             autoscaler.
         cpus: CPU cores of the head.
         jobs: Whether the head has a job server, which needs `ray[default]`; without a token.
+        token: Whether the cluster wants a token.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class RayMachines:
         *,
         cpus: int = 0,
         jobs: bool = False,
+        token: bool = True,
     ) -> None:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -58,7 +60,7 @@ class RayMachines:
         self.address = f"{self.host}:{_free_port()}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
-            "RAY_AUTH_MODE": "disabled" if jobs else "token",
+            "RAY_AUTH_MODE": "token" if token and not jobs else "disabled",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_FAKE_CLUSTER": "1",

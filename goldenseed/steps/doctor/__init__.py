@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from goldenseed.steps.doctor import machine, software
+from goldenseed.steps.doctor import cluster, machine, software
 from goldenseed.steps.doctor.finding import Finding, State
 
 __all__ = ["Finding", "State", "examine"]
@@ -22,7 +22,9 @@ def examine(folder: Path) -> Iterator[Finding]:
     yield machine.disk(folder)
     yield machine.hard_links(folder)
     yield machine.ports()
-    yield software.ray_address()
+    yield cluster.ray_address()
+    yield cluster.ray_access()
+    yield cluster.token_file()
     yield software.shipped_models()
     yield software.hub()
     yield software.unicode_output()

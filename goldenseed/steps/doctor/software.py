@@ -1,6 +1,5 @@
 """Checks of libraries, weights and environment variables."""
 
-import os
 import platform
 import sys
 from importlib.metadata import version
@@ -42,15 +41,6 @@ def hub() -> Finding:
         advice = "HF_HUB_OFFLINE is set, so only these can be used; unset it to download others"
         return Finding("Hugging Face cache", State.NOTE, found, advice)
     return Finding("Hugging Face cache", State.OK, found)
-
-
-def ray_address() -> Finding:
-    """Say which Ray cluster a run would use."""
-    address = os.environ.get("RAY_ADDRESS", "")
-    if address in ("", "local"):
-        return Finding("Ray", State.OK, "a cluster of its own on this machine")
-    advice = "RAY_ADDRESS is set: runs use that cluster; unset it to draw on this machine"
-    return Finding("Ray", State.NOTE, address, advice)
 
 
 def fonts() -> Finding:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from goldenseed.steps.doctor import State, examine, machine, software
+from goldenseed.steps.doctor import State, cluster, examine, machine
 from tests.goldenseed.conftest import Call
+from tests.ray_machines import RayMachines
 
 NOISE = ["noise", "--seed", "7", "--shape", "4,8,8"]
 
@@ -62,6 +63,7 @@ def test_this_machine_can_draw(call: Call, tmp_path: Path) -> None:
     findings = {finding["check"]: finding for finding in json.loads(out)}
     assert code == 0
     assert findings["hard links"]["state"] == "ok"
+    assert findings["Ray's access"]["found"] == "127.0.0.1 alone, with a token"
     assert findings["libraries"]["found"].count("torch") == 1
     assert all(finding["advice"] for finding in findings.values() if finding["state"] != "ok")
 
@@ -106,9 +108,9 @@ def test_a_machine_without_compiler_is_noted(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_address_of_ray_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert software.ray_address().state is State.OK
+    assert cluster.ray_address().state is State.OK
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert software.ray_address().found == "10.0.0.1:6379"
+    assert cluster.ray_address().found == "10.0.0.1:6379"
 
 
 def test_each_advice_belongs_to_a_finding_that_needs_it(tmp_path: Path) -> None:
@@ -118,3 +120,50 @@ def test_each_advice_belongs_to_a_finding_that_needs_it(tmp_path: Path) -> None:
                 yield finding.check
 
     assert not list(unneeded())
+
+
+def test_a_ray_without_a_token_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.executors.ray.exposure.own_addresses", lambda: {"127.0.0.1"})
+    assert cluster.ray_access().state is State.OK
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert cluster.ray_access().found == "127.0.0.1 alone, and it wants no token"
+    monkeypatch.setattr("pipeline.executors.ray.exposure.own_addresses", lambda: {"0.0.0.0"})
+    assert "listens on 0.0.0.0" in cluster.ray_access().found
+
+
+def test_a_cluster_that_does_not_answer_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    finding = cluster.ray_access()
+    assert finding.state is State.NOTE
+    assert "127.0.0.1:1 does not answer" in finding.found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("token", [True, False])
+def test_a_cluster_is_asked_for_its_token(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, *, token: bool
+) -> None:
+    machines = RayMachines(tmp_path_factory.mktemp("m"), token=token)
+    try:
+        monkeypatch.setenv("RAY_ADDRESS", machines.address)
+        monkeypatch.setenv("RAY_AUTH_TOKEN", machines.environment["RAY_AUTH_TOKEN"])
+        finding = cluster.ray_access()
+    finally:
+        machines.close()
+    assert (finding.state is State.OK) is token
+    assert finding.found.endswith("wants a token" if token else "answers without a token")
+
+
+def test_a_token_that_others_can_read_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    assert cluster.token_file().found == "in no file"
+    file = tmp_path / ".ray" / "auth_token"
+    file.parent.mkdir()
+    file.write_text("0" * 64)
+    file.chmod(0o644)
+    assert cluster.token_file().advice.endswith(f"chmod 600 {file}")
+    file.chmod(0o600)
+    assert cluster.token_file().state is State.OK
