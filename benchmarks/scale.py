@@ -2,8 +2,9 @@
 
 The grid is that of two models with 22,512 prompts x 1,024 seeds each, as one run of 2,048 seeds;
 `--cells` takes fewer prompts. Shards, receipts and features are real files (see
-`benchmarks.simulated_run`). Each step runs in a process of its own, whose wall time, processor time
-and largest resident memory are measured:
+`benchmarks.simulated_run`); without an analysis among the `--steps`, the data files are holes. Each
+step runs in a process of its own, whose wall time, processor time and largest resident memory are
+measured:
 
     plan          what the grid costs, and how much of it is drawn
     status        the state, with all receipts opened, and again with the manifest
@@ -28,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,8 @@ ANALYSES = ("measure", "rank", "shares", "quality", "golden")
 STEPS = ("plan", "status", "compact", "status_again", "resume", "drive", *ANALYSES)
 SECONDS, MEGABYTES = 900.0, 8000.0
 LOST = 0.01
+PROCESSES = 2
+"""Processes that write the simulated run."""
 
 
 @dataclass(frozen=True)
@@ -183,13 +186,15 @@ def lose(run: "Run", share: float) -> int:
     return len(lost)
 
 
-def measure_all(folder: Path, grid: "Grid", steps: Iterable[str]) -> tuple[dict[str, Cost], bool]:
+def measure_all(folder: Path, grid: "Grid", steps: Sequence[str]) -> tuple[dict[str, Cost], bool]:
     """Simulate a run, do the steps, and check what they find."""
-    from benchmarks.simulated_run import METRICS, SCALARS, simulate, write_tiles
+    from benchmarks.simulated_run import METRICS, SCALARS, simulate
+    from benchmarks.simulated_shards import write_tiles
 
     ranking = {"metric": METRICS[0], "share": 0.25}
     start = time.perf_counter()
-    run = simulate(folder, grid, SCALARS, METRICS, processes=2, ranking=ranking)
+    fields, empty = {"ranking": ranking}, not set(ANALYSES).intersection(steps)
+    run = simulate(folder, grid, SCALARS, METRICS, fields=fields, processes=PROCESSES, empty=empty)
     tiles = list(run.tiles())
     sys.stderr.write(f"{len(tiles):,} tiles written in {time.perf_counter() - start:.0f} s\n")
     wanted = {
@@ -205,7 +210,7 @@ def measure_all(folder: Path, grid: "Grid", steps: Iterable[str]) -> tuple[dict[
         seconds, processor = costs[name].seconds, costs[name].cpu_seconds
         sys.stderr.write(f"{name}: {seconds:.1f} s, {processor:.1f} s of processors\n")
         if name == "resume":
-            write_tiles(run, run.missing(), processes=1)
+            write_tiles(run, run.missing(), processes=1, empty=empty)
     return costs, right
 
 
