@@ -88,11 +88,15 @@ def refuse_added(origin: Origin, what: str) -> None:
 
 
 def added_notes(origin: Origin) -> tuple[str, ...]:
-    """Say what a user has to add to the checkpoint by hand."""
-    if not origin.added:
-        return ()
+    """Say what a user has to add to the checkpoint, or to replace in it, by hand."""
     added = ", ".join(origin.added)
-    return (f"The card {origin.card} adds {added} to its checkpoint: add the same there.",)
+    notes = [f"The card {origin.card} adds {added} to its checkpoint: add the same there."]
+    replaced = [
+        f"The card {origin.card} takes its {network.component} from {network.source}: load it there"
+        f" in place of the checkpoint's own."
+        for network in origin.networks
+    ]
+    return (*(notes if origin.added else ()), *replaced)
 
 
 def settings_lines(origin: Origin) -> list[str]:

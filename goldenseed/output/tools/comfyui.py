@@ -8,7 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from goldenseed.output.tools.base import Guide, Use, cfg_scale, refuse_added, steps_words
+from goldenseed.output.tools.base import (
+    Guide,
+    Use,
+    added_notes,
+    cfg_scale,
+    refuse_added,
+    steps_words,
+)
 from goldenseed.output.tools.samplers import sampler_names
 from goldenseed.steps.seed_lists.origin import Origin
 from pipeline.errors import ConfigError
@@ -83,6 +90,7 @@ def _notes(origin: Origin) -> Iterator[str]:
         )
     if origin.noise != "torch-cpu":
         yield "For noise as GPUs draw it, a custom node is needed, for example smZNodes (RNG: nv)."
+    yield from added_notes(origin)
     if origin.demonstration:
         yield (
             f"{origin.card} is a small model of goldenseed, which ComfyUI cannot load: this "

@@ -1,19 +1,20 @@
 """A script for diffusers that draws what goldenseed draws."""
 
 import json
+from collections.abc import Mapping, Sequence
 
 from goldenseed.output.tools.base import Guide, Use, refuse_added, steps_words
-from goldenseed.steps.seed_lists.origin import Origin
+from goldenseed.steps.seed_lists.origin import Network, Origin
 from pipeline.cards.checkpoints import PROJECT_ROOT
 from pipeline.noise import noise_spec
 
 _SCRIPT = """\
 import torch
-from diffusers import {imports}
+{imports}
 
 # Older versions of diffusers call `dtype` `torch_dtype`.
-pipe = DiffusionPipeline.from_pretrained(
-    {model}, {revision}dtype=torch.{dtype}, use_safetensors=True
+{networks}pipe = DiffusionPipeline.from_pretrained(
+    {model}, {arguments}dtype=torch.{dtype}, use_safetensors=True
 )
 pipe.scheduler = {scheduler}.from_config(pipe.scheduler.config{config})
 {device}
@@ -59,16 +60,26 @@ def guide(use: Use) -> Guide:
     )
 
 
+_NETWORK = """\
+{component} = {kind}.from_pretrained(
+    {source}, {arguments}dtype=torch.{dtype}, use_safetensors=True
+)
+"""
+
+
 def _script(use: Use) -> str:
     origin = use.origin
     width, height = origin.size
     generator = noise_spec(origin.noise).user_code.partition(" = ")[2]
-    imports = ", ".join(sorted({"DiffusionPipeline", origin.scheduler}))
     options = "".join(f", {name}={value!r}" for name, value in origin.scheduler_config.items())
     return _SCRIPT.format(
-        imports=imports,
+        imports=_imports(origin),
+        networks="".join(_network(network, origin) for network in origin.networks),
         model=json.dumps(_model(origin)),
-        revision=f"revision={origin.revision!r}, " if origin.repo and origin.revision else "",
+        arguments=_arguments(
+            {"revision": origin.revision if origin.repo else ""},
+            [network.component for network in origin.networks],
+        ),
         dtype=origin.sampling["dtype"],
         scheduler=origin.scheduler,
         config=options,
@@ -83,6 +94,30 @@ def _script(use: Use) -> str:
         guidance=origin.guidance,
         eta=f"\n        eta={origin.eta}," if origin.eta else "",
     )
+
+
+def _imports(origin: Origin) -> str:
+    """Write an import for each library that gives a class."""
+    kinds = {"diffusers": {"DiffusionPipeline", origin.scheduler}}
+    for network in origin.networks:
+        kinds.setdefault(network.library, set()).add(network.kind)
+    return "\n".join(f"from {n} import {', '.join(sorted(k))}" for n, k in sorted(kinds.items()))
+
+
+def _network(network: Network, origin: Origin) -> str:
+    return _NETWORK.format(
+        component=network.component,
+        kind=network.kind,
+        source=json.dumps(network.source),
+        arguments=_arguments({"revision": network.revision, "subfolder": network.subfolder}),
+        dtype=origin.sampling["dtype"],
+    )
+
+
+def _arguments(texts: Mapping[str, str], names: Sequence[str] = ()) -> str:
+    """Write arguments with a comma after each; an empty text is left out."""
+    filled = [f"{name}={text!r}, " for name, text in texts.items() if text]
+    return "".join([*filled, *(f"{name}={name}, " for name in names)])
 
 
 def _model(origin: Origin) -> str:

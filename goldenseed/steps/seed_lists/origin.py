@@ -17,6 +17,31 @@ _STOCHASTIC = ("Ancestral", "SDE", "LCM", "TCD", "DDPM")
 """Parts of the names of diffusers' schedulers that always draw step noise."""
 
 
+NETWORKS = ("unet", "transformer", "vae", "text_encoder")
+"""Components that a pipeline takes in place of the checkpoint's own, whatever its class."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that a card takes from elsewhere than its checkpoint.
+
+    Attributes:
+        component: Argument of the pipeline: "unet".
+        library: "diffusers" or "transformers".
+        kind: Class in that library.
+        source: Repository, or folder.
+        revision: Commit of the repository; empty for a folder.
+        subfolder: Folder of the weights in the source.
+    """
+
+    component: str
+    library: str
+    kind: str
+    source: str
+    revision: str
+    subfolder: str
+
+
 @dataclass(frozen=True)
 class Origin:
     """What a list of seeds was drawn with.
@@ -27,6 +52,7 @@ class Origin:
         revision: Commit of the repository; empty for a local model.
         path: Folder of a local model; empty if the list does not know it.
         added: What the card adds to the checkpoint, by the names of its fields.
+        networks: Networks that the card takes from elsewhere.
         demonstration: Whether it is one of goldenseed's own small models.
         latents_shape: (C, h, w) of one image's latents.
         noise: Short name of the noise spec.
@@ -42,6 +68,7 @@ class Origin:
     sampling: Mapping[str, Any]
     path: str = ""
     added: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -119,11 +146,26 @@ def run_origin(run: Run) -> Origin:
         sampling=config.identity(),
         path=card.path,
         added=_added(card),
+        networks=_networks(card),
     )
 
 
 def _added(card: Card) -> tuple[str, ...]:
-    return tuple(name for name in ADDED if getattr(card, name))
+    """Fields by which a card is more than a checkpoint, some of whose networks are replaced."""
+    only_networks = len(_networks(card)) == len(card.parts)
+    return tuple(n for n in ADDED if getattr(card, n) and not (n == "parts" and only_networks))
+
+
+def _networks(card: Card) -> tuple[Network, ...]:
+    networks = []
+    for part in card.parts.values():
+        library, _, kind = part.kind.partition(":")
+        if part.use == "component" and part.component in NETWORKS and kind and not part.variant:
+            source = part.repo or str(PROJECT_ROOT / part.path)
+            networks.append(
+                Network(part.component, library, kind, source, part.revision, part.subfolder)
+            )
+    return tuple(networks)
 
 
 def list_origin(document: Mapping[str, Any]) -> Origin:
@@ -155,6 +197,7 @@ def list_origin(document: Mapping[str, Any]) -> Origin:
         sampling=document["sampling"],
         path=card.path if card else "",
         added=_added(card) if card else (),
+        networks=_networks(card) if card else (),
     )
 
 

@@ -17,6 +17,7 @@ import goldenseed
 from goldenseed.output.tools import TOOLS, Use, write_guide
 from goldenseed.output.tools.comfyui import editor_form, node_schema, workflow_graph
 from pipeline.errors import ConfigError
+from seedling.measure.drawing import load_shipped
 from tests.goldenseed.conftest import Call
 from tests.goldenseed.tools.example_origin import PROMPT, SEEDS, origin
 
@@ -152,6 +153,24 @@ def test_the_script_draws_the_runs_images(
     for seed in drawn:
         assert np.abs(drawn[seed] - pixels(run.image(prompt, seed))).max() <= 1
     assert np.abs(drawn[5] - pixels(run.image(prompt, 2))).max() > 20
+
+
+def test_the_script_of_a_card_with_a_network_of_its_own_draws_that_network(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--model", "seedling-turbo", "--k", 1, "--prompt", "a red horse")
+    code, script, _ = call("seeds", *words, "--for", "diffusers")
+    assert code == 0
+    monkeypatch.chdir(tmp_path)
+    drawn, plain = ({}, {})
+    exec(compile(script, "script", "exec"), drawn)
+    pipe = load_shipped("seedling-turbo")
+    generator = torch.Generator().manual_seed(drawn["seeds"][0])
+    expected = pipe("a red horse", num_inference_steps=1, guidance_scale=0, generator=generator)
+    difference = np.abs(pixels(drawn["images"][0]) - pixels(expected.images[0]))
+    assert difference.max() <= 1
+    exec(compile(script.replace("unet=unet, ", ""), "script", "exec"), plain)
+    assert np.abs(pixels(plain["images"][0]) - pixels(expected.images[0])).max() > 20
 
 
 def pixels(image: Image.Image) -> np.ndarray[Any, Any]:
