@@ -53,6 +53,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "quality": "analysis.studies.quality.study:Quality",
         "recovery": "analysis.studies.recovery:Recovery",
         "search": "analysis.studies.search.study:Search",
+        "seed_blend": "analysis.studies.seed_blend:SeedBlend",
         "seed_swap": "analysis.studies.seed_swap.study:SeedSwap",
         "share_changes": "analysis.studies.share_changes:ShareChanges",
         "spectrum": "analysis.studies.spectrum.study:Spectrum",

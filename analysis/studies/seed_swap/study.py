@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
-from analysis.studies.seed_swap.comparison import Similar, decides, row, similarities
-from analysis.studies.seed_swap.figures import eta_figure, similarity_figure, strip_figure
+from analysis.studies.seed_swap.comparison import decides, row
+from analysis.studies.seed_swap.figures import eta_figure, step_figure, strip_figure
 from analysis.studies.seed_swap.swaps import (
     Family,
     Swap,
@@ -17,10 +17,10 @@ from analysis.studies.seed_swap.swaps import (
     refuse_no_step_noise,
     swap_recipe,
 )
-from analysis.study_tools.image_similarity import PIXELS, SETS, shared_embedding
+from analysis.study_tools.image_similarity import PIXELS, shared_embedding
 from analysis.study_tools.measured import identities, require
 from analysis.study_tools.other_runs import other_arms
-from pipeline.prompts.prompt_sets import Prompt
+from analysis.study_tools.second_seed import Similar, kept_prompts, similarities
 from pipeline.runs.run import Run
 
 LEAST_SEEDS, LEAST_GROUPS = 3, 4
@@ -97,7 +97,7 @@ class SeedSwap(Study):
         require(len(run.seeds), LEAST_SEEDS, "seeds")
         refuse_no_step_noise(run)
         families = self._families(run)
-        prompts = _kept_prompts(run)[: self.prompts or None]
+        prompts = kept_prompts(run)[: self.prompts or None]
         groups = [prompt.group for prompt in prompts]
         require(len(set(groups)), LEAST_GROUPS, "prompt groups in sets 1 and 2 with kept images")
         runs = [run, *(s.run for family in families.values() for s in family.swaps)]
@@ -105,7 +105,7 @@ class SeedSwap(Study):
         swaps, etas = [], []
         for measure in measures:
             for eta, family in families.items():
-                found = list(similarities(family, prompts, measure))
+                found = list(similarities(family.plain, family.swaps, prompts, measure))
                 swaps += [_swap_row(eta, swap, measure, s, groups) for swap, s in found]
                 at_start = [similar for swap, similar in found if swap.step == 0]
                 etas += [_eta_row(eta, measure, at_start, groups)] if at_start else []
@@ -118,7 +118,7 @@ class SeedSwap(Study):
                 **({"etas": StudyTable(pl.DataFrame(etas), ETA_COLUMNS)} if etas else {}),
             },
             figures={
-                "similarity": similarity_figure(own),
+                "similarity": step_figure(own),
                 **({"eta": eta_figure(etas)} if etas else {}),
                 "strip": strip_figure(run, families[run.config.eta].swaps, prompts),
             },
@@ -144,13 +144,6 @@ class SeedSwap(Study):
                 {"swaps": swap_recipe(run)},
             )
         return families
-
-
-def _kept_prompts(run: Run) -> list[Prompt]:
-    """Prompts of sets 1 and 2 whose images are kept, in the order of their ids."""
-    kept = run.kept_prompts()
-    prompts = (p for p in run.prompts.values() if p.set in SETS and p.id in kept)
-    return sorted(prompts, key=lambda prompt: prompt.id)
 
 
 def _swap_row(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.study_tools.recipes import recipe_like
+from analysis.study_tools.second_seed import refuse_intervention, sampling, second_seed_arms
 from pipeline.errors import RunError
 from pipeline.runs.run import Run
 
@@ -60,9 +61,9 @@ def families_by_eta(run: Run, arms: Mapping[str, Run]) -> dict[float, Family]:
     Raises:
         RunError: If the run has an intervention itself.
     """
-    _refuse_intervention(run)
+    refuse_intervention(run, "swaps")
     alike = {
-        name: arm for name, arm in arms.items() if _sampling(arm, "eta") == _sampling(run, "eta")
+        name: arm for name, arm in arms.items() if sampling(arm, "eta") == sampling(run, "eta")
     }
     plains = [arm for arm in alike.values() if arm.config.intervention.name == "none"]
     by_eta = {plain.config.eta: plain for plain in [*plains, run]}
@@ -75,30 +76,11 @@ def families_by_eta(run: Run, arms: Mapping[str, Run]) -> dict[float, Family]:
     return {eta: family for eta, family in families.items() if family.swaps}
 
 
-def _refuse_intervention(run: Run) -> None:
-    name = run.config.intervention.name
-    if name != "none":
-        raise RunError(
-            f"this run has the intervention {name}; this study needs the plain arm next to the "
-            f"swaps: study the arm without an intervention"
-        )
-
-
 def _swaps_of(plain: Run, arms: Mapping[str, Run]) -> tuple[Swap, ...]:
     """The arms that differ from a run only in a swap to one of the run's seeds."""
-    swaps = []
-    for name, arm in arms.items():
-        swaps_noise = arm.config.intervention.name == "seed_swap"
-        if swaps_noise and _sampling(arm) == _sampling(plain):
-            parameters = arm.config.intervention.parameters
-            swaps.append(Swap(name, arm, int(parameters["seed"]), int(parameters["step"])))
-    in_run = (swap for swap in swaps if swap.seed in plain.seeds)
-    return tuple(sorted(in_run, key=lambda swap: (swap.seed, swap.step)))
-
-
-def _sampling(run: Run, *ignored: str) -> dict[str, Any]:
-    without = {"intervention", *ignored}
-    return {name: v for name, v in run.config.identity().items() if name not in without}
+    swapping = second_seed_arms(plain, arms, "seed_swap")
+    swaps = [Swap(arm.name, arm.run, arm.seed, int(arm.parameters["step"])) for arm in swapping]
+    return tuple(sorted(swaps, key=lambda swap: (swap.seed, swap.step)))
 
 
 def draws_step_noise(run: Run) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
+from tests.analysis.studies.blended import blended
 from tests.analysis.studies.distinguishability.painted import painted_run
 from tests.analysis.studies.planted_arms import curves, with_pictures
 from tests.analysis.studies.planted_latents import plant_latents
@@ -47,6 +48,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "inpainting": {"feature": READER},
     "paired": {"runs": {"smooth": "arms/smooth"}, "permutations": 20, "draws": 50},
     "search": {"metric": SCORE, "budgets": [0.5], "unit": 2, "replays": 4, "null_replays": 9},
+    "seed_blend": {"arms": "arms"},
     "seed_swap": {"arms": "arms"},
     "spectrum": {"arms": "arms", "permutations": 10},
     "style": {"draws": 200, "landmarks": 100},
@@ -127,6 +129,12 @@ def with_swaps(path: Path) -> Run:
     return arm(path, 0.2)
 
 
+def with_blends(path: Path) -> Run:
+    """A run with pictures, and one between two seeds in its folder `arms`."""
+    blended(path / "arms" / "to_1_by_50", (1, 0.5))
+    return blended(path)
+
+
 def with_planted_seeds(path: Path) -> Run:
     """A run of `seed_plant` with two seeds of every strength."""
     return planted_run(
@@ -139,6 +147,7 @@ OWN: Mapping[str, Callable[[Path], Run]] = {
     "guidance": lambda path: curves(path, {"freeu": {2.0: (1.0, 0.5)}}),
     "paired": with_pictures,
     "recovery": with_planted_seeds,
+    "seed_blend": with_blends,
     "seed_swap": with_swaps,
     "spectrum": with_latents,
 }
