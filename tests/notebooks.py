@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SECONDS = 40
-"""What a notebook may take on two idle cores."""
+"""What a notebook may take of a CPU."""
 
 
 def notebook_paths() -> list[Path]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import nbformat
 import pytest
 
 from tests.in_process import exit_code
-from tests.notebooks import FOLDER, execute, notebook_paths
+from tests.notebooks import FOLDER, SECONDS, execute, notebook_paths
 
 NOTEBOOKS = notebook_paths()
 
@@ -30,7 +31,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 @pytest.mark.filterwarnings("ignore:.*Proactor event loop.*:RuntimeWarning")
 def test_notebook(path: Path, environment: Mapping[str, str]) -> None:
     committed = nbformat.read(path, as_version=4)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     again = execute(path, environment)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < SECONDS
     assert kinds(again) == kinds(committed), "run python -m tests.notebooks"
     pictures = [kind for cell in kinds(again) for kind in cell if kind == "image/png"]
     assert len(pictures) >= 2

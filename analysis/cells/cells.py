@@ -149,6 +149,11 @@ class Cells:
         counts = missing.sum(axis=1)
         if not counts.any():
             return
+        if counts.min() == applicable.sum():
+            raise RunError(
+                f"no image is measured yet by {', '.join(names)}; run the same `goldenseed run` "
+                f"again, or `goldenseed measure` on the run"
+            )
         seeds = [f"{seed} ({n})" for seed, n in zip(self.seeds, counts, strict=True) if n]
         more = f" and {len(seeds) - 8} more" if len(seeds) > 8 else ""
         raise RunError(

@@ -69,7 +69,7 @@ const marks = (() => {
       target.restore();
     }
 
-    /** The prompts at the left edge, over the images. */
+    /** The prompts beside the first column, or over the images where there is no room. */
     function rowLabels(target, list, first, from, to) {
       if (size < LABEL) return;
       target.save();
@@ -83,14 +83,16 @@ const marks = (() => {
         if (y > to) break;
         const at = Math.min(Math.max(y + 3, from + 3), y + Math.max(size - 22, 0) + 3);
         const text = fitted(target, orders.prompts[list[i]].text, room);
+        const wide = target.measureText(text).width + 12;
+        const x = left + Math.max(4, -camera.x * size - wide - 6);
         target.globalAlpha = 0.88;
         target.fillStyle = colours.card;
         target.beginPath();
-        target.roundRect(left + 4, at, target.measureText(text).width + 12, 18, 5);
+        target.roundRect(x, at, wide, 18, 5);
         target.fill();
         target.globalAlpha = 1;
         target.fillStyle = colours.ink;
-        target.fillText(text, left + 10, at + 9.5);
+        target.fillText(text, x + 6, at + 9.5);
       }
       target.restore();
     }

@@ -64,12 +64,19 @@ const maps = (() => {
   }
 
   function groupTable(part) {
+    const swatches = part.numbers.groups.map(() => element("span", { class: "swatch" }));
+    const paint = () => part.numbers.groups.forEach((row, i) => {
+      swatches[i].style.background = groupColours()[row.group % 12];
+    });
+    paint();
+    page.onTheme(paint);
     const head = ["group", "seeds", "trait", "set 1", "set 2", "95 % interval", "null below", "p (Holm)", "confirmed"];
     return element("div", { class: "card scroll", tabindex: "0", role: "region", "aria-label": "Groups of seeds" },
       element("h2", {}, "Groups, named on set 1 and tested on set 2"),
       element("table", {}, element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))),
-        element("tbody", {}, ...part.numbers.groups.map((row) => element("tr", {},
-          ...[row.group, row.seeds, row.trait, row.set1, row.set2, `${shown(row.low)} to ${shown(row.high)}`, row.null_high, row.p_holm, row.confirmed ? "yes" : "no"]
+        element("tbody", {}, ...part.numbers.groups.map((row, i) => element("tr", {},
+          element("td", {}, swatches[i], String(row.group)),
+          ...[row.seeds, row.trait, row.set1, row.set2, `${shown(row.low)} to ${shown(row.high)}`, row.null_high, row.p_holm, row.confirmed ? "yes" : "no"]
             .map((value) => element("td", {}, shown(value))))))));
   }
 

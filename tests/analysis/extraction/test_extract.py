@@ -231,7 +231,7 @@ def test_shards_of_another_identity_count_as_not_measured(
     monkeypatch.setattr(Appearance, "code_version", Appearance.code_version + 1)
     assert len(missing_extractions(run, ["appearance"])) > 0
     cells = read_cells(run, ["appearance.brightness"], sets=[1, 2, 3])
-    with pytest.raises(RunError, match="unequal n"):
+    with pytest.raises(RunError, match="no image is measured yet by appearance"):
         cells.sample(["appearance.brightness"])
 
 

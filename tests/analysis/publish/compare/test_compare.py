@@ -25,7 +25,6 @@ from analysis.ranking.rank import read_ranking
 from pipeline.errors import ConfigError, RunError
 from pipeline.runs.run import Run
 from tests.analysis import synthetic
-from tests.analysis.publish.report import planted
 from tests.browser import opened
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ PAIRS = 12
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return planted.ranked(tmp_path_factory.mktemp("compare") / "run")
+def run(ranked_run: Run) -> Run:
+    return ranked_run
 
 
 @pytest.fixture(scope="module")
@@ -287,9 +286,11 @@ def test_a_rater_votes_by_keyboard_saves_and_continues(
 def test_the_page_fits_and_prompts_are_text(run: Run, browser: "Browser", tmp_path: Path) -> None:
     hostile = [prompt for prompt in run.prompts.values() if prompt.group.startswith("hostile")]
     sides = (Side("a", run, (1, 2)), Side("b", run, (3, 4)))
-    made = write_comparison(sides, 60, tmp_path / "all")
-    assert made.pairs == 4 * made.prompts  # as many as there are
-    assert {pair.left for pair in read_key(made.key.parent).pairs} == {0, 1}
+    many = write_comparison(sides, 60, tmp_path / "many")
+    assert many.pairs == 4 * many.prompts  # as many as there are
+    assert {pair.left for pair in read_key(many.key.parent).pairs} == {0, 1}
+    made = write_comparison((Side("a", run, (1,)), Side("b", run, (3,))), 60, tmp_path / "all")
+    assert made.pairs == made.prompts
     for width in (1280, 820, 390):
         seen = opened(browser, made.page, width=width, dark=width == 820)
         seen.page.fill("#rater", "bo")

@@ -28,8 +28,8 @@ SETTLED = "() => view.settled()"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return planted.ranked(tmp_path_factory.mktemp("grid") / "run")
+def run(ranked_run: Run) -> Run:
+    return ranked_run
 
 
 @pytest.fixture(scope="module")
