@@ -6,12 +6,13 @@ from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pipeline.errors import ShardError
 from pipeline.runs.grid import Tile
 from pipeline.runs.run import Run
 from pipeline.stage import Uint8Images
+from pipeline.storage.codec import UNDECODABLE
 from pipeline.storage.receipts import Receipt
 
 FORMATS = ("WEBP", "PNG")
@@ -48,7 +49,7 @@ def decode_image(data: bytes, *, height: int, width: int) -> Uint8Images:
         raise
     except Image.DecompressionBombError as error:  # Pillow's limit is 179 million pixels
         raise ShardError(f"found a huge image ({error}); wanted {width} x {height}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except UNDECODABLE as error:
         raise ShardError(f"found an image that cannot be decoded: {error}") from error
 
 

@@ -30,6 +30,11 @@ from pipeline.storage.sealed import seal, unseal
 from pipeline.storage.shards import ATTEMPTS
 
 SUMMARY = "summary.json"
+SUMMARY_FORM: Mapping[str, type] = {
+    **dict.fromkeys(("study", "outcome", "run_id", "grid_hash"), str),
+    **dict.fromkeys(("numbers", "settings", "columns", "captions", "files"), dict),
+}
+"""Fields of a summary that readers count on, and their types."""
 
 
 def write_wanted(run: Run, study: Study, recipes: Mapping[str, str]) -> tuple[Path, ...]:
@@ -154,17 +159,23 @@ def read_summary(run: Run, name: str) -> dict[str, Any]:
     key = f"{STUDIES_FOLDER}/{name}/{SUMMARY}"
     try:
         summary = unseal(run.store.read(key))
-        grid = summary["grid_hash"]
+        _refuse_other_form(summary)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(
             f"{run.root / key} is missing or damaged ({error}): "
             f"run `goldenseed study {name} {run.root}`"
         ) from error
-    if grid != run.grid_hash:
+    if summary["grid_hash"] != run.grid_hash:
         raise RunError(
             f"{run.root / key} is of an earlier grid: repeat `goldenseed study {name} {run.root}`"
         )
     return summary
+
+
+def _refuse_other_form(summary: Mapping[str, Any]) -> None:
+    for name, kind in SUMMARY_FORM.items():
+        if not isinstance(summary.get(name), kind):
+            raise ValueError(f"its field {name} is missing or no {kind.__name__}")
 
 
 def read_study_table(run: Run, name: str, table: str) -> pl.DataFrame:

@@ -1,10 +1,17 @@
 """Reads the JSON files of checkpoints; a damaged one is named."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ModelError
+
+CONFIG_TYPES: Mapping[str, type] = {
+    **dict.fromkeys(("_class_name", "prediction_type", "timestep_spacing"), str),
+    **{"block_out_channels": list, "latent_channels": int},
+}
+"""Fields of configs that goldenseed uses, and their types in diffusers."""
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -23,6 +30,25 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelError(f"{path} holds a {type(content).__name__}; wanted an object; get it again")
     return content
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the config of a part of a model; empty if there is none.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ModelError: If it is damaged, or a field that is used has another type than in diffusers.
+    """
+    config = read_object(path) if path.is_file() else {}
+    for name, kind in CONFIG_TYPES.items():
+        value = config.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise ModelError(
+                f"{path}: found {value!r:.80} as {name}; wanted a {kind.__name__}; get it again"
+            )
+    return config
 
 
 def components(folder: Path) -> list[str]:

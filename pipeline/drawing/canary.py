@@ -18,7 +18,7 @@ from pipeline.errors import RunError
 from pipeline.models.base import Model
 from pipeline.runs.layout import CANARY_FILE, TOKEN_FILE
 from pipeline.runs.run import Run, utc_now
-from pipeline.storage.codec import encode_image
+from pipeline.storage.codec import UNDECODABLE, encode_image
 from pipeline.storage.sealed import seal, unseal
 
 
@@ -56,8 +56,8 @@ def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Im
     }
     if run.store.put_if_absent(CANARY_FILE, seal(value)):
         return
-    canary = _read_canary(run)
-    difference = int(abs(_pixels_of(run, canary, pixels.shape) - pixels.astype(int)).max())
+    canary, expected = read_canary(run, pixels.shape)
+    difference = int(abs(expected - pixels.astype(int)).max())
     if difference > TOLERANCE[run.config.dtype]:
         raise RunError(
             f"this machine ({platform.node()}, {_device_name()}) draws the run's canary cell with "
@@ -67,32 +67,31 @@ def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Im
         )
 
 
-def _read_canary(run: Run) -> dict[str, Any]:
-    try:
-        return unseal(run.store.read(CANARY_FILE))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise _damaged(run, str(error)) from error
+def read_canary(run: Run, shape: tuple[int, ...]) -> tuple[Mapping[str, Any], npt.NDArray[np.int_]]:
+    """Read the canary of a run.
 
+    Args:
+        run: The run.
+        shape: Of the run's images, (H, W, 3).
 
-def _pixels_of(run: Run, canary: Mapping[str, Any], shape: tuple[int, ...]) -> npt.NDArray[np.int_]:
-    """Decode the canary's image, if it has the size of the run's images."""
+    Returns:
+        Its fields, and its image with values 0..255 in that shape.
+
+    Raises:
+        RunError: If it is damaged; says what to do.
+    """
     try:
+        canary = unseal(run.store.read(CANARY_FILE))
         blob = base64.b64decode(canary["pixels"])
         with Image.open(io.BytesIO(blob), formats=["PNG"]) as image:
             if (image.height, image.width, len(image.getbands())) != shape:
-                raise _damaged(run, f"its image has {image.width} x {image.height} pixels")
-            return np.asarray(image).astype(int)
-    except RunError:  # is also a ValueError
-        raise
-    except (KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
-        raise _damaged(run, str(error)) from error
-
-
-def _damaged(run: Run, problem: str) -> RunError:
-    return RunError(
-        f"{run.store.path(CANARY_FILE)} is damaged: {problem}; bring back a copy of it, or remove "
-        f"it, and the next worker that starts draws it again"
-    )
+                raise ValueError(f"its image has {image.width} x {image.height} pixels")
+            return canary, np.asarray(image).astype(int)
+    except (*UNDECODABLE, RecursionError) as error:
+        raise RunError(
+            f"{run.store.path(CANARY_FILE)} is damaged: {error}; bring back a copy of it, or "
+            f"remove it, and the next worker that starts draws it again"
+        ) from error
 
 
 def _device_name() -> str:

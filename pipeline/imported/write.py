@@ -15,7 +15,7 @@ from pipeline.errors import ImageFileError, RunError
 from pipeline.imported.arms import ImportedArm
 from pipeline.imported.files import read_file
 from pipeline.prompts.columns import cell_columns
-from pipeline.prompts.image_files import decode_image_file
+from pipeline.prompts.image_files import FORMATS, decode_image_file
 from pipeline.prompts.prompt import Prompt
 from pipeline.runs.grid import make_tile
 from pipeline.runs.layout import REST_FOLDER
@@ -116,7 +116,7 @@ def _stored(data: bytes, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
 
     A JPEG is not kept, because other machines may decode it to other pixels.
     """
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.format == "PNG" and image.mode == "RGB" and "transparency" not in image.info:
             return data
     return encode_image(pixels, "webp")

@@ -14,6 +14,7 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from pipeline.cards.card import Card
 from pipeline.errors import ImageFileError, PromptError
 from pipeline.prompts.image_files import decode_image_file
 from pipeline.prompts.prompt import Prompt
+from pipeline.storage.codec import UNDECODABLE
 from pipeline.storage.store import LocalStore
 
 FOLDER = "conditions"
@@ -97,7 +99,7 @@ def _read_numbers(data: bytes) -> Image.Image:
         _refuse_false_size(data)
         array = np.load(io.BytesIO(data), allow_pickle=False)
         valid = array.ndim == 1 and array.dtype.kind == "f" and bool(np.isfinite(array).all())
-    except (ValueError, EOFError, OSError, MemoryError, SyntaxError) as error:
+    except (*UNDECODABLE, MemoryError, TokenError) as error:  # numpy reads the header as Python
         raise ImageFileError(f"a damaged .npy file: {error}") from error
     if not valid or not array.any():
         raise ImageFileError(

@@ -6,7 +6,6 @@ is silently repaired.
 """
 
 import io
-import struct
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.errors import ImageFileError
+from pipeline.storage.codec import UNDECODABLE
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 """The only formats that are decoded."""
@@ -93,7 +93,7 @@ def decode_image_file(data: bytes) -> DecodedImage:
         raise
     except Image.DecompressionBombError as error:
         raise ImageFileError(f"too large: {error}") from error
-    except (OSError, SyntaxError, EOFError, ValueError, struct.error) as error:
+    except UNDECODABLE as error:
         raise ImageFileError(f"cannot be decoded: {error}") from error
 
 

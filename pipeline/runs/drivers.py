@@ -11,6 +11,7 @@ time show it, and elsewhere that it has been silent for two minutes.
 
 import json
 import os
+import re
 import secrets
 import socket
 import threading
@@ -25,6 +26,7 @@ from typing import Self, TypeVar
 from pipeline.errors import StoreError
 from pipeline.runs.layout import CLAIMS_FOLDER, DRIVERS_FOLDER
 from pipeline.stage import Task
+from pipeline.storage.field_types import refuse_other_types
 from pipeline.storage.store import LocalStore, make_folder, store_errors
 
 HEARTBEAT_S = 10.0
@@ -35,6 +37,7 @@ POLL_S = 1.0
 """Seconds between two looks at the claims of others."""
 
 T = TypeVar("T", bound=Task)
+_ID = re.compile("[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -218,10 +221,14 @@ class Claims:
 
 def _read(store: LocalStore, driver_id: str) -> Driver | None:
     """Read who a driver is; None if its file is gone or damaged, so that it claims nothing."""
-    try:
-        return Driver(**json.loads(store.read(f"{DRIVERS_FOLDER}/{driver_id}.json")))
-    except (FileNotFoundError, TypeError, ValueError):
+    if not _ID.fullmatch(driver_id):
         return None
+    try:
+        driver = Driver(**json.loads(store.read(f"{DRIVERS_FOLDER}/{driver_id}.json")))
+        refuse_other_types(driver)
+    except (FileNotFoundError, TypeError, ValueError, RecursionError):
+        return None
+    return driver if driver.id == driver_id else None
 
 
 def _create(path: Path, text: str) -> bool:

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 Value = TypeVar("Value")
 
@@ -73,10 +73,21 @@ class Block:
 
     @classmethod
     def from_json(cls, line: str) -> "Block":
-        """Read one line of the grid file."""
+        """Read one line of the grid file.
+
+        Raises:
+            ValueError: If it is no block.
+            KeyError, TypeError, RecursionError: Likewise.
+        """
         fields = json.loads(line)
         fields["seeds"], fields["prompt_ids"] = tuple(fields["seeds"]), tuple(fields["prompt_ids"])
-        return cls(**fields)
+        block = cls(**fields)
+        numbers = (block.tile_seeds, block.tile_prompts, *(seed + 1 for seed in block.seeds))
+        if not all(type(number) is int and number > 0 for number in numbers):
+            raise ValueError("a seed or the size of a tile is no whole number, or too small")
+        if block.order not in get_args(Order) or set(map(type, block.prompt_ids)) - {str}:
+            raise ValueError("an order or the id of a prompt is none")
+        return block
 
 
 def _hash(values: Iterable[object], digits: int) -> str:

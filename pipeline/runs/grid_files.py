@@ -51,12 +51,20 @@ def read_grid(store: LocalStore) -> GridFiles:
     """Read the grid files of a run; a run that was just begun has none.
 
     Raises:
-        RunError: If a file is damaged, or one between two others is missing.
+        RunError: If a file is damaged, one between two others is missing, or a cell's prompt is
+            in none.
     """
     count = grid_count(store)
     files = [read_grid_file(store, index) for index in range(count)]
     prompts = {prompt.id: prompt for _, some in files for prompt in some}
-    return GridFiles(tuple(block for some, _ in files for block in some), prompts, count)
+    blocks = tuple(block for some, _ in files for block in some)
+    unknown = {prompt_id for block in blocks for prompt_id in block.prompt_ids} - prompts.keys()
+    if unknown:
+        raise RunError(
+            f"{store.path(GRID_FOLDER)}: no file holds the prompt {min(unknown)!r:.80}, which a "
+            f"block of cells names: {REMEDY}"
+        )
+    return GridFiles(blocks, prompts, count)
 
 
 def grid_count(store: LocalStore) -> int:

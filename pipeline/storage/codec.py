@@ -1,6 +1,8 @@
 """Encodes images for image shards, without loss."""
 
 import io
+import struct
+import zlib
 from typing import Literal
 
 import numpy as np
@@ -10,6 +12,12 @@ from pipeline.errors import ShardError
 from pipeline.stage import Uint8Images
 
 Codec = Literal["webp", "png"]
+
+UNDECODABLE = (
+    *(OSError, SyntaxError, EOFError, ValueError, TypeError, LookupError, ArithmeticError),
+    *(struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
+"""What Pillow raises for a file that it cannot decode; the warning, where warnings are errors."""
 
 
 def encode_image(pixels: Uint8Images, codec: Codec) -> bytes:

@@ -104,4 +104,6 @@ def _known_hashes(store: LocalStore, key: str) -> list[str]:
         fields = unseal(store.read(receipt_key(key)))
     except (FileNotFoundError, ValueError, RecursionError):
         return []
-    return list(fields["sha256_of_file"]) if fields.get("file") == key else []
+    hashes = fields.get("sha256_of_file")
+    usable = isinstance(hashes, list) and all(isinstance(each, str) for each in hashes)
+    return hashes if usable and fields.get("file") == key else []

@@ -70,7 +70,9 @@ def _read_manifest(folder: ShardFolder) -> dict[str, tuple[int, Receipt]]:
         table = read_derived_table(folder.store, manifest_key(folder))
     except ShardError:
         return {}
-    if table.column_names != MANIFEST.names:
+    if table.schema.types != MANIFEST.arrow().types or table.column_names != MANIFEST.names:
+        return {}
+    if any(column.null_count for column in table.columns):
         return {}
     columns = table.to_pydict()
     names = _receipt_columns()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from pipeline.errors import ShardError
+from pipeline.storage.field_types import refuse_other_types
 from pipeline.storage.schema import SCHEMA_VERSION
 
 REPAIR = "set it aside with `goldenseed verify RUN --repair`, then give the command again"
@@ -62,14 +63,15 @@ class Receipt:
             ShardError: If it is damaged, has another schema version, or is that of another shard.
         """
         try:
-            fields = json.loads(text)
-            version = fields.pop("schema_version")
+            values = json.loads(text)
+            version = values.pop("schema_version")
             if version != SCHEMA_VERSION:
                 raise ShardError(f"{key} has schema {version}, this program reads {SCHEMA_VERSION}")
-            receipt = cls(**fields)
+            receipt = cls(**values)
+            refuse_other_types(receipt)
             receipt._refuse_other_key(key)
             return receipt
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, ShardError):
                 raise
             raise ShardError(f"{key} is damaged ({error}); {REPAIR}") from error
@@ -78,5 +80,6 @@ class Receipt:
         """Refuse a receipt that was copied from another shard, or names its data file."""
         if not key.endswith(f"/{self.block}/{self.shard_id}.json"):
             raise ShardError(f"{key} is the receipt of {self.block}/{self.shard_id}; {REPAIR}")
-        if not self.file.startswith(f"{self.block}/{self.shard_id}-"):
+        start = f"{self.block}/{self.shard_id}-"
+        if not self.file.startswith(start) or "/" in self.file.removeprefix(start):
             raise ShardError(f"{key} names the file {self.file} of another shard; {REPAIR}")

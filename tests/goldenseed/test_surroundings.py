@@ -13,11 +13,10 @@ from PIL import Image
 
 from goldenseed.commands.errors import exit_code_of
 from goldenseed.output import tables
-from pipeline.drawing.canary import _read_canary
 from pipeline.drawing.stage import generate_stage
 from pipeline.errors import RunError, StoreError
 from pipeline.runs.run import Run
-from pipeline.storage.sealed import seal
+from pipeline.storage.sealed import seal, unseal
 from pipeline.storage.store import LocalStore
 from tests.goldenseed.conftest import Call
 
@@ -60,7 +59,8 @@ def test_a_canary_of_another_size_is_named(run_folder: Path) -> None:
     file = io.BytesIO()
     Image.new("RGB", (9459, 2)).save(file, "PNG")
     run = Run.open(run_folder)
-    canary = _read_canary(run) | {"pixels": base64.b64encode(file.getvalue()).decode()}
+    canary = unseal((run_folder / "canary.json").read_bytes())
+    canary["pixels"] = base64.b64encode(file.getvalue()).decode()
     (run_folder / "canary.json").write_bytes(seal(canary))
     with pytest.raises(RunError, match=r"its image has 9459 x 2 pixels"):
         generate_stage(run).setup()

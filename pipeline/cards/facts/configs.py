@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.cards.card import Card, load_cards
 from pipeline.cards.diffusers_source import defaults
 from pipeline.cards.facts.fact import Facts
-from pipeline.cards.json_files import read_object
+from pipeline.cards.json_files import read_config, read_object
 from pipeline.errors import ModelError, nearest
 
 HALVING = ("AutoencoderKL", "VQModel")
@@ -100,8 +100,7 @@ def _turbo_last(card: Card) -> bool:
 
 
 def _scheduler_facts(folder: Path, card: Card, facts: Facts) -> None:
-    path = folder / "scheduler" / "scheduler_config.json"
-    config = read_object(path) if path.is_file() else {}
+    config = read_config(folder / "scheduler" / "scheduler_config.json")
     if "_class_name" in config:
         facts.say("scheduler", config["_class_name"], "scheduler/scheduler_config.json")
     else:
@@ -166,8 +165,7 @@ def few_steps_reason(folder: Path, name: str) -> str:
         folder: The model's folder.
         name: Its name.
     """
-    path = folder / "scheduler" / "scheduler_config.json"
-    config = read_object(path) if path.is_file() else {}
+    config = read_config(folder / "scheduler" / "scheduler_config.json")
     if config.get("_class_name") in FEW_STEP_SCHEDULERS:
         return f"its scheduler is {config['_class_name']}, for models distilled to few steps"
     if config.get("timestep_spacing") == "trailing" and "rescale_betas_zero_snr" not in config:
@@ -193,5 +191,4 @@ def _shift(folder: Path) -> object:
 
 
 def _config(folder: Path, name: str) -> Mapping[str, Any]:
-    path = folder / name / "config.json"
-    return read_object(path) if path.is_file() else {}
+    return read_config(folder / name / "config.json")
