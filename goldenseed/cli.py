@@ -37,6 +37,7 @@ from goldenseed.commands import init as init_command
 from goldenseed.commands import noise as noise_command
 from goldenseed.commands import prompts as prompts_command
 from goldenseed.commands import reference as reference_command
+from goldenseed.commands import repair as repair_command
 from goldenseed.commands import report as report_command
 from goldenseed.commands import repro as repro_command
 from goldenseed.commands import search as search_command
@@ -77,6 +78,7 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     app.command("import")(import_command.import_images)
     for command in (looking.status, looking.shares, looking.verify, check_command.check):
         app.command()(command)
+    app.command()(repair_command.repair)
     app.command()(report_command.report)
     app.command()(grid_command.grid)
     app.command()(compare_command.compare)

@@ -219,8 +219,8 @@ class ExtractStage(_Extractor):
             images, kept = decode_rows(rows, height=config.height, width=config.width)
         except ShardError as error:
             raise ShardError(
-                f"{error} (shard {receipt.shard_id}); set it aside with "
-                f"`goldenseed verify {self.run_root} --repair`, then run again"
+                f"{error} (shard {receipt.shard_id}); `goldenseed repair {self.run_root}` makes it "
+                f"again"
             ) from error
         _refuse_lost_images(rows, kept, self.run_root)
         return rows, images, kept

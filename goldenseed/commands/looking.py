@@ -8,7 +8,7 @@ from goldenseed.commands import exit_codes
 from goldenseed.commands.options import AllowCode, AsJson, RunPath
 
 Repair = Annotated[bool, typer.Option(
-    "--repair", help="Set damaged shards aside, so that `goldenseed run` makes them again.",
+    "--repair", help="Only set damaged files aside; `goldenseed repair` also makes them again.",
 )]  # fmt: skip
 
 

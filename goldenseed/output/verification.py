@@ -1,10 +1,12 @@
 """Print what verification found."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from analysis.publish.pages.visible import visible
 from analysis.publish.release.check import Findings
 from goldenseed.output import tables
+from goldenseed.steps.repair import Repaired
 from goldenseed.steps.verify.checked import Checked
 from goldenseed.steps.verify.run_folder import RunFolder
 from pipeline.errors import counted
@@ -66,9 +68,9 @@ class Verification:
     def _conclusion(self) -> str:
         if not self.problems:
             return f"{counted(self.checked, 'file')} read back, as the hashes say"
-        advice = "repeat with --repair to set aside what can be made again"
+        advice = "`goldenseed repair` makes again what it can"
         if any(row["set_aside"] for row in self.problems):
-            advice = "`goldenseed run` makes again what was set aside"
+            advice = "`goldenseed repair` or `goldenseed run` makes again what was set aside"
         return f"{len(self.problems):,} of {counted(self.checked, 'file')} damaged; {advice}"
 
 
@@ -86,3 +88,27 @@ def print_findings(findings: Findings, *, as_json: bool) -> None:
         tables.line(text)
     count = len(findings.problems)
     tables.line(f"{count:,} problem{'s' * (count != 1)} found" if count else "nothing is wrong")
+
+
+def print_repairs(repairs: Sequence[Repaired], *, as_json: bool) -> None:
+    """Print what was damaged, what was made again, and what is left."""
+    if as_json:
+        tables.print_json([done.as_dict() for done in repairs])
+        return
+    for done in repairs:
+        for name, problem in done.damaged:
+            tables.line(f"{name}: {problem}")
+        for text in [*done.advice, *(f"no result: {error}" for error in done.errors)]:
+            tables.line(text)
+        for name, problem in done.left:
+            tables.line(f"still damaged: {name}: {problem}")
+        tables.line(_summary(done))
+
+
+def _summary(done: Repaired) -> str:
+    if not done.damaged and not done.drawn and not done.measured:
+        return f"{done.run}: nothing is damaged"
+    drawn = counted(done.drawn, "shard was", "shards were")
+    measured = counted(done.measured, "shard was", "shards were")
+    written = f"; {', '.join(done.written)} written again" if done.written else ""
+    return f"{done.run}: {drawn} drawn again, {measured} measured again{written}"

@@ -4,11 +4,11 @@
 functions and prints; a Python script can call them too.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from analysis import per_seed
 from analysis.extraction.extract import (
@@ -31,8 +31,10 @@ from pipeline.executors.base import make_executor
 from pipeline.runs import grid
 from pipeline.runs.drivers import Claims
 from pipeline.runs.run import Run
-from pipeline.stage import Outcome
+from pipeline.stage import Outcome, Task
 from pipeline.storage.manifest import compact
+
+T = TypeVar("T", bound=Task)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,12 @@ class Workers:
 
 
 def generate(
-    run: Run, workers: Workers, *, part: tuple[int, int] = (1, 1), measure: bool = False
+    run: Run,
+    workers: Workers,
+    *,
+    part: tuple[int, int] = (1, 1),
+    measure: bool = False,
+    only: Collection[str] | None = None,
 ) -> Result:
     """Draw the images that a run lacks.
 
@@ -59,6 +66,7 @@ def generate(
         part: (i, n) draws only the i-th of n parts of the tiles.
         measure: Measure the recipe's features in the same pass, while pixels are in memory. This
             is always done if the recipe does not keep all images.
+        only: Ids of the tiles to draw; None for all.
     """
     from pipeline.drawing.stage import generate_stage  # loads torch and diffusers
 
@@ -72,8 +80,8 @@ def generate(
 
     def draw(claims: Claims) -> Result:
         if not recipe.keeps_all_images:
-            _set_aside_unmeasured(run, claims)
-        tiles = list(grid.part(run.missing(), *part))
+            _set_aside_unmeasured(run, claims, only)
+        tiles = _chosen(grid.part(run.missing(), *part), only)
         cells = sum(len(tile.cells) for tile in tiles)
         executor = make_executor(workers.executor, workers.count)
         if tiles and sinks:
@@ -103,7 +111,11 @@ def _share(run: Run, step: str, work: Callable[[Claims], Result]) -> Result:
     return result
 
 
-def _set_aside_unmeasured(run: Run, claims: Claims) -> None:
+def _chosen(tasks: Iterable[T], only: Collection[str] | None) -> list[T]:
+    return [task for task in tasks if only is None or task.id in only]
+
+
+def _set_aside_unmeasured(run: Run, claims: Claims, only: Collection[str] | None) -> None:
     """Set aside the shards that lack features and did not keep all images, to draw them again.
 
     This repairs a run that was killed between drawing and measuring, and gives a new feature to
@@ -111,7 +123,7 @@ def _set_aside_unmeasured(run: Run, claims: Claims) -> None:
     """
     tasks = [
         task
-        for task in missing_extractions(run, run.recipe.features)
+        for task in _chosen(missing_extractions(run, run.recipe.features), only)
         if not claims.is_elsewhere(task.id)  # drawn, and about to be measured
     ]
     if tasks:
@@ -121,15 +133,21 @@ def _set_aside_unmeasured(run: Run, claims: Claims) -> None:
         run.images.supersede(task.shard_id, task.block)
 
 
-def extract(run: Run, workers: Workers) -> Result:
-    """Measure the features of the images that lack them. Draws no images."""
+def extract(run: Run, workers: Workers, *, only: Collection[str] | None = None) -> Result:
+    """Measure the features of the images that lack them. Draws no images.
+
+    Args:
+        run: The run.
+        workers: Where to measure.
+        only: Ids of the shards to measure; None for all.
+    """
     run.settle()
     names = run.recipe.features
     note_cut_texts(run.recipe, names, run.prompts.values())
     cells = {tile.id: len(tile.cells) for tile in run.tiles()}
 
     def extract_missing(claims: Claims) -> Result:
-        tasks = missing_extractions(run, names)
+        tasks = _chosen(missing_extractions(run, names), only)
         executor = make_executor(workers.executor, workers.count)
         stage = ExtractStage(run.root, names, run.recipe)
         if tasks:

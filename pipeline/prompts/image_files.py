@@ -84,8 +84,9 @@ def decode_image_file(data: bytes) -> DecodedImage:
     """
     try:
         with warnings.catch_warnings():
-            # The size is checked below, and a refusal says more than this warning.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # The size is checked below, and a refusal says more than a warning; other warnings are
+            # about damaged metadata, which is not used.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _refuse_size(*image.size)
                 return _decoded(image)

@@ -15,9 +15,9 @@ Codec = Literal["webp", "png"]
 
 UNDECODABLE = (
     *(OSError, SyntaxError, EOFError, ValueError, TypeError, LookupError, ArithmeticError),
-    *(struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
+    *(struct.error, zlib.error, Image.DecompressionBombError, Warning),
 )
-"""What Pillow raises for a file that it cannot decode; the warning, where warnings are errors."""
+"""What Pillow raises for a file that it cannot decode; warnings, where they are errors."""
 
 
 def encode_image(pixels: Uint8Images, codec: Codec) -> bytes:

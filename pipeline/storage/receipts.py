@@ -8,7 +8,7 @@ from pipeline.errors import ShardError
 from pipeline.storage.field_types import refuse_other_types
 from pipeline.storage.schema import SCHEMA_VERSION
 
-REPAIR = "set it aside with `goldenseed verify RUN --repair`, then give the command again"
+REPAIR = "`goldenseed repair RUN` makes it again"
 """What to do about a damaged receipt."""
 
 

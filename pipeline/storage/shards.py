@@ -235,8 +235,7 @@ class ShardFolder:
             yield
         except ShardError as error:
             raise ShardError(
-                f"{error}; set it aside with `goldenseed verify {self.store.root} --repair`, then "
-                f"give the command again"
+                f"{error}; `goldenseed repair {self.store.root}` makes it again"
             ) from error
 
     def _checked_path(self, receipt: Receipt) -> Path:

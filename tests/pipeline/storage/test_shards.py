@@ -297,7 +297,7 @@ def test_a_damaged_shard_says_how_to_mend_it(folder: ShardFolder, keep: int) -> 
     receipt = commit(folder)
     path = data_file(folder, receipt)
     path.write_bytes(path.read_bytes()[:keep])
-    advice = f"goldenseed verify {folder.store.root} --repair"
+    advice = f"goldenseed repair {folder.store.root}"
     with pytest.raises(ShardError, match=advice):
         folder.read(receipt)
     with pytest.raises(ShardError, match=advice):
