@@ -15,7 +15,14 @@ from pipeline.storage.file_hashes import sha256_of_file
 from pipeline.storage.parquet import read_table, write_table
 from pipeline.storage.sealed import seal, unseal
 from pipeline.storage.shards import RECEIPTS
-from pipeline.storage.store import LocalStore, make_folder, store_errors, sync_file
+from pipeline.storage.store import (
+    LocalStore,
+    discard,
+    make_folder,
+    store_errors,
+    sync_file,
+    sync_folder,
+)
 
 ABSENT = "absent"
 """Stands for the hash of a file that may not be there yet."""
@@ -47,8 +54,9 @@ def replace_file(store: LocalStore, key: str, write: Callable[[Path], object]) -
         _note(store, key, [*_hashes_before(store, key), new])
         with store_errors(target):
             aside.replace(target)
+            sync_folder(target.parent)  # before the receipt names it alone
     finally:
-        aside.unlink(missing_ok=True)
+        discard(aside)
     _note(store, key, [new])
 
 
@@ -105,5 +113,6 @@ def _known_hashes(store: LocalStore, key: str) -> list[str]:
     except (FileNotFoundError, ValueError, RecursionError):
         return []
     hashes = fields.get("sha256_of_file")
-    usable = isinstance(hashes, list) and all(isinstance(each, str) for each in hashes)
-    return hashes if usable and fields.get("file") == key else []
+    if fields.get("file") != key or not isinstance(hashes, list):
+        return []
+    return [each for each in hashes if isinstance(each, str)]

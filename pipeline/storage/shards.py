@@ -20,7 +20,7 @@ from pipeline.failpoints import failpoint
 from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.parquet import file_sha256, footer_sha256, read_rows, read_table, write_table
 from pipeline.storage.receipts import Receipt
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import LocalStore, discard
 
 ATTEMPTS = "attempts"
 """Data files that no receipt names yet: `attempts/<kind>/<block>/<shard>-<attempt>.parquet`."""
@@ -147,20 +147,20 @@ class ShardFolder:
             won = self.store.put_if_absent(self.receipt_key(shard_id, block), receipt.to_json())
         except BaseException:
             if not self._names(shard_id, block, file):
-                path.unlink(missing_ok=True)
+                discard(path)
             raise
         failpoint("receipt_linked")
         if won:
             self.place(file)
             return receipt, True
-        path.unlink(missing_ok=True)
+        discard(path)
         winner = self._winner(shard_id, block)
         return winner, winner.content_sha256 == digest
 
     def place(self, file: str) -> None:
         """Move a data file that a receipt names from `attempts/` to its folder.
 
-        Nothing waits for the disk: the file is whole in either place, and a lost move is repeated.
+        The file is whole in either place, and a lost move is repeated.
 
         Args:
             file: The file, relative to the folder.

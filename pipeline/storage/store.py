@@ -7,18 +7,19 @@ an object store it would be a conditional put (`If-None-Match: *`),
 which is why nothing here renames data.
 """
 
-import ctypes
 import errno
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from pipeline.errors import RunError, StoreError
 from pipeline.failpoints import failpoint
 from pipeline.storage.address import local_path
+from pipeline.storage.placing import CANNOT, place
 
 REMEDIES = {
     errno.ENOSPC: "the disk is full; make room, or choose another folder",
@@ -39,13 +40,6 @@ REMEDIES = {
     errno.EMFILE: "too many files are open (`ulimit -n`); allow more, or choose another machine",
 }
 """What the user can do about an error of the operating system."""
-
-CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
-"""What file systems answer that cannot do something."""
-NO_LINKS = CANNOT | {errno.EPERM, errno.EMLINK, errno.ESTALE, errno.EXDEV}
-"""What file systems without hard links answer when a link is wanted."""
-AT_FDCWD, RENAME_NOREPLACE = -100, 1
-"""Constants of Linux: paths as they are; refuse to rename over another file."""
 
 
 @contextmanager
@@ -80,14 +74,17 @@ def _free(path: Path) -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, unless they exist.
+    """Make a folder and its parents, unless they exist, so that they survive a power cut.
 
     Raises:
         StoreError: If it cannot be made, or a file has that name.
     """
     with store_errors(path):
         try:
+            new = [*takewhile(lambda folder: not folder.exists(), (path, *path.parents))]
             path.mkdir(parents=True, exist_ok=True)
+            for folder in reversed(new):  # after a power cut, a file is there only if its folder is
+                sync_folder(folder.parent)
         except FileExistsError as error:
             raise StoreError(f"{path} is a file, and a folder is wanted; choose another") from error
         except FileNotFoundError as error:  # as in /proc, although its parents were to be made
@@ -115,56 +112,10 @@ def sync_folder(path: Path) -> None:
             raise
 
 
-def place(aside: Path, target: Path) -> bool:
-    """Give a finished file its name, unless the name is taken. Of many processes one succeeds.
-
-    Returns:
-        Whether the file has the name. It keeps the name that it had, too, or loses it.
-
-    Raises:
-        StoreError: If the file system can do this neither by a hard link nor by a rename.
-    """
-    try:
-        os.link(aside, target)
-    except OSError as error:
-        # On a network disk the link may have been made and its answer lost; the number of links
-        # shows it.
-        if aside.stat().st_nlink > 1:
-            return True
-        if error.errno == errno.EEXIST:
-            return False
-        if error.errno not in NO_LINKS:
-            raise
-        return _rename_if_absent(aside, target, error)
-    return True
-
-
-def _rename_if_absent(aside: Path, target: Path, no_link: OSError) -> bool:
-    try:
-        _rename_without_replacing(aside, target)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        raise StoreError(
-            f"{target}: this file system makes no hard links ({no_link.strerror}), and cannot "
-            f"rename without replacing ({error.strerror}). Commits need one of the two, so that of "
-            f"several processes exactly one wins; choose a folder on another file system, for "
-            f"example a local disk or NFS"
-        ) from error
-    return True
-
-
-def _rename_without_replacing(aside: Path, target: Path) -> None:
-    """Call renameat2 of Linux, which Python does not offer."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "renameat2"):
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    paths = ctypes.c_char_p(os.fsencode(aside)), ctypes.c_char_p(os.fsencode(target))
-    if libc.renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_NOREPLACE):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), str(target))
+def discard(path: Path) -> None:
+    """Remove a file that nothing needs; where the disk refuses that, it stays as a leftover."""
+    with suppress(OSError):
+        path.unlink()
 
 
 class LocalStore:
@@ -227,7 +178,7 @@ class LocalStore:
             try:
                 placed = place(aside, target)
             finally:
-                aside.unlink(missing_ok=True)  # a rename has moved it
+                discard(aside)  # unless a rename has moved it
             if placed:
                 sync_folder(target.parent)
         return placed
@@ -240,7 +191,7 @@ class LocalStore:
             try:
                 aside.replace(target)
             except OSError:
-                aside.unlink()
+                discard(aside)
                 raise
             sync_folder(target.parent)
 
@@ -250,6 +201,7 @@ class LocalStore:
         make_folder(target.parent)
         with store_errors(target):
             self.path(key).rename(target)
+            sync_folder(target.parent)
 
     def remove(self, key: str) -> None:
         """Remove a key; nothing happens if it has no value."""
@@ -285,7 +237,7 @@ class LocalStore:
                     file.flush()
                     os.fsync(file.fileno())
             except BaseException:
-                aside.unlink(missing_ok=True)
+                discard(aside)
                 raise
         return aside
 
