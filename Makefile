@@ -3,11 +3,11 @@
 PYTHON ?= python3
 RECIPE ?= seedling
 BENCHMARKS := generate orchestration fid kid shards plan hps ocr gram fuse studies classifier report \
-  overlap
+  overlap chaos
 STAMP := .venv/installed
 AUDIT := build/audit/installed
 
-.PHONY: run brightness findings test lint map bench docs audit sbom clean
+.PHONY: run brightness findings test test-all lint map bench docs audit sbom clean
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
@@ -32,6 +32,13 @@ findings: $(STAMP)
 
 test: $(STAMP)
 	.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90
+
+# The searches for faults too: some hours. Hypothesis tries 20 times as many examples, others in each
+# run; the machine of commands and faults, random faults, and every error of every call are long.
+LONG_TESTS := tests/fuzzing tests/pipeline/storage tests/benchmarks tests/goldenseed/test_run_machine.py
+test-all: test
+	GOLDENSEED_LONG_TESTS=1 .venv/bin/python -m pytest -n 2 --dist loadfile -m "not gpu and not network" \
+	  --timeout 7200 $(LONG_TESTS)
 
 lint: $(STAMP)
 	.venv/bin/ruff check

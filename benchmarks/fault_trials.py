@@ -28,6 +28,7 @@ features: [appearance]
 """
 LOADED = (
     "goldenseed.steps.begin",
+    "goldenseed.steps.repair",
     "goldenseed.steps.steps",
     "goldenseed.steps.verify",
     "goldenseed.output.statuses",
@@ -91,6 +92,10 @@ class Trial:
         """Give the command `run`; give its exit code."""
         return end(self.begin(before))
 
+    def repair(self) -> int:
+        """Give the command `repair`; give its exit code."""
+        return end(begin(["repair", str(self.root), "--executor", "local"]))
+
     def verify(self, *options: str) -> int:
         """Give the command `verify`; give its exit code."""
         return end(begin(["verify", str(self.root), *options]))
@@ -121,10 +126,10 @@ def end(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def quiet_run(folder: Path) -> tuple[Path, float]:
+def quiet_run(folder: Path, text: str = RECIPE) -> tuple[Path, float]:
     """Load all modules, and make the run that nothing disturbs; give its folder and its seconds."""
     recipe = folder / "faults.yaml"
-    recipe.write_text(RECIPE, encoding="utf-8")
+    recipe.write_text(text, encoding="utf-8")
     for module in LOADED:
         importlib.import_module(module)
     root, start = folder / "quiet", time.monotonic()
@@ -149,6 +154,14 @@ def read_rows(root: Path) -> tuple[Rows, int]:
                 doubled += key in rows
                 rows[key] = hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()
     return rows, doubled
+
+
+def rows_if_readable(root: Path) -> tuple[Rows, int]:
+    """Read all shards as `read_rows`; none, if a file cannot be read by another program."""
+    try:
+        return read_rows(root)
+    except (OSError, ValueError):
+        return {}, 0
 
 
 def _read(path: Path) -> pa.Table:

@@ -25,7 +25,6 @@ Run: `python -m benchmarks.faults` (a few minutes; `--tries N` for N tries of ea
 
 import argparse
 import errno
-import io
 import json
 import os
 import platform
@@ -37,7 +36,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -50,12 +48,12 @@ from benchmarks.fault_trials import (
     end,
     quiet_run,
     read_rows,
+    rows_if_readable,
     table,
 )
+from benchmarks.system_calls import ERRORS, failing, intercept
 from pipeline.drawing.stage import loading
 from pipeline.failpoints import FAILPOINTS
-
-ERRORS = ("EIO", "ENOSPC", "EDQUOT", "ESTALE", "EROFS", "EACCES", "EFBIG")
 
 Break = Callable[[Trial], bool]
 """Breaks a run; says whether the fault was noticed, as far as this is known before `verify`."""
@@ -99,50 +97,8 @@ def full_disk(trial: Trial) -> bool:
 
 
 def _failing(trial: Trial, code: int, *, lasting: bool) -> bool:
-    number = trial.chance.randrange(trial.calls)
-    return trial.run(lambda: fail_calls(trial.root, number, code, lasting=lasting)) != 0
-
-
-def fail_calls(
-    root: Path, number: int, code: int, *, lasting: bool, count: Path | None = None
-) -> None:
-    """Let calls of the file system on a run folder fail in this process.
-
-    Args:
-        root: The folder.
-        number: Index of the call that fails; negative for none.
-        code: The error.
-        lasting: Whether the later calls fail, too.
-        count: A file to which a letter is appended for each call, to count them.
-    """
-    passed = [0]
-
-    def guarded(real: Callable[..., Any], path_of: Callable[..., str]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-            path = path_of(*arguments, **options)
-            if str(root) not in path:
-                return real(*arguments, **options)
-            index = passed[0]
-            passed[0] += 1
-            if count is not None:
-                with raw_open(count, "a") as file:
-                    file.write("x")
-            if index == number or (lasting and index > number >= 0):
-                raise OSError(code, os.strerror(code), path)
-            return real(*arguments, **options)
-
-        return call
-
-    raw_open = io.open
-    for name in ("link", "rename", "replace", "mkdir"):
-        setattr(os, name, guarded(getattr(os, name), lambda *a, **_: str(a[0])))
-    os.fsync = guarded(os.fsync, lambda handle: str(Path(f"/proc/self/fd/{handle}").readlink()))
-    io.open = guarded(io.open, _written)  # type: ignore[assignment] # what Path.open calls
-
-
-def _written(file: object, mode: str = "r", *_: object, **__: object) -> str:
-    """The path of a file that is opened for writing; empty if it is only read."""
-    return str(file) if set(mode) & set("wxa+") else ""
+    act = failing(trial.chance.randrange(trial.calls), code, lasting=lasting)
+    return trial.run(lambda: intercept(trial.root, act)) != 0
 
 
 def flipped_byte(trial: Trial) -> bool:
@@ -189,15 +145,22 @@ def two_drivers(trial: Trial) -> bool:
     return any([end(pid) != 0 for pid in pids])
 
 
+def can_be_damaged(trial: Trial) -> bool:
+    """Whether there are two data files in one folder, so that each kind of damage is possible."""
+    folders = Counter(path.parent for path in _files(trial, "*.parquet"))
+    return max(folders.values(), default=0) > 1
+
+
 def _victim(trial: Trial, pattern: str = "*.*") -> Path:
     return trial.chance.choice(_files(trial, pattern))
 
 
 def _files(trial: Trial, pattern: str) -> list[Path]:
-    """The shards and receipts of a run."""
+    """The shards and receipts of a run that are not empty yet."""
     folders = ("images", "features", "receipts")
     found = [path for name in folders for path in (trial.root / name).rglob(pattern)]
-    return sorted(path for path in found if path.suffix in (".parquet", ".json"))
+    kept = (path for path in found if path.suffix in (".parquet", ".json"))
+    return sorted(path for path in kept if path.stat().st_size)
 
 
 UNFINISHED: Mapping[str, Break] = {
@@ -227,10 +190,7 @@ def attempt(kind: str, trial: Trial, quiet: Path, wanted: Rows) -> dict[str, int
     if kind in FINISHED:
         found = codes != [0]
     codes += [trial.run(), trial.verify()]
-    try:
-        rows, doubled = read_rows(trial.root)
-    except (OSError, ValueError):  # what another program would see: a file that cannot be read
-        rows, doubled = {}, 0
+    rows, doubled = rows_if_readable(trial.root)
     lost = len(wanted.keys() - rows.keys())
     changed = sum(rows[key] != value for key, value in wanted.items() if key in rows)
     doubled += len(rows.keys() - wanted.keys())
@@ -261,7 +221,7 @@ def measure(
         folder = Path(name)
         quiet, seconds = quiet_run(folder)
         wanted, _ = read_rows(quiet)
-        calls = _count_calls(folder)
+        calls = count_calls(folder)
         before()
         for kind in kinds:
             total: Counter[str] = Counter()
@@ -275,12 +235,16 @@ def measure(
     return sums
 
 
-def _count_calls(folder: Path) -> int:
+def count_calls(folder: Path) -> int:
     """Count the calls of the file system that a run makes."""
-    count = folder / "calls"
     trial = Trial(folder / "counted", folder / "faults.yaml", random.Random(0), 0.0, 0)
-    trial.run(lambda: fail_calls(trial.root, -1, 0, lasting=False, count=count))
-    return count.stat().st_size
+    count = os.open(folder / "calls", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+
+    def act(*_: object) -> None:
+        os.write(count, b"x")
+
+    trial.run(lambda: intercept(trial.root, act))
+    return os.fstat(count).st_size
 
 
 def main() -> int:

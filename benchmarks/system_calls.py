@@ -14,13 +14,15 @@ Act = Callable[[int, str], None]
 """Called before a call, with its number from 0 and its path; may raise, or end the process."""
 
 
-@contextmanager
-def intercepted(root: Path, act: Act) -> Iterator[None]:
-    """Act on each call of this process that makes, writes, syncs, renames or removes a file.
+def intercept(root: Path, act: Act) -> dict[tuple[Any, str], Callable[..., Any]]:
+    """Act, from now on, on each call that makes, writes, syncs, renames or removes a file.
 
     Args:
         root: The folder whose files count.
         act: What to do before each call.
+
+    Returns:
+        (module, name) -> the call as it was.
     """
     passed = 0
 
@@ -41,6 +43,13 @@ def intercepted(root: Path, act: Act) -> Iterator[None]:
         setattr(os, name, guarded(getattr(os, name), lambda path, *_, **__: str(path)))
     os.fsync = guarded(os.fsync, lambda handle: str(Path(f"/proc/self/fd/{handle}").readlink()))
     io.open = guarded(io.open, _written)  # type: ignore[assignment] # what Path.open calls
+    return before
+
+
+@contextmanager
+def intercepted(root: Path, act: Act) -> Iterator[None]:
+    """As `intercept`, until the end of the block."""
+    before = intercept(root, act)
     try:
         yield
     finally:

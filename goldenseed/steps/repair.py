@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from analysis import per_seed
 from analysis.extraction.extract import missing_extractions
 from goldenseed.steps import steps
 from goldenseed.steps.verify.checked import Checked
@@ -82,7 +81,7 @@ def repair(root: Path, workers: steps.Workers) -> Repaired:
     lost = _shards_of(run, [*problems, *_set_aside_before(run)])
     _make_shards_again(run, lost, workers, done)
     if not done.errors:
-        _write_again(run, {key for file in aside for key in file.aside}, done)
+        _write_again(run, {key for file in aside for key in file.aside}, workers, done)
     done.advice = [*_advice(root, aside)]
     done.left += [(f.name, f.problem) for f in problems if not f.aside and not _is_mended(run, f)]
     return done
@@ -136,10 +135,10 @@ def _was_measured(run: Run, tile: Tile) -> bool:
     )
 
 
-def _write_again(run: Run, keys: set[str], done: Repaired) -> None:
+def _write_again(run: Run, keys: set[str], workers: steps.Workers, done: Repaired) -> None:
     """Write the tables and the ranking again that were set aside."""
     if PER_SEED_FILE in keys:
-        per_seed.measure(run, run.recipe.metrics)
+        steps.measure_seeds(run, workers)
         done.written.append(PER_SEED_FILE)
     if RANKING_FILE in keys and run.recipe.ranking is not None:
         steps.rank(run)

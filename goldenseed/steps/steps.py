@@ -164,8 +164,13 @@ def measure(run: Run, workers: Workers) -> list[Result]:
     """Measure the features of each image, then the recipe's metrics of each seed."""
     result = extract(run, workers)
     if not result.errors:
-        per_seed.measure(run, run.recipe.metrics, spread=partial(_spread, run, workers))
+        measure_seeds(run, workers)
     return [result]
+
+
+def measure_seeds(run: Run, workers: Workers) -> None:
+    """Compute the recipe's metrics of each seed from measured images, and write the table."""
+    per_seed.measure(run, run.recipe.metrics, spread=partial(_spread, run, workers))
 
 
 def _spread(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RunError, StoreError
-from pipeline.storage import store as module
+from pipeline.storage import placing
 from pipeline.storage.store import REMEDIES, LocalStore, make_folder, store_errors
 
 
@@ -197,7 +197,7 @@ def test_where_nothing_lets_one_writer_win_the_words_name_hard_links(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, name: str, rename: str
 ) -> None:
     monkeypatch.setattr(os, "link", refuse(NO_LINKS[name]))
-    monkeypatch.setattr(module, "_rename_without_replacing", refuse(getattr(errno, rename)))
+    monkeypatch.setattr(placing, "_rename_without_replacing", refuse(getattr(errno, rename)))
     with pytest.raises(StoreError, match=r"makes no hard links.*choose a folder on another") as no:
         store.put_if_absent("a/key", b"1")
     assert os.strerror(NO_LINKS[name]) in str(no.value)
@@ -208,9 +208,9 @@ def test_a_rename_without_replacing_replaces_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("new")
     (tmp_path / "b").write_text("old")
     with pytest.raises(FileExistsError):
-        module._rename_without_replacing(tmp_path / "a", tmp_path / "b")
+        placing._rename_without_replacing(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_text() == "old"
-    module._rename_without_replacing(tmp_path / "a", tmp_path / "c")
+    placing._rename_without_replacing(tmp_path / "a", tmp_path / "c")
     assert (tmp_path / "c").read_text() == "new"
 
 
