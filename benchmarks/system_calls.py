@@ -2,8 +2,7 @@
 
 import io
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +43,6 @@ def intercept(root: Path, act: Act) -> dict[tuple[Any, str], Callable[..., Any]]
     os.fsync = guarded(os.fsync, lambda handle: str(Path(f"/proc/self/fd/{handle}").readlink()))
     io.open = guarded(io.open, _written)  # type: ignore[assignment] # what Path.open calls
     return before
-
-
-@contextmanager
-def intercepted(root: Path, act: Act) -> Iterator[None]:
-    """As `intercept`, until the end of the block."""
-    before = intercept(root, act)
-    try:
-        yield
-    finally:
-        for (module, name), call in before.items():
-            setattr(module, name, call)
 
 
 def failing(number: int, code: int, *, lasting: bool) -> Act:

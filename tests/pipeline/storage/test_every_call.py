@@ -5,11 +5,13 @@ the power is lost before it, for every k.
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from benchmarks.system_calls import Act, failing, intercepted
+from benchmarks.system_calls import Act, failing, intercept
 from pipeline.errors import StoreError
 from pipeline.storage.leftovers import settle, unnamed
 from tests.pipeline import faults
@@ -24,6 +26,17 @@ ALL_ERRORS = (*ERRORS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EFBIG, er
 
 class Death(BaseException):
     """Ends the work as a kill does: from then on, nothing on the disk can be changed."""
+
+
+@contextmanager
+def intercepted(root: Path, act: Act) -> Iterator[None]:
+    """Act on each call of the file system in the block."""
+    before = intercept(root, act)
+    try:
+        yield
+    finally:
+        for (module, name), call in before.items():
+            setattr(module, name, call)
 
 
 def dying(number: int) -> Act:
