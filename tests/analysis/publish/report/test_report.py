@@ -21,6 +21,7 @@ from pipeline.runs.run import Run
 from tests.analysis import synthetic
 from tests.analysis.publish.report import planted
 from tests.browser import Opened, opened
+from tests.in_process import exit_code
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -242,7 +243,7 @@ def test_small_and_unfinished_runs_say_what_is_missing(
     assert ("Unfinished" in text) == (drawn == "half")
     assert "It is not known yet what seeds decide. Measure the run." in text
     assert "to rank its seeds" in text
-    assert drawn == "none" or "no image is measured yet by" in text
+    assert drawn == "none" or "No image is measured yet by" in text
     for view in ("seeds", "prompts", "style", "text", "studies"):
         seen.page.evaluate("view => { location.hash = view; }", view)
     for view, command in (("style", "goldenseed study style run"), ("text", "goldenseed measure")):
@@ -250,6 +251,19 @@ def test_small_and_unfinished_runs_say_what_is_missing(
         assert command in seen.page.locator(".view:visible").inner_text()
     assert seen.messages == []
     seen.page.close()
+
+
+def test_an_imported_run_says_that_its_noise_is_unknown(tmp_path: Path) -> None:
+    for prompt in ("a red horse", "a blue cup"):
+        folder = tmp_path / "images" / prompt
+        folder.mkdir(parents=True)
+        for seed in (1, 2):
+            Image.new("RGB", (64, 64), (seed, 99, len(prompt))).save(folder / f"seed_{seed}.png")
+    assert exit_code("import", tmp_path / "images", "--out", tmp_path / "run") == 0
+    text = write_report(Run.open(tmp_path / "run")).read_text("utf-8")
+    assert "the images were drawn elsewhere, with noise that is unknown" in text
+    assert "check values in the release" not in text
+    assert "<code>unknown</code></dd>" in text
 
 
 def test_ten_thousand_seeds_sort_and_filter_at_once(tmp_path: Path, browser: "Browser") -> None:
