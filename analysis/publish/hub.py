@@ -177,7 +177,8 @@ def _words(wanted: Upload) -> Iterator[None]:
             ) from None
         kind = IncompleteError if code >= 500 or code in (408, 429) else RunError
         raise kind(f"{wanted.repo}: {without_token(str(error))}; {RESUME}") from None
-    except (HTTPError, ConnectionError, TimeoutError) as error:
+    # The library raises RuntimeError where the storage of large files fails.
+    except (HTTPError, ConnectionError, TimeoutError, RuntimeError) as error:
         raise IncompleteError(
             f"{wanted.repo}: the connection failed ({without_token(str(error))}); {RESUME}"
         ) from None

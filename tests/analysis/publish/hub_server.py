@@ -14,6 +14,12 @@ from urllib.parse import unquote, urlsplit
 from huggingface_hub import constants
 
 TOKEN = "hf_thisIsASecretOfTheTest"
+ALWAYS: dict[str, Any] = {
+    "/api/repos/create": {"url": "http://127.0.0.1/datasets/me/seeds", "name": "me/seeds"},
+    "/validate-yaml": {"errors": [], "warnings": []},
+    "/whoami-v2": {"name": "me", "type": "user"},
+}
+"""End of a path -> the answer."""
 TIME = "2026-01-01T00:00:00.000Z"
 
 
@@ -27,6 +33,9 @@ class Hub:
         log: "METHOD path" of each call.
         cut: A part of a path; the first calls to it are cut off without an answer.
         cuts: How many calls to cut.
+        refused: A part of a path; calls to it are answered with 401.
+        large: Ends of the names of files that go to the storage of large files (Git LFS).
+        storage: SHA-256 -> content of a large file.
     """
 
     def __init__(self) -> None:
@@ -36,18 +45,20 @@ class Hub:
         self.log: list[str] = []
         self.uploaded: list[str] = []
         self.cut, self.cuts = "", 0
+        self.refused = ""
+        self.large: tuple[str, ...] = ()
+        self.storage: dict[str, bytes] = {}
 
     def files(self, revision: str) -> dict[str, bytes]:
         number = re.fullmatch(r"refs/pr/(\d+)", revision)
         return self.requests[int(number[1])]["files"] if number else self.main
 
     def answer(self, method: str, path: str, body: bytes) -> Any:  # noqa: ANN401 - a table
-        if path.endswith("/api/repos/create"):
-            return {"url": "http://127.0.0.1/datasets/me/seeds", "name": "me/seeds"}
-        if path.endswith("/validate-yaml"):
-            return {"errors": [], "warnings": []}
-        if path.endswith("/whoami-v2"):
-            return {"name": "me", "type": "user"}
+        for end, same in ALWAYS.items():
+            if path.endswith(end):
+                return same
+        if path.endswith("/info/lfs/objects/batch") or re.match("/(storage|verify)", path):
+            return self.large_file(path, body)
         if path.endswith("/refs"):
             about = {"targetCommit": "0" * 40}
             tags = [{"name": tag, "ref": f"refs/tags/{tag}", **about} for tag in self.tags]
@@ -68,14 +79,39 @@ class Hub:
 
     def mode(self, name: str, revision: str) -> dict[str, Any]:
         data = self.files(revision).get(name)
-        known = {"oid": oid(data)} if data is not None else {}
-        return {"path": name, "uploadMode": "regular", "shouldIgnore": False, **known}
+        large = name.endswith(self.large or "/")
+        known = {"oid": sha256(data) if large else oid(data)} if data is not None else {}
+        mode = "lfs" if large else "regular"
+        return {"path": name, "uploadMode": mode, "shouldIgnore": False, **known}
+
+    def large_file(self, path: str, body: bytes) -> Any:  # noqa: ANN401 - as answer
+        """Git LFS: where files go, their storage, and whether they arrived."""
+        if path.startswith("/storage/"):
+            assert sha256(body) == path.removeprefix("/storage/")
+            self.storage[sha256(body)] = body
+            return {}
+        if path == "/verify":
+            stored = json.loads(body)
+            assert len(self.storage[stored["oid"]]) == stored["size"]
+            return {}
+        return {"objects": [self.place(each) for each in json.loads(body)["objects"]]}
+
+    def place(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Say where a large file goes; without actions if it is there."""
+        if wanted["oid"] in self.storage:
+            return wanted
+        upload = {"href": f"{constants.ENDPOINT}/storage/{wanted['oid']}"}
+        verify = {"href": f"{constants.ENDPOINT}/verify"}
+        return {**wanted, "actions": {"upload": upload, "verify": verify}}
 
     def commit(self, files: dict[str, bytes], body: bytes) -> dict[str, str]:
         for line in map(json.loads, body.splitlines()):
             value = line["value"]
             if line["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
+                self.uploaded.append(value["path"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.storage[value["oid"]]
                 self.uploaded.append(value["path"])
             elif line["key"] == "deletedFile":
                 del files[value["path"]]
@@ -124,6 +160,10 @@ def oid(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -136,7 +176,10 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 hub.cuts -= 1
                 self.close_connection = True
                 return
-            allowed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+            token = self.headers.get("Authorization")
+            # The storage is a host of its own, which gets no token: its addresses are signed.
+            allowed = token is None if "/storage/" in path else token == f"Bearer {TOKEN}"
+            allowed = allowed and not (hub.refused and hub.refused in path)
             content = json.dumps(hub.answer(self.command, path, body) if allowed else {}).encode()
             self.send_response(200 if allowed else 401)
             self.send_header("Content-Type", "application/json")
@@ -144,7 +187,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = handle_any
+        do_GET = do_POST = do_PUT = handle_any
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

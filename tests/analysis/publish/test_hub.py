@@ -76,6 +76,61 @@ def test_a_cut_connection_is_resumed(hub: Hub, folder: Path, cut: str) -> None:
     assert hub.tags["synthetic-v1"] == {".gitattributes": b"", **content(folder)}
 
 
+@pytest.fixture
+def large_files(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Tables and pictures go to the storage of large files, by Git LFS and not by Xet."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    hub.large = (".parquet", ".png")
+    return hub.large
+
+
+LIBRARYS_OWN = pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning")
+
+
+@LIBRARYS_OWN
+@pytest.mark.parametrize("cut", ["", "/info/lfs", "/storage/", "/verify", "/commit/refs/pr/1"])
+def test_large_files_go_to_their_storage(
+    hub: Hub, folder: Path, large_files: tuple[str, ...], cut: str
+) -> None:
+    hub.cut, hub.cuts = cut, int(bool(cut))
+    if cut.startswith("/commit"):  # the library itself repeats the calls to the storage
+        with pytest.raises(IncompleteError, match=r"connection failed.*repeat the command"):
+            upload(Upload("me/seeds", folder), lambda _: None)
+    upload(Upload("me/seeds", folder), lambda _: None)
+    expected = content(folder)
+    assert hub.tags["synthetic-v1"] == {".gitattributes": b"", **expected}
+    large = [data for name, data in expected.items() if name.endswith(large_files)]
+    assert large
+    assert sorted(hub.storage.values()) == sorted(set(large))
+    assert sorted(hub.uploaded) == sorted(expected)  # each file once
+
+
+@LIBRARYS_OWN
+def test_a_storage_that_refuses_is_said_and_resumed(
+    hub: Hub, folder: Path, large_files: tuple[str, ...]
+) -> None:
+    hub.refused = "/storage/"
+    with pytest.raises(IncompleteError, match=r"Error while uploading .* repeat the command"):
+        upload(Upload("me/seeds", folder), lambda _: None)
+    assert not hub.tags
+    hub.refused = ""
+    upload(Upload("me/seeds", folder), lambda _: None)
+    assert hub.tags["synthetic-v1"] == {".gitattributes": b"", **content(folder)}
+
+
+@LIBRARYS_OWN
+def test_a_large_file_that_is_stored_is_not_sent_again(
+    hub: Hub, folder: Path, large_files: tuple[str, ...]
+) -> None:
+    upload(Upload("me/seeds", folder), lambda _: None)
+    sent = [line for line in hub.log if line.startswith("PUT /storage/")]
+    assert len(sent) == len(hub.storage)
+    hub.main, hub.requests, hub.tags = {".gitattributes": b""}, {}, {}
+    upload(Upload("me/seeds", folder), lambda _: None)
+    assert [line for line in hub.log if line.startswith("PUT /storage/")] == sent
+    assert hub.tags["synthetic-v1"] == {".gitattributes": b"", **content(folder)}
+
+
 def test_a_pull_request_of_somebody_else_is_not_used(hub: Hub, folder: Path) -> None:
     wanted = Upload("me/seeds", folder)
     hub.requests[1] = {"title": wanted.title, "status": "open", "files": {}, "author": "eve"}
