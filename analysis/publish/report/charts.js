@@ -3,7 +3,7 @@
 
 const charts = (() => {
   const style = () => ({
-    background: "transparent", color: page.colour("ink"), fontSize: "12px", overflow: "visible",
+    background: "transparent", color: page.colour("ink"), fontSize: "0.75rem", overflow: "visible",
   });
 
   /** The picture of a plot, which may be in a figure with a legend. */

@@ -27,7 +27,7 @@ const studies = (() => {
     const lines = rowsOf(part.tables.epochs).map((row) => ({ ...row, line: `${row.trained_on}, ${row.prompts} prompts` }));
     const ends = d3.groups(lines, (row) => row.line).map(([, group]) => group[group.length - 1]);
     charts.draw(epochs, "Accuracy by epoch", () => ({
-      height: 320, marginRight: 20, x: { label: "epoch", ticks: Math.min(8, d3.max(lines, (row) => row.epoch)), tickFormat: "d" },
+      height: 320, marginRight: 20, marginBottom: 40, x: { label: "epoch", ticks: Math.min(8, d3.max(lines, (row) => row.epoch)), tickFormat: "d" },
       y: { label: "share named correctly", domain: [0, 1], grid: true },
       color: { legend: true, domain: ends.map((row) => row.line), range: ["seed", "prompt", "good", "bad", "golden", "quiet"].map(page.colour) },
       marks: [Plot.line(lines, { x: "epoch", y: "validation_top1", stroke: "line", strokeWidth: 2.5 }), Plot.dot(lines, { x: "epoch", y: "validation_top1", fill: "line", r: 3.5 })],
