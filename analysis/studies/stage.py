@@ -10,6 +10,7 @@ from typing import Any
 from analysis.studies import load_study
 from analysis.studies.base import NotDrawnError
 from analysis.studies.results import write_findings, write_wanted
+from pipeline.cards.card import IMPORTED
 from pipeline.errors import GoldenseedError, StoreError
 from pipeline.runs.run import Run
 from pipeline.stage import Outcome, Resources, combine_resources
@@ -35,6 +36,13 @@ class StudyState(StrEnum):
     """The run does not allow an answer; results of an earlier study are left as they were."""
     FAILED = "failed"
     """It ended with an error, or never started."""
+
+
+IMPORTED_ADVICE = (
+    ". The images of this run were imported, so goldenseed draws no more of them: give `goldenseed "
+    "import` again with more images, or with other `--features` and `--metrics`, then measure"
+)
+"""What helps where a run is not drawn here."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +117,12 @@ class StudyStage:
                 findings = study.find(run)
         except StoreError:
             raise
-        except NotDrawnError as error:
-            refusal, recipes = str(error), write_wanted(run, study, error.recipes)
         except GoldenseedError as error:
             refusal = str(error)
+            if run.card.family == IMPORTED:
+                refusal += IMPORTED_ADVICE
+            elif isinstance(error, NotDrawnError):
+                recipes = write_wanted(run, study, error.recipes)
         else:
             write_findings(run, study, findings)
         seconds = perf_counter() - start

@@ -56,9 +56,14 @@ def test_the_whole_path(call: Call, tmp_path: Path) -> None:
     source = write_grid(tmp_path / "in", prompts=12, seeds=8)
     report_of(call, source, out, "--rank", "failure_rate")
     for command in (["measure", out, "--executor", "local"], ["rank", out], ["publish", out],
-                    ["shares", out], ["status", out], ["verify", out]):  # fmt: skip
+                    ["shares", out], ["status", out], ["verify", out],
+                    ["study", "share_changes", out]):  # fmt: skip
         code, _, errors = call(*command)
         assert code == 0, (command, errors)
+    refused = call("study", "spectrum", out)
+    words = " ".join((refused.out + refused.err).split())
+    assert "The images of this run were imported, so goldenseed draws no more" in words
+    assert not (out / "wanted").exists()
     table = goldenseed.open_run(out).per_seed.filter(metric="brightness", prompt_set=1)
     assert table.sort("seed")["value"].is_sorted()  # as the images were made
     (release,) = (out / "releases").iterdir()
