@@ -113,6 +113,7 @@ def _index_key(file: Path, index: object) -> str:
     for name, value in index.items():
         if isinstance(value, list) and value and value[0]:
             own_file = file.parent / name / f"{value[0]}.py"
-            if name == "_class_name" or own_file.is_file():
+            # Path.is_file would fail at a name that is too long for any file.
+            if name == "_class_name" or os.path.isfile(own_file):  # noqa: PTH113
                 return str(name)
     return ""

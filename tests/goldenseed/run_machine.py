@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -170,13 +170,15 @@ def main() -> None:
             RunMachine.wanted[size], _ = fault_trials.read_rows(quiet)
             shutil.rmtree(quiet)
             (Path(name) / "faults.yaml").rename(Path(name) / f"{size}.yaml")
+        phases = [Phase.generate, Phase.shrink]
         if "broken" in sys.argv:
             without_receipt_check()
+            phases.remove(Phase.shrink)  # that it fails is enough
         run_state_machine_as_test(
             RunMachine,
             settings=settings(
                 max_examples=int(sys.argv[1]), stateful_step_count=int(sys.argv[2]), deadline=None,
-                derandomize=not LONG, print_blob=True, database=None,
+                derandomize=not LONG, print_blob=True, phases=phases, database=None,
                 suppress_health_check=[*HealthCheck],
             ),
         )  # fmt: skip
