@@ -26,7 +26,7 @@ def gpu() -> Finding:
         return Finding("GPU", State.OK, f"{found}, CUDA {torch.version.cuda}")
     advice = (
         "the shipped small models need none; for other models use a machine with an NVIDIA GPU "
-        "(docs/gpu.md)"
+        "(docs/gpu.md). If this machine has one, install its driver: there is no `nvidia-smi`"
     )
     if shutil.which("nvidia-smi"):
         advice = (

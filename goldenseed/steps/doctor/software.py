@@ -31,16 +31,24 @@ def shipped_models() -> Finding:
 
 
 def hub() -> Finding:
-    """Look where the weights of other models come from."""
+    """Look which cards have weights in the cache of the hub, where those of other models lie."""
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
-    cache = Path(HF_HUB_CACHE)
-    count = len(list(cache.glob("models--*"))) if cache.is_dir() else 0
-    found = f"{count} models in {cache}"
+    from pipeline.cards.card import load_cards
+
+    repos = {name: card.repo for name, card in load_cards().items() if card.repo}
+    cached = [name for name, repo in repos.items() if _in_cache(repo, Path(HF_HUB_CACHE))]
+    names = f": {', '.join(cached)}" if cached else ""
+    found = f"files of {len(cached)} of {len(repos)} cards in {HF_HUB_CACHE}{names}"
     if HF_HUB_OFFLINE:
         advice = "HF_HUB_OFFLINE is set, so only these can be used; unset it to download others"
         return Finding("Hugging Face cache", State.NOTE, found, advice)
-    return Finding("Hugging Face cache", State.OK, found)
+    return Finding("Hugging Face cache", State.OK, f"{found}; a run downloads what it lacks")
+
+
+def _in_cache(repo: str, cache: Path) -> bool:
+    snapshots = cache / f"models--{repo.replace('/', '--')}" / "snapshots"
+    return snapshots.is_dir() and any(snapshots.iterdir())
 
 
 def fonts() -> Finding:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from goldenseed.steps.doctor import State, cluster, examine, machine
+from goldenseed.steps.doctor import State, cluster, examine, machine, software
+from pipeline.cards.card import load_cards
 from tests.goldenseed.conftest import Call
 from tests.ray_machines import RayMachines
 
@@ -111,6 +112,21 @@ def test_an_address_of_ray_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cluster.ray_address().state is State.OK
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     assert cluster.ray_address().found == "10.0.0.1:6379"
+
+
+def test_the_cards_with_weights_in_the_cache_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    assert software.hub().found.startswith("files of 0 of")
+    repo = load_cards()["sdxl-turbo"].repo.replace("/", "--")
+    snapshots = tmp_path / f"models--{repo}" / "snapshots"
+    snapshots.mkdir(parents=True)
+    assert software.hub().found.startswith("files of 0 of"), "an empty folder has no weights"
+    (snapshots / "abc").mkdir()
+    assert "files of 1 of" in software.hub().found
+    assert ": sdxl-turbo; a run downloads" in software.hub().found
 
 
 def test_each_advice_belongs_to_a_finding_that_needs_it(tmp_path: Path) -> None:
