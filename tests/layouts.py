@@ -27,8 +27,12 @@ def a1111(prompt: str, seed: int, **changes: str) -> Text:
 
 
 def sd_next(prompt: str, seed: int) -> Text:
-    """Text of SD.Next, which is that of AUTOMATIC1111 with the name of the program."""
-    return a1111(prompt, seed, App="SD.Next", Version="5f3b1c2")
+    """Text of SD.Next, as its modules/processing_info.py writes it."""
+    return a1111(prompt, seed, **SD_NEXT)
+
+
+SD_NEXT = {"App": "SD.Next", "Version": "5f3b1c2", "Pipeline": "StableDiffusionPipeline",
+           "Operations": "txt2img"}  # fmt: skip
 
 
 def comfyui(prompt: str, seed: int) -> Text:

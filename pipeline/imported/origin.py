@@ -21,6 +21,9 @@ OTHER_SETTINGS = (
 )  # fmt: skip
 """Settings that define an image, by the names that programs write. Others, such as the time or a
 version, may differ between images of one setting."""
+VARIATIONS = ("Variation seed strength", "Variation strength")
+"""How much of a second seed there is, as AUTOMATIC1111 and SD.Next (modules/processing_info.py) say
+it."""
 SEED_IN_NAME = re.compile(r"(?:^|[^A-Za-z])seed[ _=-]*(-?\d{1,20})$", re.IGNORECASE)
 FOLDED = ("ComfyUI", "Fooocus")
 """Programs with seeds of 64 bits, whose noise torch draws on the CPU: it keeps 32 of them."""
@@ -117,7 +120,7 @@ def _sampler_settings(samplers: Iterable[Sampler]) -> dict[str, str]:
 
 def _other_settings(metadata: Mapping[Any, Any]) -> dict[str, str]:
     settings = {k: str(metadata[k]) for k in OTHER_SETTINGS if metadata.get(k) not in (None, "")}
-    if metadata.get("Variation seed strength") not in (None, "", "0"):
+    if any(metadata.get(name) not in (None, "", "0") for name in VARIATIONS):
         settings["variation_seed"] = str(metadata.get("Variation seed", ""))
     return settings
 

@@ -13,7 +13,7 @@ from PIL import Image
 import goldenseed
 from pipeline.runs.run import Run
 from tests.goldenseed.conftest import Call
-from tests.layouts import TOOLS, a1111, comfyui, jpeg, pixels, png
+from tests.layouts import SD_NEXT, TOOLS, a1111, comfyui, jpeg, pixels, png
 
 
 def write_grid(
@@ -133,6 +133,9 @@ def test_what_is_left_out_is_said(call: Call, tmp_path: Path) -> None:
         "cut.png": png(pixels(5), a1111("a", 6))[:-500],
         "size.png": png(pixels(6, size=(64, 32)), a1111("a", 7)),
         "variation.png": png(pixels(8), a1111("a", 8, **{"Variation seed strength": "0.2"})),
+        "variation 2.png": png(
+            pixels(9), a1111("a", 9, **SD_NEXT, **{"Variation strength": "0.2"})
+        ),
         "empty.png": b"",
         "notes.zip": b"PK\x03\x04",
     }
@@ -150,6 +153,7 @@ def test_what_is_left_out_is_said(call: Call, tmp_path: Path) -> None:
         "again.png": "the same file again", "zz other.png": "another image of the same",
         "bomb.png": "too large", "clear.png": "transparent", "cut.png": "cannot be decoded",
         "size.png": "too few images", "variation.png": "variation seed",
+        "variation 2.png": "variation seed",
         "empty.png": "cannot be decoded", "notes.zip": "no image", "link.png": "symbolic link",
         "folder": "symbolic link",
     }  # fmt: skip
