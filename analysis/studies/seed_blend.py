@@ -31,7 +31,7 @@ from pipeline.runs.run import Run
 LEAST_SEEDS, LEAST_GROUPS = 3, 4
 RIGHT_ANGLE = 90.0
 """Degrees between the noises of two seeds, nearly: random vectors of many numbers."""
-STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
+STRENGTHS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
 """Strengths in the recipe."""
 
 COLUMNS = {
@@ -241,6 +241,6 @@ def blend_recipe(run: Run) -> str:
     return recipe_like(
         run,
         {"arms": arms},
-        note="Starts near each seed, rotated towards either of two seeds by a few percent of a "
+        note="Starts near each seed, rotated towards either of two seeds by a share of a "
         "right angle.\nStudy the arm `plain`: it is compared with the other arms.",
     )

@@ -60,7 +60,7 @@ def test_only_blends_with_equal_sampling_towards_a_seed_of_the_run_count(
     assert frame["arm"].to_list() == [f"to_1_by_{strength}" for strength in STRENGTHS]
     assert frame["seeds"].to_list() == [3, 3, 3]
     recipe = Recipe(name="blends", **yaml.safe_load(found[0.0].recipes["blends"]))
-    assert {"plain", "to_0_by_02", "to_1_by_50"} <= set(recipe.arms)
+    assert {"plain", "to_0_by_05", "to_1_by_70"} <= set(recipe.arms)
 
 
 def test_refusals_say_what_is_needed(tmp_path: Path) -> None:
