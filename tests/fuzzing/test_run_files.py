@@ -67,7 +67,10 @@ def _verify(run: Run) -> None:
 def _claims(run: Run) -> None:
     claims = Claims(run.store, "generate", recipe="r", tell=lambda _: None)
     run.store.replace(claims._driver.key, b"{}")
-    [str(driver) for driver in claims.others()]
+    try:
+        [str(driver) for driver in claims.others()]
+    finally:
+        run.store.remove(claims._driver.key)
 
 
 def _ranking(run: Run) -> None:
