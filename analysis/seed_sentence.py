@@ -1,9 +1,10 @@
 """Say in one sentence how much of a run's images the seed decides, with its interval and null.
 
-The rule: the p-values of all measures that have one are adjusted by Holm for their number. If any
-is at most `LEVEL`, the seed decides something, and the sentence names the measure of these whose
-variance belongs most to the seed. Otherwise no effect is shown, and it names the largest share
-of all and the largest upper bound: what the seed may decide at most.
+The rule: the p-values of all measures that have one are adjusted by Holm for their number. Where
+one is at most `LEVEL` and the interval of the share lies above 0, the seed decides something, and
+the sentence names the measure of these whose variance belongs most to the seed. Otherwise no effect
+is shown, and it names the largest share of all and the largest upper bound: what the seed may
+decide at most.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,9 +44,15 @@ def seed_sentence(rows: Sequence[Row]) -> str:
             "null."
         )
     adjusted = holm(np.array([row["seed_p"] for row in tested], dtype=np.float64)).tolist()
-    shown = [row for row, p in zip(tested, adjusted, strict=True) if p <= LEVEL]
+    pairs = zip(tested, adjusted, strict=True)
+    shown = [row for row, p in pairs if p <= LEVEL and _above_zero(row)]
     largest = max(shown or tested, key=lambda row: float(row["seed"]))
     return _decides(largest, len(tested)) if shown else _nothing_shown(largest, tested, adjusted)
+
+
+def _above_zero(row: Row) -> bool:
+    """Whether the interval of a share lies above 0; a share without an interval has its p alone."""
+    return row["seed_low"] is None or float(row["seed_low"]) > 0
 
 
 def _decides(row: Row, count: int) -> str:

@@ -40,3 +40,8 @@ def test_p_is_adjusted_for_the_number_of_measures(count: int, *, shown: bool) ->
 
 def test_without_a_null_nothing_can_be_said() -> None:
     assert "cannot be said" in seed_sentence([row("a", 0.1, None)])
+
+
+@pytest.mark.parametrize(("share", "shown"), [(0.04, False), (0.06, True)])
+def test_an_interval_that_holds_zero_shows_nothing(share: float, *, shown: bool) -> None:
+    assert seed_sentence([row("a", share, 0.0005)]).startswith("The seed decides") == shown
