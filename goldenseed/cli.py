@@ -28,6 +28,7 @@ import typer
 import goldenseed
 from goldenseed.commands import check as check_command
 from goldenseed.commands import compare as compare_command
+from goldenseed.commands import copy as copy_command
 from goldenseed.commands import doctor as doctor_command
 from goldenseed.commands import exit_codes, looking
 from goldenseed.commands import gc as gc_command
@@ -56,7 +57,7 @@ from goldenseed.commands.options import (
     PublishTo,
     RecipeName,
     RunFolder,
-    RunPath,
+    RunPlace,
     Seeds,
     WhereOption,
     WithImages,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from goldenseed.steps.result import Result
     from pipeline.runs.run import Run
     from pipeline.settings.recipe import Recipe
+    from pipeline.storage.address import Place
 
 
 def _with_groups(app: typer.Typer) -> typer.Typer:
@@ -85,6 +87,7 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     app.command()(compare_command.votes)
     app.command()(compare_command.pick)
     app.command()(gc_command.gc)
+    app.command()(copy_command.copy)
     app.command()(seeds_command.seeds)
     app.command()(noise_command.noise)
     app.command()(repro_command.repro)
@@ -160,7 +163,7 @@ def generate(
 
 @app.command()
 def measure(
-    path: RunPath, executor: Executor = "ray", workers: WorkerCount = None,
+    path: RunPlace, executor: Executor = "ray", workers: WorkerCount = None,
     allow_code: AllowCode = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Measure the features of each image that lacks them, then the metrics of each seed."""
@@ -174,7 +177,7 @@ def measure(
 
 @app.command()
 def rank(
-    path: RunPath, where: WhereOption = None, prompts: PromptFile = None,
+    path: RunPlace, where: WhereOption = None, prompts: PromptFile = None,
     allow_code: AllowCode = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Choose golden and bad seeds on prompt set 1, and confirm them on set 2.
@@ -196,7 +199,7 @@ def rank(
 
 @app.command()
 def publish(
-    path: RunPath, to: PublishTo = "", images: WithImages = False, author: Authors = None,
+    path: RunPlace, to: PublishTo = "", images: WithImages = False, author: Authors = None,
     dry_run: DryRun = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Write the golden and bad seeds as a release: lists, evidence, card and checksums.
@@ -249,7 +252,7 @@ def run(
     return print_findings([outcomes(run) for run in runs if not as_json])
 
 
-def _folder(recipe: "Recipe", out: Path | None) -> Path:
+def _folder(recipe: "Recipe", out: "Place | None") -> "Place":
     return out or Path("runs") / recipe.name
 
 

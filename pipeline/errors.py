@@ -18,6 +18,7 @@ __all__ = [
     "RunError",
     "ShardError",
     "StoreError",
+    "UnreachableError",
     "nearest",
 ]
 
@@ -60,6 +61,10 @@ class ShardError(GoldenseedError):
 
 class StoreError(GoldenseedError):
     """A store cannot be read or written: full disk, no permission, path not shared."""
+
+
+class UnreachableError(StoreError, IncompleteError):
+    """A store does not answer now; the same command continues when it does."""
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -2,10 +2,15 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.object_server import Server
 
 # Before anything imports the libraries that read them once.
 os.environ.update(
@@ -46,3 +51,26 @@ def command() -> Path:
     path = Path(sys.executable).with_name("goldenseed")
     assert path.is_file(), f"{path} is missing; install with: pip install -e '.[dev]'"
     return path
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> "Iterator[Server]":
+    """An S3 server on this machine."""
+    from tests.object_server import serving
+
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: "Server", monkeypatch: pytest.MonkeyPatch) -> "Server":
+    """The S3 server, and an environment that leads to it."""
+    from tests.object_server import KEY_ID, SECRET
+
+    s3_server.reset()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    return s3_server

@@ -8,7 +8,6 @@ disagree, the feature counts as missing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +20,8 @@ from pipeline.errors import ShardError
 from pipeline.runs.run import Run, utc_now
 from pipeline.settings.recipe import Recipe
 from pipeline.stage import DrawnShard, Outcome, Uint8Images, combine_resources, count_reasons
+from pipeline.storage.address import Place
+from pipeline.storage.open_store import store_at
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import CELL_KEY, PROMPT_FIELDS, STATUS_OK
 from pipeline.storage.shards import ShardFolder
@@ -105,9 +106,9 @@ class _Extractor:
     """Shared by the stage and the sink: a run, its features, and how shards are committed."""
 
     def __init__(
-        self, run_root: str | Path, features: Sequence[str], recipe: Recipe | None = None
+        self, run_root: str | Place, features: Sequence[str], recipe: Recipe | None = None
     ) -> None:
-        self.run_root, self.recipe = Path(run_root).absolute(), recipe
+        self.run_root, self.recipe = store_at(run_root).root, recipe
         self.feature_names = tuple(features)
         self.resources = combine_resources(load_feature(name).resources for name in features)
 
@@ -226,7 +227,7 @@ class ExtractStage(_Extractor):
         return rows, images, kept
 
 
-def _refuse_lost_images(rows: pa.Table, kept: Sequence[bool], root: Path) -> None:
+def _refuse_lost_images(rows: pa.Table, kept: Sequence[bool], root: Place) -> None:
     """Refuse to extract from images that are gone: their nulls would count as final values."""
     states = zip(rows["status"].to_pylist(), kept, strict=True)
     lost = sum(status == STATUS_OK and not has_pixels for status, has_pixels in states)

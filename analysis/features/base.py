@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +22,7 @@ from pipeline.errors import ConfigError
 from pipeline.registry import source_sha256
 from pipeline.settings.choices import PromptShare
 from pipeline.stage import Resources, Uint8Images
+from pipeline.storage.address import Place
 from pipeline.storage.schema import Column, Table, feature_table
 
 BATCH = 64
@@ -77,7 +77,7 @@ class Feature(ABC):
     limits: ClassVar[str] = ""
     prompt_share: PromptShare | None = None
     frames: int = 1
-    conditions: Path | None = None
+    conditions: Place | None = None
 
     @property
     @abstractmethod

@@ -6,16 +6,17 @@ Boxes are those of EasyOCR, in pixels of the enlarged image.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.errors import ShardError
+from pipeline.errors import PromptError, ShardError
+from pipeline.prompts.conditions import Conditions
 from pipeline.prompts.image_files import decode_image_file
 from pipeline.stage import Uint8Images
+from pipeline.storage.address import Place
 
 Mask = NDArray[np.bool_]
 Points = NDArray[Any]
@@ -117,7 +118,7 @@ def white(image: Image.Image) -> Mask:
 
 
 @lru_cache(maxsize=256)
-def read_mask(folder: Path, sha256: str, size: tuple[int, int]) -> Mask | None:
+def read_mask(folder: Place, sha256: str, size: tuple[int, int]) -> Mask | None:
     """Read the mask of a prompt.
 
     Args:
@@ -132,16 +133,16 @@ def read_mask(folder: Path, sha256: str, size: tuple[int, int]) -> Mask | None:
         ShardError: If the file is missing or the mask has another size.
         ImageFileError: If the file is damaged.
     """
-    files = sorted(folder.glob(f"{sha256}*"))
-    if not files:
-        raise ShardError(f"{folder} lacks a prompt's mask, {sha256[:12]}...; put it back there")
-    data = files[0].read_bytes()
+    try:
+        data = Conditions(folder).read(sha256)
+    except PromptError as error:
+        raise ShardError(f"a prompt's mask: {error}") from error
     if data.startswith(NPY):
         return None
     mask = white(decode_image_file(data).image)
     if mask.shape != size:
         raise ShardError(
-            f"{files[0]}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the image "
+            f"{folder / sha256}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the image "
             f"{size[1]} x {size[0]}; both must have the same size"
         )
     return mask

@@ -24,6 +24,7 @@ from analysis.per_seed.rows import seed_rows
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import Recipe
 from pipeline.stage import Outcome, Resources
+from pipeline.storage.address import Place
 
 FLOAT32 = 4
 """Bytes of a number in a column."""
@@ -86,9 +87,11 @@ class MeasureStage:
     name: str = "measure seeds"
 
     def __init__(
-        self, run_root: Path, recipe: Recipe, wanted: Sequence[Wanted], *, memory: int = 0
+        self, run_root: Place, recipe: Recipe, wanted: Sequence[Wanted], *, memory: int = 0
     ) -> None:
-        self.run_root, self.recipe, self.wanted = Path(run_root).absolute(), recipe, tuple(wanted)
+        self.recipe, self.wanted = recipe, tuple(wanted)
+        # An actor has another working folder.
+        self.run_root = run_root.absolute() if isinstance(run_root, Path) else run_root
         self.resources = Resources(memory=memory)
         folder = os.environ.get(REFERENCES_VARIABLE)
         self.references = str(Path(folder).absolute()) if folder else ""

@@ -194,12 +194,12 @@ def read_per_seed(run: Run, *, of_this_grid: bool = False) -> pl.DataFrame:
         RunError: If the run has not been measured, or had another grid then.
         ShardError: If the table is damaged.
     """
-    path = run.store.path(PER_SEED_FILE)
-    if not path.exists():
+    if not run.store.exists(PER_SEED_FILE):
         raise RunError(f"{run.root} holds no {PER_SEED_FILE}; run `goldenseed measure` first")
     table = read_derived_table(run.store, PER_SEED_FILE)
     if of_this_grid and _grid_of(table) != run.grid_hash:
-        raise RunError(f"{path} is of an earlier grid; run `goldenseed measure` again")
+        file = run.root / PER_SEED_FILE
+        raise RunError(f"{file} is of an earlier grid; run `goldenseed measure` again")
     return _frame(table)
 
 

@@ -48,6 +48,7 @@ def publish(
     Raises:
         RunError: If the ranking is of another run or grid, the name has other characters, or
             images are asked for and there are none.
+        StoreError: If the run is in an object store, and no folder is given.
     """
     files: dict[str, Content] = {}
     for key in PUBLISH:
@@ -55,7 +56,7 @@ def publish(
         files |= artifact.files(run, ranking)
     origin = origin_of(run, ranking)
     files |= small_tables(run, origin)
-    target = folder or run.root / RELEASES_FOLDER
+    target = folder or run.store.path(RELEASES_FOLDER)
     with images_aside(run, target, origin, wanted=images) as (drawn, count):
         files |= drawn
         files |= cover(run, ranking, files, authors=authors, images=count)

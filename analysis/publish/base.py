@@ -11,8 +11,8 @@ from pathlib import Path
 from analysis.ranking.result import Ranking
 from pipeline.errors import RunError, StoreError
 from pipeline.runs.run import Run
+from pipeline.storage.disk import sync_file, sync_folder
 from pipeline.storage.file_hashes import sha256_of_file
-from pipeline.storage.store import sync_file, sync_folder
 
 SUMS = "SHA256SUMS"
 FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

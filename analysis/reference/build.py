@@ -14,7 +14,7 @@ from analysis.reference.parts import KEY, Part, Plan, read_features, read_notes,
 from analysis.reference.sources import files_sha256
 from pipeline.errors import ConfigError, ImageFileError
 from pipeline.prompts.image_files import reasons_in_words
-from pipeline.storage.store import LocalStore
+from pipeline.storage.local_store import LocalStore
 
 MAX_SKIPPED = 0.05
 """A reference is refused if more than this share of the images cannot be used."""

@@ -25,8 +25,9 @@ from analysis.reference.sources import Source, open_source
 from pipeline.errors import ConfigError, ImageFileError, ShardError
 from pipeline.prompts.image_files import DecodedImage, crop_square, decode_image_file
 from pipeline.stage import Outcome, Resources, Uint8Images
+from pipeline.storage.local_store import LocalStore
 from pipeline.storage.schema import PROMPT_FIELDS
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import Store
 
 KEY = "features"
 """Name of the (m, d) float32 tensor."""
@@ -232,7 +233,7 @@ def _batches(images: Iterator[Uint8Images], count: int) -> Iterator[Uint8Images]
         yield np.stack(batch)
 
 
-def read_notes(store: LocalStore, part: Part) -> dict[str, Any]:
+def read_notes(store: Store, part: Part) -> dict[str, Any]:
     """Read the notes of a part: which images were skipped, converted or enlarged.
 
     Raises:
@@ -247,7 +248,7 @@ def read_notes(store: LocalStore, part: Part) -> dict[str, Any]:
         raise ShardError(f"{path} is damaged ({error}); delete it") from error
 
 
-def read_features(store: LocalStore, part: Part) -> NDArray[np.float32]:
+def read_features(store: Store, part: Part) -> NDArray[np.float32]:
     """Read the features of a part's usable images, (m, d)."""
     features: NDArray[np.float32] = load(store.read(part.key))[KEY]
     return features

@@ -29,7 +29,7 @@ def other_runs(run: Run, folders: Mapping[str, str]) -> dict[str, Run]:
     """
     if folders:
         return {name: other_run(run, folder) for name, folder in folders.items()}
-    arms = {name: run.root.parent / name for name in run.recipe.arms if name != run.root.name}
+    arms = {name: run.folder.parent / name for name in run.recipe.arms if name != run.root.name}
     return {name: Run.open(arm) for name, arm in arms.items() if (arm / RUN_FILE).is_file()}
 
 
@@ -44,7 +44,7 @@ def other_run(run: Run, folder: str) -> Run:
     Raises:
         RunError: If the folder is not a run.
     """
-    relative = run.root / folder
+    relative = run.folder / folder
     return Run.open(relative if (relative / RUN_FILE).is_file() else Path(folder))
 
 
@@ -61,7 +61,7 @@ def other_arms(run: Run, folder: str = "..") -> dict[str, Run]:
     Raises:
         RunError: If there is no such folder.
     """
-    parent = Path(run.root / folder).resolve()
+    parent = (run.folder / folder).resolve()
     if not parent.is_dir():
         raise RunError(f"{parent} is not a folder; name the folder that holds the recipe's arms")
     runs = {
@@ -70,7 +70,7 @@ def other_arms(run: Run, folder: str = "..") -> dict[str, Run]:
     return {
         name: arm
         for name, arm in runs.items()
-        if arm.root != run.root.resolve() and arm.config.card_sha256 == run.config.card_sha256
+        if arm.root != run.folder.resolve() and arm.config.card_sha256 == run.config.card_sha256
     }
 
 

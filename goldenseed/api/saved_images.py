@@ -12,7 +12,7 @@ from pipeline.imported.origin import NOISE_CHUNK
 from pipeline.noise import noise_spec
 from pipeline.prompts.prompt import Prompt
 from pipeline.runs.run import Run
-from pipeline.storage.store import make_folder, store_errors
+from pipeline.storage.disk import make_folder, store_errors
 
 
 def save_images(

@@ -61,7 +61,7 @@ def compare(
     runs = begin.open_runs(path) + (begin.open_runs(other) if other else [])
     _refuse_other_count(len(runs), names)
     sides = sides_of_lists(runs[0], names) if names else sides_of_runs(runs[0], runs[1])
-    folder = out or runs[0].root / "compare" / "-".join(names or [sides[1].run.root.name])
+    folder = out or runs[0].folder / "compare" / "-".join(names or [sides[1].run.root.name])
     print_comparison(write_comparison(sides, pairs, folder), as_json=as_json)
 
 
@@ -108,7 +108,7 @@ def pick(
     runs = begin.open_runs(path)
     folders = [(out / run.root.name if len(runs) > 1 else out) if out else None for run in runs]
     picks = [
-        write_pick(run, folder or run.root / "pick", prompts=prompts, images=images)
+        write_pick(run, folder or run.folder / "pick", prompts=prompts, images=images)
         for run, folder in zip(runs, folders, strict=True)
     ]
     if as_json:

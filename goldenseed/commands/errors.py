@@ -9,7 +9,7 @@ import typer
 from goldenseed.commands import exit_codes
 from pipeline.errors import GoldenseedError, IncompleteError
 from pipeline.redact import redact
-from pipeline.storage.store import REMEDIES
+from pipeline.storage.disk import REMEDIES
 
 
 def exit_code_of(app: typer.Typer) -> int:

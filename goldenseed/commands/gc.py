@@ -1,15 +1,15 @@
 """`goldenseed gc`: remove files of a run that no result depends on any more."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from goldenseed.commands.options import AsJson, RunPath
+from goldenseed.commands.options import AsJson, RunPlace
+from pipeline.storage.address import place_of
 
 
 def gc(
-    path: RunPath,
+    path: RunPlace,
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count the files, and remove none.")
@@ -30,7 +30,7 @@ def gc(
         return
     rows = [
         {
-            "run": tables.short_path(Path(one.run)),
+            "run": tables.short_path(place_of(one.run)),
             "left by interruptions": f"{one.interrupted:,}",
             "size": tables.number_of_bytes(one.interrupted_bytes),
             "set aside": f"{one.set_aside:,}",

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from goldenseed.commands import exit_codes
-from goldenseed.commands.options import AllowCode, AsJson, RunPath
+from goldenseed.commands.options import AllowCode, AsJson, RunPlace
 
 Repair = Annotated[bool, typer.Option(
     "--repair", help="Only set damaged files aside; `goldenseed repair` also makes them again.",
@@ -18,7 +18,7 @@ Watch = Annotated[bool, typer.Option(
 )]  # fmt: skip
 
 
-def status(path: RunPath, *, watch: Watch = False, as_json: AsJson = False) -> None:
+def status(path: RunPlace, *, watch: Watch = False, as_json: AsJson = False) -> None:
     """Say how far a run is, and what its studies found.
 
     Everything is read from the run folder, so any machine that sees it can tell.
@@ -35,7 +35,7 @@ def status(path: RunPath, *, watch: Watch = False, as_json: AsJson = False) -> N
     print_findings([status.studies for status in statuses if not as_json])
 
 
-def shares(path: RunPath, *, allow_code: AllowCode = False, as_json: AsJson = False) -> None:
+def shares(path: RunPlace, *, allow_code: AllowCode = False, as_json: AsJson = False) -> None:
     """Say how much of each measure's variance belongs to the seed, the prompt, and neither."""
     from analysis.seed_shares import share_table
     from goldenseed.output.shares import print_shares
@@ -46,7 +46,7 @@ def shares(path: RunPath, *, allow_code: AllowCode = False, as_json: AsJson = Fa
     print_shares(tables, as_json=as_json)
 
 
-def verify(path: RunPath, *, as_json: AsJson = False, repair: Repair = False) -> None:
+def verify(path: RunPlace, *, as_json: AsJson = False, repair: Repair = False) -> None:
     """Read every file that a result depends on back, and compare its hash.
 
     Ends with exit code 4 if anything is damaged. A run may be verified while it is drawn.

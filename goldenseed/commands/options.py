@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.storage.address import local_path
+from pipeline.storage.address import Address, local_path, place_of
 
 
 def complete_recipe(incomplete: str) -> list[str]:
@@ -23,23 +23,27 @@ RecipeName = Annotated[
         autocompletion=complete_recipe,
     ),
 ]
-RunPath = Annotated[
-    Path,
+RUN_HELP = (
+    "Run folder, for example runs/seedling. The folder of a recipe with arms stands for the runs "
+    "of all its arms."
+)
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", parser=local_path, help=RUN_HELP)]
+"""A run on a disk, for commands that need files."""
+RunPlace = Annotated[
+    Address,
     typer.Argument(
-        metavar="RUN",
-        parser=local_path,
-        help="Run folder, for example runs/seedling. The folder of a recipe with arms stands "
-        "for the runs of all its arms.",
+        metavar="RUN", parser=place_of, help=f"{RUN_HELP} Or an address: s3://bucket/run."
     ),
 ]
+"""A run on a disk or in an object store. It may be a path, too: typer allows no union here."""
 RunFolder = Annotated[
-    Path | None,
+    Address | None,
     typer.Option(
         "--out",
         metavar="FOLDER",
-        parser=local_path,
+        parser=place_of,
         show_default="runs/RECIPE",
-        help="Run folder to begin, or to continue.",
+        help="Run folder to begin, or to continue; or an address: s3://bucket/run.",
     ),
 ]
 Seeds = Annotated[

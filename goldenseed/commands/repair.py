@@ -19,10 +19,11 @@ def repair(
     from goldenseed.steps import begin, steps
     from goldenseed.steps.repair import repair as repaired
     from pipeline import registry
+    from pipeline.storage.address import local_path
 
     registry.allow_code(allowed=allow_code)
     pool = steps.Workers(executor, workers)
-    repairs = [repaired(folder, pool) for folder in begin.run_folders(path)]
+    repairs = [repaired(local_path(folder), pool) for folder in begin.run_folders(path)]
     print_repairs(repairs, as_json=as_json)
     if any(done.errors for done in repairs):
         raise typer.Exit(exit_codes.INCOMPLETE)

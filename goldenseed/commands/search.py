@@ -85,7 +85,7 @@ def search(
     if as_json:
         tables.print_json(result)
         return
-    _print(result, run.root / SEARCH_FILE)
+    _print(result, run.folder / SEARCH_FILE)
 
 
 def _print(result: dict[str, Any], file: Path) -> None:

@@ -21,6 +21,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "verify",
             "repair",
             "gc",
+            "copy",
         ),
         "Use seeds elsewhere": ("seeds",),
         "Verify what others published": ("check",),

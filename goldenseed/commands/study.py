@@ -148,7 +148,7 @@ def _print(run: "Run", done: Sequence[str], refused: Mapping[str, str], *, as_js
         tables.print_json({"run": str(run.root), "studies": summaries, "refused": refused})
         return
     for summary in summaries:
-        folder = tables.short_path(run.root / STUDIES_FOLDER / summary["study"])
+        folder = tables.short_path(run.folder / STUDIES_FOLDER / summary["study"])
         tables.line(f"{summary['study']}: {summary['outcome']}")
         tables.line(f"  {folder}/: {', '.join(summary['files'])}")
     for name, reason in refused.items():

@@ -11,7 +11,7 @@ Address = Annotated[str, typer.Option(
     help="The cluster's job server, for example http://127.0.0.1:8265 through a tunnel.",
 )]  # fmt: skip
 Out = Annotated[str, typer.Option(
-    metavar="FOLDER", help="Run folder on the disk that the cluster's machines share.",
+    metavar="FOLDER", help="Run folder on the disk that the cluster's machines share, or s3://BUCKET/FOLDER.",
 )]  # fmt: skip
 
 

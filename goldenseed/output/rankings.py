@@ -15,7 +15,7 @@ from goldenseed.output import tables
 from goldenseed.steps.chosen_prompts import RankedChoice
 from pipeline.errors import counted
 
-Conclusion = tuple[Ranking, Sequence[Mapping[str, Any]], Path]
+Conclusion = tuple[Ranking, Sequence[Mapping[str, Any]], Path | None]
 """The end of a run: its ranking, its variance shares, and the release folder."""
 LISTED = 10
 """Most golden seeds, and most bad seeds, that a table shows; of 1,024 seeds hundreds may be."""
@@ -80,17 +80,17 @@ def print_conclusions(conclusions: Sequence[Conclusion], *, as_json: bool) -> No
         _print_ranking(ranking)
         if shares:
             tables.line(seed_sentence(shares))
-        print_releases([release], as_json=False)
+        print_releases([release] if release else [], as_json=False)
 
 
 def _as_dict(
-    ranking: Ranking, shares: Sequence[Mapping[str, Any]], release: Path
+    ranking: Ranking, shares: Sequence[Mapping[str, Any]], release: Path | None
 ) -> dict[str, object]:
     return {
         "ranking": json.loads(ranking.to_json()),
         "seed_sentence": seed_sentence(shares),
         "seed_shares": shares,
-        "release": str(release),
+        "release": str(release) if release else None,
     }
 
 

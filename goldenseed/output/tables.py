@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.storage.address import Address, Place
+
 Row = Mapping[str, object]
 WIDE = 160
 """Columns of a page that is no terminal, such as a file or a pipe, unless COLUMNS is set."""
@@ -141,7 +143,9 @@ def number_of_bytes(count: float) -> str:
     return f"{count:z.0f} {units[0]}" if units[0] == "B" else f"{count:z.1f} {units[0]}"
 
 
-def short_path(path: Path) -> Path:
+def short_path(path: Place) -> Place:
     """Shorten a path below the current folder to the part below it."""
+    if isinstance(path, Address):
+        return path
     current = Path.cwd()
     return path.relative_to(current) if path.is_relative_to(current) else path

@@ -30,6 +30,8 @@ from pipeline.settings.config import own_source_sha256
 from pipeline.settings.groups import check_groups
 from pipeline.settings.recipe import Recipe, Sampling, load_recipe
 from pipeline.settings.unread import check_negatives_are_read
+from pipeline.storage.address import Place, place_of
+from pipeline.storage.open_store import store_at
 
 PROMPTS = PROJECT_ROOT / "prompts"
 """The shipped prompt files."""
@@ -202,7 +204,7 @@ def _select_chosen(recipe: Recipe, prompt_set: PromptSet) -> PromptSet:
     return prompt_set.only(prompts)
 
 
-def refuse_ranking(recipe: Recipe, prompts: Mapping[str, Prompt], out: Path) -> None:
+def refuse_ranking(recipe: Recipe, prompts: Mapping[str, Prompt], out: Place) -> None:
     """Refuse a recipe whose seeds cannot be ranked on the grid that its run will have.
 
     Says on stderr which other metrics the grid is too small for.
@@ -222,7 +224,7 @@ def refuse_ranking(recipe: Recipe, prompts: Mapping[str, Prompt], out: Path) -> 
             note(f"{out / arm}: {sentence}")
 
 
-def start_runs(recipe: Recipe, out: Path, *, to_rank: bool = False) -> list[Run]:
+def start_runs(recipe: Recipe, out: Place, *, to_rank: bool = False) -> list[Run]:
     """Begin or open the run of each arm, and add the recipe's seeds and prompts to its grid.
 
     Prints notes on the prompts to stderr: what was merged, what is not used, what is not read.
@@ -256,7 +258,7 @@ def start_runs(recipe: Recipe, out: Path, *, to_rank: bool = False) -> list[Run]
     return [runs[arm] for arm in recipe.arms or ("",)]
 
 
-def _resolved(recipe: Recipe, out: Path) -> ResolvedCard:
+def _resolved(recipe: Recipe, out: Place) -> ResolvedCard:
     """Find the files of a recipe's own card, and check the recipe against those of the hub."""
     card = recipe.own_card()
     resolved = resolve(card, _existing_revision(recipe, out))
@@ -267,29 +269,32 @@ def _resolved(recipe: Recipe, out: Path) -> ResolvedCard:
     return resolved
 
 
-def _existing_revision(recipe: Recipe, out: Path) -> str:
+def _existing_revision(recipe: Recipe, out: Place) -> str:
     """Read which commit of the model the existing runs use; empty if there is no run yet."""
-    runs = [out / arm for arm in recipe.arms or ("",) if (out / arm / RUN_FILE).is_file()]
+    places = [out / arm for arm in recipe.arms or ("",)]
+    runs = [place for place in places if store_at(place).exists(RUN_FILE)]
     return read_identity(runs[0]).config.revision if runs else ""
 
 
-def open_runs(path: Path, *, allow_code: bool = False) -> list[Run]:
+def open_runs(path: str | Place, *, allow_code: bool = False) -> list[Run]:
     """Open the run in a folder, or the runs of its arms.
 
     Args:
-        path: The folder.
+        path: The folder, or an address such as s3://bucket/run.
         allow_code: Whether classes that the run names by their dotted path may be imported.
     """
     registry.allow_code(allowed=allow_code)
     return [Run.open(folder) for folder in run_folders(path)]
 
 
-def run_folders(path: Path) -> list[Path]:
+def run_folders(path: str | Place) -> list[Place]:
     """List the folders of a recipe's arms, or the folder itself if it has none.
 
     An arm counts also without its run.json, whose loss is an error to be told.
     """
-    if (path / RUN_FILE).is_file():
-        return [path]
-    arms = {file.parent for name in (RUN_FILE, RECIPE_FILE) for file in path.glob(f"*/{name}")}
-    return sorted(arms) or [path]
+    store, place = store_at(path), place_of(path)
+    if store.exists(RUN_FILE):
+        return [place]
+    files = (RUN_FILE, RECIPE_FILE)
+    arms = [arm for arm in store.folders("") if any(store.exists(f"{arm}/{f}") for f in files)]
+    return [place / arm for arm in arms] or [place]

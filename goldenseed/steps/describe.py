@@ -12,7 +12,7 @@ from pipeline.prompts.image_files import list_image_files
 from pipeline.prompts.making import dense
 from pipeline.prompts.making.cards import find_describer, resolve_describer
 from pipeline.prompts.making.sample import write_sample
-from pipeline.storage.store import LocalStore
+from pipeline.storage.local_store import LocalStore
 
 
 def describe(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from pipeline.errors import counted
 from pipeline.prompts.prompt import Prompt
@@ -13,7 +12,8 @@ from pipeline.runs.grid_files import read_grid
 from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import RUN_FILE
 from pipeline.settings.recipe import Recipe
-from pipeline.storage.store import LocalStore
+from pipeline.storage.address import Place
+from pipeline.storage.open_store import store_at
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class GrownGrid:
         )
 
 
-def grown_grid(recipe: Recipe, prompts: Mapping[str, Prompt], folder: Path) -> GrownGrid:
+def grown_grid(recipe: Recipe, prompts: Mapping[str, Prompt], folder: Place) -> GrownGrid:
     """Foresee the grid of a run. Writes nothing.
 
     Args:
@@ -62,9 +62,10 @@ def grown_grid(recipe: Recipe, prompts: Mapping[str, Prompt], folder: Path) -> G
     """
     old: Sequence[Block] = ()
     known: Mapping[str, Prompt] = {}
-    if (folder / RUN_FILE).is_file():
+    store = store_at(folder)
+    if store.exists(RUN_FILE):
         read_identity(folder)
-        files = read_grid(LocalStore(folder))
+        files = read_grid(store)
         old, known = files.blocks, files.prompts
     new = grid.grow(
         old,

@@ -16,8 +16,10 @@ from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import IMPORT_FILE, RUN_FILE
 from pipeline.settings.choices import PromptChoice, RankingConfig, SeedChoice
 from pipeline.settings.recipe import Recipe, fit_for_folders
+from pipeline.storage.address import Place
+from pipeline.storage.local_store import LocalStore
+from pipeline.storage.open_store import store_at
 from pipeline.storage.sealed import seal
-from pipeline.storage.store import LocalStore
 
 APPEARANCE = ("brightness", "contrast", "colourfulness", "saturation")
 
@@ -141,8 +143,8 @@ def _recipe_of(recipe: Recipe, arms: Sequence[ImportedArm], arm: ImportedArm) ->
 
 
 def _refuse_other_images(folder: Path, arms: Sequence[ImportedArm]) -> None:
-    wanted = {folder / arm.name: arm.config().run_id for arm in arms}
-    existing = [path for path in run_folders(folder) if (path / RUN_FILE).is_file()]
+    wanted: dict[Place, str] = {folder / arm.name: arm.config().run_id for arm in arms}
+    existing = [path for path in run_folders(folder) if store_at(path).exists(RUN_FILE)]
     for path in existing:
         if read_identity(path).config.run_id != wanted.get(path):
             raise RunError(

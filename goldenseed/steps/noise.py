@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.noise import draw_noise
-from pipeline.storage.store import LocalStore
+from pipeline.storage.local_store import LocalStore
 
 LARGEST: Final = 2**26
 """Most numbers of one seed's noise: 256 MiB. Latents of 4,096 x 4,096 pixels have 2**22."""

@@ -25,9 +25,10 @@ from pipeline.runs import grid
 from pipeline.runs.layout import IMAGES_FOLDER, RUN_FILE
 from pipeline.runs.run import Run
 from pipeline.settings.recipe import Arm, Recipe, Sampling
+from pipeline.storage.address import Place
+from pipeline.storage.open_store import store_at
 from pipeline.storage.schema import IMAGE_CONTENT
 from pipeline.storage.shards import ShardFolder
-from pipeline.storage.store import LocalStore
 
 FID_WIDTH = 2048
 """Length of the vector that FID's Inception network computes from an image."""
@@ -123,7 +124,7 @@ def prompts_to_plan(recipe: Recipe) -> dict[str, Prompt]:
 
 
 def plan_recipe(
-    recipe: Recipe, prompts: Mapping[str, Prompt], out: Path, *, reliability: float | None = None
+    recipe: Recipe, prompts: Mapping[str, Prompt], out: Place, *, reliability: float | None = None
 ) -> list[ArmPlan]:
     """Plan each arm of a recipe. Draws no images, loads no model and needs no network.
 
@@ -147,7 +148,7 @@ def plan_recipe(
     return [plans[name] for name in recipe.arms or ("",)]
 
 
-def prompts_needed_text(reliability: float, folder: Path) -> str:
+def prompts_needed_text(reliability: float, folder: Place) -> str:
     """Say how many prompts per set a ranking needs for a reliability.
 
     If the study `quality` was run, the numbers come from its results, otherwise from a formula.
@@ -166,7 +167,7 @@ the seed's share of the variance within prompts is 0.1%, 891 if it is 1.0%, 171 
     """
     if not 0 < reliability < 1:
         raise ConfigError(f"--reliability {reliability:g}: wanted a number between 0 and 1")
-    text = _studied_text(reliability, folder) if (folder / RUN_FILE).is_file() else ""
+    text = _studied_text(reliability, folder) if store_at(folder).exists(RUN_FILE) else ""
     if text:
         return text
     odds = reliability / (1 - reliability)
@@ -178,7 +179,7 @@ the seed's share of the variance within prompts is 0.1%, 891 if it is 1.0%, 171 
     )
 
 
-def _studied_text(reliability: float, folder: Path) -> str:
+def _studied_text(reliability: float, folder: Place) -> str:
     """Say how many prompts the results of the study `quality` ask for; empty without results."""
     from analysis.ranking.repeatability import Repeatability, prompts_needed
     from analysis.statistics.bounds import Interval
@@ -229,7 +230,7 @@ def _plan_arm(
     arm: Sampling,
     grown: GrownGrid,
     *,
-    folder: Path,
+    folder: Place,
     expect: str,
 ) -> ArmPlan:
     card, seeds, prompt_ids = recipe.own_card(), grown.seeds, list(grown.prompts)
@@ -280,9 +281,10 @@ def _cores_words(encoding: float, values: Mapping[str, float]) -> str:
     return f"on CPU cores, in core-hours: {', '.join(parts)}; timed on 2 cores of an AMD EPYC, busy"
 
 
-def _drawn_tiles(folder: Path) -> set[str]:
+def _drawn_tiles(folder: Place) -> set[str]:
     """Ids of the tiles that a run has drawn."""
-    if not (folder / RUN_FILE).is_file():
+    store = store_at(folder)
+    if not store.exists(RUN_FILE):
         return set()
-    images = ShardFolder(LocalStore(folder), IMAGES_FOLDER, IMAGE_CONTENT)
+    images = ShardFolder(store, IMAGES_FOLDER, IMAGE_CONTENT)
     return {PurePosixPath(key).stem for key in images.receipt_keys()}

@@ -234,13 +234,17 @@ def rank(run: Run) -> Ranking:
     return ranking
 
 
-def conclude(run: Run) -> tuple[Ranking, list[dict[str, Any]], Path]:
-    """Rank a run that is measured, and publish it.
+def conclude(run: Run) -> tuple[Ranking, list[dict[str, Any]], Path | None]:
+    """Rank a run that is measured, and publish it if it is on a disk.
 
     Returns:
-        The ranking, the variance shares, and the release folder.
+        The ranking, the variance shares, and the release folder, None without one.
     """
-    return rank(run), seed_shares(run), publish_run(run, Wanted())
+    ranking, shares = rank(run), seed_shares(run)
+    if isinstance(run.root, Path):
+        return ranking, shares, publish_run(run, Wanted())
+    note(f"a release is a folder on a disk: `goldenseed publish {run.root} --to FOLDER`")
+    return ranking, shares, None
 
 
 def seed_shares(run: Run) -> list[dict[str, Any]]:

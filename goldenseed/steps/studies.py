@@ -40,7 +40,7 @@ def run_studies(
     executor = make_executor(workers.executor, workers.count)
     outcomes = []
     tasks = list(map(StudyTask, _cheap_first(run, studies)))
-    for outcome in executor.run(StudyStage(run.root, studies), tasks):
+    for outcome in executor.run(StudyStage(run.folder, studies), tasks):
         if outcome.fatal:
             raise RunError(f"study: {outcome.error}")
         result = StudyOutcome.of(outcome)

@@ -11,6 +11,7 @@ from pipeline.errors import ConfigError, RunError
 from pipeline.executors.ray.jobs import Jobs
 from pipeline.settings.own_paths import resolve_paths
 from pipeline.settings.recipe import load_recipe
+from pipeline.storage.address import place_of
 from pipeline.storage.yaml_files import read_mapping
 
 YAML = (".yaml", ".yml")
@@ -44,7 +45,7 @@ def make_job(name: str, out: str, *, seeds: str = "", prompts: int | None = None
 
     Args:
         name: Name of a shipped recipe, or path of a file.
-        out: The run folder, as the cluster sees it.
+        out: The run folder, as the cluster sees it; or an address such as s3://bucket/run.
         seeds: As on the command line; empty keeps the recipe's.
         prompts: Number of prompts; None keeps the recipe's.
 
@@ -56,7 +57,8 @@ def make_job(name: str, out: str, *, seeds: str = "", prompts: int | None = None
         >>> make_job("seedling", "/shared/runs/seedling").entrypoint
         'goldenseed run seedling --out /shared/runs/seedling'
     """
-    if not Path(out).is_absolute():
+    place = place_of(out)
+    if isinstance(place, Path) and not place.is_absolute():
         raise ConfigError(f"--out {out} is a path on the cluster: write the whole path, from /")
     recipe = load_recipe(name)
     file = Path(name) if name.endswith(YAML) else None

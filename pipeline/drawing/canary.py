@@ -4,8 +4,8 @@ import base64
 import io
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from pipeline.models.base import Model
 from pipeline.runs.layout import CANARY_FILE, TOKEN_FILE
 from pipeline.runs.run import Run, utc_now
 from pipeline.storage.codec import UNDECODABLE, encode_image
+from pipeline.storage.open_store import store_at
 from pipeline.storage.sealed import seal, unseal
 
 
@@ -28,12 +29,13 @@ def check_token(run_root: str, token: str) -> None:
     Raises:
         RunError: If it sees another folder; the message names the machine.
     """
-    path = Path(run_root) / TOKEN_FILE
-    if not path.is_file() or path.read_bytes() != token.encode():
-        raise RunError(
-            f"{run_root} on {platform.node()} is not the folder in which the run was started; put "
-            f"the run on a disk that all machines share (--out)"
-        )
+    with suppress(FileNotFoundError):
+        if store_at(run_root).read(TOKEN_FILE) == token.encode():
+            return
+    raise RunError(
+        f"{run_root} on {platform.node()} is not the folder in which the run was started; put the "
+        f"run on a disk that all machines share, or in an object store (--out)"
+    )
 
 
 def check_canary(run: Run, model: Model, condition_images: Mapping[str, Image.Image]) -> None:
@@ -89,7 +91,7 @@ def read_canary(run: Run, shape: tuple[int, ...]) -> tuple[Mapping[str, Any], np
             return canary, np.asarray(image).astype(int)
     except (*UNDECODABLE, RecursionError) as error:
         raise RunError(
-            f"{run.store.path(CANARY_FILE)} is damaged: {error}; bring back a copy of it, or "
+            f"{run.store.where(CANARY_FILE)} is damaged: {error}; bring back a copy of it, or "
             f"remove it, and the next worker that starts draws it again"
         ) from error
 

@@ -13,7 +13,7 @@ import hashlib
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tokenize import TokenError
 
 import numpy as np
@@ -24,8 +24,10 @@ from pipeline.cards.card import Card
 from pipeline.errors import ImageFileError, PromptError
 from pipeline.prompts.image_files import decode_image_file
 from pipeline.prompts.prompt import Prompt
+from pipeline.storage.address import Place
 from pipeline.storage.codec import UNDECODABLE
-from pipeline.storage.store import LocalStore
+from pipeline.storage.open_store import store_at
+from pipeline.storage.store import Store
 
 FOLDER = "conditions"
 NPY = b"\x93NUMPY"
@@ -37,15 +39,16 @@ class Conditions(Mapping[str, Image.Image]):
     """The condition images of a folder, by the sha256 of their files; decoded when looked up.
 
     Args:
-        folder: Holds files whose name without suffix is their sha256.
+        folder: Holds files whose name without suffix is their sha256: a path, or an address.
 
     Raises:
         PromptError: From a look-up, if there is no such file, if it is not an image, or if its
             bytes do not have that hash.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
+        self._store = store_at(folder)
         self._decoded: dict[str, Image.Image] = {}
 
     def __getitem__(self, sha256: str) -> Image.Image:
@@ -66,25 +69,34 @@ class Conditions(Mapping[str, Image.Image]):
             total -= sizes[key]
 
     def __iter__(self) -> Iterator[str]:
-        return (path.stem for path in sorted(self.folder.glob("*")) if len(path.stem) == 64)
+        stems = (PurePosixPath(key).stem for key in self._store.list("", "") if "/" not in key)
+        return (stem for stem in stems if len(stem) == 64)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def read(self, sha256: str) -> bytes:
         """Read a file's bytes and check them against the hash."""
-        files = sorted(self.folder.glob(f"{sha256}*"))
-        if not files:
-            raise PromptError(
-                f"found no condition image {sha256[:12]}... in {self.folder}; put it there as "
-                f"{sha256[:12]}....png, named by the sha256 of its bytes"
-            )
-        data = files[0].read_bytes()
+        key = self._key(sha256)
+        data = self._store.read(key)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise PromptError(
-                f"{files[0]}: its bytes do not have the sha256 of its name; replace the file"
+                f"{self._store.where(key)}: its bytes do not have the sha256 of its name; replace "
+                f"the file"
             )
         return data
+
+    def _key(self, sha256: str) -> str:
+        """Name a file: in a run by its hash alone, beside a prompt file often with a suffix."""
+        if self._store.exists(sha256):
+            return sha256
+        for key in self._store.list("", ""):
+            if key.startswith(sha256):
+                return key
+        raise PromptError(
+            f"found no condition image {sha256[:12]}... in {self.folder}; put it there as "
+            f"{sha256[:12]}....png, named by the sha256 of its bytes"
+        )
 
     def _decode(self, sha256: str) -> Image.Image:
         data = self.read(sha256)
@@ -219,7 +231,7 @@ def _check_presence(card: Card, prompt: Prompt, name: str, sha256: str | None) -
         )
 
 
-def bring_conditions(prompts: Iterable[Prompt], source: Path, store: LocalStore) -> None:
+def bring_conditions(prompts: Iterable[Prompt], source: Path, store: Store) -> None:
     """Copy the condition images of prompts into a run's folder; existing files stay.
 
     Args:

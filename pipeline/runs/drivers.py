@@ -27,7 +27,7 @@ from pipeline.errors import StoreError
 from pipeline.runs.layout import CLAIMS_FOLDER, DRIVERS_FOLDER
 from pipeline.stage import Task
 from pipeline.storage.field_types import refuse_other_types
-from pipeline.storage.store import LocalStore, make_folder, store_errors
+from pipeline.storage.store import Store
 
 HEARTBEAT_S = 10.0
 """Seconds between two signs of life."""
@@ -96,7 +96,7 @@ class Claims:
     """
 
     def __init__(
-        self, store: LocalStore, step: str, *, recipe: str, tell: Callable[[str], None]
+        self, store: Store, step: str, *, recipe: str, tell: Callable[[str], None]
     ) -> None:
         self._store, self._step, self._tell = store, step, tell
         self._driver = Driver.this(recipe)
@@ -109,7 +109,6 @@ class Claims:
     def __enter__(self) -> Self:
         """Say that this process works on the run, and tell the user who else does."""
         self._store.replace(self._driver.key, json.dumps(asdict(self._driver)).encode())
-        make_folder(self._store.path(CLAIMS_FOLDER))
         self._heart.start()
         for driver in self.others():
             self._tell_of(driver)
@@ -162,14 +161,14 @@ class Claims:
         return f"{CLAIMS_FOLDER}/{self._step}-{task_id}"
 
     def _claim(self, task_id: str) -> bool:
-        path = self._store.path(self._key(task_id))
-        if not _create(path, self._driver.id):
-            owner = self._owner(self._key(task_id))
+        key, own_id = self._key(task_id), self._driver.id.encode()
+        if not self._store.hint(key, own_id):
+            owner = self._owner(key)
             if owner is not None and owner.id != self._driver.id:
                 self._tell_of(owner)
                 return False
-            path.unlink(missing_ok=True)  # its process has ended
-            if not _create(path, self._driver.id):
+            self._store.remove(key)  # its process has ended
+            if not self._store.hint(key, own_id):
                 return False
         self._claimed.add(task_id)
         return True
@@ -197,12 +196,12 @@ class Claims:
         """Whether a process is at work still."""
         if driver.system and driver.system == self._driver.system:
             return _began(driver.pid) == driver.began
-        own, other = self._store.path(self._driver.key), self._store.path(driver.key)
         try:
-            os.utime(own)  # the folder's clock, which may differ from this machine's
-            return own.stat().st_mtime - other.stat().st_mtime < SILENT_S
+            self._store.touch(self._driver.key)  # the store's clock may differ from this machine's
+            own, other = map(self._store.entry, (self._driver.key, driver.key))
         except FileNotFoundError:
             return False
+        return own.changed_ns - other.changed_ns < SILENT_S * 1e9
 
     def _tell_of(self, driver: Driver) -> None:
         if driver.id in self._told:
@@ -215,11 +214,11 @@ class Claims:
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_S):
-            with suppress(OSError):
-                os.utime(self._store.path(self._driver.key))
+            with suppress(OSError, StoreError):
+                self._store.touch(self._driver.key)
 
 
-def _read(store: LocalStore, driver_id: str) -> Driver | None:
+def _read(store: Store, driver_id: str) -> Driver | None:
     """Read who a driver is; None if its file is gone or damaged, so that it claims nothing."""
     if not _ID.fullmatch(driver_id):
         return None
@@ -229,17 +228,6 @@ def _read(store: LocalStore, driver_id: str) -> Driver | None:
     except (FileNotFoundError, TypeError, ValueError, RecursionError):
         return None
     return driver if driver.id == driver_id else None
-
-
-def _create(path: Path, text: str) -> bool:
-    """Make a small file; False if it is there. Nothing waits for the disk: a claim may be lost."""
-    with store_errors(path):
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        except FileExistsError:
-            return False
-    return True
 
 
 def _system() -> str:

@@ -10,7 +10,7 @@ from pipeline.runs import grid
 from pipeline.runs.grid import Block
 from pipeline.runs.layout import GRID_FOLDER
 from pipeline.storage.sealed import seal, unseal
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import Store
 
 REMEDY = (
     "bring back a copy of it. Without a copy, move the folder `grid` away and give the commands "
@@ -47,7 +47,7 @@ class GridFiles:
         return grid.grid_hash(self.blocks)
 
 
-def read_grid(store: LocalStore) -> GridFiles:
+def read_grid(store: Store) -> GridFiles:
     """Read the grid files of a run; a run that was just begun has none.
 
     Raises:
@@ -67,16 +67,19 @@ def read_grid(store: LocalStore) -> GridFiles:
     return GridFiles(blocks, prompts, count)
 
 
-def grid_count(store: LocalStore) -> int:
+def grid_count(store: Store) -> int:
     """Count the grid files that a run must have: as many as the last that is there says."""
     keys = [*store.list(GRID_FOLDER, ".json")]
     names = [key.rpartition("/")[2].removesuffix(".json") for key in keys]
     numbers = [int(name) for name in names if len(name) == FEWEST_DIGITS and name.isdecimal()]
-    return max(len(names), *(number + 1 for number in numbers), 0)
+    count = max(len(names), *(number + 1 for number in numbers), 0)
+    while store.exists(grid_key(count)):  # a list may be older than the files
+        count += 1
+    return count
 
 
 def append_grid(
-    store: LocalStore, known: GridFiles, blocks: Sequence[Block], prompts: Sequence[Prompt]
+    store: Store, known: GridFiles, blocks: Sequence[Block], prompts: Sequence[Prompt]
 ) -> bool:
     """Add one file of blocks and prompts, unless another process has added one since `known`.
 
@@ -91,7 +94,7 @@ def append_grid(
     return store.put_if_absent(grid_key(known.count), seal(fields))
 
 
-def refuse_blocked(store: LocalStore, known: GridFiles) -> None:
+def refuse_blocked(store: Store, known: GridFiles) -> None:
     """Refuse a grid whose next name is taken by something that is not one of its files.
 
     Raises:
@@ -99,7 +102,7 @@ def refuse_blocked(store: LocalStore, known: GridFiles) -> None:
     """
     if read_grid(store).count == known.count:
         raise RunError(
-            f"{store.path(grid_key(known.count))} is not a file of the grid, and the grid "
+            f"{store.where(grid_key(known.count))} is not a file of the grid, and the grid "
             f"cannot grow while it is there; move it away"
         )
 
@@ -109,7 +112,7 @@ def grid_key(index: int) -> str:
     return f"{GRID_FOLDER}/{index:0{FEWEST_DIGITS}d}.json"
 
 
-def read_grid_file(store: LocalStore, index: int) -> tuple[list[Block], list[Prompt]]:
+def read_grid_file(store: Store, index: int) -> tuple[list[Block], list[Prompt]]:
     """Read one file of a grid.
 
     Raises:
@@ -121,7 +124,7 @@ def read_grid_file(store: LocalStore, index: int) -> tuple[list[Block], list[Pro
     except FileNotFoundError as error:
         is_last = index >= grid_count(store)
         why = "the run has shards of its cells" if is_last else "the run has later grid files"
-        raise RunError(f"{store.path(key)} is missing, and {why}: {REMEDY}") from error
+        raise RunError(f"{store.where(key)} is missing, and {why}: {REMEDY}") from error
     try:
         fields = unseal(content)
         if fields["index"] != index:
@@ -129,4 +132,4 @@ def read_grid_file(store: LocalStore, index: int) -> tuple[list[Block], list[Pro
         blocks = [Block.from_json(line) for line in fields["blocks"]]
         return blocks, [Prompt.from_json(line) for line in fields["prompts"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{store.path(key)} is damaged: {error}; {REMEDY}") from error
+        raise RunError(f"{store.where(key)} is damaged: {error}; {REMEDY}") from error

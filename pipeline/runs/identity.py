@@ -2,17 +2,18 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.cards.card import Card
-from pipeline.errors import RunError
+from pipeline.errors import RunError, StoreError
 from pipeline.runs.layout import RUN_FILE
 from pipeline.runs.old_layout import move_old_receipts, seal_old_files
 from pipeline.settings.config import RunConfig
-from pipeline.storage.address import local_path
+from pipeline.storage.address import Place
+from pipeline.storage.local_store import LocalStore
+from pipeline.storage.open_store import store_at
 from pipeline.storage.schema import SCHEMA_VERSION
 from pipeline.storage.sealed import SEAL, seal, unseal
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -38,47 +39,46 @@ class RunIdentity:
         return seal(fields)
 
 
-def read_identity(folder: str | Path) -> RunIdentity:
-    """Read what a run began with. The rest of the folder may be missing.
+def read_identity(place: str | Place) -> RunIdentity:
+    """Read what a run began with. The rest of the run may be missing.
 
     A run of an earlier version is brought into today's layout.
 
     Raises:
-        RunError: If the folder is not a run, or its `run.json` is damaged or has another schema
-            version.
-        ConfigError: If the folder is the address of an object store.
+        RunError: If there is no run, or its `run.json` is damaged or has another schema version.
+        StoreError: If the store cannot be read.
     """
-    file = local_path(folder) / RUN_FILE
-    if not file.is_file():
-        raise RunError(
-            f"{folder} is not a run folder: it holds no {RUN_FILE}{_arms_hint(Path(folder))}"
-        )
+    store = store_at(place)
+    file = store.where(RUN_FILE)
+    if not store.exists(RUN_FILE):
+        raise RunError(f"{place} is not a run folder: it holds no {RUN_FILE}{_arms_hint(store)}")
     try:
-        content = file.read_bytes()
+        content = store.read(RUN_FILE)
         fields = json.loads(content)
         version = fields["schema_version"]
         if version != SCHEMA_VERSION:
             raise RunError(
-                f"{folder} was written with schema {version}, this program reads "
+                f"{place} was written with schema {version}, this program reads "
                 f"{SCHEMA_VERSION}; use the goldenseed that wrote it"
             )
-        if SEAL not in fields:
-            seal_old_files(LocalStore(Path(folder)))
-            content = file.read_bytes()
+        if SEAL not in fields and isinstance(store, LocalStore):
+            seal_old_files(store)
+            content = store.read(RUN_FILE)
         unseal(content)
         identity = RunIdentity(RunConfig(**fields["config"]), Card(**fields["card"]))
         run_id = fields["run_id"]
-    except RunError:  # is also a ValueError
+    except (RunError, StoreError):  # are also ValueErrors
         raise
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise _damaged(file, str(error)) from error
     if identity.config.run_id != run_id:
         raise _damaged(file, "its settings do not give its run_id")
-    move_old_receipts(LocalStore(Path(folder)))
+    if isinstance(store, LocalStore):  # no earlier version wrote to an object store
+        move_old_receipts(store)
     return identity
 
 
-def _damaged(file: Path, problem: str) -> RunError:
+def _damaged(file: str, problem: str) -> RunError:
     return RunError(
         f"{file} is damaged: {problem}; bring back a copy of it. Without a copy, move it away and "
         f"give the command that began the run again: with the same recipe and the same model it "
@@ -86,8 +86,8 @@ def _damaged(file: Path, problem: str) -> RunError:
     )
 
 
-def _arms_hint(folder: Path) -> str:
-    arms = sorted(file.parent.name for file in folder.glob(f"*/{RUN_FILE}"))
+def _arms_hint(store: Store) -> str:
+    arms = [arm for arm in store.folders("") if store.exists(f"{arm}/{RUN_FILE}")]
     if not arms:
         return "; `goldenseed generate RECIPE` makes one"
-    return f"; its arms are run folders: {', '.join(str(folder / arm) for arm in arms)}"
+    return f"; its arms are run folders: {', '.join(map(store.where, arms))}"

@@ -19,7 +19,7 @@ from pipeline.redact import redact
 from pipeline.runs.layout import LOGS_FOLDER
 from pipeline.runs.run import Run, utc_now
 from pipeline.stage import Outcome
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import Store
 
 FILE_BYTES = 2**20
 """Size at which a file is closed and the next one is begun."""
@@ -40,7 +40,7 @@ class RunLog:
     """
 
     def __init__(self, run: Run, step: str) -> None:
-        self._store: LocalStore = run.store
+        self._store: Store = run.store
         self._common = {"run_id": run.run_id, "step": step}
         started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         self._name, self._number = f"{started}-{secrets.token_hex(4)}", 0

@@ -24,9 +24,9 @@ from pipeline.runs.layout import (
 )
 from pipeline.storage.derived import adopt
 from pipeline.storage.leftovers import unnamed
+from pipeline.storage.local_store import LocalStore
 from pipeline.storage.sealed import SEAL, seal
 from pipeline.storage.shards import RECEIPTS, SUPERSEDED, ShardFolder, set_aside
-from pipeline.storage.store import LocalStore
 
 OLD_MANIFEST = "manifest.parquet"
 
@@ -39,7 +39,7 @@ def seal_old_files(store: LocalStore) -> None:
     Raises:
         StoreError: If the folder cannot be written.
     """
-    if store.exists(RECEIPTS) and not _has_old_receipts(store):
+    if store.path(RECEIPTS).is_dir() and not _has_old_receipts(store):
         return
     for index, key in enumerate(store.list(GRID_FOLDER, ".json")):
         _seal(store, key, index=index)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.cards.card import Card
-from pipeline.errors import ConfigError, RunError
+from pipeline.errors import ConfigError, RunError, StoreError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs import grid
 from pipeline.runs.grid import Block, Tile
@@ -27,12 +27,16 @@ from pipeline.runs.layout import (
 from pipeline.settings.config import RunConfig
 from pipeline.settings.groups import check_groups
 from pipeline.settings.recipe import Recipe
+from pipeline.storage.address import Place, place_of
+from pipeline.storage.disk import make_folder
 from pipeline.storage.leftovers import settle
+from pipeline.storage.local_store import LocalStore
 from pipeline.storage.manifest import receipt_index
+from pipeline.storage.open_store import refuse_overwriting, store_at
 from pipeline.storage.schema import IMAGE_CONTENT, Table, latents_table
 from pipeline.storage.sealed import seal, unseal
 from pipeline.storage.shards import RECEIPTS, ShardFolder
-from pipeline.storage.store import LocalStore, make_folder
+from pipeline.storage.store import Store
 
 
 class Run:
@@ -43,39 +47,43 @@ class Run:
     each question about them looks at the folder.
 
     Attributes:
-        root: The folder, absolute.
+        root: The folder, absolute; or the address.
         store: Its files.
         config: The run configuration.
         card: The card of the run's model, as it was when the run began.
         recipe: The recipe of the last command: metrics, ranking, codec.
     """
 
-    def __init__(self, root: Path, identity: RunIdentity, recipe: Recipe) -> None:
-        self.root = Path(root).absolute()
-        self.store = LocalStore(self.root)
+    def __init__(self, root: Place, identity: RunIdentity, recipe: Recipe) -> None:
+        self.store = store_at(root)
+        self.root = self.store.root
         self.config, self.card = identity.config, identity.card
         self.recipe = recipe
         self._grid = read_grid(self.store)
 
     @classmethod
-    def open(cls, path: str | Path, recipe: Recipe | None = None) -> Self:
+    def open(cls, path: str | Place, recipe: Recipe | None = None) -> Self:
         """Open a run folder.
 
         A run of an earlier version is brought into today's layout.
 
         Args:
-            path: The folder.
+            path: The folder, or an address such as s3://bucket/run.
             recipe: The recipe to work by; None for that of the last command. Actors are given the
                 recipe of their own command, because another command may replace that file.
 
         Raises:
             RunError: If the folder is not a run, is damaged, or has another schema version.
-            StoreError: If it is a run of an earlier version and cannot be written.
+            StoreError: If it is a run of an earlier version and cannot be written, or if the object
+                store cannot be read.
         """
-        return cls(Path(path), read_identity(path), recipe or read_recipe(Path(path)))
+        place = place_of(path)
+        return cls(place, read_identity(place), recipe or read_recipe(place))
 
     @classmethod
-    def start(cls, path: Path, config: RunConfig, recipe: Recipe, card: Card | None = None) -> Self:
+    def start(
+        cls, path: Place, config: RunConfig, recipe: Recipe, card: Card | None = None
+    ) -> Self:
         """Open the run of this configuration, or begin it if the folder is new.
 
         A start that was interrupted is completed.
@@ -90,16 +98,25 @@ class Run:
             RunError: If the folder holds a run with other settings; the message names them with
                 both values.
         """
-        store = LocalStore(path)
+        store = store_at(path)
         identity = RunIdentity(config, card or recipe.own_card())
         _refuse_images_of_others(store, config)
         if not store.exists(RUN_FILE):
-            make_folder(store.path(RECEIPTS))  # an old run has none, and only its files lack seals
+            _prepare(store)
         if not store.put_if_absent(RUN_FILE, identity.to_json()):
             _refuse_other(store.root, read_identity(path).config, config)
         store.put_if_absent(TOKEN_FILE, secrets.token_hex(16).encode())
         store.replace(RECIPE_FILE, seal(recipe.model_dump(mode="json")))
         return cls.open(path, recipe)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder on a disk.
+
+        Raises:
+            StoreError: If the run is in an object store; says how to copy it to a disk.
+        """
+        return self.store.path("")
 
     @property
     def run_id(self) -> str:
@@ -141,8 +158,8 @@ class Run:
             return self.store.read(TOKEN_FILE).decode()
         except (FileNotFoundError, UnicodeDecodeError) as error:
             raise RunError(
-                f"{self.store.path(TOKEN_FILE)} is missing or damaged: {error}; remove it and give "
-                f"the command that began the run again, it rewrites the file"
+                f"{self.store.where(TOKEN_FILE)} is missing or damaged: {error}; remove it and "
+                f"give the command that began the run again, it rewrites the file"
             ) from error
 
     def tiles(self) -> Iterator[Tile]:
@@ -230,30 +247,32 @@ class Run:
         ]
 
 
-def feature_folders(store: LocalStore) -> list[ShardFolder]:
+def feature_folders(store: Store) -> list[ShardFolder]:
     """The folders of all features of a run, also of features that no registry knows."""
     roots = (FEATURES_FOLDER, f"{RECEIPTS}/{FEATURES_FOLDER}")
     names = {name for root in roots for name in store.folders(root)}
     return [ShardFolder(store, f"{FEATURES_FOLDER}/{name}", ()) for name in sorted(names)]
 
 
-def read_recipe(root: Path) -> Recipe:
+def read_recipe(root: Place) -> Recipe:
     """Read the recipe of a run's last command.
 
     Raises:
         RunError: If the file is missing or damaged.
     """
-    file = root / RECIPE_FILE
+    store = store_at(root)
     try:
-        return Recipe(**unseal(file.read_bytes()))
+        return Recipe(**unseal(store.read(RECIPE_FILE)))
+    except StoreError:  # is also a ValueError
+        raise
     except (OSError, TypeError, ValueError, RecursionError) as error:
         raise RunError(
-            f"{file} is missing or damaged: {error}; give the command that began the run again, "
-            f"it rewrites the file"
+            f"{store.where(RECIPE_FILE)} is missing or damaged: {error}; give the command that "
+            f"began the run again, it rewrites the file"
         ) from error
 
 
-def _refuse_images_of_others(store: LocalStore, config: RunConfig) -> None:
+def _refuse_images_of_others(store: Store, config: RunConfig) -> None:
     """Refuse to begin a run in a folder without run.json that holds another run's images."""
     if store.exists(RUN_FILE):
         return
@@ -267,7 +286,15 @@ def _refuse_images_of_others(store: LocalStore, config: RunConfig) -> None:
         )
 
 
-def _refuse_other(root: Path, old: RunConfig, new: RunConfig) -> None:
+def _prepare(store: Store) -> None:
+    """Make sure that a new run's place lets one writer win, and show that it is of this version."""
+    if isinstance(store, LocalStore):
+        make_folder(store.path(RECEIPTS))  # an old run has none, and only its files lack seals
+    else:
+        refuse_overwriting(store)
+
+
+def _refuse_other(root: Place, old: RunConfig, new: RunConfig) -> None:
     if old.run_id == new.run_id:
         return
     before, after = old.model_dump(), new.model_dump()

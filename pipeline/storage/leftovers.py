@@ -4,15 +4,13 @@ An interrupted process leaves files; so does a shard that was set aside. They li
 that read `images/` do not look, or are hidden, so they change no result and only take room.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.storage.shards import ATTEMPTS, RECEIPTS, SUPERSEDED, ShardFolder, set_aside, shard_of
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import Store
 
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
 """Name of a file or folder that was written aside, to be moved into place when it is whole."""
@@ -34,31 +32,27 @@ class Leftover:
     superseded: bool
 
 
-def leftovers(store: LocalStore) -> Iterator[Leftover]:
+def leftovers(store: Store) -> Iterator[Leftover]:
     """Find the leftovers of a run: attempts without a receipt, files aside, files set aside.
 
     A receipt that was set aside is none until its shard is made again.
 
     A process that is at work writes such files, too: only a run without one may be cleaned.
     """
-    for parent, _, names in os.walk(store.root):
-        folder = Path(parent).relative_to(store.root)
-        top, *below = folder.parts or ("",)
-        aside = any(_ASIDE.fullmatch(part) for part in folder.parts)
-        for name in sorted(names):
-            left = top in (ATTEMPTS, SUPERSEDED) or aside or _ASIDE.fullmatch(name)
-            if not left or (top == ATTEMPTS and _is_committed(store, below, name)):
-                continue
-            if top == SUPERSEDED and _awaits_its_shard(store, below, name):
-                continue
-            try:
-                size = os.lstat(Path(parent, name)).st_size
-            except FileNotFoundError:  # a process at work moved it
-                continue
-            yield Leftover((folder / name).as_posix(), size, superseded=top == SUPERSEDED)
+    for entry in store.entries(""):
+        *folders, name = entry.key.split("/")
+        top, *below = folders or [""]
+        aside = any(_ASIDE.fullmatch(part) for part in (*folders, name))
+        if not aside and top not in (ATTEMPTS, SUPERSEDED):
+            continue
+        if top == ATTEMPTS and _is_committed(store, below, name):
+            continue
+        if top == SUPERSEDED and _awaits_its_shard(store, below, name):
+            continue
+        yield Leftover(entry.key, entry.bytes, superseded=top == SUPERSEDED)
 
 
-def _awaits_its_shard(store: LocalStore, folder: list[str], name: str) -> bool:
+def _awaits_its_shard(store: Store, folder: list[str], name: str) -> bool:
     """Whether a receipt that was set aside says that its shard is still to be made again.
 
     Without it, features of the shard would look as if somebody had deleted their images.
@@ -67,7 +61,7 @@ def _awaits_its_shard(store: LocalStore, folder: list[str], name: str) -> bool:
     return key.startswith(f"{RECEIPTS}/") and not store.exists(key)
 
 
-def _is_committed(store: LocalStore, folder: list[str], name: str) -> bool:
+def _is_committed(store: Store, folder: list[str], name: str) -> bool:
     """Whether a receipt names the data file, which then only has to be moved into place."""
     *kind, block = folder or [""]
     shards = ShardFolder(store, "/".join(kind), ())
@@ -103,5 +97,5 @@ def unnamed(folder: ShardFolder) -> list[str]:
     ]
 
 
-def _data_files(store: LocalStore, folder: str) -> list[str]:
+def _data_files(store: Store, folder: str) -> list[str]:
     return [key.removeprefix(f"{folder}/") for key in store.list(folder, ".parquet")]

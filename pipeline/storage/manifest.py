@@ -6,7 +6,6 @@ still the same file (same time of change), any other receipt is read, and deleti
 loses nothing.
 """
 
-import os
 from contextlib import suppress
 from dataclasses import fields
 
@@ -88,10 +87,8 @@ def _change_times(folder: ShardFolder) -> list[tuple[str, int]]:
     """(key, time of change in ns) of each receipt."""
     change_times = []
     root = f"{RECEIPTS}/{folder.prefix}"
-    for block in folder.store.folders(root):
-        with os.scandir(folder.store.path(f"{root}/{block}")) as entries:
-            for entry in entries:
-                if entry.name.endswith(".json") and not entry.name.startswith("."):
-                    key = f"{root}/{block}/{entry.name}"
-                    change_times.append((key, entry.stat().st_mtime_ns))
+    for entry in folder.store.entries(root):
+        name = entry.key.rpartition("/")[2]
+        if name.endswith(".json") and not name.startswith("."):
+            change_times.append((entry.key, entry.changed_ns))
     return change_times

@@ -8,19 +8,21 @@ says where each page begins, which the Hugging Face viewer asks for.
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ShardError
 from pipeline.failpoints import failpoint
+from pipeline.storage.disk import make_folder, store_errors, sync_folder
 from pipeline.storage.file_hashes import sha256_of_file
 from pipeline.storage.schema import IMAGE_TYPE
-from pipeline.storage.store import make_folder, store_errors, sync_folder
 
 ROW_GROUP_ROWS = 50
 """Rows in a row group of images: reading one image reads at most these."""
@@ -51,21 +53,9 @@ def write_table(path: Path, table: pa.Table, *, provenance: Mapping[str, object]
     Raises:
         StoreError: If it cannot be written (a full disk, no permission).
     """
-    metadata = {**(table.schema.metadata or {}), FOOTER_KEY: json.dumps(provenance).encode()}
-    images = [field.name for field in table.schema if field.type == IMAGE_TYPE]
-    plain = [field.name for field in table.schema if field.name not in images]
     make_folder(path.parent)
     with store_errors(path), path.open("xb") as file:
-        pq.write_table(
-            table.replace_schema_metadata(metadata),
-            file,
-            row_group_size=_rows_in_group(table.schema),
-            compression={**dict.fromkeys(plain, "zstd"), **_image_leaves(images)},
-            use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
-            write_page_checksum=True,
-            write_page_index=True,
-            write_statistics=plain,
-        )
+        _write(file, table, provenance)
         failpoint("data_written")
         file.flush()
         os.fsync(file.fileno())
@@ -77,6 +67,29 @@ def _rows_in_group(schema: pa.Schema) -> int:
     if IMAGE_TYPE in schema.types:
         return ROW_GROUP_ROWS
     return max(ROW_GROUP_ROWS, ROW_GROUP_BYTES // sum(map(_bytes_of_row, schema.types)))
+
+
+def table_bytes(table: pa.Table, *, provenance: Mapping[str, object]) -> bytes:
+    """Give the bytes that `write_table` would write."""
+    file = io.BytesIO()
+    _write(file, table, provenance)
+    return file.getvalue()
+
+
+def _write(file: BinaryIO, table: pa.Table, provenance: Mapping[str, object]) -> None:
+    metadata = {**(table.schema.metadata or {}), FOOTER_KEY: json.dumps(provenance).encode()}
+    images = [field.name for field in table.schema if field.type == IMAGE_TYPE]
+    plain = [field.name for field in table.schema if field.name not in images]
+    pq.write_table(
+        table.replace_schema_metadata(metadata),
+        file,
+        row_group_size=_rows_in_group(table.schema),
+        compression={**dict.fromkeys(plain, "zstd"), **_image_leaves(images)},
+        use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
+        write_page_checksum=True,
+        write_page_index=True,
+        write_statistics=plain,
+    )
 
 
 def _image_leaves(images: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypedDict
 
 import pyarrow as pa
 
@@ -20,7 +21,7 @@ from pipeline.failpoints import failpoint
 from pipeline.storage.content_hash import content_sha256
 from pipeline.storage.parquet import file_sha256, footer_sha256, read_rows, read_table, write_table
 from pipeline.storage.receipts import Receipt
-from pipeline.storage.store import LocalStore, discard
+from pipeline.storage.store import Store
 
 ATTEMPTS = "attempts"
 """Data files that no receipt names yet: `attempts/<kind>/<block>/<shard>-<attempt>.parquet`."""
@@ -28,6 +29,15 @@ RECEIPTS = "receipts"
 """Receipts: `receipts/<kind>/<block>/<shard>.json`."""
 SUPERSEDED = "superseded"
 """Receipts and data files that were set aside, under the keys that they had."""
+
+
+class _DataFile(TypedDict):
+    """What a receipt says of its data file."""
+
+    file_bytes: int
+    content_sha256: str
+    footer_sha256: str
+    file_sha256: str
 
 
 class ShardFolder:
@@ -39,7 +49,7 @@ class ShardFolder:
         content: The columns that make a shard's content hash.
     """
 
-    def __init__(self, store: LocalStore, prefix: str, content: Sequence[str]) -> None:
+    def __init__(self, store: Store, prefix: str, content: Sequence[str]) -> None:
         self.store = store
         self.prefix = prefix
         self.content = tuple(content)
@@ -48,14 +58,18 @@ class ShardFolder:
         """The key of a shard's receipt, which exists once the shard is complete."""
         return f"{RECEIPTS}/{self.prefix}/{block}/{shard_id}.json"
 
-    def data_path(self, receipt: Receipt) -> Path:
+    def data_key(self, receipt: Receipt) -> str:
         """The data file of a receipt: in its folder, or in `attempts/` until it is moved."""
-        path = self.store.path(f"{self.prefix}/{receipt.file}")
-        attempt = self._attempt(receipt.file)
-        return attempt if not path.exists() and attempt.exists() else path
+        key, attempt = f"{self.prefix}/{receipt.file}", self._attempt(receipt.file)
+        moved = self.store.exists(key) or not self.store.exists(attempt)
+        return key if moved else attempt
 
-    def _attempt(self, file: str) -> Path:
-        return self.store.path(f"{ATTEMPTS}/{self.prefix}/{file}")
+    def data_path(self, receipt: Receipt) -> Path:
+        """The path of a receipt's data file; StoreError if the store is not on a disk."""
+        return self.store.path(self.data_key(receipt))
+
+    def _attempt(self, file: str) -> str:
+        return f"{ATTEMPTS}/{self.prefix}/{file}"
 
     def receipt(self, shard_id: str, block: str) -> Receipt | None:
         """The receipt of a shard, or None if the shard is absent."""
@@ -77,8 +91,14 @@ class ShardFolder:
 
     def intact(self, receipt: Receipt) -> bool:
         """Whether the receipt's data file exists and has the right size; no byte is read."""
-        path = self.data_path(receipt)
-        return path.exists() and path.stat().st_size == receipt.file_bytes
+        return self.data_bytes(receipt) == receipt.file_bytes
+
+    def data_bytes(self, receipt: Receipt) -> int | None:
+        """The size of a receipt's data file, None if it is missing; no byte is read."""
+        for key in (f"{self.prefix}/{receipt.file}", self._attempt(receipt.file)):
+            with suppress(FileNotFoundError):
+                return self.store.entry(key).bytes
+        return None
 
     def receipt_keys(self) -> Iterator[str]:
         """The keys of all receipts, block by block."""
@@ -127,35 +147,36 @@ class ShardFolder:
         if old is not None and not self._is_valid(old, source_sha256):
             self.supersede(shard_id, block)
         file = f"{block}/{shard_id}-{secrets.token_hex(4)}.parquet"
-        path = self._attempt(file)
+        key = self._attempt(file)
         try:
-            digest = self._write_data(path, table, provenance)
             receipt = Receipt(
                 shard_id=shard_id,
                 block=block,
                 file=file,
                 rows=table.num_rows,
-                file_bytes=path.stat().st_size,
-                content_sha256=digest,
-                footer_sha256=footer_sha256(path),
-                file_sha256=file_sha256(path),
                 run_id=run_id,
                 failed=failed,
                 source_sha256=source_sha256,
                 provenance=provenance,
+                **self._write_data(key, table, provenance),
             )
             won = self.store.put_if_absent(self.receipt_key(shard_id, block), receipt.to_json())
         except BaseException:
             if not self._names(shard_id, block, file):
-                discard(path)
+                self._discard(key)
             raise
         failpoint("receipt_linked")
         if won:
             self.place(file)
             return receipt, True
-        discard(path)
+        self._discard(key)
         winner = self._winner(shard_id, block)
-        return winner, winner.content_sha256 == digest
+        return winner, winner.content_sha256 == receipt.content_sha256
+
+    def _discard(self, key: str) -> None:
+        """Remove a file that nothing needs; if the store refuses, it stays as a leftover."""
+        with suppress(OSError, StoreError):
+            self.store.remove(key)
 
     def place(self, file: str) -> None:
         """Move a data file that a receipt names from `attempts/` to its folder.
@@ -191,14 +212,21 @@ class ShardFolder:
             raise ShardError(f"the receipt of shard {shard_id} vanished while it was written")
         return winner
 
-    def _write_data(self, path: Path, table: pa.Table, provenance: Mapping[str, object]) -> str:
-        """Write the data file and read it back; give the content hash."""
-        write_table(path, table, provenance=provenance)
+    def _write_data(self, key: str, table: pa.Table, provenance: Mapping[str, object]) -> _DataFile:
+        """Write the data file and read it back; give what the receipt says of the file."""
+        with self.store.new_file(key) as path:
+            write_table(path, table, provenance=provenance)
         failpoint("data_synced")
         digest = content_sha256(table, self.content)
-        self._refuse_changed(path, table, digest)
-        failpoint("data_validated")
-        return digest
+        with self.store.local_file(key) as path:
+            self._refuse_changed(path, table, digest)
+            failpoint("data_validated")
+            return {
+                "file_bytes": path.stat().st_size,
+                "content_sha256": digest,
+                "footer_sha256": footer_sha256(path),
+                "file_sha256": file_sha256(path),
+            }
 
     def _refuse_changed(self, path: Path, table: pa.Table, digest: str) -> None:
         """Compare what the file holds with what was to be written."""
@@ -215,8 +243,8 @@ class ShardFolder:
         Raises:
             ShardError: If the file is missing, truncated, empty, or has a changed byte.
         """
-        with self._advice():
-            return read_table(self._checked_path(receipt), columns)
+        with self._data_file(receipt) as path:
+            return read_table(path, columns)
 
     def read_rows(self, receipt: Receipt, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """Read some rows of a shard, in the order of `rows`, at the cost of their row groups.
@@ -225,25 +253,34 @@ class ShardFolder:
             ShardError: If the file is missing, truncated, empty, has no such row, or has a
                 changed byte in its footer or in what is read.
         """
-        with self._advice():
-            return read_rows(self._checked_path(receipt), rows, columns)
+        with self._data_file(receipt) as path:
+            return read_rows(path, rows, columns)
+
+    def file_sha256(self, receipt: Receipt) -> str:
+        """Hash the data file of a shard.
+
+        Raises:
+            ShardError: If it is missing.
+        """
+        with self._data_file(receipt) as path:
+            return file_sha256(path)
 
     @contextmanager
-    def _advice(self) -> Iterator[None]:
-        """Add to an error what to do about a damaged shard."""
+    def _data_file(self, receipt: Receipt) -> Iterator[Path]:
+        """The data file of a shard, whose footer has the hash in the receipt.
+
+        An error of the block names the file, and says what to do about a damaged shard.
+        """
+        key = self.data_key(receipt)
         try:
-            yield
-        except ShardError as error:
+            with self.store.local_file(key) as path, _named(path, self.store.where(key)):
+                if receipt.footer_sha256 not in ("", footer_sha256(path)):
+                    raise ShardError(f"shard {path} has another footer than its receipt says")
+                yield path
+        except (ShardError, FileNotFoundError) as error:
             raise ShardError(
                 f"{error}; `goldenseed repair {self.store.root}` makes it again"
             ) from error
-
-    def _checked_path(self, receipt: Receipt) -> Path:
-        """The data file of a shard, whose footer has the hash in the receipt."""
-        path = self.data_path(receipt)
-        if receipt.footer_sha256 not in ("", footer_sha256(path)):
-            raise ShardError(f"shard {path} has another footer than its receipt says")
-        return path
 
     def supersede(self, shard_id: str, block: str) -> None:
         """Set a shard aside, so that it counts as absent: its receipt first, then its data."""
@@ -257,6 +294,15 @@ class ShardFolder:
             set_aside(self.store, data)
 
 
+@contextmanager
+def _named(path: Path, name: str) -> Iterator[None]:
+    """Name a file in errors as the store does; a download has a path of its own."""
+    try:
+        yield
+    except ShardError as error:
+        raise ShardError(str(error).replace(str(path), name)) from error
+
+
 def shard_of(file: str) -> tuple[str, str]:
     """Give the id and the block of the shard that a data file belongs to, by its name.
 
@@ -268,7 +314,7 @@ def shard_of(file: str) -> tuple[str, str]:
     return name.rpartition("-")[0], block
 
 
-def set_aside(store: LocalStore, key: str) -> bool:
+def set_aside(store: Store, key: str) -> bool:
     """Move a file to `superseded/`; nothing is deleted.
 
     Returns:

@@ -19,7 +19,7 @@ from torch import Tensor
 from pipeline.prompts.conditions import FOLDER
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import write_prompts_jsonl
-from pipeline.storage.store import LocalStore
+from pipeline.storage.local_store import LocalStore
 from seedling.files import say
 from seedling.learning.conditions import draw_seen, outlines
 from seedling.world.sentences import sentence

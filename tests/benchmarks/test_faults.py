@@ -21,7 +21,7 @@ from benchmarks.faults import measure
 from pipeline.runs.drivers import Claims
 from pipeline.runs.run import Run
 from pipeline.storage.shards import ShardFolder
-from pipeline.storage.store import LocalStore
+from pipeline.storage.local_store import LocalStore
 
 
 def nothing():

@@ -8,11 +8,17 @@ import goldenseed
 from pipeline.errors import ConfigError
 from tests.in_process import exit_code
 
-COMMANDS = (
+NO_STORE = (
     "status {0}",
     "generate seedling-mini --out {0}",
-    "plan {0}",
     "rank {0}",
+    "copy {0} folder",
+    "copy folder {0}",
+)
+COMMANDS = (
+    "plan {0}",
+    "study quality {0}",
+    "report {0}",
     "report runs --out {0}",
     "grid runs --out {0}",
     "compare runs --with {0}",
@@ -23,8 +29,14 @@ COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("address", ["s3://bucket/run", "gs:/bucket/run", "https://a.example/b"])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("command", "address"),
+    [
+        *((command, "s3://bucket/run") for command in COMMANDS),
+        *((command, "gs:/bucket/run") for command in COMMANDS),
+        *((command, "https://a.example/b") for command in (*COMMANDS, *NO_STORE)),
+    ],
+)
 def test_an_address_is_refused_and_makes_no_folder(
     command: str,
     address: str,
@@ -35,16 +47,18 @@ def test_an_address_is_refused_and_makes_no_folder(
     monkeypatch.chdir(tmp_path)
     assert exit_code(*command.format(address).split()) == 2
     said = capsys.readouterr().err
-    assert address.partition("/")[2].strip("/") in said
-    assert "an address" in said or "does not exist" in said
+    assert address.partition(":")[0] in said
+    assert any(words in said for words in ("goldenseed copy", "no run can live", "not exist"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_python_door_refuses_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for address in ("s3://bucket/run", Path("s3://bucket/run")):
-        with pytest.raises(ConfigError, match="s3://bucket/run is an address"):
+    for address in ("ftp://bucket/run", Path("ftp://bucket/run")):
+        with pytest.raises(ConfigError, match="no run can live at ftp://"):
             goldenseed.open_run(address)
+    with pytest.raises(ConfigError, match=r"s3://bucket/run is an address.*goldenseed copy"):
+        goldenseed.golden_seeds("", source="s3://bucket/run")
 
 
 @pytest.mark.parametrize("name", ["a:b", "12:30", "s3:", "a b:/c"])

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pipeline.runs.run import Run, feature_folders
-from pipeline.storage import store
+from pipeline.storage.local_store import LocalStore
 from tests.goldenseed.conftest import Call
 from tests.goldenseed.old_runs import make_old
 
@@ -36,7 +36,7 @@ def test_a_move_that_was_interrupted_is_completed(
     made: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At each move in turn."""
-    wanted, move = shards(made / "run"), store.LocalStore.move
+    wanted, move = shards(made / "run"), LocalStore.move
     make_old(run_folder)
     deaths = 0
 
@@ -47,7 +47,7 @@ def test_a_move_that_was_interrupted_is_completed(
             raise KeyboardInterrupt
         move(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store.LocalStore, "move", dying)
+    monkeypatch.setattr(LocalStore, "move", dying)
     while True:
         allowed = 5
         try:

@@ -16,8 +16,8 @@ from goldenseed.output import tables
 from pipeline.drawing.stage import generate_stage
 from pipeline.errors import RunError, StoreError
 from pipeline.runs.run import Run
+from pipeline.storage.local_store import LocalStore
 from pipeline.storage.sealed import seal, unseal
-from pipeline.storage.store import LocalStore
 from tests.goldenseed.conftest import Call
 
 DAMAGE = {

@@ -13,9 +13,9 @@ import ray
 
 from pipeline.errors import ModelError, PromptError, StoreError
 from pipeline.stage import Outcome, Resources
+from pipeline.storage.local_store import LocalStore
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.shards import ShardFolder
-from pipeline.storage.store import LocalStore
 
 BLOCK = "0a0b0c0d"
 CONTENT = ("name", "value")

@@ -84,7 +84,7 @@ def test_nothing_happens_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_failpoint_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commit passes the failpoints of the list, in that order."""
     passed: list[str] = []
-    for module in ("parquet", "shards", "store"):
+    for module in ("parquet", "shards", "local_store"):
         monkeypatch.setattr(f"pipeline.storage.{module}.failpoint", passed.append)
     faults.commit_all(tmp_path, 1)
     assert tuple(passed) == FAILPOINTS

@@ -93,7 +93,7 @@ def sides_of_runs(first: Run, second: Run) -> tuple[Side, Side]:
         )
     names = [first.root.name, second.root.name]
     if names[0] == names[1]:
-        names = [f"{run.root.parent.name}/{run.root.name}" for run in (first, second)]
+        names = [f"{run.folder.parent.name}/{run.root.name}" for run in (first, second)]
     return Side(names[0], first, seeds), Side(names[1], second, seeds)
 
 

@@ -14,10 +14,10 @@ from analysis.publish.release.columns import IMAGES, PROMPTS, parquet_bytes
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
+from pipeline.storage.disk import make_folder, store_errors
 from pipeline.storage.parquet import write_table
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import PER_SEED, PROMPT_FIELDS
-from pipeline.storage.store import make_folder, store_errors
 
 ROWS_EACH = 256
 """Images in one file: few enough to be held in memory at any size."""

@@ -23,7 +23,7 @@ def read_truth(run: Run, file_name: str) -> dict[str, float]:
     """
     if not file_name:
         return {}
-    relative = run.root / file_name
+    relative = run.folder / file_name
     path = relative if relative.is_file() else Path(file_name)
     try:
         content = json.loads(path.read_bytes())

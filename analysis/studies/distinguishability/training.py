@@ -169,7 +169,7 @@ class Classifier:
         metadata = {"progress": asdict(self.progress), "seeds": self.train.seeds}
         # One entry only: safetensors writes several in no fixed order, and bytes must repeat.
         data = save(tensors, {"goldenseed": json.dumps(metadata)})
-        replace_file(self.train.run.store, self.key, lambda path: path.write_bytes(data))
+        replace_file(self.train.run.store, self.key, data)
 
     def _load(self) -> None:
         """Load the checkpoint, if there is one."""

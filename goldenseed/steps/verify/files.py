@@ -20,11 +20,11 @@ from pipeline.runs.layout import (
     SEARCH_FILE,
     STUDIES_FOLDER,
 )
-from pipeline.storage.derived import damage_of, receipt_key
-from pipeline.storage.file_hashes import sha256_of_file
+from pipeline.storage.derived import damage_of, receipt_key, sha256_of_key
+from pipeline.storage.local_store import LocalStore
 from pipeline.storage.manifest import MANIFESTS
 from pipeline.storage.sealed import unseal
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import Store
 
 
 def check_files(known: Known) -> Iterator[Checked]:
@@ -46,7 +46,7 @@ def check_files(known: Known) -> Iterator[Checked]:
     yield from _check_links(store)
 
 
-def _check_json(store: LocalStore, key: str, read: Callable[[bytes], object]) -> list[Checked]:
+def _check_json(store: Store, key: str, read: Callable[[bytes], object]) -> list[Checked]:
     try:
         read(store.read(key))
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def _unseal_with(content: bytes, field: str) -> None:
         raise ValueError(f"it has no field {field}")
 
 
-def _derived(store: LocalStore) -> list[str]:
+def _derived(store: Store) -> list[str]:
     """List derived files with a receipt; manifests and classifiers may be removed."""
     has_table = store.exists(PER_SEED_FILE) or store.exists(receipt_key(PER_SEED_FILE))
     return [
@@ -72,11 +72,11 @@ def _derived(store: LocalStore) -> list[str]:
     ]
 
 
-def _check_derived(store: LocalStore, key: str) -> list[Checked]:
+def _check_derived(store: Store, key: str) -> list[Checked]:
     return [Checked(key, damage_of(store, key), (key, receipt_key(key)))]
 
 
-def _check_study(store: LocalStore, folder: str) -> list[Checked]:
+def _check_study(store: Store, folder: str) -> list[Checked]:
     """Compare the files of a study's folder, which is written as a whole, with its summary."""
     summary = f"{folder}/{SUMMARY}"
     try:
@@ -85,7 +85,7 @@ def _check_study(store: LocalStore, folder: str) -> list[Checked]:
         if fields["study"] != folder.rpartition("/")[2]:
             raise ValueError(f"it is the summary of study {fields['study']}")
     except FileNotFoundError:
-        gone = not store.exists(folder)  # a repeated study is just replacing it
+        gone = next(store.entries(folder), None) is None  # a repeated study is just replacing it
         return [] if gone else [Checked(summary, "is missing", (folder,))]
     except (ValueError, KeyError, RecursionError) as error:
         return [Checked(summary, f"is damaged: {error}", (folder,))]
@@ -99,13 +99,15 @@ def _check_study(store: LocalStore, folder: str) -> list[Checked]:
     ]
 
 
-def _file_problem(store: LocalStore, folder: str, name: str, stated: dict[str, str]) -> str:
-    path, summary = store.path(f"{folder}/{name}"), f"{folder}/{SUMMARY}"
+def _file_problem(store: Store, folder: str, name: str, stated: dict[str, str]) -> str:
+    key, summary = f"{folder}/{name}", f"{folder}/{SUMMARY}"
     if name not in stated:
         return f"is not a file that {summary} names"
-    if not path.is_file():
+    try:
+        digest = sha256_of_key(store, key)
+    except FileNotFoundError:
         return "is missing"
-    return "" if sha256_of_file(path) == stated[name] else f"is not what {summary} says"
+    return "" if digest == stated[name] else f"is not what {summary} says"
 
 
 def _check_conditions(known: Known) -> Iterator[Checked]:
@@ -119,8 +121,10 @@ def _check_conditions(known: Known) -> Iterator[Checked]:
             yield Checked(f"{FOLDER}/{sha256}", str(error), (f"{FOLDER}/{sha256}",))
 
 
-def _check_links(store: LocalStore) -> Iterator[Checked]:
+def _check_links(store: Store) -> Iterator[Checked]:
     """Find links that lead out of the run: what they point to changes without the run."""
+    if not isinstance(store, LocalStore):
+        return
     root = Path(os.path.realpath(store.root))
     for parent, folders, names in os.walk(store.root):
         for name in sorted([*folders, *names]):

@@ -13,7 +13,7 @@ from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import RECIPE_FILE, RUN_FILE, TOKEN_FILE
 from pipeline.runs.run import read_recipe
 from pipeline.storage.shards import RECEIPTS
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import Store
 
 
 class Known:
@@ -26,7 +26,7 @@ class Known:
         files: The files above, checked.
     """
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.run_id = ""
         with suppress(RunError):

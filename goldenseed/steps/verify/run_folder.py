@@ -1,7 +1,6 @@
 """Verify a run folder, also one whose run.json or grid is damaged."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from goldenseed.steps.verify.checked import Checked
 from goldenseed.steps.verify.files import check_files
@@ -13,9 +12,10 @@ from pipeline.errors import StoreError
 from pipeline.runs.identity import read_identity
 from pipeline.runs.layout import GRID_FOLDER, IMAGES_FOLDER, RUN_FILE
 from pipeline.runs.run import Run
+from pipeline.storage.address import Place
 from pipeline.storage.leftovers import Leftover, leftovers
+from pipeline.storage.open_store import store_at
 from pipeline.storage.shards import RECEIPTS, ShardFolder, set_aside
-from pipeline.storage.store import LocalStore
 
 
 class RunFolder:
@@ -28,9 +28,10 @@ class RunFolder:
         RunError: If it holds no file of a run.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.store = LocalStore(path)
-        if not any(map(self.store.exists, (RUN_FILE, GRID_FOLDER, IMAGES_FOLDER, RECEIPTS))):
+    def __init__(self, path: Place) -> None:
+        self.store = store_at(path)
+        parts = {GRID_FOLDER, IMAGES_FOLDER, RECEIPTS}
+        if not self.store.exists(RUN_FILE) and not parts & set(self.store.folders("")):
             read_identity(path)
         self.known = Known(self.store)
 

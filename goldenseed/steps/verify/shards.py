@@ -14,7 +14,7 @@ from pipeline.runs.grid import Tile
 from pipeline.runs.layout import IMAGES_FOLDER, LATENTS_FOLDER, REST_FOLDER
 from pipeline.runs.run import feature_folders
 from pipeline.storage.content_hash import content_sha256
-from pipeline.storage.parquet import FOOTER_KEY, file_sha256
+from pipeline.storage.parquet import FOOTER_KEY
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import (
     IMAGE_CONTENT,
@@ -24,7 +24,7 @@ from pipeline.storage.schema import (
     STATUS_OK,
 )
 from pipeline.storage.shards import ATTEMPTS, RECEIPTS, SUPERSEDED, ShardFolder, shard_of
-from pipeline.storage.store import LocalStore
+from pipeline.storage.store import Store
 
 
 def check_shards(known: Known) -> Iterator[Checked]:
@@ -37,17 +37,17 @@ def check_shards(known: Known) -> Iterator[Checked]:
             yield from look_twice(partial(_check_named, folder, key))
 
 
-def shard_folders(store: LocalStore) -> list[ShardFolder]:
+def shard_folders(store: Store) -> list[ShardFolder]:
     """The folders of images, latents and features of a run."""
     names = (IMAGES_FOLDER, REST_FOLDER, LATENTS_FOLDER)
     own = [ShardFolder(store, name, ()) for name in names]
     return [*own, *feature_folders(store)]
 
 
-def was_set_aside(store: LocalStore, folder: ShardFolder, shard_id: str, block: str) -> bool:
+def was_set_aside(store: Store, folder: ShardFolder, shard_id: str, block: str) -> bool:
     """Whether a receipt of this shard was set aside on purpose, so that it will be made again."""
-    parent = store.path(f"{SUPERSEDED}/{RECEIPTS}/{folder.prefix}/{block}")
-    return any(parent.glob(f"{shard_id}*"))
+    parent = f"{SUPERSEDED}/{RECEIPTS}/{folder.prefix}/{block}"
+    return any(key.startswith(f"{parent}/{shard_id}") for key in store.list(parent, ""))
 
 
 def _check(known: Known, folder: ShardFolder, key: str) -> list[Checked]:
@@ -99,7 +99,7 @@ def _receipt_problem(known: Known, folder: ShardFolder, receipt: Receipt) -> str
     return _source_problem(known.store, receipt)
 
 
-def _source_problem(store: LocalStore, receipt: Receipt) -> str:
+def _source_problem(store: Store, receipt: Receipt) -> str:
     """Say whether the images are gone from which features or latents were made."""
     images = ShardFolder(store, IMAGES_FOLDER, IMAGE_CONTENT)
     try:
@@ -119,17 +119,17 @@ def _data_problem(known: Known, folder: ShardFolder, receipt: Receipt) -> str:
     Raises:
         ShardError: If it cannot be read.
     """
-    path = folder.data_path(receipt)
-    if not path.exists():
+    size = folder.data_bytes(receipt)
+    if size is None:
         return "its data file is missing"
-    if path.stat().st_size != receipt.file_bytes:
-        return f"has {path.stat().st_size} bytes, its receipt says {receipt.file_bytes}"
+    if size != receipt.file_bytes:
+        return f"has {size} bytes, its receipt says {receipt.file_bytes}"
     table = folder.read(receipt)
     if table.num_rows != receipt.rows:
         return f"has {table.num_rows} rows, its receipt says {receipt.rows}"
     if content_sha256(table, _content_columns(table)) != receipt.content_sha256:
         return "its content is not what its receipt says"
-    if file_sha256(path) != receipt.file_sha256:
+    if folder.file_sha256(receipt) != receipt.file_sha256:
         return "a byte of its file has changed"
     return _rows_problem(known, table, receipt)
 

@@ -24,7 +24,8 @@ from pipeline.prompts.making.sample import sample_order, without_duplicates
 from pipeline.prompts.prompt import Prompt
 from pipeline.stage import Outcome, Resources
 from pipeline.storage.file_hashes import sha256_of_file
-from pipeline.storage.store import LocalStore
+from pipeline.storage.local_store import LocalStore
+from pipeline.storage.store import Store
 
 IMAGES_PER_TASK = 64
 """Images whose descriptions are stored together; a kill loses at most this many."""
@@ -250,7 +251,7 @@ def _answers(
     return [(text, not finished) for text, finished in zip(texts, ended, strict=True)]
 
 
-def read_descriptions(store: LocalStore, task: DenseTask) -> list[Description]:
+def read_descriptions(store: Store, task: DenseTask) -> list[Description]:
     """Read the stored descriptions of a task.
 
     Raises:
@@ -263,13 +264,13 @@ def read_descriptions(store: LocalStore, task: DenseTask) -> list[Description]:
         raise PromptError(f"{store.path(task.key)} is damaged ({error}); delete it") from error
 
 
-def missing_tasks(store: LocalStore, tasks: Iterable[DenseTask]) -> list[DenseTask]:
+def missing_tasks(store: Store, tasks: Iterable[DenseTask]) -> list[DenseTask]:
     """List the tasks whose descriptions are not stored yet."""
     return [task for task in tasks if not store.exists(task.key)]
 
 
 def collect_prompts(
-    store: LocalStore, tasks: Iterable[DenseTask]
+    store: Store, tasks: Iterable[DenseTask]
 ) -> tuple[list[Prompt], dict[str, Any]]:
     """Make prompts from all descriptions, each with its image as group.
 

@@ -22,7 +22,7 @@ from pipeline.prompts.image_files import crop_square, decode_image_file, list_im
 from pipeline.prompts.making.sample import sample_order
 from pipeline.prompts.prompt import Prompt
 from pipeline.prompts.prompt_sets import write_prompts_jsonl
-from pipeline.storage.store import LocalStore
+from pipeline.storage.local_store import LocalStore
 
 REMOVAL = "clear background"
 """The prompt that asks for the object to be removed: Xu, Zhang and Shi 2024, arXiv:2405.14828."""

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.runs import drivers
 from pipeline.runs.drivers import SILENT_S, Claims, Driver
-from pipeline.storage.store import LocalStore
+from pipeline.storage.local_store import LocalStore
 
 
 @dataclass(frozen=True)

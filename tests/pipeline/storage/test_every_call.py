@@ -141,7 +141,7 @@ def test_a_missing_fsync_is_noticed(tmp_path: Path, forgets: str, *, keeps_names
 
 
 @pytest.mark.parametrize(
-    "name", ["pipeline.storage.store.sync_folder", "pipeline.storage.parquet.sync_folder"]
+    "name", ["pipeline.storage.local_store.sync_folder", "pipeline.storage.parquet.sync_folder"]
 )
 def test_each_of_our_calls_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -8,11 +8,11 @@ import pytest
 
 from pipeline.errors import ShardError
 from pipeline.storage.derived import receipt_key
+from pipeline.storage.local_store import LocalStore
 from pipeline.storage.manifest import compact, manifest_key, receipt_index
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import CELL_KEY, MANIFEST, Table
 from pipeline.storage.shards import ShardFolder
-from pipeline.storage.store import LocalStore
 
 TABLE = Table("cells", CELL_KEY)
 

@@ -113,7 +113,7 @@ def _in_a_dying_process(work: Callable[[], object], name: str) -> int:
             raise Death
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("parquet", "shards", "store"):
+        for module in ("parquet", "shards", "local_store"):
             patch.setattr(f"pipeline.storage.{module}.failpoint", die)
         unlink = Path.unlink
         patch.setattr(

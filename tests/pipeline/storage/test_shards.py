@@ -15,11 +15,11 @@ import pytest
 from pipeline.errors import ShardError
 from pipeline.storage import shards
 from pipeline.storage.content_hash import content_sha256
+from pipeline.storage.local_store import LocalStore
 from pipeline.storage.parquet import read_table, write_table
 from pipeline.storage.receipts import Receipt
 from pipeline.storage.schema import IMAGES, SCHEMA_VERSION
 from pipeline.storage.shards import ShardFolder
-from pipeline.storage.store import LocalStore
 from tests.pipeline import faults
 from tests.pipeline.faults import BLOCK, commit, data_file, names, table
 

@@ -9,7 +9,7 @@ from typing import IO
 import pytest
 
 from pipeline.errors import StoreError
-from pipeline.storage.store import store_errors
+from pipeline.storage.disk import store_errors
 from tests.pipeline import faults
 from tests.pipeline.faults import BLOCK, Item, commit, data_file, names, table
 

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.errors import RunError, StoreError
 from pipeline.storage import placing
-from pipeline.storage.store import REMEDIES, LocalStore, make_folder, store_errors
+from pipeline.storage.disk import REMEDIES, make_folder, store_errors
+from pipeline.storage.local_store import LocalStore
 
 
 @pytest.fixture
