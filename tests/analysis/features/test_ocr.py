@@ -188,7 +188,7 @@ def test_masks_that_cannot_be_laid_on_the_picture(tmp_path: Path) -> None:
     small = written_mask(tmp_path, np.zeros((32, 32, 3), np.uint8))
     with pytest.raises(ShardError, match="mask has 32 x 32 pixels, the image 96 x 64"):
         read_mask(tmp_path, small, size)
-    with pytest.raises(ShardError, match="lacks a prompt's mask, 000000000000"):
+    with pytest.raises(ShardError, match="a prompt's mask: found no condition image 000000000000"):
         read_mask(tmp_path, "0" * 64, size)
     np.save(tmp_path / "face.npy", np.ones(512))
     assert read_mask(tmp_path, "face", size) is None  # numbers in place of a mask
