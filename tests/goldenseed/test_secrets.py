@@ -5,6 +5,8 @@ The credentials lie where their libraries look for them: in the environment and 
 
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,8 +73,10 @@ def run_with_secrets(folder: Path, command: Path) -> Done:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, command: Path) -> Done:
-    return run_with_secrets(tmp_path_factory.mktemp("s"), command)
+def done(command: Path) -> Iterator[Done]:
+    """The folder has a short name, because Ray's sockets lie below it."""
+    with tempfile.TemporaryDirectory(prefix="gs", dir="/tmp", ignore_cleanup_errors=True) as name:
+        yield run_with_secrets(Path(name), command)
 
 
 def test_no_file_of_a_run_holds_a_credential(done: Done) -> None:
