@@ -22,6 +22,7 @@ from analysis.metrics.kid import KernelDistance
 from analysis.statistics.arrays import Floats
 from benchmarks.simulated_shards import write_tiles
 from goldenseed.steps.begin import load_prompts
+from pipeline.errors import RunError
 from pipeline.registry import allow_code
 from pipeline.runs.run import Run
 from pipeline.settings.config import RunConfig
@@ -80,8 +81,12 @@ class Embedding(Feature):
         return (Column("embedding", vector(self.width), "Drawn at random.", "0.."),)
 
     def extract(self, batch: Batch) -> Columns:
-        """Refuse to measure: there are no images."""
-        raise NotImplementedError
+        """Refuse to measure.
+
+        Raises:
+            RunError: Always: the numbers of a simulated run are drawn, not measured.
+        """
+        raise RunError("a simulated run has no images to measure")
 
 
 class Distances(ReferenceMetric):

@@ -8,6 +8,7 @@ from analysis.metrics import METRICS, Metric, load_metric
 from analysis.per_seed import SETS, groups_refusal
 from analysis.ranking.result import too_few_seeds
 from pipeline.errors import ConfigError
+from pipeline.prompts.columns import prompt_columns
 from pipeline.prompts.prompt import Prompt
 from pipeline.settings.recipe import Recipe
 
@@ -88,15 +89,7 @@ def _refusals(recipe: Recipe, metric: Metric, prompts: Sequence[Prompt]) -> dict
 
 def _is_measured(recipe: Recipe, metric: Metric, prompt: Prompt) -> bool:
     """Whether all features of the metric are measured on a prompt."""
-    fields = {
-        "text": prompt.text,
-        "object": prompt.object,
-        "modifier": prompt.modifier,
-        "group": prompt.group,
-        "set": prompt.set,
-        "prompt_image": prompt.image,
-        "prompt_mask": prompt.mask,
-    }
+    fields = prompt_columns(prompt)
     shares = (recipe.feature_prompts.get(name) for name in metric.features)
     return not any(share and share.skips(prompt.id) for share in shares) and not any(
         load_feature(name).applies(fields) for name in metric.features

@@ -21,9 +21,16 @@ def cell_columns(prompt: Prompt, seed: int) -> dict[str, Any]:
         >>> columns["seed"], columns["text"], columns["object"], columns["category"]
         (7, 'a red ball', 'ball', None)
     """
+    return {"prompt_id": prompt.id, "seed": seed, **prompt_columns(prompt)}
+
+
+def prompt_columns(prompt: Prompt) -> dict[str, Any]:
+    """The values of the columns that describe a prompt: `PROMPT_FIELDS` and `PROMPT_LABELS`.
+
+    Args:
+        prompt: The prompt.
+    """
     return {
-        "prompt_id": prompt.id,
-        "seed": seed,
         "text": prompt.text,
         "object": prompt.object,
         "modifier": prompt.modifier,
