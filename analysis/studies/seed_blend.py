@@ -8,27 +8,26 @@ import numpy as np
 import polars as pl
 
 from analysis.pictures.plots import DrawnFigure
-from analysis.statistics.intervals import grouped_mean_interval
 from analysis.studies.base import Findings, NotDrawnError, Study, StudyTable
 from analysis.study_tools.image_similarity import PIXELS, shared_embedding
 from analysis.study_tools.image_strip import image_strip
-from analysis.study_tools.measured import identities, require
+from analysis.study_tools.measured import identities
 from analysis.study_tools.other_runs import other_arms
 from analysis.study_tools.recipes import recipe_like
 from analysis.study_tools.second_seed import (
     SecondSeedArm,
     Similar,
-    kept_prompts,
+    compared_prompts,
     refuse_intervention,
     second_seed_arms,
     similarities,
     similarity_figure,
-    with_ends,
+    strip_columns,
+    summary,
 )
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
-LEAST_SEEDS, LEAST_GROUPS = 3, 4
 RIGHT_ANGLE = 90.0
 """Degrees between the noises of two seeds, nearly: random vectors of many numbers."""
 STRENGTHS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
@@ -84,11 +83,9 @@ class SeedBlend(Study):
 
     def find(self, run: Run) -> Findings:
         """Compare the images of every blend with those of both seeds."""
-        require(len(run.seeds), LEAST_SEEDS, "seeds")
-        blends = self._blends(run)
-        prompts = kept_prompts(run)[: self.prompts or None]
+        prompts = compared_prompts(run, self.prompts)
         groups = [prompt.group for prompt in prompts]
-        require(len(set(groups)), LEAST_GROUPS, "prompt groups in sets 1 and 2 with kept images")
+        blends = self._blends(run)
         measures = [PIXELS, *shared_embedding([run, *(blend.run for blend in blends)])]
         rows = [
             _row(blend, measure, similar, groups)
@@ -133,8 +130,6 @@ def _strength(blend: SecondSeedArm) -> float:
 def _row(
     blend: SecondSeedArm, measure: str, similar: Similar, groups: Sequence[str]
 ) -> dict[str, Any]:
-    to_i, to_j, to_other = similar.mean(axis=1)
-    own, other = grouped_mean_interval(to_i, groups), float(to_other.mean())
     strength = _strength(blend)
     return {
         "arm": blend.name,
@@ -142,13 +137,7 @@ def _row(
         "strength": strength,
         "angle": RIGHT_ANGLE * strength,
         "measure": measure,
-        **with_ends("to_i", "to_i", own),
-        **with_ends("to_j", "to_j", grouped_mean_interval(to_j, groups)),
-        "to_other": other,
-        "kept": (own.value - other) / (1 - other) if other < 1 else None,
-        "n": similar[0].size,
-        "seeds": similar.shape[1],
-        "groups": len(set(groups)),
+        **summary(similar, groups),
     }
 
 
@@ -194,16 +183,12 @@ def _figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
 
 def _strip(run: Run, blends: Sequence[SecondSeedArm], prompts: Sequence[Prompt]) -> DrawnFigure:
     """Show seed i, its blends, and seed j; one row per prompt."""
-    j = blends[0].seed
-    i = next(seed for seed in sorted(run.seeds) if seed != j)
-    to_j = [blend for blend in blends if blend.seed == j and i in blend.run.seeds]
-    columns = [(f"seed {i}", run, i)]
-    columns += [(f"{RIGHT_ANGLE * _strength(b):.3g} degrees", b.run, i) for b in to_j]
-    columns += [(f"seed {j}", run, j)]
+    columns = strip_columns(run, blends, lambda b: f"{RIGHT_ANGLE * _strength(b):.3g} degrees")
+    first, last = columns[0][2], blends[0].seed
     return image_strip(
         columns,
         prompts,
-        title=f"From seed {i} to seed {j}, along the sphere",
+        title=f"From seed {first} to seed {last}, along the sphere",
         caption="One row per prompt. First and last column: images of the two seeds. Between "
         "them: images whose starting noise was rotated by the angle above.",
     )

@@ -5,7 +5,7 @@ same prompt, each image of the arm is compared with the run's image of i, with t
 that of a seed that is neither: the null, since images are similar because of the prompt alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -14,12 +14,14 @@ import numpy as np
 from analysis.pictures import plots
 from analysis.pictures.plots import DrawnFigure
 from analysis.statistics.arrays import Floats
-from analysis.statistics.intervals import Interval
+from analysis.statistics.intervals import Interval, grouped_mean_interval
 from analysis.study_tools.image_similarity import PIXELS, SETS, Vectors, cosines, image_vectors
+from analysis.study_tools.measured import require
 from pipeline.errors import RunError
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
+LEAST_SEEDS, LEAST_GROUPS = 3, 4
 COLOURS = {"to_i": plots.GOOD, "to_j": plots.BAD, "to_other": plots.QUIET}
 Similar = Floats
 """Shape (3, I, P): similarities to i, to j and to another seed, for I seeds i and P prompts."""
@@ -103,6 +105,23 @@ def kept_prompts(run: Run) -> list[Prompt]:
     return sorted(prompts, key=lambda prompt: prompt.id)
 
 
+def compared_prompts(run: Run, most: int) -> list[Prompt]:
+    """The prompts to compare images of, in the order of their ids.
+
+    Args:
+        run: The run.
+        most: How many at most; 0 for all.
+
+    Raises:
+        RunError: If the run has too few seeds, or the prompts too few groups.
+    """
+    require(len(run.seeds), LEAST_SEEDS, "seeds")
+    prompts = kept_prompts(run)[: most or None]
+    groups = {prompt.group for prompt in prompts}
+    require(len(groups), LEAST_GROUPS, "prompt groups in sets 1 and 2 with kept images")
+    return prompts
+
+
 def similarities(
     plain: Run, arms: Sequence[Arm], prompts: Sequence[Prompt], measure: str
 ) -> Iterator[tuple[Arm, Similar]]:
@@ -131,6 +150,48 @@ def _compare(vectors: Vectors, changed: Vectors, centre: Floats | float, j: int)
         images = (vectors[i], vectors[j], vectors[other])
         similar.append([cosines(changed[i] - centre, image - centre) for image in images])
     return np.moveaxis(np.array(similar), 1, 0)
+
+
+def summary(similar: Similar, groups: Sequence[str]) -> dict[str, Any]:
+    """Average the similarities of an arm over the seeds i, with intervals over prompt groups.
+
+    Args:
+        similar: Shape (3, I, P).
+        groups: The prompt group of each of the P prompts.
+
+    Returns:
+        `to_i` and `to_j` with the ends of their intervals; `to_other`; `kept`, the share of what
+        an image has in common with that of i beyond that of another seed, 1 for the image of i
+        and None where all images are equal; `n`, `seeds` and `groups`, the numbers of each.
+    """
+    to_i, to_j, to_other = similar.mean(axis=1)
+    own, other = grouped_mean_interval(to_i, groups), float(to_other.mean())
+    return {
+        **with_ends("to_i", "to_i", own),
+        **with_ends("to_j", "to_j", grouped_mean_interval(to_j, groups)),
+        "to_other": other,
+        "kept": (own.value - other) / (1 - other) if other < 1 else None,
+        "n": similar[0].size,
+        "seeds": similar.shape[1],
+        "groups": len(set(groups)),
+    }
+
+
+def strip_columns(
+    run: Run, arms: Sequence[Arm], label: Callable[[Arm], str]
+) -> list[tuple[str, Run, int]]:
+    """The columns of a strip from the image of a seed i, over the arms, to that of a seed j.
+
+    Args:
+        run: The run, which has both seeds.
+        arms: The arms in the order of their columns; j is the seed of the first.
+        label: The title of an arm's column.
+    """
+    j = arms[0].seed
+    i = next(seed for seed in sorted(run.seeds) if seed != j)
+    between = [arm for arm in arms if arm.seed == j and i in arm.run.seeds]
+    shown = [(label(arm), arm.run, i) for arm in between]
+    return [(f"seed {i}", run, i), *shown, (f"seed {j}", run, j)]
 
 
 def similarity_figure(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.statistics.intervals import grouped_mean_interval
-from analysis.study_tools.second_seed import Similar, with_ends
+from analysis.study_tools.second_seed import Similar, summary, with_ends
 
 
 def row(similar: Similar, groups: Sequence[str]) -> dict[str, Any]:
@@ -15,18 +15,13 @@ def row(similar: Similar, groups: Sequence[str]) -> dict[str, Any]:
         groups: The prompt group of each of the P prompts.
     """
     to_i, to_j, to_other = similar.mean(axis=1)
-    start = grouped_mean_interval(to_i, groups)
-    other = float(to_other.mean())
+    numbers = summary(similar, groups)
+    start_share = numbers.pop("kept")
     return {
-        **with_ends("to_i", "to_i", start),
-        **with_ends("to_j", "to_j", grouped_mean_interval(to_j, groups)),
-        "to_other": other,
+        **numbers,
         **with_ends("start_minus_steps", "difference", grouped_mean_interval(to_i - to_j, groups)),
         **with_ends("trace_of_j", "trace", grouped_mean_interval(to_j - to_other, groups)),
-        "start_share": (start.value - other) / (1 - other) if other < 1 else None,
-        "n": similar[0].size,
-        "seeds": similar.shape[1],
-        "groups": len(set(groups)),
+        "start_share": start_share,
     }
 
 

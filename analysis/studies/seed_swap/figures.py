@@ -6,7 +6,7 @@ from typing import Any
 from analysis.pictures.plots import DrawnFigure
 from analysis.studies.seed_swap.swaps import Swap
 from analysis.study_tools.image_strip import image_strip
-from analysis.study_tools.second_seed import similarity_figure
+from analysis.study_tools.second_seed import similarity_figure, strip_columns
 from pipeline.prompts.prompt_sets import Prompt
 from pipeline.runs.run import Run
 
@@ -34,16 +34,12 @@ def eta_figure(rows: Sequence[Mapping[str, Any]]) -> DrawnFigure:
 def strip_figure(run: Run, swaps: Sequence[Swap], prompts: Sequence[Prompt]) -> DrawnFigure:
     """Show seed i, its swaps from the latest to the earliest, and seed j; one row per prompt."""
     j = swaps[0].seed
-    i = next(seed for seed in sorted(run.seeds) if seed != j)
-    to_j = [swap for swap in swaps if swap.seed == j and i in swap.run.seeds]
-    late_first = sorted(to_j, key=lambda swap: -swap.step)
-    columns = [(f"seed {i}", run, i)]
-    columns += [(f"to {j} at {swap.step}", swap.run, i) for swap in late_first]
-    columns += [(f"seed {j}", run, j)]
+    late_first = sorted(swaps, key=lambda swap: (swap.seed != j, -swap.step))
+    columns = strip_columns(run, late_first, lambda swap: f"to {j} at {swap.step}")
     return image_strip(
         columns,
         prompts,
-        title=f"From seed {i} to seed {j}: the step noise is swapped ever earlier",
+        title=f"From seed {columns[0][2]} to seed {j}: the step noise is swapped ever earlier",
         caption="One row per prompt. First and last column: images of the two seeds. Between "
         "them: the start of the first seed with the step noise of the second, from the named step "
         "on.",

@@ -18,12 +18,10 @@ from analysis.studies.seed_swap.swaps import (
     swap_recipe,
 )
 from analysis.study_tools.image_similarity import PIXELS, shared_embedding
-from analysis.study_tools.measured import identities, require
+from analysis.study_tools.measured import identities
 from analysis.study_tools.other_runs import other_arms
-from analysis.study_tools.second_seed import Similar, kept_prompts, similarities
+from analysis.study_tools.second_seed import Similar, compared_prompts, similarities
 from pipeline.runs.run import Run
-
-LEAST_SEEDS, LEAST_GROUPS = 3, 4
 
 COLUMNS = {
     "measure": "pixels: correlation of the images' pixels; otherwise cosine of centred embeddings",
@@ -34,6 +32,9 @@ COLUMNS = {
     "to_j_low": "lower end of its 95 % interval",
     "to_j_high": "upper end",
     "to_other": "the null: mean similarity to the image of a seed that is neither i nor j",
+    "n": "images with the swap",
+    "seeds": "seeds i",
+    "groups": "prompt groups",
     "start_minus_steps": "to_i minus to_j: above 0 if an image follows its start",
     "difference_low": "lower end of its 95 % interval",
     "difference_high": "upper end",
@@ -42,9 +43,6 @@ COLUMNS = {
     "trace_high": "upper end",
     "start_share": "(to_i - to_other) / (1 - to_other): 1 is the same image, 0 that of any other "
     "seed",
-    "n": "images with the swap",
-    "seeds": "seeds i",
-    "groups": "prompt groups",
 }
 SWAP_COLUMNS = {
     "eta": "DDIM's eta of the run without a swap and of the run with it",
@@ -94,12 +92,10 @@ class SeedSwap(Study):
 
     def find(self, run: Run) -> Findings:
         """Compare the images of every swap with those of both seeds."""
-        require(len(run.seeds), LEAST_SEEDS, "seeds")
+        prompts = compared_prompts(run, self.prompts)
+        groups = [prompt.group for prompt in prompts]
         refuse_no_step_noise(run)
         families = self._families(run)
-        prompts = kept_prompts(run)[: self.prompts or None]
-        groups = [prompt.group for prompt in prompts]
-        require(len(set(groups)), LEAST_GROUPS, "prompt groups in sets 1 and 2 with kept images")
         runs = [run, *(s.run for family in families.values() for s in family.swaps)]
         measures = [PIXELS, *shared_embedding(runs)]
         swaps, etas = [], []
